@@ -1,0 +1,90 @@
+"""What the commands that start from a saved model share: its options, the model, its data."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pc_crvae.errors import UserError
+
+if TYPE_CHECKING:
+    from pc_crvae.data import CloudSet
+    from pc_crvae.models.points.vae import PointVAE
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A saved model and where the data it is to be used on lies.
+
+    Attributes:
+        model: in evaluation mode.
+        folder: the export it was read from.
+        data: name or path of a card.
+        root: folder of the data, None for where it is looked for by default.
+        up: the source's up axis, None for the card's.
+    """
+
+    model: "PointVAE"
+    folder: Path
+    data: str
+    root: Path | None
+    up: Literal["x", "y", "z"] | None
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say which model and which data."""
+    parser.add_argument(
+        "--ckpt",
+        type=Path,
+        required=True,
+        metavar="RUN",
+        help="a run's folder, a checkpoint's, or a saved export's",
+    )
+    parser.add_argument(
+        "--which",
+        choices=("last", "best"),
+        default="last",
+        help="of a run: the last state, or the best by the validation objective",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="CARD",
+        default=argparse.SUPPRESS,
+        help="name or path of a data set's card (default: what the model was trained on)",
+    )
+    parser.add_argument(
+        "--data-root",
+        type=Path,
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help="folder of the data (default: where the run found it)",
+    )
+
+
+def load_saved(options: argparse.Namespace) -> Saved:
+    """Load the model and settle which data it is used on."""
+    from pc_crvae.export import read_export
+    from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.runs import find_export, find_run_config
+
+    folder = find_export(options.ckpt, options.which)
+    model = read_export(folder, PointVAE)
+    config = find_run_config(folder)
+    trained_on = model.data.get("name")
+    name = getattr(options, "data", trained_on)
+    if name is None:
+        raise UserError(f"{folder} does not say what data it is for: name a card with --data")
+    root: Path | None = getattr(options, "data_root", None)
+    up = None
+    if name == trained_on:
+        up = model.data.get("up")
+        if root is None and config is not None and config.data.root is not None:
+            root = Path(config.data.root)
+    return Saved(model, folder, name, root, up)
+
+
+def load_split(saved: Saved, split: Literal["train", "test"]) -> "CloudSet":
+    """One official split of the data."""
+    from pc_crvae.data import load
+
+    return load(saved.data, split, root=saved.root, up=saved.up)

@@ -1,0 +1,130 @@
+"""``train``: train a model as a configuration says."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pc_crvae.config import Config, find_config, load_config
+from pc_crvae.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pc_crvae.data import CloudSet
+    from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.training import Watchers
+
+DESCRIPTION = "Train a model as a configuration says."
+_PICTURED = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help="a YAML file, such as configs/quickstart.yaml"
+    )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="section.key=value",
+        help="values to use instead of the file's, such as training.epochs=10",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder of the run (default: runs/<name of the config>)",
+        default=argparse.SUPPRESS,
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace the run in the folder")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train."""
+    if options.resume and options.overwrite:
+        raise UserError("--resume goes on with a run and --overwrite replaces it: give one")
+    config = load_config(find_config(options.config), options.overrides)
+    folder: Path = getattr(options, "out", None) or Path("runs") / options.config.stem
+
+    from pc_crvae.interruption import Interrupted
+    from pc_crvae.runs import Run
+    from pc_crvae.training import train
+
+    run = Run(folder)
+    if run.exists and not options.resume and not options.overwrite:
+        run.refuse()
+    train_set, validation_set = load_splits(config)
+    try:
+        train(
+            config,
+            run,
+            train_set,
+            validation_set,
+            _watchers(config, run, train_set, validation_set),
+            resume=options.resume,
+            overwrite=options.overwrite,
+        )
+    except Interrupted as interrupted:
+        print(interrupted, file=sys.stderr)
+        sys.exit(128 + interrupted.signal_number)
+    print(f"trained: {folder}; next: python tools/probe.py --ckpt {folder}")
+
+
+def load_splits(config: Config) -> tuple["CloudSet", "CloudSet"]:
+    """The training split less its validation part, and that part."""
+    from pc_crvae.data import load, split_validation
+
+    data = config.data
+    official = load(data.name, "train", root=Path(data.root) if data.root else None, up=data.up)
+    return split_validation(official, data.validation_fraction)
+
+
+def _watchers(
+    config: Config, run: "Run", train_set: "CloudSet", validation_set: "CloudSet"
+) -> "Watchers":
+    """A validation probe, where there are labels, and a picture of reconstructions."""
+    import numpy as np
+    import torch
+
+    from pc_crvae.evaluation.probe import validation_probe
+    from pc_crvae.training import Watchers
+    from pc_crvae.visualization.pictures import cloud_grid, cloud_grid_image
+
+    def points_of(clouds: "CloudSet", indices: "np.ndarray") -> "np.ndarray":
+        return clouds.batch(indices, config.data.points, "watched", config.seed)
+
+    def probe(model: "PointVAE") -> float:
+        features = [
+            model.encode(torch.from_numpy(points_of(clouds, np.arange(len(clouds))))).numpy()
+            for clouds in (train_set, validation_set)
+        ]
+        return validation_probe(features[0], train_set.labels, features[1], validation_set.labels)
+
+    def picture(model: "PointVAE", epoch: int) -> "np.ndarray":
+        # One of each class first, as far as the row goes.
+        labels = validation_set.labels
+        order = np.argsort(_rank_in_class(labels), kind="stable") if labels is not None else None
+        chosen = (np.arange(len(validation_set)) if order is None else order)[:_PICTURED]
+        inputs = points_of(validation_set, chosen)
+        outputs = model.decode(model.encode(torch.from_numpy(inputs))).numpy()
+        rows = [list(inputs), list(outputs)]
+        titles = {"row_titles": ["input", "reconstruction"]}
+        run.pictures.mkdir(exist_ok=True)
+        cloud_grid(rows, run.pictures / f"epoch-{epoch:04d}.png", **titles)
+        return cloud_grid_image(rows, **titles)
+
+    return Watchers(
+        probe=probe if train_set.labels is not None else None,
+        picture=picture,
+    )
+
+
+def _rank_in_class(labels: "np.ndarray") -> "np.ndarray":
+    import numpy as np
+
+    ranks = np.zeros(len(labels), dtype=int)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        ranks[members] = np.arange(len(members))
+    return ranks

@@ -1,0 +1,9 @@
+"""The one exception that stands for a mistake the user can mend."""
+
+
+class UserError(ValueError):
+    """A mistake outside the code: a wrong key, a missing file, a damaged checkpoint.
+
+    Its message is one sentence that says what is wrong, where, and what to do. The
+    commands print it without a traceback and exit with status 2.
+    """

@@ -1,0 +1,1 @@
+"""How good a representation is: the linear probe and the statistics of latent codes."""

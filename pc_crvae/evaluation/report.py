@@ -1,0 +1,115 @@
+"""What a probe reports: its scores over the probe seeds, as plain numbers and as a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pc_crvae.data.clouds import CloudSet
+from pc_crvae.evaluation.linear_probe import Labels, accuracy, class_mean_accuracy
+
+SETTINGS = {"aligned": "aligned", "z": "z", "so3": "SO(3)"}
+REPRESENTATIONS = {"mean": "posterior_mean", "pooled": "pooled"}
+FEATURES = ("trained", "untrained")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One classifier's predictions for the test shapes in every setting."""
+
+    predictions: dict[str, Labels]
+    c: float
+    converged: bool
+    dimensions: int
+
+
+def score(
+    features: str,
+    setting: str,
+    key: str,
+    outcomes: Sequence[Outcome],
+    test_labels: Labels,
+    c_grid: Sequence[float],
+) -> dict[str, Any]:
+    """Score one encoder, representation and setting over the probe seeds."""
+    predictions = [outcome.predictions[setting] for outcome in outcomes]
+    accuracies = [accuracy(test_labels, predicted) for predicted in predictions]
+    class_means = [class_mean_accuracy(test_labels, predicted) for predicted in predictions]
+    row = {
+        "features": features,
+        "setting": setting,
+        "representation": REPRESENTATIONS[key],
+        "classifier": "linear_svm",
+        "accuracy_mean": float(np.mean(accuracies)),
+        "accuracy_std": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else 0.0,
+        "class_mean": float(np.mean(class_means)),
+        "accuracies": accuracies,
+        "class_means": class_means,
+        "c": [outcome.c for outcome in outcomes],
+        "dimensions": outcomes[0].dimensions,
+    }
+    notes = []
+    if len(outcomes) == 1:
+        notes.append("one probe seed: accuracy_std is 0 for want of a spread")
+    if any(outcome.c == max(c_grid) for outcome in outcomes) and len(c_grid) > 1:
+        notes.append("the largest C of the grid was chosen: a larger one might do better")
+    if not all(outcome.converged for outcome in outcomes):
+        notes.append("the SVM solver stopped at its iteration limit for some C")
+    if notes:
+        row["note"] = "; ".join(notes)
+    return row
+
+
+def confusion_counts(
+    labels: Labels, predictions: Sequence[Labels], class_count: int
+) -> list[list[int]]:
+    """Count (true class, predicted class) over all of ``predictions``."""
+    matrix = np.zeros((class_count, class_count), dtype=np.int64)
+    for predicted in predictions:
+        np.add.at(matrix, (labels, predicted), 1)
+    counts: list[list[int]] = matrix.tolist()
+    return counts
+
+
+def describe_data(clouds: CloudSet) -> dict[str, Any]:
+    """Name a split and its hash, so that a reader can tell whether they hold the same data."""
+    return {
+        "name": clouds.name,
+        "split": clouds.split,
+        "count": len(clouds),
+        "points_available": int(clouds.points.shape[1]),
+        "classes": list(clouds.classes),
+        "sha256": clouds.fingerprint(),
+    }
+
+
+def format_table(report: dict[str, Any]) -> str:
+    """Lay a report out as plain text: accuracies in per cent, mean and standard deviation."""
+    settings = report["protocol"]["settings"]
+    lines = [["", *(SETTINGS[setting] for setting in settings)]]
+    rows = report["rows"] + report["extra_rows"]
+    for representation in REPRESENTATIONS.values():
+        for features in FEATURES:
+            cells = {
+                row["setting"]: _percent(row)
+                for row in rows
+                if (row["features"], row["representation"]) == (features, representation)
+            }
+            name = f"{features} {representation.replace('_', ' ')}"
+            lines.append([name, *(cells[setting] for setting in settings)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    table = [
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    ]
+    return "\n".join(line.rstrip() for line in table)
+
+
+def _percent(row: dict[str, Any]) -> str:
+    mean = f"{100 * row['accuracy_mean']:.1f}"
+    one_seed = len(row["accuracies"]) == 1
+    return mean if one_seed else f"{mean} ± {100 * row['accuracy_std']:.1f}"

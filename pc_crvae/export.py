@@ -1,0 +1,113 @@
+"""Saved models: a folder with ``model.safetensors`` and ``config.json``, written and read back.
+
+Nothing is unpickled; a model of another class or format, or with other weights, is refused.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pydantic
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from pc_crvae import __version__
+from pc_crvae.config import ModelConfig, plain
+from pc_crvae.errors import UserError
+from pc_crvae.files import atomic_path
+from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.validation import describe
+
+FORMAT_VERSION = 1
+WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
+EXPORT_FILES = (WEIGHTS, DESCRIPTION)
+
+Model = TypeVar("Model", bound=PointVAE)
+
+
+def write_export(model: PointVAE, folder: Path) -> None:
+    """Write ``model`` to an existing folder, weights first, each file whole or not at all."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in _weights(model)}
+    description = {
+        "class": type(model).__name__,
+        "format_version": FORMAT_VERSION,
+        "pc_crvae_version": __version__,
+        "architecture": plain(model.architecture),
+        "posterior": model.posterior_kind,
+        "points": model.points,
+        "input": {"up": "z", "normalization": "mean at 0, largest radius 1"},
+        "data": model.data,
+    }
+    with atomic_path(folder / WEIGHTS) as temporary:
+        temporary.write_bytes(save(weights))
+    with atomic_path(folder / DESCRIPTION) as temporary:
+        temporary.write_text(json.dumps(description, indent=2) + "\n")
+
+
+def read_export(folder: Path, model_class: type[Model]) -> Model:
+    """Read what `write_export` wrote, in evaluation mode, on the CPU.
+
+    Raises:
+        UserError: if a file is missing or damaged, or holds another model.
+    """
+    description = _read_description(folder / DESCRIPTION, model_class)
+    try:
+        architecture = ModelConfig.model_validate_json(json.dumps(description["architecture"]))
+    except pydantic.ValidationError as error:
+        raise UserError(describe(error, str(folder / DESCRIPTION), ModelConfig)) from None
+    model = model_class(
+        architecture,
+        posterior=description["posterior"],
+        points=description["points"],
+        data=description["data"],
+    )
+    path = folder / WEIGHTS
+    try:
+        weights = load_file(path)
+    except FileNotFoundError:
+        raise UserError(f"{folder} holds no {WEIGHTS}: it is not a saved model") from None
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path} is damaged ({error}): restore it from a copy, or use another checkpoint"
+        ) from None
+    try:
+        model.load_state_dict(weights, strict=True)
+    except RuntimeError:
+        expected = {name: tuple(tensor.shape) for name, tensor in _weights(model)}
+        found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        odd = next(
+            name for name in sorted(expected | found) if expected.get(name) != found.get(name)
+        )
+        raise UserError(
+            f"{path} holds the weights of another model than {folder / DESCRIPTION} describes: "
+            f"{odd} is {found.get(odd, 'missing')}, not {expected.get(odd, 'part of it')}"
+        ) from None
+    return model.eval()
+
+
+def _weights(model: PointVAE) -> list[tuple[str, Any]]:
+    return list(model.state_dict().items())
+
+
+def _read_description(path: Path, model_class: type[PointVAE]) -> dict[str, Any]:
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        raise UserError(f"{path} is damaged: it is not JSON") from None
+    found = description.get("class") if isinstance(description, dict) else None
+    if found != model_class.__name__:
+        raise UserError(
+            f"{path} describes a {found or 'unknown model'}, not a {model_class.__name__}"
+        )
+    if description.get("format_version") != FORMAT_VERSION:
+        raise UserError(
+            f"{path} has format version {description.get('format_version')}, and this version of "
+            f"pc_crvae reads {FORMAT_VERSION}: load it with the version that wrote it, "
+            f"{description.get('pc_crvae_version', 'unknown')}"
+        )
+    missing = {"architecture", "posterior", "points", "data"} - description.keys()
+    if missing:
+        raise UserError(f"{path} is damaged: it lacks {sorted(missing)[0]!r}")
+    return description

@@ -1,0 +1,70 @@
+"""Writing a file so that readers see the old one or the new one, never half of one."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pc_crvae.errors import UserError
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that takes its place once the block succeeds.
+
+    The temporary name keeps the suffix, for writers that choose the format by it. When the
+    block raises, the temporary file is removed and ``path`` is left as it was.
+
+    Args:
+        path: The file to write; missing parent folders are made.
+
+    Raises:
+        UserError: A folder or file could not be written (full disk, no permission, a folder
+            in the way).
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a new temporary folder beside ``path`` that takes its place on success.
+
+    Args:
+        path: The folder to write; one that is already there is replaced as a whole.
+
+    Raises:
+        UserError: As `atomic_path`.
+    """
+    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            if path.exists():
+                replaced = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+                os.replace(path, replaced)
+                os.replace(temporary, path)
+                shutil.rmtree(replaced)
+            else:
+                os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    reason = error.strerror or str(error)
+    return UserError(f"could not write {path}: {reason}; free some space or choose another place")

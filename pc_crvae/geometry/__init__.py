@@ -1,0 +1,30 @@
+"""Functions on batches of points: distances, neighbours, sampling, rotations."""
+
+from pc_crvae.geometry.chamfer import Directions, chamfer_distance
+from pc_crvae.geometry.gather import gather_points
+from pc_crvae.geometry.neighbors import (
+    k_nearest_neighbors,
+    mutual_nearest_neighbors,
+    nearest_neighbors,
+)
+from pc_crvae.geometry.rotations import (
+    rotate,
+    rotation_about_axis,
+    rotation_about_z,
+    rotation_from_quaternion,
+)
+from pc_crvae.geometry.sampling import farthest_point_sampling
+
+__all__ = [
+    "Directions",
+    "chamfer_distance",
+    "farthest_point_sampling",
+    "gather_points",
+    "k_nearest_neighbors",
+    "mutual_nearest_neighbors",
+    "nearest_neighbors",
+    "rotate",
+    "rotation_about_axis",
+    "rotation_about_z",
+    "rotation_from_quaternion",
+]

@@ -1,0 +1,63 @@
+"""Likelihoods p(x|z): what a decoder's output says about an observation, in nats a sample."""
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+from torch import Tensor
+
+from pc_crvae.geometry import chamfer_distance
+
+
+class Likelihood(ABC):
+    """A distribution over observations, batched over items."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> Tensor:
+        """The reconstruction of each item."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-likelihood of each item in nats, summed over its dimensions: (B,)."""
+
+
+class ChamferLikelihood(Likelihood):
+    """A pseudo-likelihood for point sets: log p(x|z) = -scale * Chamfer(x, points).
+
+    It is not normalised, so ``scale`` is what gives a nat its meaning. For squared
+    distances and the sum of both directions, a cloud of N points with Gaussian noise of
+    standard deviation sigma about the decoded surface has scale = N / (2 sigma^2): N = 1,024
+    and sigma = 0.02 (2 % of the shape's radius) give 1.28 million. beta and lambda multiply
+    KLs in the same nats, whatever the scale.
+
+    Args:
+        points: the decoded cloud, (B, M, 3).
+        scale: nats per unit of Chamfer distance.
+        squared: whether nearest distances are squared.
+        directions: sum, mean or max of the two directions, each a mean over its points.
+    """
+
+    def __init__(
+        self,
+        points: Tensor,
+        scale: float,
+        *,
+        squared: bool = True,
+        directions: Literal["sum", "mean", "max"] = "sum",
+    ) -> None:
+        self._points = points
+        self.scale = scale
+        self.squared = squared
+        self.directions: Literal["sum", "mean", "max"] = directions
+
+    @property
+    def mean(self) -> Tensor:
+        """The decoded cloud, (B, M, 3)."""
+        return self._points
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Pseudo-log-likelihood in nats of each cloud of ``x`` (B, N, 3): (B,)."""
+        distance = chamfer_distance(
+            x, self._points, squared=self.squared, directions=self.directions
+        )
+        return -self.scale * distance

@@ -1,0 +1,122 @@
+"""The record of a run: ``metrics.jsonl``, one JSON object a line, and TensorBoard events."""
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pc_crvae.errors import UserError
+from pc_crvae.objectives import Terms
+
+
+class MetricsRecord:
+    """Appends to the record of a run.
+
+    Args:
+        path: ``metrics.jsonl``, or None to record nothing (all processes but the first).
+        events: folder of TensorBoard's events, or None for none.
+        resume_at: bytes of ``path`` that belong to the state resumed from; what a killed run
+            wrote after it is cut off. None starts anew.
+        step: the step resumed at; later events are hidden by TensorBoard.
+
+    Raises:
+        UserError: if TensorBoard is asked for and not installed, or ``path`` has lost lines.
+    """
+
+    def __init__(
+        self, path: Path | None, events: Path | None, *, resume_at: int | None = None, step: int = 0
+    ) -> None:
+        self._file: TextIO
+        if path is None:
+            self._file = io.StringIO()
+        elif resume_at is None:
+            self._file = path.open("w", encoding="utf-8")
+        else:
+            size = path.stat().st_size if path.is_file() else 0
+            if size < resume_at:
+                raise UserError(
+                    f"{path} is {size} bytes long and the checkpoint was made at {resume_at}: "
+                    "restore the file, or start anew with --overwrite"
+                )
+            self._file = path.open("r+", encoding="utf-8")
+            self._file.truncate(resume_at)
+            self._file.seek(resume_at)
+        self._events = _event_writer(events, step) if events else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        if self._events:
+            self._events.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far, all of them on disk."""
+        self._file.flush()
+        return self._file.tell()
+
+    def add(self, split: str, step: int, epoch: float, values: Mapping[str, Any]) -> None:
+        """Record scalars, and lists of them, of one moment."""
+        line = {"split": split, "step": step, "epoch": round(epoch, 4), **values}
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        if self._events:
+            for name, value in values.items():
+                if isinstance(value, list):
+                    self._events.add_histogram(f"{split}/{name}", np.array(value), step)
+                else:
+                    self._events.add_scalar(f"{split}/{name}", value, step)
+
+    def add_picture(self, name: str, step: int, image: np.ndarray) -> None:
+        """Record an image (H, W, 3) uint8; TensorBoard only."""
+        if self._events:
+            self._events.add_image(name, image, step, dataformats="HWC")
+
+
+class RunningMean:
+    """Mean over steps of the batch means of per-sample terms."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.steps = 0
+
+    def add(self, means: Mapping[str, float]) -> None:
+        """Add one step's means."""
+        for name, value in means.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.steps += 1
+
+    def take(self) -> dict[str, float]:
+        """The means since the last call, starting over."""
+        means = {name: total / self.steps for name, total in self.sums.items()}
+        self.sums, self.steps = {}, 0
+        return means
+
+
+def scalar_means(terms: Terms) -> dict[str, Tensor]:
+    """Batch means of the per-sample terms (B,), leaving out those per dimension (B, D)."""
+    return {name: torch.mean(term.detach()) for name, term in terms.items() if term.ndim == 1}
+
+
+def _event_writer(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UserError(
+            "TensorBoard is not installed: pip install 'pc-crvae[log]', or set "
+            "logging.tensorboard=false"
+        ) from None
+    return SummaryWriter(folder, purge_step=step + 1 if step else None)

@@ -1,0 +1,1 @@
+"""Models: what joins encoders and decoders, one folder of halves a modality."""

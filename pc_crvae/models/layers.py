@@ -1,0 +1,61 @@
+"""Perceptrons over the last dimension, and the check of their sizes."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pc_crvae.models.batch_norm import BatchNorm
+
+
+class Perceptron(nn.Module):
+    """Linear, optional batch-norm, (leaky) ReLU over the last dimension: (..., C) -> (..., C').
+
+    On a cloud's features (B, N, C) it is a perceptron shared by all points.
+
+    Args:
+        in_features: C.
+        out_features: C'.
+        batch_norm: normalise before the activation, which makes the linear's bias redundant.
+        negative_slope: slope of the activation below zero; 0 is the plain ReLU.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        batch_norm: bool = False,
+        negative_slope: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_features, out_features, bias=not batch_norm)
+        self.norm = BatchNorm(out_features) if batch_norm else nn.Identity()
+        self.negative_slope = negative_slope
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map ``features`` (..., C) to (..., C')."""
+        return F.leaky_relu(self.norm(self.linear(features)), self.negative_slope)
+
+
+def perceptrons(in_features: int, widths: Sequence[int], *, batch_norm: bool) -> nn.Sequential:
+    """Stack ReLU perceptrons of the given ``widths`` on ``in_features`` inputs."""
+    return nn.Sequential(
+        *(
+            Perceptron(before, after, batch_norm=batch_norm)
+            for before, after in pairwise((in_features, *widths))
+        )
+    )
+
+
+def check_positive(model: str, **sizes: int | Sequence[int]) -> None:
+    """Refuse sizes, or sequences of sizes, that are empty or hold anything below one.
+
+    Raises:
+        ValueError: naming ``model``, the argument and its value.
+    """
+    for name, value in sizes.items():
+        values = (value,) if isinstance(value, int) else tuple(value)
+        if not values or min(values) < 1:
+            raise ValueError(f"{model}: {name} must be positive, got {value}")

@@ -1,0 +1,45 @@
+"""From configuration to encoder, decoder and likelihood."""
+
+from collections.abc import Callable
+from functools import partial
+
+from pydantic import BaseModel
+from torch import nn
+
+from pc_crvae.config import ModelConfig
+from pc_crvae.likelihoods import ChamferLikelihood
+from pc_crvae.models.points.dgcnn import DGCNN
+from pc_crvae.models.points.folding import FoldingDecoder
+from pc_crvae.models.points.foldingnet import FoldingNetEncoder
+from pc_crvae.models.points.fully_connected import FullyConnectedDecoder
+from pc_crvae.models.points.pointnet import PointNet
+
+ENCODERS: dict[str, Callable[..., nn.Module]] = {
+    "pointnet": PointNet,
+    "dgcnn": DGCNN,
+    "foldingnet": FoldingNetEncoder,
+}
+DECODERS: dict[str, Callable[..., nn.Module]] = {
+    "folding": FoldingDecoder,
+    "fully_connected": FullyConnectedDecoder,
+}
+
+
+def build_encoder(config: ModelConfig) -> nn.Module:
+    """The encoder, (B, N, 3) to (B, out_features)."""
+    return ENCODERS[config.encoder.name](**_arguments(config.encoder))
+
+
+def build_decoder(config: ModelConfig) -> nn.Module:
+    """The decoder, (B, latent_dim) to (B, M, 3)."""
+    return DECODERS[config.decoder.name](config.latent_dim, **_arguments(config.decoder))
+
+
+def build_likelihood(config: ModelConfig) -> Callable[..., ChamferLikelihood]:
+    """What makes a likelihood of decoded points (B, M, 3)."""
+    return partial(ChamferLikelihood, **_arguments(config.likelihood))
+
+
+def _arguments(section: BaseModel) -> dict[str, object]:
+    # The schema's fields are the constructors' arguments, by the same names.
+    return {name: value for name, value in section if name != "name"}

@@ -1,0 +1,111 @@
+"""DGCNN: edge convolutions on nearest-neighbour graphs, then a pool over the points."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pc_crvae.geometry import gather_points, k_nearest_neighbors
+from pc_crvae.models.batch_norm import BatchNorm
+from pc_crvae.models.layers import Perceptron, check_positive
+from pc_crvae.models.points.checks import check_clouds
+
+_NEGATIVE_SLOPE = 0.2
+
+
+class EdgeConv(nn.Module):
+    """Edge convolution (Wang et al. 2019, arXiv 1801.07829, section 3.1).
+
+    The new feature of point i is the maximum over its neighbours j of
+    ``LeakyReLU(BN(W [x_j - x_i ; x_i]))`` with slope 0.2. The product is computed per point,
+    not per edge, as ``W_1 x_j + (W_2 - W_1) x_i`` where ``W = [W_1 W_2]``.
+
+    Args:
+        in_features: C, so that W is (C', 2C).
+        out_features: C'.
+        batch_norm: normalise over all edges of the batch; W then has no bias.
+    """
+
+    def __init__(self, in_features: int, out_features: int, *, batch_norm: bool = True) -> None:
+        check_positive("EdgeConv", in_features=in_features, out_features=out_features)
+        super().__init__()
+        self.linear = nn.Linear(2 * in_features, out_features, bias=not batch_norm)
+        self.norm = BatchNorm(out_features) if batch_norm else nn.Identity()
+
+    def forward(self, features: Tensor, neighbors: Tensor) -> Tensor:
+        """Convolve ``features`` (B, N, C) along ``neighbors`` (B, N, k) int64 to (B, N, C')."""
+        difference_weight, center_weight = self.linear.weight.chunk(2, dim=1)
+        neighbor_terms = F.linear(features, difference_weight)  # (B, N, C')
+        center_terms = F.linear(features, center_weight - difference_weight, self.linear.bias)
+        edges = gather_points(neighbor_terms, neighbors) + center_terms.unsqueeze(2)
+        edges = self.norm(edges)  # (B, N, k, C')
+        # The activation increases, so it commutes with the maximum and runs on 1/k of the values.
+        return F.leaky_relu(edges.max(dim=2).values, _NEGATIVE_SLOPE)
+
+
+class DGCNN(nn.Module):
+    """DGCNN encoder (Wang et al. 2019, arXiv 1801.07829, section 3.2 and figure 3).
+
+    Args:
+        widths: outputs of the edge convolutions, which are concatenated.
+        embedding: width of the perceptron on the concatenation.
+        k: neighbours of a point, itself included.
+        pooling: over the points: their maximum, or maximum and mean one after the other.
+        batch_norm: normalise within every layer.
+        graph: ``dynamic`` finds neighbours anew in each layer's input features, ``static``
+            keeps those in space for all layers.
+
+    Raises:
+        ValueError: a size is not positive, or ``pooling`` or ``graph`` is not one of the above.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (64, 64, 128, 256),
+        embedding: int = 1024,
+        k: int = 20,
+        pooling: Literal["max", "max_mean"] = "max",
+        batch_norm: bool = True,
+        graph: Literal["dynamic", "static"] = "dynamic",
+    ) -> None:
+        check_positive("DGCNN", widths=widths, embedding=embedding, k=k)
+        if pooling not in ("max", "max_mean"):
+            raise ValueError(f"DGCNN: pooling must be max or max_mean, got {pooling}")
+        if graph not in ("dynamic", "static"):
+            raise ValueError(f"DGCNN: graph must be dynamic or static, got {graph}")
+        super().__init__()
+        self.convolutions = nn.ModuleList(
+            EdgeConv(before, after, batch_norm=batch_norm)
+            for before, after in pairwise((3, *widths))
+        )
+        self.embedding = Perceptron(
+            sum(widths), embedding, batch_norm=batch_norm, negative_slope=_NEGATIVE_SLOPE
+        )
+        self.k = k
+        self.pooling = pooling
+        self.graph = graph
+        self.out_features = 2 * embedding if pooling == "max_mean" else embedding
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Encode ``points`` (B, N, 3) to (B, out_features), whatever the order of the points.
+
+        Raises:
+            ValueError: ``points`` has another shape, or fewer than ``k`` points a cloud.
+        """
+        check_clouds(points, at_least=self.k)
+        neighbors = k_nearest_neighbors(points, self.k)
+        features = points
+        layers: list[Tensor] = []
+        for convolution in self.convolutions:
+            if layers and self.graph == "dynamic":
+                neighbors = k_nearest_neighbors(features, self.k)
+            features = convolution(features, neighbors)
+            layers.append(features)
+        embedded: Tensor = self.embedding(torch.cat(layers, dim=-1))  # (B, N, embedding)
+        maximum = embedded.max(dim=1).values
+        if self.pooling == "max":
+            return maximum
+        return torch.cat([maximum, embedded.mean(dim=1)], dim=-1)

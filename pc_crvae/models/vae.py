@@ -1,0 +1,116 @@
+"""The variational auto-encoder that joins an encoder and a decoder of any modality."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pc_crvae.likelihoods import Likelihood
+from pc_crvae.models.batch_norm import BatchNorm
+from pc_crvae.models.layers import perceptrons
+from pc_crvae.posteriors import DiagonalGaussian, LatentChain, LatentPath, PointMass
+
+LOG_VARIANCE_BOUND = 12.0
+"""Log-variances are squashed smoothly into this range either side of zero, standard
+deviations hence into 0.0025 to 400: wide enough for any use, and no exp overflows."""
+
+
+class PosteriorHead(nn.Module):
+    """From pooled features to q(z|x).
+
+    Args:
+        in_features: width of the pooled features.
+        latent_dim: dimensions of z.
+        posterior: ``gaussian`` for a VAE, ``code`` for a plain auto-encoder.
+        normalize_features: apply batch-norm to the pooled features first.
+        widths: hidden layers (linear, optional batch-norm, ReLU) before the last linear one.
+        batch_norm: batch-norm in the hidden layers.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        latent_dim: int,
+        *,
+        posterior: Literal["gaussian", "code"] = "gaussian",
+        normalize_features: bool = False,
+        widths: Sequence[int] = (),
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.norm = BatchNorm(in_features) if normalize_features else nn.Identity()
+        self.hidden = perceptrons(in_features, widths, batch_norm=batch_norm)
+        in_features = widths[-1] if widths else in_features
+        self.mean = nn.Linear(in_features, latent_dim)
+        self.log_variance = nn.Linear(in_features, latent_dim) if posterior == "gaussian" else None
+
+    def forward(self, features: Tensor) -> LatentChain:
+        """q(z|x) of pooled ``features`` (B, in_features), in the parameters' own precision."""
+        # Under autocast, half-precision means would put rounding noise into every KL.
+        with torch.autocast(features.device.type, enabled=False):
+            hidden = self.hidden(self.norm(features.to(self.mean.weight.dtype)))
+            mean = self.mean(hidden)
+            if self.log_variance is None:
+                return PointMass(mean)
+            raw = self.log_variance(hidden) / LOG_VARIANCE_BOUND
+            return DiagonalGaussian(mean, LOG_VARIANCE_BOUND * torch.tanh(raw))
+
+
+class VAE(nn.Module):
+    """A latent-variable model with one latent group and the prior N(0, I).
+
+    Args:
+        encoder: x to pooled features (B, F).
+        head: pooled features to q(z|x).
+        decoder: z (B, D) to the likelihood's parameters.
+        make_likelihood: the decoder's output to p(x|z).
+        latent_dim: D.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        head: PosteriorHead,
+        decoder: nn.Module,
+        make_likelihood: Callable[[Tensor], Likelihood],
+        latent_dim: int,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.decoder = decoder
+        self.make_likelihood = make_likelihood
+        self.latent_dim = latent_dim
+
+    def features(self, x: Tensor) -> Tensor:
+        """The encoder's pooled features: (B, F)."""
+        features: Tensor = self.encoder(x)
+        return features
+
+    def posterior(self, x: Tensor) -> LatentChain:
+        """q(z|x)."""
+        posterior: LatentChain = self.head(self.features(x))
+        return posterior
+
+    def likelihood(self, path: LatentPath) -> Likelihood:
+        """p(x|z) at the one group of ``path``, (B, D)."""
+        (latent,) = path
+        return self.make_likelihood(self.decoder(latent))
+
+    def prior(self) -> DiagonalGaussian:
+        """N(0, I)."""
+        return DiagonalGaussian.standard(self.latent_dim, like=self.head.mean.weight)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put ``module`` in evaluation mode, without gradients, and back into the mode it was in."""
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        module.train(was_training)

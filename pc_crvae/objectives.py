@@ -1,0 +1,173 @@
+"""What is maximised for one observation: per-sample terms in nats, averaged by the loop."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from pc_crvae.likelihoods import Likelihood
+from pc_crvae.posteriors import LatentChain, LatentPath
+from pc_crvae.randomness import Draws
+
+Terms = dict[str, Tensor]
+"""Per-sample terms (B,) by name; ``kl_per_dimension`` alone is (B, D)."""
+
+
+class LatentVariableModel(Protocol):
+    """What an objective needs of a model: an encoder's half, a decoder's half, a prior."""
+
+    def posterior(self, x: Tensor) -> LatentChain:
+        """q(z|x)."""
+
+    def likelihood(self, path: LatentPath) -> Likelihood:
+        """p(x|z)."""
+
+    def prior(self) -> LatentChain:
+        """p(z)."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An objective evaluated on a batch.
+
+    Attributes:
+        objective: what is maximised, (B,) nats.
+        terms: its parts, each (B,) nats, and ``kl_per_dimension`` (B, D).
+        path: the latent sample it was evaluated at.
+    """
+
+    objective: Tensor
+    terms: Terms
+    path: LatentPath
+
+
+class Objective(ABC):
+    """An objective of a latent-variable model."""
+
+    needs_density: bool = True
+    """Whether the posterior must be a distribution, rather than an auto-encoder's code."""
+
+    @abstractmethod
+    def __call__(
+        self,
+        model: LatentVariableModel,
+        posterior: LatentChain,
+        target: Tensor,
+        draws: Draws,
+        kl_warmup: float = 1.0,
+    ) -> Evaluation:
+        """Evaluate on a batch.
+
+        Args:
+            model: gives the likelihood and the prior.
+            posterior: q(z|x) of the batch.
+            target: the observation to be explained, x itself unless said otherwise.
+            draws: the source of the latent noise.
+            kl_warmup: factor in [0, 1] on the KL to the prior, by the training schedule.
+        """
+
+
+class AutoEncoding(Objective):
+    """The log-likelihood alone, at the posterior's sample: a plain auto-encoder."""
+
+    needs_density = False
+
+    def __call__(
+        self,
+        model: LatentVariableModel,
+        posterior: LatentChain,
+        target: Tensor,
+        draws: Draws,
+        kl_warmup: float = 1.0,
+    ) -> Evaluation:
+        """Evaluate log p(target|z); ``kl_warmup`` has nothing to act on."""
+        path = posterior.sample(draws)
+        log_likelihood = model.likelihood(path).log_prob(target)
+        return Evaluation(log_likelihood, {"log_likelihood": log_likelihood}, path)
+
+
+class ELBO(Objective):
+    """log p(x|z) - beta * KL(q(z|x) || p(z)), with the KL in closed form along one path.
+
+    beta = 1 is the evidence lower bound of Kingma & Welling (2014), another beta that of
+    Higgins et al. (2017).
+
+    Args:
+        beta: weight of the KL, per nat.
+        free_bits: nats of each latent dimension of each sample that cost nothing: a
+            dimension's KL counts as max(KL, free_bits), after Kingma et al. (2016), who
+            average over the batch first; here it acts on a sample, so that no term depends
+            on which samples share its batch. The reported KL is the true one.
+    """
+
+    def __init__(self, beta: float = 1.0, free_bits: float = 0.0) -> None:
+        if beta < 0 or free_bits < 0:
+            raise ValueError(f"beta {beta} and free_bits {free_bits} must not be negative")
+        self.beta = beta
+        self.free_bits = free_bits
+
+    def __call__(
+        self,
+        model: LatentVariableModel,
+        posterior: LatentChain,
+        target: Tensor,
+        draws: Draws,
+        kl_warmup: float = 1.0,
+    ) -> Evaluation:
+        """Evaluate the bound at one sample of the posterior."""
+        path = posterior.sample(draws)
+        log_likelihood = model.likelihood(path).log_prob(target)
+        kl_per_dimension = posterior.kl(model.prior(), path)
+        kl = kl_per_dimension.sum(dim=1)
+        charged = kl_per_dimension.clamp(min=self.free_bits).sum(1) if self.free_bits else kl
+        return Evaluation(
+            log_likelihood - kl_warmup * self.beta * charged,
+            {"log_likelihood": log_likelihood, "kl": kl, "kl_per_dimension": kl_per_dimension},
+            path,
+        )
+
+
+class TrainingObjective(nn.Module, ABC):
+    """The whole of what one training step maximises, as ONE forward of one module.
+
+    This is the module that is wrapped for multi-process training, so every pass through the
+    model happens inside its forward.
+    """
+
+    model: nn.Module
+
+    @abstractmethod
+    def forward(
+        self,
+        x: Tensor,
+        draws: Draws,
+        kl_warmup: float = 1.0,
+        consistency_warmup: float = 1.0,
+    ) -> Terms:
+        """Per-sample terms of a batch; the one called ``objective`` is maximised."""
+
+
+class SinglePass(TrainingObjective):
+    """One objective of the observation as it is: a plain AE or VAE, no transform.
+
+    Args:
+        model: a `LatentVariableModel`.
+        objective: what is maximised.
+    """
+
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.model = model
+        self.objective = objective
+
+    def forward(
+        self,
+        x: Tensor,
+        draws: Draws,
+        kl_warmup: float = 1.0,
+        consistency_warmup: float = 1.0,
+    ) -> Terms:
+        """Terms of the objective; ``consistency_warmup`` has nothing to act on."""
+        evaluation = self.objective(self.model, self.model.posterior(x), x, draws, kl_warmup)
+        return {"objective": evaluation.objective, **evaluation.terms}

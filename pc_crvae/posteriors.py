@@ -1,0 +1,173 @@
+"""Distributions over latents: chains of diagonal-Gaussian conditionals and their KLs.
+
+A posterior q(z|x) and a prior p(z) are both a `LatentChain`: z is split into groups
+z_1..z_L, and the chain knows each conditional given the groups before it. A flat Gaussian
+is a chain of one group, so a hierarchical model needs nothing beyond its own chain.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from pc_crvae.randomness import Draws
+
+LatentPath = tuple[Tensor, ...]
+"""One sample of every group, z_1..z_L, each (B, D_l)."""
+
+
+class LatentChain(ABC):
+    """A distribution over latent groups, batched over items."""
+
+    has_density: bool = True
+    """Whether KLs to and from this distribution exist; False for an auto-encoder's code."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> Tensor:
+        """The representation of each item: (B, D)."""
+
+    @abstractmethod
+    def sample(self, draws: Draws) -> LatentPath:
+        """Draw one path, differentiably in the parameters (reparameterised)."""
+
+    @abstractmethod
+    def conditionals(self, path: LatentPath) -> tuple["DiagonalGaussian", ...]:
+        """The conditional of every group given the groups of ``path`` before it."""
+
+    @abstractmethod
+    def rows(self, rows: slice) -> Self:
+        """The same distribution for some of the items."""
+
+    @abstractmethod
+    def detach(self) -> Self:
+        """The same distribution, cut from the graph that made its parameters."""
+
+    def kl(self, other: "LatentChain", path: LatentPath) -> Tensor:
+        """KL(self || other) in nats for each latent dimension: (B, D), groups side by side.
+
+        By the chain rule this is the sum over groups of E KL(self_l || other_l), both
+        conditionals on the same z_<l, estimated along one ``path`` drawn from ``self``
+        (Sinha & Dieng 2021, section 3; exact, and independent of the path, for one group).
+        """
+        return torch.cat(
+            [
+                gaussian_kl(mine, theirs).flatten(1)
+                for mine, theirs in zip(
+                    self.conditionals(path), other.conditionals(path), strict=True
+                )
+            ],
+            dim=1,
+        )
+
+
+class DiagonalGaussian(LatentChain):
+    """A Gaussian with diagonal covariance; one group.
+
+    Args:
+        mean: (B, D); half precision is promoted to float32.
+        log_variance: (B, D), the logarithm of the variance (not of the standard deviation).
+    """
+
+    def __init__(self, mean: Tensor, log_variance: Tensor) -> None:
+        if mean.shape != log_variance.shape:
+            raise ValueError(
+                f"mean {tuple(mean.shape)} and log_variance {tuple(log_variance.shape)} "
+                "must have the same shape"
+            )
+        self._mean = _at_least_float32(mean)
+        self.log_variance = _at_least_float32(log_variance)
+
+    @classmethod
+    def standard(cls, dimensions: int, like: Tensor) -> "DiagonalGaussian":
+        """N(0, I) over ``dimensions``, one row that broadcasts over any batch."""
+        zeros = like.new_zeros((1, dimensions), dtype=_at_least_float32(like).dtype)
+        return cls(zeros, zeros)
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean, (B, D)."""
+        return self._mean
+
+    @property
+    def standard_deviation(self) -> Tensor:
+        """The standard deviation, (B, D)."""
+        return torch.exp(0.5 * self.log_variance)
+
+    def sample(self, draws: Draws) -> LatentPath:
+        """Draw mean + standard deviation * noise (Kingma & Welling 2014)."""
+        noise = draws.normal(*self._mean.shape[1:]).to(self._mean)
+        return (self._mean + self.standard_deviation * noise,)
+
+    def conditionals(self, path: LatentPath) -> tuple["DiagonalGaussian", ...]:
+        """Itself: one group depends on none before it."""
+        return (self,)
+
+    def log_prob(self, latent: Tensor) -> Tensor:
+        """Log-density in nats for each dimension of ``latent`` (B, D)."""
+        standardised = (latent - self._mean) * torch.exp(-0.5 * self.log_variance)
+        return -0.5 * (standardised.square() + self.log_variance + math.log(2 * math.pi))
+
+    def rows(self, rows: slice) -> "DiagonalGaussian":
+        """The Gaussians of some of the items."""
+        return DiagonalGaussian(self._mean[rows], self.log_variance[rows])
+
+    def detach(self) -> "DiagonalGaussian":
+        """The same Gaussians as constants."""
+        return DiagonalGaussian(self._mean.detach(), self.log_variance.detach())
+
+
+class PointMass(LatentChain):
+    """The code of a plain auto-encoder: no noise, no density, hence no KL.
+
+    Args:
+        code: (B, D).
+    """
+
+    has_density = False
+
+    def __init__(self, code: Tensor) -> None:
+        self._code = _at_least_float32(code)
+
+    @property
+    def mean(self) -> Tensor:
+        """The code, (B, D)."""
+        return self._code
+
+    def sample(self, draws: Draws) -> LatentPath:
+        """The code itself; nothing is drawn."""
+        return (self._code,)
+
+    def conditionals(self, path: LatentPath) -> tuple[DiagonalGaussian, ...]:
+        """Refused.
+
+        Raises:
+            TypeError: always; a point mass has no density.
+        """
+        raise TypeError("the code of an auto-encoder has no density and therefore no KL")
+
+    def rows(self, rows: slice) -> "PointMass":
+        """The codes of some of the items."""
+        return PointMass(self._code[rows])
+
+    def detach(self) -> "PointMass":
+        """The same codes as constants."""
+        return PointMass(self._code.detach())
+
+
+def gaussian_kl(first: DiagonalGaussian, second: DiagonalGaussian) -> Tensor:
+    """KL(first || second) in nats for each dimension: (B, D).
+
+    1/2 [log(s2^2/s1^2) - 1 + (s1^2 + (m1 - m2)^2) / s2^2] with s the standard deviation
+    (Sinha & Dieng 2021, equation 5), arranged so that it stays accurate where the two
+    variances nearly agree.
+    """
+    log_ratio = first.log_variance - second.log_variance
+    squared_shift = (first.mean - second.mean).square() * torch.exp(-second.log_variance)
+    return 0.5 * (torch.expm1(log_ratio) - log_ratio + squared_shift)
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype == torch.float64 else tensor.float()

@@ -1,0 +1,366 @@
+"""The training loop, from first step to last, in one function that reads top to bottom."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from pc_crvae.config import Config, TrainingConfig
+from pc_crvae.data.clouds import CloudSet
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation.latents import active_units
+from pc_crvae.experiment import build_model, build_training_objective
+from pc_crvae.interruption import Interrupted, listen_for_interruption
+from pc_crvae.metrics import MetricsRecord, RunningMean, scalar_means
+from pc_crvae.models.batch_norm import BatchNorm
+from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.models.vae import evaluating
+from pc_crvae.objectives import Terms, TrainingObjective
+from pc_crvae.progress import TrainingProgress
+from pc_crvae.randomness import Draws, keyed_generator, keyed_numpy_generator
+from pc_crvae.runs import Run
+from pc_crvae.schedules import learning_rate_factor, warmup_factor
+
+
+@dataclass(frozen=True)
+class Watchers:
+    """What looks at the model every few epochs; none of it changes the training.
+
+    Attributes:
+        probe: the accuracy in [0, 1] of a cheap probe on the validation split.
+        picture: an image (H, W, 3) uint8 of inputs beside reconstructions, which it also
+            writes for the given epoch.
+    """
+
+    probe: Callable[[PointVAE], float] | None = None
+    picture: Callable[[PointVAE, int], np.ndarray] | None = None
+
+
+def train(
+    config: Config,
+    run: Run,
+    train_set: CloudSet,
+    validation_set: CloudSet,
+    watchers: Watchers,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> PointVAE:
+    """Train a model as ``config`` says, writing to ``run``; returns what was exported.
+
+    Args:
+        config: the experiment.
+        run: its folder; made here.
+        train_set: what is trained on.
+        validation_set: what the best state is chosen on, by the objective, without labels.
+        watchers: called in the main process.
+        resume: go on from the run's newest state.
+        overwrite: replace a run that is there.
+
+    Raises:
+        UserError: on a run that is there or cannot go on, too few shapes, or a term that is
+            not finite.
+        Interrupted: on SIGINT or SIGTERM, once the state is saved.
+    """
+    options = config.training
+
+    # Processes, device, precision.
+    accelerator = Accelerator(
+        cpu=options.device == "cpu",
+        mixed_precision="bf16" if options.precision == "bfloat16" else "no",
+    )
+    processes, is_main = accelerator.num_processes, accelerator.is_main_process
+    part_size, remainder = divmod(options.batch_size, processes * options.accumulation)
+    if remainder:
+        raise UserError(
+            f"training.batch_size {options.batch_size} must be a multiple of {processes} "
+            f"processes times training.accumulation {options.accumulation}"
+        )
+    steps_per_epoch = len(train_set) // options.batch_size
+    if steps_per_epoch == 0:
+        raise UserError(
+            f"{train_set.name} has {len(train_set)} shapes to train on, fewer than "
+            f"training.batch_size {options.batch_size}: lower it"
+        )
+    total_steps = options.epochs * steps_per_epoch
+
+    # The run's folder, and the state to go on from.
+    if resume:
+        run.open(config)
+    elif is_main:
+        run.create(config, overwrite=overwrite)
+    accelerator.wait_for_everyone()
+    state = run.load_state() if resume else None
+
+    # Model, its average, optimiser.
+    set_seed(config.seed)
+    model = build_model(config)
+    if processes > 1 and options.synchronize_batch_norm:
+        for module in model.modules():
+            if isinstance(module, BatchNorm):
+                module.synchronized = True
+    average = (
+        AveragedModel(
+            model, multi_avg_fn=get_ema_multi_avg_fn(options.ema_decay), use_buffers=True
+        ).to(accelerator.device)
+        if options.ema_decay
+        else None
+    )
+    evaluated: PointVAE = average.module if average else model
+    objective = build_training_objective(config, model).to(accelerator.device)
+    evaluated_objective = build_training_objective(config, evaluated)
+    optimizer = build_optimizer(model, options)
+
+    first_step, best_objective, window = 0, -float("inf"), RunningMean()
+    if state:
+        objective.load_state_dict(state["objective"])
+        optimizer.load_state_dict(state["optimizer"])
+        if average:
+            average.load_state_dict(state["average"])
+        _set_global_rng(state["rng"])
+        first_step, best_objective = state["step"], state["best_objective"]
+        window.sums, window.steps = state["window_sums"], state["window_steps"]
+    wrapped, prepared_optimizer = accelerator.prepare(objective, optimizer)
+
+    def save(step: int) -> None:
+        """Save everything that step ``step`` needs to follow as if nothing had happened."""
+        if is_main:
+            state = {
+                "step": step,
+                "objective": objective.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "average": average.state_dict() if average else {},
+                "rng": _global_rng(),
+                "best_objective": best_objective,
+                "metrics_size": record.size,
+                "window_sums": window.sums,
+                "window_steps": window.steps,
+            }
+            run.save_state(state, evaluated, step=step, keep=config.checkpoints.keep)
+        accelerator.wait_for_everyone()
+
+    record = MetricsRecord(
+        run.metrics if is_main else None,
+        run.events if is_main and config.logging.tensorboard else None,
+        resume_at=state["metrics_size"] if state else None,
+        step=first_step,
+    )
+    progress = TrainingProgress(total_steps, first_step, quiet=not is_main)
+    with record, progress.live(), listen_for_interruption() as interruption:
+        last_save = last_log = time.monotonic()
+        for step in range(first_step, total_steps):
+            epoch, step_of_epoch = divmod(step, steps_per_epoch)
+            if step_of_epoch == 0 or step == first_step:
+                order = keyed_numpy_generator("order", config.seed, epoch).permutation(
+                    len(train_set)
+                )
+            batch = order[step_of_epoch * options.batch_size :][: options.batch_size]
+
+            # Schedules.
+            learning_rate = options.learning_rate * learning_rate_factor(
+                step,
+                total=total_steps,
+                warmup=round(options.warmup_epochs * steps_per_epoch),
+                schedule=options.schedule,
+            )
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+            kl_warmup, consistency_warmup = _warmups(config, step, steps_per_epoch)
+
+            # Forward and backward, in parts; each process holds its rows of the global batch.
+            wrapped.train()
+            totals: dict[str, Tensor] = {}
+            for part in range(options.accumulation):
+                start = (accelerator.process_index * options.accumulation + part) * part_size
+                rows = slice(start, start + part_size)
+                clouds = train_set.batch(
+                    batch[rows], config.data.points, "points", config.seed, epoch
+                )
+                generator = keyed_generator(
+                    "step", config.seed, epoch, step, device=accelerator.device
+                )
+                draws = Draws(generator, options.batch_size, rows)
+                is_last = part == options.accumulation - 1
+                with nullcontext() if is_last else accelerator.no_sync(wrapped):
+                    terms: Terms = wrapped(
+                        torch.from_numpy(clouds).to(accelerator.device),
+                        draws,
+                        kl_warmup,
+                        consistency_warmup,
+                    )
+                    accelerator.backward(-terms["objective"].mean() / options.accumulation)
+                for name, mean in scalar_means(terms).items():
+                    totals[name] = totals.get(name, 0.0) + mean / options.accumulation
+
+            # Stop before a bad step is taken.
+            names = list(totals)
+            values = accelerator.reduce(torch.stack([totals[name] for name in names]), "mean")
+            means = dict(zip(names, values.tolist(), strict=True))
+            _check_finite(means, config, step, run)
+            means["gradient_norm"] = float(
+                accelerator.clip_grad_norm_(wrapped.parameters(), options.clip_norm or float("inf"))
+            )
+            _check_finite(means, config, step, run)
+
+            prepared_optimizer.step()
+            prepared_optimizer.zero_grad()
+            if average:
+                average.update_parameters(model)
+            window.add(means)
+            progress.advance()
+
+            # Report.
+            done = step + 1
+            if done % config.logging.every_steps == 0:
+                now = time.monotonic()
+                speed = window.steps * options.batch_size / (now - last_log)
+                last_log = now
+                averages = window.take()
+                progress.show(f"epoch {epoch + 1}/{options.epochs}", averages, speed)
+                record.add(
+                    "train",
+                    done,
+                    done / steps_per_epoch,
+                    {**averages, "learning_rate": learning_rate, "clouds_per_second": speed},
+                )
+
+            # Evaluate at the end of an epoch.
+            ends_epoch = done % steps_per_epoch == 0
+            if ends_epoch:
+                results: dict[str, Any] = {}
+                if is_main:
+                    results = evaluate(config, evaluated, evaluated_objective, validation_set)
+                    if _is_due(config.logging.probe_every_epochs, epoch, options.epochs):
+                        if watchers.probe:
+                            results["probe_accuracy"] = watchers.probe(evaluated)
+                    record.add("validation", done, done / steps_per_epoch, results)
+                    if _is_due(config.logging.pictures_every_epochs, epoch, options.epochs):
+                        if watchers.picture:
+                            image = watchers.picture(evaluated, epoch + 1)
+                            record.add_picture("reconstructions", done, image)
+                    if results["objective"] > best_objective:
+                        best_objective = results["objective"]
+                        run.save_best(evaluated)
+                    progress.say(_epoch_line(epoch, config, results, progress.time_left()))
+                last_log = time.monotonic()
+
+            # Save.
+            minutes = config.checkpoints.every_minutes
+            overdue = minutes is not None and time.monotonic() - last_save > 60 * minutes
+            stop = _agree(accelerator, interruption.signal_number)
+            if (
+                stop
+                or (ends_epoch and (epoch + 1) % config.checkpoints.every_epochs == 0)
+                or _agree(accelerator, int(overdue))
+                or done == total_steps
+            ):
+                save(done)
+                last_save = time.monotonic()
+            if stop:
+                raise Interrupted(
+                    stop,
+                    f"stopped after step {done} of {total_steps}; go on with the same command "
+                    "and --resume",
+                )
+    return evaluated
+
+
+def evaluate(
+    config: Config, model: PointVAE, objective: TrainingObjective, clouds: CloudSet
+) -> dict[str, Any]:
+    """Mean terms on ``clouds`` under fixed draws, active units and the KL per dimension."""
+    batches: list[Terms] = []
+    means: list[Tensor] = []
+    sizes: list[int] = []
+    size = config.training.batch_size
+    with evaluating(objective):
+        for start in range(0, len(clouds), size):
+            indices = np.arange(start, min(start + size, len(clouds)))
+            points = torch.from_numpy(
+                clouds.batch(indices, config.data.points, "validation points", config.seed)
+            ).to(model.device)
+            generator = keyed_generator("validation", config.seed, start, device=model.device)
+            batches.append(objective(points, Draws(generator, len(indices))))
+            means.append(model.posterior(points).mean.cpu())
+            sizes.append(len(indices))
+    weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+    results: dict[str, Any] = {}
+    for name in batches[0]:
+        per_batch = torch.stack([terms[name].double().mean(dim=0).cpu() for terms in batches])
+        results[name] = torch.tensordot(weights, per_batch, dims=1).tolist()
+    results["active_units"] = active_units(torch.cat(means))
+    return results
+
+
+def build_optimizer(model: nn.Module, options: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW (Loshchilov & Hutter 2019), decaying weight matrices and nothing else."""
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
+    others = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    return torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": options.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=options.learning_rate,
+    )
+
+
+def _warmups(config: Config, step: int, steps_per_epoch: int) -> tuple[float, float]:
+    beta_epochs = getattr(config.objective, "warmup_epochs", 0.0)
+    lambda_epochs = config.consistency.warmup_epochs if config.consistency else 0.0
+    return (
+        warmup_factor(step, beta_epochs * steps_per_epoch),
+        warmup_factor(step, lambda_epochs * steps_per_epoch),
+    )
+
+
+def _check_finite(means: dict[str, float], config: Config, step: int, run: Run) -> None:
+    reported_only = (
+        {"consistency"} if config.consistency and config.consistency.weight == 0 else set()
+    )
+    for name, value in means.items():
+        if not np.isfinite(value) and name not in reported_only and name != "objective":
+            raise UserError(
+                f"the term {name} became {value} at step {step + 1}, so training stopped; the "
+                f"last good state is kept in {run.checkpoints}: lower training.learning_rate, or "
+                "look at the data"
+            )
+    if not np.isfinite(means["objective"]):
+        raise UserError(f"the objective became {means['objective']} at step {step + 1}")
+
+
+def _is_due(every: int, epoch: int, epochs: int) -> bool:
+    return every > 0 and ((epoch + 1) % every == 0 or epoch + 1 == epochs)
+
+
+def _agree(accelerator: Accelerator, number: int) -> int:
+    """The largest ``number`` of any process."""
+    if accelerator.num_processes == 1:
+        return number
+    mine = torch.tensor([number], device=accelerator.device)
+    return int(accelerator.gather(mine).max())
+
+
+def _epoch_line(epoch: int, config: Config, results: dict[str, Any], time_left: str) -> str:
+    shown = ("objective", "log_likelihood", "kl", "consistency", "active_units", "probe_accuracy")
+    text = "  ".join(f"{name} {results[name]:.4g}" for name in shown if name in results)
+    return f"epoch {epoch + 1}/{config.training.epochs}  {text}  left {time_left}"
+
+
+def _global_rng() -> dict[str, Any]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def _set_global_rng(state: dict[str, Any]) -> None:
+    torch.set_rng_state(state["cpu"])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])

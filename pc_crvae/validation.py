@@ -1,0 +1,124 @@
+"""What a user wrote, held against a schema, and its mistakes told in one sentence."""
+
+import difflib
+import reprlib
+from collections.abc import Iterator
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from pc_crvae.errors import UserError
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_MOST_PROBLEMS = 3
+_QUOTE = "'"
+
+
+def validate(model: type[_Model], values: object, where: str) -> _Model:
+    """Return ``values`` as an instance of ``model``.
+
+    Args:
+        model: the schema.
+        values: what the user wrote, as plain Python values.
+        where: the file or option it was written in, to begin the sentence with.
+
+    Raises:
+        UserError: what :func:`describe` says of the mistakes.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise UserError(describe(error, where, model)) from error
+
+
+def describe(error: ValidationError, where: str, model: type[BaseModel]) -> str:
+    """Tell in one sentence where the input strays from ``model``, and how to mend it.
+
+    An unknown key is answered with the nearest known one, or with all that are known at that
+    level where none is near.
+    """
+    details = error.errors(include_url=False)
+    problems = [_problem(detail, model) for detail in details[:_MOST_PROBLEMS]]
+    if len(details) > _MOST_PROBLEMS:
+        problems.append(f"and {len(details) - _MOST_PROBLEMS} more")
+    return f"{where}: {'; '.join(problems)}"
+
+
+def _problem(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    path, level = _locate(detail["loc"], model)
+    key = ".".join(path)
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "extra_forbidden":
+            written = str(detail["loc"][-1])
+            return f"{'.'.join([*path, written])} is not a known key, {_suggest(written, level)}"
+        case "missing":
+            return f"{key} is missing"
+        case "value_error":
+            return f"{key}: {context['error']}" if key else str(context["error"])
+        case "model_type":
+            return (
+                f"{key or 'it'} should hold keys with values, not {reprlib.repr(detail['input'])}"
+            )
+        case "union_tag_not_found":
+            return f"{key}.{context['discriminator'].strip(_QUOTE)} is missing"
+        case "union_tag_invalid":
+            tag = f"{key}.{context['discriminator'].strip(_QUOTE)}"
+            return f"{tag} should be one of {context['expected_tags']}, not {context['tag']!r}"
+    _, should, what = detail["msg"].partition("should ")
+    problem = f" {should}{what}" if should else f": {detail['msg']}"
+    return f"{key or 'it'}{problem}, not {reprlib.repr(detail['input'])}"
+
+
+def _suggest(written: str, level: list[Any]) -> str:
+    known = sorted(name for member in level if _is_model(member) for name in member.model_fields)
+    near = difflib.get_close_matches(written, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known here are {', '.join(known)}"
+
+
+def _locate(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], list[Any]]:
+    """Return the keys the user wrote on the way to ``location``, and the types found there."""
+    path: list[str] = []
+    level: list[Any] = [model]
+    for part in location:
+        inner = [found for member in level for found in _inside(member, part)]
+        if inner:
+            path.append(str(part))
+            level = inner
+        else:  # A union's tag, which pydantic puts on the way though it is no key.
+            level = [member for member in level if _has_tag(member, part)] or level
+    return path, level
+
+
+def _inside(member: Any, part: int | str) -> Iterator[Any]:
+    if _is_model(member):
+        if part in member.model_fields:
+            yield from _members(member.model_fields[part].annotation)
+    elif get_origin(member) is dict:
+        yield from _members(get_args(member)[1])
+    elif get_origin(member) in (list, tuple):
+        yield from _members(get_args(member)[0])
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """Yield the plain types an annotation is made of, unions and metadata taken apart."""
+    if get_origin(annotation) is Annotated:
+        yield from _members(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from _members(member)
+    else:
+        yield annotation
+
+
+def _is_model(member: Any) -> bool:
+    return isinstance(member, type) and issubclass(member, BaseModel)
+
+
+def _has_tag(member: Any, tag: int | str) -> bool:
+    return _is_model(member) and any(
+        get_origin(field.annotation) is Literal and tag in get_args(field.annotation)
+        for field in member.model_fields.values()
+    )

@@ -1,0 +1,1 @@
+"""Pictures, web pages and windows of point clouds, from NumPy arrays alone."""

@@ -1,0 +1,267 @@
+"""Pictures by matplotlib, without a display and without pyplot's global state."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import EllipseCollection
+from matplotlib.figure import Figure
+
+from pc_crvae.files import atomic_path
+from pc_crvae.visualization.view import (
+    ELEVATION_DEGREES,
+    as_clouds,
+    eye_distance,
+    height_colors,
+    largest_radius,
+    point_radius,
+    project,
+)
+
+_INK = "#22223b"
+_DPI = 150
+
+
+def cloud_grid(
+    rows: Sequence[Sequence[np.ndarray]],
+    path: Path | str,
+    *,
+    row_titles: Sequence[str] | None = None,
+    column_titles: Sequence[str] | None = None,
+    size: float = 1.6,
+) -> None:
+    """Write a picture of clouds in rows and columns, all at one scale, coloured by height.
+
+    Args:
+        rows: Clouds ``(N, 3)``, z up; every row holds the same number of them.
+        path: The picture to write; its suffix chooses the format.
+        row_titles: One title a row.
+        column_titles: One title a column.
+        size: The width of a cell in inches, at 150 dots an inch.
+
+    Raises:
+        ValueError: The rows are ragged, a cloud has another shape or is not finite, or the
+            titles do not match the rows or columns.
+        UserError: The picture could not be written.
+    """
+    _save(_grid_figure(rows, row_titles, column_titles, size), path)
+
+
+def cloud_grid_image(
+    rows: Sequence[Sequence[np.ndarray]],
+    *,
+    row_titles: Sequence[str] | None = None,
+    column_titles: Sequence[str] | None = None,
+    size: float = 1.6,
+) -> np.ndarray:
+    """Return the picture of `cloud_grid` as an array ``(H, W, 3)`` uint8."""
+    canvas = FigureCanvasAgg(_grid_figure(rows, row_titles, column_titles, size))
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+
+
+def image_strip(
+    images: Sequence[np.ndarray],
+    path: Path | str,
+    *,
+    titles: Sequence[str] | None = None,
+    size: float = 1.6,
+) -> None:
+    """Write images ``(H, W, 3)`` uint8 of one shape side by side, with a title above each."""
+    height, width = images[0].shape[:2]
+    figure, axes = _cells(1, len(images), (size, size * height / width), None, titles)
+    for cell, image in zip(axes.flat, images, strict=True):
+        cell.imshow(image, interpolation="antialiased")
+    _save(figure, path, dpi=max(_DPI, round(width / size)))
+
+
+def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], path: Path | str) -> None:
+    """Write a picture of a confusion matrix: counts, coloured by their share of the row.
+
+    Args:
+        matrix: Counts ``(C, C)``; row = true class, column = predicted class.
+        classes: The names of the C classes.
+        path: The picture to write; its suffix chooses the format.
+
+    Raises:
+        ValueError: The matrix is not ``(C, C)`` or holds negative counts.
+        UserError: The picture could not be written.
+    """
+    counts = np.asarray(matrix)
+    if counts.shape != (len(classes), len(classes)) or counts.size == 0 or (counts < 0).any():
+        raise ValueError(
+            f"expected counts ({len(classes)}, {len(classes)}), none negative, got "
+            f"an array of shape {counts.shape}"
+        )
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
+    side = 1.8 + 0.42 * len(classes)
+    figure = Figure(figsize=(side + 0.6, side), dpi=_DPI)
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xticks(np.arange(len(classes) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(classes) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.2)
+    axes.tick_params(which="both", length=0, labelsize=8, labelcolor=_INK)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted", color=_INK)
+    axes.set_ylabel("true", color=_INK)
+    correct, total = int(np.trace(counts)), int(counts.sum())
+    axes.set_title(f"{correct} of {total} right ({correct / max(total, 1):.1%})", color=_INK)
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        axes.text(
+            column,
+            row,
+            f"{counts[row, column]:d}",
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="white" if shares[row, column] > 0.55 else _INK,
+        )
+    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, format="{x:.0%}")
+    bar.outline.set_visible(False)
+    bar.set_label("share of the true class", color=_INK)
+    bar.ax.tick_params(length=0, labelsize=8, labelcolor=_INK)
+    _save(figure, path, bbox_inches="tight", pad_inches=0.1)
+
+
+def _grid_figure(
+    rows: Sequence[Sequence[np.ndarray]],
+    row_titles: Sequence[str] | None,
+    column_titles: Sequence[str] | None,
+    size: float,
+) -> Figure:
+    """Draw the clouds, each cell showing the same part of the picture plane."""
+    if len({len(row) for row in rows}) != 1:
+        raise ValueError(f"rows must hold equally many clouds, got {[len(r) for r in rows]}")
+    clouds = as_clouds([cloud for row in rows for cloud in row])
+    shadows = [cloud * [1, 1, 0] + [0, 0, cloud[:, 2].min()] for cloud in clouds]
+    distance = eye_distance(largest_radius(clouds))
+    frames = [project(cloud, distance)[0] for cloud in [*clouds, *shadows]]
+    low = np.min([frame.min(axis=0) for frame in frames], axis=0)
+    high = np.max([frame.max(axis=0) for frame in frames], axis=0)
+    margin = 0.06 * (high - low).max() + 1e-6
+    low, high = low - margin, high + margin
+    figure, axes = _cells(
+        len(rows),
+        len(rows[0]),
+        (size, size * np.clip((high[1] - low[1]) / (high[0] - low[0]), 0.5, 2.0)),
+        row_titles,
+        column_titles,
+    )
+    for cell, cloud, shadow in zip(axes.flat, clouds, shadows, strict=True):
+        cell.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+        _draw_shadow(cell, shadow, distance)
+        _draw_balls(cell, cloud, distance, height_colors(cloud))
+    return figure
+
+
+def _draw_shadow(axes: Axes, points: np.ndarray, distance: float) -> None:
+    """Draw what the cloud would cast on the floor under a light straight above."""
+    places, magnification = project(points, distance)
+    widths = 6 * point_radius(len(points)) * magnification
+    heights = widths * np.sin(np.radians(ELEVATION_DEGREES))
+    axes.add_collection(_ellipses(axes, places, widths, heights, [(0.1, 0.1, 0.25, 0.016)]))
+
+
+def _draw_balls(axes: Axes, points: np.ndarray, distance: float, colors: np.ndarray) -> None:
+    """Draw points as small lit balls, the far ones first: a dark rim, a body, a highlight."""
+    places, magnification = project(points, distance)
+    order = np.argsort(magnification)
+    places, magnification, colors = places[order], magnification[order], colors[order]
+    diameters = 2 * point_radius(len(points)) * magnification
+
+    nearness = (magnification - magnification.min()) / max(np.ptp(magnification), 1e-6)
+    haze = 0.45 * (1 - nearness[:, None])
+    body = colors * (1 - haze) + haze
+    towards_light = np.array([-0.18, 0.2]) * diameters[:, None]
+    layers = [  # place, diameter, colour: interleaved, so that a nearer ball hides a farther one
+        (places, diameters, 0.62 * body),
+        (places + 0.3 * towards_light, 0.84 * diameters, body),
+        (places + towards_light, 0.4 * diameters, 0.6 * body + 0.4),
+    ]
+    centres, widths, faces = (
+        np.stack(values, axis=1).reshape(3 * len(points), *values[0].shape[1:])
+        for values in zip(*layers, strict=True)
+    )
+    axes.add_collection(_ellipses(axes, centres, widths, widths, faces))
+
+
+def _ellipses(
+    axes: Axes, centres: np.ndarray, widths: np.ndarray, heights: np.ndarray, colors: object
+) -> EllipseCollection:
+    """Return filled ellipses measured in the units of the picture plane."""
+    return EllipseCollection(
+        widths,
+        heights,
+        np.zeros(len(centres)),
+        units="xy",
+        offsets=centres,
+        offset_transform=axes.transData,
+        facecolors=colors,
+        linewidths=0,
+    )
+
+
+def _cells(
+    rows: int,
+    columns: int,
+    cell: tuple[float, float],
+    row_titles: Sequence[str] | None,
+    column_titles: Sequence[str] | None,
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure of empty cells of ``cell`` inches, and its axes ``(rows, columns)``."""
+    for titles, count in ((row_titles, rows), (column_titles, columns)):
+        if titles is not None and len(titles) != count:
+            raise ValueError(f"expected {count} titles, got {len(titles)}")
+    left = 0.3 if row_titles is not None else 0.02
+    top = 0.3 if column_titles is not None else 0.02
+    width, height = columns * cell[0] + left, rows * cell[1] + top
+    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
+    axes = figure.subplots(
+        rows,
+        columns,
+        squeeze=False,
+        gridspec_kw={
+            "left": left / width,
+            "right": 1,
+            "bottom": 0,
+            "top": 1 - top / height,
+            "wspace": 0,
+            "hspace": 0,
+        },
+    )
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for row, title in enumerate(row_titles or ()):
+        figure.text(
+            0.5 * left / width,
+            (rows - row - 0.5) * cell[1] / height,
+            title,
+            rotation=90,
+            ha="center",
+            va="center",
+            fontsize=9,
+            color=_INK,
+        )
+    for column, title in enumerate(column_titles or ()):
+        figure.text(
+            (left + (column + 0.5) * cell[0]) / width,
+            1 - 0.5 * top / height,
+            title,
+            ha="center",
+            va="center",
+            fontsize=9,
+            color=_INK,
+        )
+    return figure, axes
+
+
+def _save(figure: Figure, path: Path | str, **options: object) -> None:
+    """Write a figure, drawn by Agg, with the ``options`` of matplotlib's ``print_figure``."""
+    with atomic_path(path) as temporary:
+        FigureCanvasAgg(figure).print_figure(temporary, **options)

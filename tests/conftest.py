@@ -1,0 +1,20 @@
+"""What all tests share: the reference implementations on the path, and where real data lies."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder named by PC_CRVAE_DATA; the test is skipped where there is none."""
+    root = os.environ.get("PC_CRVAE_DATA")
+    if not root:
+        pytest.skip("PC_CRVAE_DATA does not name a folder of real data")
+    if not Path(root).is_dir():
+        pytest.skip(f"PC_CRVAE_DATA names {root}, which is not a folder")
+    return Path(root)

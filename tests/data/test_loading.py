@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from pc_crvae.data import load
+from pc_crvae.data.clouds import normalize
+from pc_crvae.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def small_shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The card of shapes, cut to 40 and 20."""
+    from pc_crvae.resources import resource_folder
+
+    text = (resource_folder("datasets") / "shapes.yaml").read_text()
+    path = tmp_path_factory.mktemp("cards") / "small.yaml"
+    path.write_text(text.replace("count: 3000", "count: 40").replace("count: 1000", "count: 20"))
+    return path
+
+
+def _assert_conventions(points: np.ndarray) -> None:
+    assert points.dtype == np.float32
+    np.testing.assert_allclose(points.mean(axis=1, dtype=np.float64), 0, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(points, axis=2).max(axis=1), 1, rtol=1e-6)
+
+
+def test_a_y_up_source_comes_out_z_up_and_up_overrides_the_card(hdf5_root: Path):
+    with h5py.File(hdf5_root / "ply_data_test0.h5", "r") as file:
+        raw = file["data"][()]
+    as_carded = load("modelnet40", "test", root=hdf5_root)
+    overridden = load("modelnet40", "test", root=hdf5_root, up="z")
+    np.testing.assert_array_equal(overridden.points, normalize(raw))
+    np.testing.assert_allclose(as_carded.points[..., 2], overridden.points[..., 1], atol=1e-6)
+
+
+def test_classes_the_card_does_not_list_tell_of_a_wrong_folder(hdf5_root: Path):
+    (hdf5_root / "shape_names.txt").write_text("bathtub\nbed\nspaceship\n")
+    with pytest.raises(UserError, match=r"shape_names\.txt names spaceship.*modelnet10"):
+        load("modelnet10", "test", root=hdf5_root)
+
+
+def test_generated_shapes_need_no_root_and_are_the_same_each_time(small_shapes: Path):
+    shapes = load(small_shapes, "train")
+    _assert_conventions(shapes.points)
+    assert len(shapes) == 40
+    assert shapes.ids[7] == f"{shapes.classes[shapes.labels[7]]}-00007"
+    assert load(small_shapes, "train").fingerprint() == shapes.fingerprint()
+    assert not np.array_equal(load(small_shapes, "test").points, shapes.points[:20])
+
+
+def test_a_root_for_generated_shapes_is_refused(small_shapes: Path, tmp_path: Path):
+    with pytest.raises(UserError, match=r"reads no files: leave out data\.root"):
+        load(small_shapes, "train", root=tmp_path)
+
+
+def test_a_split_the_card_does_not_have_is_refused(small_shapes: Path):
+    with pytest.raises(UserError, match="small has no split validation"):
+        load(small_shapes, "validation")
+
+
+@pytest.mark.parametrize(
+    ("card", "folder", "counts", "classes"),
+    [
+        ("modelnet10", "modelnet10_ply_hdf5_1024", {"train": 2793, "test": 635}, 10),
+        ("modelnet40", "modelnet33_vertices_hdf5_1024", {"train": 5314, "test": 1302}, 33),
+    ],
+)
+def test_real_sets_load_whole(
+    data_root: Path, card: str, folder: str, counts: dict[str, int], classes: int
+):
+    if not (data_root / folder).is_dir():
+        pytest.skip(f"{folder} is not under $PC_CRVAE_DATA")
+    for split, count in counts.items():
+        clouds = load(card, split, root=data_root / folder, up="z")
+        assert clouds.points.shape == (count, 1024, 3)
+        assert len(np.unique(clouds.labels)) == classes
+        names = [clouds.classes[label] for label in clouds.labels]
+        assert [name.rsplit("_", 1)[0] for name in clouds.ids] == names
+        _assert_conventions(clouds.points)

@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from sklearn.svm import LinearSVC
+
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation.linear_probe import accuracy, class_mean_accuracy, fit_linear_svm
+
+
+def blobs(count=240, dimensions=12, classes=4, spread=0.8, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % classes
+    centres = np.random.default_rng(99).normal(size=(classes, dimensions))
+    return centres[labels] + spread * rng.normal(size=(count, dimensions)), labels
+
+
+def svm_objective(weights, inputs, targets, c):
+    slack = np.maximum(1 - targets * (inputs @ weights), 0)
+    return 0.5 * np.sum(weights**2) + c * np.sum(slack**2)
+
+
+@pytest.mark.parametrize("c", [1e-4, 1e-2, 1.0])
+@pytest.mark.parametrize(("count", "dimensions"), [(240, 12), (60, 100)])
+def test_it_finds_the_minimum_that_liblinear_finds(c, count, dimensions):
+    features, labels = blobs(count, dimensions)
+    probe = fit_linear_svm(features, labels, c_grid=[c])
+    assert probe.converged
+    standardised = (features - features.mean(axis=0)) / features.std(axis=0)
+    oracle = LinearSVC(C=c, dual=False, tol=1e-8, max_iter=10_000).fit(standardised, labels)
+    expected = np.vstack([oracle.coef_.T, oracle.intercept_])
+    inputs = np.hstack([standardised, np.ones((count, 1))])
+    targets = np.where(labels[:, None] == np.arange(4), 1.0, -1.0)
+    ours = svm_objective(probe.weights, inputs, targets, c)
+    assert ours == pytest.approx(svm_objective(expected, inputs, targets, c), rel=1e-4)
+    np.testing.assert_allclose(probe.weights, expected, atol=0.02 * np.abs(expected).max())
+    assert np.mean(probe.predict(features) == oracle.predict(standardised)) > 0.99
+
+
+def test_separated_classes_are_told_apart_on_new_samples():
+    probe = fit_linear_svm(*blobs(spread=0.3), seed=0)
+    features, labels = blobs(spread=0.3, seed=1)
+    assert accuracy(labels, probe.predict(features)) > 0.98
+
+
+def test_labels_need_not_be_consecutive():
+    features, labels = blobs(classes=3, spread=0.1)
+    probe = fit_linear_svm(features, np.array([2, 7, 30])[labels])
+    assert set(probe.predict(features)) == {2, 7, 30}
+
+
+def test_two_classes_are_enough():
+    features, labels = blobs(classes=2, spread=0.2)
+    assert accuracy(labels, fit_linear_svm(features, labels).predict(features)) == 1
+
+
+def test_neither_scale_nor_shift_of_a_feature_matters():
+    features, labels = blobs()
+    moved = features * np.logspace(-6, 6, 12) + np.linspace(-100, 100, 12)
+    expected = fit_linear_svm(features, labels).predict(features)
+    np.testing.assert_array_equal(fit_linear_svm(moved, labels).predict(moved), expected)
+
+
+def test_constant_features_change_nothing():
+    features, labels = blobs()
+    widened = np.hstack([features, np.full((len(features), 2), 3.7)])
+    probe = fit_linear_svm(widened, labels)
+    assert np.isfinite(probe.weights).all()
+    expected = fit_linear_svm(features, labels).predict(features)
+    np.testing.assert_array_equal(probe.predict(widened), expected)
+
+
+def test_the_same_seed_gives_the_same_classifier_to_the_last_digit():
+    features, labels = blobs(spread=1.5)
+    first, second = (fit_linear_svm(features, labels, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(first.weights, second.weights)
+    assert first.validation_accuracy == second.validation_accuracy
+
+
+def test_the_smallest_of_equally_good_penalties_is_chosen():
+    features, labels = blobs(spread=0.01)
+    probe = fit_linear_svm(features, labels, c_grid=(1.0, 0.01, 0.1))
+    assert [right for _, right in probe.validation_accuracy] == [1.0, 1.0, 1.0]
+    assert probe.c == 0.01
+
+
+def test_the_penalty_with_the_best_held_out_accuracy_is_chosen():
+    features, labels = blobs(count=90, dimensions=60, spread=3.0)
+    probe = fit_linear_svm(features, labels, c_grid=(1e-6, 1e-3, 1.0))
+    tried = dict(probe.validation_accuracy)
+    assert len(set(tried.values())) > 1
+    assert tried[probe.c] == max(tried.values())
+
+
+def test_a_class_smaller_than_the_folds_is_named():
+    features, labels = blobs(count=40)
+    keep = np.flatnonzero((labels != 2) | (np.arange(40) < 8))
+    with pytest.raises(UserError, match=r"class 2 has 2 training samples.*3 folds"):
+        fit_linear_svm(features[keep], labels[keep], folds=3)
+
+
+def test_a_single_class_is_refused():
+    features, _ = blobs()
+    with pytest.raises(UserError, match="single class"):
+        fit_linear_svm(features, np.zeros(len(features), dtype=np.int64))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_features_that_are_not_finite_are_counted_and_refused(bad):
+    features, labels = blobs()
+    probe = fit_linear_svm(features, labels)
+    features[[3, 5], 1] = bad
+    with pytest.raises(UserError, match="2 of 240 rows of the training features"):
+        fit_linear_svm(features, labels)
+    with pytest.raises(UserError, match="2 of 240 rows of the features to classify"):
+        probe.predict(features)
+
+
+def test_another_number_of_labels_than_of_samples_is_refused():
+    features, labels = blobs()
+    with pytest.raises(UserError, match="240 samples came with 239 labels"):
+        fit_linear_svm(features, labels[:-1])
+
+
+def test_wrong_shapes_are_a_programmers_mistake():
+    features, labels = blobs()
+    probe = fit_linear_svm(features, labels)
+    with pytest.raises(ValueError, match="expected 12 features, got 11"):
+        probe.predict(features[:, :11])
+    with pytest.raises(ValueError, match=r"\(n, d\)"):
+        fit_linear_svm(features[0], labels)
+
+
+def test_class_mean_accuracy_weighs_classes_and_not_samples():
+    labels = np.array([0, 0, 0, 0, 0, 0, 2, 2])
+    predictions = np.array([0, 0, 0, 0, 0, 0, 2, 1])
+    assert accuracy(labels, predictions) == 7 / 8
+    assert class_mean_accuracy(labels, predictions) == 3 / 4

@@ -1,0 +1,290 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pc_crvae.data.clouds import CloudSet, normalize
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation.linear_probe import FittedProbe
+from pc_crvae.evaluation.probe import (
+    ProbeProtocol,
+    format_table,
+    run_probe,
+    validation_probe,
+)
+
+CLASSES = ("pole", "slab", "ball")
+PROTOCOL = ProbeProtocol(points=24, seeds=(0, 1), c_grid=(1e-3, 1e-1))
+
+
+def clouds(split, per_class=12, seed=0):
+    """Poles along x, slabs across z, balls: told apart by their axes' spreads."""
+    rng = np.random.default_rng([seed, len(split)])
+    labels = np.repeat(np.arange(3), per_class)
+    sides = np.array([[1, 0.3, 0.2], [0.9, 1, 0.2], [1, 1, 1]])[labels]
+    points = rng.normal(size=(len(labels), 40, 3)) * sides[:, None]
+    return CloudSet(
+        name="solids",
+        split=split,
+        points=normalize(points),
+        labels=labels,
+        classes=CLASSES,
+        ids=tuple(f"{split}{row}" for row in range(len(labels))),
+    )
+
+
+def spreads(points):
+    spread = points.std(axis=1)
+    return {"mean": spread, "pooled": np.hstack([spread, np.abs(points).max(axis=1)])}
+
+
+def noise_encoder(seed):
+    def encode(points):
+        rng = np.random.default_rng(seed)
+        return {"mean": rng.normal(size=(len(points), 4)), "pooled": np.ones((len(points), 2))}
+
+    return encode
+
+
+class Recorder:
+    """An encoder that remembers the clouds it was shown."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, points):
+        self.seen.append(points.copy())
+        return spreads(points)
+
+
+@pytest.fixture(scope="module")
+def train():
+    return clouds("train")
+
+
+@pytest.fixture(scope="module")
+def test():
+    return clouds("test")
+
+
+@pytest.fixture(scope="module")
+def report(train, test):
+    return run_probe(spreads, noise_encoder, train, test, PROTOCOL)
+
+
+def find(rows, features, setting):
+    (row,) = [r for r in rows if (r["features"], r["setting"]) == (features, setting)]
+    return row
+
+
+def test_the_report_survives_json_unchanged(report):
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+
+
+def test_rows_are_the_posterior_mean_and_extra_rows_the_pooled_features(report):
+    for rows, representation in (
+        (report["rows"], "posterior_mean"),
+        (report["extra_rows"], "pooled"),
+    ):
+        assert [(row["features"], row["setting"]) for row in rows] == [
+            (features, setting)
+            for features in ("trained", "untrained")
+            for setting in ("aligned", "z", "so3")
+        ]
+        assert {row["representation"] for row in rows} == {representation}
+        assert {row["classifier"] for row in rows} == {"linear_svm"}
+
+
+def test_mean_and_sample_standard_deviation_are_taken_over_the_seeds(report):
+    for row in report["rows"] + report["extra_rows"]:
+        first, second = row["accuracies"]
+        assert row["accuracy_mean"] == pytest.approx((first + second) / 2)
+        assert row["accuracy_std"] == pytest.approx(abs(first - second) / 2**0.5)
+        assert row["class_mean"] == pytest.approx(np.mean(row["class_means"]))
+        assert len(row["c"]) == 2
+
+
+def test_features_that_know_the_axes_suffer_from_turns_and_noise_knows_nothing(report):
+    aligned, turned, tumbled = (
+        find(report["rows"], "trained", setting)["accuracy_mean"]
+        for setting in ("aligned", "z", "so3")
+    )
+    assert aligned > 0.9
+    assert aligned > turned > tumbled
+    assert find(report["rows"], "untrained", "aligned")["accuracy_mean"] < 0.6
+
+
+def test_two_runs_agree_to_the_last_digit(report, train, test):
+    assert run_probe(spreads, noise_encoder, train, test, PROTOCOL) == report
+
+
+def test_trained_and_untrained_encoders_see_the_very_same_clouds(train, test):
+    trained, untrained = Recorder(), Recorder()
+    run_probe(trained, lambda seed: untrained, train, test, PROTOCOL)
+    assert len(trained.seen) == len(PROTOCOL.seeds) * (1 + len(PROTOCOL.settings))
+    for ours, theirs in zip(trained.seen, untrained.seen, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_each_seed_draws_points_turns_and_an_untrained_encoder_anew(train, test):
+    recorder, asked = Recorder(), []
+
+    def untrained(seed):
+        asked.append(seed)
+        return spreads
+
+    run_probe(recorder, untrained, train, test, PROTOCOL)
+    assert asked == list(PROTOCOL.seeds)
+    per_seed = 1 + len(PROTOCOL.settings)
+    for first, second in zip(recorder.seen[:per_seed], recorder.seen[per_seed:], strict=True):
+        assert not np.array_equal(first, second)
+
+
+def test_test_shapes_are_turned_rigidly_about_z_or_any_axis(train, test):
+    recorder = Recorder()
+    run_probe(recorder, noise_encoder, train, test, replace(PROTOCOL, seeds=(5,)))
+    _, aligned, about_z, about_any = (points.astype(np.float64) for points in recorder.seen)
+    np.testing.assert_array_equal(aligned, test.batch(range(len(test)), 24, "probe", 5))
+    for turned in (about_z, about_any):
+        moved = np.linalg.norm(turned - aligned, axis=2).max(axis=1)
+        assert (moved > 1e-3).all()
+        assert len(np.unique(moved)) == len(test)
+        np.testing.assert_allclose(
+            turned @ turned.transpose(0, 2, 1), aligned @ aligned.transpose(0, 2, 1), atol=1e-5
+        )
+        # Proper rotations: the signed volume of any three points is kept.
+        np.testing.assert_allclose(
+            np.linalg.det(turned[:, :3]), np.linalg.det(aligned[:, :3]), atol=1e-5
+        )
+    np.testing.assert_allclose(about_z[..., 2], aligned[..., 2], atol=1e-6)
+    assert np.abs(about_any[..., 2] - aligned[..., 2]).max() > 0.1
+
+
+def test_the_classifier_is_fitted_on_unturned_training_shapes(train, test):
+    recorder = Recorder()
+    run_probe(recorder, noise_encoder, train, test, replace(PROTOCOL, seeds=(5,)))
+    np.testing.assert_array_equal(recorder.seen[0], train.batch(range(len(train)), 24, "probe", 5))
+
+
+def test_labels_of_test_shapes_reach_nothing_but_the_score(train, test, monkeypatch):
+    predict, predictions = FittedProbe.predict, []
+
+    def remember(self, features):
+        predictions[-1].append(predict(self, features))
+        return predictions[-1][-1]
+
+    monkeypatch.setattr(FittedProbe, "predict", remember)
+    poisoned = replace(test, labels=(test.labels + 1) % 3)
+    reports, encoders = [], []
+    for split in (test, poisoned):
+        predictions.append([])
+        encoders.append(Recorder())
+        reports.append(run_probe(encoders[-1], noise_encoder, train, split, PROTOCOL))
+    honest, misled = reports
+    for ours, theirs in zip(encoders[0].seen, encoders[1].seen, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for ours, theirs in zip(*predictions, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for row, other in zip(honest["rows"], misled["rows"], strict=True):
+        assert row["c"] == other["c"]
+    best, worst = (find(r["rows"], "trained", "aligned")["accuracy_mean"] for r in reports)
+    assert best > 0.9
+    assert worst < 0.1
+
+
+def test_the_confusion_matrix_counts_true_class_by_row_over_the_seeds(train, test):
+    def name_pole_a_slab(points):
+        features = spreads(points)
+        return features | {"mean": features["mean"] if len(points) == len(train) else slab}
+
+    slab = np.repeat(spreads(test.points)["mean"][12:13], len(test) - 1, axis=0)
+    shorter = test.subset(range(len(test) - 1))
+    confusion = run_probe(name_pole_a_slab, noise_encoder, train, shorter, PROTOCOL)["confusion"]
+    assert confusion == {
+        "classes": list(CLASSES),
+        "matrix": [[0, 24, 0], [0, 24, 0], [0, 22, 0]],
+    }
+
+
+def test_the_report_says_how_to_repeat_it(report, train, test):
+    assert report["protocol"]["points"] == 24
+    assert report["protocol"]["seeds"] == [0, 1]
+    assert report["protocol"]["c_grid"] == [1e-3, 1e-1]
+    assert report["data"]["train"]["sha256"] == train.fingerprint()
+    assert report["data"]["test"]["sha256"] == test.fingerprint()
+    assert report["data"]["test"]["count"] == 36
+    assert set(report["versions"]) >= {"python", "torch", "numpy", "scikit-learn"}
+
+
+def test_one_seed_has_no_spread_and_says_so(train, test):
+    report = run_probe(spreads, noise_encoder, train, test, replace(PROTOCOL, seeds=(4,)))
+    for row in report["rows"]:
+        assert row["accuracy_std"] == 0.0
+        assert "one probe seed" in row["note"]
+    assert "±" not in format_table(report)
+
+
+def test_a_choice_at_the_end_of_the_grid_is_noted(train, test):
+    grid = (1e-9, 1e-8)
+    rows = run_probe(spreads, noise_encoder, train, test, replace(PROTOCOL, c_grid=grid))["rows"]
+    for row in rows:
+        assert ("largest C" in row.get("note", "")) == (1e-8 in row["c"])
+
+
+def test_the_table_lines_up_and_shows_per_cent(report):
+    row = find(report["rows"], "trained", "aligned")
+    row = row | {"accuracy_mean": 0.8899, "accuracy_std": 0.0031}
+    rows = [row if r["features"] + r["setting"] == "trainedaligned" else r for r in report["rows"]]
+    lines = format_table(report | {"rows": rows}).splitlines()
+    assert lines[0].split() == ["aligned", "z", "SO(3)"]
+    assert lines[1].startswith("trained posterior mean ")
+    assert "  89.0 ± 0.3  " in lines[1]
+    assert [line.split("  ")[0] for line in lines[1:]] == [
+        "trained posterior mean",
+        "untrained posterior mean",
+        "trained pooled",
+        "untrained pooled",
+    ]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_progress_names_seed_and_encoder(train, test):
+    told = []
+    run_probe(spreads, noise_encoder, train, test, PROTOCOL, progress=told.append)
+    assert told == [
+        f"probe seed {seed}: {features} encoder"
+        for seed in (0, 1)
+        for features in ("trained", "untrained")
+    ]
+
+
+def test_unlabelled_and_mismatched_splits_are_refused(train, test):
+    with pytest.raises(UserError, match="test split of solids has no labels"):
+        run_probe(spreads, noise_encoder, train, replace(test, labels=None), PROTOCOL)
+    with pytest.raises(UserError, match="different classes"):
+        run_probe(spreads, noise_encoder, train, replace(test, classes=("a", "b", "c")), PROTOCOL)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"points": 0},
+        {"seeds": ()},
+        {"seeds": (1, 1)},
+        {"c_grid": ()},
+        {"c_grid": (0.0, 1.0)},
+        {"folds": 1},
+        {"settings": ("aligned", "y")},
+    ],
+)
+def test_a_protocol_out_of_range_is_refused(wrong):
+    with pytest.raises(UserError):
+        ProbeProtocol(**({"points": 8} | wrong))
+
+
+def test_the_validation_probe_scores_held_out_shapes(train, test):
+    features, held_out = spreads(train.points)["mean"], spreads(test.points)["mean"]
+    assert validation_probe(features, train.labels, held_out, test.labels) > 0.9
+    shifted = (test.labels + 1) % 3
+    assert validation_probe(features, train.labels, held_out, shifted) < 0.1

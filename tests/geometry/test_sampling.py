@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from reference import neighbors as reference
+
+from pc_crvae.geometry import farthest_point_sampling
+
+lattice_clouds = hnp.arrays(
+    np.float32, st.tuples(st.integers(1, 10), st.just(3)), elements=st.integers(-2, 2)
+)
+
+
+def test_the_chosen_points_equal_the_loop():
+    points = torch.randn(3, 40, 3, generator=torch.Generator().manual_seed(0))
+    start = torch.tensor([5, 0, 39])
+    chosen = farthest_point_sampling(points, 12, start)
+    assert chosen.dtype == torch.int64
+    for b in range(3):
+        expected = reference.farthest_point_sampling(points[b].numpy(), 12, int(start[b]))
+        np.testing.assert_array_equal(chosen[b], expected)
+
+
+@settings(deadline=None, max_examples=25)
+@given(cloud=lattice_clouds, data=st.data())
+def test_ties_and_duplicates_equal_the_loop(cloud, data):
+    count = data.draw(st.integers(1, len(cloud)))
+    chosen = farthest_point_sampling(torch.from_numpy(cloud)[None], count)
+    np.testing.assert_array_equal(chosen[0], reference.farthest_point_sampling(cloud, count))
+
+
+def test_a_collapsed_cloud_gives_every_index_once():
+    chosen = farthest_point_sampling(torch.ones(2, 7, 3), 7)
+    assert chosen.tolist() == [list(range(7))] * 2
+
+
+@pytest.mark.parametrize(
+    ("shape", "count", "start"),
+    [
+        ((5, 3), 2, None),
+        ((2, 5, 2), 2, None),
+        ((2, 5, 3), 0, None),
+        ((2, 5, 3), 6, None),
+        ((2, 5, 3), 2, torch.zeros(3, dtype=torch.int64)),
+        ((2, 5, 3), 2, torch.zeros(2)),
+    ],
+)
+def test_wrong_arguments_are_refused(shape, count, start):
+    with pytest.raises(ValueError, match=r"points|start"):
+        farthest_point_sampling(torch.zeros(shape), count, start)

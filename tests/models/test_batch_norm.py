@@ -1,0 +1,142 @@
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+import torch.nn.functional as F
+from torch import Tensor
+
+from pc_crvae.models.batch_norm import BatchNorm
+
+FEATURES = 3
+STEPS = 3
+
+
+def _batch_norm(synchronized: bool = False) -> BatchNorm:
+    norm = BatchNorm(FEATURES, synchronized=synchronized).double()
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([1.5, -0.5, 0.8]))
+        norm.bias.copy_(torch.tensor([0.1, 0.2, -0.3]))
+    return norm
+
+
+def _batch(step: int, offset: float = 0.0) -> Tensor:
+    generator = torch.Generator().manual_seed(step)
+    return torch.randn(8, 5, FEATURES, generator=generator, dtype=torch.float64) * 2 + offset
+
+
+def _backward(output: Tensor, first_row: int) -> None:
+    """Backpropagate a loss that treats every row of the global batch differently."""
+    rows = torch.arange(first_row, first_row + len(output), dtype=output.dtype)
+    (rows.view(-1, 1, 1).cos() * output.tanh()).sum().backward()
+
+
+@pytest.mark.parametrize("shape", [(6,), (4, 5), (2, 3, 4)])
+def test_it_is_torch_batch_norm_over_all_but_the_last_dimension(shape):
+    norm = _batch_norm()
+    running_mean = torch.zeros(FEATURES, dtype=torch.float64)
+    running_var = torch.ones(FEATURES, dtype=torch.float64)
+    for _ in range(STEPS):
+        features = torch.randn(*shape, FEATURES, dtype=torch.float64) * 3 + 1
+        expected = F.batch_norm(
+            features.reshape(-1, FEATURES),
+            running_mean,
+            running_var,
+            norm.weight,
+            norm.bias,
+            training=True,
+            momentum=0.1,
+        )
+        torch.testing.assert_close(norm(features), expected.reshape(features.shape))
+    torch.testing.assert_close(norm.running_mean, running_mean)
+    torch.testing.assert_close(norm.running_var, running_var)
+    assert norm.num_batches_tracked == STEPS
+
+    norm.eval()
+    expected = F.batch_norm(
+        features.reshape(-1, FEATURES), running_mean, running_var, norm.weight, norm.bias
+    )
+    torch.testing.assert_close(norm(features), expected.reshape(features.shape))
+
+
+def test_synchronizing_a_single_process_changes_nothing():
+    features = _batch(0)
+    assert torch.equal(_batch_norm(synchronized=True)(features), _batch_norm()(features))
+
+
+def _train_in_one_of_two_processes(rank: int, folder: Path, cases: list[tuple[int, float]]) -> None:
+    """Train on this process's rows for every case, and write down what came out."""
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
+    )
+    results = []
+    for rows_of_first, offset in cases:
+        norm = _batch_norm(synchronized=True)
+        first_row = 0 if rank == 0 else rows_of_first
+        outputs, gradients = [], []
+        for step in range(STEPS):
+            whole = _batch(step, offset)
+            part = whole[:rows_of_first] if rank == 0 else whole[rows_of_first:]
+            part = part.clone().requires_grad_()
+            output = norm(part)
+            _backward(output, first_row)
+            outputs.append(output.detach())
+            gradients.append(part.grad)
+        if rank == 0:  # a synchronisation here would wait for the other process for ever
+            norm.eval()
+            outputs.append(norm(_batch(STEPS, offset)).detach())
+        results.append(
+            {
+                "outputs": outputs,
+                "gradients": gradients,
+                "weight": norm.weight.grad,
+                "bias": norm.bias.grad,
+                "state": dict(norm.state_dict()),
+            }
+        )
+    torch.save(results, folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_compute_what_one_computes_on_all_rows(tmp_path):
+    # Rows of the first process, and the mean of the features: the large one tells centred
+    # sums of squares from E[x^2] - E[x]^2.
+    cases = [(4, 0.0), (7, 0.5), (1, -3.0), (3, 1e6)]
+    mp.spawn(_train_in_one_of_two_processes, args=(tmp_path, cases), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+
+    for (_, offset), one, two in zip(cases, first, second, strict=True):
+        digits = 1e-7 if offset == 1e6 else 1e-10
+        tolerance = {"rtol": digits, "atol": digits}
+        norm = _batch_norm()
+        for step in range(STEPS):
+            whole = _batch(step, offset).requires_grad_()
+            output = norm(whole)
+            _backward(output, first_row=0)
+            outputs = torch.cat([one["outputs"][step], two["outputs"][step]])
+            gradients = torch.cat([one["gradients"][step], two["gradients"][step]])
+            torch.testing.assert_close(outputs, output, **tolerance)
+            torch.testing.assert_close(gradients, whole.grad, **tolerance)
+        torch.testing.assert_close(one["weight"] + two["weight"], norm.weight.grad, **tolerance)
+        torch.testing.assert_close(one["bias"] + two["bias"], norm.bias.grad, **tolerance)
+        for name, expected in norm.state_dict().items():
+            torch.testing.assert_close(one["state"][name], expected, **tolerance)
+            torch.testing.assert_close(two["state"][name], expected, **tolerance)
+        norm.eval()
+        torch.testing.assert_close(one["outputs"][STEPS], norm(_batch(STEPS, offset)), **tolerance)
+
+
+def test_half_precision_features_are_normalized_by_float32_statistics():
+    features = torch.randn(4096, 2) + 3
+    half = features.bfloat16()
+    exact = BatchNorm(2)(half.float())
+    torch.testing.assert_close(BatchNorm(2)(half), exact.bfloat16(), rtol=2**-7, atol=2**-9)
+
+
+def test_a_wrong_number_of_features_is_refused():
+    with pytest.raises(ValueError, match="expects 3 features"):
+        BatchNorm(3)(torch.zeros(2, 4))
+    with pytest.raises(ValueError, match="at least one feature"):
+        BatchNorm(0)

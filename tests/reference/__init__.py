@@ -1,0 +1,1 @@
+"""Slow, obvious versions that the package's fast code is held against."""
