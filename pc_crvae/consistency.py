@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pc_crvae.objectives import Objective, Terms, TrainingObjective
+from pc_crvae.objectives import LatentVariableModel, Objective, Terms, TrainingObjective
 from pc_crvae.posteriors import LatentChain, LatentPath
 from pc_crvae.randomness import Draws
 
@@ -27,7 +27,7 @@ class ConsistencyRegularized(TrainingObjective):
     part in the objective (0 * inf would be NaN) and no gradient is kept for it.
 
     Args:
-        model: a `pc_crvae.objectives.LatentVariableModel`.
+        model: what is trained.
         objective: L, applied to x and to t(x).
         transform: t, a random map of a batch that draws from the `Draws` it is given.
         weight: lambda, per nat of KL.
@@ -42,7 +42,7 @@ class ConsistencyRegularized(TrainingObjective):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: LatentVariableModel,
         objective: Objective,
         transform: Callable[[Tensor, Draws], Tensor],
         *,

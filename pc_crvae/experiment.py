@@ -1,11 +1,16 @@
 """From a configuration to the model and to what its training maximises."""
 
-from torch import nn
-
 from pc_crvae.config import Config, TransformConfig
 from pc_crvae.consistency import ConsistencyRegularized
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.objectives import ELBO, AutoEncoding, Objective, SinglePass, TrainingObjective
+from pc_crvae.objectives import (
+    ELBO,
+    AutoEncoding,
+    LatentVariableModel,
+    Objective,
+    SinglePass,
+    TrainingObjective,
+)
 from pc_crvae.transforms import points as point_transforms
 
 _TRANSFORMS: dict[str, type[point_transforms.Transform]] = {
@@ -44,7 +49,7 @@ def build_transform(configs: tuple[TransformConfig, ...]) -> point_transforms.Tr
     )
 
 
-def build_training_objective(config: Config, model: nn.Module) -> TrainingObjective:
+def build_training_objective(config: Config, model: LatentVariableModel) -> TrainingObjective:
     """The one module whose forward is the whole of a training step's objective."""
     objective = build_objective(config)
     consistency = config.consistency

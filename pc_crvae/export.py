@@ -91,7 +91,7 @@ def _weights(model: PointVAE) -> list[tuple[str, Any]]:
 
 def _read_description(path: Path, model_class: type[PointVAE]) -> dict[str, Any]:
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except ValueError:

@@ -1,6 +1,5 @@
 """Writing a file so that readers see the old one or the new one, never half of one."""
 
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            os.replace(temporary, path)
+            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -54,11 +53,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             yield temporary
             if path.exists():
                 replaced = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
-                os.replace(path, replaced)
-                os.replace(temporary, path)
+                path.replace(replaced)
+                temporary.replace(path)
                 shutil.rmtree(replaced)
             else:
-                os.replace(temporary, path)
+                temporary.replace(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
 from torch import Tensor, nn
 
@@ -14,15 +13,18 @@ Terms = dict[str, Tensor]
 """Per-sample terms (B,) by name; ``kl_per_dimension`` alone is (B, D)."""
 
 
-class LatentVariableModel(Protocol):
+class LatentVariableModel(nn.Module, ABC):
     """What an objective needs of a model: an encoder's half, a decoder's half, a prior."""
 
+    @abstractmethod
     def posterior(self, x: Tensor) -> LatentChain:
         """q(z|x)."""
 
+    @abstractmethod
     def likelihood(self, path: LatentPath) -> Likelihood:
         """p(x|z)."""
 
+    @abstractmethod
     def prior(self) -> LatentChain:
         """p(z)."""
 
@@ -135,8 +137,6 @@ class TrainingObjective(nn.Module, ABC):
     model happens inside its forward.
     """
 
-    model: nn.Module
-
     @abstractmethod
     def forward(
         self,
@@ -152,11 +152,11 @@ class SinglePass(TrainingObjective):
     """One objective of the observation as it is: a plain AE or VAE, no transform.
 
     Args:
-        model: a `LatentVariableModel`.
+        model: what is trained.
         objective: what is maximised.
     """
 
-    def __init__(self, model: nn.Module, objective: Objective) -> None:
+    def __init__(self, model: LatentVariableModel, objective: Objective) -> None:
         super().__init__()
         self.model = model
         self.objective = objective

@@ -238,14 +238,15 @@ def train(
                 results: dict[str, Any] = {}
                 if is_main:
                     results = evaluate(config, evaluated, evaluated_objective, validation_set)
-                    if _is_due(config.logging.probe_every_epochs, epoch, options.epochs):
-                        if watchers.probe:
-                            results["probe_accuracy"] = watchers.probe(evaluated)
+                    if watchers.probe and _is_due(
+                        config.logging.probe_every_epochs, epoch, options
+                    ):
+                        results["probe_accuracy"] = watchers.probe(evaluated)
                     record.add("validation", done, done / steps_per_epoch, results)
-                    if _is_due(config.logging.pictures_every_epochs, epoch, options.epochs):
-                        if watchers.picture:
-                            image = watchers.picture(evaluated, epoch + 1)
-                            record.add_picture("reconstructions", done, image)
+                    pictures_every = config.logging.pictures_every_epochs
+                    if watchers.picture and _is_due(pictures_every, epoch, options):
+                        image = watchers.picture(evaluated, epoch + 1)
+                        record.add_picture("reconstructions", done, image)
                     if results["objective"] > best_objective:
                         best_objective = results["objective"]
                         run.save_best(evaluated)
@@ -337,8 +338,8 @@ def _check_finite(means: dict[str, float], config: Config, step: int, run: Run) 
         raise UserError(f"the objective became {means['objective']} at step {step + 1}")
 
 
-def _is_due(every: int, epoch: int, epochs: int) -> bool:
-    return every > 0 and ((epoch + 1) % every == 0 or epoch + 1 == epochs)
+def _is_due(every: int, epoch: int, options: TrainingConfig) -> bool:
+    return every > 0 and ((epoch + 1) % every == 0 or epoch + 1 == options.epochs)
 
 
 def _agree(accelerator: Accelerator, number: int) -> int:

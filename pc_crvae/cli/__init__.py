@@ -21,17 +21,20 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
     Returns:
         0; 2 for a user's mistake, told in one sentence; 128 + N when signal N stopped it.
     """
-    if command:
-        parser = argparse.ArgumentParser(
-            description=COMMANDS[command].DESCRIPTION,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
-        COMMANDS[command].add_arguments(parser)
-    else:
-        parser = _parser_of_all()
-    options = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    prog = None
+    if command is None:
+        command = str(_parser_of_all().parse_args(given[:1]).command)
+        prog, given = f"pc-crvae {command}", given[1:]
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=COMMANDS[command].DESCRIPTION,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    COMMANDS[command].add_arguments(parser)
+    options = parser.parse_intermixed_args(given)
     try:
-        COMMANDS[command or options.command].run(options)
+        COMMANDS[command].run(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -46,19 +49,14 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
 
 
 def _parser_of_all() -> argparse.ArgumentParser:
+    described = "\n".join(f"  {name:14}{module.DESCRIPTION}" for name, module in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="pc-crvae",
+        usage="pc-crvae COMMAND ...",
         description="Learn representations of 3D shapes without labels, and look at them.",
+        epilog=f"commands (each with --help of its own):\n{described}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"pc-crvae {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, module in COMMANDS.items():
-        module.add_arguments(
-            commands.add_parser(
-                name,
-                help=module.DESCRIPTION,
-                description=module.DESCRIPTION,
-                formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-            )
-        )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=argparse.SUPPRESS)
     return parser

@@ -74,7 +74,7 @@ def _encoder_of(model: "PointVAE") -> "Callable[[np.ndarray], dict[str, np.ndarr
     def encode(points: "np.ndarray") -> "dict[str, np.ndarray]":
         means, pooled = [], []
         with evaluating(model):
-            for part in torch.from_numpy(points).split(64):
+            for part in torch.split(torch.from_numpy(points), 64):
                 features = model.features(part.to(model.device))
                 pooled.append(features.float().cpu())
                 means.append(model.head(features).mean.cpu())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from pc_crvae.data import CloudSet
     from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.runs import Run
     from pc_crvae.training import Watchers
 
 DESCRIPTION = "Train a model as a configuration says."
@@ -91,40 +92,39 @@ def _watchers(
     from pc_crvae.training import Watchers
     from pc_crvae.visualization.pictures import cloud_grid, cloud_grid_image
 
-    def points_of(clouds: "CloudSet", indices: "np.ndarray") -> "np.ndarray":
-        return clouds.batch(indices, config.data.points, "watched", config.seed)
-
-    def probe(model: "PointVAE") -> float:
-        features = [
-            model.encode(torch.from_numpy(points_of(clouds, np.arange(len(clouds))))).numpy()
-            for clouds in (train_set, validation_set)
-        ]
-        return validation_probe(features[0], train_set.labels, features[1], validation_set.labels)
+    def points_of(clouds: "CloudSet", indices: "np.ndarray") -> torch.Tensor:
+        batch = clouds.batch(indices, config.data.points, "watched", config.seed)
+        return torch.from_numpy(batch)
 
     def picture(model: "PointVAE", epoch: int) -> "np.ndarray":
-        # One of each class first, as far as the row goes.
-        labels = validation_set.labels
-        order = np.argsort(_rank_in_class(labels), kind="stable") if labels is not None else None
-        chosen = (np.arange(len(validation_set)) if order is None else order)[:_PICTURED]
-        inputs = points_of(validation_set, chosen)
-        outputs = model.decode(model.encode(torch.from_numpy(inputs))).numpy()
-        rows = [list(inputs), list(outputs)]
-        titles = {"row_titles": ["input", "reconstruction"]}
+        inputs = points_of(validation_set, _one_of_each_class(validation_set)[:_PICTURED])
+        outputs = model.decode(model.encode(inputs))
+        rows, titles = [list(inputs.numpy()), list(outputs.numpy())], ["input", "reconstruction"]
         run.pictures.mkdir(exist_ok=True)
-        cloud_grid(rows, run.pictures / f"epoch-{epoch:04d}.png", **titles)
-        return cloud_grid_image(rows, **titles)
+        cloud_grid(rows, run.pictures / f"epoch-{epoch:04d}.png", row_titles=titles)
+        return cloud_grid_image(rows, row_titles=titles)
 
-    return Watchers(
-        probe=probe if train_set.labels is not None else None,
-        picture=picture,
-    )
+    labels, validation_labels = train_set.labels, validation_set.labels
+    if labels is None or validation_labels is None:
+        return Watchers(picture=picture)
+
+    def accuracy(model: "PointVAE") -> float:
+        features, validation_features = (
+            model.encode(points_of(clouds, np.arange(len(clouds)))).numpy()
+            for clouds in (train_set, validation_set)
+        )
+        return validation_probe(features, labels, validation_features, validation_labels)
+
+    return Watchers(probe=accuracy, picture=picture)
 
 
-def _rank_in_class(labels: "np.ndarray") -> "np.ndarray":
+def _one_of_each_class(clouds: "CloudSet") -> "np.ndarray":
+    """All indices, the first of each class before the seconds, and so on."""
     import numpy as np
 
-    ranks = np.zeros(len(labels), dtype=int)
+    labels = np.zeros(len(clouds), dtype=int) if clouds.labels is None else clouds.labels
+    rank = np.zeros(len(clouds), dtype=int)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        ranks[members] = np.arange(len(members))
-    return ranks
+        rank[members] = np.arange(len(members))
+    return np.argsort(rank, kind="stable")

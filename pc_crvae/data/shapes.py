@@ -36,8 +36,8 @@ _MAKERS: tuple[Callable[[np.random.Generator], Mesh], ...] = (
     vase,
 )
 
-_STRETCH = 0.15
-"""Every shape is scaled along each axis by a factor between exp(-0.15) and exp(0.15)."""
+_STRETCH = 0.25
+"""Every shape is scaled along each axis by a factor between exp(-0.25) and exp(0.25)."""
 
 CLASSES: tuple[str, ...] = tuple(maker.__name__ for maker in _MAKERS)
 """Class names in the order of their labels."""

@@ -1,5 +1,6 @@
 """Pick points by index, differentiably."""
 
+import torch
 from torch import Tensor
 
 
@@ -21,6 +22,9 @@ def gather_points(features: Tensor, indices: Tensor) -> Tensor:
             "gather_points takes features (B, M, C) and indices (B, N) or (B, N, k), not "
             f"{tuple(features.shape)} and {tuple(indices.shape)}"
         )
-    channels = features.shape[2]
-    flat = indices.flatten(1).unsqueeze(2).expand(-1, -1, channels)  # (B, N * k, C)
-    return features.gather(1, flat).reshape(*indices.shape, channels)
+    batch, count, channels = features.shape
+    # One index into all clouds' points copies whole rows, where gather reads an index an entry.
+    offsets = count * torch.arange(batch, device=indices.device).unsqueeze(1)
+    rows = (indices.flatten(1) + offsets).flatten()  # (B * N * k,)
+    picked = features.reshape(batch * count, channels).index_select(0, rows)
+    return picked.reshape(*indices.shape, channels)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pc_crvae.likelihoods import Likelihood
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.layers import perceptrons
+from pc_crvae.objectives import LatentVariableModel
 from pc_crvae.posteriors import DiagonalGaussian, LatentChain, LatentPath, PointMass
 
 LOG_VARIANCE_BOUND = 12.0
@@ -58,7 +59,7 @@ class PosteriorHead(nn.Module):
             return DiagonalGaussian(mean, LOG_VARIANCE_BOUND * torch.tanh(raw))
 
 
-class VAE(nn.Module):
+class VAE(LatentVariableModel):
     """A latent-variable model with one latent group and the prior N(0, I).
 
     Args:

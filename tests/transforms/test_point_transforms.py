@@ -274,6 +274,7 @@ def test_a_cloud_is_moved_as_one_within_bounds():
     assert offsets.abs().max() <= 0.2 + 1e-6
     assert (offsets.amin(dim=(0, 1)) < -0.19).all()
     assert (offsets.amax(dim=(0, 1)) > 0.19).all()
+    assert torch.corrcoef(offsets[:, 0].T).triu(1).abs().max() < 0.1
 
 
 def test_composition_is_one_transform_after_another_on_the_same_draws():

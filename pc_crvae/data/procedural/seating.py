@@ -204,5 +204,5 @@ def bed(rng: np.random.Generator) -> Mesh:
         footboard_height = rng.uniform(0.5, 0.95) * headboard_height
         parts.append(box((0.05, width, footboard_height), (length / 2, 0, 0)))
     if width < 1.3 and rng.random() < 0.3:
-        parts.append(box((length, 0.05, headboard_height), (0, -width / 2, 0)))
+        parts.append(box((length, 0.05, headboard_height), (0, width / 2, 0)))
     return join(*parts)

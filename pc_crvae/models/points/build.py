@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from pydantic import BaseModel
 from torch import nn
@@ -14,7 +15,9 @@ from pc_crvae.models.points.foldingnet import FoldingNetEncoder
 from pc_crvae.models.points.fully_connected import FullyConnectedDecoder
 from pc_crvae.models.points.pointnet import PointNet
 
-ENCODERS: dict[str, Callable[..., nn.Module]] = {
+PointEncoder = PointNet | DGCNN | FoldingNetEncoder
+
+ENCODERS: dict[str, Callable[..., PointEncoder]] = {
     "pointnet": PointNet,
     "dgcnn": DGCNN,
     "foldingnet": FoldingNetEncoder,
@@ -25,7 +28,7 @@ DECODERS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def build_encoder(config: ModelConfig) -> nn.Module:
+def build_encoder(config: ModelConfig) -> PointEncoder:
     """The encoder, (B, N, 3) to (B, out_features)."""
     return ENCODERS[config.encoder.name](**_arguments(config.encoder))
 
@@ -40,6 +43,6 @@ def build_likelihood(config: ModelConfig) -> Callable[..., ChamferLikelihood]:
     return partial(ChamferLikelihood, **_arguments(config.likelihood))
 
 
-def _arguments(section: BaseModel) -> dict[str, object]:
+def _arguments(section: BaseModel) -> dict[str, Any]:
     # The schema's fields are the constructors' arguments, by the same names.
     return {name: value for name, value in section if name != "name"}

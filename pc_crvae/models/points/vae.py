@@ -96,7 +96,7 @@ class PointVAE(VAE, ModelHubMixin):
         """Clouds (B, M, 3) of ``latents`` (B, D), normalised, float32 on the CPU."""
         with evaluating(self):
             return torch.cat(
-                [self.decoder(part.to(self.device)).cpu() for part in latents.split(_CHUNK)]
+                [self.decoder(part.to(self.device)).cpu() for part in torch.split(latents, _CHUNK)]
             )
 
     def sample(self, count: int, seed: int = 0) -> Tensor:
@@ -130,7 +130,10 @@ class PointVAE(VAE, ModelHubMixin):
         """Posterior means (B, D) of clouds (B, N, 3) already normalised, on the CPU."""
         with evaluating(self):
             return torch.cat(
-                [self.posterior(part.to(self.device)).mean.cpu() for part in clouds.split(_CHUNK)]
+                [
+                    self.posterior(part.to(self.device)).mean.cpu()
+                    for part in torch.split(clouds, _CHUNK)
+                ]
             )
 
     def _prepare(self, points: Cloud) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,0 +1,60 @@
+# What one does in a checkout; every target sets the environment up first, once.
+#   make demo        train configs/quickstart.yaml, probe it, interpolate between shapes
+#   make test        the everyday tests; make test-slow: the others; PYTEST_ARGS adds to either
+#   make lint        ruff and mypy
+#   make schema      write configs/schema.json anew, after a change of pc_crvae/config.py
+#   make clean       remove caches and builds, never runs, data or the environment
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+DEMO := runs/demo
+
+# Tests run side by side, a file at a time; one thread each is then the fastest.
+PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
+.PHONY: setup demo test test-slow lint schema clean
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt tools/install_open3d_libraries.sh | $(BIN)/python
+	sh tools/install_open3d_libraries.sh
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[all,dev]'
+	touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed: name one with 'make setup PYTHON=python3.11'." >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+		echo "Python's venv module is missing: install it ('apt-get install python3-venv' on" \
+			"Debian and Ubuntu) and run make again." >&2; \
+		exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+demo: setup
+	$(BIN)/python tools/train.py configs/quickstart.yaml --out $(DEMO) --overwrite
+	$(BIN)/python tools/probe.py --ckpt $(DEMO)
+	$(BIN)/python tools/interpolate.py --ckpt $(DEMO)
+
+test: setup
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-slow: setup
+	$(PYTEST) -m slow $(PYTEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+schema: setup
+	$(BIN)/python -c 'from pathlib import Path; from pc_crvae.config import json_schema; \
+		Path("configs/schema.json").write_text(json_schema())'
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find pc_crvae tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

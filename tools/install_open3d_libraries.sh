@@ -1,0 +1,27 @@
+#!/bin/sh
+# Installs the system libraries Open3D loads, and a Vulkan driver that renders without a GPU or a
+# screen, where apt-get may be used; elsewhere says what to install. Never fails: only Open3D's
+# pictures and windows need them.
+set -eu
+
+[ "$(uname -s)" = Linux ] || exit 0
+
+missing=
+for package in libusb-1.0-0 libgl1 libx11-6 libgomp1 libvulkan1 mesa-vulkan-drivers; do
+    if ! dpkg-query --show --showformat '${Status}' "$package" 2>/dev/null |
+        grep -q 'ok installed'; then
+        missing="$missing $package"
+    fi
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+[ "$(id -u)" = 0 ] || as_root="sudo --non-interactive"
+# $as_root and $missing are lists of words.
+if ! { command -v apt-get >/dev/null &&
+    $as_root apt-get --quiet update &&
+    $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get --quiet --yes --no-install-recommends install $missing; }; then
+    echo "Open3D's windows and renderings need these system libraries, by their Debian names;" \
+        "install them when you can:$missing" >&2
+fi
