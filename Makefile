@@ -52,8 +52,8 @@ lint: setup
 	$(BIN)/mypy
 
 schema: setup
-	$(BIN)/python -c 'from pathlib import Path; from pc_crvae.config import json_schema; \
-		Path("configs/schema.json").write_text(json_schema())'
+	$(BIN)/python -c 'import pathlib, pc_crvae.config as config; \
+pathlib.Path("configs/schema.json").write_text(config.json_schema())'
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

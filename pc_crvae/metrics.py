@@ -1,7 +1,9 @@
 """The record of a run: ``metrics.jsonl``, one JSON object a line, and TensorBoard events."""
 
+import importlib.util
 import io
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +28,7 @@ class MetricsRecord:
         step: the step resumed at; later events are hidden by TensorBoard.
 
     Raises:
-        UserError: if TensorBoard is asked for and not installed, or ``path`` has lost lines.
+        UserError: if ``path`` has lost lines.
     """
 
     def __init__(
@@ -69,9 +71,10 @@ class MetricsRecord:
         return self._file.tell()
 
     def add(self, split: str, step: int, epoch: float, values: Mapping[str, Any]) -> None:
-        """Record scalars, and lists of them, of one moment."""
-        line = {"split": split, "step": step, "epoch": round(epoch, 4), **values}
-        self._file.write(json.dumps(line) + "\n")
+        """Record scalars, and lists of them, of one moment; JSON holds null for an infinity."""
+        line = {"split": split, "step": step, "epoch": round(epoch, 4)}
+        line |= {name: None if _is_not_finite(value) else value for name, value in values.items()}
+        self._file.write(json.dumps(line, allow_nan=False) + "\n")
         self._file.flush()
         if self._events:
             for name, value in values.items():
@@ -111,12 +114,24 @@ def scalar_means(terms: Terms) -> dict[str, Tensor]:
     return {name: torch.mean(term.detach()) for name, term in terms.items() if term.ndim == 1}
 
 
-def _event_writer(folder: Path, step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
+def require_tensorboard() -> None:
+    """Check that TensorBoard can be written.
+
+    Raises:
+        UserError: if it is not installed.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
         raise UserError(
             "TensorBoard is not installed: pip install 'pc-crvae[log]', or set "
             "logging.tensorboard=false"
-        ) from None
+        )
+
+
+def _event_writer(folder: Path, step: int) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(folder, purge_step=step + 1 if step else None)
+
+
+def _is_not_finite(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

@@ -56,7 +56,7 @@ class TrainingProgress:
         self.console.print(text, markup=False, soft_wrap=True)
 
     def time_left(self) -> str:
-        """Time left at the mean pace so far, as minutes and seconds."""
+        """Time left at the mean pace so far, as h:mm:ss."""
         pace = (time.monotonic() - self._started) / max(1, self._done - self._first)
         seconds = round(pace * (self._total - self._done))
         return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

@@ -54,7 +54,7 @@ class Run:
         if self.exists:
             if not overwrite:
                 self.refuse()
-            if not self.config.is_file():
+            if not (self.config.is_file() and self.checkpoints.is_dir()):
                 raise UserError(
                     f"{self.folder} is not the folder of a run, so --overwrite does not touch "
                     "it: choose another folder with --out"
@@ -174,10 +174,8 @@ def find_export(path: Path, which: Which = "last") -> Path:
 
 def find_run_config(export: Path) -> Config | None:
     """The configuration of the run that an export lies in, if it lies in one."""
-    for folder in (export, export.parent.parent):
-        if (folder / "config.yaml").is_file():
-            return load_config(folder / "config.yaml")
-    return None
+    run = Run(export.parent.parent if export.parent.name == "checkpoints" else export)
+    return load_config(run.config) if run.config.is_file() else None
 
 
 def _flat(config: Config) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The training loop, from first step to last, in one function that reads top to bottom."""
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -19,7 +20,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.evaluation.latents import active_units
 from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.interruption import Interrupted, listen_for_interruption
-from pc_crvae.metrics import MetricsRecord, RunningMean, scalar_means
+from pc_crvae.metrics import MetricsRecord, RunningMean, require_tensorboard, scalar_means
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.vae import evaluating
@@ -91,14 +92,11 @@ def train(
             f"training.batch_size {options.batch_size}: lower it"
         )
     total_steps = options.epochs * steps_per_epoch
-
-    # The run's folder, and the state to go on from.
-    if resume:
-        run.open(config)
-    elif is_main:
-        run.create(config, overwrite=overwrite)
-    accelerator.wait_for_everyone()
-    state = run.load_state() if resume else None
+    if len(validation_set) < 2:
+        raise UserError(
+            f"{train_set.name} leaves {len(validation_set)} shapes for validation, fewer than 2: "
+            "raise data.validation_fraction"
+        )
 
     # Model, its average, optimiser.
     set_seed(config.seed)
@@ -119,15 +117,41 @@ def train(
     evaluated_objective = build_training_objective(config, evaluated)
     optimizer = build_optimizer(model, options)
 
+    # The run's folder, made once nothing is left to refuse, or the state to go on from.
+    train_set.batch([0], config.data.points, "check")
+    if config.logging.tensorboard:
+        require_tensorboard()
+    if resume:
+        run.open(config)
+    elif is_main:
+        run.create(config, overwrite=overwrite)
+    accelerator.wait_for_everyone()
+    fingerprint = train_set.fingerprint()
     first_step, best_objective, window = 0, -float("inf"), RunningMean()
+    state = run.load_state() if resume else None
     if state:
-        objective.load_state_dict(state["objective"])
-        optimizer.load_state_dict(state["optimizer"])
-        if average:
-            average.load_state_dict(state["average"])
+        if state["train_set"] != fingerprint:
+            raise UserError(
+                f"{run.folder} was started on other shapes than {train_set.name} holds now: "
+                "point data.root at the same data, or start anew with --overwrite"
+            )
+        try:
+            objective.load_state_dict(state["objective"])
+            optimizer.load_state_dict(state["optimizer"])
+            if average:
+                average.load_state_dict(state["average"])
+        except (RuntimeError, ValueError) as error:
+            raise UserError(
+                f"the newest state in {run.checkpoints} is of another model than "
+                f"{run.config} describes: restore it from a copy, or start anew with --overwrite"
+            ) from error
         _set_global_rng(state["rng"])
         first_step, best_objective = state["step"], state["best_objective"]
         window.sums, window.steps = state["window_sums"], state["window_steps"]
+    progress = TrainingProgress(total_steps, first_step, quiet=not is_main)
+    if first_step == total_steps:
+        progress.say(f"{run.folder} is trained already: all its {total_steps} steps are done")
+        return evaluated
     wrapped, prepared_optimizer = accelerator.prepare(objective, optimizer)
 
     def save(step: int) -> None:
@@ -135,6 +159,7 @@ def train(
         if is_main:
             state = {
                 "step": step,
+                "train_set": fingerprint,
                 "objective": objective.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "average": average.state_dict() if average else {},
@@ -153,10 +178,11 @@ def train(
         resume_at=state["metrics_size"] if state else None,
         step=first_step,
     )
-    progress = TrainingProgress(total_steps, first_step, quiet=not is_main)
     with record, progress.live(), listen_for_interruption() as interruption:
-        last_save = last_log = time.monotonic()
+        last_save = time.monotonic()
+        step_seconds: list[float] = []
         for step in range(first_step, total_steps):
+            step_started = time.monotonic()
             epoch, step_of_epoch = divmod(step, steps_per_epoch)
             if step_of_epoch == 0 or step == first_step:
                 order = keyed_numpy_generator("order", config.seed, epoch).permutation(
@@ -204,11 +230,12 @@ def train(
             names = list(totals)
             values = accelerator.reduce(torch.stack([totals[name] for name in names]), "mean")
             means = dict(zip(names, values.tolist(), strict=True))
-            _check_finite(means, config, step, run)
-            means["gradient_norm"] = float(
-                accelerator.clip_grad_norm_(wrapped.parameters(), options.clip_norm or float("inf"))
+            _check_finite(means, config, f"at step {step + 1}", run)
+            norm = accelerator.clip_grad_norm_(
+                wrapped.parameters(), options.clip_norm or float("inf")
             )
-            _check_finite(means, config, step, run)
+            means["gradient_norm"] = float(norm)
+            _check_finite(means, config, f"at step {step + 1}", run)
 
             prepared_optimizer.step()
             prepared_optimizer.zero_grad()
@@ -216,13 +243,13 @@ def train(
                 average.update_parameters(model)
             window.add(means)
             progress.advance()
+            step_seconds.append(time.monotonic() - step_started)
 
             # Report.
             done = step + 1
             if done % config.logging.every_steps == 0:
-                now = time.monotonic()
-                speed = window.steps * options.batch_size / (now - last_log)
-                last_log = now
+                speed = len(step_seconds) * options.batch_size / sum(step_seconds)
+                step_seconds.clear()
                 averages = window.take()
                 progress.show(f"epoch {epoch + 1}/{options.epochs}", averages, speed)
                 record.add(
@@ -238,6 +265,7 @@ def train(
                 results: dict[str, Any] = {}
                 if is_main:
                     results = evaluate(config, evaluated, evaluated_objective, validation_set)
+                    _check_finite(results, config, f"in validation after step {done}", run)
                     if watchers.probe and _is_due(
                         config.logging.probe_every_epochs, epoch, options
                     ):
@@ -251,7 +279,6 @@ def train(
                         best_objective = results["objective"]
                         run.save_best(evaluated)
                     progress.say(_epoch_line(epoch, config, results, progress.time_left()))
-                last_log = time.monotonic()
 
             # Save.
             minutes = config.checkpoints.every_minutes
@@ -323,19 +350,17 @@ def _warmups(config: Config, step: int, steps_per_epoch: int) -> tuple[float, fl
     )
 
 
-def _check_finite(means: dict[str, float], config: Config, step: int, run: Run) -> None:
-    reported_only = (
-        {"consistency"} if config.consistency and config.consistency.weight == 0 else set()
-    )
-    for name, value in means.items():
-        if not np.isfinite(value) and name not in reported_only and name != "objective":
+def _check_finite(terms: dict[str, Any], config: Config, when: str, run: Run) -> None:
+    """Raise if one of the scalar ``terms`` is not finite, the parts before their sum."""
+    unused = {"consistency"} if config.consistency and config.consistency.weight == 0 else set()
+    for name in sorted(terms.keys() - unused, key=lambda name: name == "objective"):
+        if isinstance(terms[name], float) and not math.isfinite(terms[name]):
+            states = run.states()
+            kept = f"the last good state is {states[-1]}" if states else "no state was saved yet"
             raise UserError(
-                f"the term {name} became {value} at step {step + 1}, so training stopped; the "
-                f"last good state is kept in {run.checkpoints}: lower training.learning_rate, or "
-                "look at the data"
+                f"the term {name} became {terms[name]} {when}, so training stopped ({kept}): "
+                "lower training.learning_rate, or look at the data"
             )
-    if not np.isfinite(means["objective"]):
-        raise UserError(f"the objective became {means['objective']} at step {step + 1}")
 
 
 def _is_due(every: int, epoch: int, options: TrainingConfig) -> bool:
@@ -363,5 +388,5 @@ def _global_rng() -> dict[str, Any]:
 
 def _set_global_rng(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["cpu"])
-    if torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    for device, device_state in zip(range(torch.cuda.device_count()), state["cuda"], strict=False):
+        torch.cuda.set_rng_state(device_state, device)

@@ -35,9 +35,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
         shutil.copy(CHECKOUT / name, copy)
     for name in ("pc_crvae", "tests", "tools", "configs"):
         shutil.copytree(CHECKOUT / name, copy / name)
-    shutil.copytree(CHECKOUT / "datasets", copy / "datasets", ignore=lambda folder, names: {
-        name for name in names if not name.endswith(".yaml")
-    })
+    shutil.copytree(
+        CHECKOUT / "datasets",
+        copy / "datasets",
+        ignore=lambda folder, names: {name for name in names if not name.endswith(".yaml")},
+    )
     download = copy / "datasets" / "modelnet10"
     download.mkdir()
     (download / "ply_data_train0.h5").write_bytes(b"data")

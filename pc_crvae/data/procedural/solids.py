@@ -127,7 +127,9 @@ def superellipse(depth: float, width: float, *, exponent: float = 2.0, samples: 
     """
     angles = np.arange(samples) * (2 * np.pi / samples)
     direction = np.stack((np.cos(angles), np.sin(angles)), axis=1)
-    return np.sign(direction) * np.abs(direction) ** (2 / exponent) * (depth / 2, width / 2)
+    outline: Points = np.sign(direction) * np.abs(direction) ** (2 / exponent)
+    outline *= (depth / 2, width / 2)
+    return outline
 
 
 def arc(radius: float, start: float, end: float, *, samples: int = 9) -> Points:
@@ -140,8 +142,9 @@ def smooth(polyline: ArrayLike, *, rounds: int = 2) -> Points:
     """Cut the corners of an open polyline (K, D), keeping its end points (Chaikin, 1974)."""
     line = np.asarray(polyline, dtype=np.float64)
     for _ in range(rounds):
-        cut = np.stack((0.75 * line[:-1] + 0.25 * line[1:], 0.25 * line[:-1] + 0.75 * line[1:]), 1)
-        line = np.concatenate((line[:1], cut.reshape(-1, line.shape[1]), line[-1:]))
+        starts, ends = line[:-1], line[1:]
+        cuts = np.stack((0.75 * starts + 0.25 * ends, 0.25 * starts + 0.75 * ends), axis=1)
+        line = np.concatenate((line[:1], cuts.reshape(-1, line.shape[1]), line[-1:]))
     return line
 
 
@@ -152,7 +155,7 @@ def join(*parts: Mesh) -> Mesh:
 
 def moved(mesh: Mesh, offset: ArrayLike) -> Mesh:
     """The mesh shifted by (x, y, z)."""
-    return mesh + np.asarray(offset)
+    return mesh + np.asarray(offset, dtype=np.float64)
 
 
 def mirrored(mesh: Mesh, axis: int) -> Mesh:

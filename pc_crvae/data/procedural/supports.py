@@ -29,13 +29,10 @@ def legs(rng: np.random.Generator, depth: float, width: float, height: float) ->
     parts = [mirrored(mirrored(leg, X), Y)]
     if rng.random() < 0.35:
         level = rng.uniform(0.15, 0.5)
-        reach = splay * (1 - level)
-        bar = rod((-x - reach, y + reach, level * height), (x + reach, y + reach, level * height),
-                  0.6 * thickness, sides=sides)  # fmt: skip
-        parts.append(mirrored(bar, Y))
+        x, y, z = x + splay * (1 - level), y + splay * (1 - level), level * height
+        parts.append(mirrored(rod((-x, y, z), (x, y, z), 0.6 * thickness, sides=sides), Y))
         if rng.random() < 0.5:
-            parts.append(rod((0, -y - reach, level * height), (0, y + reach, level * height),
-                             0.6 * thickness, sides=sides))  # fmt: skip
+            parts.append(rod((0, -y, z), (0, y, z), 0.6 * thickness, sides=sides))
     return join(*parts)
 
 
