@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -105,14 +105,13 @@ def train(
         for module in model.modules():
             if isinstance(module, BatchNorm):
                 module.synchronized = True
-    average = (
-        AveragedModel(
-            model, multi_avg_fn=get_ema_multi_avg_fn(options.ema_decay), use_buffers=True
-        ).to(accelerator.device)
-        if options.ema_decay
-        else None
-    )
-    evaluated: PointVAE = average.module if average else model
+    average: AveragedModel | None = None
+    evaluated = model
+    if options.ema_decay:
+        decaying = get_ema_multi_avg_fn(options.ema_decay)  # type: ignore[no-untyped-call]
+        average = AveragedModel(model, multi_avg_fn=decaying, use_buffers=True)
+        average.to(accelerator.device)
+        evaluated = cast(PointVAE, average.module)
     objective = build_training_objective(config, model).to(accelerator.device)
     evaluated_objective = build_training_objective(config, evaluated)
     optimizer = build_optimizer(model, options)

@@ -1,0 +1,117 @@
+"""Runs of seconds for the tests of training: 40 + 20 procedural shapes, models of tiny widths."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+import yaml
+from accelerate.state import AcceleratorState
+
+from pc_crvae.cli.train import load_splits
+from pc_crvae.config import Config, parse_config
+from pc_crvae.data import load_card
+from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.progress import TrainingProgress
+from pc_crvae.runs import Run
+from pc_crvae.training import Watchers, train
+
+STEPS_PER_EPOCH = 5
+WALL_CLOCK = "clouds_per_second"
+
+
+def write_card(folder: Path) -> Path:
+    """A card of 60 training shapes, 40 after validation is cut off, and 40 test shapes."""
+    card = load_card("shapes").model_dump(mode="json")
+    card |= {"name": "tiny", "points": 64}
+    card["splits"] = {"train": {"count": 60, "seed": 0}, "test": {"count": 40, "seed": 1}}
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(card))
+    return path
+
+
+def tiny_values(folder: Path, **sections: dict[str, Any] | None) -> dict[str, Any]:
+    """Values of a config of 5 steps an epoch, with some keys of some sections changed."""
+    card = folder / "tiny.yaml"
+    values: dict[str, Any] = {
+        "data": {"name": str(card if card.exists() else write_card(folder)), "points": 32},
+        "model": {
+            "encoder": {"name": "pointnet", "widths": [8, 16], "batch_norm": True},
+            "latent_dim": 4,
+            "decoder": {"name": "fully_connected", "points": 16, "widths": [16]},
+            "likelihood": {"scale": 1000.0},
+        },
+        "training": {"epochs": 2, "batch_size": 8, "warmup_epochs": 0.5, "device": "cpu"},
+        "logging": {
+            "every_steps": 3,  # not in step with the epochs
+            "tensorboard": False,
+            "pictures_every_epochs": 0,
+            "probe_every_epochs": 0,
+        },
+    }
+    for name, changes in sections.items():
+        values[name] = None if changes is None else values.get(name, {}) | changes
+    return values
+
+
+def tiny_config(folder: Path, **sections: dict[str, Any] | None) -> Config:
+    """`tiny_values` checked."""
+    return parse_config(tiny_values(folder, **sections), "test")
+
+
+def tiny_train(
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    watchers: Watchers | None = None,
+) -> PointVAE:
+    """Train in this process, as the command does."""
+    AcceleratorState._reset_state()  # another precision than the test before may have set
+    sets = load_splits(config)
+    watchers = watchers or Watchers()
+    return train(config, Run(folder), *sets, watchers, resume=resume, overwrite=overwrite)
+
+
+@contextmanager
+def acting_after(step: int, action: Callable[[], None]) -> Iterator[None]:
+    """Have ``action`` called in every run of the block once ``step`` steps are taken."""
+    advance = TrainingProgress.advance
+
+    def advance_and_act(progress: TrainingProgress) -> None:
+        advance(progress)
+        if progress._done == step:
+            action()
+
+    with mock.patch.object(TrainingProgress, "advance", advance_and_act):
+        yield
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl without their wall-clock fields."""
+    lines = [json.loads(line) for line in Run(folder).metrics.read_text().splitlines()]
+    return [{name: line[name] for name in line if name != WALL_CLOCK} for line in lines]
+
+
+def flatten(value: Any, path: str = "") -> dict[str, Any]:
+    """The leaves of nested dicts and lists by their path."""
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, (list, tuple)):
+        items = list(enumerate(value))
+    else:
+        return {path: value}
+    return {
+        key: leaf for name, inner in items for key, leaf in flatten(inner, f"{path}/{name}").items()
+    }
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """The leaves of a run's newest state."""
+    return flatten(
+        torch.load(Run(folder).states()[-1] / "state.pt", map_location="cpu", weights_only=True)
+    )
