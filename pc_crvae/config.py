@@ -177,6 +177,9 @@ class HeadConfig(Section):
     normalize_features: bool = Field(False, description="batch-norm of the pooled features")
     widths: tuple[PositiveInt, ...] = Field((), description="hidden layers before the last")
     batch_norm: bool = Field(False, description="batch-norm in the hidden layers")
+    initial_log_variance: float = Field(
+        -4.0, ge=-10, le=0, description="of the posterior, before training"
+    )
 
 
 class FoldingDecoderConfig(Section):
@@ -312,7 +315,7 @@ class LoggingConfig(Section):
 class Config(Section):
     """One experiment."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     objective: ObjectiveConfig = Field(ELBOConfig(name="elbo"))
@@ -393,8 +396,12 @@ def load_config(path: Path, overrides: list[str] | None = None) -> Config:
 def parse_config(values: dict[str, Any], where: str) -> Config:
     """Check plain values against the schema; ``where`` names their source in errors."""
     try:
+        text = json.dumps(values)
+    except (TypeError, ValueError) as error:  # a date, a set, a value that holds itself
+        raise UserError(f"{where} holds what no setting can be: {error}") from None
+    try:
         # JSON mode is strict about types yet takes a list for a tuple, as YAML must.
-        return Config.model_validate_json(json.dumps(values))
+        return Config.model_validate_json(text)
     except pydantic.ValidationError as error:
         raise UserError(describe(error, where, Config)) from None
 

@@ -23,8 +23,9 @@ Target = Literal["transformed", "original"]
 class ConsistencyRegularized(TrainingObjective):
     """Both objectives and the consistency KL of a batch.
 
-    With ``weight`` 0 this is the base model plus augmentation: the KL is reported, takes no
-    part in the objective (0 * inf would be NaN) and no gradient is kept for it.
+    With ``weight`` 0 (or at the start of its warm-up) this is the base model plus
+    augmentation: the KL is reported, takes no part in the objective (0 * inf would be NaN) and
+    no gradient is kept for it.
 
     Args:
         model: what is trained.
@@ -99,13 +100,13 @@ class ConsistencyRegularized(TrainingObjective):
 
         terms = {"objective": first.objective + second.objective, **first.terms}
         terms |= {f"transformed/{name}": term for name, term in second.terms.items()}
+        weight = consistency_warmup * self.weight
         if posterior.has_density:
-            with torch.set_grad_enabled(self.weight > 0 and torch.is_grad_enabled()):
+            with torch.set_grad_enabled(weight > 0 and torch.is_grad_enabled()):
                 terms["consistency"] = self._divergence(
                     posterior, first.path, transformed_posterior, second.path
                 )
-        if self.weight > 0:
-            weight = consistency_warmup * self.weight
+        if weight > 0:
             terms["objective"] = terms["objective"] - weight * terms["consistency"]
         return terms
 
@@ -131,5 +132,7 @@ class ConsistencyRegularized(TrainingObjective):
         if self.direction == "transformed_first":
             divergence = transformed_posterior.kl(anchor, transformed_path)
         else:
+            if self.stop_gradient:
+                path = tuple(latent.detach() for latent in path)
             divergence = anchor.kl(transformed_posterior, path)
         return divergence[:, self.dimensions].sum(dim=1)

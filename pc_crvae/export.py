@@ -5,7 +5,7 @@ Nothing is unpickled; a model of another class or format, or with other weights,
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 from safetensors import SafetensorError
@@ -25,8 +25,23 @@ EXPORT_FILES = (WEIGHTS, DESCRIPTION)
 Model = TypeVar("Model", bound=PointVAE)
 
 
+class _Description(pydantic.BaseModel):
+    """What of ``config.json`` makes the model again."""
+
+    model_config = pydantic.ConfigDict(strict=True)
+
+    architecture: ModelConfig
+    posterior: Literal["gaussian", "code"]
+    points: Annotated[int, pydantic.Field(ge=1)]
+    data: dict[str, Any]
+
+
 def write_export(model: PointVAE, folder: Path) -> None:
-    """Write ``model`` to an existing folder, weights first, each file whole or not at all."""
+    """Write ``model`` to ``folder``: both files whole, or neither.
+
+    Raises:
+        UserError: if it cannot be written; what was there stays.
+    """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in _weights(model)}
     description = {
         "class": type(model).__name__,
@@ -38,10 +53,13 @@ def write_export(model: PointVAE, folder: Path) -> None:
         "input": {"up": "z", "normalization": "mean at 0, largest radius 1"},
         "data": model.data,
     }
-    with atomic_path(folder / WEIGHTS) as temporary:
-        temporary.write_bytes(save(weights))
-    with atomic_path(folder / DESCRIPTION) as temporary:
-        temporary.write_text(json.dumps(description, indent=2) + "\n")
+    # Neither takes its place before both are written.
+    with (
+        atomic_path(folder / WEIGHTS) as weights_path,
+        atomic_path(folder / DESCRIPTION) as description_path,
+    ):
+        weights_path.write_bytes(save(weights))
+        description_path.write_text(json.dumps(description, indent=2) + "\n")
 
 
 def read_export(folder: Path, model_class: type[Model]) -> Model:
@@ -51,15 +69,11 @@ def read_export(folder: Path, model_class: type[Model]) -> Model:
         UserError: if a file is missing or damaged, or holds another model.
     """
     description = _read_description(folder / DESCRIPTION, model_class)
-    try:
-        architecture = ModelConfig.model_validate_json(json.dumps(description["architecture"]))
-    except pydantic.ValidationError as error:
-        raise UserError(describe(error, str(folder / DESCRIPTION), ModelConfig)) from None
     model = model_class(
-        architecture,
-        posterior=description["posterior"],
-        points=description["points"],
-        data=description["data"],
+        description.architecture,
+        posterior=description.posterior,
+        points=description.points,
+        data=description.data,
     )
     path = folder / WEIGHTS
     try:
@@ -89,7 +103,7 @@ def _weights(model: PointVAE) -> list[tuple[str, Any]]:
     return list(model.state_dict().items())
 
 
-def _read_description(path: Path, model_class: type[PointVAE]) -> dict[str, Any]:
+def _read_description(path: Path, model_class: type[PointVAE]) -> _Description:
     try:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -107,7 +121,8 @@ def _read_description(path: Path, model_class: type[PointVAE]) -> dict[str, Any]
             f"pc_crvae reads {FORMAT_VERSION}: load it with the version that wrote it, "
             f"{description.get('pc_crvae_version', 'unknown')}"
         )
-    missing = {"architecture", "posterior", "points", "data"} - description.keys()
-    if missing:
-        raise UserError(f"{path} is damaged: it lacks {sorted(missing)[0]!r}")
-    return description
+    try:
+        # JSON mode is strict about types yet takes a list for a tuple.
+        return _Description.model_validate_json(json.dumps(description))
+    except pydantic.ValidationError as error:
+        raise UserError(describe(error, str(path), _Description)) from None

@@ -25,11 +25,13 @@ def interpolate_latents(
         (steps, D).
 
     Raises:
-        ValueError: on differing shapes, fewer than 2 steps, or a spherical path between
-            opposite directions, which no single great circle joins.
+        ValueError: on differing shapes, fewer than 2 steps, another kind, or a spherical path
+            between opposite directions, which no single great circle joins.
     """
     if start.ndim != 1 or start.shape != end.shape:
         raise ValueError(f"need two (D,) latents, not {tuple(start.shape)} and {tuple(end.shape)}")
+    if kind not in ("spherical", "linear"):
+        raise ValueError(f"unknown kind {kind!r}")
     if steps < 2:
         raise ValueError(f"a path needs at least 2 steps, not {steps}")
     t = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device)[:, None]
@@ -48,4 +50,5 @@ def interpolate_latents(
     if sine < 1e-4:
         raise ValueError("no single great circle joins opposite directions: use kind='linear'")
     directions = (torch.sin((1 - t) * angle) * first + torch.sin(t * angle) * last) / sine
-    return directions * torch.lerp(lengths[0], lengths[1], t)
+    path = directions * torch.lerp(lengths[0], lengths[1], t)
+    return torch.cat([start[None], path[1:-1], end[None]])  # the ends, free of rounding

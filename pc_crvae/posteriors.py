@@ -166,7 +166,16 @@ def gaussian_kl(first: DiagonalGaussian, second: DiagonalGaussian) -> Tensor:
     """
     log_ratio = first.log_variance - second.log_variance
     squared_shift = (first.mean - second.mean).square() * torch.exp(-second.log_variance)
-    return 0.5 * (torch.expm1(log_ratio) - log_ratio + squared_shift)
+    return 0.5 * (_expm1_minus(log_ratio) + squared_shift)
+
+
+def _expm1_minus(x: Tensor) -> Tensor:
+    """exp(x) - 1 - x, by its Taylor series near 0, where the difference loses its digits."""
+    near = x.clamp(-0.1, 0.1)
+    series = torch.ones_like(near)
+    for divisor in range(9, 2, -1):  # x^2/2 (1 + x/3 (1 + x/4 (...)))
+        series = 1 + near / divisor * series
+    return torch.where(x.abs() < 0.1, near.square() / 2 * series, torch.expm1(x) - x)
 
 
 def _at_least_float32(tensor: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ number of processes, the gradient accumulation, or the step it was resumed at.
 """
 
 import hashlib
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +19,9 @@ Key = int | str
 
 def seed_from_key(*key: Key) -> int:
     """Hash a key, for example ``("step", seed, epoch, step)``, to a 63-bit seed."""
-    digest = hashlib.sha256(repr(key).encode()).digest()
+    # A NumPy integer is the same key as the int it equals.
+    plain = tuple(part if isinstance(part, str) else operator.index(part) for part in key)
+    digest = hashlib.sha256(repr(plain).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
 
@@ -53,7 +56,11 @@ class Draws:
     ) -> None:
         self.generator = generator
         self.batch_size = batch_size
-        self.rows: slice | Sequence[int] = slice(None) if rows is None else rows
+        self.rows: slice | list[int]
+        if rows is None:
+            self.rows = slice(None)
+        else:  # A tuple would index as many dimensions, a list indexes rows.
+            self.rows = rows if isinstance(rows, slice) else list(rows)
 
     def normal(self, *shape: int) -> Tensor:
         r"""Standard normals: (rows, \*shape) float32, independent per item."""

@@ -352,8 +352,9 @@ def _warmups(config: Config, step: int, steps_per_epoch: int) -> tuple[float, fl
 def _check_finite(terms: dict[str, Any], config: Config, when: str, run: Run) -> None:
     """Raise if one of the scalar ``terms`` is not finite, the parts before their sum."""
     unused = {"consistency"} if config.consistency and config.consistency.weight == 0 else set()
-    for name in sorted(terms.keys() - unused, key=lambda name: name == "objective"):
-        if isinstance(terms[name], float) and not math.isfinite(terms[name]):
+    for name in sorted(terms, key=lambda name: name == "objective"):
+        is_finite = not isinstance(terms[name], float) or math.isfinite(terms[name])
+        if not is_finite and name not in unused:
             states = run.states()
             kept = f"the last good state is {states[-1]}" if states else "no state was saved yet"
             raise UserError(

@@ -19,6 +19,7 @@ as_root=
 [ "$(id -u)" = 0 ] || as_root="sudo --non-interactive"
 # $as_root and $missing are lists of words.
 if ! { command -v apt-get >/dev/null &&
+    $as_root true 2>/dev/null &&
     $as_root apt-get --quiet update &&
     $as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get --quiet --yes --no-install-recommends install $missing; }; then

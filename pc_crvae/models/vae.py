@@ -28,6 +28,8 @@ class PosteriorHead(nn.Module):
         normalize_features: apply batch-norm to the pooled features first.
         widths: hidden layers (linear, optional batch-norm, ReLU) before the last linear one.
         batch_norm: batch-norm in the hidden layers.
+        initial_log_variance: where every log-variance starts. From a standard deviation of 1
+            the decoder first learns to ignore z, and unlearning that takes longest.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class PosteriorHead(nn.Module):
         normalize_features: bool = False,
         widths: Sequence[int] = (),
         batch_norm: bool = False,
+        initial_log_variance: float = 0.0,
     ) -> None:
         super().__init__()
         self.norm = BatchNorm(in_features) if normalize_features else nn.Identity()
@@ -46,6 +49,8 @@ class PosteriorHead(nn.Module):
         in_features = widths[-1] if widths else in_features
         self.mean = nn.Linear(in_features, latent_dim)
         self.log_variance = nn.Linear(in_features, latent_dim) if posterior == "gaussian" else None
+        if self.log_variance is not None:
+            nn.init.constant_(self.log_variance.bias, initial_log_variance)
 
     def forward(self, features: Tensor) -> LatentChain:
         """q(z|x) of pooled ``features`` (B, in_features), in the parameters' own precision."""
@@ -107,11 +112,12 @@ class VAE(LatentVariableModel):
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put ``module`` in evaluation mode, without gradients, and back into the mode it was in."""
-    was_training = module.training
+    """Put ``module`` in evaluation mode, without gradients, and every part back as it was."""
+    modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        module.train(was_training)
+        for part, was_training in modes.items():
+            part.training = was_training

@@ -7,9 +7,12 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from huggingface_hub import ModelHubMixin, snapshot_download
+from huggingface_hub.errors import HFValidationError
 from torch import Tensor
 
 from pc_crvae.config import ModelConfig
+from pc_crvae.errors import UserError
+from pc_crvae.files import atomic_path
 from pc_crvae.interpolation import InterpolationKind, interpolate_latents
 from pc_crvae.models.points.build import build_decoder, build_encoder, build_likelihood
 from pc_crvae.models.vae import VAE, PosteriorHead, evaluating
@@ -138,51 +141,85 @@ class PointVAE(VAE, ModelHubMixin):
 
     def _prepare(self, points: Cloud) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised clouds (B, N, 3), their centres (B, 1, 3) and radii (B, 1, 1)."""
-        clouds = torch.as_tensor(points, dtype=torch.float64)
+        if isinstance(points, Tensor):
+            points = points.detach().cpu().numpy()
+        # A copy, because torch takes no array with negative strides.
+        clouds = torch.from_numpy(np.array(points, dtype=np.float64))
         if not _is_batch(points):
             clouds = clouds[None]
         if clouds.ndim != 3 or clouds.shape[-1] != 3 or clouds.shape[1] == 0:
             raise ValueError(f"points must be (N, 3) or (B, N, 3), not {tuple(points.shape)}")
         if not torch.isfinite(clouds).all():
             raise ValueError("points hold NaN or infinite coordinates")
+        if (clouds == clouds[:, :1]).all(dim=2).all(dim=1).any():
+            raise ValueError("a cloud whose points all coincide has no shape to embed")
         centers = clouds.mean(dim=1, keepdim=True)
         radii = (clouds - centers).norm(dim=-1).amax(dim=1)[:, None, None]
-        if (radii == 0).any():
-            raise ValueError("a cloud whose points all coincide has no shape to embed")
         return ((clouds - centers) / radii).float(), centers.float(), radii.float()
 
-    def _save_pretrained(self, save_directory: Path) -> None:
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        *,
+        push_to_hub: bool = False,
+        repo_id: str | None = None,
+        model_card_kwargs: dict[str, Any] | None = None,
+        **push_options: Any,
+    ) -> str | None:
+        """Save weights, configuration and a model card to a folder, and push it if asked to.
+
+        Returns:
+            The address of the pushed commit, None without one.
+
+        Raises:
+            UserError: if the folder cannot be written; a model saved there before stays.
+        """
         from pc_crvae.export import write_export
 
-        write_export(self, save_directory)
+        # The mixin's own method removes the old config.json before anything is written.
+        folder = Path(save_directory)
+        write_export(self, folder)
+        card = folder / "README.md"
+        if not card.exists():
+            text = str(self.generate_model_card(**(model_card_kwargs or {})))
+            with atomic_path(card) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        if not push_to_hub:
+            return None
+        return self.push_to_hub(
+            repo_id or folder.name, model_card_kwargs=model_card_kwargs, **push_options
+        )
 
     @classmethod
-    def _from_pretrained(
-        cls,
-        *,
-        model_id: str,
-        revision: str | None,
-        cache_dir: str | Path | None,
-        force_download: bool,
-        local_files_only: bool,
-        token: str | bool | None,
-        **model_kwargs: Any,
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | Path, **download_options: Any
     ) -> Self:
+        """Load a model from a folder or, where there is no such folder, from the Hugging Face Hub.
+
+        Args:
+            pretrained_model_name_or_path: a folder, or ``user/name`` on the hub.
+            download_options: of `huggingface_hub.snapshot_download`, such as ``revision``.
+
+        Raises:
+            UserError: if there is no model, or it is damaged or of another class.
+        """
         from pc_crvae.export import EXPORT_FILES, read_export
 
-        folder = Path(model_id)
+        folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
-            folder = Path(
-                snapshot_download(
-                    model_id,
-                    revision=revision,
-                    cache_dir=cache_dir,
-                    force_download=force_download,
-                    local_files_only=local_files_only,
-                    token=token,
-                    allow_patterns=list(EXPORT_FILES),
+            try:
+                folder = Path(
+                    snapshot_download(
+                        str(pretrained_model_name_or_path),
+                        allow_patterns=list(EXPORT_FILES),
+                        **download_options,
+                    )
                 )
-            )
+            except (HFValidationError, OSError) as error:
+                raise UserError(
+                    f"{pretrained_model_name_or_path} is neither a folder nor a model that could "
+                    f"be had from the Hugging Face Hub ({type(error).__name__}): check the path"
+                ) from error
         return read_export(folder, cls)
 
 

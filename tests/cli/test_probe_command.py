@@ -1,0 +1,166 @@
+"""``probe`` as a user meets it: the table, the report, and what it refuses."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+from tiny_runs import tiny_config, tiny_train, tiny_values
+
+from pc_crvae.cli import main
+from pc_crvae.data import load
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a card and a run of an epoch."""
+    folder = tmp_path_factory.mktemp("trained")
+    tiny_train(tiny_config(folder, training={"epochs": 1}), folder / "run")
+    return folder
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy of the run that a test may damage."""
+    return shutil.copytree(trained / "run", tmp_path / "run")
+
+
+def refused(capsys, *arguments):
+    """The one sentence that ``probe`` answers ``arguments`` with."""
+    assert main(["probe", *map(str, arguments)]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+def test_the_report_holds_the_table_the_protocol_and_the_data(trained, run, capsys):
+    assert main(["probe", "--ckpt", str(run), "--seeds", "2"]) == 0
+
+    report = json.loads((run / "probe.json").read_text())
+    for rows, representation in (("rows", "posterior_mean"), ("extra_rows", "pooled")):
+        assert {(row["features"], row["setting"]) for row in report[rows]} == {
+            (features, setting)
+            for features in ("trained", "untrained")
+            for setting in ("aligned", "z", "so3")
+        }
+        for row in report[rows]:
+            assert row["representation"] == representation
+            assert row["classifier"] == "linear_svm"
+            assert len(row["accuracies"]) == 2
+            assert 0 <= row["accuracy_mean"] <= 1
+            assert 0 <= row["class_mean"] <= 1
+            assert row["accuracy_std"] >= 0
+    assert report["protocol"]["seeds"] == [0, 1]
+    for split in ("train", "test"):
+        assert load(trained / "tiny.yaml", split).fingerprint() in report["data"][split].values()
+    assert (run / "probe-confusion.png").read_bytes().startswith(b"\x89PNG")
+    said = capsys.readouterr().out
+    assert "untrained" in said
+    assert f"report: {run / 'probe.json'}" in said
+
+
+def test_probing_twice_gives_the_same_numbers(run, tmp_path):
+    for name in ("one.json", "two.json"):
+        report = ["--json", str(tmp_path / name), "--seeds", "1"]
+        assert main(["probe", "--ckpt", str(run), *report]) == 0
+    assert (tmp_path / "one.json").read_text() == (tmp_path / "two.json").read_text()
+    assert (tmp_path / "one-confusion.png").is_file()
+    assert not (run / "probe.json").exists()
+
+
+def test_the_best_state_and_a_checkpoint_can_be_probed_too(run, tmp_path):
+    (checkpoint,) = (run / "checkpoints").glob("step-*")
+    for name, arguments in {
+        "best": ["--ckpt", str(run), "--which", "best"],
+        "step": ["--ckpt", str(checkpoint)],
+    }.items():
+        report = tmp_path / f"{name}.json"
+        assert main(["probe", *arguments, "--seeds", "1", "--json", str(report)]) == 0
+        probed = json.loads(report.read_text())["checkpoint"]["path"]
+        assert probed == str(run / "checkpoints" / "best" if name == "best" else checkpoint)
+
+
+def test_another_data_set_can_be_probed(trained, run, tmp_path):
+    card = yaml.safe_load((trained / "tiny.yaml").read_text())
+    card |= {"name": "other", "splits": {"train": {"count": 60, "seed": 5}} | card["splits"]}
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(card))
+    assert main(["probe", "--ckpt", str(run), "--data", str(tmp_path / "other.yaml")]) == 0
+    assert json.loads((run / "probe.json").read_text())["data"]["train"]["name"] == "other"
+
+
+def cut_weights(run, tmp_path):
+    weights = run / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+
+
+def exchange_weights(run, tmp_path):
+    model = tiny_values(tmp_path)["model"] | {"latent_dim": 5}
+    other = tiny_config(tmp_path, model=model, training={"epochs": 1})
+    tiny_train(other, tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "model.safetensors", run)
+
+
+def rewrite(**changes):
+    def damage(run, tmp_path):
+        path = run / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return damage
+
+
+DAMAGES = {
+    "weights cut short": (cut_weights, "model.safetensors is damaged"),
+    "weights of another model": (exchange_weights, "holds the weights of another model"),
+    "no weights": (lambda run, _: (run / "model.safetensors").unlink(), "holds no saved model"),
+    "no description": (lambda run, _: (run / "config.json").unlink(), "holds no saved model"),
+    "description cut short": (
+        lambda run, _: (run / "config.json").write_text('{"class": '),
+        "config.json is damaged",
+    ),
+    "another class": (rewrite(**{"class": "ImageVAE"}), "describes a ImageVAE, not a PointVAE"),
+    "another format": (rewrite(format_version=99), "has format version 99"),
+    "another architecture": (rewrite(architecture={"latent": 4}), "latent is not a known key"),
+    "a missing part": (rewrite(data={}), "does not say what data it is for"),
+    "a wrong posterior": (rewrite(posterior="flow"), "config.json"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_model_is_refused_in_one_sentence(run, tmp_path, capsys, damage):
+    do_damage, sentence = DAMAGES[damage]
+    do_damage(run, tmp_path)
+    capsys.readouterr()
+    assert sentence in refused(capsys, "--ckpt", run)
+    assert not (run / "probe.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--seeds", "0"], "--seeds must be at least 1"),
+        (["--data", "modelnet4"], "did you mean modelnet40"),
+        (["--data", "nowhere.yaml"], "nowhere.yaml"),
+        (["--data-root", "nowhere"], "leave out data.root"),
+    ],
+)
+def test_a_wrong_argument_is_refused_in_one_sentence(run, capsys, arguments, sentence):
+    assert sentence in refused(capsys, "--ckpt", run, *arguments)
+
+
+def test_a_place_without_a_model_is_refused(tmp_path, capsys):
+    assert "is not a folder" in refused(capsys, "--ckpt", tmp_path / "nowhere")
+    assert "holds no saved model" in refused(capsys, "--ckpt", tmp_path)
+
+
+def test_a_run_without_a_best_state_says_so(run, capsys):
+    shutil.rmtree(run / "checkpoints" / "best")
+    assert "use --which last" in refused(capsys, "--ckpt", run, "--which", "best")
+
+
+def test_a_report_that_cannot_be_written_is_one_sentence(run, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    arguments = ["--ckpt", str(run), "--seeds", "1", "--json", str(tmp_path / "file" / "report")]
+    assert main(["probe", *arguments]) == 2
+    assert capsys.readouterr().err.startswith("error: could not write")
+    assert (tmp_path / "file").read_text() == "in the way"

@@ -1,0 +1,230 @@
+"""``train`` as a user meets it: exit status, what is printed, what is left on disk."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_runs import acting_after, read_metrics, tiny_values, write_card
+
+from pc_crvae.cli import main
+from pc_crvae.runs import Run
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Work in an empty folder, without data."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PC_CRVAE_DATA", raising=False)
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A config file for two epochs in a second."""
+    write_card(tmp_path)
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(tiny_values(tmp_path)))
+    return path
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def refused(capsys, *arguments):
+    """The one sentence that ``train`` answers ``arguments`` with."""
+    assert main(["train", *map(str, arguments)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    return said.err.removeprefix("error: ").strip()
+
+
+def test_a_run_has_everything_in_its_folder(config, tmp_path, capsys):
+    logging = {"tensorboard": True, "probe_every_epochs": 1, "pictures_every_epochs": 2}
+    overrides = [f"logging.{name}={yaml.safe_dump(value)}" for name, value in logging.items()]
+
+    assert main(["train", str(config), *overrides, "training.learning_rate=2e-3"]) == 0
+
+    run = Run(tmp_path / "runs" / "small")
+    resolved = yaml.safe_load(run.config.read_text())
+    assert resolved["training"]["learning_rate"] == 2e-3
+    assert resolved["checkpoints"]["keep"] == 2  # a default
+    validation = [line for line in read_metrics(run.folder) if line["split"] == "validation"]
+    assert all(0 <= line["probe_accuracy"] <= 1 for line in validation)
+    assert [path.name for path in run.pictures.iterdir()] == ["epoch-0002.png"]
+    events = EventAccumulator(str(run.events)).Reload().Tags()
+    assert "reconstructions" in events["images"]
+    assert "validation/kl_per_dimension" in events["histograms"]
+    assert {"train/learning_rate", "train/consistency"} < set(events["scalars"])
+    for folder in (run.folder, run.best, *run.states()):
+        assert (folder / "model.safetensors").is_file()
+        assert (folder / "config.json").is_file()
+    said = capsys.readouterr().out
+    assert "epoch 2/2" in said
+    assert "tools/probe.py --ckpt runs/small" in said
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("training.epoch=3", "training.epoch is not a known key, did you mean epochs?"),
+        ("trainig.epochs=3", "trainig is not a known key, did you mean training?"),
+        ("training.epochs=many", "training.epochs should be a valid integer, not 'many'"),
+        ("training.epochs=0", "training.epochs should be greater than or equal to 1, not 0"),
+        ("data.validation_fraction=0.5", "data.validation_fraction should be less than 0.5"),
+        ("model.encoder.name=pointnot", "model.encoder.name should be one of"),
+        ("training.epochs", "must be written section.key=value"),
+        ("training.accumulation=3", "batch_size 8 must be a multiple of training.accumulation 3"),
+        ("data.name=shape", "no data set is called shape, did you mean shapes"),
+        ("data.points=65", "tiny has 64 points a cloud, fewer than the 65 asked for"),
+        ("training.batch_size=64", "40 shapes to train on, fewer than training.batch_size 64"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_sentence(config, tmp_path, capsys, override, sentence):
+    assert sentence in refused(capsys, config, override)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("training: {epochs: 1, epochs: 2}", "the key 'epochs' is given twice"),
+        ("training: [", "is not valid YAML"),
+        ("- training", "must hold keys and values, not a list"),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_refused(tmp_path, capsys, text, sentence):
+    (tmp_path / "broken.yaml").write_text(text)
+    assert sentence in refused(capsys, "broken.yaml")
+
+
+def test_a_missing_config_is_answered_with_the_nearest_there_is(capsys):
+    sentence = refused(capsys, "configs/quikstart.yaml")
+    assert "there is no config configs/quikstart.yaml: did you mean quickstart.yaml?" in sentence
+
+
+def test_missing_data_is_answered_with_where_to_get_and_put_it(tmp_path, capsys):
+    sentence = refused(capsys, "modelnet40", "--out", "run")
+    assert re.search(r"https?://", sentence)
+    assert "data.root" in sentence
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_data_root_is_named(tmp_path, capsys):
+    assert str(tmp_path / "nowhere") in refused(
+        capsys, "modelnet40", f"data.root={tmp_path / 'nowhere'}"
+    )
+
+
+def test_a_run_is_replaced_only_when_asked(config, tmp_path, capsys):
+    arguments = ["train", str(config), "training.epochs=1", "--out", "run"]
+    assert main(arguments) == 0
+    before = contents(tmp_path / "run")
+    capsys.readouterr()
+
+    sentence = refused(capsys, *arguments[1:])
+    assert "--resume" in sentence
+    assert "--overwrite" in sentence
+    assert contents(tmp_path / "run") == before
+    assert "give one" in refused(capsys, *arguments[1:], "--resume", "--overwrite")
+    assert contents(tmp_path / "run") == before
+
+    assert main([*arguments, "seed=1", "--overwrite"]) == 0
+    after = contents(tmp_path / "run")
+    weights = tmp_path / "run" / "model.safetensors"
+    assert after[weights] != before[weights]
+
+
+@pytest.mark.parametrize("file", ["thesis.tex", "config.yaml"])
+def test_a_folder_that_is_no_run_is_never_replaced(config, tmp_path, capsys, file):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / file).write_text("seed: 0")
+    sentence = refused(capsys, config, "--out", "mine", "--overwrite")
+    assert "mine is not the folder of a run" in sentence
+    assert contents(tmp_path / "mine") == {tmp_path / "mine" / file: b"seed: 0"}
+
+
+@pytest.mark.parametrize("out", ["file", "file/run", "/proc/run"])
+def test_an_output_folder_that_cannot_be_made_is_refused(config, tmp_path, capsys, out):
+    (tmp_path / "file").write_text("in the way")
+    assert out in refused(capsys, config, "--out", out)
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_changed_config_is_not_resumed(config, capsys):
+    assert main(["train", str(config), "training.epochs=1", "--out", "run"]) == 0
+    capsys.readouterr()
+    sentence = refused(capsys, config, "training.epochs=2", "--out", "run", "--resume")
+    assert "run was started with training.epochs = 1, not 2" in sentence
+
+
+def test_nothing_to_resume_is_said(config, tmp_path, capsys):
+    assert "no run to resume in run" in refused(capsys, config, "--out", "run", "--resume")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_state_is_refused(config, tmp_path, capsys):
+    with acting_after(7, lambda: signal.raise_signal(signal.SIGTERM)), pytest.raises(SystemExit):
+        main(["train", str(config), "--out", "run"])
+    capsys.readouterr()
+    (state,) = (tmp_path / "run").rglob("step-00000007/state.pt")
+    state.write_bytes(state.read_bytes()[:-1000])
+    assert "state.pt is damaged" in refused(capsys, config, "--out", "run", "--resume")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_says_how_to_go_on_and_goes_on(config, capsys, number, status):
+    with (
+        acting_after(7, lambda: signal.raise_signal(number)),
+        pytest.raises(SystemExit) as stopped,
+    ):
+        main(["train", str(config), "--out", "run"])
+    assert stopped.value.code == status
+    said = capsys.readouterr().err
+    assert "stopped after step 7 of 10" in said
+    assert "--resume" in said
+
+    assert main(["train", str(config), "--out", "run", "--resume"]) == 0
+    assert main(["train", str(config), "--out", "run", "--resume"]) == 0
+    assert "trained already" in capsys.readouterr().out
+
+
+def test_a_signal_from_outside_stops_the_script_with_its_state_saved(config, tmp_path):
+    script = Path(__file__).parents[2] / "tools" / "train.py"
+    command = [sys.executable, str(script), str(config), "training.epochs=100000", "--out", "run"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not Run(tmp_path / "run").states():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    (step,) = re.findall(r"stopped after step (\d+) of", said.decode())
+    assert Run(tmp_path / "run").load_state()["step"] == int(step)
+
+
+def test_a_full_disk_is_one_sentence(config, tmp_path, capsys, monkeypatch):
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    with acting_after(3, lambda: monkeypatch.setattr(Path, "write_bytes", full)):
+        assert main(["train", str(config), "--out", "run"]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"error: could not write .*: No space left on device; .*\n", said)
+
+
+def test_a_term_that_is_not_finite_is_one_sentence(config, capsys):
+    overrides = ["training.learning_rate=1e30", "training.warmup_epochs=0"]
+    assert main(["train", str(config), *overrides, "--out", "run"]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"error: the term \S+ became \S+ at step 2, so training stopped .*\n", said)
+    assert Path("run/config.yaml").is_file()

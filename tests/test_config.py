@@ -1,0 +1,329 @@
+"""A config says exactly what is meant, or is refused in one sentence."""
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import torch
+import yaml
+
+from pc_crvae import config as schema
+from pc_crvae.config import Config, find_config, load_config, parse_config, plain, save_config
+from pc_crvae.errors import UserError
+from pc_crvae.experiment import build_model, build_training_objective
+from pc_crvae.resources import resource_folder
+
+SHIPPED = sorted(resource_folder("configs").glob("*.yaml"))
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a config file and returns its path."""
+
+    def write(text):
+        path = tmp_path / "a.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def empty(write):
+    return write("")
+
+
+def refusal(path, *overrides):
+    """The one sentence with which a config is refused."""
+    with pytest.raises(UserError) as caught:
+        load_config(path, list(overrides))
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_an_empty_file_is_the_default_experiment(empty):
+    config = load_config(empty)
+    assert config == Config()
+    assert config.model.encoder.name == "pointnet"
+    assert config.objective.name == "elbo"
+    assert config.consistency is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("sed: 1", "sed is not a known key, did you mean seed?"),
+        ("training: {epoch: 1}", "training.epoch is not a known key, did you mean epochs?"),
+        ("training: {lerning_rate: 1}", "did you mean learning_rate?"),
+        ("model: {encoder: {name: pointnet, k: 3}}", "model.encoder.k is not a known key"),
+        ("consistency: {lambda: 1}", "consistency.lambda is not a known key"),
+        ("training: {epochs: true}", "training.epochs should be a valid integer, not True"),
+        ("training: {epochs: '9'}", "training.epochs should be a valid integer, not '9'"),
+        ("training: {epochs: 1e3}", "training.epochs should be a valid integer, not 1000.0"),
+        ("training: {epochs: 1.5}", "training.epochs should be a valid integer, not 1.5"),
+        ("training: {learning_rate: fast}", "training.learning_rate should be a valid number"),
+        ("training: {learning_rate: true}", "training.learning_rate should be a valid number"),
+        ("data: {name: 3}", "data.name should be a valid string, not 3"),
+        ("consistency: {stop_gradient: 1}", "consistency.stop_gradient should be a valid boolean"),
+        ("model: {encoder: {name: pointnet, widths: 8}}", "model.encoder.widths should be"),
+        ("training: {epochs: 0}", "training.epochs should be greater than or equal to 1, not 0"),
+        ("training: {learning_rate: 0}", "training.learning_rate should be greater than 0, not 0"),
+        ("training: {learning_rate: .nan}", "training.learning_rate should be a finite number"),
+        ("training: {learning_rate: .inf}", "training.learning_rate should be a finite number"),
+        ("training: {precision: float16}", "training.precision should be 'float32' or 'bfloat16'"),
+        ("consistency: {weight: -1}", "consistency.weight should be greater than or equal to 0"),
+        ("data: {validation_fraction: 0.5}", "data.validation_fraction should be less than 0.5"),
+        ("seed: -1", "seed should be greater than or equal to 0, not -1"),
+        ("seed: 4294967296", "seed should be less than 4294967296"),
+        ("model: {encoder: {name: pointnet, widths: []}}", "model.encoder.widths should have"),
+        ("model: {encoder: {name: pointnet, widths: [8, 0]}}", "model.encoder.widths.1 should be"),
+        ("model: {encoder: {widths: [8]}}", "model.encoder.name is missing"),
+        ("model: {encoder: {name: pointnot}}", "model.encoder.name should be one of"),
+        ("consistency: {transforms: [{name: rotate}]}", "consistency.transforms.0.name should be"),
+        (
+            "consistency: {transforms: [{name: subsample, min_fraction: 0.9, max_fraction: 0.5}]}",
+            "consistency.transforms.0: min_fraction must not exceed max_fraction",
+        ),
+        (
+            "consistency: {transforms: [{name: scale_anisotropic, low: 2, high: 1}]}",
+            "consistency.transforms.0: low must not exceed high",
+        ),
+        ("training: 3", "training should hold keys with values, not 3"),
+        ("training: {batch_size: 10, accumulation: 4}", "must be a multiple of"),
+        ("data: {name: 2020-01-01}", "holds what no setting can be"),
+        ("data: &a {name: *a}", "holds what no setting can be"),
+    ],
+)
+def test_a_mistake_in_a_file_is_told_with_its_place(write, text, sentence):
+    message = refusal(write(text))
+    assert message.startswith(str(write(text)))
+    assert sentence in message
+
+
+def test_numbers_are_read_as_people_write_them(write):
+    config = load_config(write("training: {learning_rate: 1e-3, weight_decay: 0, clip_norm: 5}"))
+    assert config.training.learning_rate == 1e-3
+    assert config.training.weight_decay == 0
+    assert config.training.clip_norm == 5
+
+
+def test_an_auto_encoder_with_a_consistency_weight_is_refused(write):
+    autoencoder = "objective: {name: autoencoder}"
+    assert "an auto-encoder has no posterior KL" in refusal(write(autoencoder))
+    for consistency in ("null", "{weight: 0}"):
+        config = load_config(write(f"{autoencoder}\nconsistency: {consistency}"))
+        assert config.objective.name == "autoencoder"
+
+
+@pytest.mark.parametrize("dimensions", [[0, 9], [-1, 4], [4, 4], [5, 2], [8, 9]])
+def test_dimensions_outside_the_latent_are_refused(empty, dimensions):
+    message = refusal(empty, "model.latent_dim=8", f"consistency.dimensions={dimensions}")
+    assert f"consistency.dimensions {dimensions} must be [start, stop] within the 8" in message
+
+
+@pytest.mark.parametrize("dimensions", [(0, 8), (2, 3)])
+def test_dimensions_within_the_latent_are_taken(empty, dimensions):
+    config = load_config(
+        empty, ["model.latent_dim=8", f"consistency.dimensions={list(dimensions)}"]
+    )
+    assert config.consistency.dimensions == dimensions
+
+
+def test_a_joint_batch_refuses_transforms_that_change_the_point_count(empty):
+    assert "subsample does not" in refusal(empty, "consistency.joint_batch=true")
+    rotation = "consistency.transforms=[{name: rotate_z}]"
+    assert load_config(empty, ["consistency.joint_batch=true", rotation]).consistency.joint_batch
+
+
+def test_an_override_goes_before_the_file(write):
+    path = write("training: {epochs: 3, batch_size: 8}")
+    config = load_config(path, ["training.epochs=7", "seed=5"])
+    assert (config.training.epochs, config.training.batch_size, config.seed) == (7, 8, 5)
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("training.learning_rate=1e-3", 1e-3),
+        ("training.learning_rate=2", 2.0),
+        ("training.clip_norm=null", None),
+        ("training.clip_norm=", None),
+        ("data.root=../some where/a=b", "../some where/a=b"),
+        ("consistency.stop_gradient=true", True),
+        ("model.encoder.widths=[8, 16]", (8, 16)),
+        ("consistency=null", None),
+    ],
+)
+def test_the_value_of_an_override_is_yaml(empty, override, value):
+    config = load_config(empty, [override])
+    for key in override.partition("=")[0].split("."):
+        config = getattr(config, key)
+    assert config == value
+
+
+def test_a_list_of_transforms_can_be_overridden(empty):
+    config = load_config(
+        empty, ["consistency.transforms=[{name: rotate_so3}, {name: jitter, sigma: 0.02}]"]
+    )
+    assert [t.name for t in config.consistency.transforms] == ["rotate_so3", "jitter"]
+    assert config.consistency.transforms[1].sigma == 0.02
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_change_of_kind_drops_the_other_kind_s_keys_in_any_order(write, order):
+    path = write("model: {encoder: {name: pointnet, widths: [8, 16], batch_norm: false}}")
+    overrides = ["model.encoder.name=dgcnn", "model.encoder.k=7"][::order]
+    assert load_config(path, overrides).model.encoder == schema.DGCNNConfig(name="dgcnn", k=7)
+
+
+def test_naming_the_same_kind_again_keeps_its_keys(write):
+    path = write("model: {encoder: {name: pointnet, widths: [8, 16]}}")
+    assert load_config(path, ["model.encoder.name=pointnet"]).model.encoder.widths == (8, 16)
+
+
+def test_another_data_set_keeps_the_other_keys_of_data(write):
+    config = load_config(write("data: {name: modelnet10, points: 484}"), ["data.name=modelnet40"])
+    assert (config.data.name, config.data.points) == ("modelnet40", 484)
+
+
+def test_a_key_of_a_section_that_is_null_brings_the_section_back(write):
+    config = load_config(write("consistency: null"), ["consistency.weight=5"])
+    assert config.consistency == schema.ConsistencyConfig(weight=5)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("training.epochs", "must be written section.key=value"),
+        ("=3", "must be written section.key=value"),
+        (".epochs=3", "must be written section.key=value"),
+        ("training.=3", "must be written section.key=value"),
+        ("training.epochs=[1", "is not valid YAML"),
+        ("trainin.epochs=3", "trainin is not a known key, did you mean training?"),
+        ("training.epoch=3", "training.epoch is not a known key, did you mean epochs?"),
+        ("training.epochs=x", "training.epochs should be a valid integer, not 'x'"),
+        ("training.epochs.more=3", "'epochs' is a value, not a section"),
+        ("model.encoder.name=foo", "model.encoder.name should be one of"),
+        ("data.name=2020-01-01", "holds what no setting can be"),
+    ],
+)
+def test_a_mistake_in_an_override_is_told(empty, override, sentence):
+    assert sentence in refusal(empty, override)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_config_of_the_package_is_valid_and_survives_being_saved(path, tmp_path):
+    config = load_config(path)
+    save_config(config, tmp_path / "saved.yaml")
+    assert load_config(tmp_path / "saved.yaml") == config
+
+
+def test_configs_come_with_the_package():
+    assert SHIPPED
+
+
+def test_a_config_cannot_be_changed_once_made():
+    with pytest.raises(ValueError, match="frozen"):
+        Config().seed = 1
+
+
+def test_a_config_is_found_by_path_and_by_the_name_of_one_that_comes_along(write, monkeypatch):
+    path, shipped = write(""), SHIPPED[0]
+    assert find_config(path) == path
+    monkeypatch.chdir(path.parent)
+    assert find_config(Path("a.yaml")) == Path("a.yaml")
+    for name in (shipped.stem, shipped.name, f"configs/{shipped.name}"):
+        assert find_config(Path(name)) == shipped
+
+
+def test_a_config_that_is_nowhere_is_told_with_the_nearest_that_comes_along(tmp_path):
+    with pytest.raises(
+        UserError, match=r"there is no config .*modelnet1\.yaml: did you mean model"
+    ):
+        find_config(tmp_path / "modelnet1.yaml")
+    with pytest.raises(UserError, match=r"the package brings .*modelnet10\.yaml"):
+        find_config(tmp_path / "zzz")
+
+
+def test_a_missing_config_file_is_told(tmp_path):
+    assert "cannot read" in refusal(tmp_path / "none.yaml")
+
+
+def kinds(union):
+    """The names in a discriminated union."""
+    members = get_args(get_args(union)[0])
+    return [get_args(member.model_fields["name"].annotation)[0] for member in members]
+
+
+SMALL = {"pointnet": "widths: [4]", "dgcnn": "widths: [4], embedding: 4, k: 2",
+         "foldingnet": "widths: [4], graph_widths: [4], k: 2"}  # fmt: skip
+
+
+@pytest.mark.parametrize("decoder", kinds(schema.DecoderConfig))
+@pytest.mark.parametrize("encoder", kinds(schema.EncoderConfig))
+def test_every_encoder_and_decoder_of_the_schema_can_be_built(empty, encoder, decoder):
+    config = load_config(
+        empty,
+        [
+            f"model.encoder={{name: {encoder}, {SMALL[encoder]}}}",
+            f"model.decoder={{name: {decoder}, widths: [4], points: 8}}",
+        ],
+    )
+    model = build_model(config)
+    assert model.decode(model.embed(_points())[None]).shape == (1, 8, 3)
+
+
+@pytest.mark.parametrize("transform", kinds(schema.TransformConfig))
+def test_every_transform_of_the_schema_can_be_built(empty, transform):
+    config = load_config(
+        empty,
+        ["model.encoder.widths=[4]", f"consistency.transforms=[{{name: {transform}}}]"],
+    )
+    objective = build_training_objective(config, build_model(config))
+    given = plain(config.consistency.transforms[0])
+    (built,) = objective.transform.transforms
+    assert given == {"name": transform, **vars(built)}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], {"weight": 1.0, "stop_gradient": False, "target": "transformed"}),
+        (["consistency.weight=7"], {"weight": 7.0}),
+        (["consistency.target=original"], {"target": "original"}),
+        (["consistency.direction=original_first"], {"direction": "original_first"}),
+        (["consistency.stop_gradient=true"], {"stop_gradient": True}),
+        (["consistency.dimensions=[2, 5]"], {"dimensions": slice(2, 5)}),
+    ],
+)
+def test_the_objective_is_built_as_the_config_says(empty, overrides, expected):
+    config = load_config(
+        empty,
+        ["model.encoder.widths=[4]", "objective.beta=3", "objective.free_bits=0.1", *overrides],
+    )
+    built = build_training_objective(config, build_model(config))
+    assert {name: getattr(built, name) for name in expected} == expected
+    assert (built.objective.beta, built.objective.free_bits) == (3, 0.1)
+
+
+def test_without_consistency_the_objective_is_a_single_pass(empty):
+    config = load_config(
+        empty,
+        ["consistency=null", "objective.name=autoencoder", "model.encoder.widths=[4]"],
+    )
+    built = build_training_objective(config, build_model(config))
+    assert type(built).__name__ == "SinglePass"
+    assert type(built.objective).__name__ == "AutoEncoding"
+    assert built.model.posterior_kind == "code"
+
+
+def test_plain_values_are_what_yaml_holds():
+    values = plain(Config())
+    assert yaml.safe_load(yaml.safe_dump(values)) == values
+    assert parse_config(values, "here") == Config()
+
+
+def _points():
+
+    return torch.randn(8, 3)

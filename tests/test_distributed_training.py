@@ -1,0 +1,83 @@
+"""Two processes train as one process does on the same global batch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.utils import set_seed
+from distributed_worker import CASES, INTERRUPTED, train_cases
+from safetensors.torch import load_file
+from tiny_runs import read_metrics, write_card
+
+from pc_crvae import training
+from pc_crvae.config import load_config
+from pc_crvae.experiment import build_model
+from pc_crvae.runs import Run
+
+TWO_PROCESSES = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+WORKER = Path(__file__).with_name("distributed_worker.py")
+EQUAL = sorted(CASES.keys() - {"batch-norm of each process"})
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Folders of the cases trained by one process and by two."""
+    alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
+    write_card(together)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "build_optimizer", training.build_optimizer)  # put back after
+        train_cases(alone)
+    subprocess.run(
+        [sys.executable, *TWO_PROCESSES, str(WORKER), str(together)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+        check=True,
+        timeout=300,
+    )
+    return alone, together
+
+
+def relative_difference(alone, together):
+    """Of what training changed: the largest over tensors, parameters and statistics alike."""
+    config = load_config(alone / "config.yaml")
+    set_seed(config.seed)
+    start = build_model(config).state_dict()
+    ours, theirs = load_file(alone / "model.safetensors"), load_file(together / "model.safetensors")
+    changed = [name for name in start if not torch.equal(start[name], ours[name])]
+    assert len(changed) > len(start) / 2
+    return max(
+        float((ours[name] - theirs[name]).norm() / (ours[name] - start[name]).norm())
+        for name in changed
+        if ours[name].is_floating_point()
+    )
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_two_processes_learn_the_weights_of_one(runs, case):
+    alone, together = runs
+    assert relative_difference(alone / case, together / case) < 1e-4
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_two_processes_report_the_terms_of_one(runs, case):
+    one, two = (read_metrics(folder / case) for folder in runs)
+    assert len(one) == len(two) == 6  # five steps and the validation
+    for ours, theirs in zip(one, two, strict=True):
+        assert theirs.pop("split") == ours.pop("split")
+        assert theirs == {name: pytest.approx(value, rel=1e-4) for name, value in ours.items()}
+
+
+def test_the_comparison_tells_batch_norm_of_each_process_from_that_of_one(runs):
+    alone, together = (folder / "batch-norm of each process" for folder in runs)
+    assert relative_difference(alone, together) > 1e-2
+
+
+def test_a_signal_to_one_process_stops_both_and_both_resume(runs):
+    _, together = runs
+    whole, stopped = together / "synchronised batch-norm", together / INTERRUPTED
+    assert [path.name for path in Run(stopped).states()] == ["step-00000003", "step-00000005"]
+    assert read_metrics(stopped) == read_metrics(whole)
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, stopped)]
+    assert weights[0] == weights[1]

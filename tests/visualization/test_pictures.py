@@ -1,0 +1,128 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from pc_crvae.errors import UserError
+from pc_crvae.visualization.pictures import cloud_grid, cloud_grid_image, confusion_matrix
+
+
+def _cloud(seed: int, points: int = 60) -> np.ndarray:
+    cloud = np.random.default_rng(seed).normal(size=(points, 3)).astype(np.float32)
+    return cloud / np.linalg.norm(cloud, axis=1).max()
+
+
+def test_every_cell_of_a_grid_is_drawn_in_its_place() -> None:
+    cloud, point = _cloud(0), np.zeros((1, 3))
+    image = cloud_grid_image([[cloud, point], [point, cloud]])
+    assert image.dtype == np.uint8
+    half_height, half_width = image.shape[0] // 2, image.shape[1] // 2
+    ink = image.min(axis=2) < 200
+    upper_left, upper_right = ink[:half_height, :half_width], ink[:half_height, half_width:]
+    lower_left, lower_right = ink[half_height:, :half_width], ink[half_height:, half_width:]
+    assert upper_left.sum() > 5 * upper_right.sum() > 0
+    assert lower_right.sum() > 5 * lower_left.sum() > 0
+
+
+def test_a_cloud_half_as_large_is_drawn_half_as_wide() -> None:
+    square = np.array([[x, y, 0.0] for x in (-1, 1) for y in (-1, 1)]) * 0.7
+    image = cloud_grid_image([[square, 0.5 * square]], size=4.0)
+    columns = np.ptp(image, axis=2).max(axis=0) > 40
+    middle = len(columns) // 2
+    large, small = (np.ptp(np.flatnonzero(part)) for part in np.split(columns[: 2 * middle], 2))
+    assert 0.4 < small / large < 0.65
+
+
+def test_the_upper_end_of_a_cloud_is_higher_in_the_picture_and_another_colour() -> None:
+    image = cloud_grid_image([[np.array([[0, 0, -0.9], [0, 0, 0.9]])]]).astype(int)
+    rows = np.flatnonzero(np.ptp(image, axis=2).max(axis=1) > 60)
+    top, bottom = image[rows[: len(rows) // 3]], image[rows[-len(rows) // 3 :]]
+    assert (top[..., 0] - top[..., 2]).max() > 60  # yellow above
+    assert (bottom[..., 2] - bottom[..., 0]).max() > 60  # blue below
+
+
+def test_a_near_point_hides_a_far_one() -> None:
+    from pc_crvae.visualization.view import height_colors, view_axes
+
+    towards_eye = view_axes()[2]
+    points = np.stack([0.5 * towards_eye, -0.5 * towards_eye])
+    image = cloud_grid_image([[points]])
+    middle = image[image.shape[0] // 2 - 40 : image.shape[0] // 2 + 40].reshape(-1, 3)
+    distances = [np.abs(middle / 255 - color).sum(axis=1).min() for color in height_colors(points)]
+    assert distances[0] < 0.1 < distances[1]
+
+
+def test_a_grid_is_written_with_titles_as_the_picture_the_array_holds(tmp_path) -> None:
+    rows, titles = [[_cloud(0), _cloud(1, 10)]], {"row_titles": ["a"], "column_titles": ["b", "c"]}
+    cloud_grid(rows, tmp_path / "new" / "grid.png", **titles)
+    written = np.rint(imread(tmp_path / "new" / "grid.png")[:, :, :3] * 255)
+    np.testing.assert_array_equal(written, cloud_grid_image(rows, **titles))
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["grid.png"]
+
+
+@pytest.mark.parametrize("cloud", [np.zeros((5, 3)), np.zeros((1, 3)), np.full((5, 3), 1e-9)])
+def test_collapsed_clouds_are_drawn(cloud) -> None:
+    assert cloud_grid_image([[cloud]]).min() < 200
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([[_cloud(0)], []], "equally many"),
+        ([[]], "at least one cloud"),
+        ([[np.zeros((4, 2))]], r"\(N, 3\)"),
+        ([[np.full((4, 3), np.nan)]], "not finite"),
+    ],
+)
+def test_malformed_grids_are_refused(rows, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        cloud_grid_image(rows)
+
+
+def test_too_few_titles_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected 2 titles, got 1"):
+        cloud_grid_image([[_cloud(0), _cloud(1)]], column_titles=["one"])
+
+
+def test_a_picture_that_cannot_be_written_is_a_user_error_naming_the_path(tmp_path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"could not write .*grid\.png"):
+        cloud_grid([[_cloud(0)]], tmp_path / "file" / "grid.png")
+
+
+def test_a_confusion_matrix_is_darkest_where_a_whole_class_went(tmp_path) -> None:
+    confusion_matrix(np.array([[0, 8], [3, 3]]), ["cup", "bed"], tmp_path / "confusion.png")
+    image = imread(tmp_path / "confusion.png")[:, :, :3]
+    row, column = np.unravel_index(
+        np.argmin(image.sum(axis=2) + 9 * image[:, :, 0]), (image.shape[:2])
+    )
+    assert row < image.shape[0] / 2
+    assert column > image.shape[1] * 0.4
+
+
+def test_a_class_without_samples_does_not_spoil_a_confusion_matrix(tmp_path) -> None:
+    with np.errstate(all="raise"):
+        confusion_matrix(np.array([[2, 0], [0, 0]]), ["cup", "bed"], tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.png").exists()
+
+
+@pytest.mark.parametrize(
+    "matrix", [np.zeros((2, 3)), np.zeros((3, 3)), np.array([[1, -1], [0, 1]])]
+)
+def test_a_confusion_matrix_of_another_shape_or_with_negative_counts_is_refused(
+    matrix, tmp_path
+) -> None:
+    with pytest.raises(ValueError, match="none negative"):
+        confusion_matrix(matrix, ["cup", "bed"], tmp_path / "confusion.png")
+
+
+def test_pictures_leave_pyplot_and_open3d_alone() -> None:
+    code = (
+        "import sys, numpy, pc_crvae.visualization.pictures as pictures\n"
+        "pictures.cloud_grid_image([[numpy.zeros((2, 3))]])\n"
+        "print(sorted({'matplotlib.pyplot', 'open3d', 'plotly'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
