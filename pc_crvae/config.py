@@ -6,6 +6,7 @@ heavy starts.
 
 import difflib
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -191,6 +192,16 @@ class FoldingDecoderConfig(Section):
     widths: Widths = (512, 512)
     folds: PositiveInt = 2
 
+    @model_validator(mode="after")
+    def _makes_a_grid(self) -> Self:
+        factors = any(self.points % rows == 0 for rows in range(2, math.isqrt(self.points) + 1))
+        if self.source == "plane" and not factors:
+            raise ValueError(
+                f"{self.points} points make no grid: take a number that factors, such as "
+                "2025 = 45 x 45, or another source"
+            )
+        return self
+
 
 class FullyConnectedDecoderConfig(Section):
     """A perceptron that emits every coordinate: the control."""
@@ -209,7 +220,7 @@ class ChamferLikelihoodConfig(Section):
     """log p(x|z) = -scale * Chamfer distance, in nats a cloud."""
 
     scale: float = Field(
-        1e6, gt=0, description="nats per unit of distance: points / (2 sigma^2) if squared and sum"
+        1e6, gt=0, description="nats per unit of distance: points / (4 sigma^2) if squared and sum"
     )
     squared: bool = Field(True, description="square the nearest distances")
     directions: Literal["sum", "mean", "max"] = "sum"
@@ -278,7 +289,11 @@ class TrainingConfig(Section):
     weight_decay: NonNegative = 1e-4
     warmup_epochs: NonNegative = Field(1.0, description="linear rise of the learning rate")
     schedule: Literal["cosine", "constant"] = "cosine"
-    clip_norm: float | None = Field(10.0, gt=0, description="largest gradient norm; null: any")
+    clip_norm: float | None = Field(
+        None,
+        gt=0,
+        description="largest gradient norm, which grows with model.likelihood.scale; null: any",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16: autocast; distances and KLs stay in float32"
     )
@@ -348,12 +363,29 @@ class Config(Section):
                     f"consistency.joint_batch needs transforms that keep the point count, and "
                     f"{resizing[0]} does not"
                 )
+        k = getattr(self.model.encoder, "k", 1)
+        fewest = self._fewest_points()
+        if k > fewest:
+            raise ValueError(
+                f"model.encoder.k {k} needs clouds of as many points, and data.points "
+                f"{self.data.points} with these transforms leaves as few as {fewest}"
+            )
         if self.training.batch_size % self.training.accumulation:
             raise ValueError(
                 f"training.batch_size {self.training.batch_size} must be a multiple of "
                 f"training.accumulation {self.training.accumulation}"
             )
         return self
+
+    def _fewest_points(self) -> int:
+        """The smallest cloud that the encoder may meet in training."""
+        fewest = self.data.points
+        for transform in self.consistency.transforms if self.consistency else ():
+            if isinstance(transform, SubsampleConfig):
+                fewest = max(1, round(transform.min_fraction * fewest))
+            elif isinstance(transform, DropLocalRegionConfig):
+                fewest -= math.floor(transform.max_fraction * fewest)
+        return fewest
 
 
 _RESIZING = ("subsample", "drop_local_region")
@@ -366,7 +398,9 @@ def find_config(path: Path) -> Path:
         UserError: if there is neither, naming the nearest that comes with the package.
     """
     folder = resource_folder("configs")
-    candidates = [path, folder / path.name, folder / f"{path.name}.yaml"]
+    candidates = [path]
+    if path.parent.name in ("", "configs"):
+        candidates += [folder / path.name, folder / f"{path.name}.yaml"]
     for candidate in candidates:
         if candidate.is_file():
             return candidate

@@ -24,11 +24,13 @@ class Likelihood(ABC):
 class ChamferLikelihood(Likelihood):
     """A pseudo-likelihood for point sets: log p(x|z) = -scale * Chamfer(x, points).
 
-    It is not normalised, so ``scale`` is what gives a nat its meaning. For squared
-    distances and the sum of both directions, a cloud of N points with Gaussian noise of
-    standard deviation sigma about the decoded surface has scale = N / (2 sigma^2): N = 1,024
-    and sigma = 0.02 (2 % of the shape's radius) give 1.28 million. beta and lambda multiply
-    KLs in the same nats, whatever the scale.
+    It is not normalised, so ``scale`` is what gives a nat its meaning. Gaussian noise of standard
+    deviation sigma about the decoded points costs a cloud of N points sum_i d_i^2 / (2 sigma^2)
+    nats, d_i the distance to the nearest one: with squared distances that is one direction at
+    scale = N / (2 sigma^2), and two directions of equally dense clouds at scale =
+    N / (4 sigma^2). So 1,024 points and 1 million nats a unit, both directions summed, stand
+    for sigma = 0.016, or 1.6 % of the shape's radius. beta and lambda multiply KLs in the same
+    nats, whatever the scale.
 
     Args:
         points: the decoded cloud, (B, M, 3).

@@ -229,12 +229,13 @@ def train(
             names = list(totals)
             values = accelerator.reduce(torch.stack([totals[name] for name in names]), "mean")
             means = dict(zip(names, values.tolist(), strict=True))
-            _check_finite(means, config, f"at step {step + 1}", run)
+            unused = _terms_not_maximised(config, consistency_warmup)
+            _check_finite(means, unused, f"at step {step + 1}", run)
             norm = accelerator.clip_grad_norm_(
                 wrapped.parameters(), options.clip_norm or float("inf")
             )
             means["gradient_norm"] = float(norm)
-            _check_finite(means, config, f"at step {step + 1}", run)
+            _check_finite(means, unused, f"at step {step + 1}", run)
 
             prepared_optimizer.step()
             prepared_optimizer.zero_grad()
@@ -264,7 +265,8 @@ def train(
                 results: dict[str, Any] = {}
                 if is_main:
                     results = evaluate(config, evaluated, evaluated_objective, validation_set)
-                    _check_finite(results, config, f"in validation after step {done}", run)
+                    unused = _terms_not_maximised(config, consistency_warmup=1.0)
+                    _check_finite(results, unused, f"in validation after step {done}", run)
                     if watchers.probe and _is_due(
                         config.logging.probe_every_epochs, epoch, options
                     ):
@@ -349,9 +351,14 @@ def _warmups(config: Config, step: int, steps_per_epoch: int) -> tuple[float, fl
     )
 
 
-def _check_finite(terms: dict[str, Any], config: Config, when: str, run: Run) -> None:
+def _terms_not_maximised(config: Config, consistency_warmup: float) -> set[str]:
+    """What is reported only, and may be infinite without harm."""
+    weight = config.consistency.weight if config.consistency else 0.0
+    return set() if weight * consistency_warmup > 0 else {"consistency"}
+
+
+def _check_finite(terms: dict[str, Any], unused: set[str], when: str, run: Run) -> None:
     """Raise if one of the scalar ``terms`` is not finite, the parts before their sum."""
-    unused = {"consistency"} if config.consistency and config.consistency.weight == 0 else set()
     for name in sorted(terms, key=lambda name: name == "objective"):
         is_finite = not isinstance(terms[name], float) or math.isfinite(terms[name])
         if not is_finite and name not in unused:

@@ -38,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="test shape to start from (default: shapes of different classes, drawn by --seed)",
     )
     parser.add_argument(
-        "--to", dest="end", metavar="ID", default=argparse.SUPPRESS, help="test shape to end at"
+        "--to",
+        dest="end",
+        metavar="ID",
+        default=argparse.SUPPRESS,
+        help="test shape to end at (default: see --from)",
     )
     parser.add_argument(
         "--pairs", type=int, default=2, help="pairs of test shapes, where none is named"

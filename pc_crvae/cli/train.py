@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pc_crvae.config import Config, find_config, load_config
 from pc_crvae.errors import UserError
+from pc_crvae.processes import is_main_process
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,9 +68,11 @@ def run(options: argparse.Namespace) -> None:
             overwrite=options.overwrite,
         )
     except Interrupted as interrupted:
-        print(interrupted, file=sys.stderr)
+        if is_main_process():
+            print(interrupted, file=sys.stderr)
         sys.exit(128 + interrupted.signal_number)
-    print(f"trained: {folder}; next: python tools/probe.py --ckpt {folder}")
+    if is_main_process():
+        print(f"trained: {folder}; next: python tools/probe.py --ckpt {folder}")
 
 
 def load_splits(config: Config) -> tuple["CloudSet", "CloudSet"]:
@@ -105,7 +108,7 @@ def _watchers(
         return cloud_grid_image(rows, row_titles=titles)
 
     labels, validation_labels = train_set.labels, validation_set.labels
-    if labels is None or validation_labels is None:
+    if labels is None or validation_labels is None or len(np.unique(labels)) < 2:
         return Watchers(picture=picture)
 
     def accuracy(model: "PointVAE") -> float:

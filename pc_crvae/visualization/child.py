@@ -5,6 +5,7 @@ interpreter instead of raising an exception.
 """
 
 import importlib.util
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,11 @@ import pc_crvae
 
 class ChildFailedError(Exception):
     """Why Open3D does not work here, as half a sentence."""
+
+
+# glibc then hands out zeroed memory. Open3D's renderer reads some that was never written, which
+# sends the shaders of Mesa's software Vulkan into loops of minutes for clouds of few points.
+_ENVIRONMENT = {"MALLOC_PERTURB_": "255"}
 
 
 def run_with_open3d(module: str, *arguments: Path, time_limit: float | None = None) -> None:
@@ -34,6 +40,7 @@ def run_with_open3d(module: str, *arguments: Path, time_limit: float | None = No
         child = subprocess.run(
             [sys.executable, "-m", module, *(argument.resolve() for argument in arguments)],
             cwd=Path(pc_crvae.__file__).parents[1],  # python -m imports from here
+            env={**os.environ, **_ENVIRONMENT},
             capture_output=True,
             text=True,
             errors="replace",

@@ -35,18 +35,14 @@ def import_open3d() -> ModuleType:
 
 def light_scene(scene: Any) -> None:
     """Give an ``Open3DScene`` a white background and a sun above the camera's left shoulder."""
-    right, up, backward = view_axes()
-    sun_direction = -(0.5 * backward + up - 0.5 * right)
+    right, _, backward = view_axes()
+    sun_direction = -(0.25 * backward - 0.4 * right + [0, 0, 1.2])
     scene.set_background(_WHITE)
     scene.set_lighting(scene.LightingProfile.MED_SHADOWS, sun_direction)
 
 
 def add_clouds(scene: Any, clouds: Sequence[np.ndarray]) -> None:
-    """Add clouds ``(N, 3)``, each with a floor under it, all hidden.
-
-    All are added at once because Mesa's software Vulkan hangs when geometry is added or
-    removed after the first frame.
-    """
+    """Add clouds ``(N, 3)``, each with a floor under it, all hidden: see `show_instead`."""
     from open3d.visualization.rendering import MaterialRecord
 
     balls, floor = MaterialRecord(), MaterialRecord()
@@ -68,7 +64,7 @@ def show_instead(scene: Any, index: int, previous: int | None) -> None:
 
 def camera_pose(radius: float) -> np.ndarray:
     """Return centre, eye and up, as float32 rows ``(3, 3)``, that show a ball of ``radius``."""
-    eye = 1.15 * eye_distance(radius) * view_axes()[2]
+    eye = 1.3 * eye_distance(radius) * view_axes()[2]
     return np.array([[0, 0, 0], eye, [0, 0, 1]], dtype=np.float32)
 
 

@@ -3,6 +3,7 @@
 The window lives in a child process: ``python -m pc_crvae.visualization.window PATHS.npz``.
 """
 
+import ctypes
 import os
 import sys
 import tempfile
@@ -52,14 +53,32 @@ def show_interpolation(paths: Sequence[InterpolationPath]) -> None:
 
 
 def _require_display() -> None:
-    """Raise UserError where there is no display to open a window on."""
-    if sys.platform == "linux" and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    ):
+    """Raise UserError on Linux without a display: Open3D would run on, without a window."""
+    if sys.platform != "linux" or os.environ.get("WAYLAND_DISPLAY"):
+        return
+    advice = "use the HTML page or the picture instead"
+    display = os.environ.get("DISPLAY")
+    if not display:
         raise UserError(
             "no window can open without a display (neither DISPLAY nor WAYLAND_DISPLAY is set): "
-            "use the HTML page or the picture instead"
+            f"{advice}"
         )
+    if not _x_server_answers():
+        raise UserError(f"no window can open: the display {display} does not answer: {advice}")
+
+
+def _x_server_answers() -> bool:
+    try:
+        xlib = ctypes.CDLL("libX11.so.6")
+    except OSError:
+        return True  # Open3D needs the same library and says so
+    xlib.XOpenDisplay.restype = ctypes.c_void_p
+    xlib.XCloseDisplay.argtypes = [ctypes.c_void_p]
+    connection = xlib.XOpenDisplay(None)
+    if connection is None:
+        return False
+    xlib.XCloseDisplay(connection)
+    return True
 
 
 def _write_paths(paths: Sequence[InterpolationPath], target: Path) -> None:

@@ -32,11 +32,10 @@ def test_without_a_display_one_sentence_points_to_the_page(monkeypatch) -> None:
 
 
 @linux_only
-@needs_open3d
 def test_an_unreachable_display_is_a_user_error_and_not_a_crash(monkeypatch) -> None:
     monkeypatch.setenv("DISPLAY", ":4711")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(UserError, match="no window can open: Open3D "):
+    with pytest.raises(UserError, match="display :4711 does not answer"):
         show_interpolation(_paths())
 
 
