@@ -179,7 +179,7 @@ class HeadConfig(Section):
     widths: tuple[PositiveInt, ...] = Field((), description="hidden layers before the last")
     batch_norm: bool = Field(False, description="batch-norm in the hidden layers")
     initial_log_variance: float = Field(
-        -4.0, ge=-10, le=0, description="of the posterior, before training"
+        -4.0, ge=-10, le=0, description="bias of the posterior's log-variances at the start"
     )
 
 

@@ -5,7 +5,7 @@ Nothing is unpickled; a model of another class or format, or with other weights,
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import pydantic
 from safetensors import SafetensorError
@@ -15,14 +15,16 @@ from pc_crvae import __version__
 from pc_crvae.config import ModelConfig, plain
 from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
-from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.validation import describe
+
+if TYPE_CHECKING:
+    from pc_crvae.models.points.vae import PointVAE
 
 FORMAT_VERSION = 1
 WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
 EXPORT_FILES = (WEIGHTS, DESCRIPTION)
 
-Model = TypeVar("Model", bound=PointVAE)
+Model = TypeVar("Model", bound="PointVAE")
 
 
 class _Description(pydantic.BaseModel):
@@ -36,7 +38,7 @@ class _Description(pydantic.BaseModel):
     data: dict[str, Any]
 
 
-def write_export(model: PointVAE, folder: Path) -> None:
+def write_export(model: "PointVAE", folder: Path) -> None:
     """Write ``model`` to ``folder``: both files whole, or neither.
 
     Raises:
@@ -99,11 +101,11 @@ def read_export(folder: Path, model_class: type[Model]) -> Model:
     return model.eval()
 
 
-def _weights(model: PointVAE) -> list[tuple[str, Any]]:
+def _weights(model: "PointVAE") -> list[tuple[str, Any]]:
     return list(model.state_dict().items())
 
 
-def _read_description(path: Path, model_class: type[PointVAE]) -> _Description:
+def _read_description(path: Path, model_class: type["PointVAE"]) -> _Description:
     try:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -50,7 +50,7 @@ class LatentChain(ABC):
 
         By the chain rule this is the sum over groups of E KL(self_l || other_l), both
         conditionals on the same z_<l, estimated along one ``path`` drawn from ``self``
-        (Sinha & Dieng 2021, section 3; exact, and independent of the path, for one group).
+        (as Sinha & Dieng 2021 do for NVAE; exact, and independent of the path, for one group).
         """
         return torch.cat(
             [
@@ -161,7 +161,7 @@ def gaussian_kl(first: DiagonalGaussian, second: DiagonalGaussian) -> Tensor:
     """KL(first || second) in nats for each dimension: (B, D).
 
     1/2 [log(s2^2/s1^2) - 1 + (s1^2 + (m1 - m2)^2) / s2^2] with s the standard deviation
-    (Sinha & Dieng 2021, equation 5), arranged so that it stays accurate where the two
+    (that of Sinha & Dieng 2021), arranged so that it stays accurate where the two
     variances nearly agree.
     """
     log_ratio = first.log_variance - second.log_variance

@@ -90,6 +90,15 @@ class Run:
                     f"{self.folder} was started with {key} = {recorded.get(key)}, not "
                     f"{given.get(key)}: a resumed run keeps its configuration"
                 )
+        self._clear_up()
+
+    def _clear_up(self) -> None:
+        """Put back a best export, and drop halves, that a kill left under temporary names."""
+        whole = [folder for folder in self.checkpoints.glob(".best-*") if _holds_export(folder)]
+        if whole and not self.best.is_dir():
+            whole[0].rename(self.best)
+        for half in self.checkpoints.glob(".*-*"):
+            shutil.rmtree(half)
 
     def states(self) -> list[Path]:
         """Checkpoint folders that hold a state, oldest first."""
@@ -162,7 +171,7 @@ def find_export(path: Path, which: Which = "last") -> Path:
     if not path.is_dir():
         raise UserError(f"{path} is not a folder: --ckpt takes a run, a checkpoint or an export")
     folder = Run(path).best if which == "best" else path
-    if all((folder / name).is_file() for name in EXPORT_FILES):
+    if _holds_export(folder):
         return folder
     if which == "best":
         raise UserError(f"{path} holds no best checkpoint: use --which last")
@@ -174,8 +183,13 @@ def find_export(path: Path, which: Which = "last") -> Path:
 
 def find_run_config(export: Path) -> Config | None:
     """The configuration of the run that an export lies in, if it lies in one."""
+    export = export.resolve()  # the parents of "." are told by its full path only
     run = Run(export.parent.parent if export.parent.name == "checkpoints" else export)
     return load_config(run.config) if run.config.is_file() else None
+
+
+def _holds_export(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in EXPORT_FILES)
 
 
 def _flat(config: Config) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -85,6 +85,12 @@ def train(
             f"training.batch_size {options.batch_size} must be a multiple of {processes} "
             f"processes times training.accumulation {options.accumulation}"
         )
+    head = config.model.head
+    if part_size == 1 and (head.normalize_features or head.batch_norm):
+        raise UserError(
+            "batch-norm in model.head needs two shapes at a time, and training.batch_size "
+            f"{options.batch_size} leaves one for each part: raise it"
+        )
     steps_per_epoch = len(train_set) // options.batch_size
     if steps_per_epoch == 0:
         raise UserError(
@@ -101,6 +107,10 @@ def train(
     # Model, its average, optimiser.
     set_seed(config.seed)
     model = build_model(config)
+    model.data |= {
+        "train_sha256": train_set.fingerprint(),
+        "validation_sha256": validation_set.fingerprint(),
+    }
     if processes > 1 and options.synchronize_batch_norm:
         for module in model.modules():
             if isinstance(module, BatchNorm):
@@ -120,16 +130,15 @@ def train(
     train_set.batch([0], config.data.points, "check")
     if config.logging.tensorboard:
         require_tensorboard()
-    if resume:
-        run.open(config)
-    elif is_main:
-        run.create(config, overwrite=overwrite)
-    accelerator.wait_for_everyone()
-    fingerprint = train_set.fingerprint()
+    with _failing_together(accelerator):
+        if is_main and resume:
+            run.open(config)
+        elif is_main:
+            run.create(config, overwrite=overwrite)
     first_step, best_objective, window = 0, -float("inf"), RunningMean()
     state = run.load_state() if resume else None
     if state:
-        if state["train_set"] != fingerprint:
+        if state["train_set"] != model.data["train_sha256"]:
             raise UserError(
                 f"{run.folder} was started on other shapes than {train_set.name} holds now: "
                 "point data.root at the same data, or start anew with --overwrite"
@@ -158,7 +167,7 @@ def train(
         if is_main:
             state = {
                 "step": step,
-                "train_set": fingerprint,
+                "train_set": model.data["train_sha256"],
                 "objective": objective.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "average": average.state_dict() if average else {},
@@ -169,7 +178,6 @@ def train(
                 "window_steps": window.steps,
             }
             run.save_state(state, evaluated, step=step, keep=config.checkpoints.keep)
-        accelerator.wait_for_everyone()
 
     record = MetricsRecord(
         run.metrics if is_main else None,
@@ -262,24 +270,23 @@ def train(
             # Evaluate at the end of an epoch.
             ends_epoch = done % steps_per_epoch == 0
             if ends_epoch:
-                results: dict[str, Any] = {}
-                if is_main:
-                    results = evaluate(config, evaluated, evaluated_objective, validation_set)
-                    unused = _terms_not_maximised(config, consistency_warmup=1.0)
-                    _check_finite(results, unused, f"in validation after step {done}", run)
-                    if watchers.probe and _is_due(
-                        config.logging.probe_every_epochs, epoch, options
-                    ):
-                        results["probe_accuracy"] = watchers.probe(evaluated)
-                    record.add("validation", done, done / steps_per_epoch, results)
-                    pictures_every = config.logging.pictures_every_epochs
-                    if watchers.picture and _is_due(pictures_every, epoch, options):
-                        image = watchers.picture(evaluated, epoch + 1)
-                        record.add_picture("reconstructions", done, image)
-                    if results["objective"] > best_objective:
-                        best_objective = results["objective"]
-                        run.save_best(evaluated)
-                    progress.say(_epoch_line(epoch, config, results, progress.time_left()))
+                with _failing_together(accelerator):
+                    if is_main:
+                        results = evaluate(config, evaluated, evaluated_objective, validation_set)
+                        unused = _terms_not_maximised(config, consistency_warmup=1.0)
+                        _check_finite(results, unused, f"in validation after step {done}", run)
+                        every = config.logging.probe_every_epochs
+                        if watchers.probe and _is_due(every, epoch, options):
+                            results["probe_accuracy"] = watchers.probe(evaluated)
+                        record.add("validation", done, done / steps_per_epoch, results)
+                        every = config.logging.pictures_every_epochs
+                        if watchers.picture and _is_due(every, epoch, options):
+                            image = watchers.picture(evaluated, epoch + 1)
+                            record.add_picture("reconstructions", done, image)
+                        if results["objective"] > best_objective:
+                            best_objective = results["objective"]
+                            run.save_best(evaluated)
+                        progress.say(_epoch_line(epoch, config, results, progress.time_left()))
 
             # Save.
             minutes = config.checkpoints.every_minutes
@@ -291,13 +298,14 @@ def train(
                 or _agree(accelerator, int(overdue))
                 or done == total_steps
             ):
-                save(done)
+                with _failing_together(accelerator):
+                    save(done)
                 last_save = time.monotonic()
             if stop:
                 raise Interrupted(
                     stop,
                     f"stopped after step {done} of {total_steps}; go on with the same command "
-                    "and --resume",
+                    "and --resume (in place of --overwrite)",
                 )
     return evaluated
 
@@ -323,7 +331,7 @@ def evaluate(
     weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
     results: dict[str, Any] = {}
     for name in batches[0]:
-        per_batch = torch.stack([terms[name].double().mean(dim=0).cpu() for terms in batches])
+        per_batch = torch.stack([terms[name].cpu().double().mean(dim=0) for terms in batches])
         results[name] = torch.tensordot(weights, per_batch, dims=1).tolist()
     results["active_units"] = active_units(torch.cat(means))
     return results
@@ -372,6 +380,21 @@ def _check_finite(terms: dict[str, Any], unused: set[str], when: str, run: Run) 
 
 def _is_due(every: int, epoch: int, options: TrainingConfig) -> bool:
     return every > 0 and ((epoch + 1) % every == 0 or epoch + 1 == options.epochs)
+
+
+@contextmanager
+def _failing_together(accelerator: Accelerator) -> Iterator[None]:
+    """What the main process alone does, such as writing, stops all of them where it fails."""
+    failure: Exception | None = None
+    try:
+        yield
+    except (UserError, OSError) as error:
+        failure = error
+    anywhere = _agree(accelerator, int(failure is not None))
+    if failure:
+        raise failure
+    if anywhere:
+        raise UserError("the main process failed, and its own message says why")
 
 
 def _agree(accelerator: Accelerator, number: int) -> int:

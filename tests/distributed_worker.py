@@ -15,9 +15,13 @@ from tiny_runs import acting_after, tiny_config, tiny_train
 
 from pc_crvae import training
 from pc_crvae.config import Config, TrainingConfig
+from pc_crvae.errors import UserError
 from pc_crvae.interruption import Interrupted
+from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.runs import Run
 
 INTERRUPTED = "interrupted"
+FAILING = "failing"
 
 WITHOUT_BATCH_NORM = {"encoder": {"name": "pointnet", "widths": [8, 16], "batch_norm": False}}
 CASES = {
@@ -72,6 +76,20 @@ def train_interrupted(folder: Path) -> None:
         tiny_train(config, folder / INTERRUPTED, resume=True)
 
 
+def train_failing(folder: Path) -> None:
+    """Have the main process, which alone writes, find the disk full at its first best state."""
+
+    def full(run: Run, model: PointVAE) -> None:
+        raise UserError("could not write the best state")
+
+    Run.save_best = full
+    tiny_train(case_config(folder, {}), folder / FAILING)
+
+
 if __name__ == "__main__":
-    train_cases(Path(sys.argv[1]))
-    train_interrupted(Path(sys.argv[1]))
+    worker_folder = Path(sys.argv[1])
+    if sys.argv[2:] == [FAILING]:
+        train_failing(worker_folder)
+    else:
+        train_cases(worker_folder)
+        train_interrupted(worker_folder)

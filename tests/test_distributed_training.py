@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.utils import set_seed
-from distributed_worker import CASES, INTERRUPTED, train_cases
+from distributed_worker import CASES, FAILING, INTERRUPTED, train_cases
 from safetensors.torch import load_file
 from tiny_runs import read_metrics, write_card
 
@@ -81,3 +81,17 @@ def test_a_signal_to_one_process_stops_both_and_both_resume(runs):
     assert read_metrics(stopped) == read_metrics(whole)
     weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, stopped)]
     assert weights[0] == weights[1]
+
+
+def test_a_failure_of_the_main_process_stops_both(tmp_path):
+    write_card(tmp_path)
+    together = subprocess.run(
+        [sys.executable, *TWO_PROCESSES, str(WORKER), str(tmp_path), FAILING],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert together.returncode != 0
+    assert "UserError: could not write the best state" in together.stderr
+    assert "UserError: the main process failed" in together.stderr

@@ -62,7 +62,8 @@ def test_a_wheel_carries_every_card_and_config_inside_the_package(wheel: zipfile
 def test_a_wheel_holds_code_cards_and_configs_and_nothing_else(wheel: zipfile.ZipFile):
     code = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "pc_crvae").rglob("*.py")}
     content = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    expected = code | yaml_names("datasets") | yaml_names("configs") | {"pc_crvae/py.typed"}
+    schema = "pc_crvae/configs/schema.json"
+    expected = code | yaml_names("datasets") | yaml_names("configs") | {"pc_crvae/py.typed", schema}
     assert content == expected
 
 

@@ -28,6 +28,7 @@ from pc_crvae.consistency import ConsistencyRegularized
 from pc_crvae.errors import UserError
 from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.likelihoods import ChamferLikelihood
+from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.runs import Run
 from pc_crvae.schedules import learning_rate_factor
 from pc_crvae.training import Watchers, build_optimizer, evaluate, train
@@ -368,19 +369,24 @@ def test_too_few_shapes_for_validation_are_refused(tmp_path):
         train(config, Run(tmp_path / "run"), train_set, validation_set.subset([0]), Watchers())
 
 
-def test_bfloat16_computes_in_bfloat16_and_keeps_weights_and_likelihood_in_float32(
+def test_bfloat16_encodes_in_bfloat16_and_keeps_weights_points_and_likelihood_in_float32(
     tmp_path, monkeypatch
 ):
-    seen = []
-    log_prob = ChamferLikelihood.log_prob
-    monkeypatch.setattr(
-        ChamferLikelihood,
-        "log_prob",
-        lambda self, x: (
-            seen.append((self.mean.dtype, log_prob(self, x).dtype)) or log_prob(self, x)
-        ),
-    )
+    features, log_prob = PointVAE.features, ChamferLikelihood.log_prob
+    encoded, scored = [], []
+
+    def recorded_features(self, x):
+        encoded.append(features(self, x))
+        return encoded[-1]
+
+    def recorded_log_prob(self, x):
+        scored.extend([self.mean, log_prob(self, x)])
+        return scored[-1]
+
+    monkeypatch.setattr(PointVAE, "features", recorded_features)
+    monkeypatch.setattr(ChamferLikelihood, "log_prob", recorded_log_prob)
     config = tiny_config(tmp_path, training={"precision": "bfloat16", "epochs": 1})
     model = tiny_train(config, tmp_path / "run")
-    assert (torch.bfloat16, torch.float32) in seen[: 2 * STEPS_PER_EPOCH]
+    assert {value.dtype for value in encoded[: 2 * STEPS_PER_EPOCH]} == {torch.bfloat16}
+    assert {value.dtype for value in scored} == {torch.float32}
     assert {value.dtype for value in model.parameters()} == {torch.float32}

@@ -48,7 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pairs", type=int, default=2, help="pairs of test shapes, where none is named"
     )
     parser.add_argument(
-        "--random", type=int, default=1, help="pairs of latents drawn from the prior"
+        "--random",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="pairs of latents drawn from the prior (default: 1, or 0 where shapes are named or "
+        "the model is a plain auto-encoder, which has no prior)",
     )
     parser.add_argument("--steps", type=int, default=9, help="shapes a path, both ends included")
     parser.add_argument(
@@ -82,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("--from and --to go together: name both shapes, or neither")
     if options.steps < 2:
         raise UserError(f"--steps must be at least 2, both ends included, not {options.steps}")
-    if options.pairs < 0 or options.random < 0:
+    if options.pairs < 0 or getattr(options, "random", 0) < 0:
         raise UserError("--pairs and --random must not be negative")
 
     saved = load_saved(options)
@@ -92,7 +96,11 @@ def run(options: argparse.Namespace) -> None:
     else:
         chosen = _different_pairs(shapes, options.pairs, options.seed)
     pairs = [_between_shapes(saved.model, shapes, first, last) for first, last in chosen]
-    pairs += _between_draws(saved.model, options.random, options.seed)
+    has_prior = saved.model.posterior_kind == "gaussian"
+    random: int = getattr(options, "random", int(has_prior and start is None))
+    if random and not has_prior:
+        raise UserError(f"{saved.folder} is a plain auto-encoder: it has no prior for --random")
+    pairs += _between_draws(saved.model, random, options.seed)
     if not pairs:
         raise UserError("nothing to interpolate: --pairs and --random are both 0")
 
@@ -108,10 +116,13 @@ def run(options: argparse.Namespace) -> None:
         clouds = saved.model.decode(latents).numpy()
         paths.append(InterpolationPath(" to ".join(pair.names), clouds, labels))
 
+    renderer = options.renderer
     for number, path in enumerate(paths, start=1):
         strip = out / f"strip-{number}.png"
-        how = render_strip(list(path.clouds), strip, path.labels, renderer=options.renderer)
+        how = render_strip(list(path.clouds), strip, path.labels, renderer=renderer)
         print(f"strip: {strip} ({how})")
+        if "matplotlib" in how:
+            renderer = "matplotlib"  # what failed once is not waited for again
     page = out / "interpolation.html"
     interpolation_page(paths, page)
     print(f"page: {page}")
@@ -153,13 +164,11 @@ def _between_shapes(model: "PointVAE", shapes: "CloudSet", first: int, last: int
 
 
 def _between_draws(model: "PointVAE", count: int, seed: int) -> list[Pair]:
-    """Pairs of draws from the prior; a plain auto-encoder has none."""
+    """Pairs of draws from the prior."""
     import torch
 
     from pc_crvae.randomness import keyed_generator
 
-    if model.posterior_kind == "code":
-        return []
     generator = keyed_generator("interpolation draws", seed)
     draws = torch.randn(count, 2, model.latent_dim, generator=generator)
     return [

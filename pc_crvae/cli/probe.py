@@ -2,17 +2,10 @@
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pc_crvae.cli.saved import add_model_arguments, load_saved, load_split
 from pc_crvae.errors import UserError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from pc_crvae.models.points.vae import PointVAE
 
 DESCRIPTION = "Fit linear SVMs on frozen features, of the trained and the untrained encoder."
 
@@ -43,53 +36,26 @@ def run(options: argparse.Namespace) -> None:
     if train_set.labels is None or test_set.labels is None:
         raise UserError(f"{train_set.name} has no labels, so there is nothing to probe")
 
+    from pc_crvae.evaluation.encoders import encoder_of, untrained_like
     from pc_crvae.evaluation.probe import ProbeProtocol, format_table, run_probe
     from pc_crvae.files import atomic_path
     from pc_crvae.visualization.pictures import confusion_matrix
 
-    protocol = ProbeProtocol(points=saved.model.points, seeds=tuple(range(options.seeds)))
+    points = min(saved.model.points, train_set.points.shape[1], test_set.points.shape[1])
+    protocol = ProbeProtocol(points=points, seeds=tuple(range(options.seeds)))
     report = run_probe(
-        _encoder_of(saved.model),
-        lambda seed: _encoder_of(_untrained(saved.model, seed)),
+        encoder_of(saved.model),
+        lambda seed: encoder_of(untrained_like(saved.model, seed)),
         train_set,
         test_set,
         protocol,
         progress=print,
     )
     report["checkpoint"] = {"path": str(saved.folder), "which": options.which}
+    report["trained_on"] = saved.model.data
     with atomic_path(report_path) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + "\n")
     picture = report_path.with_name(f"{report_path.stem}-confusion.png")
     confusion_matrix(report["confusion"]["matrix"], report["confusion"]["classes"], picture)
     print(format_table(report))
     print(f"report: {report_path}\nconfusion matrix: {picture}")
-
-
-def _encoder_of(model: "PointVAE") -> "Callable[[np.ndarray], dict[str, np.ndarray]]":
-    """Posterior means and pooled features of normalised clouds."""
-    import torch
-
-    from pc_crvae.models.vae import evaluating
-
-    def encode(points: "np.ndarray") -> "dict[str, np.ndarray]":
-        means, pooled = [], []
-        with evaluating(model):
-            for part in torch.split(torch.from_numpy(points), 64):
-                features = model.features(part.to(model.device))
-                pooled.append(features.float().cpu())
-                means.append(model.head(features).mean.cpu())
-        return {"mean": torch.cat(means).numpy(), "pooled": torch.cat(pooled).numpy()}
-
-    return encode
-
-
-def _untrained(model: "PointVAE", seed: int) -> "PointVAE":
-    """The same architecture as initialised, batch-norm included."""
-    import torch
-
-    from pc_crvae.models.points.vae import PointVAE
-    from pc_crvae.randomness import seed_from_key
-
-    with torch.random.fork_rng():
-        torch.manual_seed(seed_from_key("untrained", seed))
-        return PointVAE(model.architecture, posterior=model.posterior_kind, points=model.points)

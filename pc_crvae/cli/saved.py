@@ -9,6 +9,7 @@ from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
     from pc_crvae.data import CloudSet
+    from pc_crvae.data.cards import Axis
     from pc_crvae.models.points.vae import PointVAE
 
 
@@ -28,7 +29,7 @@ class Saved:
     folder: Path
     data: str
     root: Path | None
-    up: Literal["x", "y", "z"] | None
+    up: "Axis | None"
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,9 +61,21 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the data (default: where the run found it)",
     )
 
+    parser.add_argument(
+        "--up",
+        choices=("x", "y", "z"),
+        default=argparse.SUPPRESS,
+        help="the data's up axis (default: the training run's, or the card's for other data)",
+    )
+    parser.add_argument(
+        "--device", choices=("auto", "cpu"), default="auto", help="auto: a GPU where there is one"
+    )
+
 
 def load_saved(options: argparse.Namespace) -> Saved:
     """Load the model and settle which data it is used on."""
+    import torch
+
     from pc_crvae.export import read_export
     from pc_crvae.models.points.vae import PointVAE
     from pc_crvae.runs import find_export, find_run_config
@@ -75,11 +88,13 @@ def load_saved(options: argparse.Namespace) -> Saved:
     if name is None:
         raise UserError(f"{folder} does not say what data it is for: name a card with --data")
     root: Path | None = getattr(options, "data_root", None)
-    up = None
+    up: Axis | None = getattr(options, "up", None)
     if name == trained_on:
-        up = model.data.get("up")
+        up = up or model.data.get("up")
         if root is None and config is not None and config.data.root is not None:
             root = Path(config.data.root)
+    if options.device == "auto" and torch.cuda.is_available():
+        model.to("cuda")
     return Saved(model, folder, name, root, up)
 
 

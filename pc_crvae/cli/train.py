@@ -47,7 +47,10 @@ def run(options: argparse.Namespace) -> None:
     if options.resume and options.overwrite:
         raise UserError("--resume goes on with a run and --overwrite replaces it: give one")
     config = load_config(find_config(options.config), options.overrides)
+    config = _with_absolute_root(config)
     folder: Path = getattr(options, "out", None) or Path("runs") / options.config.stem
+
+    import torch
 
     from pc_crvae.interruption import Interrupted
     from pc_crvae.runs import Run
@@ -71,8 +74,18 @@ def run(options: argparse.Namespace) -> None:
         if is_main_process():
             print(interrupted, file=sys.stderr)
         sys.exit(128 + interrupted.signal_number)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
     if is_main_process():
         print(f"trained: {folder}; next: python tools/probe.py --ckpt {folder}")
+
+
+def _with_absolute_root(config: Config) -> Config:
+    """The same configuration, whose data is found from any folder."""
+    if config.data.root is None:
+        return config
+    data = config.data.model_copy(update={"root": str(Path(config.data.root).absolute())})
+    return config.model_copy(update={"data": data})
 
 
 def load_splits(config: Config) -> tuple["CloudSet", "CloudSet"]:

@@ -184,7 +184,7 @@ def _check_folds(labels: Labels, folds: int) -> None:
     if counts.min() < folds:
         raise UserError(
             f"class {classes[counts.argmin()]} has {counts.min()} training samples, fewer than"
-            f" the {folds} folds of the cross-validation: use fewer folds or more samples."
+            f" the {folds} folds of the cross-validation: add samples of it, or leave it out."
         )
 
 

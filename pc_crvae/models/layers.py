@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -47,6 +48,18 @@ def perceptrons(in_features: int, widths: Sequence[int], *, batch_norm: bool) ->
             for before, after in pairwise((in_features, *widths))
         )
     )
+
+
+def in_full_precision(layer: nn.Module, features: Tensor) -> Tensor:
+    """Apply ``layer`` in its parameters' own precision, whatever the autocast.
+
+    For the last layer before coordinates or a posterior's parameters, whose rounding would be
+    noise in every distance and KL.
+    """
+    dtype = next(layer.parameters()).dtype
+    with torch.autocast(features.device.type, enabled=False):
+        output: Tensor = layer(features.to(dtype))
+        return output
 
 
 def check_positive(model: str, **sizes: int | Sequence[int]) -> None:

@@ -28,8 +28,9 @@ class PosteriorHead(nn.Module):
         normalize_features: apply batch-norm to the pooled features first.
         widths: hidden layers (linear, optional batch-norm, ReLU) before the last linear one.
         batch_norm: batch-norm in the hidden layers.
-        initial_log_variance: where every log-variance starts. From a standard deviation of 1
-            the decoder first learns to ignore z, and unlearning that takes longest.
+        initial_log_variance: bias of the log-variances at the start, before they are squashed
+            (see `LOG_VARIANCE_BOUND`). From 0, a standard deviation of 1, the decoder first
+            learns to ignore z, and unlearning that takes longest.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ from pc_crvae.visualization.pictures import cloud_grid, image_strip
 from pc_crvae.visualization.view import FIELD_OF_VIEW_DEGREES, as_clouds, largest_radius
 
 _SIDE = 560
-_TIME_LIMIT_SECONDS = 300
+_TIME_LIMIT_SECONDS = 120
 
 
 def render_strip(

@@ -89,6 +89,25 @@ def test_another_data_set_can_be_probed(trained, run, tmp_path):
     assert json.loads((run / "probe.json").read_text())["data"]["train"]["name"] == "other"
 
 
+def test_a_set_with_fewer_points_is_probed_with_as_many_as_it_has(trained, run, tmp_path):
+    card = yaml.safe_load((trained / "tiny.yaml").read_text()) | {"name": "coarse", "points": 20}
+    (tmp_path / "coarse.yaml").write_text(yaml.safe_dump(card))
+    for data, points in {tmp_path / "coarse.yaml": 20, trained / "tiny.yaml": 32}.items():
+        report = tmp_path / f"{points}.json"
+        arguments = ["--data", str(data), "--seeds", "1", "--json", str(report)]
+        assert main(["probe", "--ckpt", str(run), *arguments]) == 0
+        assert json.loads(report.read_text())["protocol"]["points"] == points
+
+
+def test_the_up_axis_given_is_the_one_the_data_is_read_with(trained, run):
+    assert main(["probe", "--ckpt", str(run), "--up", "x", "--seeds", "1"]) == 0
+    probed = json.loads((run / "probe.json").read_text())["data"]
+    for split in ("train", "test"):
+        turned = load(trained / "tiny.yaml", split, up="x").fingerprint()
+        assert turned != load(trained / "tiny.yaml", split).fingerprint()
+        assert turned in probed[split].values()
+
+
 def cut_weights(run, tmp_path):
     weights = run / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])

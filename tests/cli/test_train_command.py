@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_hdf5 import write_hdf5
 from tiny_runs import acting_after, read_metrics, tiny_values, write_card
 
 from pc_crvae.cli import main
@@ -121,6 +122,19 @@ def test_a_missing_data_root_is_named(tmp_path, capsys):
     assert str(tmp_path / "nowhere") in refused(
         capsys, "modelnet40", f"data.root={tmp_path / 'nowhere'}"
     )
+
+
+def test_data_at_a_relative_path_is_found_from_another_folder_too(config, tmp_path, monkeypatch):
+    write_hdf5(tmp_path / "mine")
+    data = ["data.name=modelnet10", "data.root=mine", "data.points=16"]
+    sizes = ["data.validation_fraction=0.4", "training.batch_size=2", "training.epochs=1"]
+    assert main(["train", str(config), *data, *sizes, "--out", "run"]) == 0
+    recorded = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert recorded["data"]["root"] == str(tmp_path / "mine")
+
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["probe", "--ckpt", str(tmp_path / "run"), "--seeds", "1"]) == 0
 
 
 def test_a_run_is_replaced_only_when_asked(config, tmp_path, capsys):

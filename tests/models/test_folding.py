@@ -109,6 +109,15 @@ def test_every_cloud_is_decoded_by_itself():
     torch.testing.assert_close(decoder(latent), alone)
 
 
+@pytest.mark.parametrize("folds", [1, 2])
+def test_points_are_in_full_precision_under_autocast(folds):
+    decoder = FoldingDecoder(4, points=12, widths=(8, 8), folds=folds)
+    with torch.autocast("cpu", torch.bfloat16):
+        points = decoder(torch.randn(2, 4))
+    assert points.dtype == torch.float32
+    assert not torch.equal(points, points.bfloat16().float())  # not rounded on the way
+
+
 def test_latents_of_another_shape_are_refused():
     decoder = FoldingDecoder(4, points=12, widths=(8,))
     for latent in (torch.zeros(2, 5), torch.zeros(4)):

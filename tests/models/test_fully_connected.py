@@ -25,6 +25,14 @@ def test_the_hidden_layers_have_the_widths_asked_for():
     assert [layer.linear.out_features for layer in decoder.perceptrons] == [6, 7]
 
 
+def test_points_are_in_full_precision_under_autocast():
+    decoder = FullyConnectedDecoder(4, points=5, widths=(6,))
+    with torch.autocast("cpu", torch.bfloat16):
+        points = decoder(torch.randn(2, 4))
+    assert points.dtype == torch.float32
+    assert not torch.equal(points, points.bfloat16().float())  # not rounded on the way
+
+
 def test_latents_of_another_shape_are_refused():
     decoder = FullyConnectedDecoder(4, points=5, widths=(6,))
     for latent in (torch.zeros(2, 5), torch.zeros(4)):

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pc_crvae.models.layers import check_positive
+from pc_crvae.models.layers import check_positive, in_full_precision
 from pc_crvae.models.points.checks import check_latent
 from pc_crvae.randomness import keyed_generator
 
@@ -91,8 +91,8 @@ class Fold(nn.Module):
         latent_weight, point_weight = self.first.weight.tensor_split([latent.shape[1]], dim=1)
         latent_terms = F.linear(latent, latent_weight, self.first.bias)  # (B, C)
         point_terms = F.linear(points, point_weight)  # (B or 1, M, C)
-        folded: Tensor = self.rest(latent_terms.unsqueeze(1) + point_terms)
-        return folded
+        hidden = self.rest[:-1](latent_terms.unsqueeze(1) + point_terms)
+        return in_full_precision(self.rest[-1], hidden)
 
 
 def source_points(source: Source, count: int) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from pc_crvae.models.layers import check_positive, perceptrons
+from pc_crvae.models.layers import check_positive, in_full_precision, perceptrons
 from pc_crvae.models.points.checks import check_latent
 
 
@@ -39,5 +39,5 @@ class FullyConnectedDecoder(nn.Module):
             ValueError: ``latent`` has another shape.
         """
         check_latent(latent, self.latent_dim)
-        coordinates: Tensor = self.coordinates(self.perceptrons(latent))
+        coordinates = in_full_precision(self.coordinates, self.perceptrons(latent))
         return coordinates.reshape(-1, self.out_points, 3)

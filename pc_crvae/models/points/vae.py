@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pc_crvae.config import ModelConfig
 from pc_crvae.errors import UserError
+from pc_crvae.export import EXPORT_FILES, read_export, write_export
 from pc_crvae.files import atomic_path
 from pc_crvae.interpolation import InterpolationKind, interpolate_latents
 from pc_crvae.models.points.build import build_decoder, build_encoder, build_likelihood
@@ -174,8 +175,6 @@ class PointVAE(VAE, ModelHubMixin):
         Raises:
             UserError: if the folder cannot be written; a model saved there before stays.
         """
-        from pc_crvae.export import write_export
-
         # The mixin's own method removes the old config.json before anything is written.
         folder = Path(save_directory)
         write_export(self, folder)
@@ -203,8 +202,6 @@ class PointVAE(VAE, ModelHubMixin):
         Raises:
             UserError: if there is no model, or it is damaged or of another class.
         """
-        from pc_crvae.export import EXPORT_FILES, read_export
-
         folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
             try:
