@@ -53,7 +53,7 @@ def test_an_empty_folder_is_free_for_a_run(tmp_path, config):
 def test_a_run_that_is_there_stays_unless_it_is_to_be_overwritten(run, tmp_path):
     write_files(run.folder, ["metrics.jsonl"])
     changed = tiny_config(tmp_path, training={"epochs": 7})
-    with pytest.raises(UserError, match="already exists: .*--resume.*--overwrite.*--out"):
+    with pytest.raises(UserError, match=r"already exists: .*--resume.*--overwrite.*--out"):
         run.create(changed)
     assert run.metrics.read_text() == "saved"
 
@@ -68,7 +68,7 @@ def test_a_file_in_the_way_is_refused(tmp_path, config):
         Run(tmp_path / "file").create(config)
     with pytest.raises(UserError, match="is not the folder of a run"):
         Run(tmp_path / "file").create(config, overwrite=True)
-    with pytest.raises(UserError, match="cannot write to .*file/run: Not a directory"):
+    with pytest.raises(UserError, match=r"cannot write to .*file/run: Not a directory"):
         Run(tmp_path / "file" / "run").create(config)
     assert (tmp_path / "file").read_text() == "in the way"
 

@@ -110,11 +110,18 @@ def run(options: argparse.Namespace) -> None:
 
     paths = []
     for pair in pairs:
-        latents = interpolate_latents(pair.start, pair.end, options.steps, options.kind)
+        title = " to ".join(pair.names)
+        try:
+            latents = interpolate_latents(pair.start, pair.end, options.steps, options.kind)
+        except ValueError:
+            raise UserError(
+                f"{title}: the latents point in opposite directions, which no single great circle "
+                "joins: use --kind linear"
+            ) from None
         shares = [step / (options.steps - 1) for step in range(options.steps)]
         labels = [pair.names[0], *(f"{share:.0%}" for share in shares[1:-1]), pair.names[1]]
         clouds = saved.model.decode(latents).numpy()
-        paths.append(InterpolationPath(" to ".join(pair.names), clouds, labels))
+        paths.append(InterpolationPath(title, clouds, labels))
 
     renderer = options.renderer
     for number, path in enumerate(paths, start=1):
@@ -146,6 +153,8 @@ def _different_pairs(shapes: "CloudSet", count: int, seed: int) -> list[tuple[in
     """Pairs of random shapes, of different classes where there are labels."""
     from pc_crvae.randomness import keyed_numpy_generator
 
+    if count and len(shapes) < 2:
+        raise UserError(f"{shapes.name} has {len(shapes)} test shapes, too few for a pair")
     generator = keyed_numpy_generator("interpolation pairs", seed)
     pairs = []
     for _ in range(count):

@@ -23,13 +23,16 @@ class ChildFailedError(Exception):
 _ENVIRONMENT = {"MALLOC_PERTURB_": "255"}
 
 
-def run_with_open3d(module: str, *arguments: Path, time_limit: float | None = None) -> None:
+def run_with_open3d(
+    module: str, *arguments: Path, time_limit: float | None = None, attempts: int = 1
+) -> None:
     """Run ``python -m module arguments`` and wait for its end.
 
     Args:
         module: A module that imports Open3D.
         arguments: Files the module reads or writes.
         time_limit: Seconds after which the process is killed.
+        attempts: How often it is tried, where it is killed: such hangs come and go.
 
     Raises:
         ChildFailedError: Open3D is not installed, or the process failed or took too long.
@@ -47,6 +50,9 @@ def run_with_open3d(module: str, *arguments: Path, time_limit: float | None = No
             timeout=time_limit,
         )
     except subprocess.TimeoutExpired as error:
+        if attempts > 1:
+            run_with_open3d(module, *arguments, time_limit=time_limit, attempts=attempts - 1)
+            return
         raise ChildFailedError(f"Open3D did not finish within {time_limit} seconds") from error
     if child.returncode != 0:
         raise ChildFailedError(_reason(child))

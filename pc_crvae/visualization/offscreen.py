@@ -24,7 +24,8 @@ from pc_crvae.visualization.pictures import cloud_grid, image_strip
 from pc_crvae.visualization.view import FIELD_OF_VIEW_DEGREES, as_clouds, largest_radius
 
 _SIDE = 560
-_TIME_LIMIT_SECONDS = 120
+_TIME_LIMIT_SECONDS = 60
+_ATTEMPTS = 2
 
 
 def render_strip(
@@ -73,7 +74,9 @@ def _render_in_child(clouds: Sequence[np.ndarray]) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "clouds.npz"), Path(folder, "images.npz")
         np.savez(source, *clouds)
-        run_with_open3d(__name__, source, target, time_limit=_TIME_LIMIT_SECONDS)
+        run_with_open3d(
+            __name__, source, target, time_limit=_TIME_LIMIT_SECONDS, attempts=_ATTEMPTS
+        )
         with np.load(target, allow_pickle=False) as arrays:
             images: np.ndarray = arrays["images"]
             return images

@@ -5,7 +5,7 @@ import shutil
 import sys
 
 import pytest
-from tiny_runs import tiny_config, tiny_train
+from tiny_runs import tiny_config, tiny_train, tiny_values
 
 from pc_crvae.cli import main
 from pc_crvae.data import load
@@ -128,6 +128,14 @@ def test_a_plain_auto_encoder_has_no_prior_and_interpolates_between_shapes(
     assert interpolate(plain, "--pairs", 1, "--steps", 2, "--out", out) == 0
     (title,) = path_titles(out)
     assert "draw" not in title
+
+
+def test_opposite_latents_are_joined_by_a_straight_path_only(tmp_path, capsys, renderers):
+    model = tiny_values(tmp_path)["model"] | {"latent_dim": 1}
+    tiny_train(tiny_config(tmp_path, model=model, training={"epochs": 1}), tmp_path / "line")
+    of_either_sign = ["--pairs", 0, "--random", 8]
+    assert "use --kind linear" in refused(capsys, tmp_path / "line", *of_either_sign)
+    assert interpolate(tmp_path / "line", *of_either_sign, "--kind", "linear") == 0
 
 
 def test_an_output_folder_that_cannot_be_made_is_refused(run, tmp_path, capsys):
