@@ -84,7 +84,8 @@ def _with_absolute_root(config: Config) -> Config:
     """The same configuration, whose data is found from any folder."""
     if config.data.root is None:
         return config
-    data = config.data.model_copy(update={"root": str(Path(config.data.root).expanduser().absolute())})
+    root = Path(config.data.root).expanduser().absolute()
+    data = config.data.model_copy(update={"root": str(root)})
     return config.model_copy(update={"data": data})
 
 
