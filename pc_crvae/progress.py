@@ -1,11 +1,13 @@
-"""What a long job shows: a live line with time left, or plain lines where there is no terminal."""
+"""What a long job shows: two live lines with time left, or plain lines without a terminal."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 
 class TrainingProgress:
@@ -24,19 +26,24 @@ class TrainingProgress:
         self._started = time.monotonic()
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[terms]}"),
             console=self.console,
-            disable=quiet or not self.console.is_terminal,
+            auto_refresh=False,
         )
-        self._task = self._bar.add_task("training", total=total, completed=done, terms="")
+        self._task = self._bar.add_task("training", total=total, completed=done, speed="")
+        self._terms = Text(no_wrap=True, overflow="ellipsis")
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        """Show the live line while the block runs."""
-        with self._bar:
+        """Show the live lines while the block runs."""
+        if self.console.quiet or not self.console.is_terminal:
+            yield
+            return
+        with Live(Group(self._bar, self._terms), console=self.console, refresh_per_second=2):
             yield
 
     def advance(self) -> None:
@@ -45,18 +52,19 @@ class TrainingProgress:
         self._bar.advance(self._task)
 
     def show(self, description: str, terms: dict[str, float], clouds_per_second: float) -> None:
-        """Update the live line's text."""
-        text = " ".join(f"{name.rsplit('/')[-1]} {value:.4g}" for name, value in terms.items())
-        self._bar.update(
-            self._task, description=description, terms=f"{clouds_per_second:.0f}/s {text}"
-        )
+        """Update the live lines: where training is, how fast it goes, and its mean terms."""
+        speed = f"{clouds_per_second:.0f} clouds/s"
+        self._bar.update(self._task, description=description, speed=speed)
+        # Those of the second pass go last: they are what a narrow terminal cuts off.
+        names = sorted(terms, key=lambda name: "/" in name)
+        self._terms.plain = "  ".join(f"{name} {terms[name]:.4g}" for name in names)
 
     def say(self, text: str) -> None:
-        """Print a line above the live one."""
+        """Print a line above the live ones."""
         self.console.print(text, markup=False, soft_wrap=True)
 
     def time_left(self) -> str:
-        """Time left at the mean pace so far, as h:mm:ss."""
+        """Time left at the mean pace so far, as hours, minutes and seconds."""
         pace = (time.monotonic() - self._started) / max(1, self._done - self._first)
         seconds = round(pace * (self._total - self._done))
         return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

@@ -17,9 +17,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from pc_crvae.config import Config, TrainingConfig
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.latents import active_units
 from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.interruption import Interrupted, listen_for_interruption
+from pc_crvae.latent_statistics import active_units
 from pc_crvae.metrics import MetricsRecord, RunningMean, require_tensorboard, scalar_means
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.points.vae import PointVAE

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pc_crvae.evaluation.latents import active_units
+from pc_crvae.latent_statistics import active_units
 
 
 def means_with_variances(variances, count=1000):
