@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     if options.resume and options.overwrite:
         raise UserError("--resume goes on with a run and --overwrite replaces it: give one")
     config = load_config(find_config(options.config), options.overrides)
-    config = _with_absolute_root(config)
+    config = _with_absolute_paths(config)
     folder: Path = getattr(options, "out", None) or Path("runs") / options.config.stem
 
     import torch
@@ -80,12 +80,14 @@ def run(options: argparse.Namespace) -> None:
         print(f"trained: {folder}; next: python tools/probe.py --ckpt {folder}")
 
 
-def _with_absolute_root(config: Config) -> Config:
-    """The same configuration, whose data is found from any folder."""
-    if config.data.root is None:
-        return config
-    root = Path(config.data.root).expanduser().absolute()
-    data = config.data.model_copy(update={"root": str(root)})
+def _with_absolute_paths(config: Config) -> Config:
+    """The same configuration, whose card and data are found from any folder."""
+    name, root = config.data.name, config.data.root
+    if Path(name).suffix in (".yaml", ".yml"):
+        name = str(Path(name).absolute())
+    if root is not None:
+        root = str(Path(root).expanduser().absolute())
+    data = config.data.model_copy(update={"name": name, "root": root})
     return config.model_copy(update={"data": data})
 
 

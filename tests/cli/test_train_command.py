@@ -137,6 +137,14 @@ def test_data_at_a_relative_path_is_found_from_another_folder_too(config, tmp_pa
     assert main(["probe", "--ckpt", str(tmp_path / "run"), "--seeds", "1"]) == 0
 
 
+def test_a_card_at_a_relative_path_is_found_from_another_folder_too(config, tmp_path, monkeypatch):
+    arguments = ["data.name=tiny.yaml", "training.epochs=1", "--out", "run"]
+    assert main(["train", str(config), *arguments]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["probe", "--ckpt", str(tmp_path / "run"), "--seeds", "1"]) == 0
+
+
 def test_a_run_is_replaced_only_when_asked(config, tmp_path, capsys):
     arguments = ["train", str(config), "training.epochs=1", "--out", "run"]
     assert main(arguments) == 0
