@@ -106,10 +106,12 @@ def _watchers(
     """A validation probe, where there are labels, and a picture of reconstructions."""
     import numpy as np
     import torch
+    from matplotlib.image import imsave
 
     from pc_crvae.evaluation.probe import validation_probe
+    from pc_crvae.files import atomic_path
     from pc_crvae.training import Watchers
-    from pc_crvae.visualization.pictures import cloud_grid, cloud_grid_image
+    from pc_crvae.visualization.pictures import cloud_grid_image
 
     def points_of(clouds: "CloudSet", indices: "np.ndarray") -> torch.Tensor:
         batch = clouds.batch(indices, config.data.points, "watched", config.seed)
@@ -119,9 +121,10 @@ def _watchers(
         inputs = points_of(validation_set, _one_of_each_class(validation_set)[:_PICTURED])
         outputs = model.decode(model.encode(inputs))
         rows, titles = [list(inputs.numpy()), list(outputs.numpy())], ["input", "reconstruction"]
-        run.pictures.mkdir(exist_ok=True)
-        cloud_grid(rows, run.pictures / f"epoch-{epoch:04d}.png", row_titles=titles)
-        return cloud_grid_image(rows, row_titles=titles)
+        image = cloud_grid_image(rows, row_titles=titles)
+        with atomic_path(run.pictures / f"epoch-{epoch:04d}.png") as temporary:
+            imsave(temporary, image)
+        return image
 
     labels, validation_labels = train_set.labels, validation_set.labels
     if labels is None or validation_labels is None or len(np.unique(labels)) < 2:

@@ -42,7 +42,7 @@ class PosteriorHead(nn.Module):
         normalize_features: bool = False,
         widths: Sequence[int] = (),
         batch_norm: bool = False,
-        initial_log_variance: float = 0.0,
+        initial_log_variance: float = -4.0,
     ) -> None:
         super().__init__()
         self.norm = BatchNorm(in_features) if normalize_features else nn.Identity()
