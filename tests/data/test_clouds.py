@@ -3,6 +3,7 @@ import pytest
 
 from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
 from pc_crvae.errors import UserError
+from pc_crvae.randomness import keyed_numpy_generator
 
 
 def _clouds(count: int = 6, points: int = 20) -> CloudSet:
@@ -71,6 +72,54 @@ def test_a_subset_keeps_clouds_labels_and_ids_together():
     assert (subset.split, clouds.subset([0]).split) == ("validation", "train")
 
 
+def test_a_subset_shares_the_points_of_the_whole():
+    clouds = _clouds()
+    for subset in (clouds.subset([4, 1, 3]), clouds.subset([0, 4, 1, 3]).subset([1, 2, 3])):
+        assert np.shares_memory(subset.points[0], clouds.points)
+        np.testing.assert_array_equal(subset.points[1], clouds.points[1])
+        np.testing.assert_array_equal(subset.points[1:], clouds.points[[1, 3]])
+        np.testing.assert_array_equal(subset.points[np.array([2, 0])], clouds.points[[3, 4]])
+        assert (len(subset.points), subset.points.shape) == (3, (3, 20, 3))
+        with pytest.raises(ValueError, match="read-only"):
+            subset.points[0][0] = 0
+
+
+def test_the_points_of_a_subset_become_an_array_of_its_own_when_asked():
+    clouds = _clouds()
+    subset = clouds.subset([4, 1])
+    whole = np.asarray(subset.points)
+    assert whole.dtype == np.float32
+    assert not np.shares_memory(whole, clouds.points)
+    np.testing.assert_array_equal(whole, clouds.points[[4, 1]])
+    assert np.asarray(subset.points, np.float64).dtype == np.float64
+    with pytest.raises(ValueError, match="only by a copy"):
+        subset.points.__array__(copy=False)
+
+
+def test_a_subset_batches_and_hashes_as_a_set_of_its_clouds_would():
+    clouds = _clouds()
+    subset = clouds.subset([4, 1, 3])
+    arguments = {key: getattr(subset, key) for key in CloudSet.__dataclass_fields__}
+    copied = CloudSet(**arguments | {"points": clouds.points[[4, 1, 3]]})
+    assert CloudSet(**arguments).fingerprint() == subset.fingerprint() == copied.fingerprint()
+    np.testing.assert_array_equal(
+        subset.batch([2, 0], 12, "points", 0), copied.batch([2, 0], 12, "points", 0)
+    )
+
+
+def test_the_fingerprint_is_the_same_for_ever():
+    arguments = {key: getattr(_clouds(), key) for key in CloudSet.__dataclass_fields__}
+    points = np.arange(1200 * 2 * 3, dtype=np.float32).reshape(1200, 2, 3)
+    clouds = CloudSet(
+        **arguments
+        | {"points": points, "labels": np.arange(1200), "ids": tuple(map(str, range(1200)))}
+    )
+    # What one SHA-256 over the whole of points gave.
+    assert clouds.fingerprint() == (
+        "a5d9283b655cb6e8f68d0a605a008e7e620665a70f9d245fe63ae69c6c82e73f"
+    )
+
+
 def test_the_fingerprint_follows_points_labels_ids_and_order_but_not_the_name():
     clouds = _clouds()
     arguments = {key: getattr(clouds, key) for key in CloudSet.__dataclass_fields__}
@@ -104,6 +153,19 @@ def test_the_points_of_a_cloud_depend_on_key_and_index_not_on_its_batch():
     whole = clouds.batch(range(6), 12, "points", 0, 1)
     np.testing.assert_array_equal(clouds.batch([4, 2], 12, "points", 0, 1), whole[[4, 2]])
     assert not np.array_equal(clouds.batch(range(6), 12, "points", 0, 2), whole)
+
+
+def test_the_points_chosen_are_the_same_for_ever():
+    clouds = _clouds(points=200)
+    for count in (1, 100, 200):
+        expected = [
+            clouds.points[index][
+                keyed_numpy_generator("points", 3, index).choice(200, count, replace=False)
+            ]
+            for index in (5, 0)
+        ]
+        batch = clouds.batch(np.array([5, 0]), count, "points", 3)
+        np.testing.assert_array_equal(batch, expected)
 
 
 def test_more_points_than_there_are_is_the_users_mistake():
