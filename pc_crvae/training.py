@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pc_crvae.config import Config, TrainingConfig
 from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.prefetch import prefetched
 from pc_crvae.errors import UserError
 from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.interruption import Interrupted, listen_for_interruption
@@ -185,17 +187,19 @@ def train(
         resume_at=state["metrics_size"] if state else None,
         step=first_step,
     )
-    with record, progress.live(), listen_for_interruption() as interruption:
+    # Each process holds its rows of the global batch, in parts.
+    first_part = accelerator.process_index * options.accumulation
+    parts = [
+        slice(part * part_size, (part + 1) * part_size)
+        for part in range(first_part, first_part + options.accumulation)
+    ]
+    batches = prefetched(_batches(config, train_set, range(first_step, total_steps), parts))
+    with record, progress.live(), listen_for_interruption() as interruption, closing(batches):
         last_save = time.monotonic()
         step_seconds: list[float] = []
         for step in range(first_step, total_steps):
             step_started = time.monotonic()
-            epoch, step_of_epoch = divmod(step, steps_per_epoch)
-            if step_of_epoch == 0 or step == first_step:
-                order = keyed_numpy_generator("order", config.seed, epoch).permutation(
-                    len(train_set)
-                )
-            batch = order[step_of_epoch * options.batch_size :][: options.batch_size]
+            epoch = step // steps_per_epoch
 
             # Schedules.
             learning_rate = options.learning_rate * learning_rate_factor(
@@ -208,20 +212,16 @@ def train(
                 group["lr"] = learning_rate
             kl_warmup, consistency_warmup = _warmups(config, step, steps_per_epoch)
 
-            # Forward and backward, in parts; each process holds its rows of the global batch.
+            # Forward and backward, in parts.
             wrapped.train()
             totals: dict[str, Tensor] = {}
-            for part in range(options.accumulation):
-                start = (accelerator.process_index * options.accumulation + part) * part_size
-                rows = slice(start, start + part_size)
-                clouds = train_set.batch(
-                    batch[rows], config.data.points, "points", config.seed, epoch
-                )
+            for rows in parts:
+                clouds = next(batches)
                 generator = keyed_generator(
                     "step", config.seed, epoch, step, device=accelerator.device
                 )
                 draws = Draws(generator, options.batch_size, rows)
-                is_last = part == options.accumulation - 1
+                is_last = rows == parts[-1]
                 with nullcontext() if is_last else accelerator.no_sync(wrapped):
                     terms: Terms = wrapped(
                         torch.from_numpy(clouds).to(accelerator.device),
@@ -318,16 +318,23 @@ def evaluate(
     means: list[Tensor] = []
     sizes: list[int] = []
     size = config.training.batch_size
-    with evaluating(objective):
-        for start in range(0, len(clouds), size):
-            indices = np.arange(start, min(start + size, len(clouds)))
-            points = torch.from_numpy(
-                clouds.batch(indices, config.data.points, "validation points", config.seed)
-            ).to(model.device)
+    starts = range(0, len(clouds), size)
+    prepared = prefetched(
+        clouds.batch(
+            np.arange(start, min(start + size, len(clouds))),
+            config.data.points,
+            "validation points",
+            config.seed,
+        )
+        for start in starts
+    )
+    with evaluating(objective), closing(prepared):
+        for start, batch in zip(starts, prepared, strict=True):
+            points = torch.from_numpy(batch).to(model.device)
             generator = keyed_generator("validation", config.seed, start, device=model.device)
-            batches.append(objective(points, Draws(generator, len(indices))))
+            batches.append(objective(points, Draws(generator, len(points))))
             means.append(model.posterior(points).mean.cpu())
-            sizes.append(len(indices))
+            sizes.append(len(points))
     weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
     results: dict[str, Any] = {}
     for name in batches[0]:
@@ -335,6 +342,20 @@ def evaluate(
         results[name] = torch.tensordot(weights, per_batch, dims=1).tolist()
     results["active_units"] = active_units(torch.cat(means))
     return results
+
+
+def _batches(
+    config: Config, clouds: CloudSet, steps: range, parts: list[slice]
+) -> Iterator[NDArray[np.float32]]:
+    """The points of each of ``steps``, one of the ``parts`` of its batch after another."""
+    size = config.training.batch_size
+    for step in steps:
+        epoch, step_of_epoch = divmod(step, len(clouds) // size)
+        if step_of_epoch == 0 or step == steps.start:
+            order = keyed_numpy_generator("order", config.seed, epoch).permutation(len(clouds))
+        batch = order[step_of_epoch * size :][:size]
+        for rows in parts:
+            yield clouds.batch(batch[rows], config.data.points, "points", config.seed, epoch)
 
 
 def build_optimizer(model: nn.Module, options: TrainingConfig) -> torch.optim.AdamW:

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import math
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from pc_crvae import training
 from pc_crvae.cli.train import load_splits
 from pc_crvae.config import TrainingConfig
 from pc_crvae.consistency import ConsistencyRegularized
+from pc_crvae.data import CloudSet
 from pc_crvae.errors import UserError
 from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.likelihoods import ChamferLikelihood
@@ -187,6 +189,25 @@ def test_evaluation_weighs_shapes_alike_whatever_their_batch(tmp_path):
         results.append(evaluate(config, model, objective, validation_set))
         assert model.training
     assert results[1] == pytest.approx(results[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("step", [0, 7])
+def test_a_batch_that_cannot_be_made_stops_the_run_in_its_own_words(tmp_path, monkeypatch, step):
+    batch, train_threads = CloudSet.batch, []
+
+    def failing(self, indices, count, *key):
+        if key[:1] == ("points",):
+            if len(train_threads) == step:
+                raise OSError("the disk is gone")
+            train_threads.append(threading.current_thread())
+        return batch(self, indices, count, *key)
+
+    monkeypatch.setattr(CloudSet, "batch", failing)
+    with pytest.raises(OSError, match="the disk is gone"):
+        tiny_train(tiny_config(tmp_path, checkpoints=AFTER_EVERY_STEP), tmp_path / "run")
+    assert len(Run(tmp_path / "run").states()) == step
+    assert threading.main_thread() not in train_threads
+    assert not any(thread.is_alive() for thread in train_threads)
 
 
 def test_states_are_kept_to_a_number_the_newest(tmp_path):

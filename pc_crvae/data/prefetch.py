@@ -1,0 +1,27 @@
+"""Preparing the next item on a thread while the present one is used."""
+
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+
+
+def prefetched(items: Iterator[_Item]) -> Generator[_Item]:
+    """Yield ``items`` in their order, each made on a thread while the one before it is used.
+
+    What making an item raises comes out where that item would have. The thread ends with the
+    items or when the generator is closed, so a loop that may be left early closes it::
+
+        with closing(prefetched(batches)) as ready:
+            for batch in ready: ...
+
+    Args:
+        items: drawn from on the thread alone, one at a time and at most one ahead.
+    """
+    exhausted = object()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch") as thread:
+        following = thread.submit(next, items, exhausted)
+        while (item := following.result()) is not exhausted:
+            following = thread.submit(next, items, exhausted)
+            yield item  # type: ignore[misc]
