@@ -1,0 +1,127 @@
+"""Arguments of ``tools/bench.py``, and the order in which things are measured."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pc_crvae.errors import UserError
+
+DESCRIPTION = "Time the package against the textbook form of the same functions."
+SUITES = ("ops", "step", "scaling")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run and return the exit status: 0, or 2 for a user's mistake, told in one sentence."""
+    options = _parse(sys.argv[1:] if arguments is None else list(arguments))
+    try:
+        _run(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parse(given: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="bench.py",
+        description=DESCRIPTION,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--what", choices=(*SUITES, "all"), default="all", help="which timings")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="where rows and the machine's description go (default: nowhere)",
+    )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="Markdown page to write of them, its plot beside it (default: none)",
+    )
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="write --page from an earlier run's JSON, measuring nothing (default: measure)",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="tiny inputs, one round: shows that all of it runs, its numbers mean nothing",
+    )
+    options = parser.parse_args(given)
+    options.command = shlex.join(["python", "tools/bench.py", *given])
+    return options
+
+
+def _run(options: argparse.Namespace) -> None:
+    json_path: Path | None = getattr(options, "json", None)
+    page_path: Path | None = getattr(options, "page", None)
+    source: Path | None = getattr(options, "source", None)
+    for name, path in (("--json", json_path), ("--page", page_path)):
+        if path is not None and path.is_dir():
+            raise UserError(f"{name} {path} is a folder: name a file in it")
+    if source is not None and (page_path is None or json_path is not None or options.quick):
+        raise UserError("--from reads an earlier run for --page: give it --page alone")
+
+    # After the arguments, as torch takes seconds.
+    from benchmarks.page import write_page
+    from benchmarks.report import load_report, save_report
+
+    if source is not None:
+        report = load_report(source)
+    else:
+        report = _measure(SUITES if options.what == "all" else (options.what,), options)
+        if json_path is not None:
+            save_report(report, json_path)
+    if page_path is not None:
+        write_page(report, page_path)
+    if source is None:
+        _print_table(report)
+
+
+def _measure(suites: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
+    import importlib
+
+    from benchmarks.machine import describe_machine
+    from benchmarks.report import VERSION
+
+    rows = [
+        row.plain()
+        for suite in suites
+        for row in importlib.import_module(f"benchmarks.{suite}").run(quick=options.quick)
+    ]
+    return {
+        "version": VERSION,
+        "command": options.command,
+        "quick": options.quick,
+        "machine": describe_machine(),
+        "rows": rows,
+    }
+
+
+def _print_table(report: dict[str, Any]) -> None:
+    width = max(len(_title(row)) for row in report["rows"])
+    print(f"{'':{width}}  {'ours ms':>9}  {'other ms':>9}  {'ratio':>6}")
+    for row in report["rows"]:
+        other = "" if row["reference_ms"] is None else f"{row['reference_ms']:.4g}"
+        ratio = "" if row["ratio"] is None else f"{row['ratio']:.3g}"
+        print(f"{_title(row):{width}}  {row['ours_ms']:9.4g}  {other:>9}  {ratio:>6}")
+
+
+def _title(row: dict[str, Any]) -> str:
+    where = f" {row['cloud']} {row['points']}" if row["what"] == "scaling" else ""
+    dtype = f" {row['dtype']}" if row["what"] == "step" else ""
+    return f"{row['what']}: {row['name']}{where}{dtype}"

@@ -1,0 +1,60 @@
+"""What the timings were made on."""
+
+import importlib.util
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_PACKAGES = ("torch", "numba", "numpy", "scipy", "torch-geometric")
+
+
+def describe_machine() -> dict[str, Any]:
+    """CPU, memory, versions, threads and kernels; nothing that names the machine."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "memory_gb": _memory_gb(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+        "torch_threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "kernels": _kernels(),
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _memory_gb() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _kernels() -> str:
+    """What `pc_crvae.geometry` ran on."""
+    asked = os.environ.get("PC_CRVAE_KERNELS")
+    if asked:
+        return f"{asked} (by PC_CRVAE_KERNELS)"
+    has_kernels = importlib.util.find_spec("pc_crvae.geometry.kernels") is not None
+    return "fast" if has_kernels else "reference"

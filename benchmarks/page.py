@@ -1,0 +1,337 @@
+"""The page of a report: tables in Markdown, and a plot of cost against the number of points."""
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from benchmarks.clouds import COLLAPSED, SPREAD
+from pc_crvae.files import atomic_path
+
+Rows = list[dict[str, Any]]
+
+GIB = 2**30 / 1e6
+"""MB (10^6 bytes)."""
+_BUDGET_GIB = 24
+_SLOPE_FROM = 4096
+_COLORS = {"Chamfer": "#1f5fa8", "kNN": "#c2571a"}
+
+
+def write_page(report: dict[str, Any], path: Path) -> None:
+    """Write the page, and ``<stem>-scaling.png`` beside it if the report holds that suite.
+
+    Raises:
+        UserError: if a file cannot be written.
+    """
+    rows: Rows = report["rows"]
+    scaling = _of(rows, "scaling")
+    plot = path.with_name(f"{path.stem}-scaling.png")
+    if scaling:
+        figure = _scaling_figure(scaling)
+        with atomic_path(plot) as temporary:
+            figure.savefig(temporary, dpi=110)
+    parts = [
+        _opening(report, path),
+        _steps([row for row in _of(rows, "step") if "floor_ms" in row]),
+        _consistency([row for row in _of(rows, "step") if "cr_over_vae" in row]),
+        _operators(_of(rows, "ops")),
+        _scaling(scaling, plot.name),
+        _what_fits(rows),
+    ]
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n\n".join(filter(None, parts)) + "\n", encoding="utf-8")
+
+
+def _of(rows: Rows, what: str) -> Rows:
+    return [row for row in rows if row["what"] == what]
+
+
+def _opening(report: dict[str, Any], path: Path) -> str:
+    machine = report["machine"]
+    versions = ", ".join(
+        f"{name} {number}" for name, number in machine["versions"].items() if number
+    )
+    memory = f", {machine['memory_gb']:.0f} GB of memory" if machine["memory_gb"] else ""
+    warning = (
+        "\n**From `--quick`: tiny inputs, one round. The numbers mean nothing.**\n"
+        if report["quick"]
+        else ""
+    )
+    return f"""# Performance
+
+Written by `tools/bench.py`, never by hand:
+
+    {report["command"]}
+{warning}
+**Machine.** {machine["cpu"]}, {machine["cores"]} cores{memory}, {machine["system"]}; \
+{machine["torch_threads"]} threads, instructions {machine["cpu_capability"]}; \
+Python {machine["python"]}, {versions}; kernels: {machine["kernels"]}.
+
+**How to read it.** Contenders take turns in one process, after a warm-up that compiles kernels; \
+each time is the median over the rounds, in milliseconds, and each ratio is the reference's time \
+over ours: 2.00 means that ours takes half the time. The reference is in float32 throughout. \
+The textbook form (`tests/reference/textbook.py`) is what public code does: distances as N x N \
+matrices, each edge's input formed before it is multiplied, the codeword copied to each point; \
+`tests/models/test_textbook_equality.py` shows that values, gradients and running statistics \
+are the same. Memory is the peak that one call adds, in MB of 10^6 bytes, measured in a process \
+of its own, without inputs, parameters and buffers that libraries keep. Spread clouds: {SPREAD}. \
+Collapsed clouds: {COLLAPSED}."""
+
+
+def _steps(rows: Rows) -> str:
+    if not rows:
+        return ""
+    table = _table(
+        ["step", "ours in", "ours", "textbook", "ratio", "floor", "reached", "MB", "textbook MB"],
+        [
+            [
+                row["name"],
+                row["dtype"],
+                _number(row["ours_ms"]),
+                _number(row["reference_ms"]),
+                f"**{row['ratio']:.2f}**",
+                _number(row["floor_ms"]),
+                f"{row['floor_share']:.0%}",
+                _number(row.get("ours_added_mb")),
+                _number(row.get("reference_added_mb")),
+            ]
+            for row in rows
+        ],
+    )
+    settings = "\n".join(
+        f"- {row['name']}: {row['batch']} clouds, {row['inputs']}; "
+        + ", ".join(f"{part} {_number(gflop)}" for part, gflop in row["gflop"].items())
+        + " GFLOP."
+        for row in rows
+        if row["dtype"] == "float32"
+    )
+    return f"""## Training steps
+
+Encode, decode, squared Chamfer distance (sum of both directions), backward, AdamW; weights \
+fresh, so that the decoded clouds are still collapsed. `bfloat16` is ours under autocast. The \
+floor is arithmetic: the matrix products that no exact form avoids, each at the speed measured \
+in the same rounds for bare products of the shape of the decoder's hidden layer in that \
+precision, and everything else free; reached is the floor's share of our time.
+
+{table}
+
+{settings}"""
+
+
+def _consistency(rows: Rows) -> str:
+    if not rows:
+        return ""
+    table = _table(
+        ["step", "CR", "plain VAE", "CR / VAE"],
+        [
+            [
+                row["name"],
+                _number(row["ours_ms"]),
+                _number(row["reference_ms"]),
+                f"**{row['cr_over_vae']:.2f}**",
+            ]
+            for row in rows
+        ],
+    )
+    return f"""## The consistency step
+
+Both passes, x and t(x), with the consistency KL, against one pass of the same model, both ours \
+in float32. t turns about z, keeps a random half to all of the points and jitters them; \
+with all points kept, both passes encode equally large clouds.
+
+{table}"""
+
+
+def _operators(rows: Rows) -> str:
+    if not rows:
+        return ""
+    table = _table(
+        ["operator", "on", "against", "ours", "theirs", "ratio", "MB", "theirs, MB"],
+        [
+            [
+                row["name"],
+                f"{row['batch']} x {row['points']:,}: {row['inputs']}",
+                row["reference"],
+                _number(row["ours_ms"]),
+                _number(row["reference_ms"]),
+                f"**{row['ratio']:.2f}**",
+                _number(row.get("ours_added_mb")),
+                _number(row.get("reference_added_mb")),
+            ]
+            for row in rows
+        ],
+    )
+    return f"## Operators\n\n{table}"
+
+
+def _scaling(rows: Rows, plot: str) -> str:
+    if not rows:
+        return ""
+    table = _table(
+        ["points", *(f"{name}: {kind}" for name in _series(rows) for kind in ("ms", "MB"))],
+        [
+            [f"{points:,}", *_cells(rows, points)]
+            for points in sorted({row["points"] for row in rows})
+        ],
+    )
+    described = "\n".join(
+        f"- {name}: {_series(rows)[name][0]['inputs']}, one cloud"
+        + (f"; time grows as N^{slope:.2f}" if (slope := _slope(_series(rows)[name])) else "")
+        + "."
+        for name in _series(rows)
+    )
+    return f"""## Cost against the number of points
+
+![Time and added memory against the number of points, in double logarithm]({plot})
+
+{described}
+
+Exponents are fitted to the sizes from {_SLOPE_FROM:,} points on; the textbook form (dotted) \
+is left out where its matrices grow too large.
+
+{table}"""
+
+
+def _what_fits(rows: Rows) -> str:
+    steps = [row for row in _of(rows, "step") if row.get("ours_added_mb")]
+    lines = []
+    for row in steps:
+        per_cloud = row["ours_added_mb"] / row["batch"]
+        theirs = row["reference_added_mb"] / row["batch"]
+        by_points = row.get("added_mb_by_points", {})
+        lines.append(
+            [
+                row["name"],
+                row["dtype"],
+                f"{row['points']:,}",
+                _number(per_cloud),
+                _number(theirs),
+                _floored(_BUDGET_GIB * GIB / per_cloud),
+                _floored(_BUDGET_GIB * GIB / theirs),
+                _floored(_largest_cloud(by_points)) if by_points else "",
+            ]
+        )
+    if not lines:
+        return ""
+    table = _table(
+        [
+            "step",
+            "in",
+            "points",
+            "MB a cloud",
+            "textbook MB a cloud",
+            "batch",
+            "textbook batch",
+            f"points at batch {steps[0]['batch']}",
+        ],
+        lines,
+    )
+    return f"""## What fits in {_BUDGET_GIB} GiB
+
+Estimates, not trials: the memory that a step adds on this CPU, divided by its {steps[0]["batch"]} \
+clouds, gives the batch; the growth from these clouds to clouds of twice the points, taken as \
+linear, gives the largest cloud. A GPU holds the same activations, but its libraries' own buffers \
+and the fragmentation of its memory are not in these numbers.
+
+{table}"""
+
+
+def _largest_cloud(added_mb_by_points: dict[str, float]) -> float:
+    """Points of a cloud at which a step fills the budget, by the line through two sizes."""
+    (few, at_few), (many, at_many) = sorted(
+        (int(points), added) for points, added in added_mb_by_points.items()
+    )
+    growth = (at_many - at_few) / (many - few)
+    return few + (_BUDGET_GIB * GIB - at_few) / growth if growth > 0 else math.inf
+
+
+def _series(rows: Rows) -> dict[str, Rows]:
+    series: dict[str, Rows] = {}
+    for row in rows:
+        series.setdefault(f"{row['name']}, {row['cloud']}", []).append(row)
+    return series
+
+
+def _cells(rows: Rows, points: int) -> Iterable[str]:
+    for of_series in _series(rows).values():
+        (row,) = [row for row in of_series if row["points"] == points] or [{}]
+        yield _number(row.get("ours_ms"))
+        yield _number(row.get("ours_added_mb"))
+
+
+def _slope(rows: Rows, key: str = "ours_ms") -> float | None:
+    """Exponent of the growth of ``key`` with the number of points, where three sizes show it."""
+    large = [row for row in rows if row["points"] >= _SLOPE_FROM and row.get(key)]
+    if len(large) < 3:
+        return None
+    points, values = zip(*((row["points"], row[key]) for row in large), strict=True)
+    return float(np.polyfit(np.log(points), np.log(values), 1)[0])
+
+
+def _scaling_figure(rows: Rows) -> Figure:
+    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    time, memory = figure.subplots(1, 2)
+    _draw(time, rows, "ours_ms", "reference_ms")
+    _draw(memory, rows, "ours_added_mb", "reference_added_mb")
+    time.set_ylabel("milliseconds")
+    memory.set_ylabel("MB added")
+    memory.set_ylim(bottom=0.1)
+    return figure
+
+
+def _draw(axes: Axes, rows: Rows, ours: str, reference: str) -> None:
+    for name, of_series in _series(rows).items():
+        color = _COLORS[of_series[0]["name"]]
+        collapsed = of_series[0]["cloud"] == "collapsed"
+        slope = _slope(of_series, ours) if ours.endswith("_ms") else None
+        label = f"{name}: N^{slope:.2f}" if slope is not None else name
+        style = "--" if collapsed else "-"
+        axes.plot(*_curve(of_series, ours), style, color=color, marker="o", ms=4, label=label)
+        if not collapsed:
+            label = f"{of_series[0]['name']}, textbook"
+            axes.plot(*_curve(of_series, reference), ":", color=color, marker="x", label=label)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(sizes := sorted({row["points"] for row in rows}))
+    axes.set_xticklabels([f"{size:,}" for size in sizes], rotation=30)
+    axes.set_xlabel("points a cloud")
+    axes.grid(which="major", color="#dddddd", linewidth=0.6)
+    axes.legend(fontsize=8, frameon=False)
+
+
+def _curve(rows: Rows, key: str) -> tuple[list[int], list[float]]:
+    shown = [row for row in rows if row.get(key) is not None]
+    return [row["points"] for row in shown], [row[key] for row in shown]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    is_number = [False, *[True] * (len(head) - 1)]
+    body = [list(row) for row in rows]
+    for column in range(1, len(head)):
+        is_number[column] = all(row[column].strip("*")[:1] in "0123456789" for row in body)
+    rule = ["---:" if number else "---" for number in is_number]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *body])
+
+
+def _number(value: float | None) -> str:
+    """Three significant digits, without an exponent."""
+    if value is None:
+        return ""
+    if value == 0:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(digits, 3)}f}"
+
+
+def _floored(value: float) -> str:
+    """Two significant digits, downwards."""
+    if not math.isfinite(value):
+        return ""
+    unit = 10 ** max(0, math.floor(math.log10(max(value, 1))) - 1)
+    return f"{math.floor(value / unit) * unit:,}"

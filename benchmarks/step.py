@@ -1,0 +1,250 @@
+"""Whole training steps: encode, decode, Chamfer, backward, AdamW."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import torch
+from reference import textbook
+from torch import Tensor, nn
+
+from benchmarks.clouds import spread_pair
+from benchmarks.floor import (
+    decoder_products,
+    floor_ms,
+    gflop_by_part,
+    step_products,
+)
+from benchmarks.memory import added_memory
+from benchmarks.report import Row, say
+from benchmarks.timing import Action, Effort, alternate
+from pc_crvae.config import Config, ConsistencyConfig, parse_config
+from pc_crvae.experiment import build_model, build_training_objective
+from pc_crvae.objectives import TrainingObjective
+from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.training import build_optimizer
+
+
+@dataclass(frozen=True)
+class Step:
+    """A model and its batch.
+
+    Attributes:
+        points: points a cloud.
+        encoder: the section ``model.encoder`` of a config.
+        textbook: makes the textbook's encoder of the same sizes.
+    """
+
+    points: int
+    encoder: dict[str, Any]
+    textbook: Callable[[], textbook.PointNet | textbook.DGCNN | textbook.FoldingNetEncoder]
+
+
+STEPS: dict[str, Step] = {
+    "FoldingNet": Step(2048, {"name": "foldingnet"}, textbook.FoldingNetEncoder),
+    "DGCNN": Step(1024, {"name": "dgcnn"}, textbook.DGCNN),
+    "PointNet": Step(2048, {"name": "pointnet"}, textbook.PointNet),
+}
+_CONSISTENCY: dict[str, ConsistencyConfig] = {
+    "": ConsistencyConfig(),
+    ", all points kept": ConsistencyConfig(
+        transforms=tuple(
+            transform
+            for transform in ConsistencyConfig().transforms
+            if transform.name != "subsample"
+        )
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Sizes of all steps."""
+
+    batch: int
+    decoder_points: int
+    width: int
+    latent: int
+    divide_points: int
+
+
+FULL = Setting(batch=8, decoder_points=2025, width=512, latent=512, divide_points=1)
+QUICK = Setting(batch=2, decoder_points=36, width=16, latent=16, divide_points=16)
+
+
+def run(*, quick: bool) -> Iterator[Row]:
+    """Measure every step in both precisions, then the CR steps."""
+    setting = QUICK if quick else FULL
+    effort = Effort(0, 1, 1) if quick else Effort(10.0, 4, 8)
+    for name in STEPS:
+        yield from _against_the_textbook(name, setting, effort, quick)
+    for name in STEPS:
+        yield from _against_the_plain_vae(name, setting, effort)
+
+
+def actions(name: str, *, quick: bool) -> dict[str, Action]:
+    """Steps of one model: ours in both precisions, the textbook's, and ours on larger clouds."""
+    setting = QUICK if quick else FULL
+    points = _points(name, setting)
+    steps = _steps(name, setting, points)
+    twice = _steps(name, setting, 2 * points)
+    return {**steps, "float32, twice the points": twice["float32"]}
+
+
+def _against_the_textbook(
+    name: str, setting: Setting, effort: Effort, quick: bool
+) -> Iterator[Row]:
+    points = _points(name, setting)
+    config = _config(name, setting, points, consistency=None)
+    contenders = _steps(name, setting, points)
+    gflop = {}
+    for label, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        contenders[f"{label} products"], gflop[label] = decoder_products(
+            config.model, setting.batch, dtype
+        )
+    times = alternate(contenders, effort)
+    speeds = {label: 1000 * gflop[label] / times[f"{label} products"] for label in gflop}
+    products = step_products(config.model, setting.batch, points)
+    memory = {}
+    if not quick or name == "PointNet":
+        memory = added_memory("step", name, quick=quick)
+    for label in ("float32", "bfloat16"):
+        by_points = None
+        if memory and label == "float32":
+            larger = memory["float32, twice the points"]
+            by_points = {str(points): memory[label], str(2 * points): larger}
+        row = Row(
+            "step",
+            name,
+            label,
+            times[label],
+            times["reference"],
+            "the textbook form in float32",
+            _inputs(points, setting),
+            setting.batch,
+            points,
+            ours_added_mb=memory.get(label),
+            reference_added_mb=memory.get("reference"),
+            floor_ms=floor_ms(products, speeds["float32"], speeds[label]),
+            gflop=gflop_by_part(products),
+            added_mb_by_points=by_points,
+        )
+        say(
+            f"step: {name} in {label}, {row.ours_ms:.0f} ms, {row.ratio:.2f} times as fast as "
+            f"the textbook form; floor {row.floor_ms:.0f} ms at {speeds[label]:.0f} GFLOP/s"
+        )
+        yield row
+
+
+def _against_the_plain_vae(name: str, setting: Setting, effort: Effort) -> Iterator[Row]:
+    points = _points(name, setting)
+    clouds, _ = spread_pair(setting.batch, points)
+    vae = _config(name, setting, points, consistency=None, objective="elbo")
+    contenders = {"VAE": _step_of_ours(vae, clouds)}
+    for suffix, consistency in _CONSISTENCY.items():
+        config = _config(name, setting, points, consistency=consistency, objective="elbo")
+        contenders[suffix] = _step_of_ours(config, clouds)
+    times = alternate(contenders, effort)
+    for suffix in _CONSISTENCY:
+        row = Row(
+            "step",
+            f"CR with {name}{suffix}",
+            "float32",
+            times[suffix],
+            times["VAE"],
+            "the same model's plain VAE step",
+            _inputs(points, setting),
+            setting.batch,
+            points,
+        )
+        say(f"step: {row.name}, {row.ours_ms:.0f} ms, {1 / (row.ratio or 1):.2f} VAE steps")
+        yield row
+
+
+def _steps(name: str, setting: Setting, points: int) -> dict[str, Action]:
+    """One training step of each contender, all from the same parameters."""
+    clouds, _ = spread_pair(setting.batch, points)
+    config = _config(name, setting, points, consistency=None)
+    reference = textbook.AutoEncoder(
+        STEPS[name].textbook(),
+        textbook.FoldingDecoder(
+            setting.latent, setting.decoder_points, (setting.width, setting.width)
+        ),
+        setting.latent,
+        (setting.width,),
+    )
+    torch.manual_seed(0)
+    reference.load_state_dict(build_model(config).state_dict())
+    return {
+        "float32": _step_of_ours(config, clouds),
+        "bfloat16": _step_of_ours(config, clouds, autocast=True),
+        "reference": _textbook_step(reference, clouds, config.training.learning_rate),
+    }
+
+
+def _step_of_ours(config: Config, clouds: Tensor, *, autocast: bool = False) -> Action:
+    """A step as the training loop takes it, transforms and latent noise drawn anew each time."""
+    torch.manual_seed(0)
+    model = build_model(config)
+    objective: TrainingObjective = build_training_objective(config, model).train()
+    optimizer = build_optimizer(model, config.training)
+    steps = count()
+
+    def step() -> None:
+        draws = Draws(keyed_generator("step", 0, 0, next(steps)), len(clouds))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            terms = objective(clouds, draws)
+        (-terms["objective"].mean()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def _textbook_step(model: nn.Module, clouds: Tensor, learning_rate: float) -> Action:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
+
+    def step() -> None:
+        model(clouds).mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def _config(
+    name: str,
+    setting: Setting,
+    points: int,
+    *,
+    consistency: ConsistencyConfig | None,
+    objective: str = "autoencoder",
+) -> Config:
+    widths = [setting.width, setting.width]
+    return parse_config(
+        {
+            "data": {"points": points},
+            "model": {
+                "encoder": STEPS[name].encoder,
+                "head": {"widths": [setting.width]},
+                "latent_dim": setting.latent,
+                "decoder": {"name": "folding", "points": setting.decoder_points, "widths": widths},
+                "likelihood": {"scale": 1.0},
+            },
+            "objective": {"name": objective},
+            "consistency": consistency.model_dump(mode="json") if consistency else None,
+        },
+        f"the benchmark of {name}",
+    )
+
+
+def _points(name: str, setting: Setting) -> int:
+    return STEPS[name].points // setting.divide_points
+
+
+def _inputs(points: int, setting: Setting) -> str:
+    return (
+        f"{points:,} points a cloud, codeword {setting.latent}, {setting.decoder_points:,} points "
+        f"folded from a plane twice, width {setting.width}"
+    )
