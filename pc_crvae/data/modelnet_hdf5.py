@@ -8,6 +8,7 @@ for each, where its authors gave one, a JSON list of the n meshes its clouds wer
 import json
 import re
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -52,6 +53,17 @@ def read_split(root: Path, split: Split) -> RawClouds:
     return RawClouds(np.concatenate(points), np.concatenate(labels), classes, _unique(ids))
 
 
+def source_paths(root: Path, split: Split) -> list[Path]:
+    """Return every path that :func:`read_split` looks at, whether it is there or not."""
+    list_path = root / f"{split}_files.txt"
+    paths = [root / "shape_names.txt", list_path]
+    with suppress(UserError):  # which read_split raises in its turn
+        for line in _lines(list_path):
+            for path in _candidates(list_path, line):
+                paths += [path, _id_list(path)]
+    return paths
+
+
 def _lines(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
@@ -68,13 +80,22 @@ def _lines(path: Path) -> list[str]:
 def _listed_files(list_path: Path) -> list[Path]:
     paths = []
     for line in _lines(list_path):
-        # The official lists carry the prefix of their authors' machine, so the bare name counts.
-        as_given, beside = list_path.parent / line, list_path.parent / PurePosixPath(line).name
+        as_given, beside = _candidates(list_path, line)
         path = as_given if as_given.is_file() else beside
         if not path.is_file():
             raise UserError(f"{path} is missing, though {list_path.name} lists it")
         paths.append(path)
     return paths
+
+
+def _candidates(list_path: Path, line: str) -> tuple[Path, Path]:
+    # The official lists carry the prefix of their authors' machine, so the bare name counts.
+    return list_path.parent / line, list_path.parent / PurePosixPath(line).name
+
+
+def _id_list(path: Path) -> Path:
+    # The list of ply_data_train0.h5 is called ply_data_train_0_id2file.json.
+    return path.with_name(re.sub(r"(?<=[^_\d])(\d+)$", r"_\1", path.stem) + "_id2file.json")
 
 
 def _read_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -139,8 +160,7 @@ def _check_labels(path: Path, labels: NDArray[Any], count: int, classes: int) ->
 
 
 def _read_ids(path: Path, count: int) -> list[str]:
-    # The list of ply_data_train0.h5 is called ply_data_train_0_id2file.json.
-    list_path = path.with_name(re.sub(r"(?<=[^_\d])(\d+)$", r"_\1", path.stem) + "_id2file.json")
+    list_path = _id_list(path)
     if not list_path.is_file():
         return [f"{path.stem}/{row}" for row in range(count)]
     try:
