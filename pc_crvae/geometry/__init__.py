@@ -2,6 +2,12 @@
 
 from pc_crvae.geometry.chamfer import Directions, chamfer_distance
 from pc_crvae.geometry.gather import gather_points
+from pc_crvae.geometry.neighborhoods import (
+    Moments,
+    NeighborPool,
+    edge_moments,
+    pool_neighbors,
+)
 from pc_crvae.geometry.neighbors import (
     k_nearest_neighbors,
     mutual_nearest_neighbors,
@@ -17,12 +23,16 @@ from pc_crvae.geometry.sampling import farthest_point_sampling
 
 __all__ = [
     "Directions",
+    "Moments",
+    "NeighborPool",
     "chamfer_distance",
+    "edge_moments",
     "farthest_point_sampling",
     "gather_points",
     "k_nearest_neighbors",
     "mutual_nearest_neighbors",
     "nearest_neighbors",
+    "pool_neighbors",
     "rotate",
     "rotation_about_axis",
     "rotation_about_z",

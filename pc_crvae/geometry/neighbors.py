@@ -1,16 +1,18 @@
-"""Exact nearest-neighbour search by brute force, in blocks of bounded memory.
+"""Exact nearest-neighbour search, by fast kernels or by brute force in blocks of bounded memory.
 
-Every function evaluates distances as norms of differences. The expansion
-|x|^2 - 2 x.y + |y|^2 is a faster matrix product, but it cancels: in float32 it misorders
-the neighbours of clouds that are small beside their distance from the origin, and no
-longer gives equal distances to duplicates. Distances between about 1e-19 and 1e19 keep
-their order in float32; beyond that their squares leave its range.
+Every choice is made by norms of differences. The expansion |x|^2 - 2 x.y + |y|^2 is a matrix
+product, but it cancels: in float32 it misorders the neighbours of clouds that are small beside
+their distance from the origin, and no longer gives equal distances to duplicates. Distances
+between about 1e-19 and 1e19 keep their order in float32; beyond that their squares leave its
+range.
 """
 
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+
+from pc_crvae.geometry.kernels import kernels_for
 
 # Scratch memory of one block of distances. On a CPU a block should stay in cache; an
 # accelerator wants few, large kernels.
@@ -33,6 +35,9 @@ def nearest_neighbors(query: Tensor, reference: Tensor) -> Tensor:
         ValueError: shapes that do not match, or no reference point.
     """
     _check_clouds(query, reference)
+    kernels = kernels_for(query.device)
+    if kernels and query.shape[2] == 3:
+        return kernels.nearest(*_searchable(query, reference))  # type: ignore[no-any-return]
     indices = torch.empty(query.shape[:2], dtype=torch.int64, device=query.device)
     for clouds, rows, distances in _distance_blocks(query, reference):
         indices[clouds, rows] = distances.min(dim=2).indices
@@ -40,7 +45,7 @@ def nearest_neighbors(query: Tensor, reference: Tensor) -> Tensor:
 
 
 def mutual_nearest_neighbors(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the nearest neighbours of x in y and of y in x, evaluating each distance once.
+    """Return the nearest neighbours of x in y and of y in x.
 
     Args:
         x: (B, N, D), any floating dtype; below float32 it is searched in float32.
@@ -55,9 +60,14 @@ def mutual_nearest_neighbors(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """
     _check_clouds(x, y)
     _check_clouds(y, x)
+    kernels = kernels_for(x.device)
+    if kernels and x.shape[2] == 3:
+        x, y = _searchable(x, y)
+        return kernels.nearest(x, y), kernels.nearest(y, x)
     x_to_y = torch.empty(x.shape[:2], dtype=torch.int64, device=x.device)
     y_to_x = torch.zeros(y.shape[:2], dtype=torch.int64, device=x.device)
-    nearest = torch.full(y.shape[:2], torch.inf, dtype=_search_dtype(x, y), device=x.device)
+    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+    nearest = torch.full(y.shape[:2], torch.inf, dtype=dtype, device=x.device)
     for clouds, rows, distances in _distance_blocks(x, y):
         x_to_y[clouds, rows] = distances.min(dim=2).indices
         block_nearest, block_indices = distances.min(dim=1)
@@ -86,6 +96,10 @@ def k_nearest_neighbors(points: Tensor, k: int) -> Tensor:
     _check_clouds(points, points)
     if not 1 <= k <= points.shape[1]:
         raise ValueError(f"k must lie between 1 and the {points.shape[1]} points, not be {k}")
+    kernels = kernels_for(points.device)
+    if kernels and kernels.supports_k_nearest(points, k):
+        (points,) = _searchable(points)
+        return kernels.k_nearest(points, k)  # type: ignore[no-any-return]
     indices = torch.empty((*points.shape[:2], k), dtype=torch.int64, device=points.device)
     for clouds, rows, distances in _distance_blocks(points, points):
         distances.diagonal(offset=rows.start, dim1=1, dim2=2).fill_(-1.0)  # itself first
@@ -100,8 +114,7 @@ def _distance_blocks(query: Tensor, reference: Tensor) -> Iterator[tuple[slice, 
     reference points of their clouds. Whole clouds are taken together as long as they fit,
     otherwise some rows of one cloud; a block exceeds its budget only where one row does.
     """
-    dtype = _search_dtype(query, reference)
-    query, reference = query.detach().to(dtype), reference.detach().to(dtype)
+    query, reference = _searchable(query, reference)
     batch, n_query, n_reference = *query.shape[:2], reference.shape[1]
     budget = _CPU_BLOCK_BYTES if query.device.type == "cpu" else _ACCELERATOR_BLOCK_BYTES
     rows_that_fit = max(1, budget // (n_reference * query.element_size()))
@@ -120,9 +133,12 @@ def _distance_blocks(query: Tensor, reference: Tensor) -> Iterator[tuple[slice, 
             yield clouds, rows, distances
 
 
-def _search_dtype(query: Tensor, reference: Tensor) -> torch.dtype:
-    """float32, or float64 if either cloud has it."""
-    return torch.promote_types(torch.promote_types(query.dtype, reference.dtype), torch.float32)
+def _searchable(*clouds: Tensor) -> list[Tensor]:
+    """The clouds without gradient, in float32, or in float64 if one of them has it."""
+    dtype = torch.float32
+    for cloud in clouds:
+        dtype = torch.promote_types(dtype, cloud.dtype)
+    return [cloud.detach().to(dtype) for cloud in clouds]
 
 
 def _check_clouds(query: Tensor, reference: Tensor) -> None:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from pc_crvae.geometry.kernels import kernels_for
+
 
 @torch.no_grad()
 def farthest_point_sampling(points: Tensor, count: int, start: Tensor | None = None) -> Tensor:
@@ -28,9 +30,13 @@ def farthest_point_sampling(points: Tensor, count: int, start: Tensor | None = N
     points = points.to(torch.promote_types(points.dtype, torch.float32))
     batch, n_points, _ = points.shape
     clouds = torch.arange(batch, device=points.device)
+    first = torch.zeros_like(clouds) if start is None else start
+    kernels = kernels_for(points.device)
+    if kernels:
+        return kernels.farthest_points(points.contiguous(), count, first)  # type: ignore[no-any-return]
     chosen = torch.empty(batch, count, dtype=torch.int64, device=points.device)
     squared_distances = points.new_full((batch, n_points), torch.inf)  # to the nearest chosen
-    latest = torch.zeros_like(clouds) if start is None else start
+    latest = first
     for i in range(count):
         chosen[:, i] = latest
         offsets = points - points[clouds, latest].unsqueeze(1)  # (B, N, 3)

@@ -5,6 +5,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from pc_crvae.geometry import Moments
+
 
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation (Ioffe & Szegedy, arXiv 1502.03167) of features that come last.
@@ -49,27 +51,47 @@ class BatchNorm(nn.BatchNorm1d):
             )
         rows = features.reshape(-1, self.num_features)
         if self.training and self.synchronized and _several_processes():
-            return self._normalize_globally(rows).reshape(features.shape)
+            precise = rows.to(torch.promote_types(rows.dtype, torch.float32))
+            moments = Moments(precise.mean(0), precise.var(0, unbiased=False), len(rows))
+            return self.normalize_by(precise, moments).to(rows.dtype).reshape(features.shape)
         return super().forward(rows).reshape(features.shape)
 
-    def _normalize_globally(self, rows: Tensor) -> Tensor:
-        """Normalise the local ``rows`` (R, C) by the statistics of all processes' rows."""
-        precise = rows.to(torch.promote_types(rows.dtype, torch.float32))
-        local_count = precise.new_full((1,), precise.shape[0])
-        totals = _sum_over_processes(torch.cat([precise.sum(0), local_count]))
-        count = totals[-1]
-        mean = totals[:-1] / count
-        # Squares are summed about the global mean: E[x^2] - E[x]^2 cancels where the mean is large.
-        centered = precise - mean
-        squares = _sum_over_processes(centered.square().sum(0))
-        self._update_running_statistics(mean.detach(), (squares / (count - 1)).detach())
-        normalized = centered * torch.rsqrt(squares / count + self.eps)
-        return torch.addcmul(self.bias, normalized, self.weight).to(rows.dtype)
+    def normalize_by(self, features: Tensor, moments: Moments) -> Tensor:
+        """Normalise ``features`` (..., C) in training by moments known from elsewhere.
 
-    def _update_running_statistics(self, mean: Tensor, unbiased_variance: Tensor) -> None:
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-        self.running_var.lerp_(unbiased_variance.to(self.running_var.dtype), self.momentum)
-        self.num_batches_tracked.add_(1)
+        For layers that keep fewer values than they normalise over, and know the moments of all.
+
+        Args:
+            features: float32 or float64, some of the batch's features or all.
+            moments: of all of the batch's rows in this process.
+
+        Raises:
+            ValueError: the moments are those of a single row.
+        """
+        mean, variance, count = moments
+        total = torch.tensor(float(count), device=mean.device, dtype=torch.float64)
+        if self.synchronized and _several_processes():
+            mean, variance, total = _moments_over_processes(moments)
+        if total <= 1:
+            raise ValueError("batch-norm needs more than one row to train on")
+        with torch.no_grad():
+            unbiased = variance * (total / (total - 1)).to(variance.dtype)
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
+            self.num_batches_tracked.add_(1)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return torch.addcmul(self.bias, features - mean, scale)
+
+
+def _moments_over_processes(moments: Moments) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, variance and number of all processes' rows."""
+    mean, variance, count = moments
+    totals = _sum_over_processes(torch.cat([count * mean, mean.new_full((1,), count)]))
+    total = totals[-1]
+    global_mean = totals[:-1] / total
+    # Squares about the global mean: E[x^2] - E[x]^2 cancels where the mean is large.
+    deviations = count * (variance + (mean - global_mean).square())
+    return global_mean, _sum_over_processes(deviations) / total, total
 
 
 def _several_processes() -> bool:

@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pc_crvae.geometry import gather_points, k_nearest_neighbors
+from pc_crvae.geometry import edge_moments, k_nearest_neighbors, pool_neighbors
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.layers import Perceptron, check_positive
 from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.points.pooled import maximum_over_points
 
 _NEGATIVE_SLOPE = 0.2
 
@@ -38,12 +39,25 @@ class EdgeConv(nn.Module):
     def forward(self, features: Tensor, neighbors: Tensor) -> Tensor:
         """Convolve ``features`` (B, N, C) along ``neighbors`` (B, N, k) int64 to (B, N, C')."""
         difference_weight, center_weight = self.linear.weight.chunk(2, dim=1)
-        neighbor_terms = F.linear(features, difference_weight)  # (B, N, C')
-        center_terms = F.linear(features, center_weight - difference_weight, self.linear.bias)
-        edges = gather_points(neighbor_terms, neighbors) + center_terms.unsqueeze(2)
-        edges = self.norm(edges)  # (B, N, k, C')
-        # The activation increases, so it commutes with the maximum and runs on 1/k of the values.
-        return F.leaky_relu(edges.max(dim=2).values, _NEGATIVE_SLOPE)
+        neighbor_terms = F.linear(features, difference_weight)  # u, (B, N, C')
+        center_terms = F.linear(features, center_weight - difference_weight, self.linear.bias)  # v
+        if isinstance(self.norm, nn.Identity):
+            pool = pool_neighbors(neighbor_terms, neighbors, with_sum=False)
+            return F.leaky_relu(pool.extreme + center_terms, _NEGATIVE_SLOPE)
+        # Normalisation and activation increase with the edge's value, or decrease with it where
+        # the scale is negative, so the extreme edge stays so and only it is normalised.
+        pool = pool_neighbors(
+            neighbor_terms, neighbors, self.norm.weight >= 0, with_sum=self.norm.training
+        )
+        edges = pool.extreme + center_terms
+        if pool.sum is None:
+            normalized = self.norm(edges)
+        else:
+            moments = edge_moments(
+                neighbor_terms.to(edges.dtype), center_terms.to(edges.dtype), pool.sum, neighbors
+            )
+            normalized = self.norm.normalize_by(edges, moments)
+        return F.leaky_relu(normalized, _NEGATIVE_SLOPE)
 
 
 class DGCNN(nn.Module):
@@ -104,8 +118,9 @@ class DGCNN(nn.Module):
                 neighbors = k_nearest_neighbors(features, self.k)
             features = convolution(features, neighbors)
             layers.append(features)
-        embedded: Tensor = self.embedding(torch.cat(layers, dim=-1))  # (B, N, embedding)
-        maximum = embedded.max(dim=1).values
+        joined = torch.cat(layers, dim=-1)
         if self.pooling == "max":
-            return maximum
+            return maximum_over_points(self.embedding, joined)
+        embedded: Tensor = self.embedding(joined)  # (B, N, embedding)
+        maximum = embedded.max(dim=1).values
         return torch.cat([maximum, embedded.mean(dim=1)], dim=-1)

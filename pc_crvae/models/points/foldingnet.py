@@ -6,9 +6,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from pc_crvae.geometry import gather_points, k_nearest_neighbors
+from pc_crvae.geometry import gather_points, k_nearest_neighbors, pool_neighbors
 from pc_crvae.models.layers import Perceptron, check_positive, perceptrons
 from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.points.pooled import maximum_over_points
 
 
 class FoldingNetEncoder(nn.Module):
@@ -61,11 +62,11 @@ class FoldingNetEncoder(nn.Module):
             covariance = neighborhood_covariance(points, neighbors)
             features = torch.cat([points, covariance.flatten(start_dim=2)], dim=-1)  # (B, N, 12)
         features = self.perceptrons(features)
-        for layer in self.graph_layers:
-            pooled = gather_points(features, neighbors).max(dim=2).values
-            features = layer(pooled)
-        codes: Tensor = features.max(dim=1).values
-        return codes
+        *inner, last = self.graph_layers
+        for layer in inner:
+            features = layer(pool_neighbors(features, neighbors, with_sum=False).extreme)
+        pooled = pool_neighbors(features, neighbors, with_sum=False).extreme
+        return maximum_over_points(last, pooled)
 
 
 def neighborhood_covariance(points: Tensor, neighbors: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from pc_crvae.models.layers import check_positive, perceptrons
 from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.points.pooled import maximum_over_points
 
 
 class PointNet(nn.Module):
@@ -34,5 +35,8 @@ class PointNet(nn.Module):
             ValueError: ``points`` has another shape.
         """
         check_clouds(points)
-        features: Tensor = self.perceptrons(points)  # (B, N, out_features)
-        return features.max(dim=1).values
+        *inner, last = self.perceptrons
+        features = points
+        for perceptron in inner:
+            features = perceptron(features)
+        return maximum_over_points(last, features)

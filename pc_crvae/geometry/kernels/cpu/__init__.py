@@ -1,0 +1,187 @@
+"""Kernels for the CPU, in numba: no compiler is needed where they run.
+
+Every function takes checked tensors on the CPU, float32 or float64, and knows nothing of
+gradients.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pc_crvae.geometry.kernels.cpu import (
+    columns,
+    feature_search,
+    parallel,
+    pooling,
+    sampling,
+    search,
+)
+
+_SORTING_PAYS = 2**25
+"""Pairs of points from which on sorting two clouds costs less than comparing all pairs."""
+
+_PRODUCT_BYTES = 4 * 2**20
+"""Inner products held at once: they should stay in cache."""
+
+_MOST_SORTED_NEIGHBORS = 128
+"""Longest neighbour list that insertion keeps sorted cheaply."""
+
+_CHANNELS = 32
+"""Channels of a cloud that one thread takes at a time on the way back."""
+
+
+def nearest(query: Tensor, reference: Tensor) -> Tensor:
+    """(B, N, 3) and (B, M, 3) to (B, N) int64, the lowest index of equals."""
+    indices = torch.empty(query.shape[:2], dtype=torch.int64)
+    queries, references, out = _arrays(query, reference, indices)
+    if queries.shape[1] * references.shape[1] < _SORTING_PAYS:
+        parallel.run(search.nearest_by_scan, indices.numel(), queries, references, out)
+    else:
+        query_order, sorted_queries, _ = _sorted_blocks(queries)
+        sorted_references = _sorted_blocks(references)
+        parallel.run(
+            search.nearest_by_blocks,
+            indices.numel(),
+            query_order,
+            sorted_queries,
+            references,
+            *sorted_references,
+            out,
+        )
+    return indices
+
+
+def k_nearest(points: Tensor, k: int) -> Tensor:
+    """(B, N, D) to (B, N, k) int64, nearest first, the point itself in front."""
+    neighbors = torch.empty((*points.shape[:2], k), dtype=torch.int64)
+    if points.shape[2] == 3:
+        blocks = _sorted_blocks(*_arrays(points))
+        parallel.run(search.k_nearest_by_blocks, points[..., 0].numel(), *blocks, neighbors.numpy())
+    else:
+        for cloud, out in zip(points, neighbors, strict=True):
+            _k_nearest_features(cloud, out)
+    return neighbors
+
+
+def supports_k_nearest(points: Tensor, k: int) -> bool:
+    """Whether :func:`k_nearest` can be exact and pays."""
+    # Below "highest", products on the CPU may be rounded to bfloat16, which breaks the bound.
+    exact_products = torch.get_float32_matmul_precision() == "highest"
+    return k <= _MOST_SORTED_NEIGHBORS and (points.shape[2] == 3 or exact_products)
+
+
+def pool_neighbors(
+    features: Tensor, indices: Tensor, signs: Tensor, *, with_sum: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Extreme (B, N, C), its argument (B, N, C) int32, and the sum (B, N, C) or (0, 0, 0)."""
+    shape = (*indices.shape[:2], features.shape[2])
+    extreme, argument = features.new_empty(shape), torch.empty(shape, dtype=torch.int32)
+    total = features.new_empty(shape if with_sum else (0, 0, 0))
+    points = indices[..., 0].numel()
+    parallel.run(
+        pooling.pool, points, *_arrays(features, indices, signs, extreme, argument, total)
+    )
+    return extreme, argument, total
+
+
+def unpool_neighbors(
+    extreme_gradient: Tensor,
+    argument: Tensor,
+    sum_gradient: Tensor | None,
+    indices: Tensor,
+    n_points: int,
+) -> Tensor:
+    """The gradient (B, M, C) of :func:`pool_neighbors` in its features."""
+    batch, _, channels = extreme_gradient.shape
+    gradient = extreme_gradient.new_empty((batch, n_points, channels))
+    if sum_gradient is None:
+        sum_gradient = extreme_gradient.new_empty((0, 0, 0))
+    parallel.run(
+        pooling.unpool,
+        batch * -(-channels // _CHANNELS),
+        *_arrays(extreme_gradient, argument, sum_gradient, indices),
+        _CHANNELS,
+        gradient.numpy(),
+    )
+    return gradient
+
+
+def edge_squares(
+    u: Tensor, v: Tensor, s: Tensor, degrees: Tensor, u_mean: Tensor, v_mean: Tensor, k: int
+) -> Tensor:
+    """Sum over edges of (u_j + v_i - mean)^2, (C,) float64, from (R, C) terms and sums."""
+    squares = torch.empty(u.shape[1], dtype=torch.float64)
+    parallel.run(
+        columns.edge_squares,
+        u.shape[1],
+        *_arrays(v, u, s, degrees, u_mean.double(), v_mean.double()),
+        k,
+        squares.numpy(),
+    )
+    return squares
+
+
+def column_extremes(
+    values: Tensor, centers: Tensor, signs: Tensor, squares: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Extremes (C,) of the columns of ``values`` (N, C) and the rows (C,) int64 that hold them.
+
+    Adds the squared deviations from ``centers`` (C,) to ``squares`` (C,) float64, if given.
+    """
+    extreme = values.new_empty(values.shape[1])
+    argument = torch.empty(values.shape[1], dtype=torch.int32)
+    if squares is None:
+        squares = torch.empty(0, dtype=torch.float64)
+    parallel.run(
+        columns.column_extremes,
+        values.shape[1],
+        *_arrays(values, centers, signs, extreme, argument, squares),
+    )
+    return extreme, argument.long()
+
+
+def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
+    """(B, N, 3) to (B, count) int64 in order of choice."""
+    chosen = torch.empty((len(points), count), dtype=torch.int64)
+    parallel.run(sampling.farthest_points, len(points), *_arrays(points, start, chosen))
+    return chosen
+
+
+def _sorted_blocks(
+    points: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Order, coordinates and boxes, see :func:`search.sort_along_curve`."""
+    batch, count, _ = points.shape
+    blocks = -(-count // search.BLOCK)
+    order = np.empty((batch, count), np.int64)
+    coordinates = np.empty((batch, 3, blocks * search.BLOCK), points.dtype)
+    boxes = np.empty((batch, 6, blocks), points.dtype)
+    parallel.run(search.sort_along_curve, batch, points, order, coordinates, boxes)
+    return order, coordinates, boxes
+
+
+def _k_nearest_features(cloud: Tensor, out: Tensor) -> None:
+    """Fill ``out`` (N, k) with the neighbours within ``cloud`` (N, D)."""
+    count, dimensions = cloud.shape
+    centered = cloud - cloud.mean(dim=0)
+    squares = centered.square().sum(dim=1)
+    # Of a D-term sum of products, its order unknown, and the operations around it.
+    slack = 2 * (dimensions + 8) * torch.finfo(cloud.dtype).eps
+    rows_step = max(1, _PRODUCT_BYTES // (count * cloud.element_size()))
+    products = cloud.new_empty((min(rows_step, count), count))
+    with torch.autocast("cpu", enabled=False):
+        for first in range(0, count, rows_step):
+            part = centered[first : first + rows_step]
+            torch.mm(part, centered.t(), out=products[: len(part)])
+            parallel.run(
+                feature_search.rank_candidates,
+                len(part),
+                *_arrays(centered, squares, products[: len(part)]),
+                slack,
+                first,
+                out.numpy(),
+            )
+
+
+def _arrays(*tensors: Tensor) -> list[np.ndarray]:
+    return [tensor.contiguous().numpy() for tensor in tensors]

@@ -1,0 +1,69 @@
+"""Extremes and moments of the columns of a matrix, and moments over the edges of a graph."""
+
+import numpy as np
+
+from pc_crvae.geometry.kernels.cpu.parallel import compiled
+
+_ROWS = 64
+"""Rows whose squares are added up in the values' own precision before float64 takes over."""
+
+
+@compiled
+def column_extremes(  # type: ignore[no-untyped-def]
+    values, centers, signs, extreme, argument, squares, start, stop
+):
+    """Read ``values`` (N, C) once, for a range of the columns.
+
+    Fills ``extreme`` (C,), the largest value where ``signs`` (C,) is 1 and the smallest where it
+    is -1, NaN where there is one; ``argument`` (C,) int32, its first row; and adds to ``squares``
+    (C,) float64 the squared deviations from ``centers`` (C,), unless it is empty.
+    """
+    rows = values.shape[0]
+    moments = squares.size > 0
+    width = stop - start
+    best = np.empty(width, values.dtype)
+    winner = np.zeros(width, np.int32)
+    sign = signs[start:stop].copy()
+    center = centers[start:stop].copy()
+    partial = np.empty(width, values.dtype)
+    for c in range(width):
+        best[c] = values[0, start + c] * sign[c]
+    for block in range(0, rows, _ROWS):
+        partial[:] = 0
+        for i in range(block, min(block + _ROWS, rows)):
+            row = values[i, start:stop]
+            index = np.int32(i)
+            for c in range(width):
+                value = row[c] * sign[c]
+                better = (value > best[c]) | (value != value)
+                best[c] = value if better else best[c]
+                winner[c] = index if better else winner[c]
+            if moments:
+                for c in range(width):
+                    deviation = row[c] - center[c]
+                    partial[c] += deviation * deviation
+        if moments:
+            for c in range(width):
+                squares[start + c] += partial[c]
+    for c in range(width):
+        extreme[start + c] = best[c] * sign[c]
+        argument[start + c] = winner[c]
+
+
+@compiled
+def edge_squares(own, other, totals, degrees, own_mean, other_mean, k, squares, start, stop):  # type: ignore[no-untyped-def]
+    """Add up (u_j + v_i - mean)^2 over all edges, from sums over points, in float64.
+
+    Of the range of the C columns: ``other`` u and ``own`` v (R, C), ``totals`` (R, C) the sums
+    of u over each point's k neighbours, ``degrees`` (R,) how often each point is a neighbour,
+    the means over the edges of both (C,). Fills ``squares`` (C,) float64.
+    """
+    for c in range(start, stop):
+        squares[c] = 0
+    for r in range(own.shape[0]):
+        degree = np.float64(degrees[r])
+        for c in range(start, stop):
+            u = np.float64(other[r, c]) - other_mean[c]
+            v = np.float64(own[r, c]) - own_mean[c]
+            total = np.float64(totals[r, c]) - k * other_mean[c]
+            squares[c] += degree * u * u + v * (2 * total + k * v)

@@ -1,0 +1,130 @@
+"""Compiled loops over ranges of items, shared out among torch's own threads.
+
+Kernels are compiled without numba's parallel layer, which aborts in forked processes and where
+two threads use it at once. They release the GIL and each thread takes a contiguous range of the
+items, so a kernel's result must not depend on where the ranges are cut.
+"""
+
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+import torch
+
+Kernel = Callable[..., None]
+"""Compiled function of some arrays and plain numbers, then the range of items [start, stop)."""
+
+Part = Callable[[int, int], None]
+"""Does the given part of the given number of parts."""
+
+_MESSAGE_AFTER_SECONDS = 2.0
+
+_compiled: set[tuple[Any, ...]] = set()
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile ``function`` at its first call, once for each dtype, and keep it on disk.
+
+    The copy on disk is renewed when the file of ``function`` changes, not when another file
+    does, so a kernel calls compiled functions of its own file only.
+    """
+    return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile ``function`` into its callers, where LLVM sees that its arrays do not overlap."""
+    return numba.njit(nogil=True, error_model="numpy", inline="always")(function)
+
+
+def run(kernel: Kernel, items: int, *arguments: Any) -> None:
+    """Run ``kernel(*arguments, start, stop)`` over ranges that make up ``range(items)``.
+
+    As many threads take part as torch itself would use (``torch.set_num_threads``).
+    """
+    key = (kernel, *(getattr(argument, "dtype", None) for argument in arguments))
+    if key not in _compiled:
+        with _telling_what_takes_long():
+            kernel(*arguments, 0, 0)
+        _compiled.add(key)
+    threads = min(torch.get_num_threads(), items)
+    if threads <= 1:
+        kernel(*arguments, 0, items)
+        return
+
+    def part_of(part: int, parts: int) -> None:
+        kernel(*arguments, items * part // parts, items * (part + 1) // parts)
+
+    openmp = _torch_openmp()
+    if openmp is None:
+        _run_on_own_threads(part_of, threads)
+    else:
+        _run_on_openmp_threads(openmp, part_of, threads)
+
+
+@cache
+def _torch_openmp() -> ctypes.CDLL | None:
+    """The GNU OpenMP runtime that this torch brings, None where it uses another."""
+    library = Path(torch.__file__).parent / "lib" / "libgomp.so.1"
+    return ctypes.CDLL(str(library)) if library.exists() else None
+
+
+_PARALLEL_BODY = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+def _run_on_openmp_threads(openmp: ctypes.CDLL, part_of: Part, threads: int) -> None:
+    """Run on the very threads of torch's operators.
+
+    They spin for a millisecond or so when an operator ends, so threads of our own would have to
+    fight them for the cores at every change between the two.
+    """
+    failures: list[BaseException] = []
+
+    def body(_: int | None) -> None:
+        try:
+            part_of(openmp.omp_get_thread_num(), openmp.omp_get_num_threads())
+        except BaseException as failure:  # which C code between here and the caller would lose
+            failures.append(failure)
+
+    openmp.GOMP_parallel(_PARALLEL_BODY(body), None, threads, 0)
+    if failures:
+        raise failures[0]
+
+
+def _run_on_own_threads(part_of: Part, threads: int) -> None:
+    if threads not in _pools:
+        _pools[threads] = ThreadPoolExecutor(threads - 1, thread_name_prefix="pc_crvae-kernel")
+    helpers = [_pools[threads].submit(part_of, part, threads) for part in range(1, threads)]
+    part_of(0, threads)
+    for helper in helpers:
+        helper.result()
+
+
+# Threads do not survive a fork: the child starts its own.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)
+
+
+@contextmanager
+def _telling_what_takes_long() -> Iterator[None]:
+    """Say why the caller waits, if it does: what was compiled before loads in no time."""
+    timer = threading.Timer(
+        _MESSAGE_AFTER_SECONDS,
+        print,
+        ["pc_crvae: compiling kernels for this processor, once; it takes some seconds"],
+        {"file": sys.stderr, "flush": True},
+    )
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

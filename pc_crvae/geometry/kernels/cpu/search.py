@@ -1,0 +1,274 @@
+"""Neighbour searches in space: exact, by brute force where that wins, pruned by boxes elsewhere.
+
+For the pruned searches each cloud is sorted along a space-filling curve (Morton 1966) and cut
+into blocks of consecutive points, whose bounding boxes then tell which blocks cannot hold a
+nearer point. The bound is computed by the very operations of a distance, each of them monotonic
+in floating point, so that no rounding can make it exceed the distance it bounds.
+"""
+
+import numpy as np
+
+from pc_crvae.geometry.kernels.cpu.parallel import compiled, inlined
+
+BLOCK = 16
+"""Points of a block, one vector register of float32."""
+
+_LANES = 64
+"""Queries of a group, searched side by side."""
+
+_GRID = 1024
+"""Cells along each axis of the curve."""
+
+
+@compiled
+def sort_along_curve(points, order, coordinates, boxes, start, stop):  # type: ignore[no-untyped-def]
+    """Sort clouds ``points`` (B, N, 3) of the range, and box their blocks.
+
+    Fills ``order`` (B, N) int64, original indices by place; ``coordinates`` (B, 3, P), the
+    sorted points padded with infinity; ``boxes`` (B, 6, P / BLOCK), lower then upper corners.
+    """
+    count = points.shape[1]
+    keys = np.empty(count, np.int64)
+    for b in range(start, stop):
+        keys[:] = 0
+        for axis in range(3):
+            low, high = np.inf, -np.inf
+            for i in range(count):
+                value = points[b, i, axis]
+                if value < low:
+                    low = value
+                if value > high:
+                    high = value
+            scale = (_GRID - 1) / (high - low) if high > low else 0.0
+            for i in range(count):
+                cell = (points[b, i, axis] - low) * scale
+                # False for NaN too, which has no cell.
+                keys[i] |= _spread_bits(np.int64(cell) if cell > 0 else np.int64(0)) << axis
+        sorted_order = np.argsort(keys)
+        for i in range(count):
+            order[b, i] = sorted_order[i]
+            for axis in range(3):
+                coordinates[b, axis, i] = points[b, sorted_order[i], axis]
+        coordinates[b, :, count:] = np.inf
+        for block in range(boxes.shape[2]):
+            for axis in range(3):
+                low, high = np.inf, -np.inf
+                for i in range(block * BLOCK, min(count, (block + 1) * BLOCK)):
+                    value = coordinates[b, axis, i]
+                    if value < low:
+                        low = value
+                    if value > high:
+                        high = value
+                boxes[b, axis, block] = low
+                boxes[b, axis + 3, block] = high
+
+
+@compiled
+def _spread_bits(cell):  # type: ignore[no-untyped-def]
+    """The ten bits of ``cell``, two zeros between each and the next."""
+    cell = (cell | (cell << 16)) & 0xFF0000FF
+    cell = (cell | (cell << 8)) & 0x0F00F00F
+    cell = (cell | (cell << 4)) & 0xC30C30C3
+    return (cell | (cell << 2)) & 0x49249249
+
+
+@compiled
+def nearest_by_scan(query, reference, nearest, start, stop):  # type: ignore[no-untyped-def]
+    """Fill ``nearest`` (B, N) for the range of the B * N queries, comparing all pairs."""
+    per_cloud = query.shape[1]
+    x, y = np.empty(_LANES, query.dtype), np.empty(_LANES, query.dtype)
+    z, best = np.empty(_LANES, query.dtype), np.empty(_LANES, query.dtype)
+    index = np.empty(_LANES, np.int32)
+    item = start
+    while item < stop:
+        b, first = item // per_cloud, item % per_cloud
+        lanes = min(_LANES, per_cloud - first, stop - item)
+        for lane in range(_LANES):
+            i = first + min(lane, lanes - 1)
+            x[lane], y[lane], z[lane] = query[b, i, 0], query[b, i, 1], query[b, i, 2]
+        _scan(reference[b], x, y, z, best, index)
+        for lane in range(lanes):
+            nearest[b, first + lane] = index[lane]
+        item += lanes
+
+
+@inlined
+def _scan(reference, x, y, z, best, index):  # type: ignore[no-untyped-def]
+    best[:] = np.inf
+    index[:] = 0
+    for j in range(reference.shape[0]):
+        xj, yj, zj = reference[j, 0], reference[j, 1], reference[j, 2]
+        for lane in range(_LANES):  # one vector instruction a line
+            dx, dy, dz = x[lane] - xj, y[lane] - yj, z[lane] - zj
+            distance = dx * dx + dy * dy + dz * dz
+            nearer = distance < best[lane]
+            best[lane] = distance if nearer else best[lane]
+            index[lane] = j if nearer else index[lane]
+
+
+@compiled
+def nearest_by_blocks(  # type: ignore[no-untyped-def]
+    query_order, query, reference, order, coordinates, boxes, nearest, start, stop
+):
+    """Fill ``nearest`` (B, N) for the range of the B * N sorted queries.
+
+    ``query`` (B, 3, P) and its order, ``coordinates``, ``order`` and ``boxes`` come from
+    :func:`sort_along_curve`; ``reference`` (B, M, 3) is the cloud as it was, scanned for the
+    groups of queries whose boxes exclude too little, as with a distant, collapsed cloud.
+    """
+    per_cloud, blocks = query_order.shape[1], boxes.shape[2]
+    x, y = np.empty(_LANES, query.dtype), np.empty(_LANES, query.dtype)
+    z, best = np.empty(_LANES, query.dtype), np.empty(_LANES, query.dtype)
+    index = np.empty(_LANES, np.int32)
+    bounds = np.empty(blocks, query.dtype)
+    item = start
+    while item < stop:
+        b, first = item // per_cloud, item % per_cloud
+        lanes = min(_LANES, per_cloud - first, stop - item)
+        for lane in range(_LANES):
+            i = first + min(lane, lanes - 1)
+            x[lane], y[lane], z[lane] = query[b, 0, i], query[b, 1, i], query[b, 2, i]
+        home = _bound_blocks(x, y, z, boxes[b], bounds)
+        best[:] = np.inf
+        index[:] = 0
+        worst = best[0]
+        for block in range(max(home - 2, 0), min(home + 3, blocks)):
+            worst = _visit(coordinates[b], order[b], block, x, y, z, best, index)
+        near = 0
+        for block in range(blocks):
+            near += bounds[block] <= worst
+        if 2 * near > blocks:
+            _scan(reference[b], x, y, z, best, index)
+        else:
+            for block in range(blocks):
+                # Equality counts: an equally near point may have a lower index.
+                if bounds[block] <= worst and (block < home - 2 or block > home + 2):
+                    worst = _visit(coordinates[b], order[b], block, x, y, z, best, index)
+        for lane in range(lanes):
+            nearest[b, query_order[b, first + lane]] = index[lane]
+        item += lanes
+
+
+@inlined
+def _bound_blocks(x, y, z, boxes, bounds):  # type: ignore[no-untyped-def]
+    """Squared distances between the queries' box and each block's; the nearest block."""
+    x_low, x_high, y_low, y_high, z_low, z_high = x[0], x[0], y[0], y[0], z[0], z[0]
+    for lane in range(_LANES):
+        x_low, x_high = min(x_low, x[lane]), max(x_high, x[lane])
+        y_low, y_high = min(y_low, y[lane]), max(y_high, y[lane])
+        z_low, z_high = min(z_low, z[lane]), max(z_high, z[lane])
+    home = 0
+    zero = x_low * 0
+    for block in range(len(bounds)):
+        dx = max(boxes[0, block] - x_high, x_low - boxes[3, block], zero)
+        dy = max(boxes[1, block] - y_high, y_low - boxes[4, block], zero)
+        dz = max(boxes[2, block] - z_high, z_low - boxes[5, block], zero)
+        bounds[block] = dx * dx + dy * dy + dz * dz
+        if bounds[block] < bounds[home]:
+            home = block
+    return home
+
+
+@inlined
+def _visit(coordinates, order, block, x, y, z, best, index):  # type: ignore[no-untyped-def]
+    """Compare the queries with one block; returns the largest of their distances so far."""
+    for j in range(block * BLOCK, min((block + 1) * BLOCK, order.shape[0])):
+        xj, yj, zj = coordinates[0, j], coordinates[1, j], coordinates[2, j]
+        original = np.int32(order[j])
+        for lane in range(_LANES):
+            dx, dy, dz = x[lane] - xj, y[lane] - yj, z[lane] - zj
+            distance = dx * dx + dy * dy + dz * dz
+            nearer = (distance < best[lane]) | (
+                (distance == best[lane]) & (original < index[lane])
+            )
+            best[lane] = distance if nearer else best[lane]
+            index[lane] = original if nearer else index[lane]
+    worst = best[0]
+    for lane in range(_LANES):
+        worst = best[lane] if best[lane] > worst else worst
+    return worst
+
+
+@compiled
+def k_nearest_by_blocks(order, coordinates, boxes, neighbors, start, stop):  # type: ignore[no-untyped-def]
+    """Fill ``neighbors`` (B, N, k) for the range of the B * N sorted points, itself first.
+
+    The other arguments come from :func:`sort_along_curve`.
+    """
+    per_cloud, blocks, k = order.shape[1], boxes.shape[2], neighbors.shape[2]
+    bounds = np.empty(blocks, coordinates.dtype)
+    scratch = np.empty(BLOCK, coordinates.dtype)
+    distances = np.empty(k, coordinates.dtype)
+    places = np.empty(k, np.int64)
+    for item in range(start, stop):
+        b, i = item // per_cloud, item % per_cloud
+        x, y, z = coordinates[b, 0, i], coordinates[b, 1, i], coordinates[b, 2, i]
+        distances[:] = np.inf
+        distances[0] = -1  # itself, before all that coincide with it
+        places[0] = i
+        places[1:] = -1
+        home = i // BLOCK
+        for block in range(max(home - 1, 0), min(home + 2, blocks)):
+            _collect(coordinates[b], block, x, y, z, i, scratch, distances, places)
+        _bound_point(x, y, z, boxes[b], bounds)
+        for block in range(blocks):
+            if bounds[block] < distances[k - 1] and (block < home - 1 or block > home + 1):
+                _collect(coordinates[b], block, x, y, z, i, scratch, distances, places)
+        if places[k - 1] < 0:
+            _fill(places, per_cloud)
+        for rank in range(k):
+            neighbors[b, order[b, i], rank] = order[b, places[rank]]
+
+
+@inlined
+def _bound_point(x, y, z, boxes, bounds):  # type: ignore[no-untyped-def]
+    """Squared distances from a point to each block's box."""
+    zero = x * 0
+    for block in range(len(bounds)):
+        dx = max(boxes[0, block] - x, x - boxes[3, block], zero)
+        dy = max(boxes[1, block] - y, y - boxes[4, block], zero)
+        dz = max(boxes[2, block] - z, z - boxes[5, block], zero)
+        bounds[block] = dx * dx + dy * dy + dz * dz
+
+
+@inlined
+def _collect(coordinates, block, x, y, z, itself, scratch, distances, places):  # type: ignore[no-untyped-def]
+    """Insert the points of a block that are near enough into the sorted ``distances``."""
+    last = len(distances) - 1
+    first = block * BLOCK
+    near = 0
+    for j in range(BLOCK):
+        dx = coordinates[0, first + j] - x
+        dy = coordinates[1, first + j] - y
+        dz = coordinates[2, first + j] - z
+        scratch[j] = dx * dx + dy * dy + dz * dz
+        near += scratch[j] < distances[last]
+    if near == 0:
+        return
+    for j in range(BLOCK):
+        distance = scratch[j]
+        if distance < distances[last] and first + j != itself:
+            rank = last
+            while distances[rank - 1] > distance:  # the -1 in front ends it
+                distances[rank] = distances[rank - 1]
+                places[rank] = places[rank - 1]
+                rank -= 1
+            distances[rank] = distance
+            places[rank] = first + j
+
+
+@compiled
+def _fill(places, count):  # type: ignore[no-untyped-def]
+    """Complete a list that points with NaN or infinite distances left short."""
+    rank = 0
+    while places[rank] >= 0:
+        rank += 1
+    for place in range(count):
+        if rank == len(places):
+            return
+        taken = False
+        for other in range(rank):
+            taken |= places[other] == place
+        if not taken:
+            places[rank] = place
+            rank += 1

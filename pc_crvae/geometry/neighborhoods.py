@@ -1,0 +1,188 @@
+"""What a point's neighbours say: extremes and sums over them, and moments over a graph's edges."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from pc_crvae.geometry.gather import gather_points
+from pc_crvae.geometry.kernels import kernels_for
+
+
+class NeighborPool(NamedTuple):
+    """Features pooled over each point's neighbours.
+
+    Attributes:
+        extreme: (B, N, C), the maximum, or the minimum where that was asked for.
+        sum: (B, N, C), over the neighbours; None where it was not asked for.
+    """
+
+    extreme: Tensor
+    sum: Tensor | None
+
+
+def pool_neighbors(
+    features: Tensor, indices: Tensor, largest: Tensor | None = None, *, with_sum: bool = True
+) -> NeighborPool:
+    """Pool the features of each point's neighbours, without a copy for every edge.
+
+    Args:
+        features: (B, M, C), any floating dtype; below float32 it is pooled in float32.
+        indices: (B, N, k) int64 in [0, M), the neighbours of each of N points.
+        largest: (C,) bool, whether a channel's maximum is taken or its minimum; None: maximum.
+        with_sum: also sum over the neighbours.
+
+    Returns:
+        Extreme and sum. A NaN among the neighbours is their extreme; the gradient of an extreme
+        goes to one neighbour that has it.
+
+    Raises:
+        ValueError: shapes other than those above.
+    """
+    if features.dim() != 3 or indices.dim() != 3 or len(features) != len(indices):
+        raise ValueError(
+            "pool_neighbors takes features (B, M, C) and indices (B, N, k), not "
+            f"{tuple(features.shape)} and {tuple(indices.shape)}"
+        )
+    if largest is not None and largest.shape != features.shape[2:]:
+        raise ValueError(
+            f"largest must be ({features.shape[2]},), one a channel, not {tuple(largest.shape)}"
+        )
+    features = features.to(torch.promote_types(features.dtype, torch.float32))
+    if kernels_for(features.device):
+        extreme, total = _PoolNeighbors.apply(  # type: ignore[no-untyped-call]
+            features, indices, extreme_signs(largest, features), with_sum
+        )
+        return NeighborPool(extreme, total if with_sum else None)
+    edges = gather_points(features, indices)  # (B, N, k, C)
+    maximum = edges.max(dim=2).values
+    if largest is None:
+        extreme = maximum
+    else:
+        extreme = torch.where(largest, maximum, edges.min(dim=2).values)
+    return NeighborPool(extreme, edges.sum(dim=2) if with_sum else None)
+
+
+def extreme_signs(largest: Tensor | None, like: Tensor) -> Tensor:
+    """(C,) 1 where the largest value counts and -1 elsewhere, for ``like`` (..., C)."""
+    signs = like.new_ones(like.shape[-1])
+    return signs if largest is None else torch.where(largest, signs, -signs)
+
+
+class _PoolNeighbors(torch.autograd.Function):
+    """The fused gather of :func:`pool_neighbors`; its gradient keeps one index a value."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, features: Tensor, indices: Tensor, signs: Tensor, with_sum: bool
+    ) -> tuple[Tensor, Tensor]:
+        kernels = kernels_for(features.device)
+        assert kernels is not None
+        extreme, argument, total = kernels.pool_neighbors(
+            features, indices, signs, with_sum=with_sum
+        )
+        ctx.save_for_backward(argument, indices)
+        ctx.n_points, ctx.with_sum, ctx.kernels = features.shape[1], with_sum, kernels
+        if not with_sum:
+            ctx.mark_non_differentiable(total)
+        return extreme, total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, extreme_gradient: Tensor, sum_gradient: Tensor) -> tuple[Any, ...]:
+        argument, indices = ctx.saved_tensors
+        gradient = ctx.kernels.unpool_neighbors(
+            extreme_gradient,
+            argument,
+            sum_gradient if ctx.with_sum else None,
+            indices,
+            ctx.n_points,
+        )
+        return gradient, None, None, None
+
+
+class Moments(NamedTuple):
+    """Moments of many rows, feature by feature.
+
+    Attributes:
+        mean: (C,).
+        variance: (C,), the mean squared deviation.
+        count: how many rows.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    count: int
+
+
+def edge_moments(
+    neighbor_terms: Tensor, center_terms: Tensor, sums: Tensor, indices: Tensor
+) -> Moments:
+    """Moments of u_j + v_i over all edges (i, j), from sums over points.
+
+    With S_i the sum of u over the k neighbours of i and d_j how often j is a neighbour, and both
+    u and v taken about their means over the edges,
+
+        sum over edges (u_j + v_i)^2 = sum_j d_j u_j^2 + sum_i v_i (2 S_i + k v_i).
+
+    The terms may nearly cancel, so they are added up in float64.
+
+    Args:
+        neighbor_terms: u, (B, N, C) float32 or float64.
+        center_terms: v, (B, N, C), of the same dtype.
+        sums: S, (B, N, C), as :func:`pool_neighbors` gives it.
+        indices: (B, N, k) int64, the neighbours.
+
+    Returns:
+        Moments over the B * N * k edges, differentiable in u, v and S.
+    """
+    batch, count, k = indices.shape
+    channels = neighbor_terms.shape[2]
+    offsets = count * torch.arange(batch, device=indices.device).view(-1, 1, 1)
+    degrees = torch.bincount((indices + offsets).flatten(), minlength=batch * count)
+    u, v, s = (t.reshape(-1, channels) for t in (neighbor_terms, center_terms, sums))
+    neighbor_mean, center_mean = s.mean(dim=0) / k, v.mean(dim=0)
+    squares: Tensor = _EdgeSquares.apply(  # type: ignore[no-untyped-call]
+        u, v, s, degrees, neighbor_mean.detach(), center_mean.detach(), k
+    )
+    edges = batch * count * k
+    return Moments(neighbor_mean + center_mean, squares / edges, edges)
+
+
+class _EdgeSquares(torch.autograd.Function):
+    """Sum over edges of (u_j + v_i - mean)^2 for each of C channels.
+
+    The means are held fixed: the sum is stationary in them.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        u: Tensor,
+        v: Tensor,
+        s: Tensor,
+        degrees: Tensor,
+        u_mean: Tensor,
+        v_mean: Tensor,
+        k: int,
+    ) -> Tensor:
+        ctx.save_for_backward(u, v, s, degrees, u_mean, v_mean)
+        ctx.k = k
+        kernels = kernels_for(u.device)
+        if kernels and hasattr(kernels, "edge_squares"):
+            squares: Tensor = kernels.edge_squares(u, v, s, degrees, u_mean, v_mean, k)
+            return squares.to(u.dtype)
+        u, v, s = u.double() - u_mean, v.double() - v_mean, s.double() - k * u_mean.double()
+        return (degrees.unsqueeze(1) * u.square() + v * (2 * s + k * v)).sum(dim=0).to(u_mean)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+        u, v, s, degrees, u_mean, v_mean = ctx.saved_tensors
+        k, twice = ctx.k, 2 * gradient
+        centered = v - v_mean
+        s_gradient = twice * centered
+        u_gradient = degrees.unsqueeze(1).to(u.dtype) * ((u - u_mean) * twice)
+        v_gradient = twice * (s - k * u_mean) + k * s_gradient
+        return u_gradient, v_gradient, s_gradient, None, None, None, None

@@ -1,0 +1,138 @@
+"""A wide perceptron and the maximum over the points after it, without the wide activation."""
+
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from pc_crvae.geometry import Moments
+from pc_crvae.geometry.kernels import kernels_for
+from pc_crvae.geometry.neighborhoods import extreme_signs
+from pc_crvae.models.layers import Perceptron
+
+
+def maximum_over_points(perceptron: Perceptron, features: Tensor) -> Tensor:
+    """The maximum over the points of ``perceptron(features)``: (B, N, C) to (B, C').
+
+    The same function as the perceptron followed by a maximum, with the same gradients, in less:
+    normalisation and activation are monotonic in each channel, so they act on the extremes alone;
+    the (B, N, C') activation is made cloud by cloud and never kept; the gradient through the
+    maximum touches one point a channel; and the gradient through the batch-norm statistics of a
+    linear layer W h + b follows from the mean and the covariance S of h, as its variance is
+    diag(W S W'), at C^2 a point.
+
+    Args:
+        perceptron: linear, optional batch-norm, (leaky) ReLU; statistics are updated in training.
+        features: (B, N, C), at least one point.
+
+    Returns:
+        (B, C'), float32 or float64.
+    """
+    linear, norm = perceptron.linear, perceptron.norm
+    normalizes = not isinstance(norm, nn.Identity)
+    largest = norm.weight >= 0 if normalizes else None
+    dtype = torch.promote_types(features.dtype, torch.float32)
+    product_dtype = dtype
+    if torch.is_autocast_enabled(features.device.type):
+        product_dtype = torch.get_autocast_dtype(features.device.type)
+    with torch.autocast(features.device.type, enabled=False):
+        extreme, mean, variance = _PooledLinear.apply(  # type: ignore[no-untyped-call]
+            features.to(dtype),
+            linear.weight.to(dtype),
+            largest,
+            normalizes and norm.training,
+            product_dtype,
+        )
+        if linear.bias is not None:
+            extreme = extreme + linear.bias
+        if normalizes and norm.training:
+            rows = features.shape[0] * features.shape[1]
+            extreme = norm.normalize_by(extreme, Moments(mean, variance, rows))
+        else:
+            extreme = norm(extreme)
+        return F.leaky_relu(extreme, perceptron.negative_slope)
+
+
+class _PooledLinear(torch.autograd.Function):
+    """Extremes over the points of W h, and mean and variance of W h over all points."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        features: Tensor,
+        weight: Tensor,
+        largest: Tensor | None,
+        with_moments: bool,
+        product_dtype: torch.dtype,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        batch, count, _ = features.shape
+        channels = weight.shape[0]
+        signs = extreme_signs(largest, weight[:, 0])
+        feature_mean = features.mean(dim=(0, 1))
+        mean = weight @ feature_mean
+        inputs, transposed = features.to(product_dtype), weight.to(product_dtype).t()
+        products = inputs.new_empty((count, channels))
+        extreme = features.new_empty((batch, channels))
+        argument = torch.empty((batch, channels), dtype=torch.int64, device=features.device)
+        squares = torch.zeros(channels, dtype=torch.float64, device=features.device)
+        for b in range(batch):
+            torch.mm(inputs[b], transposed, out=products)
+            extreme[b], argument[b] = _column_extremes(
+                products.to(features.dtype), mean, signs, squares if with_moments else None
+            )
+        if product_dtype != features.dtype:
+            # The products chose; their values are worth more digits than they were chosen by.
+            extreme = (_rows(features, argument) * weight).sum(dim=2)
+        ctx.save_for_backward(features, weight, argument, feature_mean)
+        ctx.with_moments, ctx.product_dtype = with_moments, product_dtype
+        return extreme, mean, (squares / (batch * count)).to(features.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, extreme_gradient: Tensor, mean_gradient: Tensor, variance_gradient: Tensor
+    ) -> tuple[Any, ...]:
+        features, weight, argument, feature_mean = ctx.saved_tensors
+        batch, count, dimensions = features.shape
+        rows = batch * count
+        picked = _rows(features, argument)  # (B, C', C)
+        weight_gradient = torch.einsum("bc,bcd->cd", extreme_gradient, picked)
+        if ctx.with_moments:
+            dtype = ctx.product_dtype
+            centered = (features - feature_mean).reshape(rows, dimensions).to(dtype)
+            scatter = (centered.t() @ centered).to(features.dtype)  # rows times the covariance
+            weighted = variance_gradient.unsqueeze(1) * weight * (2 / rows)
+            weight_gradient += torch.outer(mean_gradient, feature_mean) + weighted @ scatter
+            through_variance = (weight.t() @ weighted).to(dtype)  # (C, C)
+            gradient = (centered @ through_variance).to(features.dtype)
+            gradient += (mean_gradient @ weight) / rows
+        else:
+            gradient = features.new_zeros((rows, dimensions))
+        offsets = count * torch.arange(batch, device=argument.device).unsqueeze(1)
+        gradient.index_add_(
+            0, (argument + offsets).flatten(), (extreme_gradient.unsqueeze(2) * weight).flatten(0, 1)
+        )
+        return gradient.reshape(features.shape), weight_gradient, None, None, None
+
+
+def _column_extremes(
+    values: Tensor, centers: Tensor, signs: Tensor, squares: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Extremes (C,) of (N, C) ``values`` and their rows; adds squared deviations to ``squares``."""
+    kernels = kernels_for(values.device)
+    if kernels and hasattr(kernels, "column_extremes"):
+        found = kernels.column_extremes(values, centers, signs, squares)
+        return cast(tuple[Tensor, Tensor], found)
+    if squares is not None:
+        squares += (values - centers).square().sum(dim=0, dtype=torch.float64)
+    extreme, argument = (values * signs).max(dim=0)
+    return extreme * signs, argument
+
+
+def _rows(features: Tensor, argument: Tensor) -> Tensor:
+    """The features (B, C', C) of the points (B, C') that ``argument`` names."""
+    return torch.gather(
+        features, 1, argument.unsqueeze(2).expand(-1, -1, features.shape[2])
+    )
