@@ -9,6 +9,7 @@ those it was made from, and as long as it is as it was written; otherwise it is 
 
 import hashlib
 import json
+import math
 import os
 import stat
 import time
@@ -96,22 +97,25 @@ def load_prepared(
 def _open(entry: Path, name: str, split: str) -> CloudSet | None:
     """Return what ``entry`` holds; None where it is missing, damaged or of other sources."""
     try:
-        raw = np.memmap(entry, np.uint8, "r")
+        with entry.open("rb") as file:
+            raw = np.asarray(np.memmap(file, np.uint8, "r"))
+            changed_at = os.fstat(file.fileno()).st_mtime_ns
         record_at = int.from_bytes(raw[-_FOOTER_BYTES:].tobytes(), "little")
         record = json.loads(raw[record_at:-_FOOTER_BYTES].tobytes())
         content = record["content"]
         if record["sha256"] != _digest(content) or content["code"] != _code():
             return None
-        if content["written_at"] != entry.stat().st_mtime_ns:
+        if content["written_at"] != changed_at:
             return None
         if any(_stamp(Path(path)) != stamp for path, stamp in content["sources"].items()):
             return None
-        points = np.load(entry, mmap_mode="r", allow_pickle=False)
+        start = record_at - 4 * math.prod(content["shape"])
+        points = raw[start:record_at].view("<f4").reshape(content["shape"])
         labels = content["labels"]
         return CloudSet(
             name=name,
             split=split,
-            points=np.asarray(points),
+            points=points,
             labels=None if labels is None else np.array(labels, dtype=np.int64),
             classes=tuple(content["classes"]),
             ids=tuple(content["ids"]),
@@ -127,13 +131,14 @@ def _write(path: Path, clouds: CloudSet, stamps: dict[str, list[int] | None]) ->
         "code": _code(),
         "written_at": written_at,
         "sources": stamps,
+        "shape": clouds.points.shape,
         "labels": None if clouds.labels is None else clouds.labels.tolist(),
         "classes": list(clouds.classes),
         "ids": list(clouds.ids),
     }
     record = {"sha256": _digest(content), "content": content}
     with path.open("wb") as file:
-        np.save(file, np.asarray(clouds.points), allow_pickle=False)
+        np.save(file, np.asarray(clouds.points, dtype="<f4", order="C"), allow_pickle=False)
         record_at = file.tell()
         file.write(json.dumps(record).encode())
         file.write(record_at.to_bytes(_FOOTER_BYTES, "little"))

@@ -96,6 +96,11 @@ def test_what_is_kept_is_what_the_reader_gives(
         assert_same(clouds, in_memory)
 
 
+def test_numpy_reads_the_points_of_an_entry(hdf5_root: Path, cache: Path):
+    points = load_train(hdf5_root).points
+    np.testing.assert_array_equal(np.load(only_entry(cache), allow_pickle=False), points)
+
+
 def test_points_are_mapped_and_read_only_from_the_first_load_on(hdf5_root: Path):
     for _ in range(2):
         clouds = load_train(hdf5_root)
