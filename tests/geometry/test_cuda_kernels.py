@@ -21,7 +21,10 @@ from pc_crvae.geometry import (
     gather_points,
     k_nearest_neighbors,
     nearest_neighbors,
+    pool_neighbors,
 )
+from pc_crvae.geometry import kernels as dispatch
+from pc_crvae.geometry.neighborhoods import extreme_signs
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cpu" if INTERPRETED else "cuda"
@@ -37,6 +40,12 @@ without_interpreter = pytest.mark.skipif(
     INTERPRETED, reason="runs in the process that starts the interpreter's"
 )
 both_dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+
+
+@pytest.fixture(autouse=True)
+def plain_pytorch_serves_what_kernels_are_compared_with():
+    with dispatch.forced("reference"):
+        yield
 
 
 def kernels():
@@ -124,17 +133,19 @@ def test_every_kernel_compiles_for_cuda_without_a_gpu(floating, capability, tmp_
     ones = dict.fromkeys(sizes, 1)
     _, rows, columns = cuda._pool_grid(100, 64)
     tile = {"rows": rows, "columns": columns}
-    pooled = {"features": points, "indices": indices, "largest": "*u8"}
-    pooled |= {"extreme": points, "argument": indices, "total": points}
+    pooled = {"features": points, "indices": indices, "signs": points}
+    pooled |= {"extreme": points, "argument": "*i32"}
+    assert compiled(cuda._pool_kernel, pooled, sizes, {**tile, "total": None})
+    pooled["total"] = points
     assert compiled(cuda._pool_kernel, pooled, sizes, tile)
     assert compiled(cuda._pool_kernel, pooled, [], {**ones, "rows": 1024, "columns": 1})
 
-    gradients = {"extreme_gradient": points, "argument": indices, "indices": indices}
+    gradients = {"extreme_gradient": points, "argument": "*i32", "indices": indices}
     gradients["gradient"] = points
     with_sum = {**gradients, "sum_gradient": points}
-    assert compiled(cuda._pool_backward_kernel, with_sum, sizes, tile)
-    assert compiled(cuda._pool_backward_kernel, gradients, sizes, {**tile, "sum_gradient": None})
-    assert compiled(cuda._pool_backward_kernel, with_sum, [], {**ones, "rows": 1024, "columns": 1})
+    assert compiled(cuda._unpool_kernel, with_sum, sizes, tile)
+    assert compiled(cuda._unpool_kernel, gradients, sizes, {**tile, "sum_gradient": None})
+    assert compiled(cuda._unpool_kernel, with_sum, [], {**ones, "rows": 1024, "columns": 1})
 
     cloud = {"points": points, "start": indices, "squared_distances": points, "chosen": indices}
     for sizes, columns in (({}, cuda._FARTHEST_COLUMNS), ({"n_points": 1, "count": 1}, 1)):
@@ -259,18 +270,17 @@ def test_the_k_nearest_are_k_different_points_also_where_distances_are_nan_or_ov
 
 
 def pooled_plainly(features, indices, largest):
-    """(extreme, argument, sum), of channels with and without NaN, one neighbour at a time."""
+    """(extreme, argument, sum), the first neighbour among equals, one neighbour at a time."""
     edges = gather_points(features, indices)  # (B, N, k, C)
     best, slot = edges[:, :, 0].clone(), torch.zeros_like(edges[:, :, 0], dtype=torch.int64)
     total = edges[:, :, 0].clone()
     for i in range(1, indices.shape[2]):
         value = edges[:, :, i]
         better = torch.where(largest, value > best, value < best)
-        better |= value.isnan() & ~best.isnan()
         best = torch.where(better, value, best)
         slot = torch.where(better, i, slot)
-        total += value
-    return best, indices.gather(2, slot), total
+        total = total + value
+    return best, indices.gather(2, slot).int(), total
 
 
 @runs_kernels
@@ -284,13 +294,16 @@ def test_pooling_equals_the_plain_form(n_features, n_points, k, channels, dtype)
     indices = randint(n_features, (2, n_points, k), seed=1)
     largest = randint(2, (channels,), seed=2).bool()
     expected = pooled_plainly(features, indices, largest)
-    for ours, plain in zip(
-        kernels().pool_neighbors(features, indices, largest), expected, strict=True
-    ):
+    signs = extreme_signs(largest, features)
+    found = kernels().pool_neighbors(features, indices, signs, with_sum=True)
+    for ours, plain in zip(found, expected, strict=True):
         assert ours.dtype == plain.dtype
         assert ours.equal(plain)
-    edges = gather_points(features, indices)
-    assert expected[0].equal(torch.where(largest, edges.amax(dim=2), edges.amin(dim=2)))
+    assert found[0].equal(pool_neighbors(features, indices, largest, with_sum=False).extreme)
+    without_sum = kernels().pool_neighbors(features, indices, signs, with_sum=False)
+    assert without_sum[0].equal(found[0])
+    assert without_sum[1].equal(found[1])
+    assert without_sum[2].shape == (0, 0, 0)
 
 
 @runs_kernels
@@ -298,7 +311,8 @@ def test_pooling_names_the_first_of_equal_neighbors():
     features = (randint(2, (1, 9, 6)) - 0.5).float()
     indices = randint(9, (1, 20, 8), seed=1)
     largest = torch.tensor([True, False] * 3, device=DEVICE)
-    argument = kernels().pool_neighbors(features, indices, largest)[1]
+    signs = extreme_signs(largest, features)
+    argument = kernels().pool_neighbors(features, indices, signs, with_sum=False)[1]
     assert argument.equal(pooled_plainly(features, indices, largest)[1])
 
 
@@ -307,8 +321,9 @@ def test_pooling_names_the_first_of_equal_neighbors():
 def test_pooling_keeps_nan_and_infinity(largest):
     features = torch.tensor([1.0, torch.nan, 2.0, torch.inf, -torch.inf], device=DEVICE)
     indices = torch.tensor([[0, 1, 2], [1, 0, 2], [0, 2, 3], [4, 3, 0], [3, 1, 1]], device=DEVICE)
+    signs = torch.tensor([1.0 if largest else -1.0], device=DEVICE)
     extreme, argument, _ = kernels().pool_neighbors(
-        features[None, :, None].contiguous(), indices[None], torch.tensor([largest], device=DEVICE)
+        features[None, :, None], indices[None], signs, with_sum=False
     )
     assert extreme[0, [0, 1, 4], 0].isnan().all()
     assert argument[0, [0, 1, 4], 0].eq(1).all()
@@ -334,9 +349,7 @@ def test_the_gradient_of_pooling_equals_autograds(with_sum, deterministic, dtype
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(deterministic)
     try:
-        gradient = kernels().pool_neighbors_backward(
-            extreme_gradient, argument, sum_gradient, indices, 9
-        )
+        gradient = kernels().unpool_neighbors(extreme_gradient, argument, sum_gradient, indices, 9)
     finally:
         torch.use_deterministic_algorithms(before)
     torch.testing.assert_close(gradient, expected)
@@ -346,8 +359,8 @@ def test_the_gradient_of_pooling_equals_autograds(with_sum, deterministic, dtype
 def test_the_gradient_of_pooling_adds_up_where_all_choose_one_point():
     indices = torch.zeros(1, 300, 2, dtype=torch.int64, device=DEVICE)
     ones = torch.ones(1, 300, 3, device=DEVICE)
-    argument = torch.zeros(1, 300, 3, dtype=torch.int64, device=DEVICE)
-    gradient = kernels().pool_neighbors_backward(ones, argument, ones, indices, 4)
+    argument = torch.zeros(1, 300, 3, dtype=torch.int32, device=DEVICE)
+    gradient = kernels().unpool_neighbors(ones, argument, ones, indices, 4)
     assert gradient[0].tolist() == [[900.0] * 3, *[[0.0] * 3] * 3]
 
 
@@ -395,11 +408,40 @@ def test_the_farthest_points_pass_over_nan_distances():
 def test_an_empty_batch_gives_empty_results():
     cuda = kernels()
     points, none = randn(0, 5, 3), torch.zeros(0, dtype=torch.int64, device=DEVICE)
-    largest = torch.ones(3, dtype=torch.bool, device=DEVICE)
+    signs = torch.ones(3, device=DEVICE)
     assert cuda.nearest(points, points).shape == (0, 5)
     assert cuda.k_nearest(points, 2).shape == (0, 5, 2)
     assert cuda.farthest_points(points, 2, none).shape == (0, 2)
     indices = torch.zeros(0, 5, 2, dtype=torch.int64, device=DEVICE)
-    extreme, argument, total = cuda.pool_neighbors(points, indices, largest)
+    extreme, argument, total = cuda.pool_neighbors(points, indices, signs, with_sum=True)
     assert extreme.shape == argument.shape == total.shape == (0, 5, 3)
-    assert cuda.pool_neighbors_backward(extreme, argument, total, indices, 5).shape == (0, 5, 3)
+    assert cuda.unpool_neighbors(extreme, argument, total, indices, 5).shape == (0, 5, 3)
+
+
+@runs_kernels
+def test_the_functions_of_geometry_reach_the_kernels_whatever_the_strides(monkeypatch):
+    monkeypatch.setattr(dispatch, "_kernels_of", lambda _: kernels())
+    points, others = randn(2, 3, 40).transpose(1, 2), randn(2, 3, 30, seed=1).transpose(1, 2)
+    features = randn(2, 6, 40).transpose(1, 2).requires_grad_()
+    largest = torch.tensor([True, False] * 3, device=DEVICE)
+    start = torch.tensor([[3, 0], [5, 0]], device=DEVICE)[:, 0]
+    results = []
+    for mode in ("reference", "fast"):
+        with dispatch.forced(mode):
+            neighbors = k_nearest_neighbors(points, 4)
+            extreme, total = pool_neighbors(features, neighbors, largest, with_sum=True)
+            alone = pool_neighbors(features, neighbors, largest, with_sum=False).extreme
+            # The gradient of a sum is one number, expanded.
+            (gradient,) = torch.autograd.grad((extreme + alone).sum() + total.sum(), features)
+            farthest = farthest_point_sampling(points, 6, start)
+            nearest = nearest_neighbors(points, others)
+        results.append((neighbors, extreme, alone, total, gradient, farthest, nearest))
+    for plain, ours in zip(*results, strict=True):
+        torch.testing.assert_close(ours, plain)
+
+
+@runs_kernels
+def test_long_lists_and_other_dimensions_are_left_to_plain_pytorch():
+    assert kernels().supports_k_nearest(torch.zeros(1, 99, 3), 20)
+    assert not kernels().supports_k_nearest(torch.zeros(1, 99, 3), 99)
+    assert not kernels().supports_k_nearest(torch.zeros(1, 99, 64), 20)

@@ -1,8 +1,7 @@
 """Triton kernels for CUDA: neighbour searches, pooling over neighbours, farthest points.
 
 Importing this module imports Triton, so it is imported only where a CUDA tensor asks for it.
-Arguments are taken as validated: on one device, contiguous, detached, points float32 or
-float64.
+Arguments are taken as checked: on one device, detached, float32 or float64.
 
 Squared distances are (dx dx + dy dy) + dz dz with every operation rounded by itself (the
 compiler may not contract them to fused multiply-adds), which is what a CPU computes: ties are
@@ -24,6 +23,7 @@ from torch import Tensor
 _COLUMNS = 128
 _NEAREST_ROW_BYTES = 64
 _K_NEAREST_ROW_BYTES = 16
+_MOST_NEIGHBORS = 64  # many more would share lanes, and each that does may cost a sweep
 _FARTHEST_COLUMNS = 2048
 _POOL_ROWS = 16
 _POOL_COLUMNS = 64
@@ -41,6 +41,7 @@ def nearest(query: Tensor, reference: Tensor) -> Tensor:
         (B, N) int64, the lowest index among equally near points. A distance that is NaN is
         never the smallest; where all are, the index is 0.
     """
+    query, reference = query.contiguous(), reference.contiguous()
     batch, n_query, _ = query.shape
     indices = torch.empty(batch, n_query, dtype=torch.int64, device=query.device)
     rows = _NEAREST_ROW_BYTES // query.element_size()
@@ -58,6 +59,11 @@ def nearest(query: Tensor, reference: Tensor) -> Tensor:
     return indices
 
 
+def supports_k_nearest(points: Tensor, k: int) -> bool:
+    """Whether :func:`k_nearest` takes these points and is expected to pay."""
+    return points.shape[2] == 3 and k <= _MOST_NEIGHBORS
+
+
 def k_nearest(points: Tensor, k: int) -> Tensor:
     """Return the k nearest points of each point within its own cloud.
 
@@ -72,6 +78,7 @@ def k_nearest(points: Tensor, k: int) -> Tensor:
         (B, N, k) int64, nearest first: the point itself, then by distance, the lowest index
         first among equally near points. Distances that are NaN or overflow come last.
     """
+    points = points.contiguous()
     batch, count, _ = points.shape
     indices = torch.empty(batch, count, k, dtype=torch.int64, device=points.device)
     rows = _K_NEAREST_ROW_BYTES // points.element_size()
@@ -91,35 +98,36 @@ def k_nearest(points: Tensor, k: int) -> Tensor:
 
 
 def pool_neighbors(
-    features: Tensor, indices: Tensor, largest: Tensor
+    features: Tensor, indices: Tensor, signs: Tensor, *, with_sum: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the extreme over each point's neighbours, where it lies, and the sum over them.
 
     Args:
         features: (B, M, C) float32 or float64.
         indices: (B, N, k) int64 in [0, M), k >= 1.
-        largest: (C,) bool, the channels of which the maximum is taken; of the others the
-            minimum.
+        signs: (C,) of the features' dtype, 1 where the largest counts and -1 where the smallest.
+        with_sum: also sum.
 
     Returns:
-        extreme (B, N, C), NaN where a neighbour is; argument (B, N, C) int64, the index in
+        extreme (B, N, C), NaN where a neighbour is; argument (B, N, C) int32, the index in
         [0, M) of the first neighbour that has the extreme; sum (B, N, C), added in the order
-        of the neighbours.
+        of the neighbours, or (0, 0, 0).
     """
+    features, indices, signs = features.contiguous(), indices.contiguous(), signs.contiguous()
     batch, n_features, channels = features.shape
     _, n_points, k = indices.shape
     extreme = features.new_empty(batch, n_points, channels)
-    argument = torch.empty(extreme.shape, dtype=torch.int64, device=features.device)
-    total = torch.empty_like(extreme)
+    argument = torch.empty(extreme.shape, dtype=torch.int32, device=features.device)
+    total = features.new_empty(extreme.shape if with_sum else (0, 0, 0))
     grid, rows, columns = _pool_grid(batch * n_points, channels)
     with _device_of(features):
         _pool_kernel[grid](
             features,
             indices,
-            largest.view(torch.uint8),
+            signs,
             extreme,
             argument,
-            total,
+            total if with_sum else None,
             batch * n_points,
             n_points,
             n_features,
@@ -131,14 +139,14 @@ def pool_neighbors(
     return extreme, argument, total
 
 
-def pool_neighbors_backward(
+def unpool_neighbors(
     extreme_gradient: Tensor,
     argument: Tensor,
     sum_gradient: Tensor | None,
     indices: Tensor,
-    n_features: int,
+    n_points: int,
 ) -> Tensor:
-    """Return the gradient of `pool_neighbors` with respect to its features.
+    """Return the gradient of :func:`pool_neighbors` in its features.
 
     The kernel adds with atomics, in an order that differs from run to run, and so do the last
     bits of the result. Under `torch.use_deterministic_algorithms` sorted additions of torch
@@ -146,31 +154,32 @@ def pool_neighbors_backward(
 
     Args:
         extreme_gradient: (B, N, C) float32 or float64.
-        argument: (B, N, C) int64, from `pool_neighbors`.
+        argument: (B, N, C) int32, as :func:`pool_neighbors` gave it.
         sum_gradient: (B, N, C), or None where the sum was not used.
-        indices: (B, N, k) int64, as given to `pool_neighbors`.
-        n_features: M.
+        indices: (B, N, k) int64, as :func:`pool_neighbors` took them.
+        n_points: M.
 
     Returns:
         (B, M, C).
     """
     if torch.are_deterministic_algorithms_enabled():
-        return _pool_backward_in_order(
-            extreme_gradient, argument, sum_gradient, indices, n_features
-        )
-    batch, n_points, channels = extreme_gradient.shape
-    gradient = extreme_gradient.new_zeros(batch, n_features, channels)
-    grid, rows, columns = _pool_grid(batch * n_points, channels)
+        return _unpool_in_order(extreme_gradient, argument, sum_gradient, indices, n_points)
+    extreme_gradient, indices = extreme_gradient.contiguous(), indices.contiguous()
+    if sum_gradient is not None:
+        sum_gradient = sum_gradient.contiguous()
+    batch, n_rows, channels = extreme_gradient.shape
+    gradient = extreme_gradient.new_zeros(batch, n_points, channels)
+    grid, rows, columns = _pool_grid(batch * n_rows, channels)
     with _device_of(gradient):
-        _pool_backward_kernel[grid](
+        _unpool_kernel[grid](
             extreme_gradient,
-            argument,
+            argument.contiguous(),
             sum_gradient,
             indices,
             gradient,
-            batch * n_points,
+            batch * n_rows,
+            n_rows,
             n_points,
-            n_features,
             indices.shape[2],
             channels,
             rows=rows,
@@ -194,6 +203,7 @@ def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
         far points. A distance that is NaN is passed over, so a point with a NaN coordinate
         stays infinitely far until it is chosen.
     """
+    points, start = points.contiguous(), start.contiguous()
     batch, n_points, _ = points.shape
     chosen = torch.empty(batch, count, dtype=torch.int64, device=points.device)
     squared_distances = points.new_full((batch, n_points), torch.inf)
@@ -227,24 +237,24 @@ def _pool_grid(n_rows: int, channels: int) -> tuple[tuple[int, int], int, int]:
     return (triton.cdiv(n_rows, rows), triton.cdiv(channels, columns)), rows, columns
 
 
-def _pool_backward_in_order(
+def _unpool_in_order(
     extreme_gradient: Tensor,
     argument: Tensor,
     sum_gradient: Tensor | None,
     indices: Tensor,
-    n_features: int,
+    n_points: int,
 ) -> Tensor:
-    """`pool_neighbors_backward` by `index_add_`, of which CUDA has a deterministic form."""
+    """`unpool_neighbors` by `index_add_`, of which CUDA has a deterministic form."""
     batch, _, channels = extreme_gradient.shape
-    gradient = extreme_gradient.new_zeros(batch * n_features, channels)
-    clouds = n_features * torch.arange(batch, device=indices.device)[:, None, None]
+    gradient = extreme_gradient.new_zeros(batch * n_points, channels)
+    clouds = n_points * torch.arange(batch, device=indices.device)[:, None, None]
     entries = (argument + clouds) * channels + torch.arange(channels, device=indices.device)
     gradient.view(-1).index_add_(0, entries.flatten(), extreme_gradient.flatten())
     if sum_gradient is not None:
         # One neighbour at a time, lest the gradient be repeated k times in memory.
         for neighbors in (indices + clouds).flatten(0, 1).unbind(dim=1):  # (B * N,)
             gradient.index_add_(0, neighbors, sum_gradient.flatten(0, 1))
-    return gradient.view(batch, n_features, channels)
+    return gradient.view(batch, n_points, channels)
 
 
 @triton.jit
@@ -381,10 +391,10 @@ def _k_nearest_kernel(
 def _pool_kernel(
     features: tl.tensor,  # (B, M, C)
     indices: tl.tensor,  # (B, N, k) int64
-    largest: tl.tensor,  # (C,) uint8
+    signs: tl.tensor,  # (C,)
     extreme: tl.tensor,  # (B, N, C)
-    argument: tl.tensor,  # (B, N, C) int64
-    total: tl.tensor,  # (B, N, C)
+    argument: tl.tensor,  # (B, N, C) int32
+    total: tl.tensor,  # (B, N, C) or None
     n_rows: tl.tensor,  # B * N
     n_points: tl.tensor,
     n_features: tl.tensor,
@@ -398,7 +408,7 @@ def _pool_kernel(
     in_rows = row < n_rows
     inside = in_rows[:, None] & (channel < channels)[None, :]
     cloud_offset = row // n_points * n_features
-    maximum = (tl.load(largest + channel, mask=channel < channels, other=0) != 0)[None, :]
+    sign = tl.load(signs + channel, mask=channel < channels, other=1.0)[None, :]
 
     best_index = tl.load(indices + row * k, mask=in_rows, other=0)[:, None] + tl.zeros(
         (rows, columns), tl.int64
@@ -417,22 +427,22 @@ def _pool_kernel(
             other=0.0,
         )
         added += value
-        beyond = ((value > best) & maximum) | ((value < best) & (maximum == 0))
         first_nan = (value != value) & (best == best)
-        better = beyond | first_nan
+        better = (value * sign > best * sign) | first_nan
         best = tl.where(better, value, best)
         best_index = tl.where(better, index[:, None], best_index)
 
     offset = row[:, None] * channels + channel[None, :]
     tl.store(extreme + offset, best, mask=inside)
-    tl.store(argument + offset, best_index, mask=inside)
-    tl.store(total + offset, added, mask=inside)
+    tl.store(argument + offset, best_index.to(tl.int32), mask=inside)
+    if total is not None:
+        tl.store(total + offset, added, mask=inside)
 
 
 @triton.jit
-def _pool_backward_kernel(
+def _unpool_kernel(
     extreme_gradient: tl.tensor,  # (B, N, C)
-    argument: tl.tensor,  # (B, N, C) int64
+    argument: tl.tensor,  # (B, N, C) int32
     sum_gradient: tl.tensor,  # (B, N, C) or None
     indices: tl.tensor,  # (B, N, k) int64
     gradient: tl.tensor,  # (B, M, C), zeros
