@@ -1,6 +1,5 @@
 """What the timings were made on."""
 
-import importlib.util
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from pc_crvae.geometry.kernels import kernels_for
 
 _PACKAGES = ("torch", "numba", "numpy", "scipy", "torch-geometric")
 
@@ -52,9 +53,5 @@ def _version(package: str) -> str | None:
 
 
 def _kernels() -> str:
-    """What `pc_crvae.geometry` ran on."""
-    asked = os.environ.get("PC_CRVAE_KERNELS")
-    if asked:
-        return f"{asked} (by PC_CRVAE_KERNELS)"
-    has_kernels = importlib.util.find_spec("pc_crvae.geometry.kernels") is not None
-    return "fast" if has_kernels else "reference"
+    """What `pc_crvae.geometry` runs on."""
+    return "reference" if kernels_for(torch.device("cpu")) is None else "fast"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from reference import textbook
 from scipy.spatial import cKDTree
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from pc_crvae.geometry import (
     k_nearest_neighbors,
     mutual_nearest_neighbors,
     nearest_neighbors,
+    pool_neighbors,
 )
 from pc_crvae.models.points.dgcnn import EdgeConv
 
@@ -46,7 +48,7 @@ class Case:
 
 def run(*, quick: bool) -> Iterator[Row]:
     """Measure every case."""
-    effort = Effort(0, 1, 1) if quick else Effort(3.0, 5, 20)
+    effort = Effort(0, 1, 1) if quick else Effort(2.0, 5, 20)
     for name, case in CASES.items():
         batch, points = _size(case, QUICK if quick else FULL)
         times = alternate(actions(name, quick=quick), effort)
@@ -173,6 +175,27 @@ def _features_and_neighbors(batch: int, points: int) -> tuple[Tensor, Tensor]:
     return features, textbook.k_nearest_neighbors(features, 20)
 
 
+def _gather_max(*, by_bags: bool, backward: bool) -> Callable[[int, int], Contenders]:
+    def make(batch: int, points: int) -> Contenders:
+        features, neighbors = _features_and_neighbors(batch, points)
+        offsets = points * torch.arange(batch).view(-1, 1, 1)
+        bags = (neighbors + offsets).flatten(0, 1)  # (B * N, k)
+
+        def ours(features: Tensor) -> Tensor:
+            return pool_neighbors(features, neighbors, with_sum=False).extreme
+
+        def reference(features: Tensor) -> Tensor:
+            if by_bags:
+                return F.embedding_bag(bags, features.flatten(0, 1), mode="max")
+            return textbook.gather_neighbors(features, neighbors).max(dim=2).values
+
+        if backward:
+            return forward_and_backward(ours, features), forward_and_backward(reference, features)
+        return lambda: ours(features), lambda: reference(features)
+
+    return make
+
+
 def _farthest(batch: int, points: int) -> Contenders:
     cloud, _ = spread_pair(batch, points)
     return (
@@ -218,6 +241,18 @@ CASES: dict[str, Case] = {
         _k_nearest_in_features,
         in_features=True,
     ),
+    **{
+        f"gather-max{suffix}, {count} points, against {'bags' if by_bags else 'indexing'}": Case(
+            "64 features, 20 neighbours given",
+            'embedding_bag(mode="max")' if by_bags else "an indexed gather, then max",
+            _gather_max(by_bags=by_bags, backward=backward),
+            in_features=count == "1,024",
+            memory=backward and not by_bags,
+        )
+        for suffix, backward in (("", False), (", forward and backward", True))
+        for count in ("1,024", "2,048")
+        for by_bags in (True, False)
+    },
     "EdgeConv, forward and backward": Case(
         _EDGES, "torch_geometric.nn.EdgeConv", _edge_conv_as_library, in_features=True
     ),

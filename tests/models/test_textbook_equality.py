@@ -1,5 +1,6 @@
 """The package's models and operators are the textbook's functions, computed by other means."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,7 +9,12 @@ from reference import textbook
 from torch import Tensor, nn
 
 from pc_crvae.config import ModelConfig, parse_config
-from pc_crvae.geometry import chamfer_distance, farthest_point_sampling, k_nearest_neighbors
+from pc_crvae.geometry import (
+    chamfer_distance,
+    farthest_point_sampling,
+    k_nearest_neighbors,
+    kernels,
+)
 from pc_crvae.models.points import DGCNN, FoldingDecoder, FoldingNetEncoder, PointNet
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.objectives import AutoEncoding, SinglePass
@@ -16,6 +22,14 @@ from pc_crvae.randomness import Draws, keyed_generator
 
 TOLERANCE = 1e-9
 """Of a float64 tensor's largest entry."""
+
+
+@pytest.fixture(params=["fast", "reference"], autouse=True)
+def _kernels(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test here holds whichever kernels serve."""
+    with kernels.forced(request.param):
+        yield
+
 
 PAIRS = {
     "pointnet": (PointNet, textbook.PointNet),
