@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from pc_crvae.geometry import Moments
+from pc_crvae.geometry import Moments, gather_points
 from pc_crvae.geometry.kernels import kernels_for
 from pc_crvae.geometry.neighborhoods import extreme_signs
 from pc_crvae.models.layers import Perceptron
@@ -74,17 +74,19 @@ class _PooledLinear(torch.autograd.Function):
         mean = weight @ feature_mean
         inputs, transposed = features.to(product_dtype), weight.to(product_dtype).t()
         products = inputs.new_empty((count, channels))
+        precise = features.new_empty((count, channels) if inputs.dtype != features.dtype else 0)
         extreme = features.new_empty((batch, channels))
         argument = torch.empty((batch, channels), dtype=torch.int64, device=features.device)
         squares = torch.zeros(channels, dtype=torch.float64, device=features.device)
         for b in range(batch):
             torch.mm(inputs[b], transposed, out=products)
+            values = products if products.dtype == features.dtype else precise.copy_(products)
             extreme[b], argument[b] = _column_extremes(
-                products.to(features.dtype), mean, signs, squares if with_moments else None
+                values, mean, signs, squares if with_moments else None
             )
         if product_dtype != features.dtype:
             # The products chose; their values are worth more digits than they were chosen by.
-            extreme = (_rows(features, argument) * weight).sum(dim=2)
+            extreme = _picked_products(features, weight, argument)
         ctx.save_for_backward(features, weight, argument, feature_mean)
         ctx.with_moments, ctx.product_dtype = with_moments, product_dtype
         return extreme, mean, (squares / (batch * count)).to(features.dtype)
@@ -97,24 +99,24 @@ class _PooledLinear(torch.autograd.Function):
         features, weight, argument, feature_mean = ctx.saved_tensors
         batch, count, dimensions = features.shape
         rows = batch * count
-        picked = _rows(features, argument)  # (B, C', C)
-        weight_gradient = torch.einsum("bc,bcd->cd", extreme_gradient, picked)
         if ctx.with_moments:
             dtype = ctx.product_dtype
             centered = (features - feature_mean).reshape(rows, dimensions).to(dtype)
             scatter = (centered.t() @ centered).to(features.dtype)  # rows times the covariance
             weighted = variance_gradient.unsqueeze(1) * weight * (2 / rows)
-            weight_gradient += torch.outer(mean_gradient, feature_mean) + weighted @ scatter
-            through_variance = (weight.t() @ weighted).to(dtype)  # (C, C)
-            gradient = (centered @ through_variance).to(features.dtype)
+            gradient = (
+                centered @ (weight.t() @ weighted).to(dtype)  # (R, C) by (C, C)
+            ).to(features.dtype)
             gradient += (mean_gradient @ weight) / rows
+            moments_gradient = torch.outer(mean_gradient, feature_mean) + weighted @ scatter
         else:
             gradient = features.new_zeros((rows, dimensions))
-        offsets = count * torch.arange(batch, device=argument.device).unsqueeze(1)
-        gradient.index_add_(
-            0, (argument + offsets).flatten(), (extreme_gradient.unsqueeze(2) * weight).flatten(0, 1)
+            moments_gradient = torch.zeros_like(weight)
+        gradient = gradient.reshape(features.shape)
+        weight_gradient = moments_gradient + _picked_products_backward(
+            extreme_gradient, features, weight, argument, gradient
         )
-        return gradient.reshape(features.shape), weight_gradient, None, None, None
+        return gradient, weight_gradient, None, None, None
 
 
 def _column_extremes(
@@ -131,8 +133,26 @@ def _column_extremes(
     return extreme * signs, argument
 
 
-def _rows(features: Tensor, argument: Tensor) -> Tensor:
-    """The features (B, C', C) of the points (B, C') that ``argument`` names."""
-    return torch.gather(
-        features, 1, argument.unsqueeze(2).expand(-1, -1, features.shape[2])
-    )
+def _picked_products(features: Tensor, weight: Tensor, argument: Tensor) -> Tensor:
+    """Products (B, C') of each channel's weight with the point ``argument`` (B, C') names."""
+    kernels = kernels_for(features.device)
+    if kernels and hasattr(kernels, "picked_products"):
+        return cast(Tensor, kernels.picked_products(features, weight, argument))
+    return (gather_points(features, argument) * weight).sum(dim=2)
+
+
+def _picked_products_backward(
+    gradient: Tensor, features: Tensor, weight: Tensor, argument: Tensor, features_gradient: Tensor
+) -> Tensor:
+    """The weight's gradient; the features' is added to ``features_gradient`` (B, N, C)."""
+    kernels = kernels_for(features.device)
+    if kernels and hasattr(kernels, "picked_products_backward"):
+        return cast(
+            Tensor,
+            kernels.picked_products_backward(
+                gradient, features, weight, argument, features_gradient
+            ),
+        )
+    expanded = argument.unsqueeze(2).expand(-1, -1, features.shape[2])
+    features_gradient.scatter_add_(1, expanded, gradient.unsqueeze(2) * weight)
+    return torch.einsum("bc,bcd->cd", gradient, gather_points(features, argument))

@@ -26,7 +26,7 @@ _PRODUCT_BYTES = 4 * 2**20
 _MOST_SORTED_NEIGHBORS = 128
 """Longest neighbour list that insertion keeps sorted cheaply."""
 
-_CHANNELS = 32
+_CHANNELS = 128
 """Channels of a cloud that one thread takes at a time on the way back."""
 
 
@@ -138,6 +138,51 @@ def column_extremes(
         *_arrays(values, centers, signs, extreme, argument, squares),
     )
     return extreme, argument.long()
+
+
+def picked_products(features: Tensor, weight: Tensor, argument: Tensor) -> Tensor:
+    """Products (B, C) of the rows of ``weight`` (C, D) with the points they picked.
+
+    ``features`` is (B, N, D) and ``argument`` (B, C) int64 in [0, N).
+    """
+    products = features.new_empty(argument.shape)
+    parallel.run(
+        columns.picked_products,
+        products.numel(),
+        *_arrays(features, weight, argument, products),
+    )
+    return products
+
+
+def picked_products_backward(
+    gradient: Tensor,
+    features: Tensor,
+    weight: Tensor,
+    argument: Tensor,
+    features_gradient: Tensor,
+) -> Tensor:
+    """The weight's gradient (C, D); the features' is added to ``features_gradient`` (B, N, D)."""
+    batch, _, dimensions = features.shape
+    weight_gradient = torch.empty_like(weight)
+    gradients, points, weights, arguments = _arrays(gradient, features, weight, argument)
+    parallel.run(
+        columns.picked_products_to_features,
+        batch * -(-dimensions // _CHANNELS),
+        gradients,
+        arguments,
+        weights,
+        _CHANNELS,
+        features_gradient.numpy(),
+    )
+    parallel.run(
+        columns.picked_products_to_weight,
+        len(weight),
+        gradients,
+        arguments,
+        points,
+        weight_gradient.numpy(),
+    )
+    return weight_gradient
 
 
 def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
-"""Extremes and moments of the columns of a matrix, and moments over the edges of a graph."""
+"""Extremes and moments of a matrix product's columns, and moments over the edges of a graph."""
 
+import numba
 import numpy as np
 
 from pc_crvae.geometry.kernels.cpu.parallel import compiled
@@ -35,7 +36,7 @@ def column_extremes(  # type: ignore[no-untyped-def]
             index = np.int32(i)
             for c in range(width):
                 value = row[c] * sign[c]
-                better = (value > best[c]) | (value != value)
+                better = (value > best[c]) | ((value != value) & (best[c] == best[c]))
                 best[c] = value if better else best[c]
                 winner[c] = index if better else winner[c]
             if moments:
@@ -67,3 +68,56 @@ def edge_squares(own, other, totals, degrees, own_mean, other_mean, k, squares, 
             v = np.float64(own[r, c]) - own_mean[c]
             total = np.float64(totals[r, c]) - k * other_mean[c]
             squares[c] += degree * u * u + v * (2 * total + k * v)
+
+
+@numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
+def _dot(a, b):  # type: ignore[no-untyped-def]
+    total = a[0] * 0
+    for d in range(len(a)):
+        total += a[d] * b[d]
+    return total
+
+
+@compiled
+def picked_products(features, weight, argument, products, start, stop):  # type: ignore[no-untyped-def]
+    """Fill ``products`` (B, C): of ``weight`` (C, D) row c and the point ``argument`` (B, C) names.
+
+    For a range of the B * C, with ``features`` (B, N, D).
+    """
+    channels = weight.shape[0]
+    for item in range(start, stop):
+        b, c = item // channels, item % channels
+        products[b, c] = _dot(features[b, argument[b, c]], weight[c])
+
+
+@compiled
+def picked_products_to_features(  # type: ignore[no-untyped-def]
+    gradient, argument, weight, width, features_gradient, start, stop
+):
+    """Add the gradient of :func:`picked_products` in its features, for a range of its parts.
+
+    A part is ``width`` dimensions of one cloud, so that no two parts meet.
+    """
+    dimensions = weight.shape[1]
+    parts = (dimensions + width - 1) // width
+    for item in range(start, stop):
+        b, first = item // parts, item % parts * width
+        last = min(first + width, dimensions)
+        for c in range(weight.shape[0]):
+            row = features_gradient[b, argument[b, c]]
+            factor = gradient[b, c]
+            for d in range(first, last):
+                row[d] += factor * weight[c, d]
+
+
+@compiled
+def picked_products_to_weight(gradient, argument, features, weight_gradient, start, stop):  # type: ignore[no-untyped-def]
+    """Fill the gradient (C, D) of :func:`picked_products` in its weight, for a range of C."""
+    for c in range(start, stop):
+        row = weight_gradient[c]
+        row[:] = 0
+        for b in range(features.shape[0]):
+            point = features[b, argument[b, c]]
+            factor = gradient[b, c]
+            for d in range(len(row)):
+                row[d] += factor * point[d]

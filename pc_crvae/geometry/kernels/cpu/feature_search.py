@@ -9,12 +9,18 @@ as among many duplicates, are searched by distances alone.
 import numba
 import numpy as np
 
-from pc_crvae.geometry.kernels.cpu.parallel import compiled
+from pc_crvae.geometry.kernels.cpu.parallel import compiled, inlined
 
-_WIDTH = 32
+_LANES = 64
+"""Columns apart by as many share a lane, whose least entry bounds the nearest ones."""
+
+_BLOCK = 16
 """Columns that are tested together."""
 
-SPARE = 12
+_BISECTIONS = 8
+"""Halvings of the range in which that bound is sought."""
+
+SPARE = 6
 """Candidates kept beyond k."""
 
 
@@ -36,12 +42,13 @@ def rank_candidates(  # type: ignore[no-untyped-def]
         stop: last row, excluded.
     """
     count, k = points.shape[0], neighbors.shape[1]
-    kept = min(k + SPARE, count)
+    kept = min(k + SPARE, count) - 1  # beside the point itself
     lowers = np.empty(kept, points.dtype)
     places = np.empty(kept, np.int64)
-    distances = np.empty(kept, points.dtype)
-    padded = (count + _WIDTH - 1) // _WIDTH * _WIDTH
+    padded = (count + _LANES - 1) // _LANES * _LANES
     row = np.full(padded, np.inf, points.dtype)
+    least = np.empty(_LANES, points.dtype)
+    candidates = np.empty(padded + 1, np.int32)
     relief = np.empty(count, points.dtype)  # |y|^2 less what rounding may have added to it
     for j in range(count):
         relief[j] = squares[j] - slack * squares[j]
@@ -49,44 +56,79 @@ def rank_candidates(  # type: ignore[no-untyped-def]
         i = first + r
         for j in range(count):
             row[j] = relief[j] - 2 * products[r, j]
-        row[i] = -np.inf
-        lowers[:] = np.inf
-        places[:] = -1
-        for block in range(0, padded, _WIDTH):
+        row[i] = np.inf
+        limit = _limit(row, kept, least)
+        found = 0
+        for block in range(0, padded, _BLOCK):
             near = 0
-            for j in range(block, block + _WIDTH):
-                near += row[j] < lowers[kept - 1]
+            for j in range(block, block + _BLOCK):
+                near += row[j] <= limit
             if near > 0:
-                for j in range(block, block + _WIDTH):
-                    if row[j] < lowers[kept - 1]:
-                        rank = kept - 1
-                        while rank > 0 and lowers[rank - 1] > row[j]:
-                            lowers[rank] = lowers[rank - 1]
-                            places[rank] = places[rank - 1]
-                            rank -= 1
-                        lowers[rank] = row[j]
-                        places[rank] = j
+                for j in range(block, block + _BLOCK):
+                    candidates[found] = j
+                    found += row[j] <= limit
+        lowers[:] = np.inf
+        for candidate in range(found):
+            j = candidates[candidate]
+            if row[j] < lowers[kept - 1]:
+                _insert(row[j], j, lowers, places)
         # k points are surely no farther than this; whoever may be nearer must be in the list.
         ceiling = -np.inf
-        for rank in range(1, k):
-            j = places[rank]
-            if j < 0:
-                ceiling = np.inf
+        for rank in range(k - 1):
+            if lowers[rank] < np.inf:
+                reach = squares[i] + squares[places[rank]]
+                ceiling = max(ceiling, lowers[rank] + 2 * slack * reach)
             else:
-                upper = lowers[rank] + 2 * slack * (squares[i] + squares[j])
-                ceiling = max(ceiling, upper)
-        complete = kept == count or lowers[kept - 1] > ceiling
-        if places[kept - 1] >= 0 and complete:
-            for rank in range(kept):
-                distances[rank] = _squared_distance(points[i], points[places[rank]])
-            for rank in range(kept):
-                if places[rank] == i:
-                    distances[rank] = -1
-            _sort(distances, places)
-            for rank in range(k):
-                neighbors[i, rank] = places[rank]
+                ceiling = np.inf
+        if kept == count - 1 or lowers[kept - 1] > ceiling:
+            neighbors[i, 0] = i
+            _order(points, i, lowers, places)
+            for rank in range(k - 1):
+                neighbors[i, rank + 1] = places[rank]
         else:
             _search_row(points, i, neighbors)
+
+
+@inlined
+def _limit(row, kept, least):  # type: ignore[no-untyped-def]
+    """A value that at least ``kept`` entries of ``row`` do not exceed, and few others.
+
+    Of the least entry of each lane, each another one, it is near the ``kept`` smallest.
+    """
+    least[:] = np.inf
+    for block in range(0, len(row), _LANES):
+        for lane in range(_LANES):
+            value = row[block + lane]
+            least[lane] = value if value < least[lane] else least[lane]
+    low, high = least[0], least[0]
+    for lane in range(_LANES):
+        low = least[lane] if least[lane] < low else low
+        high = least[lane] if least[lane] > high else high
+    if kept > _LANES or not high < np.inf:
+        high = row.dtype.type(np.inf)
+    else:
+        for _ in range(_BISECTIONS):
+            middle = (low + high) * row.dtype.type(0.5)
+            below = 0
+            for lane in range(_LANES):
+                below += least[lane] <= middle
+            if below >= kept:
+                high = middle
+            else:
+                low = middle
+    return high
+
+
+@inlined
+def _insert(value, place, values, places):  # type: ignore[no-untyped-def]
+    """Insert into the ascending ``values``, behind equals, and drop the last."""
+    rank = len(values) - 1
+    while rank > 0 and values[rank - 1] > value:
+        values[rank] = values[rank - 1]
+        places[rank] = places[rank - 1]
+        rank -= 1
+    values[rank] = value
+    places[rank] = place
 
 
 @numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
@@ -98,11 +140,11 @@ def _squared_distance(a, b):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _sort(distances, places):  # type: ignore[no-untyped-def]
-    """Sort by distance, equal ones by place."""
-    for i in range(1, len(places)):
-        distance, place = distances[i], places[i]
-        rank = i
+def _order(points, i, distances, places):  # type: ignore[no-untyped-def]
+    """Sort ``places`` by their distance to point ``i``, equal ones by place."""
+    for rank in range(len(places)):
+        place = places[rank]
+        distance = _squared_distance(points[i], points[place])
         while rank > 0 and (
             distances[rank - 1] > distance
             or (distances[rank - 1] == distance and places[rank - 1] > place)
