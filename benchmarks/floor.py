@@ -45,8 +45,16 @@ class Product:
         return 2e-9 * self.passes * self.rows * self.inner * self.outer
 
 
-def step_products(model: ModelConfig, batch: int, points: int) -> list[Product]:
+def step_products(
+    model: ModelConfig, batch: int, points: int, *, gaussian: bool = False
+) -> list[Product]:
     """The products of one step of ``batch`` clouds of ``points`` points.
+
+    Args:
+        model: the layers' sizes.
+        batch: clouds.
+        points: points a cloud.
+        gaussian: whether the head gives variances too.
 
     Raises:
         ValueError: for a decoder that does not fold.
@@ -55,7 +63,7 @@ def step_products(model: ModelConfig, batch: int, points: int) -> list[Product]:
         raise ValueError(f"no floor is known of the decoder {model.decoder.name}")
     return [
         *_encoder(model.encoder, batch, points),
-        *_head(model, batch),
+        *_head(model, batch, gaussian),
         *_folding(model.decoder, model.latent_dim, batch),
     ]
 
@@ -141,7 +149,7 @@ def _pooled(batch: int, points: int, inner: int, outer: int, batch_norm: bool) -
     return products
 
 
-def _head(model: ModelConfig, batch: int) -> list[Product]:
+def _head(model: ModelConfig, batch: int, gaussian: bool) -> list[Product]:
     encoder = model.encoder
     if isinstance(encoder, PointNetConfig):
         features = encoder.widths[-1]
@@ -149,9 +157,10 @@ def _head(model: ModelConfig, batch: int) -> list[Product]:
         features = encoder.graph_widths[-1]
     else:
         features = encoder.embedding * (2 if encoder.pooling == "max_mean" else 1)
+    latent = model.latent_dim * (2 if gaussian else 1)
     return [
         Product("head", batch, before, after, full_precision=True)
-        for before, after in pairwise((features, *model.head.widths, model.latent_dim))
+        for before, after in pairwise((features, *model.head.widths, latent))
     ]
 
 

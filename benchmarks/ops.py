@@ -48,7 +48,7 @@ class Case:
 
 def run(*, quick: bool) -> Iterator[Row]:
     """Measure every case."""
-    effort = Effort(0, 1, 1) if quick else Effort(2.0, 5, 20)
+    effort = Effort(0, 1, 1) if quick else Effort(1.5, 5, 20)
     for name, case in CASES.items():
         batch, points = _size(case, QUICK if quick else FULL)
         times = alternate(actions(name, quick=quick), effort)

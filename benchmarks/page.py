@@ -37,7 +37,7 @@ def write_page(report: dict[str, Any], path: Path) -> None:
             figure.savefig(temporary, dpi=110)
     parts = [
         _opening(report, path),
-        _steps([row for row in _of(rows, "step") if "floor_ms" in row]),
+        _steps([row for row in _of(rows, "step") if "cr_over_vae" not in row]),
         _consistency([row for row in _of(rows, "step") if "cr_over_vae" in row]),
         _operators(_of(rows, "ops")),
         _scaling(scaling, plot.name),
@@ -127,13 +127,15 @@ def _consistency(rows: Rows) -> str:
     if not rows:
         return ""
     table = _table(
-        ["step", "CR", "plain VAE", "CR / VAE"],
+        ["step", "CR", "plain VAE", "CR / VAE", "floor", "reached"],
         [
             [
                 row["name"],
                 _number(row["ours_ms"]),
                 _number(row["reference_ms"]),
                 f"**{row['cr_over_vae']:.2f}**",
+                _number(row["floor_ms"]),
+                f"{row['floor_share']:.0%}",
             ]
             for row in rows
         ],
@@ -142,7 +144,8 @@ def _consistency(rows: Rows) -> str:
 
 Both passes, x and t(x), with the consistency KL, against one pass of the same model, both ours \
 in float32. t turns about z, keeps a random half to all of the points and jitters them; \
-with all points kept, both passes encode equally large clouds.
+with all points kept, both passes encode equally large clouds, in a joint batch at once. \
+The floor is of both passes, at the mean number of points kept.
 
 {table}"""
 
@@ -191,13 +194,14 @@ def _scaling(rows: Rows, plot: str) -> str:
 
 {described}
 
-Exponents are fitted to the sizes from {_SLOPE_FROM:,} points on; the textbook form (dotted) \
-is left out where its matrices grow too large.
+Exponents are fitted to the sizes from {_SLOPE_FROM:,} points on, and to the three largest of \
+the textbook form (dotted), which is left out where its matrices grow too large.
 
 {table}"""
 
 
 def _what_fits(rows: Rows) -> str:
+    scaling = [row for row in _of(rows, "scaling") if row.get("ours_added_mb")]
     steps = [row for row in _of(rows, "step") if row.get("ours_added_mb")]
     lines = []
     for row in steps:
@@ -218,6 +222,13 @@ def _what_fits(rows: Rows) -> str:
         )
     if not lines:
         return ""
+    operators = ""
+    if scaling:
+        most = max(1e6 * row["ours_added_mb"] / row["points"] for row in scaling)
+        operators = (
+            f"\n\nThe Chamfer distance and kNN add at most {_number(most)} bytes a point "
+            "(measured above): their time limits the size of a cloud, not their memory."
+        )
     table = _table(
         [
             "step",
@@ -238,7 +249,7 @@ clouds, gives the batch; the growth from these clouds to clouds of twice the poi
 linear, gives the largest cloud. A GPU holds the same activations, but its libraries' own buffers \
 and the fragmentation of its memory are not in these numbers.
 
-{table}"""
+{table}{operators}"""
 
 
 def _largest_cloud(added_mb_by_points: dict[str, float]) -> float:
@@ -266,9 +277,10 @@ def _cells(rows: Rows, points: int) -> Iterable[str]:
 
 def _slope(rows: Rows, key: str = "ours_ms") -> float | None:
     """Exponent of the growth of ``key`` with the number of points, where three sizes show it."""
-    large = [row for row in rows if row["points"] >= _SLOPE_FROM and row.get(key)]
-    if len(large) < 3:
+    shown = [row for row in rows if row.get(key)]
+    if len(shown) < 3:
         return None
+    large = max([row for row in shown if row["points"] >= _SLOPE_FROM], shown[-3:], key=len)
     points, values = zip(*((row["points"], row[key]) for row in large), strict=True)
     return float(np.polyfit(np.log(points), np.log(values), 1)[0])
 
@@ -289,13 +301,12 @@ def _draw(axes: Axes, rows: Rows, ours: str, reference: str) -> None:
     for name, of_series in _series(rows).items():
         color = _COLORS[of_series[0]["name"]]
         collapsed = of_series[0]["cloud"] == "collapsed"
-        slope = _slope(of_series, ours) if ours.endswith("_ms") else None
-        label = f"{name}: N^{slope:.2f}" if slope is not None else name
         style = "--" if collapsed else "-"
-        axes.plot(*_curve(of_series, ours), style, color=color, marker="o", ms=4, label=label)
+        axes.plot(*_curve(of_series, ours), style, color=color, marker="o", ms=4)
+        _name_last(axes, name, _slope(of_series, ours))
         if not collapsed:
-            label = f"{of_series[0]['name']}, textbook"
-            axes.plot(*_curve(of_series, reference), ":", color=color, marker="x", label=label)
+            axes.plot(*_curve(of_series, reference), ":", color=color, marker="x")
+            _name_last(axes, f"{of_series[0]['name']}, textbook", _slope(of_series, reference))
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(sizes := sorted({row["points"] for row in rows}))
@@ -303,6 +314,11 @@ def _draw(axes: Axes, rows: Rows, ours: str, reference: str) -> None:
     axes.set_xlabel("points a cloud")
     axes.grid(which="major", color="#dddddd", linewidth=0.6)
     axes.legend(fontsize=8, frameon=False)
+
+
+def _name_last(axes: Axes, name: str, slope: float | None) -> None:
+    label = name if slope is None else f"{name}: $N^{{{slope:.2f}}}$"
+    axes.lines[-1].set_label(label)
 
 
 def _curve(rows: Rows, key: str) -> tuple[list[int], list[float]]:

@@ -37,6 +37,7 @@ class Row:
         batch: clouds at once.
         points: points a cloud.
         cloud: of scaling, ``spread`` or ``collapsed``.
+        cr_over_vae: of a consistency step, how many plain VAE steps it takes.
     """
 
     what: What
@@ -54,6 +55,7 @@ class Row:
     gflop: dict[str, float] | None = None
     added_mb_by_points: dict[str, float] | None = None
     cloud: str | None = None
+    cr_over_vae: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -65,8 +67,6 @@ class Row:
         values = asdict(self) | {"ratio": self.ratio}
         if self.floor_ms is not None:
             values["floor_share"] = self.floor_ms / self.ours_ms
-        if self.name.startswith("CR"):
-            values["cr_over_vae"] = self.ours_ms / self.reference_ms if self.reference_ms else None
         ordered = {name: values.pop(name) for name in _ALWAYS}
         extra = {name: value for name, value in values.items() if value is not None}
         rounded: dict[str, Any] = _rounded(ordered | extra)

@@ -19,6 +19,8 @@ Cloud = Literal["spread", "collapsed"]
 _K = 16
 _ONE_OF = 64
 """In a collapsed cloud whose own neighbours are sought, one point of so many stays spread."""
+_LONG_MS = 1000.0
+"""After a size that took so long, the next is measured without a warm-up."""
 _LONGEST_MS = 30_000.0
 """A series ends before a size that would take longer, judged by the square of the size."""
 
@@ -46,8 +48,8 @@ def run(*, quick: bool) -> Iterator[Row]:
                 break
             with_reference = points <= sizes.largest_reference
             contenders = _contenders(operator, cloud, points, with_reference)
-            # What could be cold, kernels and threads, is warm after the smallest size.
-            times = alternate(contenders, effort, warm_up=points == sizes.scaling[0])
+            # A size may be the first to need some kernel; beside seconds that is nothing.
+            times = alternate(contenders, effort, warm_up=previous_ms < _LONG_MS)
             previous_ms = times["ours"]
             yield Row(
                 "scaling",

@@ -19,7 +19,7 @@ from benchmarks.floor import (
 from benchmarks.memory import added_memory
 from benchmarks.report import Row, say
 from benchmarks.timing import Action, Effort, alternate
-from pc_crvae.config import Config, ConsistencyConfig, parse_config
+from pc_crvae.config import Config, ConsistencyConfig, SubsampleConfig, parse_config
 from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.objectives import TrainingObjective
 from pc_crvae.randomness import Draws, keyed_generator
@@ -46,15 +46,13 @@ STEPS: dict[str, Step] = {
     "DGCNN": Step(1024, {"name": "dgcnn"}, textbook.DGCNN),
     "PointNet": Step(2048, {"name": "pointnet"}, textbook.PointNet),
 }
+_MOVES_ONLY = tuple(
+    transform for transform in ConsistencyConfig().transforms if transform.name != "subsample"
+)
 _CONSISTENCY: dict[str, ConsistencyConfig] = {
     "": ConsistencyConfig(),
-    ", all points kept": ConsistencyConfig(
-        transforms=tuple(
-            transform
-            for transform in ConsistencyConfig().transforms
-            if transform.name != "subsample"
-        )
-    ),
+    ", all points kept": ConsistencyConfig(transforms=_MOVES_ONLY),
+    ", all points kept, joint batch": ConsistencyConfig(transforms=_MOVES_ONLY, joint_batch=True),
 }
 
 
@@ -76,7 +74,7 @@ QUICK = Setting(batch=2, decoder_points=36, width=16, latent=16, divide_points=1
 def run(*, quick: bool) -> Iterator[Row]:
     """Measure every step in both precisions, then the CR steps."""
     setting = QUICK if quick else FULL
-    effort = Effort(0, 1, 1) if quick else Effort(10.0, 4, 8)
+    effort = Effort(0, 1, 1) if quick else Effort(8.0, 4, 8)
     for name in STEPS:
         yield from _against_the_textbook(name, setting, effort, quick)
     for name in STEPS:
@@ -145,8 +143,16 @@ def _against_the_plain_vae(name: str, setting: Setting, effort: Effort) -> Itera
     for suffix, consistency in _CONSISTENCY.items():
         config = _config(name, setting, points, consistency=consistency, objective="elbo")
         contenders[suffix] = _step_of_ours(config, clouds)
+    contenders["products"], gflop = decoder_products(vae.model, setting.batch, torch.float32)
     times = alternate(contenders, effort)
-    for suffix in _CONSISTENCY:
+    speed = 1000 * gflop / times["products"]
+    for suffix, consistency in _CONSISTENCY.items():
+        sizes = (points, round(_mean_share_kept(consistency) * points))
+        products = [
+            product
+            for size in sizes
+            for product in step_products(vae.model, setting.batch, size, gaussian=True)
+        ]
         row = Row(
             "step",
             f"CR with {name}{suffix}",
@@ -157,9 +163,21 @@ def _against_the_plain_vae(name: str, setting: Setting, effort: Effort) -> Itera
             _inputs(points, setting),
             setting.batch,
             points,
+            floor_ms=floor_ms(products, speed, speed),
+            gflop=gflop_by_part(products),
+            cr_over_vae=times[suffix] / times["VAE"],
         )
-        say(f"step: {row.name}, {row.ours_ms:.0f} ms, {1 / (row.ratio or 1):.2f} VAE steps")
+        say(f"step: {row.name}, {row.ours_ms:.0f} ms, {row.cr_over_vae:.2f} VAE steps")
         yield row
+
+
+def _mean_share_kept(consistency: ConsistencyConfig) -> float:
+    """The share of the points that the transforms keep on average."""
+    share = 1.0
+    for transform in consistency.transforms:
+        if isinstance(transform, SubsampleConfig):
+            share *= (transform.min_fraction + transform.max_fraction) / 2
+    return share
 
 
 def _steps(name: str, setting: Setting, points: int) -> dict[str, Action]:

@@ -62,8 +62,9 @@ def test_no_two_rows_have_the_same_name(quick):
 
 def test_every_step_is_timed_in_both_precisions_with_its_floor(quick):
     _, report, _ = quick
-    steps = [row for row in report["rows"] if "floor_ms" in row]
-    assert sorted((row["name"], row["dtype"]) for row in steps) == [
+    steps = [row for row in report["rows"] if row["what"] == "step"]
+    plain = [row for row in steps if "cr_over_vae" not in row]
+    assert sorted((row["name"], row["dtype"]) for row in plain) == [
         (name, dtype)
         for name in ("DGCNN", "FoldingNet", "PointNet")
         for dtype in ("bfloat16", "float32")
@@ -75,7 +76,7 @@ def test_every_step_is_timed_in_both_precisions_with_its_floor(quick):
 def test_the_consistency_step_is_compared_with_the_plain_one(quick):
     _, report, _ = quick
     rows = [row for row in report["rows"] if "cr_over_vae" in row]
-    assert len(rows) == 6
+    assert len(rows) == 9
     for row in rows:
         assert row["cr_over_vae"] == pytest.approx(1 / row["ratio"], rel=1e-2)
 
@@ -232,3 +233,49 @@ def test_spread_and_collapsed_clouds_are_what_they_are_said_to_be():
     centre = torch.full((3, 1, 3), 0.1)
     assert (tight - centre).norm(dim=2).amax() <= 1.001e-3
     assert nearest_neighbors(first, tight).shape == (3, 50)
+
+
+def _report(rows: list[Row]) -> dict:
+    machine = {
+        "cpu": "a CPU",
+        "cores": 2,
+        "memory_gb": 16.0,
+        "system": "Linux",
+        "python": "3.11",
+        "versions": {"torch": "2"},
+        "torch_threads": 2,
+        "cpu_capability": "AVX2",
+        "kernels": "fast",
+    }
+    rows = [row.plain() for row in rows]
+    return {"version": 1, "command": "bench", "quick": False, "machine": machine, "rows": rows}
+
+
+def test_the_page_says_how_cost_grows(tmp_path):
+    sizes = [4096, 8192, 16384]
+    rows = [
+        Row("scaling", "kNN", "float32", n**1.5, None, "r", "i", 1, n, 1e-4 * n, cloud="spread")
+        for n in sizes
+    ]
+    write_page(_report(rows), tmp_path / "page.md")
+    assert "time grows as N^1.50" in (tmp_path / "page.md").read_text()
+
+
+def test_the_page_says_what_fits_in_24_gib(tmp_path):
+    row = Row(
+        *("step", "DGCNN", "float32", 1.0, 2.0, "r", "i", 8, 1000),
+        ours_added_mb=800.0,
+        reference_added_mb=8000.0,
+        floor_ms=0.5,
+        gflop={"decoder": 51.0},
+        added_mb_by_points={"1000": 800.0, "2000": 1300.0},  # 0.5 MB a point of the 8 clouds
+    )
+    write_page(_report([row]), tmp_path / "page.md")
+    (line,) = [
+        line
+        for line in (tmp_path / "page.md").read_text().splitlines()
+        if line.startswith("| DGCNN") and "50%" not in line
+    ]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    # 24 GiB are 25,770 MB: at 100 MB a cloud 257, at 1,000 MB 25; (25,770 - 800) / 0.5 + 1,000.
+    assert cells == ["DGCNN", "float32", "1,000", "100", "1,000", "250", "25", "50,000"]
