@@ -22,6 +22,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.interruption import Interrupted, listen_for_interruption
 from pc_crvae.latent_statistics import active_units
+from pc_crvae.memory import keep_freed_memory
 from pc_crvae.metrics import MetricsRecord, RunningMean, require_tensorboard, scalar_means
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.points.vae import PointVAE
@@ -80,6 +81,8 @@ def train(
         cpu=options.device == "cpu",
         mixed_precision="bf16" if options.precision == "bfloat16" else "no",
     )
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     processes, is_main = accelerator.num_processes, accelerator.is_main_process
     part_size, remainder = divmod(options.batch_size, processes * options.accumulation)
     if remainder:
@@ -359,7 +362,10 @@ def _batches(
 
 
 def build_optimizer(model: nn.Module, options: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019), decaying weight matrices and nothing else."""
+    """AdamW (Loshchilov & Hutter 2019), decaying weight matrices and nothing else.
+
+    Fused: one pass over all parameters, on the device where they lie now.
+    """
     matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
     others = [parameter for parameter in model.parameters() if parameter.ndim < 2]
     return torch.optim.AdamW(
@@ -368,6 +374,7 @@ def build_optimizer(model: nn.Module, options: TrainingConfig) -> torch.optim.Ad
             {"params": others, "weight_decay": 0.0},
         ],
         lr=options.learning_rate,
+        fused=True,
     )
 
 

@@ -30,7 +30,8 @@ from pc_crvae.data import CloudSet
 from pc_crvae.errors import UserError
 from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.likelihoods import ChamferLikelihood
-from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.models.points import pointnet
+from pc_crvae.models.points.pooled import maximum_over_points
 from pc_crvae.runs import Run
 from pc_crvae.schedules import learning_rate_factor
 from pc_crvae.training import Watchers, build_optimizer, evaluate, train
@@ -393,18 +394,18 @@ def test_too_few_shapes_for_validation_are_refused(tmp_path):
 def test_bfloat16_encodes_in_bfloat16_and_keeps_weights_points_and_likelihood_in_float32(
     tmp_path, monkeypatch
 ):
-    features, log_prob = PointVAE.features, ChamferLikelihood.log_prob
+    log_prob = ChamferLikelihood.log_prob
     encoded, scored = [], []
 
-    def recorded_features(self, x):
-        encoded.append(features(self, x))
-        return encoded[-1]
+    def recorded_maximum(perceptron, features):
+        encoded.append(features)
+        return maximum_over_points(perceptron, features)
 
     def recorded_log_prob(self, x):
         scored.extend([self.mean, log_prob(self, x)])
         return scored[-1]
 
-    monkeypatch.setattr(PointVAE, "features", recorded_features)
+    monkeypatch.setattr(pointnet, "maximum_over_points", recorded_maximum)
     monkeypatch.setattr(ChamferLikelihood, "log_prob", recorded_log_prob)
     config = tiny_config(tmp_path, training={"precision": "bfloat16", "epochs": 1})
     model = tiny_train(config, tmp_path / "run")

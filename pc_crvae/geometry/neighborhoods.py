@@ -56,11 +56,9 @@ def pool_neighbors(
         )
         return NeighborPool(extreme, total if with_sum else None)
     edges = gather_points(features, indices)  # (B, N, k, C)
-    maximum = edges.max(dim=2).values
-    if largest is None:
-        extreme = maximum
-    else:
-        extreme = torch.where(largest, maximum, edges.min(dim=2).values)
+    extreme = edges.max(dim=2).values
+    if largest is not None:
+        extreme = torch.where(largest, extreme, edges.min(dim=2).values)
     return NeighborPool(extreme, edges.sum(dim=2) if with_sum else None)
 
 
@@ -108,12 +106,12 @@ class Moments(NamedTuple):
     Attributes:
         mean: (C,).
         variance: (C,), the mean squared deviation.
-        count: how many rows.
+        rows: how many rows.
     """
 
     mean: Tensor
     variance: Tensor
-    count: int
+    rows: int
 
 
 def edge_moments(

@@ -68,8 +68,8 @@ class BatchNorm(nn.BatchNorm1d):
         Raises:
             ValueError: the moments are those of a single row.
         """
-        mean, variance, count = moments
-        total = torch.tensor(float(count), device=mean.device, dtype=torch.float64)
+        mean, variance, rows = moments
+        total = torch.tensor(rows, device=mean.device, dtype=torch.float64)
         if self.synchronized and _several_processes():
             mean, variance, total = _moments_over_processes(moments)
         if total <= 1:

@@ -32,7 +32,9 @@ class Perceptron(nn.Module):
     ) -> None:
         super().__init__()
         self.linear = nn.Linear(in_features, out_features, bias=not batch_norm)
-        self.norm = BatchNorm(out_features) if batch_norm else nn.Identity()
+        self.norm: BatchNorm | nn.Identity = (
+            BatchNorm(out_features) if batch_norm else nn.Identity()
+        )
         self.negative_slope = negative_slope
 
     def forward(self, features: Tensor) -> Tensor:

@@ -34,7 +34,9 @@ class EdgeConv(nn.Module):
         check_positive("EdgeConv", in_features=in_features, out_features=out_features)
         super().__init__()
         self.linear = nn.Linear(2 * in_features, out_features, bias=not batch_norm)
-        self.norm = BatchNorm(out_features) if batch_norm else nn.Identity()
+        self.norm: BatchNorm | nn.Identity = (
+            BatchNorm(out_features) if batch_norm else nn.Identity()
+        )
 
     def forward(self, features: Tensor, neighbors: Tensor) -> Tensor:
         """Convolve ``features`` (B, N, C) along ``neighbors`` (B, N, k) int64 to (B, N, C')."""

@@ -1,5 +1,6 @@
 """A fold computed one cloud at a time: on a CPU everything between two products stays in cache."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ def fold_by_cloud(
     latent_terms: Tensor,
     points: Tensor,
     point_weight: Tensor,
-    layers: list[tuple[Tensor, Tensor]],
+    layers: Sequence[tuple[Tensor, Tensor]],
 ) -> Tensor:
     """Apply a fold's perceptron to ``points`` under each cloud's latent.
 
@@ -107,9 +108,7 @@ class _FoldByCloud(torch.autograd.Function):
         return latent_gradient, points_gradient, point_weight_gradient, None, *gradients
 
 
-def _first_activation(
-    latent_terms: Tensor, points: Tensor, point_weight: Tensor, b: int
-) -> Tensor:
+def _first_activation(latent_terms: Tensor, points: Tensor, point_weight: Tensor, b: int) -> Tensor:
     """ReLU(latent term + point term) of cloud ``b``: (M, C)."""
     own = points[min(b, len(points) - 1)]
     return torch.addmm(latent_terms[b], own, point_weight.t()).relu_()

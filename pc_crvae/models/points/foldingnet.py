@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ class FoldingNetEncoder(nn.Module):
         for layer in inner:
             features = layer(pool_neighbors(features, neighbors, with_sum=False).extreme)
         pooled = pool_neighbors(features, neighbors, with_sum=False).extreme
-        return maximum_over_points(last, pooled)
+        return maximum_over_points(cast(Perceptron, last), pooled)
 
 
 def neighborhood_covariance(points: Tensor, neighbors: Tensor) -> Tensor:

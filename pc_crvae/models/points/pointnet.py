@@ -1,10 +1,11 @@
 """PointNet: perceptrons shared by all points, then a maximum over the points."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from torch import Tensor, nn
 
-from pc_crvae.models.layers import check_positive, perceptrons
+from pc_crvae.models.layers import Perceptron, check_positive, perceptrons
 from pc_crvae.models.points.checks import check_clouds
 from pc_crvae.models.points.pooled import maximum_over_points
 
@@ -35,8 +36,5 @@ class PointNet(nn.Module):
             ValueError: ``points`` has another shape.
         """
         check_clouds(points)
-        *inner, last = self.perceptrons
-        features = points
-        for perceptron in inner:
-            features = perceptron(features)
-        return maximum_over_points(last, features)
+        features: Tensor = self.perceptrons[:-1](points)  # (B, N, C)
+        return maximum_over_points(cast(Perceptron, self.perceptrons[-1]), features)

@@ -4,12 +4,13 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pc_crvae.geometry import Moments, gather_points
 from pc_crvae.geometry.kernels import kernels_for
 from pc_crvae.geometry.neighborhoods import extreme_signs
+from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.layers import Perceptron
 
 
@@ -31,8 +32,9 @@ def maximum_over_points(perceptron: Perceptron, features: Tensor) -> Tensor:
         (B, C'), float32 or float64.
     """
     linear, norm = perceptron.linear, perceptron.norm
-    normalizes = not isinstance(norm, nn.Identity)
-    largest = norm.weight >= 0 if normalizes else None
+    largest, with_moments = None, False
+    if isinstance(norm, BatchNorm):
+        largest, with_moments = norm.weight >= 0, norm.training
     dtype = torch.promote_types(features.dtype, torch.float32)
     product_dtype = dtype
     if torch.is_autocast_enabled(features.device.type):
@@ -42,12 +44,12 @@ def maximum_over_points(perceptron: Perceptron, features: Tensor) -> Tensor:
             features.to(dtype),
             linear.weight.to(dtype),
             largest,
-            normalizes and norm.training,
+            with_moments,
             product_dtype,
         )
         if linear.bias is not None:
             extreme = extreme + linear.bias
-        if normalizes and norm.training:
+        if isinstance(norm, BatchNorm) and with_moments:
             rows = features.shape[0] * features.shape[1]
             extreme = norm.normalize_by(extreme, Moments(mean, variance, rows))
         else:

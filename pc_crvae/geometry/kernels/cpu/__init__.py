@@ -65,9 +65,7 @@ def k_nearest(points: Tensor, k: int) -> Tensor:
 
 def supports_k_nearest(points: Tensor, k: int) -> bool:
     """Whether :func:`k_nearest` can be exact and pays."""
-    # Below "highest", products on the CPU may be rounded to bfloat16, which breaks the bound.
-    exact_products = torch.get_float32_matmul_precision() == "highest"
-    return k <= _MOST_SORTED_NEIGHBORS and (points.shape[2] == 3 or exact_products)
+    return k <= _MOST_SORTED_NEIGHBORS and (points.shape[2] == 3 or _products_are_exact())
 
 
 def pool_neighbors(
@@ -78,9 +76,7 @@ def pool_neighbors(
     extreme, argument = features.new_empty(shape), torch.empty(shape, dtype=torch.int32)
     total = features.new_empty(shape if with_sum else (0, 0, 0))
     points = indices[..., 0].numel()
-    parallel.run(
-        pooling.pool, points, *_arrays(features, indices, signs, extreme, argument, total)
-    )
+    parallel.run(pooling.pool, points, *_arrays(features, indices, signs, extreme, argument, total))
     return extreme, argument, total
 
 
@@ -205,12 +201,21 @@ def _sorted_blocks(
     return order, coordinates, boxes
 
 
+def _products_are_exact() -> bool:
+    """Whether matrix products are of float32 itself, on which the bound on their error rests."""
+    try:
+        return torch.get_float32_matmul_precision() == "highest"
+    except RuntimeError:  # set below it by the newer `torch.backends`, which this refuses to read
+        return False
+
+
 def _k_nearest_features(cloud: Tensor, out: Tensor) -> None:
     """Fill ``out`` (N, k) with the neighbours within ``cloud`` (N, D)."""
     count, dimensions = cloud.shape
     centered = cloud - cloud.mean(dim=0)
     squares = centered.square().sum(dim=1)
-    # Of a D-term sum of products, its order unknown, and the operations around it.
+    # Of a D-term sum of products, its order unknown, of the distance it is compared with, and of
+    # the operations around them, centring among them.
     slack = 2 * (dimensions + 8) * torch.finfo(cloud.dtype).eps
     rows_step = max(1, _PRODUCT_BYTES // (count * cloud.element_size()))
     products = cloud.new_empty((min(rows_step, count), count))
@@ -221,7 +226,7 @@ def _k_nearest_features(cloud: Tensor, out: Tensor) -> None:
             parallel.run(
                 feature_search.rank_candidates,
                 len(part),
-                *_arrays(centered, squares, products[: len(part)]),
+                *_arrays(cloud, squares, products[: len(part)]),
                 slack,
                 first,
                 out.numpy(),

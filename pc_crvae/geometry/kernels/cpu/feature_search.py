@@ -31,9 +31,10 @@ def rank_candidates(  # type: ignore[no-untyped-def]
     """Fill ``neighbors`` (N, k) of one cloud for a range of the rows of ``products``.
 
     Args:
-        points: (N, D), centred.
-        squares: (N,), their squared norms.
-        products: (R, N) inner products of the points from row ``first`` on with all points.
+        points: (N, D).
+        squares: (N,), squared norms of the points less their mean.
+        products: (R, N) inner products of the points less their mean, from row ``first`` on
+            with all.
         slack: bounds the relative rounding error: of |x|^2 - 2 x.y + |y|^2, computed, at most
             slack (|x|^2 + |y|^2).
         first: the point of the first row.
@@ -43,7 +44,7 @@ def rank_candidates(  # type: ignore[no-untyped-def]
     """
     count, k = points.shape[0], neighbors.shape[1]
     kept = min(k + SPARE, count) - 1  # beside the point itself
-    lowers = np.empty(kept, points.dtype)
+    lowers = np.empty(max(kept, 1), points.dtype)
     places = np.empty(kept, np.int64)
     padded = (count + _LANES - 1) // _LANES * _LANES
     row = np.full(padded, np.inf, points.dtype)
@@ -80,7 +81,9 @@ def rank_candidates(  # type: ignore[no-untyped-def]
                 ceiling = max(ceiling, lowers[rank] + 2 * slack * reach)
             else:
                 ceiling = np.inf
-        if kept == count - 1 or lowers[kept - 1] > ceiling:
+        # A list that NaN or infinite products left short may lack the nearest.
+        filled = lowers[kept - 1] < np.inf
+        if filled and (kept == count - 1 or lowers[kept - 1] > ceiling):
             neighbors[i, 0] = i
             _order(points, i, lowers, places)
             for rank in range(k - 1):

@@ -29,6 +29,7 @@ _MESSAGE_AFTER_SECONDS = 2.0
 
 _compiled: set[tuple[Any, ...]] = set()
 _pools: dict[int, ThreadPoolExecutor] = {}
+_forked = False
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -63,7 +64,7 @@ def run(kernel: Kernel, items: int, *arguments: Any) -> None:
     def part_of(part: int, parts: int) -> None:
         kernel(*arguments, items * part // parts, items * (part + 1) // parts)
 
-    openmp = _torch_openmp()
+    openmp = None if _forked else _torch_openmp()
     if openmp is None:
         _run_on_own_threads(part_of, threads)
     else:
@@ -108,9 +109,18 @@ def _run_on_own_threads(part_of: Part, threads: int) -> None:
         helper.result()
 
 
-# Threads do not survive a fork: the child starts its own.
+def _start_anew() -> None:
+    """Forget the threads in a forked child, where they do not live on.
+
+    GNU OpenMP would wait for its own there for ever.
+    """
+    global _forked
+    _forked = True
+    _pools.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 @contextmanager

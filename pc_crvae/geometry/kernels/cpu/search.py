@@ -152,13 +152,18 @@ def nearest_by_blocks(  # type: ignore[no-untyped-def]
 @inlined
 def _bound_blocks(x, y, z, boxes, bounds):  # type: ignore[no-untyped-def]
     """Squared distances between the queries' box and each block's; the nearest block."""
-    x_low, x_high, y_low, y_high, z_low, z_high = x[0], x[0], y[0], y[0], z[0], z[0]
+    infinity = x.dtype.type(np.inf)  # not an entry, which may be NaN and then would stay
+    x_low, y_low, z_low = infinity, infinity, infinity
+    x_high, y_high, z_high = -infinity, -infinity, -infinity
     for lane in range(_LANES):
-        x_low, x_high = min(x_low, x[lane]), max(x_high, x[lane])
-        y_low, y_high = min(y_low, y[lane]), max(y_high, y[lane])
-        z_low, z_high = min(z_low, z[lane]), max(z_high, z[lane])
+        x_low = x[lane] if x[lane] < x_low else x_low
+        y_low = y[lane] if y[lane] < y_low else y_low
+        z_low = z[lane] if z[lane] < z_low else z_low
+        x_high = x[lane] if x[lane] > x_high else x_high
+        y_high = y[lane] if y[lane] > y_high else y_high
+        z_high = z[lane] if z[lane] > z_high else z_high
     home = 0
-    zero = x_low * 0
+    zero = x.dtype.type(0)
     for block in range(len(bounds)):
         dx = max(boxes[0, block] - x_high, x_low - boxes[3, block], zero)
         dy = max(boxes[1, block] - y_high, y_low - boxes[4, block], zero)
@@ -178,9 +183,7 @@ def _visit(coordinates, order, block, x, y, z, best, index):  # type: ignore[no-
         for lane in range(_LANES):
             dx, dy, dz = x[lane] - xj, y[lane] - yj, z[lane] - zj
             distance = dx * dx + dy * dy + dz * dz
-            nearer = (distance < best[lane]) | (
-                (distance == best[lane]) & (original < index[lane])
-            )
+            nearer = (distance < best[lane]) | ((distance == best[lane]) & (original < index[lane]))
             best[lane] = distance if nearer else best[lane]
             index[lane] = original if nearer else index[lane]
     worst = best[0]
