@@ -12,6 +12,9 @@ from pc_crvae.errors import UserError
 DESCRIPTION = "Time the package against the textbook form of the same functions."
 SUITES = ("ops", "step", "scaling")
 
+_BUSY = 0.5
+"""Cores kept busy by others, above which timings are not to be trusted."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run and return the exit status: 0, or 2 for a user's mistake, told in one sentence."""
@@ -96,8 +99,14 @@ def _measure(suites: Sequence[str], options: argparse.Namespace) -> dict[str, An
     import importlib
 
     from benchmarks.machine import describe_machine
-    from benchmarks.report import VERSION
+    from benchmarks.report import VERSION, say
 
+    machine = describe_machine()  # with its load before ours is added
+    if (machine["load"] or 0) > _BUSY:
+        say(
+            f"other processes keep {machine['load']:.1f} cores busy: threads that wait for each "
+            "other then lose far more than their share, and the numbers mean little"
+        )
     rows = [
         row.plain()
         for suite in suites
@@ -107,7 +116,7 @@ def _measure(suites: Sequence[str], options: argparse.Namespace) -> dict[str, An
         "version": VERSION,
         "command": options.command,
         "quick": options.quick,
-        "machine": describe_machine(),
+        "machine": machine,
         "rows": rows,
     }
 

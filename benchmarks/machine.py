@@ -25,6 +25,7 @@ def describe_machine() -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "kernels": _kernels(),
+        "load": _load(),
     }
 
 
@@ -42,6 +43,14 @@ def _memory_gb() -> float | None:
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
     except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _load() -> float | None:
+    """Cores kept busy over the last minute."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except (AttributeError, OSError):
         return None
 
 

@@ -57,6 +57,8 @@ def _opening(report: dict[str, Any], path: Path) -> str:
         f"{name} {number}" for name, number in machine["versions"].items() if number
     )
     memory = f", {machine['memory_gb']:.0f} GB of memory" if machine["memory_gb"] else ""
+    load = machine["load"]
+    busy = "" if load is None else f"; load before the run {load:.2f}"
     warning = (
         "\n**From `--quick`: tiny inputs, one round. The numbers mean nothing.**\n"
         if report["quick"]
@@ -70,7 +72,7 @@ Written by `tools/bench.py`, never by hand:
 {warning}
 **Machine.** {machine["cpu"]}, {machine["cores"]} cores{memory}, {machine["system"]}; \
 {machine["torch_threads"]} threads, instructions {machine["cpu_capability"]}; \
-Python {machine["python"]}, {versions}; kernels: {machine["kernels"]}.
+Python {machine["python"]}, {versions}; kernels: {machine["kernels"]}{busy}.
 
 **How to read it.** Contenders take turns in one process, after a warm-up that compiles kernels; \
 each time is the median over the rounds, in milliseconds, and each ratio is the reference's time \

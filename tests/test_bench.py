@@ -97,7 +97,7 @@ def test_added_memory_is_measured(quick):
 def test_the_machine_is_described_and_not_named(quick):
     _, report, _ = quick
     machine = report["machine"]
-    assert {"cpu", "cores", "versions", "torch_threads", "kernels"} <= machine.keys()
+    assert {"cpu", "cores", "versions", "torch_threads", "kernels", "load"} <= machine.keys()
     assert machine["versions"]["torch"] == torch.__version__
     assert os.uname().nodename not in json.dumps(machine)
 
@@ -246,6 +246,7 @@ def _report(rows: list[Row]) -> dict:
         "torch_threads": 2,
         "cpu_capability": "AVX2",
         "kernels": "fast",
+        "load": 0.1,
     }
     rows = [row.plain() for row in rows]
     return {"version": 1, "command": "bench", "quick": False, "machine": machine, "rows": rows}
