@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
 
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.linear_probe import accuracy, class_mean_accuracy, fit_linear_svm
@@ -11,6 +12,24 @@ def blobs(count=240, dimensions=12, classes=4, spread=0.8, seed=0):
     labels = np.arange(count) % classes
     centres = np.random.default_rng(99).normal(size=(classes, dimensions))
     return centres[labels] + spread * rng.normal(size=(count, dimensions)), labels
+
+
+def overlapping_classes(count=900, dimensions=160, classes=5):
+    """Correlated features, uneven classes that no plane parts."""
+    rng = np.random.default_rng(5)
+    labels = np.sort(np.arange(count) % classes * (rng.random(count) < 0.9))
+    features = rng.normal(size=(count, dimensions)) @ rng.normal(size=(dimensions, dimensions))
+    return features + 4 * rng.normal(size=(classes, dimensions))[labels], labels
+
+
+def relative_duality_gaps(probe, features, labels):
+    inputs = np.hstack([(features - probe.shift) / probe.scale, np.ones((len(features), 1))])
+    targets = np.where(labels[:, None] == probe.classes, 1.0, -1.0)
+    duals = 2 * probe.c * np.maximum(1 - targets * (inputs @ probe.weights), 0)
+    primal = 0.5 * np.sum(probe.weights**2, axis=0) + np.sum(duals**2, axis=0) / (4 * probe.c)
+    combined = inputs.T @ (targets * duals)
+    dual = duals.sum(0) - 0.5 * np.sum(combined**2, 0) - np.sum(duals**2, 0) / (4 * probe.c)
+    return (primal - dual) / primal
 
 
 def svm_objective(weights, inputs, targets, c):
@@ -33,6 +52,61 @@ def test_it_finds_the_minimum_that_liblinear_finds(c, count, dimensions):
     assert ours == pytest.approx(svm_objective(expected, inputs, targets, c), rel=1e-4)
     np.testing.assert_allclose(probe.weights, expected, atol=0.02 * np.abs(expected).max())
     assert np.mean(probe.predict(features) == oracle.predict(standardised)) > 0.99
+
+
+@pytest.mark.parametrize("c", [1e-4, 1e-3, 1e-2, 0.1, 1.0, 100.0, 1e5])
+def test_every_class_is_within_the_tolerance_of_its_dual(c):
+    features, labels = overlapping_classes()
+    probe = fit_linear_svm(features, labels, c_grid=[c])
+    assert probe.converged
+    gaps = relative_duality_gaps(probe, features, labels)
+    assert np.all((gaps > -1e-9) & (gaps < 1.01e-4))
+
+
+@pytest.mark.parametrize("c", [1e-3, 1e-2, 0.1, 1.0])
+def test_the_objective_is_as_low_as_liblinears_on_overlapping_classes(c):
+    features, labels = overlapping_classes()
+    probe = fit_linear_svm(features, labels, c_grid=[c])
+    inputs = np.hstack([(features - probe.shift) / probe.scale, np.ones((len(features), 1))])
+    oracle = LinearSVC(C=c, dual=False, tol=1e-6, max_iter=10_000).fit(inputs[:, :-1], labels)
+    expected = np.vstack([oracle.coef_.T, oracle.intercept_])
+    targets = np.where(labels[:, None] == probe.classes, 1.0, -1.0)
+    least = svm_objective(expected, inputs, targets, c)
+    assert svm_objective(probe.weights, inputs, targets, c) <= least * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("c", [1e-3, 1.0, 1e4])
+def test_repeated_features_and_samples_are_no_obstacle(c):
+    features, labels = blobs(spread=2.0)
+    doubled = np.tile(np.hstack([features, features, features[:, :3] - features[:, 3:6]]), (2, 1))
+    probe = fit_linear_svm(doubled, np.tile(labels, 2), c_grid=[c])
+    assert probe.converged
+    assert relative_duality_gaps(probe, doubled, np.tile(labels, 2)).max() < 1e-3
+
+
+@pytest.mark.parametrize("c", [1e3, 1e6, 1e9])
+def test_convergence_is_claimed_only_where_it_was_reached_however_large_c_is(c):
+    for features, labels in (blobs(60, 100), blobs(spread=2.0), overlapping_classes(300, 20)):
+        probe = fit_linear_svm(features, labels, c_grid=[c])
+        assert np.isfinite(probe.weights).all()
+        assert accuracy(labels, probe.predict(features)) > 0.5
+        if probe.converged:
+            assert relative_duality_gaps(probe, features, labels).max() < 1e-3
+
+
+def test_a_solver_stopped_early_says_so(monkeypatch):
+    monkeypatch.setattr("pc_crvae.evaluation.linear_probe._MAX_STEPS", 2)
+    assert not fit_linear_svm(*overlapping_classes(), c_grid=[1.0]).converged
+    assert not fit_linear_svm(*overlapping_classes(), c_grid=[1e-4, 1.0]).converged
+
+
+def test_the_number_of_threads_changes_no_digit():
+    features, labels = overlapping_classes()
+    free = fit_linear_svm(features, labels)
+    with threadpool_limits(1):
+        single = fit_linear_svm(features, labels)
+    np.testing.assert_array_equal(free.weights, single.weights)
+    assert free.validation_accuracy == single.validation_accuracy
 
 
 def test_separated_classes_are_told_apart_on_new_samples():
