@@ -40,7 +40,8 @@ def farthest_point_sampling(points: Tensor, count: int, start: Tensor | None = N
     for i in range(count):
         chosen[:, i] = latest
         offsets = points - points[clouds, latest].unsqueeze(1)  # (B, N, 3)
-        squared_distances = torch.minimum(squared_distances, offsets.square().sum(dim=2))
+        # fmin, unlike minimum, lets a NaN distance change nothing.
+        squared_distances = torch.fmin(squared_distances, offsets.square().sum(dim=2))
         squared_distances[clouds, latest] = -1.0  # never again: no distance is below it
         latest = squared_distances.max(dim=1).indices
     return chosen

@@ -7,6 +7,7 @@ from hypothesis.extra import numpy as hnp
 from reference import neighbors as reference
 
 from pc_crvae.geometry import farthest_point_sampling
+from pc_crvae.geometry.kernels import forced
 
 lattice_clouds = hnp.arrays(
     np.float32, st.tuples(st.integers(1, 10), st.just(3)), elements=st.integers(-2, 2)
@@ -50,3 +51,13 @@ def test_a_collapsed_cloud_gives_every_index_once():
 def test_wrong_arguments_are_refused(shape, count, start):
     with pytest.raises(ValueError, match=r"points|start"):
         farthest_point_sampling(torch.zeros(shape), count, start)
+
+
+@pytest.mark.parametrize("mode", ["reference", "fast"])
+def test_no_index_repeats_where_coordinates_are_not_a_number(mode):
+    points = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(0))
+    points[0, [2, 5]] = torch.nan
+    points[1] = torch.nan
+    with forced(mode):
+        chosen = farthest_point_sampling(points, 9)
+    assert chosen.sort(dim=1).values.tolist() == [list(range(9))] * 2

@@ -37,7 +37,7 @@ def farthest_points(points, first, chosen, start, stop):  # type: ignore[no-unty
                     i = g * _LANES + lane
                     dx, dy, dz = x[i] - x0, y[i] - y0, z[i] - z0
                     distance = dx * dx + dy * dy + dz * dz
-                    kept = squared[i] if squared[i] < distance else distance
+                    kept = distance if distance < squared[i] else squared[i]  # NaN changes nothing
                     squared[i] = kept
                     better = kept > farthest[lane]
                     farthest[lane] = kept if better else farthest[lane]
