@@ -110,7 +110,7 @@ def edge_squares(
     parallel.run(
         columns.edge_squares,
         u.shape[1],
-        *_arrays(v, u, s, degrees, u_mean.double(), v_mean.double()),
+        *_arrays(v, u, s, degrees, v_mean.double(), u_mean.double()),
         k,
         squares.numpy(),
     )

@@ -136,7 +136,7 @@ def _insert(value, place, values, places):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
 def _squared_distance(a, b):  # type: ignore[no-untyped-def]
-    total = a[0] * 0
+    total = a.dtype.type(0)  # a plain 0 would make the sum float64, beside float32 ones
     for d in range(len(a)):
         total += (a[d] - b[d]) * (a[d] - b[d])
     return total

@@ -226,7 +226,7 @@ def k_nearest_by_blocks(order, coordinates, boxes, neighbors, start, stop):  # t
 @inlined
 def _bound_point(x, y, z, boxes, bounds):  # type: ignore[no-untyped-def]
     """Squared distances from a point to each block's box."""
-    zero = x * 0
+    zero = bounds.dtype.type(0)  # a plain 0 would make the bounds float64
     for block in range(len(bounds)):
         dx = max(boxes[0, block] - x, x - boxes[3, block], zero)
         dy = max(boxes[1, block] - y, y - boxes[4, block], zero)
