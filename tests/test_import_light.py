@@ -14,6 +14,8 @@ HEAVY = (
     "kornia",
     "tensorboard",
     "torch_geometric",
+    "numba",
+    "triton",
 )
 
 
@@ -27,7 +29,8 @@ def imported_by(module):
 
 
 @pytest.mark.parametrize(
-    "module", ["pc_crvae", "pc_crvae.consistency", "pc_crvae.models.points.vae"]
+    "module",
+    ["pc_crvae", "pc_crvae.consistency", "pc_crvae.geometry", "pc_crvae.models.points.vae"],
 )
 def test_the_library_imports_nothing_heavy_but_torch(module):
     assert not imported_by(module) & set(HEAVY)
@@ -36,3 +39,23 @@ def test_the_library_imports_nothing_heavy_but_torch(module):
 @pytest.mark.parametrize("module", ["pc_crvae", "pc_crvae.config", "pc_crvae.cli"])
 def test_the_package_its_schema_and_its_commands_do_not_import_torch(module):
     assert not imported_by(module) & {"torch", *HEAVY}
+
+
+def test_numba_is_imported_when_a_kernel_is_first_needed_and_not_before():
+    code = """
+import sys, torch
+from pc_crvae.geometry import kernels, nearest_neighbors
+from pc_crvae.models.points import DGCNN
+cloud, present = torch.zeros(1, 4, 3), []
+encoder = DGCNN((4,), embedding=4, k=2)
+for mode in ("reference", "fast"):
+    with kernels.forced(mode):
+        nearest_neighbors(cloud, cloud)
+        encoder(cloud)
+    present.append("numba" in sys.modules)
+print(*present)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.split() == ["False", "True"]

@@ -7,6 +7,7 @@ import torch.multiprocessing as mp
 import torch.nn.functional as F
 from torch import Tensor
 
+from pc_crvae.geometry import Moments
 from pc_crvae.models.batch_norm import BatchNorm
 
 FEATURES = 3
@@ -126,6 +127,33 @@ def test_two_processes_compute_what_one_computes_on_all_rows(tmp_path):
             torch.testing.assert_close(two["state"][name], expected, **tolerance)
         norm.eval()
         torch.testing.assert_close(one["outputs"][STEPS], norm(_batch(STEPS, offset)), **tolerance)
+
+
+@pytest.mark.parametrize("shape", [(6,), (4, 5), (2, 3, 4)])
+def test_normalizing_by_the_moments_of_all_rows_is_normalizing_all_rows(shape):
+    known, unknown = _batch_norm(), _batch_norm()
+    for _ in range(STEPS):
+        features = torch.randn(*shape, FEATURES, dtype=torch.float64) * 3 + 1
+        ours, theirs = (features.clone().requires_grad_() for _ in range(2))
+        rows = ours.reshape(-1, FEATURES)
+        moments = Moments(rows.mean(0), rows.var(0, unbiased=False), len(rows))
+        output, expected = known.normalize_by(ours, moments), unknown(theirs)
+        torch.testing.assert_close(output, expected)
+        for tensor in (output, expected):
+            (tensor.tanh() * features.cos()).sum().backward()
+        torch.testing.assert_close(ours.grad, theirs.grad)
+    torch.testing.assert_close(known.weight.grad, unknown.weight.grad)
+    torch.testing.assert_close(known.bias.grad, unknown.bias.grad)
+    torch.testing.assert_close(known.state_dict(), unknown.state_dict())
+
+
+def test_moments_of_a_single_row_are_refused_and_change_no_statistic():
+    norm = _batch_norm()
+    before = {name: value.clone() for name, value in norm.state_dict().items()}
+    moments = Moments(torch.ones(FEATURES).double(), torch.zeros(FEATURES).double(), 1)
+    with pytest.raises(ValueError, match="more than one row"):
+        norm.normalize_by(_batch(0), moments)
+    torch.testing.assert_close(norm.state_dict(), before, rtol=0, atol=0)
 
 
 def test_half_precision_features_are_normalized_by_float32_statistics():

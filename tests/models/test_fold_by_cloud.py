@@ -1,0 +1,161 @@
+"""A fold computed cloud by cloud is the fold computed on the whole batch."""
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pc_crvae.geometry import kernels
+from pc_crvae.models.points import folding
+from pc_crvae.models.points.fold_by_cloud import fold_by_cloud
+from pc_crvae.models.points.folding import Fold, FoldingDecoder
+
+WIDTHS = [(1,), (7,), (7, 6), (7, 6, 5), (8, 8, 8, 8)]
+
+
+def a_fold(point_dim: int, widths: tuple[int, ...], latent_dim: int = 4) -> Fold:
+    torch.manual_seed(0)
+    return Fold(latent_dim, point_dim, widths).double()
+
+
+def inputs(fold: Fold, batch: int, points_batch: int, count: int = 9) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(1)
+    point_dim = fold.first.in_features - 4
+    latent = torch.randn(batch, 4, dtype=torch.float64)
+    points = torch.randn(points_batch, count, point_dim, dtype=torch.float64)
+    return latent.requires_grad_(), points.requires_grad_()
+
+
+def result(fold: nn.Module, arguments: tuple[Tensor, ...], mode: str) -> list[Tensor]:
+    """Output, and gradients in arguments and parameters, of a loss that knows every entry."""
+    with kernels.forced(mode):
+        output = fold(*arguments)
+    steps = torch.arange(output.numel(), dtype=output.dtype).reshape(output.shape)
+    wanted = [tensor for tensor in arguments if tensor.requires_grad]
+    gradients = torch.autograd.grad((steps.cos() * output).sum(), [*wanted, *fold.parameters()])
+    return [output, *gradients]
+
+
+@pytest.mark.parametrize("widths", WIDTHS)
+@pytest.mark.parametrize("point_dim", [2, 3])
+@pytest.mark.parametrize(("batch", "points_batch"), [(3, 1), (3, 3), (1, 1)])
+@pytest.mark.parametrize("count", [1, 9, 65])
+def test_values_and_gradients_are_the_plain_folds(widths, point_dim, batch, points_batch, count):
+    fold = a_fold(point_dim, widths)
+    arguments = inputs(fold, batch, points_batch, count)
+    found, expected = (result(fold, arguments, mode) for mode in ("fast", "reference"))
+    for value, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(value, wanted)
+
+
+def test_points_that_are_fixed_cost_no_gradient_and_change_no_other():
+    fold = a_fold(2, (7, 6))
+    latent, points = inputs(fold, 3, 1)
+    with_points = result(fold, (latent, points), "fast")
+    without = result(fold, (latent, points.detach()), "fast")
+    del with_points[2]
+    for value, wanted in zip(without, with_points, strict=True):
+        assert torch.equal(value, wanted)
+
+
+def test_points_and_latents_of_any_layout_in_memory_are_folded_alike():
+    fold = a_fold(3, (7, 6))
+    latent, points = inputs(fold, 3, 3)
+    expected = result(fold, (latent, points), "fast")
+    laid_out = [
+        (latent.t().contiguous().t(), points.transpose(1, 2).contiguous().transpose(1, 2)),
+        (latent.flip(0).flip(0), points.transpose(0, 1).contiguous().transpose(0, 1)),
+    ]
+    for arguments in laid_out:
+        leaves = tuple(tensor.detach().requires_grad_() for tensor in arguments)
+        for value, wanted in zip(result(fold, leaves, "fast"), expected, strict=True):
+            torch.testing.assert_close(value, wanted)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize(("batch", "points_batch"), [(2, 1), (2, 2)])
+def test_it_passes_gradcheck(depth, batch, points_batch):
+    torch.manual_seed(0)
+    sizes = [5, *([4] * (depth - 1)), 3]
+    random = [(batch, 5), (points_batch, 4, 2), (5, 2)]
+    for before, after in itertools.pairwise(sizes):
+        random += [(after, before), (after,)]
+    tensors = [torch.randn(shape, dtype=torch.float64).requires_grad_() for shape in random]
+
+    def fold(latent_terms: Tensor, points: Tensor, weight: Tensor, *layers: Tensor) -> Tensor:
+        pairs = list(zip(layers[::2], layers[1::2], strict=True))
+        return fold_by_cloud(latent_terms, points, weight, pairs)
+
+    assert torch.autograd.gradcheck(fold, tensors)
+
+
+def test_the_decoder_folds_cloud_by_cloud_on_a_cpu_unless_plain_pytorch_is_asked_for(monkeypatch):
+    calls = []
+
+    def recording(*arguments: Tensor) -> Tensor:
+        calls.append(arguments)
+        return fold_by_cloud(*arguments)
+
+    monkeypatch.setattr(folding, "fold_by_cloud", recording)
+    decoder, latent = FoldingDecoder(4, points=12, widths=(8,), folds=3), torch.randn(2, 4)
+    with kernels.forced("reference"):
+        expected = decoder(latent)
+    assert not calls
+    with kernels.forced("fast"):
+        torch.testing.assert_close(decoder(latent), expected)
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("widths", [(64,), (64, 64), (64, 64, 64)])
+def test_under_autocast_it_is_as_close_to_float32_as_the_plain_fold(widths):
+    torch.manual_seed(0)
+    decoder = FoldingDecoder(16, points=100, widths=widths)
+    latent = torch.randn(4, 16).requires_grad_()
+    target = torch.randn(4, 100, 3)
+
+    def values(mode: str, autocast: bool) -> list[Tensor]:
+        with kernels.forced(mode), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            output = decoder(latent)
+        assert output.dtype == torch.float32
+        # Not of random signs, whose sums would be little but rounding.
+        loss = (output - target).square().sum()
+        return [output.detach(), *torch.autograd.grad(loss, [latent, *decoder.parameters()])]
+
+    exact = values("reference", autocast=False)
+    errors = {
+        mode: [
+            float((value - wanted).norm() / wanted.norm())
+            for value, wanted in zip(values(mode, autocast=True), exact, strict=True)
+        ]
+        for mode in ("fast", "reference")
+    }
+    for error, plain_error in zip(errors["fast"], errors["reference"], strict=True):
+        assert error <= 2 * plain_error
+        assert error < 0.15
+
+
+def saved_entries(call: Callable[[], Tensor]) -> list[int]:
+    saved: list[int] = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        saved.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        call()
+    return saved
+
+
+def test_the_first_activation_is_not_kept():
+    fold = a_fold(2, (16, 16))
+    latent, points = inputs(fold, 4, 1, count=50)
+    activation = 4 * 50 * 16
+    kept = {}
+    for mode in ("fast", "reference"):
+        with kernels.forced(mode):
+            saved = saved_entries(lambda: fold(latent, points))
+        kept[mode] = sum(entries >= activation for entries in saved)
+    assert kept["fast"] == 1  # what the second hidden layer gave
+    assert kept["reference"] > 1
