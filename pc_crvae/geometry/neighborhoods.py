@@ -140,47 +140,44 @@ def edge_moments(
     offsets = count * torch.arange(batch, device=indices.device).view(-1, 1, 1)
     degrees = torch.bincount((indices + offsets).flatten(), minlength=batch * count)
     u, v, s = (t.reshape(-1, channels) for t in (neighbor_terms, center_terms, sums))
-    neighbor_mean, center_mean = s.mean(dim=0) / k, v.mean(dim=0)
-    squares: Tensor = _EdgeSquares.apply(  # type: ignore[no-untyped-call]
-        u, v, s, degrees, neighbor_mean.detach(), center_mean.detach(), k
-    )
-    edges = batch * count * k
-    return Moments(neighbor_mean + center_mean, squares / edges, edges)
+    mean, variance = _EdgeMoments.apply(u, v, s, degrees, k)  # type: ignore[no-untyped-call]
+    return Moments(mean, variance, batch * count * k)
 
 
-class _EdgeSquares(torch.autograd.Function):
-    """Sum over edges of (u_j + v_i - mean)^2 for each of C channels.
+class _EdgeMoments(torch.autograd.Function):
+    """Mean and variance over edges of u_j + v_i for each of C channels.
 
-    The means are held fixed: the sum is stationary in them.
+    The variance is stationary in the means it is taken about, so its gradient holds them fixed.
     """
 
     @staticmethod
     def forward(
-        ctx: Any,
-        u: Tensor,
-        v: Tensor,
-        s: Tensor,
-        degrees: Tensor,
-        u_mean: Tensor,
-        v_mean: Tensor,
-        k: int,
-    ) -> Tensor:
+        ctx: Any, u: Tensor, v: Tensor, s: Tensor, degrees: Tensor, k: int
+    ) -> tuple[Tensor, Tensor]:
+        u_mean, v_mean = s.mean(dim=0) / k, v.mean(dim=0)
         ctx.save_for_backward(u, v, s, degrees, u_mean, v_mean)
         ctx.k = k
         kernels = kernels_for(u.device)
         if kernels and hasattr(kernels, "edge_squares"):
             squares: Tensor = kernels.edge_squares(u, v, s, degrees, u_mean, v_mean, k)
-            return squares.to(u.dtype)
-        u, v, s = u.double() - u_mean, v.double() - v_mean, s.double() - k * u_mean.double()
-        return (degrees.unsqueeze(1) * u.square() + v * (2 * s + k * v)).sum(dim=0).to(u_mean)
+        else:
+            u, v, s = u.double() - u_mean, v.double() - v_mean, s.double() - k * u_mean.double()
+            squares = (degrees.unsqueeze(1) * u.square() + v * (2 * s + k * v)).sum(dim=0)
+        return u_mean + v_mean, (squares / (len(v) * k)).to(u_mean.dtype)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Any, mean_gradient: Tensor, variance_gradient: Tensor) -> tuple[Any, ...]:
         u, v, s, degrees, u_mean, v_mean = ctx.saved_tensors
-        k, twice = ctx.k, 2 * gradient
+        k, rows = ctx.k, len(v)
+        slope, level = variance_gradient * (2 / (rows * k)), mean_gradient / rows
+        kernels = kernels_for(u.device)
+        if kernels and hasattr(kernels, "edge_squares_backward"):
+            gradients = kernels.edge_squares_backward(
+                u, v, s, degrees, u_mean, v_mean, k, slope, level
+            )
+            return *gradients, None, None
         centered = v - v_mean
-        s_gradient = twice * centered
-        u_gradient = degrees.unsqueeze(1).to(u.dtype) * ((u - u_mean) * twice)
-        v_gradient = twice * (s - k * u_mean) + k * s_gradient
-        return u_gradient, v_gradient, s_gradient, None, None, None, None
+        u_gradient = degrees.unsqueeze(1).to(u.dtype) * ((u - u_mean) * slope)
+        v_gradient = slope * (s - k * u_mean + k * centered) + level
+        return u_gradient, v_gradient, slope * centered + level / k, None, None

@@ -19,10 +19,10 @@ def fold_by_cloud(
     The first hidden layer is ReLU(latent_terms + point_weight p); ``layers`` are the linear ones
     after it, with ReLU between them. The same function and gradients as the layers one after
     another on the whole batch, whose activations, 33 MB each for 8 clouds of 2,025 points and
-    512 features, go to memory and back at every operation. The first activation is not kept: it
-    costs less to make again than to fetch.
+    512 features, go to memory and back at every operation.
 
-    Under autocast, all products but those with coordinates are of the lower precision.
+    Under autocast, all products are of the lower precision but those that take or give
+    coordinates on the way forward.
 
     Args:
         latent_terms: (B, C), what each latent adds to the first layer, bias included.
@@ -61,57 +61,51 @@ class _FoldByCloud(torch.autograd.Function):
             for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2], strict=True)
         ]
         weight, bias = parameters[-2:]
+        sizes = [len(point_weight), *(len(b) for _, b in hidden)]
         activations = [
-            latent_terms.new_empty((batch, count, len(b)), dtype=product_dtype) for _, b in hidden
+            latent_terms.new_empty((batch, count, size), dtype=product_dtype) for size in sizes
         ]
         folded = latent_terms.new_empty((batch, count, len(bias)))
         for b in range(batch):
-            inner = _first_activation(latent_terms, points, point_weight, b).to(product_dtype)
-            for (inner_weight, inner_bias), activation in zip(hidden, activations, strict=True):
+            own = points[min(b, len(points) - 1)]
+            first = torch.addmm(latent_terms[b], own, point_weight.t())
+            inner = activations[0][b].copy_(first.relu_())
+            for (inner_weight, inner_bias), activation in zip(
+                hidden, activations[1:], strict=True
+            ):
                 torch.addmm(inner_bias, inner, inner_weight.t(), out=activation[b])
                 inner = activation[b].relu_()
             torch.addmm(bias, inner.to(weight.dtype), weight.t(), out=folded[b])
-        ctx.save_for_backward(latent_terms, points, point_weight, *parameters, *activations)
-        ctx.product_dtype, ctx.n_parameters = product_dtype, len(parameters)
+        ctx.save_for_backward(points, point_weight, *parameters, *activations)
+        ctx.n_parameters = len(parameters)
         return folded
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-        latent_terms, points, point_weight, *rest = ctx.saved_tensors
+        points, point_weight, *rest = ctx.saved_tensors
         parameters, activations = rest[: ctx.n_parameters], rest[ctx.n_parameters :]
-        dtype, product_dtype = point_weight.dtype, ctx.product_dtype
-        weights = [weight.to(product_dtype) for weight in parameters[:-2:2]]
+        dtype = activations[0].dtype
+        weights = [point_weight.to(dtype), *(weight.to(dtype) for weight in parameters[::2])]
+        inputs = points.to(dtype)
         gradients = [torch.zeros_like(parameter) for parameter in parameters]
-        latent_gradient = torch.empty_like(latent_terms)
+        latent_gradient = gradient.new_empty((len(gradient), len(point_weight)))
         point_weight_gradient = torch.zeros_like(point_weight)
         points_gradient = torch.zeros_like(points) if ctx.needs_input_grad[1] else None
         for b in range(len(gradient)):
-            first = _first_activation(latent_terms, points, point_weight, b)
-            inputs = [first.to(product_dtype), *(activation[b] for activation in activations)]
-            upstream = gradient[b]
-            gradients[-2] += upstream.t() @ inputs[-1].to(dtype)
-            gradients[-1] += upstream.sum(dim=0)
-            upstream = (upstream @ parameters[-2]).to(product_dtype)
-            for layer in reversed(range(len(weights))):
-                upstream = _through_relu(upstream, inputs[layer + 1])
-                gradients[2 * layer] += upstream.t() @ inputs[layer]
-                gradients[2 * layer + 1] += upstream.sum(dim=0, dtype=dtype)
-                upstream = upstream @ weights[layer]
-            upstream = _through_relu(upstream.to(dtype), first)
-            latent_gradient[b] = upstream.sum(dim=0)
-            own = points[min(b, len(points) - 1)]
+            upstream = gradient[b].to(dtype)
+            for layer in reversed(range(len(activations))):
+                activation = activations[layer][b]
+                gradients[2 * layer] += upstream.t() @ activation
+                gradients[2 * layer + 1] += upstream.sum(dim=0, dtype=gradient.dtype)
+                upstream = _through_relu(upstream @ weights[layer + 1], activation)
+            latent_gradient[b] = upstream.sum(dim=0, dtype=gradient.dtype)
+            own = min(b, len(points) - 1)
             # Its transpose, as the library is slow at results of two or three columns.
-            point_weight_gradient += (own.t() @ upstream).t()
+            point_weight_gradient += (inputs[own].t() @ upstream).t()
             if points_gradient is not None:
-                points_gradient[min(b, len(points) - 1)] += upstream @ point_weight
+                points_gradient[own] += upstream @ weights[0]
         return latent_gradient, points_gradient, point_weight_gradient, None, *gradients
-
-
-def _first_activation(latent_terms: Tensor, points: Tensor, point_weight: Tensor, b: int) -> Tensor:
-    """ReLU(latent term + point term) of cloud ``b``: (M, C)."""
-    own = points[min(b, len(points) - 1)]
-    return torch.addmm(latent_terms[b], own, point_weight.t()).relu_()
 
 
 def _through_relu(gradient: Tensor, output: Tensor) -> Tensor:

@@ -104,11 +104,10 @@ class _PooledLinear(torch.autograd.Function):
         if ctx.with_moments:
             dtype = ctx.product_dtype
             centered = (features - feature_mean).reshape(rows, dimensions).to(dtype)
-            scatter = (centered.t() @ centered).to(features.dtype)  # rows times the covariance
-            weighted = variance_gradient.unsqueeze(1) * weight * (2 / rows)
-            gradient = (
-                centered @ (weight.t() @ weighted).to(dtype)  # (R, C) by (C, C)
-            ).to(features.dtype)
+            scatter = centered.t() @ centered  # the number of rows times the covariance
+            weighted = (variance_gradient.unsqueeze(1) * weight * (2 / rows)).to(dtype)
+            through_variance = weight.t().to(dtype) @ weighted  # (C, C)
+            gradient = (centered @ through_variance).to(features.dtype)
             gradient += (mean_gradient @ weight) / rows
             moments_gradient = torch.outer(mean_gradient, feature_mean) + weighted @ scatter
         else:

@@ -117,6 +117,29 @@ def edge_squares(
     return squares
 
 
+def edge_squares_backward(
+    u: Tensor,
+    v: Tensor,
+    s: Tensor,
+    degrees: Tensor,
+    u_mean: Tensor,
+    v_mean: Tensor,
+    k: int,
+    slope: Tensor,
+    level: Tensor,
+) -> list[Tensor]:
+    """Gradients (R, C) in u, v and s, see :func:`columns.edge_squares_backward`."""
+    gradients = u.new_empty((3, *u.shape))
+    parallel.run(
+        columns.edge_squares_backward,
+        len(u),
+        *_arrays(v, u, s, degrees, v_mean, u_mean),
+        v.numpy().dtype.type(k),
+        *_arrays(slope, level, gradients),
+    )
+    return list(gradients)
+
+
 def column_extremes(
     values: Tensor, centers: Tensor, signs: Tensor, squares: Tensor | None
 ) -> tuple[Tensor, Tensor]:

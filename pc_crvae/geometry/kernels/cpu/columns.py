@@ -70,6 +70,25 @@ def edge_squares(own, other, totals, degrees, own_mean, other_mean, k, squares, 
             squares[c] += degree * u * u + v * (2 * total + k * v)
 
 
+@compiled
+def edge_squares_backward(  # type: ignore[no-untyped-def]
+    own, other, totals, degrees, own_mean, other_mean, k, slope, level, gradients, start, stop
+):
+    """Fill ``gradients`` (3, R, C), in ``other``, ``own`` and ``totals``, for a range of the rows.
+
+    ``slope`` (C,) is half the gradient in the squares of :func:`edge_squares`, and ``level``
+    (C,) that in the mean over the R rows of own and totals / k.
+    """
+    for r in range(start, stop):
+        degree = own.dtype.type(degrees[r])
+        for c in range(own.shape[1]):
+            centered = own[r, c] - own_mean[c]
+            total = totals[r, c] - k * other_mean[c]
+            gradients[0, r, c] = degree * (other[r, c] - other_mean[c]) * slope[c]
+            gradients[1, r, c] = slope[c] * (total + k * centered) + level[c]
+            gradients[2, r, c] = slope[c] * centered + level[c] / k
+
+
 @numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
 def _dot(a, b):  # type: ignore[no-untyped-def]
     total = a[0] * 0
