@@ -68,8 +68,11 @@ class _FoldByCloud(torch.autograd.Function):
         folded = latent_terms.new_empty((batch, count, len(bias)))
         for b in range(batch):
             own = points[min(b, len(points) - 1)]
-            first = torch.addmm(latent_terms[b], own, point_weight.t())
-            inner = activations[0][b].copy_(first.relu_())
+            inner = activations[0][b]
+            if product_dtype == point_weight.dtype:
+                torch.addmm(latent_terms[b], own, point_weight.t(), out=inner).relu_()
+            else:
+                inner.copy_(torch.addmm(latent_terms[b], own, point_weight.t()).relu_())
             for (inner_weight, inner_bias), activation in zip(
                 hidden, activations[1:], strict=True
             ):

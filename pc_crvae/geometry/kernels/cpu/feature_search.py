@@ -20,7 +20,7 @@ _BLOCK = 16
 _BISECTIONS = 8
 """Halvings of the range in which that bound is sought."""
 
-SPARE = 6
+SPARE = 4
 """Candidates kept beyond k."""
 
 
