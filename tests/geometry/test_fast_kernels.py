@@ -174,6 +174,19 @@ def test_of_copies_in_many_blocks_the_lowest_index_is_nearest_whatever_rounds(dt
         assert nearest_neighbors(query, reference).item() == 50
 
 
+@both_dtypes
+def test_among_equals_in_distant_blocks_the_lowest_index_is_nearest(dtype, strategy):
+    """Blocks whose bound is the very distance found already have to be looked into."""
+    # Along the curve all others lie between the first point and those as near as it is, and the
+    # last ones share a block with it whose box begins where it is.
+    first, copies = torch.tensor([[1.0, 0, 0]]), torch.tensor([[-1.0, 0, 0]]).expand(20, 3)
+    between = torch.tensor([1.0, -2.5, -2.5]) + 0.4 * randn(200, 3).tanh()
+    beside = first - torch.linspace(0.05, 0.5, 40).unsqueeze(1) * torch.tensor([0.0, 1, 1])
+    corners = torch.tensor([[-3.0, -3, -3], [3, 3, 3]])
+    reference = torch.cat([first, copies, between, beside, corners]).unsqueeze(0).to(dtype)
+    assert nearest_neighbors(torch.zeros(1, 1, 3, dtype=dtype), reference).item() == 0
+
+
 def test_both_ways_agree_at_the_size_where_they_take_turns(monkeypatch):
     query, reference = randn(1, 60, 3), randn(1, 70, 3, seed=1)
     used = []
@@ -203,6 +216,17 @@ def test_points_that_are_not_finite_leave_the_others_their_neighbors(where, valu
     assert ((found >= 0) & (found < 300)).all()
     expected = squared_distances(query[0], reference[0]).nan_to_num(nan=torch.inf).argmin(dim=1)
     assert torch.equal(found[good_queries], expected[good_queries])
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_a_nan_in_front_of_a_group_of_queries_leaves_the_others_their_neighbors(axis, strategy):
+    query, reference = randn(1, 60, 3), randn(1, 300, 3, seed=1)
+    query[0, 17] = -9  # the first along the curve
+    query[0, 17, axis] = torch.nan
+    expected = squared_distances(query[0], reference[0]).argmin(dim=1)
+    found = nearest_neighbors(query, reference)[0]
+    others = torch.arange(60) != 17
+    assert torch.equal(found[others], expected[others])
 
 
 def test_clouds_of_nothing_but_nan_get_indices_within_range(strategy):
@@ -292,7 +316,8 @@ def test_the_chamfer_distance_of_clouds_full_of_ties_is_the_triple_loops(x, y, s
     expected, *gradients = chamfer_loops.chamfer_with_gradients(x, y)
     assert distance.item() == pytest.approx(expected, rel=1e-6)
     for leaf, gradient in zip(leaves, gradients, strict=True):
-        np.testing.assert_allclose(leaf.grad[0], gradient, rtol=1e-5, atol=1e-6)
+        # Another choice among equals would move it by 2 / 80 at least.
+        np.testing.assert_allclose(leaf.grad[0], gradient, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -693,11 +718,12 @@ def test_the_variance_survives_terms_that_cancel(spread, offset, mode):
 @pytest.mark.parametrize("mode", ["fast", "reference"])
 @pytest.mark.parametrize("noise", [1e-1, 1e-2, 1e-3])
 def test_the_variance_survives_neighbors_that_all_but_cancel_their_point(noise, mode):
-    """u_j is near -v_i on every edge: the variance is that of what is left."""
-    position = torch.rand(4, 256, 1, generator=torch.Generator().manual_seed(0))
-    indices = k_nearest_neighbors(position.expand(-1, -1, 3), 8)
-    u = 20 * position * torch.linspace(1, 2, 8)
+    """u_j is near -v_i on every edge: the variance is that of the little that is left."""
+    # Each point's neighbours are itself and its double, so that their sum needs no rounding.
+    u = 20 * randn(4, 128, 8).repeat(1, 2, 1)
     v = -u + noise * randn(4, 256, 8)
+    point = torch.arange(256).expand(4, 256)
+    indices = torch.stack([point, (point + 128) % 256], dim=2)
     edges = edge_values(u.double(), v.double(), indices)
     with kernels.forced(mode):
         _, variance, _ = edge_moments(u, v, pool_neighbors(u, indices).sum, indices)

@@ -153,8 +153,9 @@ def operations() -> dict[str, tuple[Tensor, ...]]:
         results[f"pool, sum {with_sum}"] = (*values, *torch.autograd.grad(total, leaf))
     leaves = [features.clone().requires_grad_(), weights.clone().requires_grad_()]
     sums = pool_neighbors(leaves[0], neighbors).sum
-    _, variance, _ = edge_moments(*leaves, sums, neighbors)
-    results["edge squares"] = (variance, *torch.autograd.grad(variance.sum(), leaves))
+    mean, variance, _ = edge_moments(*leaves, sums, neighbors)
+    total = (variance + mean.detach().cos() * mean).sum()
+    results["edge moments"] = (mean, variance, *torch.autograd.grad(total, leaves))
     signs, squares = torch.ones(6), torch.zeros(6, dtype=torch.float64)
     found = cpu.column_extremes(features[0, :, :6], features[0, 0, :6], signs, squares)
     results["column extremes"] = (*found, squares)
