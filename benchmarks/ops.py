@@ -107,9 +107,9 @@ def _search(*, is_collapsed: bool, mutual: bool) -> Callable[[int, int], Contend
 
         def by_tree() -> None:
             for x, y in zip(query.numpy(), reference.numpy(), strict=True):
-                cKDTree(y).query(x, workers=2)
+                cKDTree(y).query(x, workers=torch.get_num_threads())
                 if mutual:
-                    cKDTree(x).query(y, workers=2)
+                    cKDTree(x).query(y, workers=torch.get_num_threads())
 
         search = mutual_nearest_neighbors if mutual else nearest_neighbors
         return lambda: search(query, reference), by_tree
@@ -206,7 +206,7 @@ def _farthest(batch: int, points: int) -> Contenders:
 
 _FIRST = "Chamfer distance, forward and backward"
 _ONE_WAY, _BOTH_WAYS = "nearest neighbours, one way", "nearest neighbours, both ways"
-_TREE = "scipy's cKDTree with two workers, built and queried"
+_TREE = "scipy's cKDTree with as many workers, built and queried"
 _EDGES = "64 features of untrained edge convolutions, 20 neighbours given, batch-norm"
 
 CASES: dict[str, Case] = {

@@ -38,7 +38,8 @@ def pool_neighbors(
         goes to one neighbour that has it.
 
     Raises:
-        ValueError: shapes other than those above.
+        ValueError: shapes other than those above, or no neighbour.
+        IndexError: on the CPU, an index outside [0, M); CUDA kernels trust them.
     """
     if features.dim() != 3 or indices.dim() != 3 or len(features) != len(indices):
         raise ValueError(
@@ -49,6 +50,14 @@ def pool_neighbors(
         raise ValueError(
             f"largest must be ({features.shape[2]},), one a channel, not {tuple(largest.shape)}"
         )
+    if indices.shape[2] == 0:
+        raise ValueError("pool_neighbors needs at least one neighbour a point")
+    if indices.device.type == "cpu" and indices.numel():  # elsewhere it would stall the queue
+        lowest, highest = (int(bound) for bound in indices.aminmax())
+        if lowest < 0 or highest >= features.shape[1]:
+            raise IndexError(
+                f"neighbours {lowest} to {highest} are not all among {features.shape[1]} points"
+            )
     features = features.to(torch.promote_types(features.dtype, torch.float32))
     if kernels_for(features.device):
         extreme, total = _PoolNeighbors.apply(  # type: ignore[no-untyped-call]
@@ -66,6 +75,11 @@ def extreme_signs(largest: Tensor | None, like: Tensor) -> Tensor:
     """(C,) 1 where the largest value counts and -1 elsewhere, for ``like`` (..., C)."""
     signs = like.new_ones(like.shape[-1])
     return signs if largest is None else torch.where(largest, signs, -signs)
+
+
+def sums_dtype(like: Tensor) -> torch.dtype:
+    """float64 for sums that may cancel, where the device of ``like`` has it."""
+    return like.dtype if like.device.type == "mps" else torch.float64
 
 
 class _PoolNeighbors(torch.autograd.Function):
@@ -161,9 +175,13 @@ class _EdgeMoments(torch.autograd.Function):
         if kernels and hasattr(kernels, "edge_squares"):
             squares: Tensor = kernels.edge_squares(u, v, s, degrees, u_mean, v_mean, k)
         else:
-            u, v, s = u.double() - u_mean, v.double() - v_mean, s.double() - k * u_mean.double()
+            dtype = sums_dtype(u)
+            u, v = u.to(dtype) - u_mean, v.to(dtype) - v_mean
+            s = s.to(dtype) - k * u_mean.to(dtype)
             squares = (degrees.unsqueeze(1) * u.square() + v * (2 * s + k * v)).sum(dim=0)
-        return u_mean + v_mean, (squares / (len(v) * k)).to(u_mean.dtype)
+        # Terms that cancel exactly may leave a rounding below zero.
+        variance = (squares / (len(v) * k)).clamp(min=0).to(u_mean.dtype)
+        return u_mean + v_mean, variance
 
     @staticmethod
     @once_differentiable

@@ -69,13 +69,12 @@ class BatchNorm(nn.BatchNorm1d):
             ValueError: the moments are those of a single row.
         """
         mean, variance, rows = moments
-        total = torch.tensor(rows, device=mean.device, dtype=torch.float64)
         if self.synchronized and _several_processes():
-            mean, variance, total = _moments_over_processes(moments)
-        if total <= 1:
+            mean, variance, rows = _moments_over_processes(moments)
+        if rows <= 1:
             raise ValueError("batch-norm needs more than one row to train on")
         with torch.no_grad():
-            unbiased = variance * (total / (total - 1)).to(variance.dtype)
+            unbiased = variance * (rows / (rows - 1))
             self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
             self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
             self.num_batches_tracked.add_(1)
@@ -83,15 +82,15 @@ class BatchNorm(nn.BatchNorm1d):
         return torch.addcmul(self.bias, features - mean, scale)
 
 
-def _moments_over_processes(moments: Moments) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, variance and number of all processes' rows."""
-    mean, variance, count = moments
-    totals = _sum_over_processes(torch.cat([count * mean, mean.new_full((1,), count)]))
-    total = totals[-1]
+def _moments_over_processes(moments: Moments) -> Moments:
+    """Those of all processes' rows."""
+    mean, variance, rows = moments
+    totals = _sum_over_processes(torch.cat([rows * mean, mean.new_full((1,), rows)]))
+    total = totals[-1].detach()
     global_mean = totals[:-1] / total
     # Squares about the global mean: E[x^2] - E[x]^2 cancels where the mean is large.
-    deviations = count * (variance + (mean - global_mean).square())
-    return global_mean, _sum_over_processes(deviations) / total, total
+    deviations = rows * (variance + (mean - global_mean).square())
+    return Moments(global_mean, _sum_over_processes(deviations) / total, round(float(total)))
 
 
 def _several_processes() -> bool:

@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.edgeconv import edge_conv
+from reference.textbook import EdgeConv as TextbookEdgeConv
 from torch import Tensor, nn
 from torch_geometric.nn import EdgeConv as GeometricEdgeConv
 
@@ -215,3 +216,23 @@ def test_more_neighbors_than_points_are_refused():
 def test_impossible_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         DGCNN(**arguments)
+
+
+@pytest.mark.parametrize("only_differences", [False, True])
+def test_autocast_costs_an_edge_convolution_no_more_digits_than_the_textbooks(only_differences):
+    torch.manual_seed(0)
+    points = torch.randn(2, 1024, 3)
+    points = points / points.norm(dim=2, keepdim=True)
+    neighbors = k_nearest_neighbors(points, 20)
+    convolution = EdgeConv(3, 64)
+    if only_differences:
+        with torch.no_grad():
+            convolution.linear.weight[:, 3:] = 0
+    textbook = TextbookEdgeConv(3, 64)
+    textbook.load_state_dict(convolution.state_dict())
+    exact = convolution(points, neighbors)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours = convolution(points, neighbors)
+        theirs = textbook(points, neighbors)
+    error, their_error = (ours - exact).square().mean(), (theirs - exact).square().mean()
+    assert error < 1.2 * their_error

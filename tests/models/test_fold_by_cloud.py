@@ -154,3 +154,9 @@ def test_each_activation_is_kept_once_in_the_precision_of_the_products(autocast)
         folded = fold(latent, points)
     assert sum(kept.values()) == 2 * 4 * 50 * 16 * (2 if autocast else 4)
     del folded
+
+
+def test_points_of_another_number_of_clouds_are_refused():
+    fold = Fold(4, 2, (8, 8))
+    with pytest.raises(ValueError, match="3 clouds of points cannot go with 5 latents"):
+        fold(torch.zeros(5, 4), torch.zeros(3, 10, 2))

@@ -21,8 +21,8 @@ class EdgeConv(nn.Module):
     """Edge convolution (Wang et al. 2019, arXiv 1801.07829, section 3.1).
 
     The new feature of point i is the maximum over its neighbours j of
-    ``LeakyReLU(BN(W [x_j - x_i ; x_i]))`` with slope 0.2. The product is computed per point,
-    not per edge, as ``W_1 x_j + (W_2 - W_1) x_i`` where ``W = [W_1 W_2]``.
+    ``LeakyReLU(BN(W [x_j - x_i ; x_i]))`` with slope 0.2. The products are computed per
+    point, not per edge, as ``u_j + v_i`` with ``u = W_1 x``, ``v = W_2 x - u`` and ``W = [W_1 W_2]``.
 
     Args:
         in_features: C, so that W is (C', 2C).
@@ -41,8 +41,11 @@ class EdgeConv(nn.Module):
     def forward(self, features: Tensor, neighbors: Tensor) -> Tensor:
         """Convolve ``features`` (B, N, C) along ``neighbors`` (B, N, k) int64 to (B, N, C')."""
         difference_weight, center_weight = self.linear.weight.chunk(2, dim=1)
-        neighbor_terms = F.linear(features, difference_weight)  # u, (B, N, C')
-        center_terms = F.linear(features, center_weight - difference_weight, self.linear.bias)  # v
+        # W_1 x_j and W_1 x_i nearly cancel for near neighbours, whatever the autocast rounds.
+        with torch.autocast(features.device.type, enabled=False):
+            dtype = self.linear.weight.dtype
+            neighbor_terms = F.linear(features.to(dtype), difference_weight)  # u, (B, N, C')
+        center_terms = F.linear(features, center_weight, self.linear.bias) - neighbor_terms  # v
         if isinstance(self.norm, nn.Identity):
             pool = pool_neighbors(neighbor_terms, neighbors, with_sum=False)
             return F.leaky_relu(pool.extreme + center_terms, _NEGATIVE_SLOPE)
@@ -55,9 +58,7 @@ class EdgeConv(nn.Module):
         if pool.sum is None:
             normalized = self.norm(edges)
         else:
-            moments = edge_moments(
-                neighbor_terms.to(edges.dtype), center_terms.to(edges.dtype), pool.sum, neighbors
-            )
+            moments = edge_moments(neighbor_terms, center_terms, pool.sum, neighbors)
             normalized = self.norm.normalize_by(edges, moments)
         return F.leaky_relu(normalized, _NEGATIVE_SLOPE)
 

@@ -32,7 +32,14 @@ def fold_by_cloud(
 
     Returns:
         (B, M, 3), in the dtype of the parameters.
+
+    Raises:
+        ValueError: points for another number of clouds than there are latents.
     """
+    if len(points) not in (1, len(latent_terms)):
+        raise ValueError(
+            f"{len(points)} clouds of points cannot go with {len(latent_terms)} latents"
+        )
     dtype = point_weight.dtype
     product_dtype = dtype
     if torch.is_autocast_enabled(points.device.type):
@@ -73,9 +80,7 @@ class _FoldByCloud(torch.autograd.Function):
                 torch.addmm(latent_terms[b], own, point_weight.t(), out=inner).relu_()
             else:
                 inner.copy_(torch.addmm(latent_terms[b], own, point_weight.t()).relu_())
-            for (inner_weight, inner_bias), activation in zip(
-                hidden, activations[1:], strict=True
-            ):
+            for (inner_weight, inner_bias), activation in zip(hidden, activations[1:], strict=True):
                 torch.addmm(inner_bias, inner, inner_weight.t(), out=activation[b])
                 inner = activation[b].relu_()
             torch.addmm(bias, inner.to(weight.dtype), weight.t(), out=folded[b])

@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from pc_crvae.geometry import Moments, gather_points
 from pc_crvae.geometry.kernels import kernels_for
-from pc_crvae.geometry.neighborhoods import extreme_signs
+from pc_crvae.geometry.neighborhoods import extreme_signs, sums_dtype
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.layers import Perceptron
 
@@ -79,7 +79,7 @@ class _PooledLinear(torch.autograd.Function):
         precise = features.new_empty((count, channels) if inputs.dtype != features.dtype else 0)
         extreme = features.new_empty((batch, channels))
         argument = torch.empty((batch, channels), dtype=torch.int64, device=features.device)
-        squares = torch.zeros(channels, dtype=torch.float64, device=features.device)
+        squares = torch.zeros(channels, dtype=sums_dtype(features), device=features.device)
         for b in range(batch):
             torch.mm(inputs[b], transposed, out=products)
             values = products if products.dtype == features.dtype else precise.copy_(products)
@@ -129,7 +129,7 @@ def _column_extremes(
         found = kernels.column_extremes(values, centers, signs, squares)
         return cast(tuple[Tensor, Tensor], found)
     if squares is not None:
-        squares += (values - centers).square().sum(dim=0, dtype=torch.float64)
+        squares += (values - centers).square().sum(dim=0, dtype=squares.dtype)
     extreme, argument = (values * signs).max(dim=0)
     return extreme * signs, argument
 

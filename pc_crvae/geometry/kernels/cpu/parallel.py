@@ -9,6 +9,7 @@ import ctypes
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -38,7 +39,22 @@ def compiled(function: Callable[..., Any]) -> Any:
     The copy on disk is renewed when the file of ``function`` changes, not when another file
     does, so a kernel calls compiled functions of its own file only.
     """
-    return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    compiling = numba.njit(nogil=True, error_model="numpy")
+    kernel = compiling(function)
+    try:
+        kernel.enable_caching()
+    except RuntimeError:  # numba's word for: no folder to keep it in
+        _warn_of_no_cache()
+    return kernel
+
+
+@cache
+def _warn_of_no_cache() -> None:
+    warnings.warn(
+        "pc_crvae compiles its kernels anew in every process, as it finds no folder it may keep "
+        "them in: name one in NUMBA_CACHE_DIR",
+        stacklevel=4,
+    )
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -74,8 +90,10 @@ def run(kernel: Kernel, items: int, *arguments: Any) -> None:
 @cache
 def _torch_openmp() -> ctypes.CDLL | None:
     """The GNU OpenMP runtime that this torch brings, None where it uses another."""
-    library = Path(torch.__file__).parent / "lib" / "libgomp.so.1"
-    return ctypes.CDLL(str(library)) if library.exists() else None
+    package = Path(torch.__file__).parent
+    places = (package / "lib", package.parent / "torch.libs")
+    libraries = [library for place in places for library in sorted(place.glob("libgomp*.so*"))]
+    return ctypes.CDLL(str(libraries[0])) if libraries else None
 
 
 _PARALLEL_BODY = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -88,16 +106,23 @@ def _run_on_openmp_threads(openmp: ctypes.CDLL, part_of: Part, threads: int) -> 
     fight them for the cores at every change between the two.
     """
     failures: list[BaseException] = []
+    done: list[int] = []
+    team = [threads]
 
     def body(_: int | None) -> None:
         try:
-            part_of(openmp.omp_get_thread_num(), openmp.omp_get_num_threads())
+            part, team[0] = openmp.omp_get_thread_num(), openmp.omp_get_num_threads()
+            part_of(part, team[0])
+            done.append(part)
         except BaseException as failure:  # which C code between here and the caller would lose
             failures.append(failure)
 
     openmp.GOMP_parallel(_PARALLEL_BODY(body), None, threads, 0)
     if failures:
         raise failures[0]
+    if len(done) < team[0]:
+        # A signal's handler raised on the way into the body, where nothing can catch it.
+        raise KeyboardInterrupt
 
 
 def _run_on_own_threads(part_of: Part, threads: int) -> None:
