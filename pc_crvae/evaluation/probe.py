@@ -30,6 +30,7 @@ from pc_crvae.evaluation.report import (
     REPRESENTATIONS,
     SETTINGS,
     Outcome,
+    compare_with_untrained,
     confusion_counts,
     describe_data,
     format_table,
@@ -102,7 +103,8 @@ def run_probe(
 
     Returns:
         A report of plain numbers, strings and lists, ready for JSON: ``rows`` (posterior mean)
-        and ``extra_rows`` (pooled), accuracies in [0, 1]; ``confusion`` of the trained
+        and ``extra_rows`` (pooled), accuracies in [0, 1]; ``paired``, how far the trained rows lie
+        above the strongest untrained one; ``confusion`` of the trained
         encoder's posterior mean on aligned shapes, rows the true class, summed over seeds;
         ``protocol``, ``data`` and ``versions``.
 
@@ -145,6 +147,11 @@ def run_probe(
     report = {
         "rows": rows_of("mean"),
         "extra_rows": rows_of("pooled"),
+        "paired": [
+            compare_with_untrained(setting, key, outcomes, test_labels)
+            for key in REPRESENTATIONS
+            for setting in protocol.settings
+        ],
         "protocol": _describe(protocol),
         "data": {"train": describe_data(train), "test": describe_data(test)},
         "versions": {

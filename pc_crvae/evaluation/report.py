@@ -1,13 +1,15 @@
 """What a probe reports: its scores over the probe seeds, as plain numbers and as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.evaluation.linear_probe import Labels, accuracy, class_mean_accuracy
+from pc_crvae.evaluation.paired import LEVEL, paired_difference
 
 SETTINGS = {"aligned": "aligned", "z": "z", "so3": "SO(3)"}
 REPRESENTATIONS = {"mean": "posterior_mean", "pooled": "pooled"}
@@ -61,6 +63,34 @@ def score(
     return row
 
 
+def compare_with_untrained(
+    setting: str,
+    key: str,
+    outcomes: Mapping[tuple[str, str], Sequence[Outcome]],
+    test_labels: Labels,
+) -> dict[str, Any]:
+    """Compare a trained representation with the strongest untrained one, shape by shape.
+
+    The strongest is picked on these very shapes, which favours the untrained side.
+    """
+
+    def correct(features: str, representation: str) -> NDArray[np.bool_]:
+        of_seeds = outcomes[features, representation]
+        return np.array([outcome.predictions[setting] == test_labels for outcome in of_seeds])
+
+    strongest = max(REPRESENTATIONS, key=lambda other: correct("untrained", other).mean())
+    difference = paired_difference(correct("trained", key), correct("untrained", strongest))
+    return {
+        "setting": setting,
+        "trained": REPRESENTATIONS[key],
+        "untrained": REPRESENTATIONS[strongest],
+        "difference": difference.mean,
+        "interval": [difference.low, difference.high],
+        "level": LEVEL,
+        "method": "bootstrap percentile, over test shapes and probe seeds",
+    }
+
+
 def confusion_counts(
     labels: Labels, predictions: Sequence[Labels], class_count: int
 ) -> list[list[int]]:
@@ -106,7 +136,14 @@ def format_table(report: dict[str, Any]) -> str:
         )
         for line in lines
     ]
-    return "\n".join(line.rstrip() for line in table)
+    compared = [
+        f"trained {row['trained'].replace('_', ' ')} less the strongest untrained row "
+        f"({row['untrained'].replace('_', ' ')}), {SETTINGS[row['setting']]}: "
+        f"{100 * row['difference']:+.1f} [{100 * row['interval'][0]:+.1f}, "
+        f"{100 * row['interval'][1]:+.1f}]"
+        for row in report["paired"]
+    ]
+    return "\n".join(line.rstrip() for line in [*table, *compared])
 
 
 def _percent(row: dict[str, Any]) -> str:

@@ -236,7 +236,7 @@ def test_the_table_lines_up_and_shows_per_cent(report):
     row = find(report["rows"], "trained", "aligned")
     row = row | {"accuracy_mean": 0.8899, "accuracy_std": 0.0031}
     rows = [row if r["features"] + r["setting"] == "trainedaligned" else r for r in report["rows"]]
-    lines = format_table(report | {"rows": rows}).splitlines()
+    lines = format_table(report | {"rows": rows}).splitlines()[:5]
     assert lines[0].split() == ["aligned", "z", "SO(3)"]
     assert lines[1].startswith("trained posterior mean ")
     assert "  89.0 ± 0.3  " in lines[1]
@@ -247,6 +247,26 @@ def test_the_table_lines_up_and_shows_per_cent(report):
         "untrained pooled",
     ]
     assert len({len(line) for line in lines}) == 1
+
+
+def test_each_trained_row_is_compared_with_the_strongest_untrained_one(report):
+    for row in report["paired"]:
+        trained = [
+            found
+            for found in report["rows"] + report["extra_rows"]
+            if (found["features"], found["setting"], found["representation"])
+            == ("trained", row["setting"], row["trained"])
+        ]
+        strongest = max(
+            found["accuracy_mean"]
+            for found in report["rows"] + report["extra_rows"]
+            if (found["features"], found["setting"]) == ("untrained", row["setting"])
+        )
+        assert row["difference"] == pytest.approx(trained[0]["accuracy_mean"] - strongest)
+        assert row["interval"][0] <= row["difference"] <= row["interval"][1]
+    lines = format_table(report).splitlines()[5:]
+    assert len(lines) == len(report["paired"]) == 6
+    assert all("less the strongest untrained row" in line for line in lines)
 
 
 def test_progress_names_seed_and_encoder(train, test):

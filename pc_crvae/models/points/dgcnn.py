@@ -22,7 +22,8 @@ class EdgeConv(nn.Module):
 
     The new feature of point i is the maximum over its neighbours j of
     ``LeakyReLU(BN(W [x_j - x_i ; x_i]))`` with slope 0.2. The products are computed per
-    point, not per edge, as ``u_j + v_i`` with ``u = W_1 x``, ``v = W_2 x - u`` and ``W = [W_1 W_2]``.
+    point, not per edge, as ``u_j + v_i`` with ``u = W_1 x``, ``v = W_2 x - u`` and
+    ``W = [W_1 W_2]``.
 
     Args:
         in_features: C, so that W is (C', 2C).
