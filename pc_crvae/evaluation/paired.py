@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pc_crvae.randomness import keyed_numpy_generator
 
 LEVEL = 0.95
-_RESAMPLES = 10_000
+_RESAMPLES = 4_000
 
 
 @dataclass(frozen=True)
