@@ -57,4 +57,4 @@ pathlib.Path("configs/schema.json").write_text(config.json_schema())'
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find pc_crvae tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find pc_crvae benchmarks tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
