@@ -12,8 +12,9 @@ INSTALLED := $(VENV)/installed
 
 DEMO := runs/demo
 
-# Tests run side by side, a file at a time; one thread each is then the fastest.
-PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+# Tests run side by side, a file at a time; one thread each is then the fastest, and the threads of
+# the few tests that want more must not spin for a core that another test has.
+PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 .PHONY: setup demo test test-slow lint schema clean

@@ -32,7 +32,7 @@ def _threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def dgcnn_config(folder: Path) -> Config:
+def dgcnn_config(folder: Path, epochs: int = STEPS // 5) -> Config:
     """All kernels at once: searches in space and in features, pools, batch-norms, a folding."""
     return tiny_config(
         folder,
@@ -42,7 +42,7 @@ def dgcnn_config(folder: Path) -> Config:
             "decoder": {"name": "folding", "points": 64, "widths": [32, 32]},
             "likelihood": {"scale": 1000.0},
         },
-        training={"epochs": STEPS // 5},
+        training={"epochs": epochs},
         logging={"every_steps": 1},
         checkpoints={"every_epochs": STEPS // 5 // STATES, "every_minutes": None, "keep": STATES},
     )
@@ -52,7 +52,6 @@ def losses(config: Config, folder: Path, mode: kernels.Mode = "fast") -> Tensor:
     with kernels.forced(mode):
         tiny_train(config, folder)
     lines = [line for line in read_metrics(folder) if line["split"] == "train"]
-    assert len(lines) == STEPS
     return torch.tensor([line["objective"] for line in lines], dtype=torch.float64)
 
 
@@ -93,9 +92,9 @@ def test_gradients_along_a_run_are_plain_pytorchs(tmp_path):
 def test_losses_part_no_farther_than_those_of_runs_that_differ_in_rounding(tmp_path, monkeypatch):
     """Two hundred steps blow a difference in the last bit up to one that can be seen.
 
-    How far is measured on plain PyTorch: between runs on one and on two threads, and, as models
-    this small give the same bits on both, between runs from weights that are a few units in the
-    last place larger or smaller.
+    How far is measured on plain PyTorch, between runs from weights that differ by about as much
+    as sums of 64 terms do when their order changes, the root of 64 roundings: models this small give the same bits on one thread and on two,
+    as the test below holds, so that the spread over threads is zero and measures nothing.
     """
     config = dgcnn_config(tmp_path)
 
@@ -104,26 +103,36 @@ def test_losses_part_no_farther_than_those_of_runs_that_differ_in_rounding(tmp_p
         return float((one - other)[STEPS // 2 :].square().mean().sqrt())
 
     fast, plain = (losses(config, tmp_path / mode, mode) for mode in ("fast", "reference"))
+    assert len(fast) == len(plain) == STEPS
     runs = [plain]
-    for ulps in (1, -1, 2):
+    for seed in range(3):
 
-        def build_rounded_otherwise(config: Config, ulps: int = ulps):
+        def build_rounded_otherwise(config: Config, seed: int = seed):
             model = build_model(config)
+            generator = torch.Generator().manual_seed(seed)
             with torch.no_grad():
                 for parameter in model.parameters():
-                    parameter.mul_(1 + ulps * torch.finfo(torch.float32).eps)
+                    noise = torch.randn(parameter.shape, generator=generator)
+                    parameter.mul_(1 + 8 * torch.finfo(torch.float32).eps * noise)
             return model
 
         monkeypatch.setattr(training, "build_model", build_rounded_otherwise)
-        runs.append(losses(config, tmp_path / f"rounded {ulps}", "reference"))
-    monkeypatch.undo()
-    torch.set_num_threads(2)
-    runs.append(losses(config, tmp_path / "two threads", "reference"))
-    fast_on_two_threads = losses(config, tmp_path / "fast on two threads", "fast")
+        runs.append(losses(config, tmp_path / f"rounded {seed}", "reference"))
 
     spread = max(difference(*pair) for pair in combinations(runs, 2))
     assert 0 < spread < 0.05 * float(plain[STEPS // 2 :].abs().mean())
     assert difference(fast, plain) <= 3 * spread
-    assert difference(fast_on_two_threads, fast) <= 3 * spread
     # At the first steps nothing has grown yet.
     torch.testing.assert_close(fast[:3], plain[:3], rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("mode", ["fast", "reference"])
+def test_losses_on_two_threads_are_those_on_one(mode, tmp_path):
+    """Few steps, as threads that wait for each other are slow where others take the cores."""
+    config = dgcnn_config(tmp_path, epochs=1)
+    alone = losses(config, tmp_path / "one", mode)
+    torch.set_num_threads(2)
+    together = losses(config, tmp_path / "two", mode)
+    assert len(alone) == 5
+    # Equal bits as a rule; a matrix library may cut its sums otherwise.
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=0)
