@@ -18,6 +18,7 @@ from pc_crvae.config import Config, TrainingConfig
 from pc_crvae.errors import UserError
 from pc_crvae.interruption import Interrupted
 from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.processes import parting
 from pc_crvae.runs import Run
 
 INTERRUPTED = "interrupted"
@@ -88,8 +89,9 @@ def train_failing(folder: Path) -> None:
 
 if __name__ == "__main__":
     worker_folder = Path(sys.argv[1])
-    if sys.argv[2:] == [FAILING]:
-        train_failing(worker_folder)
-    else:
-        train_cases(worker_folder)
-        train_interrupted(worker_folder)
+    with parting():
+        if sys.argv[2:] == [FAILING]:
+            train_failing(worker_folder)
+        else:
+            train_cases(worker_folder)
+            train_interrupted(worker_folder)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pc_crvae.config import Config, find_config, load_config
 from pc_crvae.errors import UserError
-from pc_crvae.processes import is_main_process
+from pc_crvae.processes import is_main_process, parting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,8 +50,6 @@ def run(options: argparse.Namespace) -> None:
     config = _with_absolute_paths(config)
     folder: Path = getattr(options, "out", None) or Path("runs") / options.config.stem
 
-    import torch
-
     from pc_crvae.interruption import Interrupted
     from pc_crvae.runs import Run
     from pc_crvae.training import train
@@ -61,21 +59,20 @@ def run(options: argparse.Namespace) -> None:
         run.refuse()
     train_set, validation_set = load_splits(config)
     try:
-        train(
-            config,
-            run,
-            train_set,
-            validation_set,
-            _watchers(config, run, train_set, validation_set),
-            resume=options.resume,
-            overwrite=options.overwrite,
-        )
+        with parting():
+            train(
+                config,
+                run,
+                train_set,
+                validation_set,
+                _watchers(config, run, train_set, validation_set),
+                resume=options.resume,
+                overwrite=options.overwrite,
+            )
     except Interrupted as interrupted:
         if is_main_process():
             print(interrupted, file=sys.stderr)
         sys.exit(128 + interrupted.signal_number)
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
     if is_main_process():
         print(f"trained: {folder}; next: python tools/probe.py --ckpt {folder}")
 
