@@ -6,7 +6,7 @@ commands can list and check data sets at once.
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
@@ -17,6 +17,27 @@ from pc_crvae.yaml_files import read_yaml
 
 Split = Literal["train", "test"]
 Axis = Literal["x", "y", "z"]
+Modality = Literal["points", "images"]
+CloudLayout = Literal[
+    "shapes",
+    "modelnet_hdf5",
+    "shapenet_hdf5",
+    "shapenet_15k",
+    "shapenet_part",
+    "scanobjectnn",
+    "modelnet_off",
+    "shapenet_obj",
+    "mesh_folder",
+    "cloud_folder",
+    "modelnet_resampled",
+]
+ImageLayout = Literal[
+    "mnist_idx", "omniglot_zip", "cifar10_binary", "celeba", "digits", "image_folder"
+]
+
+_FROM_NO_FILES = {"shapes", "digits"}
+_OF_ONES_OWN = {"mesh_folder", "cloud_folder", "image_folder"}
+_WITHOUT_CLASSES = {"celeba"}
 
 
 class _Part(BaseModel):
@@ -26,9 +47,13 @@ class _Part(BaseModel):
 class Source(_Part):
     """A file to download; a checksum or size that nobody has published is null."""
 
-    url: str = Field(pattern=r"^https?://")
+    file: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", description="its name on disk")
+    urls: list[Annotated[str, Field(pattern=r"^https?://")]] = Field(
+        description="mirrors, tried in turn; none where the set is gated"
+    )
     sha256: str | None = Field(pattern=r"^[0-9a-f]{64}$")
     size: PositiveInt | None = Field(description="bytes")
+    unpack: bool = Field(description="whether it is an archive that the reader wants unpacked")
 
 
 class SplitCard(_Part):
@@ -38,35 +63,89 @@ class SplitCard(_Part):
     seed: int | None = None
 
 
+class ImageShape(_Part):
+    """What an image is once it is read."""
+
+    channels: PositiveInt
+    height: PositiveInt
+    width: PositiveInt
+
+
 class Card(_Part):
     """What is known of a data set before any of it is read."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="the stem of the card's file")
     title: str
-    modality: Literal["points"]
+    modality: Modality
     homepage: str | None
     licence: str
     redistributable: bool
+    gated: bool = Field(description="whether it is asked for by hand, so never downloaded")
     citation: str | None
     sources: list[Source]
-    manual_steps: str | None = Field(description="what is done by hand with the sources")
-    layout: Literal["shapes", "modelnet_hdf5"]
-    folder: str | None = Field(description="its name under $PC_CRVAE_DATA and in the archive")
-    up: Axis = Field(description="the axis that points up in the files")
-    points: PositiveInt = Field(description="points a cloud")
-    classes: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
-    splits: dict[Split, SplitCard]
+    manual_steps: str | None = Field(
+        description="what to get or request by hand, and what to make of it"
+    )
+    layout: CloudLayout | ImageLayout
+    variant: str | None = Field(None, description="which of several forms of the layout")
+    folder: str | None = Field(description="its name under $PC_CRVAE_DATA")
+    up: Axis | None = Field(None, description="the axis that points up in the files; of clouds")
+    points: PositiveInt | None = Field(None, description="points a cloud")
+    image: ImageShape | None = None
+    classes: Annotated[tuple[str, ...], Field(strict=False)]
+    splits: dict[Split, SplitCard] = Field(min_length=1)
+    split_rule: str = Field(description="how train and test are cut")
     known_defects: list[str]
     notes: str
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether it lies on the disk; otherwise it is generated, or comes with a library."""
+        return self.layout not in _FROM_NO_FILES
+
     @model_validator(mode="after")
-    def _states_what_its_layout_needs(self) -> Self:
+    def _agrees_with_itself(self) -> Self:
+        self._agrees_with_its_modality()
+        self._states_what_its_layout_needs()
+        for source in self.sources:
+            if self.gated and source.urls:
+                raise ValueError(
+                    f"a gated set is never downloaded, so its source {source.file} has no urls"
+                )
+            if not self.gated and not source.urls:
+                raise ValueError(
+                    f"the source {source.file} needs a url (only a gated set has none)"
+                )
+        return self
+
+    def _agrees_with_its_modality(self) -> None:
+        of_modality = CloudLayout if self.modality == "points" else ImageLayout
+        if self.layout not in get_args(of_modality):
+            raise ValueError(f"the layout {self.layout} does not hold {self.modality}")
+        if self.modality == "points":
+            if self.up is None or self.image is not None:
+                raise ValueError("a set of points needs up, and takes no image")
+        elif self.up is not None or self.points is not None:
+            raise ValueError("a set of images takes neither up nor points")
+
+    def _states_what_its_layout_needs(self) -> None:
+        if not self.reads_files:
+            if self.folder is not None or self.sources:
+                raise ValueError(
+                    f"a set of the layout {self.layout} reads no files, so it has neither folder "
+                    "nor sources"
+                )
+        elif self.layout not in _OF_ONES_OWN and (self.folder is None or self.manual_steps is None):
+            raise ValueError("a set read from disk needs folder and manual_steps")
         if self.layout == "shapes":
+            if self.points is None:
+                raise ValueError("a generated set needs points")
             for split in self.splits:
                 self.recipe(split)
-        elif self.folder is None or self.manual_steps is None or not self.sources:
-            raise ValueError("a set read from disk needs folder, sources and manual_steps")
-        return self
+        if not self.classes and self.layout not in _OF_ONES_OWN | _WITHOUT_CLASSES:
+            raise ValueError(f"a set of the layout {self.layout} needs classes")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("two classes are equal")
 
     def recipe(self, split: Split) -> tuple[int, int]:
         """Return the count and the seed that generate a split.

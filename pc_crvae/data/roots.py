@@ -7,44 +7,63 @@ from pc_crvae.data.cards import Card
 from pc_crvae.errors import UserError
 from pc_crvae.resources import checkout_folder
 
+_ELSEWHERE = "data.root=FOLDER (--data-root FOLDER of a tool)"
+
 
 def find_root(card: Card, root: Path | None = None) -> Path:
     """Return the folder that holds the files of ``card``.
 
     ``root`` if given, and nothing else; otherwise the first that is there of
-    ``$PC_CRVAE_DATA/<folder named by the card>``, ``datasets/<name>`` under the working
-    directory, and ``datasets/<name>`` beside the cards of the checkout the package runs from.
+    :func:`default_roots`.
 
     Raises:
         UserError: none is there; the sentence says where to get the data, where to unpack it,
             and which option points elsewhere.
         ValueError: the card's set is generated, so it has no folder.
     """
-    if card.folder is None:
+    if not card.reads_files:
         raise ValueError(f"{card.name} has no files on disk")
-    candidates = [root.expanduser()] if root is not None else _default_roots(card.name, card.folder)
+    candidates = default_roots(card) if root is None else [root.expanduser()]
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
     raise UserError(_how_to_get(card, candidates))
 
 
-def _default_roots(name: str, folder: str) -> list[Path]:
-    roots = [Path.cwd() / "datasets" / name]
+def default_roots(card: Card) -> list[Path]:
+    """Return where the files of ``card`` are looked for when no folder is given, in order.
+
+    ``$PC_CRVAE_DATA/<folder named by the card>``, ``datasets/<name>`` under the working
+    directory, and ``datasets/<name>`` beside the cards of the checkout the package runs from;
+    none where the card names no folder, as that of a folder of one's own does not.
+    """
+    if card.folder is None:
+        return []
+    roots = [Path.cwd() / "datasets" / card.name]
     checkout = checkout_folder()
     if checkout is not None and checkout != Path.cwd():
-        roots.append(checkout / "datasets" / name)
+        roots.append(checkout / "datasets" / card.name)
     data_home = os.environ.get("PC_CRVAE_DATA")
     if data_home:
-        roots.insert(0, Path(data_home).expanduser() / folder)
+        roots.insert(0, Path(data_home).expanduser() / card.folder)
     return roots
 
 
+def how_to_get(card: Card) -> str:
+    """Return, as the middle of a sentence, what a user does to get the files of ``card``."""
+    steps = [f"get {' or '.join(source.urls)}" for source in card.sources if source.urls]
+    if card.manual_steps is not None:
+        steps.append(card.manual_steps.rstrip("."))
+    return ", ".join(steps)
+
+
 def _how_to_get(card: Card, candidates: list[Path]) -> str:
-    urls = " and ".join(source.url for source in card.sources)
+    if card.folder is None:
+        missing = f" ({candidates[0]} is not a folder)" if candidates else ""
+        return f"{card.name} is a folder of your own{missing}: say where it is with {_ELSEWHERE}"
     return (
         f"the data set {card.name} is not there (looked for {', '.join(map(str, candidates))}): "
-        f"get {urls}, {card.manual_steps}, and put the folder {card.folder} into the folder that "
+        f"{how_to_get(card)}, and put the folder {card.folder} into the folder that "
         f"$PC_CRVAE_DATA names, or its files into datasets/{card.name}, or point elsewhere with "
-        "data.root=FOLDER (--data-root FOLDER of a tool)"
+        f"{_ELSEWHERE}"
     )

@@ -54,6 +54,9 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all():
         load_card("modelnet41")
 
 
+SOURCE = {"file": "a.zip", "urls": ["https://a.org/a.zip"], "sha256": None, "size": None}
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
@@ -62,12 +65,36 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all():
         ({"up": "w"}, "up should be 'x', 'y' or 'z', not 'w'"),
         ({"splits": {"train": {"cuont": 3}}}, "splits.train.cuont .* did you mean count?"),
         ({"splits": {"valid": {}}}, "splits.valid should be 'train' or 'test'"),
+        ({"splits": {}}, "splits should have at least 1 item"),
         (
-            {"sources": [{"url": "x", "sha256": None, "size": None}]},
-            "sources.0.url should match pattern",
+            {"sources": [SOURCE | {"unpack": True, "urls": ["x"]}]},
+            "sources.0.urls.0 should match pattern",
         ),
-        ({"sources": []}, "needs folder, sources and manual_steps"),
-        ({"layout": "shapes"}, "of a generated set needs count and seed"),
+        ({"sources": [SOURCE]}, "sources.0.unpack is missing"),
+        (
+            {"sources": [SOURCE | {"unpack": True, "file": "../a.zip"}]},
+            "sources.0.file should match pattern",
+        ),
+        ({"sources": [SOURCE | {"unpack": True, "urls": []}]}, "source a.zip needs a url"),
+        ({"gated": True, "sources": [SOURCE | {"unpack": True}]}, "a.zip has no urls"),
+        ({"folder": None}, "needs folder and manual_steps"),
+        ({"manual_steps": None}, "needs folder and manual_steps"),
+        ({"classes": []}, "layout modelnet_hdf5 needs classes"),
+        ({"classes": ["cog", "cog"]}, "two classes are equal"),
+        ({"up": None}, "a set of points needs up"),
+        ({"layout": "celeba"}, "layout celeba does not hold points"),
+        ({"layout": "modelnet"}, "layout should be 'shapes', 'modelnet_hdf5', .*'image_folder'"),
+        ({"modality": "images", "layout": "celeba"}, "takes neither up nor points"),
+        ({"image": {"channels": 1, "height": 8, "width": 8}}, "takes no image"),
+        ({"layout": "shapes"}, "reads no files, so it has neither folder nor sources"),
+        (
+            {"layout": "shapes", "folder": None, "sources": []},
+            "of a generated set needs count and seed",
+        ),
+        (
+            {"layout": "shapes", "folder": None, "sources": [], "points": None},
+            "generated set needs points",
+        ),
     ],
 )
 def test_a_malformed_card_is_told_by_file_key_and_problem(
@@ -77,6 +104,17 @@ def test_a_malformed_card_is_told_by_file_key_and_problem(
     with pytest.raises(UserError, match=rf"mine\.yaml: .*{problem}") as caught:
         load_card(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_card_of_ones_own_may_leave_out_what_its_layout_does_not_need(tmp_path: Path):
+    values = yaml.safe_load(CARD_FILE.read_text())
+    for key in ("points", "folder", "sources", "classes"):
+        del values[key]
+    path = tmp_path / "mine.yaml"
+    values |= {"layout": "mesh_folder", "folder": None, "sources": [], "classes": []}
+    path.write_text(yaml.safe_dump(values))
+    card = load_card(path)
+    assert (card.variant, card.points, card.image, card.classes) == (None, None, None, ())
 
 
 def test_importing_cards_does_not_import_torch():

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pc_crvae.data import roots
-from pc_crvae.data.cards import load_card
+from pc_crvae.data.cards import card_names, load_card
 from pc_crvae.errors import UserError
 
 CARD = load_card("modelnet10")
@@ -48,16 +48,31 @@ def test_defaults_are_tried_in_order(workplace: Path, monkeypatch: pytest.Monkey
     assert roots.find_root(CARD) == in_home
 
 
-@pytest.mark.parametrize("name", ["modelnet10", "modelnet40"])
+FROM_DISK = [name for name in card_names() if load_card(name).folder is not None]
+
+
+@pytest.mark.parametrize("name", FROM_DISK)
 def test_missing_data_is_answered_with_where_to_get_it_and_where_to_put_it(name: str):
     card = load_card(name)
     with pytest.raises(UserError) as caught:
         roots.find_root(card)
     message = str(caught.value)
-    for needed in (card.sources[0].url, card.manual_steps, card.folder, "$PC_CRVAE_DATA",
+    urls = [url for source in card.sources for url in source.urls]
+    for needed in (*urls, card.manual_steps.rstrip("."), card.folder, "$PC_CRVAE_DATA",
                    f"datasets/{name}", "data.root=", "--data-root"):  # fmt: skip
         assert needed in message
     assert "\n" not in message
+
+
+def test_a_folder_of_ones_own_is_asked_for(workplace: Path):
+    card = CARD.model_copy(update={"name": "mine", "layout": "mesh_folder", "folder": None})
+    with pytest.raises(
+        UserError, match=r"mine is a folder of your own: .*data\.root=.*--data-root"
+    ):
+        roots.find_root(card)
+    with pytest.raises(UserError, match=r"of your own \(.*nowhere is not a folder\): "):
+        roots.find_root(card, workplace / "nowhere")
+    assert roots.find_root(card, _make(workplace / "mine")) == workplace / "mine"
 
 
 def test_a_generated_set_has_no_root():
