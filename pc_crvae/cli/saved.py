@@ -100,6 +100,6 @@ def load_saved(options: argparse.Namespace) -> Saved:
 
 def load_split(saved: Saved, split: Literal["train", "test"]) -> "CloudSet":
     """One official split of the data."""
-    from pc_crvae.data import load
+    from pc_crvae.data import load_clouds
 
-    return load(saved.data, split, root=saved.root, up=saved.up)
+    return load_clouds(saved.data, split, root=saved.root, up=saved.up)

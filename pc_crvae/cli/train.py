@@ -90,10 +90,10 @@ def _with_absolute_paths(config: Config) -> Config:
 
 def load_splits(config: Config) -> tuple["CloudSet", "CloudSet"]:
     """The training split less its validation part, and that part."""
-    from pc_crvae.data import load, split_validation
+    from pc_crvae.data import load_clouds, split_validation
 
     data = config.data
-    official = load(data.name, "train", root=Path(data.root) if data.root else None, up=data.up)
+    official = load_clouds(data.name, "train", root=Path(data.root) if data.root else None, up=data.up)
     return split_validation(official, data.validation_fraction)
 
 

@@ -1,25 +1,38 @@
-"""Data sets: cards that describe them, readers of their layouts, and the clouds they hold."""
+"""Data sets: cards that describe them, readers of their layouts, and the items they hold."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from pc_crvae.data.cards import Axis, Card, Split, card_names, load_card
 from pc_crvae.data.clouds import CloudSet, RawClouds, normalize, turn_z_up
+from pc_crvae.data.images import ImageSet, RawImages
+from pc_crvae.data.items import ItemSet
+from pc_crvae.data.layouts import reader_of
 from pc_crvae.data.roots import find_root
 from pc_crvae.data.splits import split_validation
 from pc_crvae.data.store import load_prepared
 from pc_crvae.errors import UserError
 
-__all__ = ["Card", "CloudSet", "card_names", "load", "load_card", "split_validation"]
+__all__ = [
+    "Card",
+    "CloudSet",
+    "ImageSet",
+    "ItemSet",
+    "card_names",
+    "load",
+    "load_card",
+    "load_clouds",
+    "split_validation",
+]
 
 
 def load(
     name: str | Path, split: Split, *, root: Path | None = None, up: Axis | None = None
-) -> CloudSet:
-    """Load one split of a data set: z up, each cloud with mean 0 and largest radius 1.
+) -> CloudSet | ImageSet:
+    """Load one split of a data set.
 
-    The first load reads or generates it and keeps it on disk, where later ones map it from
-    (:mod:`pc_crvae.data.store`).
+    Clouds come z up, each with mean 0 and largest radius 1; images as their files hold them.
+    The first load reads or generates the split and keeps it on disk, where later ones map it
+    from (:mod:`pc_crvae.data.store`).
 
     Args:
         name: of a card that comes with the package, or the path of one's own.
@@ -33,39 +46,54 @@ def load(
     card = load_card(name)
     if split not in card.splits:
         raise UserError(f"{card.name} has no split {split}: its card has {', '.join(card.splits)}")
+    if up is not None and card.modality != "points":
+        raise UserError(f"{card.name} holds {card.modality}, which have no up axis: leave out up")
     up = up or card.up
+    reader = reader_of(card)
     folder = _folder(card, root)
 
-    def prepare() -> CloudSet:
-        raw = _generate(card, split) if folder is None else _read(card, split, folder)
-        return CloudSet(
-            name=card.name,
-            split=split,
-            points=normalize(turn_z_up(raw.points, up)),
-            labels=raw.labels,
-            classes=raw.classes,
-            ids=raw.ids,
-        )
+    def prepare() -> CloudSet | ImageSet:
+        raw = reader.read_split(folder, split, card)
+        _check_classes(card, raw.classes, folder)
+        return _item_set(card.name, split, raw, up)
 
     return load_prepared(
         card.name,
         split,
         {
             "layout": card.layout,
+            "variant": card.variant,
             "up": up,
-            "folder": None if folder is None else str(folder.resolve()),
-            "recipe": (card.points, *card.recipe(split)) if folder is None else None,
+            "folder": None if folder is None else str(folder),
+            "points": card.points,
+            "image": None if card.image is None else card.image.model_dump(),
+            "recipe": None if card.reads_files else card.splits[split].model_dump(),
             "classes": card.classes,
         },
-        sources=lambda: _sources(split, folder),
+        sources=lambda: reader.source_paths(folder, split, card),
         prepare=prepare,
     )
 
 
+def load_clouds(
+    name: str | Path, split: Split, *, root: Path | None = None, up: Axis | None = None
+) -> CloudSet:
+    """Load one split of a set of point clouds; as :func:`load`.
+
+    Raises:
+        UserError: also where the set holds something else.
+    """
+    items = load(name, split, root=root, up=up)
+    if not isinstance(items, CloudSet):
+        raise UserError(f"{items.name} holds {items.holds}, and this model reads point clouds")
+    return items
+
+
 def _folder(card: Card, root: Path | None) -> Path | None:
-    """Return where the files lie; None for a generated set, which has none."""
-    if card.layout != "shapes":
-        return find_root(card, root)
+    """Return where the files lie; None for a set that reads none."""
+    if card.reads_files:
+        # Absolute, so that its files are the same ones from any working directory.
+        return find_root(card, root).resolve()
     if root is not None:
         raise UserError(
             f"{card.name} is generated and reads no files: leave out data.root ({root})"
@@ -73,30 +101,24 @@ def _folder(card: Card, root: Path | None) -> Path | None:
     return None
 
 
-def _sources(split: Split, folder: Path | None) -> Iterable[Path]:
-    from pc_crvae.data.modelnet_hdf5 import source_paths
-
-    # Absolute, so that they are the same files from any working directory.
-    return [] if folder is None else source_paths(folder.resolve(), split)
-
-
-def _generate(card: Card, split: Split) -> RawClouds:
-    from pc_crvae.data.shapes import CLASSES, make_shapes
-
-    count, seed = card.recipe(split)
-    points, labels = make_shapes(count, card.points, seed)
-    ids = tuple(f"{CLASSES[label]}-{row:05d}" for row, label in enumerate(labels))
-    return RawClouds(points, labels, CLASSES, ids)
-
-
-def _read(card: Card, split: Split, folder: Path) -> RawClouds:
-    from pc_crvae.data.modelnet_hdf5 import read_split
-
-    raw = read_split(folder, split)
-    unknown = [name for name in raw.classes if name not in card.classes]
+def _check_classes(card: Card, classes: tuple[str, ...], folder: Path | None) -> None:
+    unknown = [name for name in classes if card.classes and name not in card.classes]
     if unknown:
         raise UserError(
-            f"{folder / 'shape_names.txt'} names {unknown[0]}, which is no class of {card.name}: "
+            f"{folder} has the class {unknown[0]}, which {card.name} does not have: "
             "is it the folder of another data set?"
         )
-    return raw
+
+
+def _item_set(
+    name: str, split: Split, raw: RawClouds | RawImages, up: Axis | None
+) -> CloudSet | ImageSet:
+    labels, classes, ids = raw.labels, raw.classes, raw.ids
+    if isinstance(raw, RawImages):
+        return ImageSet(
+            name=name, split=split, images=raw.images, labels=labels, classes=classes, ids=ids
+        )
+    if up is None:
+        raise ValueError(f"clouds of {name} have an up axis, and none was given")
+    points = normalize(turn_z_up(raw.points, up))
+    return CloudSet(name=name, split=split, points=points, labels=labels, classes=classes, ids=ids)

@@ -1,18 +1,17 @@
 """Clouds: one split of a data set, upright, centred and of unit radius."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Axis
+from pc_crvae.data.items import ItemSet, PickedRows
 from pc_crvae.errors import UserError
 
 _CLOUDS_AT_ONCE = 512
-_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,115 +31,26 @@ class RawClouds:
     ids: tuple[str, ...]
 
 
-class CloudRows:
-    """Some clouds of an array, left where they lie: nothing is copied before it is asked for.
-
-    Indexed along its first axis it gives what an array of these clouds would give; where the
-    whole array is wanted, ``np.asarray`` makes it.
-
-    Args:
-        clouds: (m, P, 3) float32, for example mapped from a file.
-        rows: (n,) indices into ``clouds``.
-    """
-
-    def __init__(self, clouds: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
-        self._clouds = clouds
-        self._rows = rows
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(n, P, 3)."""
-        return (len(self._rows), *self._clouds.shape[1:])
-
-    @property
-    def dtype(self) -> np.dtype[np.float32]:
-        """float32."""
-        return self._clouds.dtype
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: int | np.integer | slice | NDArray[Any]) -> NDArray[np.float32]:
-        return self._clouds[self._rows[index]]
-
-    def __array__(
-        self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
-    ) -> NDArray[Any]:
-        if copy is False:
-            raise ValueError("clouds picked from an array are an array only by a copy")
-        clouds = self._clouds[self._rows]
-        return clouds if dtype is None else clouds.astype(dtype, copy=False)
-
-    def pick(self, rows: NDArray[np.int64]) -> "CloudRows":
-        """Return those of these clouds at ``rows``."""
-        return CloudRows(self._clouds, self._rows[rows])
-
-
-@dataclass(frozen=True, eq=False)
-class CloudSet:
-    """One split of a data set; its arrays are read-only, and may lie in a mapped file.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CloudSet(ItemSet):
+    """One split of clouds.
 
     Attributes:
-        name: of the data set.
-        split: ``train``, ``validation`` or ``test``.
         points: (n, P, 3) float32, z up, each cloud with mean 0 and largest radius 1; those of
-            a :meth:`subset` are :class:`CloudRows` of the whole.
-        labels: (n,) int64, indices into ``classes``; None where unlabelled.
-        classes: the class names.
-        ids: (n,) names, unique within the split.
+            a :meth:`subset` are rows picked from the whole.
 
     Raises:
         ValueError: an array has the wrong shape or type, or two ids are equal.
     """
 
-    name: str
-    split: str
-    points: NDArray[np.float32] | CloudRows
-    labels: NDArray[np.int64] | None
-    classes: tuple[str, ...]
-    ids: tuple[str, ...]
+    holds = "points"
+    points: NDArray[np.float32] | PickedRows[np.float32]
 
     def __post_init__(self) -> None:
         _check_clouds(self.points)
         if self.points.dtype != np.float32:
             raise ValueError(f"points should be float32, not {self.points.dtype}")
-        if len(self.ids) != len(self.points) or len(set(self.ids)) != len(self.ids):
-            raise ValueError("ids should be unique, one a cloud")
-        if isinstance(self.points, np.ndarray):
-            object.__setattr__(self, "points", _read_only(self.points))
-        if self.labels is not None:
-            if self.labels.shape != self.points.shape[:1] or self.labels.dtype != np.int64:
-                raise ValueError("labels should be int64, one a cloud")
-            object.__setattr__(self, "labels", _read_only(self.labels))
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def subset(self, indices: Sequence[int] | NDArray[np.int64], split: str | None = None) -> Self:
-        """Return the clouds at ``indices``, in that order, under the name ``split`` if given.
-
-        It shares the points of this set and copies none.
-        """
-        rows = np.asarray(indices, dtype=np.int64)
-        points = self.points
-        return type(self)(
-            name=self.name,
-            split=self.split if split is None else split,
-            points=points.pick(rows) if isinstance(points, CloudRows) else CloudRows(points, rows),
-            labels=None if self.labels is None else self.labels[rows],
-            classes=self.classes,
-            ids=tuple(self.ids[row] for row in rows),
-        )
-
-    def fingerprint(self) -> str:
-        """Return a SHA-256, in hex, over points, labels and ids: what the data is, not its name."""
-        digest = hashlib.sha256(repr((self.points.shape, self.ids)).encode())
-        for start in range(0, len(self), _CLOUDS_AT_ONCE):
-            part = self.points[start : start + _CLOUDS_AT_ONCE]
-            digest.update(np.ascontiguousarray(part, dtype="<f4").data)
-        if self.labels is not None:
-            digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
-        return digest.hexdigest()
+        super().__post_init__()
 
     def batch(
         self, indices: Sequence[int] | NDArray[np.int64], count: int, *key: int | str
@@ -226,12 +136,6 @@ def turn_z_up(points: NDArray[Any], up: Axis) -> NDArray[Any]:
     raise ValueError(f"up should be x, y or z, not {up!r}")
 
 
-def _check_clouds(points: NDArray[Any] | CloudRows) -> None:
+def _check_clouds(points: NDArray[Any] | PickedRows[np.float32]) -> None:
     if len(points.shape) != 3 or points.shape[2] != 3 or points.shape[1] == 0:
         raise ValueError(f"clouds should be (n, P, 3) with P > 0, not {points.shape}")
-
-
-def _read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
-    view = array.view()
-    view.flags.writeable = False
-    return view

@@ -1,20 +1,23 @@
 """A validation split cut from the training split, the same in every run."""
 
 import hashlib
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 
+_Items = TypeVar("_Items", bound=ItemSet)
 
-def split_validation(train: CloudSet, fraction: float) -> tuple[CloudSet, CloudSet]:
+
+def split_validation(train: _Items, fraction: float) -> tuple[_Items, _Items]:
     """Cut a validation split from ``train``: stratified by label, plain where unlabelled.
 
-    Nothing is drawn: within a class the clouds are ordered by a hash of their ids, and the
-    first ``fraction`` of them, rounded, go to validation. So a cloud's side depends neither on
-    a seed nor on the order of the files. A class of two or more has clouds on both sides; a
+    Nothing is drawn: within a class the items are ordered by a hash of their ids, and the
+    first ``fraction`` of them, rounded, go to validation. So an item's side depends neither on
+    a seed nor on the order of the files. A class of two or more has items on both sides; a
     class of one stays in training.
 
     Args:
@@ -25,7 +28,7 @@ def split_validation(train: CloudSet, fraction: float) -> tuple[CloudSet, CloudS
         Training and validation split, each in the order of ``train``.
 
     Raises:
-        UserError: no class has two clouds, so nothing can be held out.
+        UserError: no class has two items, so nothing can be held out.
         ValueError: ``fraction`` is out of range.
     """
     if not 0 < fraction < 1:
@@ -38,7 +41,7 @@ def split_validation(train: CloudSet, fraction: float) -> tuple[CloudSet, CloudS
     if not held_out.any():
         raise UserError(
             f"the training split of {train.name} is too small to hold any of it out for "
-            f"validation: it has {len(train)} clouds and no two of one class"
+            f"validation: it has {len(train)} items and no two of one class"
         )
     return (
         train.subset(np.flatnonzero(~held_out), "train"),

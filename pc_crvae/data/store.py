@@ -1,7 +1,7 @@
 """Prepared splits on disk: written at the first load, mapped into memory at every later one.
 
 An entry is one file, so that it is replaced as a whole however many processes write it at once:
-the points as ``.npy`` holds them, then a record in JSON (labels, classes, ids, and what they were
+the items as ``.npy`` holds them, then a record in JSON (labels, classes, ids, and what they were
 made from), then where the record starts, 8 bytes little-endian. It holds for as long as the data
 set's description, the code that prepares and the source files (by size and time of change) are
 those it was made from, and as long as it is as it was written; otherwise it is made anew.
@@ -17,17 +17,22 @@ import warnings
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.images import ImageSet
+from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
 from pc_crvae.processes import is_main_process
 
 _FORMAT = 1
 """Of the entries; another one is made anew."""
+
+_KINDS: dict[str, type[CloudSet] | type[ImageSet]] = {"points": CloudSet, "images": ImageSet}
+_Items = TypeVar("_Items", bound=ItemSet)
 
 _FOOTER_BYTES = 8
 _COARSEST_TIMES = 2 * 10**9
@@ -56,9 +61,9 @@ def load_prepared(
     description: dict[str, Any],
     *,
     sources: Callable[[], Iterable[Path]],
-    prepare: Callable[[], CloudSet],
-) -> CloudSet:
-    """Return a split from its entry, its points mapped; prepare it and write the entry if need be.
+    prepare: Callable[[], _Items],
+) -> _Items:
+    """Return a split from its entry, its items mapped; prepare it and write the entry if need be.
 
     Where the entry cannot be written, a warning says so and the split stays in memory.
 
@@ -80,21 +85,21 @@ def load_prepared(
         return prepare()
     kept = _open(entry, name, split)
     if kept is not None:
-        return kept
+        return cast(_Items, kept)
     # Stamped before they are read: what changes meanwhile differs from its stamp at the next load.
     stamps = {str(path): _stamp(path) for path in sources()}
-    clouds = prepare()
+    items = prepare()
     try:
         with atomic_path(entry) as temporary:
-            _write(temporary, clouds, stamps)
+            _write(temporary, items, stamps)
     except UserError as error:
         reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else None
         _tell_not_kept(f"{entry.parent} cannot be written: {reason or error}")
     kept = _open(entry, name, split)
-    return clouds if kept is None else kept
+    return items if kept is None else cast(_Items, kept)
 
 
-def _open(entry: Path, name: str, split: str) -> CloudSet | None:
+def _open(entry: Path, name: str, split: str) -> ItemSet | None:
     """Return what ``entry`` holds; None where it is missing, damaged or of other sources."""
     try:
         with entry.open("rb") as file:
@@ -109,13 +114,15 @@ def _open(entry: Path, name: str, split: str) -> CloudSet | None:
             return None
         if any(_stamp(Path(path)) != stamp for path, stamp in content["sources"].items()):
             return None
-        start = record_at - 4 * math.prod(content["shape"])
-        points = raw[start:record_at].view("<f4").reshape(content["shape"])
+        holds = _KINDS[content["holds"]]
+        stored = np.dtype(content["dtype"])
+        start = record_at - stored.itemsize * math.prod(content["shape"])
+        array = raw[start:record_at].view(stored).reshape(content["shape"])
         labels = content["labels"]
-        return CloudSet(
+        return holds(
+            **{holds.holds: array},
             name=name,
             split=split,
-            points=points,
             labels=None if labels is None else np.array(labels, dtype=np.int64),
             classes=tuple(content["classes"]),
             ids=tuple(content["ids"]),
@@ -124,21 +131,24 @@ def _open(entry: Path, name: str, split: str) -> CloudSet | None:
         return None
 
 
-def _write(path: Path, clouds: CloudSet, stamps: dict[str, list[int] | None]) -> None:
+def _write(path: Path, items: ItemSet, stamps: dict[str, list[int] | None]) -> None:
+    stored = items.array.dtype.newbyteorder("<")
     # Set as the file's time of change and noted within, so that a later change shows.
     written_at = time.time_ns() // _COARSEST_TIMES * _COARSEST_TIMES
     content = {
         "code": _code(),
         "written_at": written_at,
         "sources": stamps,
-        "shape": clouds.points.shape,
-        "labels": None if clouds.labels is None else clouds.labels.tolist(),
-        "classes": list(clouds.classes),
-        "ids": list(clouds.ids),
+        "holds": items.holds,
+        "dtype": stored.str,
+        "shape": items.array.shape,
+        "labels": None if items.labels is None else items.labels.tolist(),
+        "classes": list(items.classes),
+        "ids": list(items.ids),
     }
     record = {"sha256": _digest(content), "content": content}
     with path.open("wb") as file:
-        np.save(file, np.asarray(clouds.points, dtype="<f4", order="C"), allow_pickle=False)
+        np.save(file, np.asarray(items.array, dtype=stored, order="C"), allow_pickle=False)
         record_at = file.tell()
         file.write(json.dumps(record).encode())
         file.write(record_at.to_bytes(_FOOTER_BYTES, "little"))

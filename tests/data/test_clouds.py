@@ -99,7 +99,7 @@ def test_the_points_of_a_subset_become_an_array_of_its_own_when_asked():
 def test_a_subset_batches_and_hashes_as_a_set_of_its_clouds_would():
     clouds = _clouds()
     subset = clouds.subset([4, 1, 3])
-    arguments = {key: getattr(subset, key) for key in CloudSet.__dataclass_fields__}
+    arguments = dict(vars(subset))
     copied = CloudSet(**arguments | {"points": clouds.points[[4, 1, 3]]})
     assert CloudSet(**arguments).fingerprint() == subset.fingerprint() == copied.fingerprint()
     np.testing.assert_array_equal(
@@ -108,7 +108,7 @@ def test_a_subset_batches_and_hashes_as_a_set_of_its_clouds_would():
 
 
 def test_the_fingerprint_is_the_same_for_ever():
-    arguments = {key: getattr(_clouds(), key) for key in CloudSet.__dataclass_fields__}
+    arguments = dict(vars(_clouds()))
     points = np.arange(1200 * 2 * 3, dtype=np.float32).reshape(1200, 2, 3)
     clouds = CloudSet(
         **arguments
@@ -122,7 +122,7 @@ def test_the_fingerprint_is_the_same_for_ever():
 
 def test_the_fingerprint_follows_points_labels_ids_and_order_but_not_the_name():
     clouds = _clouds()
-    arguments = {key: getattr(clouds, key) for key in CloudSet.__dataclass_fields__}
+    arguments = dict(vars(clouds))
     moved = clouds.points.copy()
     moved[3, 2, 1] = np.nextafter(moved[3, 2, 1], np.float32(2))
     others = [
@@ -187,6 +187,6 @@ def test_more_points_than_there_are_is_the_users_mistake():
 )
 def test_arrays_that_do_not_fit_are_refused(wrong: dict[str, object]):
     clouds = _clouds()
-    arguments = {key: getattr(clouds, key) for key in CloudSet.__dataclass_fields__}
+    arguments = dict(vars(clouds))
     with pytest.raises(ValueError, match="should be"):
         CloudSet(**arguments | wrong)

@@ -224,12 +224,12 @@ def test_a_list_of_meshes_that_turns_up_later_is_read(hdf5_root: Path):
 def test_a_source_changed_while_it_is_read_is_prepared_anew(
     hdf5_root: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from pc_crvae.data import modelnet_hdf5
+    from pc_crvae.data.readers import modelnet_hdf5
 
     read_split = modelnet_hdf5.read_split
 
-    def read_and_change(root: Path, split: str) -> object:
-        raw = read_split(root, split)
+    def read_and_change(root: Path, split: str, card: object) -> object:
+        raw = read_split(root, split, card)
         change_points(root)
         return raw
 
@@ -382,7 +382,7 @@ def test_processes_that_prepare_at_once_all_get_the_set_and_leave_one_entry(
 ):
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from pc_crvae.data import load, modelnet_hdf5\n"
+        "from pc_crvae.data import load; from pc_crvae.data.readers import modelnet_hdf5\n"
         "Path(sys.argv[2]).touch()\n"
         "while not Path(sys.argv[3]).exists(): time.sleep(0.001)\n"
         "print(load('modelnet40', 'train', root=Path(sys.argv[1])).fingerprint())"

@@ -16,12 +16,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.cards import Split
+from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.clouds import RawClouds, extents
 from pc_crvae.errors import UserError
 
 
-def read_split(root: Path, split: Split) -> RawClouds:
+def read_split(root: Path, split: Split, card: Card) -> RawClouds:
     """Read one split, the files in the order of their list.
 
     Ids are the mesh names (``bed_0591``), a repeated one marked ``bed_0591#2``, or
@@ -53,7 +53,7 @@ def read_split(root: Path, split: Split) -> RawClouds:
     return RawClouds(np.concatenate(points), np.concatenate(labels), classes, _unique(ids))
 
 
-def source_paths(root: Path, split: Split) -> list[Path]:
+def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
     """Return every path that :func:`read_split` looks at, whether it is there or not."""
     list_path = root / f"{split}_files.txt"
     paths = [root / "shape_names.txt", list_path]

@@ -1,0 +1,167 @@
+"""What the sets of every modality share: named, perhaps labelled items in one array."""
+
+import hashlib
+from abc import ABC
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ITEMS_AT_ONCE = 512
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of a set that keeps each in a file of its own.
+
+    Attributes:
+        path: the file.
+        id: its name, unique within the split.
+        label: index into the class names; None where unlabelled.
+    """
+
+    path: Path
+    id: str
+    label: int | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Points drawn from one shape, in the frame and scale of its file.
+
+    Attributes:
+        points: (P, 3).
+        normals: (P, 3) unit vectors; None where there are none.
+        repairs: how often what was mended, by name, such as ``degenerate faces``.
+    """
+
+    points: NDArray[np.floating[Any]]
+    normals: NDArray[np.floating[Any]] | None
+    repairs: dict[str, int]
+
+
+class PickedRows(Generic[_Scalar]):
+    """Some rows of an array, left where they lie: nothing is copied before it is asked for.
+
+    Indexed along its first axis it gives what an array of these rows would give; where the
+    whole array is wanted, ``np.asarray`` makes it.
+
+    Args:
+        array: (m, ...), for example mapped from a file.
+        rows: (n,) indices into ``array``.
+    """
+
+    def __init__(self, array: NDArray[_Scalar], rows: NDArray[np.int64]) -> None:
+        self._array = array
+        self._rows = rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, ...)."""
+        return (len(self._rows), *self._array.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[_Scalar]:
+        """That of the array."""
+        return self._array.dtype
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int | np.integer | slice | NDArray[Any]) -> NDArray[_Scalar]:
+        return self._array[self._rows[index]]
+
+    def __array__(
+        self, dtype: np.dtype[Any] | None = None, copy: bool | None = None
+    ) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("rows picked from an array are an array only by a copy")
+        picked = self._array[self._rows]
+        return picked if dtype is None else picked.astype(dtype, copy=False)
+
+    def pick(self, rows: NDArray[np.int64]) -> "PickedRows[_Scalar]":
+        """Return those of these rows at ``rows``."""
+        return PickedRows(self._array, self._rows[rows])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ItemSet(ABC):
+    """One split of a data set; its arrays are read-only, and may lie in a mapped file.
+
+    Attributes:
+        name: of the data set.
+        split: ``train``, ``validation`` or ``test``.
+        labels: (n,) int64, indices into ``classes``; None where unlabelled.
+        classes: the class names.
+        ids: (n,) names, unique within the split.
+
+    Raises:
+        ValueError: an array has the wrong shape or type, or two ids are equal.
+    """
+
+    name: str
+    split: str
+    labels: NDArray[np.int64] | None
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+
+    holds: ClassVar[str]
+    """The name of the field that holds the items."""
+
+    @property
+    def array(self) -> NDArray[Any] | PickedRows[Any]:
+        """The items, (n, ...), under the name that every modality shares."""
+        array: NDArray[Any] | PickedRows[Any] = getattr(self, self.holds)
+        return array
+
+    def __post_init__(self) -> None:
+        if isinstance(self.array, np.ndarray):
+            object.__setattr__(self, self.holds, read_only(self.array))
+        if len(self.ids) != len(self.array) or len(set(self.ids)) != len(self.ids):
+            raise ValueError("ids should be unique, one an item")
+        if self.labels is not None:
+            if self.labels.shape != self.array.shape[:1] or self.labels.dtype != np.int64:
+                raise ValueError("labels should be int64, one an item")
+            object.__setattr__(self, "labels", read_only(self.labels))
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def subset(self, indices: Sequence[int] | NDArray[np.int64], split: str | None = None) -> Self:
+        """Return the items at ``indices``, in that order, under the name ``split`` if given.
+
+        It shares the array of this set and copies none of it.
+        """
+        rows = np.asarray(indices, dtype=np.int64)
+        array = self.array
+        picked = array.pick(rows) if isinstance(array, PickedRows) else PickedRows(array, rows)
+        changes: dict[str, Any] = {
+            self.holds: picked,
+            "split": self.split if split is None else split,
+            "labels": None if self.labels is None else self.labels[rows],
+            "ids": tuple(self.ids[row] for row in rows),
+        }
+        return replace(self, **changes)
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256, in hex, over items, labels and ids: what the data is, not its name."""
+        array = self.array
+        digest = hashlib.sha256(repr((array.shape, self.ids)).encode())
+        stored = array.dtype.newbyteorder("<")
+        for start in range(0, len(self), _ITEMS_AT_ONCE):
+            part = array[start : start + _ITEMS_AT_ONCE]
+            digest.update(np.ascontiguousarray(part, dtype=stored).data)
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
+        return digest.hexdigest()
+
+
+def read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    """Return a view of ``array`` that cannot be written through."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
