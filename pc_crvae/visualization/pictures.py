@@ -1,7 +1,9 @@
 """Pictures by matplotlib, without a display and without pyplot's global state."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,8 +22,48 @@ from pc_crvae.visualization.view import (
     project,
 )
 
-_INK = "#22223b"
+INK = "#22223b"
 _DPI = 150
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What of the picture plane every cloud of one picture is seen through, so that scales agree.
+
+    Attributes:
+        distance: of the camera from the origin.
+        low: (2,) the lower left corner.
+        high: (2,) the upper right corner.
+    """
+
+    distance: float
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def around(cls, clouds: Sequence[np.ndarray]) -> Self:
+        """Return the frame that holds ``clouds``, each (N, 3), and their shadows."""
+        distance = eye_distance(largest_radius(clouds))
+        seen = [
+            project(points, distance)[0] for cloud in clouds for points in (cloud, _cast(cloud))
+        ]
+        low = np.min([places.min(axis=0) for places in seen], axis=0)
+        high = np.max([places.max(axis=0) for places in seen], axis=0)
+        margin = 0.06 * (high - low).max() + 1e-6
+        return cls(distance, low - margin, high + margin)
+
+    @property
+    def aspect(self) -> float:
+        """Height over width, within [0.5, 2]."""
+        width, height = self.high - self.low
+        return float(np.clip(height / width, 0.5, 2.0))
+
+
+def draw_cloud(cell: Axes, cloud: np.ndarray, frame: Frame) -> None:
+    """Draw a cloud (N, 3) as lit balls coloured by height, and its shadow on the floor."""
+    cell.set(xlim=(frame.low[0], frame.high[0]), ylim=(frame.low[1], frame.high[1]), aspect="equal")
+    _draw_shadow(cell, _cast(cloud), frame.distance)
+    _draw_balls(cell, cloud, frame.distance, height_colors(cloud))
 
 
 def cloud_grid(
@@ -106,12 +148,12 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], path: Path | st
     axes.set_xticks(np.arange(len(classes) + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(len(classes) + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=1.2)
-    axes.tick_params(which="both", length=0, labelsize=8, labelcolor=_INK)
+    axes.tick_params(which="both", length=0, labelsize=8, labelcolor=INK)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("predicted", color=_INK)
-    axes.set_ylabel("true", color=_INK)
+    axes.set_xlabel("predicted", color=INK)
+    axes.set_ylabel("true", color=INK)
     correct, total = int(np.trace(counts)), int(counts.sum())
-    axes.set_title(f"{correct} of {total} right ({correct / max(total, 1):.1%})", color=_INK)
+    axes.set_title(f"{correct} of {total} right ({correct / max(total, 1):.1%})", color=INK)
     for row, column in zip(*np.nonzero(counts), strict=True):
         axes.text(
             column,
@@ -120,12 +162,12 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], path: Path | st
             ha="center",
             va="center",
             fontsize=7,
-            color="white" if shares[row, column] > 0.55 else _INK,
+            color="white" if shares[row, column] > 0.55 else INK,
         )
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, format="{x:.0%}")
     bar.outline.set_visible(False)
-    bar.set_label("share of the true class", color=_INK)
-    bar.ax.tick_params(length=0, labelsize=8, labelcolor=_INK)
+    bar.set_label("share of the true class", color=INK)
+    bar.ax.tick_params(length=0, labelsize=8, labelcolor=INK)
     _save(figure, path, bbox_inches="tight", pad_inches=0.1)
 
 
@@ -139,25 +181,19 @@ def _grid_figure(
     if len({len(row) for row in rows}) != 1:
         raise ValueError(f"rows must hold equally many clouds, got {[len(r) for r in rows]}")
     clouds = as_clouds([cloud for row in rows for cloud in row])
-    shadows = [cloud * [1, 1, 0] + [0, 0, cloud[:, 2].min()] for cloud in clouds]
-    distance = eye_distance(largest_radius(clouds))
-    frames = [project(cloud, distance)[0] for cloud in [*clouds, *shadows]]
-    low = np.min([frame.min(axis=0) for frame in frames], axis=0)
-    high = np.max([frame.max(axis=0) for frame in frames], axis=0)
-    margin = 0.06 * (high - low).max() + 1e-6
-    low, high = low - margin, high + margin
+    frame = Frame.around(clouds)
     figure, axes = _cells(
-        len(rows),
-        len(rows[0]),
-        (size, size * np.clip((high[1] - low[1]) / (high[0] - low[0]), 0.5, 2.0)),
-        row_titles,
-        column_titles,
+        len(rows), len(rows[0]), (size, size * frame.aspect), row_titles, column_titles
     )
-    for cell, cloud, shadow in zip(axes.flat, clouds, shadows, strict=True):
-        cell.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
-        _draw_shadow(cell, shadow, distance)
-        _draw_balls(cell, cloud, distance, height_colors(cloud))
+    for cell, cloud in zip(axes.flat, clouds, strict=True):
+        draw_cloud(cell, cloud, frame)
     return figure
+
+
+def _cast(cloud: np.ndarray) -> np.ndarray:
+    """Return the cloud pressed onto the floor, at the height of its lowest point."""
+    pressed: np.ndarray = cloud * [1, 1, 0] + [0, 0, cloud[:, 2].min()]
+    return pressed
 
 
 def _draw_shadow(axes: Axes, points: np.ndarray, distance: float) -> None:
@@ -246,7 +282,7 @@ def _cells(
             ha="center",
             va="center",
             fontsize=9,
-            color=_INK,
+            color=INK,
         )
     for column, title in enumerate(column_titles or ()):
         figure.text(
@@ -256,7 +292,7 @@ def _cells(
             ha="center",
             va="center",
             fontsize=9,
-            color=_INK,
+            color=INK,
         )
     return figure, axes
 

@@ -1,0 +1,367 @@
+"""Contact sheets: many shapes or images at a glance, as one picture or one page.
+
+Clouds are drawn by the camera and the colours of every other picture, all at one scale.
+"""
+
+import base64
+import html
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import ceil
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from pc_crvae.data.clouds import CloudSet
+from pc_crvae.files import atomic_path
+from pc_crvae.randomness import keyed_numpy_generator
+from pc_crvae.visualization.pictures import INK, Frame, draw_cloud
+from pc_crvae.visualization.view import as_clouds
+
+if TYPE_CHECKING:
+    from pc_crvae.data.images import ImageSet
+
+_QUIET, _ACCENT, _CARD, _MARKED_CARD = "#74769a", "#2f67b1", "#f5f6fa", "#e6eef9"
+_PAPER = "white"
+_CELL = 176  # pixels a tile is wide
+_GAP, _PAD = 8, 6
+_DRAWN_POINTS = 1024  # more would not be told apart in a tile
+_PAGE_SCALE = 1.5  # a page is looked at closer than a picture
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """One picture of a sheet, with what is written under it.
+
+    A tile of neither cloud nor image is blank: what should be there could not be had.
+
+    Attributes:
+        caption: the first line, cut in its middle where it is too long.
+        cloud: (N, 3) real, z up, about the origin.
+        image: (C, H, W) with 1 or 3 channels, uint8, or real in [0, 1].
+        note: a second, quieter line.
+        marked: set apart, for example a query among its hits.
+
+    Raises:
+        ValueError: cloud and image are both given, or one has a wrong shape or values.
+    """
+
+    caption: str
+    cloud: NDArray[np.number] | None = None
+    image: NDArray[np.number] | None = None
+    note: str = ""
+    marked: bool = False
+
+    def __post_init__(self) -> None:
+        if self.cloud is not None and self.image is not None:
+            raise ValueError(f"the tile {self.caption!r} has both a cloud and an image: give one")
+        if self.cloud is not None:
+            as_clouds([self.cloud])
+        if self.image is not None:
+            _pixels_of(self.image)
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[Tile]],
+    path: Path | str,
+    *,
+    row_titles: Sequence[str] | None = None,
+    title: str = "",
+) -> None:
+    """Write a sheet of tiles in rows as one picture.
+
+    Args:
+        rows: the tiles; rows may differ in length, and one may be empty.
+        path: the picture to write; its suffix chooses the format, for example ``.png``.
+        row_titles: a title left of each row.
+        title: of the whole sheet.
+
+    Raises:
+        ValueError: there is no tile, or the titles are not one a row.
+        UserError: the picture could not be written.
+    """
+    picture = _composed(_checked(rows, row_titles), row_titles, title)
+    with atomic_path(path) as temporary:
+        picture.save(temporary)
+
+
+def contact_page(
+    rows: Sequence[Sequence[Tile]],
+    path: Path | str,
+    *,
+    row_titles: Sequence[str] | None = None,
+    title: str = "",
+) -> None:
+    """Write a sheet as a web page: one file, which loads nothing and runs no script.
+
+    Args:
+        rows: as of `contact_sheet`.
+        path: the page to write.
+        row_titles: a heading above each row.
+        title: of the page.
+
+    Raises:
+        ValueError: as `contact_sheet`.
+        UserError: the page could not be written.
+    """
+    rows = _checked(rows, row_titles)
+    width = round(_CELL * _PAGE_SCALE)
+    draw = _painter(rows, width)
+    sections = []
+    for tiles, heading in zip(rows, row_titles or [""] * len(rows), strict=True):
+        figures = "\n".join(_figure(tile, draw) for tile in tiles)
+        above = f"<h2>{html.escape(heading)}</h2>\n" if heading else ""
+        sections.append(f'<section>\n{above}<div class="row">\n{figures}\n</div>\n</section>')
+    page = Template(_PAGE).substitute(
+        title=html.escape(title or "Contact sheet"), width=_CELL, sections="\n".join(sections)
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def tiles_by_class(
+    items: "CloudSet | ImageSet", per_class: int = 8, *, seed: int = 0, most_classes: int = 60
+) -> tuple[list[list[Tile]], list[str] | None]:
+    """Draw random items of each class for a sheet, one row a class.
+
+    Args:
+        items: a split of a data set; without labels its items fill eight rows as they come.
+        per_class: tiles a row.
+        seed: fixes the choice.
+        most_classes: of a set of more, that many classes are drawn at random.
+
+    Returns:
+        The rows, and their titles: class names with their counts; None without labels.
+    """
+    generator = keyed_numpy_generator("contact sheet", seed)
+    if items.labels is None:
+        chosen = np.sort(generator.permutation(len(items))[: 8 * per_class])
+        rows = [chosen[start : start + per_class] for start in range(0, len(chosen), per_class)]
+        return [_tiles_of(items, row) for row in rows], None
+    labels = items.labels
+    present = np.unique(labels)
+    if len(present) > most_classes:
+        present = np.sort(generator.choice(present, most_classes, replace=False))
+    rows, titles = [], []
+    for label in present:
+        members = np.flatnonzero(labels == label)
+        rows.append(np.sort(generator.permutation(members)[:per_class]))
+        titles.append(f"{items.classes[label]} ({len(members):,})")
+    return [_tiles_of(items, row) for row in rows], titles
+
+
+def _tiles_of(items: "CloudSet | ImageSet", rows: NDArray[np.int64]) -> list[Tile]:
+    if isinstance(items, CloudSet):
+        return [Tile(items.ids[row], cloud=items.points[int(row)]) for row in rows]
+    return [Tile(items.ids[row], image=items.images[int(row)]) for row in rows]
+
+
+def _checked(
+    rows: Sequence[Sequence[Tile]], row_titles: Sequence[str] | None
+) -> list[Sequence[Tile]]:
+    if not any(rows):
+        raise ValueError("a contact sheet needs at least one tile, got none")
+    if row_titles is not None and len(row_titles) != len(rows):
+        raise ValueError(f"expected {len(rows)} row titles, got {len(row_titles)}")
+    return list(rows)
+
+
+def _painter(rows: Sequence[Sequence[Tile]], width: int) -> Callable[[Tile], Image.Image]:
+    """Return what draws a tile ``width`` pixels wide, on its card, without its caption."""
+    clouds = [_drawn(tile) for tiles in rows for tile in tiles if tile.cloud is not None]
+    frame = Frame.around(clouds) if clouds else None
+    height = round(width * (frame.aspect if frame else 1.0))
+
+    def draw(tile: Tile) -> Image.Image:
+        card = _MARKED_CARD if tile.marked else _CARD
+        if tile.cloud is not None and frame is not None:
+            return _cloud_picture(_drawn(tile), frame, (width, height), card)
+        picture = Image.new("RGB", (width, height), card)
+        if tile.image is not None:
+            inner = _fitted(tile.image, width - 2 * _PAD, height - 2 * _PAD)
+            picture.paste(inner, ((width - inner.width) // 2, (height - inner.height) // 2))
+        else:
+            pen, middle = ImageDraw.Draw(picture), (width // 2, height // 2)
+            pen.text(middle, "no picture", font=_font(12), fill=_QUIET, anchor="mm")
+        return picture
+
+    return draw
+
+
+def _drawn(tile: Tile) -> NDArray[np.float64]:
+    """Return at most `_DRAWN_POINTS` of a tile's points, always the same ones."""
+    cloud = np.asarray(tile.cloud, dtype=np.float64)
+    if len(cloud) <= _DRAWN_POINTS:
+        return cloud
+    chosen = np.random.default_rng(0).choice(len(cloud), _DRAWN_POINTS, replace=False)
+    return cloud[chosen]
+
+
+def _cloud_picture(
+    cloud: NDArray[np.float64], frame: Frame, size: tuple[int, int], card: str
+) -> Image.Image:
+    """Draw a cloud at twice the size and halve it, which smooths what single pixels cannot show."""
+    figure = Figure(figsize=(2 * size[0] / 100, 2 * size[1] / 100), dpi=100, facecolor=card)
+    cell = figure.add_axes((0, 0, 1, 1))
+    cell.set_axis_off()
+    draw_cloud(cell, cloud, frame)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[:, :, :3]
+    return Image.fromarray(pixels).resize(size, Image.Resampling.BOX)
+
+
+def _pixels_of(image: NDArray[np.number]) -> NDArray[np.uint8]:
+    """Return an image (C, H, W) as (H, W, 3) uint8."""
+    pixels = np.asarray(image)
+    if pixels.ndim != 3 or pixels.shape[0] not in (1, 3) or 0 in pixels.shape:
+        raise ValueError(f"an image must be (1 or 3, H, W), not {pixels.shape}")
+    if pixels.dtype != np.uint8:
+        if not ((pixels >= 0) & (pixels <= 1)).all():
+            raise ValueError("an image of reals must lie in [0, 1]")
+        pixels = np.rint(pixels * 255).astype(np.uint8)
+    return np.broadcast_to(pixels.transpose(1, 2, 0), (*pixels.shape[1:], 3))
+
+
+def _fitted(image: NDArray[np.number], width: int, height: int) -> Image.Image:
+    """Return an image as large as fits; a small one keeps its pixels as whole squares."""
+    picture = Image.fromarray(np.ascontiguousarray(_pixels_of(image)))
+    scale = min(width / picture.width, height / picture.height)
+    if scale >= 1:
+        whole = int(scale)
+        size = (picture.width * whole, picture.height * whole)
+        return picture.resize(size, Image.Resampling.NEAREST)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _composed(
+    rows: Sequence[Sequence[Tile]], row_titles: Sequence[str] | None, title: str
+) -> Image.Image:
+    """Lay the tiles out on one picture."""
+    draw = _painter(rows, _CELL)
+    blank = draw(Tile(""))
+    caption, quiet, heading = _font(12), _font(11), _font(14)
+    has_note = any(tile.note for tiles in rows for tile in tiles)
+    text_height = 22 + (16 if has_note else 0)
+    cell_height = blank.height + text_height
+    left = _GAP
+    if row_titles is not None:
+        left += _GAP + min(190, ceil(max(map(heading.getlength, row_titles), default=0)))
+    top = _GAP + (30 if title else 0)
+    columns = max(map(len, rows))
+    sheet = Image.new(
+        "RGB",
+        (left + columns * (_CELL + _GAP), top + len(rows) * (cell_height + _GAP)),
+        _PAPER,
+    )
+    pen = ImageDraw.Draw(sheet)
+    if title:
+        shown = _cut(title, _font(17), sheet.width - 2 * _GAP)
+        pen.text((_GAP, top / 2 + 2), shown, font=_font(17), fill=INK, anchor="lm")
+    for row, tiles in enumerate(rows):
+        y = top + row * (cell_height + _GAP)
+        if row_titles is not None:
+            shown = _cut(row_titles[row], heading, left - 2 * _GAP)
+            pen.text((_GAP, y + cell_height / 2), shown, font=heading, fill=INK, anchor="lm")
+        for column, tile in enumerate(tiles):
+            x = left + column * (_CELL + _GAP)
+            card = _MARKED_CARD if tile.marked else _CARD
+            pen.rounded_rectangle((x, y, x + _CELL - 1, y + cell_height - 1), 8, fill=card)
+            sheet.paste(draw(tile), (x, y), _corners(_CELL, blank.height))
+            middle, line = x + _CELL / 2, y + blank.height + 9
+            shown = _cut(tile.caption, caption, _CELL - 2 * _PAD)
+            pen.text((middle, line), shown, font=caption, fill=INK, anchor="mm")
+            if tile.note:
+                shown = _cut(tile.note, quiet, _CELL - 2 * _PAD)
+                pen.text((middle, line + 16), shown, font=quiet, fill=_QUIET, anchor="mm")
+            if tile.marked:
+                box = (x, y, x + _CELL - 1, y + cell_height - 1)
+                pen.rounded_rectangle(box, 8, outline=_ACCENT, width=2)
+    return sheet
+
+
+@cache
+def _corners(width: int, height: int) -> Image.Image:
+    """Return a mask of a card's upper part, whose upper corners are round."""
+    mask = Image.new("L", (width, height), 0)
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, width - 1, height + 20), 8, fill=255)
+    return mask
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(findfont("DejaVu Sans"), size)
+
+
+def _cut(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
+    """Return a text that fits, shortened in its middle: names tell apart at both ends."""
+    text = " ".join(text.split())
+    if font.getlength(text) <= width:
+        return text
+    fitting = (shown for shown in _shortened(text) if font.getlength(shown) <= width)
+    return next(fitting, "")
+
+
+def _shortened(text: str) -> Iterator[str]:
+    for kept in range(min(len(text), 400) - 1, 0, -1):
+        head = (kept + 1) // 2
+        yield f"{text[:head]}…{text[len(text) - (kept - head) :]}"
+
+
+def _figure(tile: Tile, draw: Callable[[Tile], Image.Image]) -> str:
+    """Return a tile as an element of the page."""
+    picture, buffer = draw(tile), io.BytesIO()
+    # Flat colours of small images suffer from JPEG, shaded balls do not.
+    kind = "jpeg" if tile.cloud is not None else "png"
+    picture.save(buffer, kind, quality=88)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    caption, note = html.escape(tile.caption), html.escape(tile.note)
+    marked = ' class="marked"' if tile.marked else ""
+    small = f"<small>{note}</small>" if note else ""
+    return (
+        f'<figure{marked}><img width="{picture.width}" height="{picture.height}" alt="{caption}" '
+        f'src="data:image/{kind};base64,{data}">'
+        f'<figcaption title="{caption}">{caption}{small}</figcaption></figure>'
+    )
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none';
+ style-src 'unsafe-inline'; img-src data:">
+<title>$title</title>
+<style>
+  body { margin: 0; padding: 18px 24px 40px; color: #22223b; background: white;
+         font: 15px/1.4 system-ui, sans-serif; }
+  h1 { margin: 0 0 12px; font-size: 19px; font-weight: 600; }
+  h2 { margin: 20px 0 8px; font-size: 15px; font-weight: 600; }
+  section + section { margin-top: 10px; }
+  .row { display: grid; gap: 8px;
+         grid-template-columns: repeat(auto-fill, minmax(${width}px, 1fr)); }
+  figure { margin: 0; border-radius: 8px; overflow: hidden; background: #f5f6fa; }
+  figure.marked { background: #e6eef9; outline: 2px solid #2f67b1; outline-offset: -2px; }
+  img { display: block; width: 100%; height: auto; }
+  figcaption { padding: 2px 8px 8px; font-size: 13px; text-align: center; overflow: hidden;
+               text-overflow: ellipsis; white-space: nowrap; }
+  small { display: block; color: #74769a; overflow: hidden; text-overflow: ellipsis; }
+</style>
+</head>
+<body>
+<h1>$title</h1>
+$sections
+</body>
+</html>
+"""

@@ -1,0 +1,221 @@
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pc_crvae.data.clouds import CloudSet, normalize
+from pc_crvae.errors import UserError
+from pc_crvae.visualization.contact_sheet import (
+    _CELL,
+    Tile,
+    _cut,
+    _font,
+    contact_page,
+    contact_sheet,
+    tiles_by_class,
+)
+
+
+def cloud(seed=0, points=80):
+    values = np.random.default_rng(seed).normal(size=(points, 3))
+    return values / np.linalg.norm(values, axis=1).max()
+
+
+def image(channels=1, side=8, value=255):
+    return np.full((channels, side, side), value, dtype=np.uint8)
+
+
+def clouds(labels):
+    count = len(labels)
+    points = np.random.default_rng(3).normal(size=(count, 20, 3))
+    return CloudSet(
+        name="toy",
+        split="test",
+        points=normalize(points),
+        labels=np.array(labels) if None not in labels else None,
+        classes=("cup", "bed", "car"),
+        ids=tuple(f"shape{row:03d}" for row in range(count)),
+    )
+
+
+def drawn(path):
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def ink_of_cells(path, rows, columns):
+    """How many dark pixels the upper part of each cell of a sheet without titles holds."""
+    pixels = drawn(path)
+    height = pixels.shape[0] // rows
+    dark = pixels.min(axis=2) < 190
+    return np.array(
+        [
+            [
+                dark[
+                    row * height : row * height + 120, c * (_CELL + 8) : (c + 1) * (_CELL + 8)
+                ].sum()
+                for c in range(columns)
+            ]
+            for row in range(rows)
+        ]
+    )
+
+
+def test_each_tile_is_drawn_in_its_place_and_rows_may_be_ragged(tmp_path):
+    rows = [[Tile("a", cloud=cloud()), Tile("gone")], [], [Tile("b", image=image(value=0))]]
+    contact_sheet(rows, tmp_path / "sheet.png")
+    ink = ink_of_cells(tmp_path / "sheet.png", 3, 2)
+    assert ink[0, 0] > 1500
+    assert 0 < ink[0, 1] < 300  # only the words that say there is no picture
+    assert ink[1].max() == 0
+    assert ink[2, 0] > 5000
+    assert ink[2, 1] == 0
+
+
+def test_a_cloud_half_as_large_is_drawn_half_as_wide(tmp_path):
+    side = np.linspace(-0.7, 0.7, 30)
+    square = np.array([[x, y, 0.0] for x in side for y in side])
+    contact_sheet([[Tile("", cloud=square), Tile("", cloud=0.5 * square)]], tmp_path / "sheet.png")
+    colored = np.ptp(drawn(tmp_path / "sheet.png"), axis=2).max(axis=0) > 60
+    large, small = (
+        np.ptp(np.flatnonzero(colored[start : start + _CELL])) for start in (8, 16 + _CELL)
+    )
+    assert 0.4 < small / large < 0.65
+
+
+def test_a_small_image_keeps_its_pixels_and_gray_and_color_their_values(tmp_path):
+    checks = np.indices((4, 4)).sum(axis=0) % 2
+    gray = (checks[None] * 255).astype(np.uint8)
+    red = np.stack([checks, 0 * checks, 0 * checks]).astype(np.float32)
+    contact_sheet([[Tile("gray", image=gray), Tile("red", image=red)]], tmp_path / "sheet.png")
+    pixels = drawn(tmp_path / "sheet.png")
+    side = (_CELL - 12) // 4
+    left, top = 8 + 6 + side // 2, 8 + 6 + side // 2
+    for row in range(4):
+        for column in range(4):
+            y, x = top + row * side, left + column * side
+            assert pixels[y, x].tolist() == [255 * checks[row, column]] * 3
+            assert pixels[y, x + _CELL + 8].tolist() == [255 * checks[row, column], 0, 0]
+
+
+def test_a_large_image_is_shrunk_to_its_cell_in_proportion(tmp_path):
+    wide = np.zeros((3, 200, 800), dtype=np.uint8)
+    contact_sheet([[Tile("wide", image=wide)]], tmp_path / "sheet.png")
+    black = drawn(tmp_path / "sheet.png").max(axis=2) == 0
+    rows, columns = (np.flatnonzero(black.any(axis=axis)) for axis in (1, 0))
+    assert len(columns) == _CELL - 12
+    assert len(rows) == pytest.approx((_CELL - 12) / 4, abs=1)
+
+
+def test_a_marked_tile_stands_out(tmp_path):
+    contact_sheet(
+        [[Tile("a", cloud=cloud(), marked=True), Tile("a", cloud=cloud())]], tmp_path / "sheet.png"
+    )
+    pixels = drawn(tmp_path / "sheet.png")
+    assert (pixels[:, 8 : 8 + _CELL] != pixels[:, 16 + _CELL : 16 + 2 * _CELL]).mean() > 0.3
+
+
+def test_a_long_text_is_cut_in_its_middle_to_fit():
+    font = _font(12)
+    long = "scans/chairs/" + "very_" * 300 + "old_0007.ply"
+    shown = _cut(long, font, 160)
+    assert font.getlength(shown) <= 160 < font.getlength(long)
+    head, tail = shown.split("…")
+    assert long.startswith(head)
+    assert long.endswith(tail)
+    assert abs(len(head) - len(tail)) <= 1
+    assert _cut("chair\n1", font, 160) == "chair 1"
+
+
+def test_the_same_tiles_give_the_same_bytes(tmp_path):
+    rows = [[Tile("a", cloud=cloud(points=3000)), Tile("b", cloud=cloud(1))]]
+    for name in ("one", "two"):
+        contact_sheet(rows, tmp_path / f"{name}.png", title="t", row_titles=["r"])
+        contact_page(rows, tmp_path / f"{name}.html", title="t", row_titles=["r"])
+    for suffix in ("png", "html"):
+        one, two = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("one", "two"))
+        assert one == two
+
+
+def test_a_page_holds_its_pictures_and_loads_nothing(tmp_path):
+    rows = [[Tile("a", cloud=cloud()), Tile("b", image=image(value=7))], [Tile("c")]]
+    contact_page(rows, tmp_path / "page.html", row_titles=["first", "second"], title="Shapes")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    sources = re.findall(r'src="data:image/(jpeg|png);base64,([^"]*)"', page)
+    assert [kind for kind, _ in sources] == ["jpeg", "png", "png"]
+    pictures = [np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) for _, data in sources]
+    assert (pictures[0].min(axis=2) < 190).sum() > 1500
+    assert (pictures[1] == 7).all(axis=2).sum() > 10_000
+    assert "default-src 'none'" in page
+    assert not re.search(r"https?:|<script|<link|@import|src=\"(?!data:)", page)
+    assert page.index("first") < page.index(">a<") < page.index("second") < page.index(">c<")
+
+
+def test_hostile_texts_stay_texts(tmp_path):
+    hostile = '"><script>alert(1)</script>$x'
+    tile = Tile(hostile, cloud=cloud(), note=hostile)
+    contact_page([[tile]], tmp_path / "page.html", row_titles=[hostile], title=hostile)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert page.count("&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;$x") == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"cloud": np.zeros((4, 2))}, r"\(N, 3\)"),
+        ({"cloud": np.full((4, 3), np.nan)}, "not finite"),
+        ({"image": np.zeros((2, 4, 4), dtype=np.uint8)}, "1 or 3, H, W"),
+        ({"image": np.zeros((4, 4), dtype=np.uint8)}, "1 or 3, H, W"),
+        ({"image": np.full((1, 4, 4), 1.5)}, r"\[0, 1\]"),
+        ({"image": np.full((1, 4, 4), np.nan)}, r"\[0, 1\]"),
+        ({"image": image(), "cloud": cloud()}, "both a cloud and an image"),
+    ],
+)
+def test_malformed_tiles_are_refused(content, message):
+    with pytest.raises(ValueError, match=message):
+        Tile("tile", **content)
+
+
+@pytest.mark.parametrize("write", [contact_sheet, contact_page])
+def test_malformed_sheets_are_refused(write, tmp_path):
+    with pytest.raises(ValueError, match="at least one tile"):
+        write([[], []], tmp_path / "sheet.png")
+    with pytest.raises(ValueError, match="expected 1 row titles, got 2"):
+        write([[Tile("a")]], tmp_path / "sheet.png", row_titles=["one", "two"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("write", [contact_sheet, contact_page])
+def test_a_sheet_that_cannot_be_written_is_a_user_error_naming_the_path(write, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"could not write .*sheet\.png"):
+        write([[Tile("a", cloud=cloud())]], tmp_path / "file" / "sheet.png")
+
+
+def test_a_set_is_laid_out_by_class_at_random_but_repeatably():
+    shapes = clouds([0] * 20 + [2] * 3)
+    rows, titles = tiles_by_class(shapes, 5)
+    assert titles == ["cup (20)", "car (3)"]
+    assert [len(row) for row in rows] == [5, 3]
+    names = [[tile.caption for tile in row] for row in rows]
+    assert all(name in shapes.ids[:20] for name in names[0])
+    assert names[1] == list(shapes.ids[20:])
+    np.testing.assert_array_equal(rows[1][0].cloud, shapes.points[20])
+    assert names == [[tile.caption for tile in row] for row in tiles_by_class(shapes, 5)[0]]
+    assert names != [[t.caption for t in row] for row in tiles_by_class(shapes, 5, seed=1)[0]]
+
+
+def test_an_unlabelled_set_fills_rows_without_titles():
+    rows, titles = tiles_by_class(clouds([None] * 11), 4)
+    assert titles is None
+    assert [len(row) for row in rows] == [4, 4, 3]
+    assert len({tile.caption for row in rows for tile in row}) == 11
+
+
+def test_of_very_many_classes_some_are_drawn():
+    rows, titles = tiles_by_class(clouds([0, 1, 2]), most_classes=2)
+    assert titles is not None
+    assert len(rows) == len(titles) == 2
