@@ -1,24 +1,11 @@
-"""Likelihoods p(x|z): what a decoder's output says about an observation, in nats a sample."""
+"""The pseudo-likelihood of point sets."""
 
-from abc import ABC, abstractmethod
 from typing import Literal
 
 from torch import Tensor
 
 from pc_crvae.geometry import chamfer_distance
-
-
-class Likelihood(ABC):
-    """A distribution over observations, batched over items."""
-
-    @property
-    @abstractmethod
-    def mean(self) -> Tensor:
-        """The reconstruction of each item."""
-
-    @abstractmethod
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Log-likelihood of each item in nats, summed over its dimensions: (B,)."""
+from pc_crvae.likelihoods.base import Likelihood
 
 
 class ChamferLikelihood(Likelihood):
