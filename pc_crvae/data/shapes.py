@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from pc_crvae.data.procedural.furniture import bookcase, desk, dresser, ladder, table
 from pc_crvae.data.procedural.household import guitar, lamp, monitor, umbrella
 from pc_crvae.data.procedural.seating import bed, bench, chair, sofa, stool
-from pc_crvae.data.procedural.solids import Mesh, moved, sample_surface
+from pc_crvae.data.procedural.solids import moved
 from pc_crvae.data.procedural.vehicles import airplane, car
 from pc_crvae.data.procedural.vessels import bottle, bowl, cup, vase
+from pc_crvae.data.surface_sampling import Mesh, sample_surface
 from pc_crvae.randomness import keyed_numpy_generator
 
 _MAKERS: tuple[Callable[[np.random.Generator], Mesh], ...] = (

@@ -10,12 +10,11 @@ from pc_crvae.data.procedural.solids import (
     ellipsoid,
     frustum,
     rod,
-    sample_surface,
     smooth,
-    surface_areas,
     tube,
 )
 from pc_crvae.data.shapes import CLASSES, make_mesh, make_shapes
+from pc_crvae.data.surface_sampling import sample_surface, surface_areas
 
 SHAPES_PER_CLASS = 6
 

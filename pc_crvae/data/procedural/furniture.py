@@ -3,7 +3,6 @@
 import numpy as np
 
 from pc_crvae.data.procedural.solids import (
-    Mesh,
     Y,
     box,
     ellipsoid,
@@ -14,6 +13,7 @@ from pc_crvae.data.procedural.solids import (
     rod,
 )
 from pc_crvae.data.procedural.supports import flat_top, legs, pedestal, side_panels, sled
+from pc_crvae.data.surface_sampling import Mesh
 
 
 def table(rng: np.random.Generator) -> Mesh:

@@ -3,7 +3,6 @@
 import numpy as np
 
 from pc_crvae.data.procedural.solids import (
-    Mesh,
     Points,
     X,
     Y,
@@ -25,6 +24,7 @@ from pc_crvae.data.procedural.solids import (
     tube,
 )
 from pc_crvae.data.procedural.supports import pedestal
+from pc_crvae.data.surface_sampling import Mesh
 
 
 def _shade(rng: np.random.Generator, radius: float, bottom: float) -> Mesh:

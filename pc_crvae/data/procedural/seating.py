@@ -3,7 +3,6 @@
 import numpy as np
 
 from pc_crvae.data.procedural.solids import (
-    Mesh,
     X,
     Y,
     arc,
@@ -19,6 +18,7 @@ from pc_crvae.data.procedural.solids import (
     tube,
 )
 from pc_crvae.data.procedural.supports import flat_top, legs, pedestal, side_panels, sled
+from pc_crvae.data.surface_sampling import Mesh
 
 
 def _backrest(rng: np.random.Generator, width: float, height: float) -> Mesh:

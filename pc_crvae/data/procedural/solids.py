@@ -1,18 +1,16 @@
-"""Triangle meshes of simple solids, and points drawn uniformly from their surface.
+"""Triangle meshes of simple solids.
 
 A mesh is a triangle soup: nothing here needs shared vertices, orientation or watertightness,
-so parts are joined by concatenation and may overlap. Degenerate triangles are harmless,
-because sampling chooses a triangle in proportion to its area.
+so parts are joined by concatenation and may overlap.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pc_crvae.data.surface_sampling import Mesh
+
 Points = NDArray[np.float64]
 """Points in the plane (K, 2) or in space (K, 3)."""
-
-Mesh = NDArray[np.float64]
-"""Triangles (T, 3, 3): triangle, corner, coordinate."""
 
 X, Y = 0, 1
 
@@ -170,26 +168,3 @@ def leaned(mesh: Mesh, slope: float) -> Mesh:
     sheared = mesh.copy()
     sheared[..., 0] -= slope * mesh[..., 2]
     return sheared
-
-
-def surface_areas(mesh: Mesh) -> NDArray[np.float64]:
-    """Area of each triangle (T,)."""
-    normals = np.cross(mesh[:, 1] - mesh[:, 0], mesh[:, 2] - mesh[:, 0])
-    areas: NDArray[np.float64] = np.linalg.norm(normals, axis=1) / 2
-    return areas
-
-
-def sample_surface(mesh: Mesh, count: int, rng: np.random.Generator) -> Points:
-    """Draw ``count`` points (count, 3) independently and uniformly by area.
-
-    A triangle is chosen with probability proportional to its area, the point in it by the
-    square-root map of two uniforms (Osada et al., "Shape distributions", 2002, section 4.1).
-    """
-    areas = surface_areas(mesh)
-    corners = mesh[rng.choice(len(mesh), size=count, p=areas / areas.sum())]
-    root, along = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
-    return (
-        (1 - root) * corners[:, 0]
-        + root * (1 - along) * corners[:, 1]
-        + root * along * corners[:, 2]
-    )

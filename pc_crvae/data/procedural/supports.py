@@ -3,7 +3,6 @@
 import numpy as np
 
 from pc_crvae.data.procedural.solids import (
-    Mesh,
     X,
     Y,
     box,
@@ -14,6 +13,7 @@ from pc_crvae.data.procedural.solids import (
     rod,
     superellipse,
 )
+from pc_crvae.data.surface_sampling import Mesh
 
 
 def legs(rng: np.random.Generator, depth: float, width: float, height: float) -> Mesh:

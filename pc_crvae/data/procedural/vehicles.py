@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pc_crvae.data.procedural.solids import (
-    Mesh,
     X,
     Y,
     box,
@@ -18,6 +17,7 @@ from pc_crvae.data.procedural.solids import (
     smooth,
     tube,
 )
+from pc_crvae.data.surface_sampling import Mesh
 
 _AEROFOIL = np.array(
     [(-0.5, 0.0), (0.0, 0.5), (0.4, 0.3), (0.5, 0.0), (0.4, -0.3), (0.0, -0.5)]

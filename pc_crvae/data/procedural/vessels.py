@@ -3,7 +3,6 @@
 import numpy as np
 
 from pc_crvae.data.procedural.solids import (
-    Mesh,
     Points,
     Y,
     cylinder,
@@ -14,6 +13,7 @@ from pc_crvae.data.procedural.solids import (
     smooth,
     tube,
 )
+from pc_crvae.data.surface_sampling import Mesh
 
 
 def _vessel(outer: Points, wall: float) -> Mesh:
