@@ -1,5 +1,6 @@
 """Two processes train as one process does on the same global batch."""
 
+import json
 import os
 import subprocess
 import sys
@@ -81,6 +82,14 @@ def test_a_signal_to_one_process_stops_both_and_both_resume(runs):
     assert read_metrics(stopped) == read_metrics(whole)
     weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, stopped)]
     assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_no_thread_of_the_group_outlives_it(runs, rank):
+    _, together = runs
+    left = json.loads((together / f"threads-{rank}.json").read_text())
+    assert left
+    assert [name for name in left if "gloo" in name] == []
 
 
 def test_a_failure_of_the_main_process_stops_both(tmp_path):
