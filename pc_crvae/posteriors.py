@@ -1,4 +1,4 @@
-"""Distributions over latents: chains of diagonal-Gaussian conditionals and their KLs.
+"""Distributions over latents: chains of conditionals, mostly diagonal Gaussians, and their KLs.
 
 A posterior q(z|x) and a prior p(z) are both a `LatentChain`: z is split into groups
 z_1..z_L, and the chain knows each conditional given the groups before it. A flat Gaussian
@@ -29,12 +29,17 @@ class LatentChain(ABC):
     def mean(self) -> Tensor:
         """The representation of each item: (B, D)."""
 
+    @property
+    @abstractmethod
+    def group_sizes(self) -> tuple[int, ...]:
+        """D_l of every group: how the D of a KL's dimensions are split."""
+
     @abstractmethod
     def sample(self, draws: Draws) -> LatentPath:
         """Draw one path, differentiably in the parameters (reparameterised)."""
 
     @abstractmethod
-    def conditionals(self, path: LatentPath) -> tuple["DiagonalGaussian", ...]:
+    def conditionals(self, path: LatentPath) -> tuple["Conditional", ...]:
         """The conditional of every group given the groups of ``path`` before it."""
 
     @abstractmethod
@@ -50,20 +55,56 @@ class LatentChain(ABC):
 
         By the chain rule this is the sum over groups of E KL(self_l || other_l), both
         conditionals on the same z_<l, estimated along one ``path`` drawn from ``self``
-        (as Sinha & Dieng 2021 do for NVAE; exact, and independent of the path, for one group).
+        (as Sinha & Dieng 2021 do for NVAE; exact, and independent of the path, for one group
+        of Gaussians). Two Gaussian conditionals have their KL in closed form; where either is
+        not, as behind a normalising flow, it is log self_l - log other_l at the path's own
+        sample: unbiased, but noisier, and negative at times.
         """
+        pairs = zip(self.conditionals(path), other.conditionals(path), strict=True)
         return torch.cat(
             [
-                gaussian_kl(mine, theirs).flatten(1)
-                for mine, theirs in zip(
-                    self.conditionals(path), other.conditionals(path), strict=True
-                )
+                gaussian_kl(mine, theirs)
+                if isinstance(mine, DiagonalGaussian) and isinstance(theirs, DiagonalGaussian)
+                else mine.log_prob(path[group]) - theirs.log_prob(path[group])
+                for group, (mine, theirs) in enumerate(pairs)
             ],
             dim=1,
         )
 
+    def by_group(self, name: str, per_dimension: Tensor) -> dict[str, Tensor]:
+        """Split a KL (B, D) into one number a group: ``{"<name>/group 3 of 5": (B,), ...}``.
 
-class DiagonalGaussian(LatentChain):
+        Empty for a single group, whose number is the whole sum. In a step's terms these stand
+        before the sums they add up to, so that what stops a run is named by its group.
+        """
+        sizes = self.group_sizes
+        if len(sizes) == 1:
+            return {}
+        parts = torch.split(per_dimension, list(sizes), dim=1)
+        return {
+            f"{name}/group {number} of {len(sizes)}": part.sum(dim=1)
+            for number, part in enumerate(parts, start=1)
+        }
+
+
+class Conditional(LatentChain):
+    """A distribution of one group with a density: what chains are made of."""
+
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """All dimensions, one group."""
+        return (self.mean.shape[1],)
+
+    def conditionals(self, path: LatentPath) -> tuple["Conditional", ...]:
+        """Itself: one group depends on none before it."""
+        return (self,)
+
+    @abstractmethod
+    def log_prob(self, latent: Tensor) -> Tensor:
+        """Log-density in nats for each dimension of ``latent`` (B, D), summing to the group's."""
+
+
+class DiagonalGaussian(Conditional):
     """A Gaussian with diagonal covariance; one group.
 
     Args:
@@ -101,10 +142,6 @@ class DiagonalGaussian(LatentChain):
         noise = draws.normal(*self._mean.shape[1:]).to(self._mean)
         return (self._mean + self.standard_deviation * noise,)
 
-    def conditionals(self, path: LatentPath) -> tuple["DiagonalGaussian", ...]:
-        """Itself: one group depends on none before it."""
-        return (self,)
-
     def log_prob(self, latent: Tensor) -> Tensor:
         """Log-density in nats for each dimension of ``latent`` (B, D)."""
         standardised = (latent - self._mean) * torch.exp(-0.5 * self.log_variance)
@@ -136,11 +173,16 @@ class PointMass(LatentChain):
         """The code, (B, D)."""
         return self._code
 
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """All dimensions, one group."""
+        return (self._code.shape[1],)
+
     def sample(self, draws: Draws) -> LatentPath:
         """The code itself; nothing is drawn."""
         return (self._code,)
 
-    def conditionals(self, path: LatentPath) -> tuple[DiagonalGaussian, ...]:
+    def conditionals(self, path: LatentPath) -> tuple[Conditional, ...]:
         """Refused.
 
         Raises:

@@ -87,6 +87,10 @@ class TwoGroups(LatentChain):
     def mean(self):
         return torch.cat([self.first.mean, self.shift + self.first.mean @ self.mix], dim=1)
 
+    @property
+    def group_sizes(self):
+        return self.first.mean.shape[1], self.shift.shape[1]
+
     def second(self, z_1):
         return DiagonalGaussian(
             self.shift + z_1 @ self.mix, self.log_variance + torch.tanh(z_1 @ self.spread)
