@@ -1,0 +1,55 @@
+"""PNG and JPEG images, whose size is checked before their pixels are decoded."""
+
+import io
+import struct
+import warnings
+import zlib
+
+from PIL import Image, UnidentifiedImageError
+
+from pc_crvae.errors import UserError
+
+MOST_PIXELS = 1 << 24
+"""Of one image, 4096 x 4096: a small file can promise more than memory holds."""
+
+# What Pillow raises depends on the format and on the part of the file that is damaged.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+
+
+def decode_image(content: bytes, name: str, size: tuple[int, int] | None = None) -> Image.Image:
+    """Decode an image, in the mode that it is stored in.
+
+    Args:
+        content: of the file.
+        name: of the file, for errors.
+        size: the width and height that it should have.
+
+    Raises:
+        UserError: it is neither PNG nor JPEG, is damaged, or has another size than it should or
+            more than MOST_PIXELS; the sentence names the file.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow's bounds are wider than ours, and one of them only warns.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+        _check_size(image, name, size)
+        image.load()
+    except UserError:  # which is a ValueError too
+        raise
+    except UnidentifiedImageError as error:
+        raise UserError(f"{name} is not a PNG or JPEG image: replace it") from error
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{name} has more than the {MOST_PIXELS} pixels that are read") from error
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{name} is a damaged image ({reason}): replace it") from error
+    return image
+
+
+def _check_size(image: Image.Image, name: str, size: tuple[int, int] | None) -> None:
+    found = f"{name} has {image.width}x{image.height} pixels"
+    if size is not None and image.size != size:
+        raise UserError(f"{found}, not {size[0]}x{size[1]}")
+    if image.width * image.height > MOST_PIXELS:
+        raise UserError(f"{found}, more than the {MOST_PIXELS} that are read: make it smaller")

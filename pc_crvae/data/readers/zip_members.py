@@ -1,0 +1,76 @@
+"""Members of a zip archive, read in place and each within a bound."""
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pc_crvae.errors import UserError
+
+# zipfile raises by the part that is damaged: BadZipFile for most, NotImplementedError for what it
+# does not know, RuntimeError where a password is asked for, the rest from what it unpacks with.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive for reading.
+
+    Raises:
+        UserError: it is missing, or is no zip archive or a damaged one.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: download it, and leave it packed") from error
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
+    with archive:
+        yield archive
+
+
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:
+    """Return the content of a member, its check sum met.
+
+    Args:
+        archive: from :func:`open_zip`.
+        member: of the archive.
+        most: bytes; nothing longer is unpacked.
+
+    Raises:
+        UserError: the member is damaged, longer than ``most``, or packed in another way than
+            the two that can be unpacked within a bound (stored and deflated).
+    """
+    path = member_path(archive, member)
+    if member.file_size > most:
+        raise UserError(f"{path} has {member.file_size} bytes, where at most {most} are expected")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise UserError(f"{path} is neither stored nor deflated: pack the archive anew")
+    try:
+        with archive.open(member) as file:
+            # Asked for without a count, zipfile unpacks all there is before it cuts.
+            return file.read(member.file_size)
+    except _DAMAGE as error:
+        raise _damaged(path, error) from error
+
+
+def member_path(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Path:
+    """Return how a member is called: the path of its archive, then its own within it."""
+    return Path(str(archive.filename)) / member.filename
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())
+    return UserError(f"{path} cannot be read or is damaged ({reason}): download it again")

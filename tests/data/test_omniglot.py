@@ -1,0 +1,184 @@
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_images import (
+    drawing,
+    encoded,
+    image_card,
+    omniglot_members,
+    write_omniglot,
+    write_zip,
+)
+
+from pc_crvae.data.readers.omniglot import read_split, source_paths
+from pc_crvae.errors import UserError
+
+CARD = image_card("omniglot_zip", ("Greek", "Keble", "N_Ko", "ULOG"))
+OF_CHARACTERS = CARD.model_copy(update={"variant": "characters"})
+FIRST = "images_background/Greek/character01/0001_01.png"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_omniglot(tmp_path / "omniglot")
+    return tmp_path / "omniglot"
+
+
+def rewrite(root: Path, **changes: bytes | None) -> None:
+    """Write the training archive with members changed, added, or left out where None."""
+    members = omniglot_members("train") | changes
+    kept = {name: content for name, content in members.items() if content is not None}
+    write_zip(root / "images_background.zip", kept)
+
+
+def read_pixels(root: Path, pixels: np.ndarray) -> np.ndarray:
+    rewrite(root, **{FIRST: encoded(pixels, mode="1")})
+    return read_split(root, "train", CARD).images[0, 0]
+
+
+def area_mean(pixels: np.ndarray) -> np.ndarray:
+    """The textbook form: each old pixel cut into 4x4, each new one the mean of its 15x15."""
+    fine = np.repeat(np.repeat(pixels.astype(np.float64), 4, 0), 4, 1)
+    return fine.reshape(28, 15, 28, 15).mean(axis=(1, 3))
+
+
+def test_a_split_has_the_alphabets_of_its_own_archive(root: Path):
+    train = read_split(root, "train", CARD)
+    test = read_split(root, "test", CARD)
+    assert train.classes == ("Greek", "N_Ko")
+    assert test.classes == ("Keble", "ULOG")
+    assert train.labels.tolist() == test.labels.tolist() == [0, 0, 1, 1, 1, 1]
+    assert train.labels.dtype == np.int64
+    assert train.ids[0] == "Greek/character01/0001_01"
+    assert test.ids[-1] == "ULOG/character02/0003_02"
+
+
+def test_the_variant_of_characters_has_a_class_for_each(root: Path):
+    raw = read_split(root, "train", OF_CHARACTERS)
+    assert raw.classes == ("Greek/character01", "N_Ko/character01", "N_Ko/character02")
+    assert raw.labels.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_images_come_by_name_however_the_archive_is_ordered(root: Path):
+    before = read_split(root, "train", CARD)
+    backwards = dict(reversed(omniglot_members("train").items()))
+    write_zip(root / "images_background.zip", backwards, zipfile.ZIP_STORED)
+    after = read_split(root, "train", CARD)
+    assert before.ids == after.ids
+    np.testing.assert_array_equal(before.images, after.images)
+
+
+def test_ink_is_light_and_shrunk_by_area(root: Path):
+    pixels = np.random.default_rng(0).integers(0, 2, (105, 105), np.uint8) * 255
+    images = read_split(root, "train", CARD).images
+    assert images.shape == (6, 1, 28, 28)
+    assert images.dtype == np.uint8
+    np.testing.assert_allclose(read_pixels(root, pixels), 255 - area_mean(pixels), atol=0.501)
+
+
+def test_blank_paper_is_0_and_ink_all_over_255(root: Path):
+    assert read_pixels(root, np.full((105, 105), 255, np.uint8)).max() == 0
+    assert read_pixels(root, np.zeros((105, 105), np.uint8)).min() == 255
+
+
+def test_a_shrunk_image_is_neither_mirrored_nor_turned(root: Path):
+    pixels = np.full((105, 105), 255, np.uint8)
+    pixels[:30, 90:] = 0
+    shrunk = read_pixels(root, pixels)
+    assert shrunk[:8, 24:].min() == 255
+    assert shrunk[8:].max() == shrunk[:, :24].max() == 0
+
+
+def test_folders_hidden_files_and_other_kinds_are_passed_over(root: Path):
+    before = read_split(root, "train", CARD)
+    extra = ("images_background/", "images_background/.a.png", "__MACOSX/._b.png", "notes.txt")
+    rewrite(root, **dict.fromkeys(extra, b""))
+    assert read_split(root, "train", CARD).ids == before.ids
+
+
+def test_sources_are_the_archive(root: Path):
+    assert source_paths(root, "test", CARD) == [root / "images_evaluation.zip"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (dict.fromkeys(omniglot_members("train")), "holds no drawings"),
+        ({"images_background/Greek/0001_01.png": drawing(0)}, "is not laid out as"),
+        ({"images_background/Greek/character01/a.png": drawing(0)}, "is not laid out as"),
+        ({"images_evaluation/Greek/character01/0001_01.png": drawing(0)}, "is not laid out as"),
+        (
+            {"images_background/Elvish/character01/0001_01.png": drawing(0)},
+            "is of the alphabet Elvish, which is no class of tiny_omniglot_zip",
+        ),
+        ({FIRST: b"no image"}, "is not a PNG or JPEG image"),
+        ({FIRST: b""}, "is not a PNG or JPEG image"),
+        ({FIRST: drawing(0)[:-30]}, "is a damaged image"),
+        ({FIRST: encoded(np.zeros((28, 28), np.uint8))}, "has 28x28 pixels, not 105x105"),
+        ({FIRST: encoded(np.zeros((105, 104), np.uint8))}, "has 104x105 pixels, not 105x105"),
+        ({FIRST: encoded(np.zeros((105, 105, 3), np.uint8))}, "not black and white.*RGB"),
+        ({FIRST: bytes(65537)}, "has 65537 bytes, where at most 65536 are expected"),
+    ],
+)
+def test_an_unusable_member_is_named(root: Path, changes: dict[str, bytes | None], problem: str):
+    rewrite(root, **changes)
+    with pytest.raises(UserError, match=problem) as caught:
+        read_split(root, "train", CARD)
+    assert "images_background.zip" in str(caught.value)
+    assert (len(changes) > 1) or next(iter(changes)) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_drawing_that_is_there_twice_is_named(root: Path):
+    with zipfile.ZipFile(root / "images_background.zip", "a") as archive:
+        archive.writestr(FIRST, drawing(1))
+    with pytest.raises(UserError, match=r"0001_01\.png is there twice"):
+        read_split(root, "train", CARD)
+
+
+def test_a_missing_archive_is_named(root: Path):
+    (root / "images_background.zip").unlink()
+    with pytest.raises(UserError, match=r"images_background\.zip is missing.*leave it packed"):
+        read_split(root, "train", CARD)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", None])
+def test_a_damaged_archive_is_named(root: Path, content: bytes | None):
+    path = root / "images_background.zip"
+    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
+    with pytest.raises(UserError, match=r"images_background\.zip cannot be read or is damaged"):
+        read_split(root, "train", CARD)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packing_that_cannot_be_bounded_is_refused(root: Path, packing: int):
+    write_zip(root / "images_background.zip", omniglot_members("train"), packing)
+    with pytest.raises(UserError, match=r"0001_01\.png is neither stored nor deflated"):
+        read_split(root, "train", CARD)
+
+
+@pytest.mark.parametrize(
+    ("split", "count", "alphabets", "characters"),
+    [pytest.param("train", 13_496, 30, 964, marks=pytest.mark.slow), ("test", 9_226, 20, 659)],
+)
+def test_the_real_set_loads(
+    data_root: Path, split: str, count: int, alphabets: int, characters: int
+):
+    folder = data_root / "omniglot"
+    if not folder.is_dir():
+        pytest.skip(f"{data_root} has no folder omniglot")
+    raw = read_split(folder, split, OF_CHARACTERS.model_copy(update={"classes": ()}))
+    assert raw.images.shape == (count, 1, 28, 28)
+    assert len(raw.classes) == characters
+    assert len({name.split("/")[0] for name in raw.classes}) == alphabets
+    # Each character by the same 14 drawers, each of them once.
+    drawers = Counter(name[-2:] for name in raw.ids)
+    assert drawers == {f"{drawer:02d}": characters for drawer in range(1, 15)}
+    assert set(np.bincount(raw.labels)) == {14}
+    # Thin light strokes on a dark square, and none without any.
+    assert 10 < raw.images.mean() < 40
+    assert raw.images.max(axis=(1, 2, 3)).min() > 60
