@@ -90,9 +90,14 @@ class Card(_Part):
     variant: str | None = Field(None, description="which of several forms of the layout")
     folder: str | None = Field(description="its name under $PC_CRVAE_DATA")
     up: Axis | None = Field(None, description="the axis that points up in the files; of clouds")
-    points: PositiveInt | None = Field(None, description="points a cloud")
-    image: ImageShape | None = None
-    classes: Annotated[tuple[str, ...], Field(strict=False)]
+    points: PositiveInt | None = Field(
+        None,
+        description="points a cloud: what its file holds, or what is drawn from a shape's file",
+    )
+    image: ImageShape | None = Field(None, description="null: as the files have it")
+    classes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        description="none where the set has no labels, or folders of one's own name them"
+    )
     splits: dict[Split, SplitCard] = Field(min_length=1)
     split_rule: str = Field(description="how train and test are cut")
     known_defects: list[str]

@@ -1,16 +1,24 @@
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
-from pc_crvae.data.cards import card_names, load_card
+from pc_crvae.data.cards import Card, CloudLayout, ImageLayout, card_names, load_card
 from pc_crvae.data.shapes import CLASSES
+from pc_crvae.data.synsets import SHAPENET_SYNSETS
 from pc_crvae.errors import UserError
 from pc_crvae.resources import resource_folder
 
 CARD_FILE = resource_folder("datasets") / "modelnet40.yaml"
+
+
+@cache
+def _cards() -> dict[str, Card]:
+    return {name: load_card(name) for name in card_names()}
 
 
 def _changed(tmp_path: Path, **changes: object) -> Path:
@@ -21,23 +29,81 @@ def _changed(tmp_path: Path, **changes: object) -> Path:
 
 @pytest.mark.parametrize("name", card_names())
 def test_every_card_that_comes_with_the_package_is_valid(name: str):
-    card = load_card(name)
+    card = _cards()[name]
     assert card.name == name
-    assert len(set(card.classes)) == len(card.classes)
     assert set(card.splits) == {"train", "test"}
+    for text in (card.title, card.licence, card.split_rule, card.notes):
+        assert text.strip()
+    for source in card.sources:
+        assert len(set(source.urls)) == len(source.urls)
+        # An archive with neither would be taken whatever it is.
+        assert source.sha256 or source.unpack
 
 
-def test_the_known_sets_have_their_cards():
-    assert {"shapes", "modelnet10", "modelnet40"} <= set(card_names())
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"modelnet10", "modelnet10_off", "modelnet10_resampled"},
+        {"modelnet40", "modelnet40_off", "modelnet40_resampled"},
+        {"shapenetcore_v1", "shapenetcore_v2", "shapenetcore_v2_hdf5", "shapenetcore_v2_15k"},
+        {"shapenetpart", "shapes", "mesh-folder", "cloud-folder"},
+        {"scanobjectnn_obj_bg", "scanobjectnn_obj_only", "scanobjectnn_pb_t50_rs"},
+        {"mnist", "fashion-mnist", "omniglot", "cifar10", "celeba", "digits", "image-folder"},
+    ],
+)
+def test_the_sets_the_field_uses_have_their_cards(names: set[str]):
+    assert names <= set(card_names())
+
+
+@pytest.mark.parametrize("layout", [*get_args(CloudLayout), *get_args(ImageLayout)])
+def test_every_layout_has_a_card(layout: str):
+    assert layout in {card.layout for card in _cards().values()}
+
+
+def test_sets_of_one_archive_agree_on_it():
+    sources = [source for card in _cards().values() for source in card.sources]
+    archives = {source.file: source for source in sources if source.unpack}
+    assert all(archives[source.file] == source for source in sources if source.unpack)
+
+
+def test_shapenet_is_asked_for_and_never_downloaded():
+    for name in card_names():
+        if name.startswith(("shapenetcore", "scanobjectnn", "celeba")):
+            card = _cards()[name]
+            assert card.gated
+            assert "https://" in card.manual_steps
+            assert not any(source.urls for source in card.sources)
+
+
+def test_shapenetcore_s_forms_name_the_same_55_classes():
+    for name in card_names():
+        if name.startswith("shapenetcore"):
+            assert _cards()[name].classes == tuple(sorted(SHAPENET_SYNSETS.values()))
+    assert len(SHAPENET_SYNSETS) == 55
+
+
+UP = {"modelnet_off": "z", "modelnet_resampled": "y", "shapenet_obj": "y", "shapenet_15k": "y"}
+
+
+@pytest.mark.parametrize("name", card_names())
+def test_the_up_axis_is_that_of_the_files(name: str):
+    card = _cards()[name]
+    assert card.up == UP.get(card.layout, card.up)
 
 
 def test_the_counts_are_those_of_the_official_splits():
     counts = {
-        name: {split: part.count for split, part in load_card(name).splits.items()}
-        for name in ("modelnet10", "modelnet40")
+        name: {split: part.count for split, part in _cards()[name].splits.items()}
+        for name in card_names()
     }
-    assert counts["modelnet10"] == {"train": 3991, "test": 908}
+    for name in ("modelnet10", "modelnet10_off", "modelnet10_resampled"):
+        assert counts[name] == {"train": 3991, "test": 908}
+    for name in ("modelnet40_off", "modelnet40_resampled"):
+        assert counts[name] == {"train": 9843, "test": 2468}
     assert counts["modelnet40"] == {"train": 9840, "test": 2468}
+    assert sum(counts["shapenetpart"].values()) + 1870 == 16881
+    assert counts["celeba"] == {"train": 162770, "test": 19962}
+    assert sum(counts["omniglot"].values()) == 1623 * 20
 
 
 def test_the_card_of_shapes_lists_the_classes_that_are_made():
