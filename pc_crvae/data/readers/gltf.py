@@ -1,0 +1,187 @@
+"""glTF and GLB scenes through trimesh, which is given nothing but their geometry.
+
+Textures, materials, cameras and animations are cut from the scene before trimesh sees it, and
+its buffers are handed over in memory: no file is opened or address fetched that is not a buffer in
+the scene's own folder.
+"""
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MAGIC, _JSON_CHUNK, _BINARY_CHUNK = b"glTF", b"JSON", b"BIN\0"
+_TRIANGLES, _STRIP, _FAN = 4, 5, 6
+_COMPONENT_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
+_COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
+_NOTHING = {"count": 0, "componentType": 5126, "type": "SCALAR"}
+_MOST_TRIANGLES = 50_000_000
+"""Of a flattened scene: a small file may place one large part many times."""
+
+
+def parse_glb(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """As :func:`parse_gltf`, of a binary file.
+
+    Raises:
+        ValueError: as there, or the file is none or shorter than its header promises.
+    """
+    if data[:4] != _MAGIC or len(data) < 20:
+        raise ValueError("it does not start as GLB files do")
+    version, length = (int.from_bytes(data[at : at + 4], "little") for at in (4, 8))
+    if version != 2:
+        raise ValueError(f"it is of version {version} of glTF, and only 2 is read")
+    if length > len(data):
+        raise ValueError(f"its header promises {length} bytes, and it has {len(data)}")
+    chunks: dict[bytes, bytes] = {}
+    at = 12
+    while at + 8 <= length:
+        size, kind = int.from_bytes(data[at : at + 4], "little"), data[at + 4 : at + 8]
+        if at + 8 + size > length:
+            raise ValueError(f"a chunk promises {size} bytes, and {length - at - 8} are left")
+        chunks.setdefault(kind, data[at + 8 : at + 8 + size])
+        at += 8 + size
+    if _JSON_CHUNK not in chunks:
+        raise ValueError("it has no JSON chunk")
+    return _parse(chunks[_JSON_CHUNK], path, chunks.get(_BINARY_CHUNK))
+
+
+def parse_gltf(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return vertices (V, 3) and triangles (T, 3) of the scene, each part where it is placed.
+
+    Args:
+        data: the JSON text.
+        path: of the file, for the buffers beside it.
+
+    Raises:
+        ValueError: the scene cannot be read, promises more than its buffers hold, or needs a
+            decoder that is not here. trimesh raises others besides on damaged scenes.
+        OSError: a buffer is missing.
+    """
+    return _parse(data, path, None)
+
+
+def _parse(
+    text: bytes, path: Path, embedded: bytes | None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    from trimesh.exchange.gltf import load_gltf
+
+    scene = json.loads(text.decode("utf-8"))
+    buffers = [
+        _buffer(buffer, path, embedded if index == 0 else None)
+        for index, buffer in enumerate(scene.get("buffers", []))
+    ]
+    geometry = _only_geometry(scene, [len(buffer) for buffer in buffers])
+    by_name = {str(index): buffer for index, buffer in enumerate(buffers)}
+    loaded = load_gltf(io.BytesIO(json.dumps(geometry).encode()), resolver=by_name)
+    return _flatten(loaded)
+
+
+def _buffer(buffer: dict[str, Any], path: Path, embedded: bytes | None) -> bytes:
+    uri = buffer.get("uri")
+    if uri is None:
+        if embedded is None:
+            raise ValueError("a buffer of it has neither content nor address")
+        return embedded
+    if uri.startswith("data:"):
+        return base64.b64decode(uri.partition("base64,")[2])
+    name = unquote(uri)
+    beside = (path.parent / name).resolve()
+    if "://" in name or not beside.is_relative_to(path.parent.resolve()):
+        raise ValueError(f"its buffer {uri[:60]} lies outside its own folder")
+    if not beside.is_file():
+        raise ValueError(f"its buffer {uri[:60]} is not there")
+    return beside.read_bytes()
+
+
+def _only_geometry(scene: dict[str, Any], buffer_sizes: list[int]) -> dict[str, Any]:
+    """Return the parts of a scene that say where which triangles are, checked against sizes."""
+    views = scene.get("bufferViews", [])
+    for view in views:
+        at, size = view.get("byteOffset", 0), view["byteLength"]
+        if not 0 <= at <= at + size <= buffer_sizes[view["buffer"]]:
+            raise ValueError("it promises more than its buffers hold")
+    accessors = scene.get("accessors", [])
+    meshes, used = [], set()
+    for mesh in scene.get("meshes", []):
+        primitives = []
+        for primitive in mesh["primitives"]:
+            mode = primitive.get("mode", _TRIANGLES)
+            if mode == _FAN:
+                raise ValueError("it holds triangle fans, which are not read: save triangles")
+            if mode not in (_TRIANGLES, _STRIP):
+                continue  # points and lines have no surface
+            if primitive.get("extensions"):
+                names = ", ".join(sorted(primitive["extensions"]))
+                if "compression" in names:
+                    raise ValueError(f"its meshes are compressed ({names}): save them plain")
+            kept = {"attributes": {"POSITION": primitive["attributes"]["POSITION"]}, "mode": mode}
+            if "indices" in primitive:
+                kept["indices"] = primitive["indices"]
+                used.add(primitive["indices"])
+            used.add(primitive["attributes"]["POSITION"])
+            primitives.append(kept)
+        meshes.append({"primitives": primitives})
+    for index in used:
+        _check_accessor(accessors[index], views)
+    kept_of_nodes = ("children", "mesh", "matrix", "translation", "rotation", "scale")
+    return {
+        "asset": {"version": "2.0"},
+        "scene": scene.get("scene", 0),
+        "scenes": [{"nodes": part.get("nodes", [])} for part in scene.get("scenes", [])],
+        "nodes": [
+            {key: node[key] for key in kept_of_nodes if key in node}
+            for node in scene.get("nodes", [])
+        ],
+        "meshes": meshes,
+        "accessors": [
+            accessor if index in used else _NOTHING for index, accessor in enumerate(accessors)
+        ],
+        "bufferViews": views,
+        "buffers": [{"uri": str(index)} for index in range(len(buffer_sizes))],
+    }
+
+
+def _check_accessor(accessor: dict[str, Any], views: list[dict[str, Any]]) -> None:
+    if "sparse" in accessor or "bufferView" not in accessor:
+        raise ValueError("it stores meshes sparsely or by an extension: save them plain")
+    if accessor.get("normalized"):
+        raise ValueError("it stores places as fractions of whole numbers: save them plain")
+    view = views[accessor["bufferView"]]
+    item = _COMPONENT_BYTES[accessor["componentType"]] * _COMPONENTS[accessor["type"]]
+    count, at = accessor["count"], accessor.get("byteOffset", 0)
+    stride = view.get("byteStride", item)
+    if count < 0 or at < 0 or stride < item:
+        raise ValueError("it describes its arrays by impossible numbers")
+    if count and at + (count - 1) * stride + item > view["byteLength"]:
+        raise ValueError(f"an array of it promises {count} items, more than its buffer holds")
+
+
+def _flatten(loaded: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Put every part where the scene places it; trimesh lists a node after its parent."""
+    world = {loaded["base_frame"]: np.eye(4)}
+    vertices, faces = [np.empty((0, 3))], [np.empty((0, 3), np.int64)]
+    vertex_count = face_count = 0
+    for node in loaded["graph"]:
+        place = world[node["frame_from"]] @ node["matrix"]
+        world[node["frame_to"]] = place
+        if "geometry" not in node:
+            continue
+        part = loaded["geometry"][node["geometry"]]
+        corners = np.asarray(part["vertices"], dtype=np.float64)
+        triangles = np.asarray(part["faces"], dtype=np.int64)
+        face_count += len(triangles)
+        if face_count > _MOST_TRIANGLES:
+            raise ValueError(f"its scene places more than {_MOST_TRIANGLES} triangles")
+        if np.any((triangles < 0) | (triangles >= len(corners))):
+            raise ValueError("a face names a vertex that is not there")
+        if np.linalg.det(place[:3, :3]) < 0:
+            triangles = triangles[:, ::-1]  # a mirror turns faces inside out
+        vertices.append(corners @ place[:3, :3].T + place[:3, 3])
+        faces.append(triangles + vertex_count)
+        vertex_count += len(corners)
+    return np.concatenate(vertices), np.concatenate(faces)

@@ -1,0 +1,177 @@
+"""Surfaces of mesh files, and points drawn from them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.data.items import Sample
+from pc_crvae.data.readers.gltf import parse_glb, parse_gltf
+from pc_crvae.data.readers.obj import parse_obj
+from pc_crvae.data.readers.off import parse_off
+from pc_crvae.data.readers.ply import parse_ply
+from pc_crvae.data.readers.stl import parse_stl
+from pc_crvae.data.surface_sampling import face_vectors, sample_faces
+from pc_crvae.errors import UserError
+
+_Parsed = tuple[NDArray[np.float64], NDArray[np.int64]]
+
+_PARSERS: dict[str, Callable[[bytes, Path], _Parsed]] = {
+    ".off": lambda data, path: parse_off(data),
+    ".obj": lambda data, path: parse_obj(data),
+    ".ply": lambda data, path: parse_ply(data),
+    ".stl": lambda data, path: parse_stl(data),
+    ".glb": parse_glb,
+    ".gltf": parse_gltf,
+}
+
+SUFFIXES = frozenset(_PARSERS)
+"""Of the files that :func:`read_surface` reads, in lower case."""
+
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What parsers raise on damaged files; which one depends on the byte that is damaged."""
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A triangle mesh of some area, in the frame and scale of its file.
+
+    Attributes:
+        vertices: (V, 3) float64, finite, no two the same, each used by a face of the file.
+        faces: (F, 3) int64, indices into ``vertices``; every face has some area.
+        repairs: how many ``degenerate faces`` were left out and ``duplicate vertices`` merged;
+            neither changes the surface. Only counts above 0 are listed.
+    """
+
+    vertices: NDArray[np.float64]
+    faces: NDArray[np.int64]
+    repairs: dict[str, int]
+
+
+def read_surface(path: Path) -> Surface:
+    """Read a mesh, or a scene with its parts put in place: OFF, OBJ, PLY, STL, GLB or glTF.
+
+    Materials and textures are never loaded.
+
+    Raises:
+        UserError: the file is missing, of another kind or damaged, or has no surface; the
+            sentence names the file and the defect.
+    """
+    parse = _PARSERS.get(path.suffix.lower())
+    if parse is None:
+        raise UserError(
+            f"{path} is no mesh that is read here: the suffixes are {', '.join(sorted(SUFFIXES))}"
+        )
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is not a file")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+    try:
+        vertices, faces = parse(data, path)
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"{path} is damaged or no {path.suffix.lower()} file ({reason[:200]}): "
+            "mend it or leave it out"
+        ) from error
+    return _checked(path, vertices, faces)
+
+
+def load_points(
+    path: Path, count: int, rng: np.random.Generator, *, normals: bool = False
+) -> Sample:
+    """Draw points from the surface of a mesh file, uniformly by area.
+
+    Args:
+        path: of the file.
+        count: points P.
+        rng: what fixes them.
+        normals: give the unit normal of the face that each point lies on, too.
+
+    Raises:
+        UserError: as :func:`read_surface`.
+    """
+    surface = read_surface(path)
+    unit, low, size = _to_unit(surface.vertices)
+    triangles = unit[surface.faces]
+    vectors = face_vectors(triangles)
+    lengths = np.linalg.norm(vectors, axis=1)
+    points, chosen = sample_faces(triangles, lengths / 2, count, rng)
+    return Sample(
+        points=points * size + low,
+        normals=vectors[chosen] / lengths[chosen, None] if normals else None,
+        repairs=surface.repairs,
+    )
+
+
+def _checked(path: Path, vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> Surface:
+    if len(faces) == 0:
+        raise UserError(f"{path} has no faces, so it has no surface to draw points from")
+    outside = (faces < 0) | (faces >= len(vertices))
+    if outside.any():
+        raise UserError(
+            f"{path} has a face that names the vertex {faces[outside][0]} (counted from 0) of "
+            f"{len(vertices)}: it is damaged"
+        )
+    if not np.isfinite(vertices).all():
+        row = int(np.argmin(np.isfinite(vertices).all(axis=1)))
+        raise UserError(f"{path} has a NaN or infinite coordinate in vertex {row} (from 0)")
+    vertices, faces = _only_used(vertices, faces)
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.ptp(vertices, axis=0)).all():
+            raise UserError(f"{path} has coordinates too large to reckon with")
+    merged, place = _merge(vertices)
+    faces = place[faces]
+    solid = np.linalg.norm(face_vectors(_to_unit(merged)[0][faces]), axis=1) > 0
+    if not solid.any():
+        raise UserError(f"{path} has a surface of no area: all its faces are degenerate")
+    repairs = {
+        "degenerate faces": int(np.count_nonzero(~solid)),
+        "duplicate vertices": len(vertices) - len(merged),
+    }
+    return Surface(merged, faces[solid], {name: n for name, n in repairs.items() if n})
+
+
+def _only_used(
+    vertices: NDArray[np.float64], faces: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    used = np.zeros(len(vertices), dtype=bool)
+    used[faces] = True
+    return vertices[used], (np.cumsum(used) - 1)[faces]
+
+
+def _merge(vertices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the different vertices, sorted, and where each given one is among them."""
+    order = np.lexsort(vertices.T)
+    ordered = vertices[order]
+    first = np.ones(len(vertices), dtype=bool)
+    np.any(ordered[1:] != ordered[:-1], axis=1, out=first[1:])
+    place = np.empty(len(vertices), dtype=np.int64)
+    place[order] = np.cumsum(first) - 1
+    return ordered[first], place
+
+
+def _to_unit(
+    vertices: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], np.float64]:
+    """Move and scale to [0, 1], so that areas of tiny and huge shapes stay in range."""
+    low = vertices.min(axis=0)
+    size = np.ptp(vertices, axis=0).max()
+    return (vertices - low) / (size or 1.0), low, size
