@@ -5,40 +5,28 @@ Nothing is unpickled; a model of another class or format, or with other weights,
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pydantic
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from pc_crvae import __version__
-from pc_crvae.config import ModelConfig, plain
 from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
 from pc_crvae.validation import describe
 
 if TYPE_CHECKING:
-    from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.models.pretrained import Pretrained
 
 FORMAT_VERSION = 1
 WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
 EXPORT_FILES = (WEIGHTS, DESCRIPTION)
 
-Model = TypeVar("Model", bound="PointVAE")
+Model = TypeVar("Model", bound="Pretrained")
 
 
-class _Description(pydantic.BaseModel):
-    """What of ``config.json`` makes the model again."""
-
-    model_config = pydantic.ConfigDict(strict=True)
-
-    architecture: ModelConfig
-    posterior: Literal["gaussian", "code"]
-    points: Annotated[int, pydantic.Field(ge=1)]
-    data: dict[str, Any]
-
-
-def write_export(model: "PointVAE", folder: Path) -> None:
+def write_export(model: "Pretrained", folder: Path) -> None:
     """Write ``model`` to ``folder``: both files whole, or neither.
 
     Raises:
@@ -49,11 +37,7 @@ def write_export(model: "PointVAE", folder: Path) -> None:
         "class": type(model).__name__,
         "format_version": FORMAT_VERSION,
         "pc_crvae_version": __version__,
-        "architecture": plain(model.architecture),
-        "posterior": model.posterior_kind,
-        "points": model.points,
-        "input": {"up": "z", "normalization": "mean at 0, largest radius 1"},
-        "data": model.data,
+        **model.description(),
     }
     # Neither takes its place before both are written.
     with (
@@ -70,13 +54,7 @@ def read_export(folder: Path, model_class: type[Model]) -> Model:
     Raises:
         UserError: if a file is missing or damaged, or holds another model.
     """
-    description = _read_description(folder / DESCRIPTION, model_class)
-    model = model_class(
-        description.architecture,
-        posterior=description.posterior,
-        points=description.points,
-        data=description.data,
-    )
+    model = model_class.from_description(_read_description(folder / DESCRIPTION, model_class))
     path = folder / WEIGHTS
     try:
         weights = load_file(path)
@@ -101,17 +79,31 @@ def read_export(folder: Path, model_class: type[Model]) -> Model:
     return model.eval()
 
 
-def _weights(model: "PointVAE") -> list[tuple[str, Any]]:
+def exported_class(folder: Path) -> str | None:
+    """The name of the class whose model ``folder`` holds, None where it does not say.
+
+    Raises:
+        UserError: if its description is missing or damaged.
+    """
+    found = _read_json(folder / DESCRIPTION)
+    return str(found["class"]) if isinstance(found, dict) and "class" in found else None
+
+
+def _weights(model: "Pretrained") -> list[tuple[str, Any]]:
     return list(model.state_dict().items())
 
 
-def _read_description(path: Path, model_class: type["PointVAE"]) -> _Description:
+def _read_json(path: Path) -> Any:
     try:
-        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except ValueError:
         raise UserError(f"{path} is damaged: it is not JSON") from None
+
+
+def _read_description(path: Path, model_class: type["Pretrained"]) -> pydantic.BaseModel:
+    description = _read_json(path)
     found = description.get("class") if isinstance(description, dict) else None
     if found != model_class.__name__:
         raise UserError(
@@ -125,6 +117,6 @@ def _read_description(path: Path, model_class: type["PointVAE"]) -> _Description
         )
     try:
         # JSON mode is strict about types yet takes a list for a tuple.
-        return _Description.model_validate_json(json.dumps(description))
+        return model_class.Description.model_validate_json(json.dumps(description))
     except pydantic.ValidationError as error:
-        raise UserError(describe(error, str(path), _Description)) from None
+        raise UserError(describe(error, str(path), model_class.Description)) from None

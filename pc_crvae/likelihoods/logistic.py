@@ -82,7 +82,9 @@ class DiscretizedLogisticMixtureLikelihood(PixelLikelihood):
             batch, per_component, components, height, width
         )
         pairs = channels * (channels - 1) // 2
-        logits, self.location, raw, coefficients = parts.split([1, channels, channels, pairs], 1)
+        logits, self.location, raw, coefficients = torch.split(
+            parts, [1, channels, channels, pairs], dim=1
+        )
         self.log_weight = F.log_softmax(logits.squeeze(1), dim=1)  # (B, K, H, W)
         self.log_scale = raw.clamp(min=LOWEST_LOG_SCALE)  # (B, C, K, H, W), as is location
         self.coefficients = torch.tanh(coefficients)  # (B, pairs, K, H, W)

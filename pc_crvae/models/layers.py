@@ -1,4 +1,4 @@
-"""Perceptrons over the last dimension, and the check of their sizes."""
+"""Perceptrons over the last dimension, and the checks of sizes and of latents."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -74,3 +74,13 @@ def check_positive(model: str, **sizes: int | Sequence[int]) -> None:
         values = (value,) if isinstance(value, int) else tuple(value)
         if not values or min(values) < 1:
             raise ValueError(f"{model}: {name} must be positive, got {value}")
+
+
+def check_latent(latent: Tensor, latent_dim: int) -> None:
+    """Refuse anything but a batch of latent vectors (B, latent_dim).
+
+    Raises:
+        ValueError: another shape.
+    """
+    if latent.dim() != 2 or latent.shape[1] != latent_dim:
+        raise ValueError(f"latent must have shape (B, {latent_dim}), got {tuple(latent.shape)}")

@@ -15,13 +15,3 @@ def check_clouds(points: Tensor, at_least: int = 1) -> None:
         raise ValueError(
             f"clouds of {points.shape[1]} points are too small: this encoder needs {at_least}"
         )
-
-
-def check_latent(latent: Tensor, latent_dim: int) -> None:
-    """Refuse anything but a batch of latent vectors (B, latent_dim).
-
-    Raises:
-        ValueError: another shape.
-    """
-    if latent.dim() != 2 or latent.shape[1] != latent_dim:
-        raise ValueError(f"latent must have shape (B, {latent_dim}), got {tuple(latent.shape)}")

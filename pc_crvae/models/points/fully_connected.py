@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from pc_crvae.models.layers import check_positive, in_full_precision, perceptrons
-from pc_crvae.models.points.checks import check_latent
+from pc_crvae.models.layers import check_latent, check_positive, in_full_precision, perceptrons
 
 
 class FullyConnectedDecoder(nn.Module):
