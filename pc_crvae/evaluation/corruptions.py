@@ -1,0 +1,194 @@
+"""Seven corruptions of point clouds at five severities.
+
+The recipes, and their parameters, are those of ModelNet-C (Ren, Pan & Liu, "Benchmarking and
+Analyzing Point Cloud Classification under Corruptions", ICML 2022), for clouds of 1,024 points
+in the unit sphere. The draws are this project's own, so what they make is not that set.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.data.clouds import normalize
+from pc_crvae.randomness import Key, keyed_numpy_generator
+
+Corruption = Literal[
+    "scale", "jitter", "rotate", "drop_global", "drop_local", "add_global", "add_local"
+]
+CORRUPTIONS: tuple[Corruption, ...] = get_args(Corruption)
+SEVERITIES = (1, 2, 3, 4, 5)
+
+SCALE_BOUNDS = (1.6, 1.7, 1.8, 1.9, 2.0)
+"""Each axis is scaled by a factor between 1 / bound and bound, and the cloud normalised again."""
+
+JITTER_SIGMAS = (0.01, 0.02, 0.03, 0.04, 0.05)
+"""Standard deviation of Gaussian noise on each coordinate."""
+
+ROTATION_DEGREES = (6.0, 12.0, 18.0, 24.0, 30.0)
+"""Largest angle, either way, about each of x, y and z."""
+
+GLOBAL_DROP_RATES = (0.25, 0.375, 0.5, 0.625, 0.75)
+"""Share of points left out at random."""
+
+LOCAL_POINTS = (100, 200, 300, 400, 500)
+"""Points left out of, or added in, clusters."""
+
+GLOBAL_ADDITIONS = (10, 20, 30, 40, 50)
+"""Points added uniformly in the unit ball."""
+
+MOST_CLUSTERS = 7
+"""Clusters are 1 to 7 in number; each of their points picks one at random."""
+
+CLUSTER_SIGMAS = (0.075, 0.125)
+"""Bounds of the standard deviation of an added cluster."""
+
+_Cloud = NDArray[np.floating]
+_Corrupt = Callable[[_Cloud, int, np.random.Generator], _Cloud]
+
+
+def corrupt(
+    points: NDArray[np.float32], corruption: Corruption, severity: int, *key: Key
+) -> NDArray[np.float32]:
+    """Corrupt each cloud by its own draw.
+
+    Args:
+        points: (B, N, 3), mean at 0 and largest radius 1; N > 500 for ``drop_local`` at 5.
+        corruption: which.
+        severity: 1 to 5; 0 gives the clouds as they are.
+        key: with the cloud's place in the batch, what fixes its draw.
+
+    Returns:
+        (B, N', 3), N' the same for all: fewer points where some are left out, more where
+        some are added.
+
+    Raises:
+        ValueError: an unknown corruption or severity, or too few points to leave any.
+    """
+    if corruption not in CORRUPTIONS:
+        raise ValueError(f"corruption must be among {', '.join(CORRUPTIONS)}, not {corruption}")
+    if severity == 0:
+        return points
+    if severity not in SEVERITIES:
+        raise ValueError(f"severity must be 0 to {SEVERITIES[-1]}, not {severity}")
+    if corruption == "drop_local" and points.shape[1] <= LOCAL_POINTS[severity - 1]:
+        raise ValueError(
+            f"{corruption} leaves out {LOCAL_POINTS[severity - 1]} points, which clouds of "
+            f"{points.shape[1]} do not outlast"
+        )
+    function = _FUNCTIONS[corruption]
+    return np.stack(
+        [
+            function(cloud, severity - 1, keyed_numpy_generator(*key, corruption, severity, place))
+            for place, cloud in enumerate(points)
+        ]
+    ).astype(np.float32)
+
+
+def corruption_error(accuracies: Sequence[float], reference: Sequence[float]) -> float:
+    """CE: the errors summed over severities, over the same sum for a reference.
+
+    Args:
+        accuracies: in [0, 1], one a severity.
+        reference: those of the reference on the same severities.
+
+    Raises:
+        ValueError: other lengths, or a reference without any error.
+    """
+    if len(accuracies) != len(reference) or not accuracies:
+        raise ValueError(f"{len(accuracies)} accuracies against {len(reference)} of the reference")
+    of_reference = sum(1 - accuracy for accuracy in reference)
+    if of_reference == 0:
+        raise ValueError("the reference makes no error, so nothing can be measured against it")
+    return sum(1 - accuracy for accuracy in accuracies) / of_reference
+
+
+def mean_corruption_error(
+    accuracies: Mapping[str, Sequence[float]], reference: Mapping[str, Sequence[float]]
+) -> float:
+    """mCE: the mean of `corruption_error` over corruptions.
+
+    Raises:
+        ValueError: the two name different corruptions.
+    """
+    if accuracies.keys() != reference.keys() or not accuracies:
+        raise ValueError("accuracies and reference must name the same corruptions")
+    return float(
+        np.mean([corruption_error(accuracies[name], reference[name]) for name in accuracies])
+    )
+
+
+def _scale(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
+    bound = SCALE_BOUNDS[level]
+    return normalize((cloud * rng.uniform(1 / bound, bound, 3))[None])[0]
+
+
+def _jitter(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
+    noise: _Cloud = JITTER_SIGMAS[level] * rng.standard_normal(cloud.shape)
+    return cloud + noise
+
+
+def _rotate(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
+    largest = np.deg2rad(ROTATION_DEGREES[level])
+    turned = cloud.astype(np.float64)
+    for axis, angle in enumerate(rng.uniform(-largest, largest, 3)):
+        first, second = (axis + 1) % 3, (axis + 2) % 3
+        sine, cosine = np.sin(angle), np.cos(angle)
+        turned[:, [first, second]] = np.stack(
+            [
+                cosine * turned[:, first] - sine * turned[:, second],
+                sine * turned[:, first] + cosine * turned[:, second],
+            ],
+            axis=1,
+        )
+    return turned
+
+
+def _drop_global(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
+    kept = int(len(cloud) * (1 - GLOBAL_DROP_RATES[level]))
+    return cloud[rng.permutation(len(cloud))[:kept]]
+
+
+def _drop_local(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
+    for size in _cluster_sizes(LOCAL_POINTS[level], rng):
+        center = cloud[rng.integers(len(cloud))]
+        distances = np.square(cloud - center).sum(axis=1)
+        cloud = cloud[np.argpartition(distances, size)[size:]]
+    return cloud
+
+
+def _add_global(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
+    directions = rng.standard_normal((GLOBAL_ADDITIONS[level], 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    radii = rng.uniform(size=(GLOBAL_ADDITIONS[level], 1)) ** (1 / 3)
+    return np.concatenate([cloud, directions * radii])
+
+
+def _add_local(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
+    sizes = _cluster_sizes(LOCAL_POINTS[level], rng)
+    centers = cloud[rng.permutation(len(cloud))[: len(sizes)]]
+    sigmas = rng.uniform(*CLUSTER_SIGMAS, len(sizes))
+    added = np.repeat(centers, sizes, axis=0) + np.repeat(sigmas, sizes)[:, None] * (
+        rng.standard_normal((sum(sizes), 3))
+    )
+    # Those outside the unit sphere are drawn in, the farther the more, by their squared radius.
+    squared_radii = np.square(added).sum(axis=1, keepdims=True)
+    return np.concatenate([cloud, added / np.maximum(squared_radii, 1)])
+
+
+def _cluster_sizes(total: int, rng: np.random.Generator) -> list[int]:
+    clusters = rng.integers(1, MOST_CLUSTERS + 1)
+    sizes: list[int] = np.bincount(rng.integers(clusters, size=total), minlength=clusters).tolist()
+    return sizes
+
+
+_FUNCTIONS: dict[Corruption, _Corrupt] = {
+    "scale": _scale,
+    "jitter": _jitter,
+    "rotate": _rotate,
+    "drop_global": _drop_global,
+    "drop_local": _drop_local,
+    "add_global": _add_global,
+    "add_local": _add_local,
+}
