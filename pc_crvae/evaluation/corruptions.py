@@ -6,7 +6,7 @@ in the unit sphere. The draws are this project's own, so what they make is not t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +121,8 @@ def mean_corruption_error(
 
 def _scale(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
     bound = SCALE_BOUNDS[level]
-    return normalize((cloud * rng.uniform(1 / bound, bound, 3))[None])[0]
+    (scaled,) = normalize((cloud * rng.uniform(1 / bound, bound, 3))[None])
+    return cast(_Cloud, scaled)
 
 
 def _jitter(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
