@@ -1,0 +1,152 @@
+"""One cloud a file, in the formats that scanners and programs write."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.data.clouds import extents
+from pc_crvae.data.items import Sample
+from pc_crvae.data.readers.npy_clouds import parse_npy, parse_npz
+from pc_crvae.data.readers.pcd_clouds import parse_pcd
+from pc_crvae.data.readers.ply_clouds import parse_ply
+from pc_crvae.data.readers.text_clouds import parse_text
+from pc_crvae.errors import UserError
+
+_PARSERS: dict[str, Callable[[Path, bytes], NDArray[Any]]] = {
+    ".ply": parse_ply,
+    ".pcd": parse_pcd,
+    ".xyz": parse_text,
+    ".txt": parse_text,
+    ".csv": parse_text,
+    ".pts": parse_text,
+    ".npy": parse_npy,
+    ".npz": parse_npz,
+}
+
+SUFFIXES: tuple[str, ...] = tuple(_PARSERS)
+"""Of the files that are read as clouds."""
+
+_FARTHEST = 1e150
+"""Coordinates beyond it would overflow when they are squared."""
+
+_LEAST_EXTENT = 1e-12
+"""Of a cloud, for each unit of distance from the origin: what double precision can hold."""
+
+
+def read_cloud(path: Path) -> NDArray[np.float64]:
+    """Read the points of a file, in its own frame and scale: (N, 3).
+
+    Its suffix says how: ``.ply`` (a mesh's vertices), ``.pcd``, ``.xyz``, ``.txt``, ``.csv`` and
+    ``.pts`` (see :func:`parse_text`), ``.npy`` (N, 3 or more) and ``.npz`` (see
+    :func:`parse_npz`); columns after the third are ignored.
+
+    Raises:
+        UserError: the file is missing, damaged or of another kind, a coordinate is not finite,
+            or all points coincide; the sentence names the file and the defect.
+    """
+    parse = _PARSERS.get(path.suffix.lower())
+    if parse is None:
+        raise UserError(
+            f"{path} is no cloud by its name, which should end in {', '.join(SUFFIXES)}"
+        )
+    points = parse(path, read_bytes(path))[:, :3].astype(np.float64)
+    check_points(path, points)
+    return points
+
+
+def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
+    """Read a cloud and choose ``count`` of its points: see :func:`choose_points`.
+
+    Raises:
+        UserError: as :func:`read_cloud`, or the points chosen coincide.
+    """
+    return choose_points(path, read_cloud(path), None, count, rng)
+
+
+def choose_points(
+    path: Path,
+    points: NDArray[np.float64],
+    normals: NDArray[np.float64] | None,
+    count: int,
+    rng: np.random.Generator,
+) -> Sample:
+    """Choose ``count`` points without replacement.
+
+    Where there are fewer, each is taken once and the rest are repeats of points drawn at random,
+    counted as the repair ``points repeated``.
+
+    Args:
+        path: of the file, for the sentence of an error.
+        points: (N, 3).
+        normals: (N, 3), one a point, or None.
+        count: points to choose.
+        rng: what to draw from.
+
+    Raises:
+        UserError: all the points chosen coincide, which few points of many can.
+    """
+    available = len(points)
+    repairs = {}
+    if available >= count:
+        rows = rng.choice(available, count, replace=False)
+    else:
+        repeated = count - available
+        rows = np.concatenate([np.arange(available), rng.integers(available, size=repeated)])
+        repairs["points repeated"] = repeated
+    chosen = points[rows]
+    _check_extent(path, chosen)
+    return Sample(chosen, None if normals is None else normals[rows], repairs)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file whole.
+
+    Raises:
+        UserError: it is missing or cannot be read.
+    """
+    try:
+        if not path.is_file():
+            raise UserError(
+                f"{path} is not a file" if path.exists() else f"there is no file {path}"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def check_points(path: Path, points: NDArray[np.float64]) -> None:
+    """Refuse a cloud that cannot be normalised.
+
+    Args:
+        path: of its file, for the sentence of an error.
+        points: (N, 3).
+
+    Raises:
+        UserError: there is no point, one has a coordinate that is not finite or out of all
+            proportion, or all coincide as far as the digits show.
+    """
+    if len(points) == 0:
+        raise UserError(f"{path} holds no points")
+    fine = (np.abs(points) < _FARTHEST).all(axis=1)  # of NaN it is false as well
+    if not fine.all():
+        row = int(np.argmin(fine))
+        kind = "beyond 1e150" if np.isfinite(points[row]).all() else "that is NaN or infinite"
+        raise UserError(
+            f"{path} has a coordinate {kind} in point {row} (and {int((~fine).sum()) - 1} points "
+            "more like it): remove what was not measured"
+        )
+    _check_extent(path, points)
+
+
+def _check_extent(path: Path, points: NDArray[np.float64]) -> None:
+    extent = extents(points[None])[0]
+    if extent == 0:
+        raise UserError(f"{path} is one single point, which has no scale")
+    if extent < _LEAST_EXTENT * np.abs(points).max():
+        raise UserError(
+            f"{path} is so far from the origin, for its size, that too few digits are left of its "
+            "shape: move it closer"
+        )
