@@ -1,0 +1,101 @@
+"""The section of an experiment's schema that describes an NVAE, and its presets."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pc_crvae.config import NonNegative, PositiveInt, Section
+
+GroupsPerScale = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+
+class NVAEConfig(Section):
+    """NVAE: groups of latents at several scales (arXiv 2007.03898)."""
+
+    name: Literal["nvae"]
+    initial_channels: PositiveInt = Field(
+        16, description="channels at the image's own resolution; they double as it halves"
+    )
+    preprocess_blocks: int = Field(
+        1, ge=0, description="halvings between the image and the largest scale of latents"
+    )
+    preprocess_cells: PositiveInt = Field(1, description="encoder cells each halving takes")
+    postprocess_cells: PositiveInt = Field(1, description="decoder cells each doubling takes")
+    groups_per_scale: GroupsPerScale = Field(
+        (2, 2), description="latent groups at each scale, the smallest resolution first"
+    )
+    latent_channels: PositiveInt = Field(20, description="latent channels of a group")
+    encoder_cells: PositiveInt = Field(1, description="encoder cells a group")
+    decoder_cells: PositiveInt = Field(1, description="top-down cells a group")
+    expansion: PositiveInt = Field(6, description="hidden channels a channel, in top-down cells")
+    postprocess_expansion: PositiveInt = Field(3, description="the same, in the decoder's cells")
+    flows: int = Field(
+        0,
+        ge=0,
+        description="pairs of autoregressive cells in each group's posterior; its KLs are then "
+        "estimated at the sample",
+    )
+    flow_scales: bool = Field(
+        False, description="flows that scale as well as shift; the published ones shift"
+    )
+    spectral_weight: NonNegative = Field(
+        0.01, description="of the convolutions' largest singular values, summed, in the loss"
+    )
+    batch_norm_weight: NonNegative = Field(
+        0.01, description="of each batch-norm's largest scale, summed, in the loss"
+    )
+    representation_groups: PositiveInt | None = Field(
+        None, description="groups, from the top, whose means are the representation; null: all"
+    )
+
+    @property
+    def image_multiple(self) -> int:
+        """The encoder pads images to a multiple of this many pixels."""
+        multiple: int = 2 ** (self.preprocess_blocks + len(self.groups_per_scale) - 1)
+        return multiple
+
+
+PRESETS: dict[str, NVAEConfig] = {
+    # Three groups of a few channels: a test's, or a look at 8x8 digits.
+    "toy": NVAEConfig(
+        name="nvae",
+        initial_channels=4,
+        preprocess_blocks=1,
+        groups_per_scale=(1, 2),
+        latent_channels=2,
+        expansion=2,
+        postprocess_expansion=2,
+    ),
+    "mnist-small": NVAEConfig(
+        name="nvae",
+        initial_channels=8,
+        preprocess_blocks=2,
+        groups_per_scale=(2, 3),
+        latent_channels=8,
+        expansion=3,
+        postprocess_expansion=2,
+    ),
+    # Table 6 and the commands of the authors' release.
+    "mnist": NVAEConfig(
+        name="nvae",
+        initial_channels=32,
+        preprocess_blocks=2,
+        preprocess_cells=3,
+        postprocess_cells=3,
+        groups_per_scale=(5, 10),
+        encoder_cells=2,
+        decoder_cells=2,
+    ),
+    "cifar10": NVAEConfig(
+        name="nvae",
+        initial_channels=128,
+        preprocess_blocks=1,
+        preprocess_cells=2,
+        postprocess_cells=2,
+        groups_per_scale=(30,),
+        encoder_cells=2,
+        decoder_cells=2,
+        flows=1,
+    ),
+}
+"""Sizes by name; ``cifar10`` is the published one with flows: 30 groups of 20 x 16 x 16."""

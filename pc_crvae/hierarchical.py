@@ -1,0 +1,332 @@
+"""Posterior and prior of a hierarchical model: chains made by one top-down network.
+
+The top-down network holds a state. Each group's prior is read from the state, its posterior from
+the state and from the encoder's evidence on x for that group, and its latent is absorbed into
+the state, which the next group sees, or after the last one the decoder. Hence
+p(z) = p(z_1) p(z_2|z_1) ..., q(z|x) = q(z_1|x) q(z_2|x, z_1) ..., and one pass along a path
+gives both (Sonderby et al. 2016; Vahdat & Kautz 2020, arXiv 2007.03898).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pc_crvae.posteriors import Conditional, DiagonalGaussian, LatentChain, LatentPath
+from pc_crvae.randomness import Draws
+
+Choice = Callable[[int, Conditional], Tensor]
+"""What a pass takes for a group's latent (B, D_l): a sample, a mean, or one given."""
+
+
+@dataclass(frozen=True, eq=False)
+class TopDownPass:
+    """One pass from the top group down.
+
+    Attributes:
+        path: the latents chosen.
+        posteriors: the distribution each was chosen of; the priors, in a pass without evidence.
+        priors: the prior of each group, given the groups before it.
+        state: the state after the last group, or None where the pass stopped before it.
+    """
+
+    path: LatentPath
+    posteriors: tuple[Conditional, ...]
+    priors: tuple[DiagonalGaussian, ...]
+    state: Tensor | None
+
+
+class TopDown(nn.Module, ABC):
+    """The network that both chains of a hierarchical model run."""
+
+    @property
+    @abstractmethod
+    def group_sizes(self) -> tuple[int, ...]:
+        """D_l of every group, the top one first."""
+
+    @abstractmethod
+    def start(self) -> Tensor:
+        """The state before the first group: one row, the same for every item."""
+
+    @abstractmethod
+    def prior(self, group: int, state: Tensor) -> DiagonalGaussian:
+        """p(z_l|z_<l), the groups before it being in ``state``."""
+
+    @abstractmethod
+    def posterior(
+        self, group: int, state: Tensor, prior: DiagonalGaussian, evidence: Tensor
+    ) -> Conditional:
+        """q(z_l|x, z_<l), given what the encoder says about x for this group."""
+
+    @abstractmethod
+    def absorb(self, group: int, state: Tensor, latent: Tensor) -> Tensor:
+        """The state after z_l (B, D_l), as the next group or the decoder sees it."""
+
+    def forward(
+        self,
+        evidence: Sequence[Tensor] | None,
+        choose: Choice,
+        *,
+        groups: int | None = None,
+        to_the_end: bool = True,
+    ) -> TopDownPass:
+        """Run from the top.
+
+        Args:
+            evidence: the encoder's on x, one tensor a group; None runs the prior alone.
+            choose: the latent to go on with.
+            groups: how many to run, all by default.
+            to_the_end: also absorb the last group's latent, for the decoder.
+        """
+        count = len(self.group_sizes) if groups is None else groups
+        state, path = self.start(), []
+        posteriors: list[Conditional] = []
+        priors: list[DiagonalGaussian] = []
+        for group in range(count):
+            prior = self.prior(group, state)
+            conditional: Conditional = prior
+            if evidence is not None:
+                conditional = self.posterior(group, state, prior, evidence[group])
+            latent = choose(group, conditional)
+            if to_the_end or group < count - 1:
+                state = self.absorb(group, state, latent)
+            priors.append(prior)
+            posteriors.append(conditional)
+            path.append(latent)
+        return TopDownPass(
+            tuple(path), tuple(posteriors), tuple(priors), state if to_the_end else None
+        )
+
+
+class RecordedPath(tuple[Tensor, ...]):
+    """A path that remembers the pass it was drawn in.
+
+    The KL to the prior and the decoder then need no second pass along it. Any tuple of the same
+    latents means the same and is run anew. It holds for the weights it was drawn with: use it
+    within a step.
+    """
+
+    record: TopDownPass
+    network: TopDown
+    chain: LatentChain
+    was_training: bool
+    has_gradient: bool
+
+    @classmethod
+    def of(cls, record: TopDownPass, chain: "_Chain") -> "RecordedPath":
+        """The path of ``record``, drawn from ``chain``."""
+        path = cls(record.path)
+        path.record, path.network, path.chain = record, chain.network, chain
+        path.was_training = chain.network.training
+        path.has_gradient = torch.is_grad_enabled() and not chain.constant
+        return path
+
+    def stands_for_a_pass_of(self, network: TopDown) -> bool:
+        """Whether ``network`` would compute now what is recorded, gradients included."""
+        return (
+            self.network is network
+            and self.was_training == network.training
+            and (self.has_gradient or not torch.is_grad_enabled())
+        )
+
+
+class _Chain(LatentChain):
+    """What posterior and prior share: passes of the network, with its weights or constants."""
+
+    def __init__(self, network: TopDown, *, constant: bool) -> None:
+        self.network = network
+        self.constant = constant
+
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """D_l of every group, the top one first."""
+        return self.network.group_sizes
+
+    def _run(
+        self,
+        evidence: Sequence[Tensor] | None,
+        choose: Choice,
+        *,
+        records_statistics: bool = False,
+        groups: int | None = None,
+        to_the_end: bool = True,
+    ) -> TopDownPass:
+        """One pass; batch-norm's running statistics follow only where asked to."""
+        keeping = nullcontext() if records_statistics else _keeping_statistics(self.network)
+        options = {"groups": groups, "to_the_end": to_the_end}
+        with keeping:
+            if not self.constant:
+                record: TopDownPass = self.network(evidence, choose, **options)
+                return record
+            # Constants in place of the weights; a path may still be differentiated through.
+            weights = {name: weight.detach() for name, weight in self.network.named_parameters()}
+            record = functional_call(self.network, weights, (evidence, choose), options)
+            return record
+
+    def _run_along(self, path: LatentPath, evidence: Sequence[Tensor] | None) -> TopDownPass:
+        self._check(path)
+        return self._run(evidence, lambda group, _: path[group], to_the_end=False)
+
+    def _check(self, path: LatentPath) -> None:
+        sizes = tuple(latent.shape[-1] for latent in path)
+        if sizes != self.group_sizes:
+            raise ValueError(
+                f"a path of groups of {sizes} dimensions does not belong to a chain of "
+                f"groups of {self.group_sizes}"
+            )
+
+
+class HierarchicalPosterior(_Chain):
+    """q(z|x) of a hierarchical model.
+
+    Args:
+        network: the top-down network.
+        evidence: what the encoder says about x, one tensor a group, items first.
+        representation_groups: how many groups, from the top, the representation is made of.
+        constant: take part in no gradient but the path's; see `detach`.
+    """
+
+    def __init__(
+        self,
+        network: TopDown,
+        evidence: Sequence[Tensor],
+        *,
+        representation_groups: int | None = None,
+        constant: bool = False,
+    ) -> None:
+        if len(evidence) != len(network.group_sizes):
+            raise ValueError(
+                f"{len(evidence)} tensors of evidence for {len(network.group_sizes)} groups"
+            )
+        super().__init__(network, constant=constant)
+        self.evidence = tuple(evidence)
+        self.representation_groups = representation_groups
+
+    @property
+    def mean(self) -> Tensor:
+        """The representation: the groups' means side by side, each given the means before it.
+
+        Of the uppermost ``representation_groups`` groups, which hold what is common to the
+        whole image, or of all; not the mean of z, which has no closed form. Takes a pass.
+        """
+        record = self._run(
+            self.evidence,
+            lambda _, conditional: conditional.mean,
+            groups=self.representation_groups,
+            to_the_end=False,
+        )
+        return torch.cat(record.path, dim=1)
+
+    def sample(self, draws: Draws) -> LatentPath:
+        """Draw a path from the top down; what the pass computed stays with it."""
+        record = self._run(
+            self.evidence,
+            lambda _, conditional: conditional.sample(draws)[0],
+            records_statistics=not self.constant,
+        )
+        return RecordedPath.of(record, self)
+
+    def conditionals(self, path: LatentPath) -> tuple[Conditional, ...]:
+        """q(z_l|x, z_<l) of every group along ``path``: a pass, unless it was drawn from here."""
+        if (
+            isinstance(path, RecordedPath)
+            and path.chain is self
+            and path.stands_for_a_pass_of(self.network)
+        ):
+            return path.record.posteriors
+        return self._run_along(path, self.evidence).posteriors
+
+    def rows(self, rows: slice) -> Self:
+        """The posteriors of some of the items."""
+        return self._with([evidence[rows] for evidence in self.evidence], self.constant)
+
+    def detach(self) -> Self:
+        """The same distributions as constants: neither evidence nor weights take a gradient.
+
+        A conditional still depends on the groups before it, so that a path it is asked along
+        takes its gradient.
+        """
+        return self._with([evidence.detach() for evidence in self.evidence], True)
+
+    def _with(self, evidence: Sequence[Tensor], constant: bool) -> Self:
+        return type(self)(
+            self.network,
+            evidence,
+            representation_groups=self.representation_groups,
+            constant=constant,
+        )
+
+
+class HierarchicalPrior(_Chain):
+    """p(z) of a hierarchical model: the same network without evidence; the same for all items."""
+
+    def __init__(self, network: TopDown, *, constant: bool = False) -> None:
+        super().__init__(network, constant=constant)
+
+    @property
+    def mean(self) -> Tensor:
+        """The groups' means side by side, each given the means before it: (1, D)."""
+        record = self._run(None, lambda _, conditional: conditional.mean, to_the_end=False)
+        return torch.cat(record.path, dim=1)
+
+    def sample(self, draws: Draws) -> LatentPath:
+        """Draw a path for each item of ``draws``, from the top down."""
+        record = self._run(None, lambda _, conditional: conditional.sample(draws)[0])
+        return RecordedPath.of(record, self)
+
+    def conditionals(self, path: LatentPath) -> tuple[Conditional, ...]:
+        """p(z_l|z_<l) of every group along ``path``: a pass, unless it was just drawn."""
+        if (
+            not self.constant
+            and isinstance(path, RecordedPath)
+            and path.stands_for_a_pass_of(self.network)
+        ):
+            return path.record.priors
+        return self._run_along(path, None).posteriors
+
+    def rows(self, rows: slice) -> Self:
+        """Itself: every item has the same prior."""
+        return self
+
+    def detach(self) -> Self:
+        """The same distribution as a constant; a path it is asked along takes its gradient."""
+        return type(self)(self.network, constant=True)
+
+
+def decoder_state(network: TopDown, path: LatentPath) -> Tensor:
+    """The network's state after the last group of ``path``, by a pass unless just drawn."""
+    if (
+        isinstance(path, RecordedPath)
+        and path.record.state is not None
+        and path.stands_for_a_pass_of(network)
+    ):
+        return path.record.state
+    with _keeping_statistics(network):
+        record: TopDownPass = network(None, lambda group, _: path[group])
+    assert record.state is not None
+    return record.state
+
+
+@contextmanager
+def _keeping_statistics(network: nn.Module) -> Iterator[None]:
+    """Leave batch-norm's running statistics alone.
+
+    They are those of x and t(x), each once. A further pass along a path that is another image's,
+    or that is only reported, must not move them.
+    """
+    norms = [
+        part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)
+    ]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

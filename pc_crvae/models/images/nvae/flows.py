@@ -1,0 +1,254 @@
+"""Inverse autoregressive flows (Kingma et al. 2016) behind a group's Gaussian.
+
+A cell moves every latent by what the latents before it say: z_i = (e_i - shift_i(e_<i)) *
+exp(-log_scale_i(e_<i)), the order being that of rows, columns and channels, or its reverse. One
+pass draws; the density of a latent drawn elsewhere takes the inverse, which is found by
+iterating e = z * exp(log_scale(e)) + shift(e). The triangular order makes the iteration exact
+after as many rounds as there are latents; it stops earlier, once nothing moves.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pc_crvae.models.images.nvae.gaussian import soft_clamp
+from pc_crvae.models.layers import in_full_precision
+from pc_crvae.posteriors import Conditional, DiagonalGaussian, LatentPath
+from pc_crvae.randomness import Draws
+
+_HIDDEN_PER_CHANNEL = 6
+_KERNEL = 5
+
+
+class MaskedConvolution(nn.Conv2d):
+    """A convolution that sees only what comes before each output in the autoregressive order.
+
+    Args:
+        in_owners: which latent channel each input channel belongs to.
+        out_owners: which latent channel each output channel belongs to.
+        size: of the kernel.
+        strict: leave out the output's own latent, which a first layer must.
+        mirrored: reverse the order of rows, columns and channels.
+    """
+
+    mask: Tensor
+
+    def __init__(
+        self, in_owners: Tensor, out_owners: Tensor, size: int, *, strict: bool, mirrored: bool
+    ) -> None:
+        super().__init__(len(in_owners), len(out_owners), size, padding=size // 2)
+        place = torch.arange(size * size).view(size, size)
+        center = size * size // 2
+        before_here = place > center if mirrored else place < center
+        behind = out_owners[:, None] - in_owners[None]
+        if mirrored:
+            behind = -behind
+        visible = behind > 0 if strict else behind >= 0
+        mask = before_here | ((place == center) & visible[:, :, None, None])
+        self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Convolve ``images`` (B, C, H, W)."""
+        output: Tensor = self._conv_forward(images, self.weight * self.mask, self.bias)
+        return output
+
+
+class AutoregressiveCell(nn.Module):
+    """Shift, and on request scale, of each latent given those before it; the identity at first.
+
+    Args:
+        channels: latent channels.
+        context_channels: of the features that every output may see.
+        mirrored: run in reverse order.
+        scales: whether there is a scale; the published cells only shift, and keep volume.
+    """
+
+    def __init__(
+        self, channels: int, context_channels: int, *, mirrored: bool, scales: bool
+    ) -> None:
+        super().__init__()
+        latent = torch.arange(channels)
+        hidden = latent.repeat_interleave(_HIDDEN_PER_CHANNEL)
+        outputs = latent.repeat(2 if scales else 1)
+        self.scales = scales
+        self.first = MaskedConvolution(latent, hidden, _KERNEL, strict=True, mirrored=mirrored)
+        self.context = nn.Conv2d(context_channels, len(hidden), 1)
+        self.second = MaskedConvolution(hidden, hidden, 1, strict=False, mirrored=mirrored)
+        self.last = MaskedConvolution(hidden, outputs, 1, strict=False, mirrored=mirrored)
+        nn.init.zeros_(self.last.weight)
+        if self.last.bias is not None:
+            nn.init.zeros_(self.last.bias)
+
+    def forward(self, noise: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift and log-scale (zeros without one), (B, C, H, W) each, of ``noise`` of that shape.
+
+        Args:
+            noise: the cell's input e.
+            context: the context's part of the hidden layer, see `prepare`.
+        """
+        hidden = F.elu(self.first(noise) + context)
+        hidden = F.elu(hidden + self.second(hidden))
+        output: Tensor = self.last(hidden)
+        if not self.scales:
+            return soft_clamp(output), torch.zeros_like(output)
+        shift, log_scale = output.chunk(2, dim=1)
+        return soft_clamp(shift), soft_clamp(log_scale)
+
+    def prepare(self, features: Tensor) -> Tensor:
+        """What the hidden layer takes from context ``features``, once for all iterations."""
+        prepared: Tensor = self.context(features)
+        return prepared
+
+
+class Flow(nn.Module):
+    """Pairs of autoregressive cells, one in each order.
+
+    Args:
+        latent_shape: (C, H, W) of the latent.
+        context_channels: of the context's features.
+        pairs: how many.
+        scales: whether cells scale as well as shift.
+    """
+
+    def __init__(
+        self, latent_shape: tuple[int, int, int], context_channels: int, *, pairs: int, scales: bool
+    ) -> None:
+        super().__init__()
+        self.latent_shape = latent_shape
+        self.cells = nn.ModuleList(
+            AutoregressiveCell(latent_shape[0], context_channels, mirrored=mirrored, scales=scales)
+            for _ in range(pairs)
+            for mirrored in (False, True)
+        )
+
+    def forward(
+        self, latents: Tensor, features: Tensor, *, inverse: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Send the Gaussian's ``latents`` (B, D) through the cells, or back.
+
+        Returns:
+            The other end (B, D), and, for each of its dimensions, the logarithm of the
+            derivative of the way forward: (B, D), summing to log |det J| of the Jacobian.
+        """
+        images = latents.reshape(len(latents), *self.latent_shape)
+        log_derivative = torch.zeros_like(images)
+        for cell in reversed(self.cells) if inverse else self.cells:
+            assert isinstance(cell, AutoregressiveCell)
+            context = in_full_precision(cell.context, features)
+            with torch.autocast(latents.device.type, enabled=False):
+                if inverse:
+                    images = _invert(cell, images, context)
+                    _, log_scale = cell(images, context)
+                else:
+                    shift, log_scale = cell(images, context)
+                    images = (images - shift) * torch.exp(-log_scale)
+            log_derivative = log_derivative - log_scale
+        return images.flatten(1), log_derivative.flatten(1)
+
+
+class FlowGaussian(Conditional):
+    """A diagonal Gaussian sent through a flow: it has a density, but no KL in closed form.
+
+    Args:
+        base: the Gaussian.
+        flow: the flow, whose weights are taken as they are now.
+        features: the context, (B, C, H, W).
+    """
+
+    def __init__(self, base: DiagonalGaussian, flow: Flow, features: Tensor) -> None:
+        self.base = base
+        self.flow = flow
+        self.features = features
+        # As they are now: constants where the chain was detached.
+        self._weights: dict[str, Tensor] = {**dict(flow.named_parameters())}
+        self._drawn: tuple[Tensor, Tensor, Tensor] | None = None
+
+    @property
+    def mean(self) -> Tensor:
+        """Where the flow takes the Gaussian's mean, (B, D); not the mean in general."""
+        return self._send(self.base.mean)[0]
+
+    def sample(self, draws: Draws) -> LatentPath:
+        """Draw from the Gaussian and send it through the flow."""
+        (noise,) = self.base.sample(draws)
+        latent, log_derivative = self._send(noise)
+        self._drawn = (latent, noise, log_derivative)
+        return (latent,)
+
+    def log_prob(self, latent: Tensor) -> Tensor:
+        """Log-density in nats; that of its own last sample takes no inverse."""
+        if self._drawn is not None and latent is self._drawn[0]:
+            _, noise, log_derivative = self._drawn
+        else:
+            noise, log_derivative = self._send(latent, inverse=True)
+        return self.base.log_prob(noise) - log_derivative
+
+    def rows(self, rows: slice) -> "FlowGaussian":
+        """The distributions of some of the items."""
+        return self._with(self.base.rows(rows), self.features[rows], self._weights)
+
+    def detach(self) -> "FlowGaussian":
+        """The same distributions as constants."""
+        weights = {name: weight.detach() for name, weight in self._weights.items()}
+        return self._with(self.base.detach(), self.features.detach(), weights)
+
+    def _with(
+        self, base: DiagonalGaussian, features: Tensor, weights: dict[str, Tensor]
+    ) -> "FlowGaussian":
+        other = FlowGaussian(base, self.flow, features)
+        other._weights = weights
+        return other
+
+    def _send(self, latents: Tensor, *, inverse: bool = False) -> tuple[Tensor, Tensor]:
+        sent: tuple[Tensor, Tensor] = functional_call(
+            self.flow, self._weights, (latents, self.features), {"inverse": inverse}
+        )
+        return sent
+
+
+def _invert(cell: AutoregressiveCell, latents: Tensor, context: Tensor) -> Tensor:
+    """The input for which the cell gives ``latents``, with its exact gradient."""
+
+    def step(noise: Tensor) -> Tensor:
+        shift, log_scale = cell(noise, context)
+        moved: Tensor = latents * torch.exp(log_scale) + shift
+        return moved
+
+    rounds = latents[0].numel() + 1
+    with torch.no_grad():
+        solution = _fixed_point(step, latents, rounds)
+    if not torch.is_grad_enabled():
+        return solution
+
+    # d noise = d step + J d noise, J = d step / d noise, so a gradient g reaches the step's
+    # arguments as v = g + J^T v: again a triangular iteration.
+    at_solution = solution.clone().requires_grad_()
+    moved = step(at_solution)
+
+    def through_the_inverse(gradient: Tensor) -> Tensor:
+        def back(v: Tensor) -> Tensor:
+            (product,) = torch.autograd.grad(moved, at_solution, v, retain_graph=True)
+            return gradient + product
+
+        return _fixed_point(back, gradient, rounds)
+
+    output = step(solution)
+    if output.requires_grad:
+        output.register_hook(through_the_inverse)  # type: ignore[no-untyped-call]
+    return output
+
+
+def _fixed_point(step: Callable[[Tensor], Tensor], start: Tensor, rounds: int) -> Tensor:
+    """Iterate until nothing moves by more than rounding."""
+    current = start
+    for _ in range(rounds):
+        following = step(current)
+        tolerance = 4 * torch.finfo(following.dtype).eps * (1 + following.abs())
+        moved = ((following - current).abs() > tolerance).any()
+        current = following
+        if not moved:
+            break
+    return current

@@ -1,0 +1,217 @@
+"""NVAE's three networks: the bottom-up encoder, the top-down groups, the decoder's tail."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pc_crvae.config_nvae import NVAEConfig
+from pc_crvae.hierarchical import TopDown
+from pc_crvae.models.images.nvae.cells import (
+    encoder_cell,
+    generative_cell,
+    normalized_convolution,
+)
+from pc_crvae.models.images.nvae.flows import Flow, FlowGaussian
+from pc_crvae.models.images.nvae.gaussian import ClampedGaussian
+from pc_crvae.models.layers import in_full_precision
+from pc_crvae.posteriors import Conditional, DiagonalGaussian
+
+
+class BottomUp(nn.Module):
+    """The encoder: features of the image for every group, from its own resolution upwards.
+
+    Args:
+        config: the architecture.
+        image_channels: of the image.
+    """
+
+    def __init__(self, config: NVAEConfig, image_channels: int) -> None:
+        super().__init__()
+        channels = config.initial_channels
+        self.stem = normalized_convolution(image_channels, channels, 3)
+        blocks: list[nn.Module] = []
+        for _ in range(config.preprocess_blocks):
+            blocks += [encoder_cell(channels, channels) for _ in range(config.preprocess_cells - 1)]
+            blocks.append(encoder_cell(channels, 2 * channels, halve=True))
+            channels *= 2
+        self.preprocess = nn.Sequential(*blocks)
+        # One part a group, the largest resolution, hence the last group, first.
+        parts: list[nn.Module] = []
+        for scale, groups in enumerate(reversed(config.groups_per_scale)):
+            for group in range(groups):
+                cells: list[nn.Module] = []
+                if scale > 0 and group == 0:
+                    cells.append(encoder_cell(channels, 2 * channels, halve=True))
+                    channels *= 2
+                cells += [encoder_cell(channels, channels) for _ in range(config.encoder_cells)]
+                parts.append(nn.Sequential(*cells))
+        self.parts = nn.ModuleList(parts)
+        self.top = normalized_convolution(channels, channels, 1)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Features of ``images`` (B, C, H, W) for each group, the top one first."""
+        features = self.preprocess(self.stem(images))
+        evidence: list[Tensor] = []
+        for part in self.parts:
+            features = part(features)
+            evidence.append(features)
+        evidence[-1] = F.elu(self.top(F.elu(evidence[-1])))
+        return evidence[::-1]
+
+
+class Group(nn.Module):
+    """One group's share of the top-down network.
+
+    Args:
+        config: the architecture.
+        channels: of the state.
+        resolution: (H, W) of state and latent.
+        is_top: whether there is no group before it, so that its prior is N(0, I).
+        cells: from the state after its latent to what the next group sees.
+    """
+
+    def __init__(
+        self,
+        config: NVAEConfig,
+        channels: int,
+        resolution: tuple[int, int],
+        *,
+        is_top: bool,
+        cells: list[nn.Module],
+    ) -> None:
+        super().__init__()
+        self.latent_shape = (config.latent_channels, *resolution)
+        parameters = 2 * config.latent_channels
+        self.prior = None if is_top else normalized_convolution(channels, parameters, 1)
+        self.combine = None if is_top else normalized_convolution(channels, channels, 1)
+        self.posterior = normalized_convolution(channels, parameters, 3)
+        self.flow = (
+            Flow(self.latent_shape, channels, pairs=config.flows, scales=config.flow_scales)
+            if config.flows
+            else None
+        )
+        self.absorb = normalized_convolution(channels + config.latent_channels, channels, 1)
+        self.cells = nn.Sequential(*cells)
+
+    @property
+    def size(self) -> int:
+        """D_l."""
+        channels, height, width = self.latent_shape
+        return channels * height * width
+
+
+class GroupsTopDown(TopDown):
+    """NVAE's groups, from the smallest resolution to the largest.
+
+    Args:
+        config: the architecture.
+        resolution: (H, W) of the smallest scale.
+    """
+
+    def __init__(self, config: NVAEConfig, resolution: tuple[int, int]) -> None:
+        super().__init__()
+        scales = len(config.groups_per_scale)
+        channels = config.initial_channels * 2 ** (config.preprocess_blocks + scales - 1)
+        self.initial = nn.Parameter(torch.randn(1, channels, *resolution))
+
+        def cells(count: int) -> list[nn.Module]:
+            return [
+                generative_cell(channels, channels, expansion=config.expansion)
+                for _ in range(count)
+            ]
+
+        groups: list[Group] = []
+        for scale, count in enumerate(config.groups_per_scale):
+            for index in range(count):
+                is_last_of_scale = index == count - 1
+                is_last = is_last_of_scale and scale == scales - 1
+                following: list[nn.Module] = []
+                here, size = channels, resolution
+                if is_last_of_scale and not is_last:
+                    following.append(
+                        generative_cell(
+                            channels, channels // 2, expansion=config.expansion, double=True
+                        )
+                    )
+                    channels //= 2
+                    resolution = (2 * resolution[0], 2 * resolution[1])
+                if not is_last:
+                    following += cells(config.decoder_cells)
+                groups.append(Group(config, here, size, is_top=not groups, cells=following))
+        self.groups = nn.ModuleList(groups)
+
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """D_l of every group, the top one first."""
+        return tuple(self._group(index).size for index in range(len(self.groups)))
+
+    def start(self) -> Tensor:
+        """What was learnt of all images: (1, C, H, W)."""
+        return self.initial
+
+    def prior(self, group: int, state: Tensor) -> DiagonalGaussian:
+        """N(0, I) for the top group, else a Gaussian read from the state."""
+        part = self._group(group)
+        if part.prior is None:
+            zeros = self.initial.new_zeros((1, part.size))
+            return ClampedGaussian(zeros, zeros)
+        return ClampedGaussian(*_parameters(part.prior, F.elu(state)))
+
+    def posterior(
+        self, group: int, state: Tensor, prior: DiagonalGaussian, evidence: Tensor
+    ) -> Conditional:
+        """A Gaussian relative to the prior, behind a flow if there is one."""
+        assert isinstance(prior, ClampedGaussian)
+        part = self._group(group)
+        features = evidence if part.combine is None else evidence + part.combine(state)
+        gaussian = prior.shifted(*_parameters(part.posterior, features))
+        return FlowGaussian(gaussian, part.flow, features) if part.flow else gaussian
+
+    def absorb(self, group: int, state: Tensor, latent: Tensor) -> Tensor:
+        """Mix the latent into the state and run the cells up to the next group."""
+        part = self._group(group)
+        image = latent.reshape(len(latent), *part.latent_shape)
+        state = state.expand(len(image), *state.shape[1:])
+        mixed: Tensor = part.absorb(torch.cat([state, image.to(state.dtype)], dim=1))
+        mixed = mixed.contiguous(memory_format=torch.channels_last)
+        state = part.cells(mixed)
+        return state
+
+    def _group(self, index: int) -> Group:
+        group = self.groups[index]
+        assert isinstance(group, Group)
+        return group
+
+
+class Tail(nn.Module):
+    """From the state after the last group to the likelihood's parameters.
+
+    Args:
+        config: the architecture.
+        parameter_channels: what the likelihood takes.
+    """
+
+    def __init__(self, config: NVAEConfig, parameter_channels: int) -> None:
+        super().__init__()
+        channels = config.initial_channels * 2**config.preprocess_blocks
+        expansion = config.postprocess_expansion
+        cells: list[nn.Module] = []
+        for _ in range(config.preprocess_blocks):
+            cells.append(generative_cell(channels, channels // 2, expansion=expansion, double=True))
+            channels //= 2
+            cells += [
+                generative_cell(channels, channels, expansion=expansion)
+                for _ in range(config.postprocess_cells - 1)
+            ]
+        self.cells = nn.Sequential(*cells)
+        self.last = normalized_convolution(channels, parameter_channels, 3)
+
+    def forward(self, state: Tensor) -> Tensor:
+        """Parameters (B, parameter channels, H, W) of ``state`` (B, C, h, w)."""
+        return in_full_precision(self.last, F.elu(self.cells(state)))
+
+
+def _parameters(layer: nn.Module, features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and logarithm of sigma, (B, D) each, of ``features`` (B, C, H, W)."""
+    mean, log_sigma = in_full_precision(layer, features).chunk(2, dim=1)
+    return mean.flatten(1), log_sigma.flatten(1)
