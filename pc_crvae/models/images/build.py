@@ -1,7 +1,7 @@
-"""From configuration to encoder, decoder and likelihood."""
+"""From configuration to encoder, decoder, likelihood and transforms of images."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from pc_crvae.config_images import (
     GaussianLikelihoodConfig,
     ImageLikelihoodConfig,
     ImageModelConfig,
+    ImageTransformConfig,
 )
 from pc_crvae.likelihoods import (
     BernoulliLikelihood,
@@ -26,6 +27,14 @@ from pc_crvae.likelihoods.logistic import mixture_parameters
 from pc_crvae.models.images.checks import ImageShape
 from pc_crvae.models.images.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from pc_crvae.models.images.mlp import MLPDecoder, MLPEncoder
+from pc_crvae.transforms.images import (
+    Affine,
+    ColorJitter,
+    ComposeImages,
+    Flip,
+    ImageTransform,
+    published,
+)
 
 ImageEncoder = MLPEncoder | ConvolutionalEncoder
 
@@ -36,6 +45,12 @@ ENCODERS: dict[str, Callable[..., ImageEncoder]] = {
 DECODERS: dict[str, Callable[..., nn.Module]] = {
     "mlp": MLPDecoder,
     "convolutional": ConvolutionalDecoder,
+}
+TRANSFORMS: dict[str, Callable[..., ImageTransform]] = {
+    "affine": Affine,
+    "flip": Flip,
+    "color_jitter": ColorJitter,
+    "published": published,
 }
 
 # A standard deviation of half a level of 256: pixels that never change would else be worth
@@ -79,6 +94,11 @@ def build_likelihood(
     if isinstance(config, DiscretizedLogisticLikelihoodConfig):
         return DiscretizedLogisticLikelihood
     return partial(DiscretizedLogisticMixtureLikelihood, channels=channels)
+
+
+def build_transform(configs: Sequence[ImageTransformConfig]) -> ImageTransform:
+    """t, the listed transforms one after the other."""
+    return ComposeImages([TRANSFORMS[config.name](**_arguments(config)) for config in configs])
 
 
 def _gaussian_of_both(parameters: Tensor) -> GaussianLikelihood:
