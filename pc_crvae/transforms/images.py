@@ -160,11 +160,11 @@ class ComposeImages(ImageTransform):
         return images
 
 
-AFFINE_RANGES: dict[Strength, Affine] = {
-    "small": Affine(15.0, 0.05, 0.9, 1.1),
-    "large": Affine(30.0, 0.10, 0.75, 1.25),
+PUBLISHED_RANGES: dict[Strength, tuple[float, float, float, float]] = {
+    "small": (15.0, 0.05, 0.9, 1.1),
+    "large": (30.0, 0.10, 0.75, 1.25),
 }
-"""The two sets of ranges in the CR-VAE release (Sinha & Dieng 2021)."""
+"""The two sets of an `Affine`'s ranges in the CR-VAE release (Sinha & Dieng 2021)."""
 
 
 def published(
@@ -173,11 +173,11 @@ def published(
     """The transforms of the CR-VAE release: affine, then flip and colour for sets that had them.
 
     Args:
-        strength: which of `AFFINE_RANGES`.
+        strength: which of `PUBLISHED_RANGES`.
         flip: upside down with probability 0.5.
         color: brightness 0.2, contrast 0.5, hue 0.2.
     """
-    transforms: list[ImageTransform] = [AFFINE_RANGES[strength]]
+    transforms: list[ImageTransform] = [Affine(*PUBLISHED_RANGES[strength])]
     if flip:
         transforms.append(Flip())
     if color:
