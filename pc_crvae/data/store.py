@@ -1,10 +1,11 @@
 """Prepared splits on disk: written at the first load, mapped into memory at every later one.
 
 An entry is one file, so that it is replaced as a whole however many processes write it at once:
-the items as ``.npy`` holds them, then a record in JSON (labels, classes, ids, and what they were
-made from), then where the record starts, 8 bytes little-endian. It holds for as long as the data
-set's description, the code that prepares and the source files (by size and time of change) are
-those it was made from, and as long as it is as it was written; otherwise it is made anew.
+the items as ``.npy`` holds them, perhaps further arrays, then a record in JSON (classes, ids, what
+they were made from, where which array lies), then where the record starts, 8 bytes little-endian.
+It holds for as long as the data set's description, the code that prepares and the source files
+(by size and time of change) are those it was made from, and as long as it is as it was written;
+otherwise it is made anew.
 """
 
 import hashlib
@@ -14,12 +15,14 @@ import os
 import stat
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.images import ImageSet
@@ -28,13 +31,14 @@ from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
 from pc_crvae.processes import is_main_process
 
-_FORMAT = 1
+_FORMAT = 2
 """Of the entries; another one is made anew."""
 
 _KINDS: dict[str, type[CloudSet] | type[ImageSet]] = {"points": CloudSet, "images": ImageSet}
 _Items = TypeVar("_Items", bound=ItemSet)
 
 _FOOTER_BYTES = 8
+_ALIGNMENT = 64
 _COARSEST_TIMES = 2 * 10**9
 """What file systems round a time of change to, at worst, in nanoseconds."""
 
@@ -53,6 +57,29 @@ def cache_folder() -> Path:
     caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # A relative one is to be ignored, says the XDG Base Directory Specification.
     return (caches if caches.is_absolute() else Path("~/.cache").expanduser()) / "pc_crvae"
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What a file of the store holds.
+
+    Attributes:
+        arrays: by name, mapped from the file and read-only.
+        content: the plain values written with them.
+    """
+
+    arrays: dict[str, NDArray[Any]]
+    content: dict[str, Any]
+
+
+def entry_path(name: str, split: str, description: dict[str, Any]) -> Path:
+    """Return where the entry of a split lies that is described by plain values.
+
+    Raises:
+        RuntimeError: as :func:`cache_folder`.
+    """
+    place = hashlib.sha256(json.dumps([name, split, description]).encode()).hexdigest()
+    return cache_folder() / f"{name}-{split}-{place[:16]}.npy"
 
 
 def load_prepared(
@@ -77,9 +104,8 @@ def load_prepared(
     Raises:
         UserError: from ``prepare``.
     """
-    place = hashlib.sha256(json.dumps([name, split, description]).encode()).hexdigest()
     try:
-        entry = cache_folder() / f"{name}-{split}-{place[:16]}.npy"
+        entry = entry_path(name, split, description)
     except RuntimeError as error:
         _tell_not_kept(str(error))
         return prepare()
@@ -87,11 +113,10 @@ def load_prepared(
     if kept is not None:
         return cast(_Items, kept)
     # Stamped before they are read: what changes meanwhile differs from its stamp at the next load.
-    stamps = {str(path): _stamp(path) for path in sources()}
+    stamps = {str(path): stamp(path) for path in sources()}
     items = prepare()
     try:
-        with atomic_path(entry) as temporary:
-            _write(temporary, items, stamps)
+        _write(entry, items, stamps)
     except UserError as error:
         reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else None
         _tell_not_kept(f"{entry.parent} cannot be written: {reason or error}")
@@ -99,10 +124,52 @@ def load_prepared(
     return items if kept is None else cast(_Items, kept)
 
 
-def _open(entry: Path, name: str, split: str) -> ItemSet | None:
-    """Return what ``entry`` holds; None where it is missing, damaged or of other sources."""
+def _open(path: Path, name: str, split: str) -> ItemSet | None:
+    """Return what ``path`` holds; None where it is missing, damaged or of other sources."""
+    entry = read_entry(path)
     try:
-        with entry.open("rb") as file:
+        if entry is None or any(
+            stamp(Path(path)) != stamped for path, stamped in entry.content["sources"].items()
+        ):
+            return None
+        return as_item_set(entry, name, split)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(path: Path, items: ItemSet, stamps: dict[str, list[int] | None]) -> None:
+    array = np.asarray(items.array)
+    write_entry(
+        path,
+        items.holds,
+        (array.shape, array.dtype),
+        [array],
+        {} if items.labels is None else {"labels": items.labels},
+        {"sources": stamps, "classes": list(items.classes), "ids": list(items.ids)},
+    )
+
+
+def as_item_set(entry: Entry, name: str, split: str) -> CloudSet | ImageSet:
+    """Return the set that an entry holds, whose content names ``classes`` and ``ids``.
+
+    Raises:
+        ValueError, KeyError, TypeError: it holds none.
+    """
+    holds = next(iter(entry.arrays))
+    return _KINDS[holds](
+        **{holds: entry.arrays[holds]},
+        name=name,
+        split=split,
+        labels=entry.arrays.get("labels"),
+        classes=tuple(entry.content["classes"]),
+        ids=tuple(entry.content["ids"]),
+    )
+
+
+def read_entry(path: Path) -> Entry | None:
+    """Return the entry at ``path``; None where it is missing, damaged or of other code."""
+    try:
+        with path.open("rb") as file:
             raw = np.asarray(np.memmap(file, np.uint8, "r"))
             changed_at = os.fstat(file.fileno()).st_mtime_ns
         record_at = int.from_bytes(raw[-_FOOTER_BYTES:].tobytes(), "little")
@@ -112,54 +179,63 @@ def _open(entry: Path, name: str, split: str) -> ItemSet | None:
             return None
         if content["written_at"] != changed_at:
             return None
-        if any(_stamp(Path(path)) != stamp for path, stamp in content["sources"].items()):
-            return None
-        holds = _KINDS[content["holds"]]
-        stored = np.dtype(content["dtype"])
-        start = record_at - stored.itemsize * math.prod(content["shape"])
-        array = raw[start:record_at].view(stored).reshape(content["shape"])
-        labels = content["labels"]
-        return holds(
-            **{holds.holds: array},
-            name=name,
-            split=split,
-            labels=None if labels is None else np.array(labels, dtype=np.int64),
-            classes=tuple(content["classes"]),
-            ids=tuple(content["ids"]),
-        )
+        arrays, end = {}, 0
+        for name, (dtype, shape, start) in content["arrays"].items():
+            end = start + np.dtype(dtype).itemsize * math.prod(shape)
+            arrays[name] = raw[start:end].view(dtype).reshape(shape)
+        return Entry(arrays, content) if end == record_at else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _write(path: Path, items: ItemSet, stamps: dict[str, list[int] | None]) -> None:
-    stored = items.array.dtype.newbyteorder("<")
+def write_entry(
+    path: Path,
+    name: str,
+    form: tuple[tuple[int, ...], np.dtype[Any]],
+    blocks: Iterable[NDArray[Any]],
+    arrays: Mapping[str, NDArray[Any]],
+    content: Mapping[str, Any],
+) -> None:
+    """Write an entry in place of the one at ``path``.
+
+    Args:
+        path: of the file.
+        name: of the array that ``numpy.load`` finds in it.
+        form: shape and type of that array.
+        blocks: that array, cut anywhere along its first axis.
+        arrays: others, by name.
+        content: plain values.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    shape, dtype = form
+    stored = dtype.newbyteorder("<")
     # Set as the file's time of change and noted within, so that a later change shows.
     written_at = time.time_ns() // _COARSEST_TIMES * _COARSEST_TIMES
-    content = {
-        "code": _code(),
-        "written_at": written_at,
-        "sources": stamps,
-        "holds": items.holds,
-        "dtype": stored.str,
-        "shape": items.array.shape,
-        "labels": None if items.labels is None else items.labels.tolist(),
-        "classes": list(items.classes),
-        "ids": list(items.ids),
-    }
-    record = {"sha256": _digest(content), "content": content}
-    with path.open("wb") as file:
-        np.save(file, np.asarray(items.array, dtype=stored, order="C"), allow_pickle=False)
-        record_at = file.tell()
-        file.write(json.dumps(record).encode())
-        file.write(record_at.to_bytes(_FOOTER_BYTES, "little"))
-        file.flush()
-        # Renamed before its blocks are on the disk, it could be whole in size and empty in places
-        # after a crash.
-        os.fsync(file.fileno())
-    os.utime(path, ns=(written_at, written_at))
+    with atomic_path(path) as temporary:
+        with temporary.open("wb") as file:
+            header = {"descr": stored.str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            places = {name: (stored.str, shape, file.tell())}
+            for block in blocks:
+                file.write(np.ascontiguousarray(block, dtype=stored).data)
+            for key, array in arrays.items():
+                file.write(bytes(-file.tell() % _ALIGNMENT))
+                places[key] = (array.dtype.newbyteorder("<").str, array.shape, file.tell())
+                file.write(np.ascontiguousarray(array, dtype=places[key][0]).data)
+            record_at = file.tell()
+            whole = {"code": _code(), "written_at": written_at, "arrays": places, **content}
+            file.write(json.dumps({"sha256": _digest(whole), "content": whole}).encode())
+            file.write(record_at.to_bytes(_FOOTER_BYTES, "little"))
+            file.flush()
+            # Renamed before its blocks are on the disk, it could be whole in size and empty in
+            # places after a crash.
+            os.fsync(file.fileno())
+        os.utime(temporary, ns=(written_at, written_at))
 
 
-def _stamp(path: Path) -> list[int] | None:
+def stamp(path: Path) -> list[int] | None:
     """Size in bytes and time of the last change in nanoseconds; None where there is no file."""
     try:
         status = path.stat()
