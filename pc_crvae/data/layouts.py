@@ -11,6 +11,8 @@ from pc_crvae.data.images import RawImages
 _READERS = {
     "shapes": "generated_shapes",
     "modelnet_hdf5": "modelnet_hdf5",
+    "mnist_idx": "mnist_idx",
+    "omniglot_zip": "omniglot",
 }
 
 

@@ -1,0 +1,297 @@
+"""Whether a data set on this machine is what its card says, and fit to learn from."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.data import load
+from pc_crvae.data.cards import Axis, Card, Source, Split, load_card
+from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.images import ImageSet
+from pc_crvae.data.roots import find_root
+from pc_crvae.errors import UserError
+
+Subject = Literal["reading", "count", "classes", "values", "duplicates", "sources"]
+
+_ITEMS_AT_ONCE = 256
+_EXAMPLES = 3
+_RADIUS_TOLERANCE = 1e-4
+"""Of float32 coordinates, from what :func:`pc_crvae.data.clouds.normalize` makes of them."""
+
+ItemSets = dict[Split, CloudSet | ImageSet]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something a check found.
+
+    Attributes:
+        subject: what was looked at.
+        sentence: what was found.
+        defect: whether the set should not be used as it is.
+    """
+
+    subject: Subject
+    sentence: str
+    defect: bool
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a check found of a data set.
+
+    Attributes:
+        name: of the data set.
+        folder: where it lies; None for a set that reads no files.
+        counts: items of each split that could be read.
+        findings: defects and remarks, in the order they were come upon.
+    """
+
+    name: str
+    folder: Path | None
+    counts: dict[Split, int]
+    findings: tuple[Finding, ...]
+
+    @property
+    def defects(self) -> list[Finding]:
+        """The findings that are defects."""
+        return [finding for finding in self.findings if finding.defect]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "name": self.name,
+            "folder": None if self.folder is None else str(self.folder),
+            "counts": dict(self.counts),
+            "defects": len(self.defects),
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+
+def check(
+    name: str | Path,
+    *,
+    root: Path | None = None,
+    up: Axis | None = None,
+    strict: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> Check:
+    """Hold a data set against its card.
+
+    Read are all its splits; compared are counts, class names and, where the archives still lie
+    beside what was unpacked from them, their checksums. Items are looked at for values that are
+    not finite and for exact copies: clouds and images by their content as it is loaded. A set
+    cut to a part of its items is no defect, nor are archives that differ where it is cut.
+
+    Args:
+        name: of a card, or the path of one's own.
+        root: the folder of the files, instead of where they are looked for by default.
+        up: the axis that points up in the files, instead of what the card says.
+        strict: whether what differs from the card is a defect also where the set can be used.
+        say: is told what is being done.
+
+    Raises:
+        UserError: there is no such card, or no such set on this machine.
+    """
+    card = load_card(name)
+    folder = find_root(card, root) if card.reads_files else None
+    findings: list[Finding] = []
+    sets: ItemSets = {}
+    for split in card.splits:
+        say(f"reading {split}")
+        try:
+            sets[split] = load(name, split, root=root, up=up)
+        except UserError as error:
+            findings.append(Finding("reading", f"{split} cannot be read: {error}", defect=True))
+    for split, items in sets.items():
+        findings += _count(card, split, len(items), strict)
+        findings += _labels(split, items)
+        say(f"looking at the values of {split}")
+        findings += _values(split, items)
+    findings += _classes(card, sets, strict)
+    say("looking for copies")
+    findings += _copies(sets)
+    if folder is not None and card.sources:
+        say("comparing checksums")
+        whole = all(
+            split in sets and len(sets[split]) == (part.count or len(sets[split]))
+            for split, part in card.splits.items()
+        )
+        findings += _sources(card, folder, defect=whole or strict)
+    counts: dict[Split, int] = {split: len(items) for split, items in sets.items()}
+    return Check(card.name, folder, counts, tuple(findings))
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _count(card: Card, split: Split, count: int, strict: bool) -> list[Finding]:
+    published = card.splits[split].count
+    if published is None or count == published:
+        return []
+    how = "a cut of the set" if count < published else "more than the card's set has"
+    return [Finding("count", f"{split} has {count:,} of {published:,} items: {how}", strict)]
+
+
+def _labels(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
+    if items.labels is None:
+        return []
+    outside = (items.labels < 0) | (items.labels >= len(items.classes))
+    if not outside.any():
+        return []
+    first = int(np.argmax(outside))
+    sentence = (
+        f"{outside.sum():,} labels of {split} name no class, first {items.labels[first]} of "
+        f"{items.ids[first]}"
+    )
+    return [Finding("classes", sentence, defect=True)]
+
+
+def _classes(card: Card, sets: ItemSets, strict: bool) -> Iterator[Finding]:
+    present: dict[Split, set[str]] = {
+        split: {items.classes[label] for label in np.unique(items.labels) if label in _range(items)}
+        for split, items in sets.items()
+        if items.labels is not None
+    }
+    if not present:
+        return
+    known = dict.fromkeys([*card.classes, *(name for s in sets.values() for name in s.classes)])
+    empty = [name for name in known if not any(name in names for names in present.values())]
+    if empty:
+        sentence = f"{len(empty)} of {len(known)} classes have no items: {_some(empty)}"
+        yield Finding("classes", sentence, strict)
+    if len(present) == 2:
+        unseen = [name for name in known if name in present["test"] - present["train"]]
+        if unseen:
+            sentence = f"{len(unseen)} classes of test have no items in train: {_some(unseen)}"
+            yield Finding("classes", sentence, defect=False)
+
+
+def _range(items: CloudSet | ImageSet) -> range:
+    return range(len(items.classes))
+
+
+def _values(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
+    strange: list[int] = []
+    for start, part in _parts(items):
+        if isinstance(items, CloudSet):
+            # Largest radius 1 is what loading makes of every cloud; NaN compares false.
+            radius = np.sqrt(np.square(part, dtype=np.float64).sum(axis=2).max(axis=1))
+            wrong = ~(np.abs(radius - 1) < _RADIUS_TOLERANCE)
+        else:
+            wrong = part.reshape(len(part), -1).min(axis=1) == part.reshape(len(part), -1).max(
+                axis=1
+            )
+        strange += (start + np.flatnonzero(wrong)).tolist()
+    if not strange:
+        return []
+    names = _some([items.ids[row] for row in strange])
+    if isinstance(items, CloudSet):
+        sentence = f"{len(strange):,} clouds of {split} are not finite or not of radius 1: {names}"
+        return [Finding("values", sentence, defect=True)]
+    sentence = f"{len(strange):,} images of {split} are of one value throughout: {names}"
+    return [Finding("values", sentence, defect=False)]
+
+
+def _copies(sets: ItemSets) -> list[Finding]:
+    alike: defaultdict[bytes, list[tuple[Split, int]]] = defaultdict(list)
+    for split, items in sets.items():
+        for start, part in _parts(items):
+            for offset, item in enumerate(part):
+                content = hashlib.blake2b(np.ascontiguousarray(item).data, digest_size=16).digest()
+                alike[content].append((split, start + offset))
+    groups = [group for group in alike.values() if len(group) > 1]
+    return [
+        *_copies_within(sets, groups),
+        *_copies_across(sets, groups),
+        *_copies_otherwise_labelled(sets, groups),
+    ]
+
+
+def _copies_within(
+    sets: ItemSets, groups: Sequence[Sequence[tuple[Split, int]]]
+) -> Iterator[Finding]:
+    copies: Counter[Split] = Counter()
+    examples: defaultdict[Split, list[str]] = defaultdict(list)
+    for group in groups:
+        for split in sets:
+            rows = [row for part, row in group if part == split]
+            if len(rows) > 1:
+                copies[split] += len(rows) - 1
+                examples[split].append(" = ".join(sets[split].ids[row] for row in rows[:2]))
+    for split, count in copies.items():
+        sentence = f"{count:,} items of {split} are exact copies of another: "
+        yield Finding("duplicates", sentence + _some(examples[split]), defect=False)
+
+
+def _copies_across(
+    sets: ItemSets, groups: Sequence[Sequence[tuple[Split, int]]]
+) -> Iterator[Finding]:
+    leaked, examples = 0, []
+    for group in groups:
+        first = {split: row for split, row in reversed(group)}
+        if len(first) == 2:
+            leaked += sum(split == "test" for split, _ in group)
+            ids = {split: sets[split].ids[row] for split, row in first.items()}
+            examples.append(f"{ids['test']} = {ids['train']} of train")
+    if leaked:
+        sentence = f"{leaked:,} items of test are exact copies of items of train: "
+        yield Finding("duplicates", sentence + _some(examples), defect=True)
+
+
+def _copies_otherwise_labelled(
+    sets: ItemSets, groups: Sequence[Sequence[tuple[Split, int]]]
+) -> Iterator[Finding]:
+    examples = []
+    for group in groups:
+        classes: dict[str, str] = {}
+        for split, row in group:
+            items = sets[split]
+            if items.labels is not None and 0 <= items.labels[row] < len(items.classes):
+                name = items.classes[items.labels[row]]
+                classes.setdefault(name, f"{items.ids[row]} of {split}")
+        if len(classes) > 1:
+            examples.append(" and ".join(f"{item} ({name})" for name, item in classes.items()))
+    if examples:
+        sentence = f"{len(examples):,} items bear different labels in different places: "
+        yield Finding("duplicates", sentence + _some(examples), defect=True)
+
+
+def _sources(card: Card, folder: Path, *, defect: bool) -> Iterator[Finding]:
+    for source in card.sources:
+        # Unpacked archives are kept in the folder or beside it.
+        for path in (folder / source.file, folder.parent / source.file):
+            if path.is_file():
+                problem = _problem_of(source, path)
+                if problem:
+                    yield Finding("sources", f"{path} is not the published file: {problem}", defect)
+                break
+
+
+def _problem_of(source: Source, path: Path) -> str | None:
+    size = path.stat().st_size
+    if source.size is not None and size != source.size:
+        return f"it has {size:,} bytes, not {source.size:,}"
+    if source.sha256 is None:
+        return None
+    found = sha256_of(path)
+    return None if found == source.sha256 else f"its SHA-256 is {found}, not {source.sha256}"
+
+
+def _parts(items: CloudSet | ImageSet) -> Iterator[tuple[int, NDArray[Any]]]:
+    for start in range(0, len(items), _ITEMS_AT_ONCE):
+        yield start, items.array[start : start + _ITEMS_AT_ONCE]
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_EXAMPLES])
+    return shown if len(names) <= _EXAMPLES else f"{shown} and {len(names) - _EXAMPLES:,} more"

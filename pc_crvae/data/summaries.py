@@ -1,0 +1,103 @@
+"""What a data set holds, in numbers: items a class, points, extents, sizes and values of images."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.data import load
+from pc_crvae.data.cards import Axis, Card, Split, load_card
+from pc_crvae.data.clouds import CloudSet, RawClouds, extents
+from pc_crvae.data.images import ImageSet
+from pc_crvae.data.layouts import reader_of
+from pc_crvae.data.roots import find_root
+
+_MOST_CLOUDS = 1000
+"""That distinct points are counted in, spread evenly over a split."""
+
+_ITEMS_AT_ONCE = 512
+
+
+def summarize(
+    name: str | Path, *, root: Path | None = None, up: Axis | None = None
+) -> dict[str, Any]:
+    """Summarise every split of a data set in plain values.
+
+    Returns:
+        ``name``, ``modality``, ``classes`` and, for each split under ``splits``, its ``count``,
+        ``per_class`` (counts by class name; None where unlabelled) and either ``points`` (a cloud),
+        ``distinct_points`` and ``extent`` (the longest side of the bounding box in the files'
+        units) by their least, median and greatest, or ``channels``, ``height``, ``width`` and
+        ``values`` (least, mean and greatest, of 0 to 255).
+
+    Raises:
+        UserError: the set is missing or cannot be read.
+    """
+    card = load_card(name)
+    splits = {}
+    for split in card.splits:
+        items = load(name, split, root=root, up=up)
+        summary: dict[str, Any] = {"count": len(items), "per_class": _per_class(items)}
+        if isinstance(items, CloudSet):
+            summary |= _of_clouds(items, _raw_extents(card, split, root))
+        else:
+            summary |= _of_images(items)
+        splits[split] = summary
+    return {
+        "name": card.name,
+        "modality": card.modality,
+        "classes": list(items.classes),
+        "splits": splits,
+    }
+
+
+def _per_class(items: CloudSet | ImageSet) -> dict[str, int] | None:
+    if items.labels is None:
+        return None
+    counts = np.bincount(items.labels, minlength=len(items.classes))
+    return dict(zip(items.classes, counts.tolist(), strict=True))
+
+
+def _of_clouds(clouds: CloudSet, sides: NDArray[np.float64] | None) -> dict[str, Any]:
+    rows = np.unique(np.linspace(0, len(clouds) - 1, min(len(clouds), _MOST_CLOUDS)).astype(int))
+    distinct = np.array([len(np.unique(clouds.points[int(row)], axis=0)) for row in rows])
+    return {
+        "points": clouds.points.shape[1],
+        "distinct_points": _spread(distinct),
+        "extent": None if sides is None else _spread(sides),
+    }
+
+
+def _raw_extents(card: Card, split: Split, root: Path | None) -> NDArray[np.float64] | None:
+    """Return the longest side of each cloud as its file has it; None where that is not kept."""
+    reader = reader_of(card)
+    if not hasattr(reader, "read_split"):
+        return None
+    folder = find_root(card, root).resolve() if card.reads_files else None
+    raw = reader.read_split(folder, split, card)
+    return extents(raw.points) if isinstance(raw, RawClouds) else None
+
+
+def _of_images(images: ImageSet) -> dict[str, Any]:
+    _, channels, height, width = images.images.shape
+    least, greatest, total = 255, 0, 0.0
+    for start in range(0, len(images), _ITEMS_AT_ONCE):
+        part = images.images[start : start + _ITEMS_AT_ONCE]
+        least, greatest = min(least, int(part.min())), max(greatest, int(part.max()))
+        total += float(part.sum(dtype=np.float64))
+    mean = total / (len(images) * channels * height * width)
+    return {
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "values": {"least": least, "mean": mean, "greatest": greatest},
+    }
+
+
+def _spread(values: NDArray[Any]) -> dict[str, float]:
+    return {
+        "least": float(values.min()),
+        "median": float(np.median(values)),
+        "greatest": float(values.max()),
+    }
