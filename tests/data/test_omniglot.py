@@ -112,7 +112,7 @@ def test_sources_are_the_archive(root: Path):
         ({"images_evaluation/Greek/character01/0001_01.png": drawing(0)}, "is not laid out as"),
         (
             {"images_background/Elvish/character01/0001_01.png": drawing(0)},
-            "is of the alphabet Elvish, which is no class of tiny_omniglot_zip",
+            "is of an alphabet that is no class of tiny_omniglot_zip",
         ),
         ({FIRST: b"no image"}, "is not a PNG or JPEG image"),
         ({FIRST: b""}, "is not a PNG or JPEG image"),

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -103,3 +104,66 @@ def write_omniglot(root: Path) -> None:
     """Write both of OMNIGLOT's archives."""
     for split, (folder, _) in OMNIGLOT_NAMES.items():
         write_zip(root / f"{folder}.zip", omniglot_members(split))
+
+
+CIFAR_FILES = {
+    "train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
+    "test": ("test_batch.bin",),
+}
+CIFAR_CLASSES = ("airplane", "automobile", "bird")
+
+
+def cifar_members() -> dict[str, bytes]:
+    """The folder of CIFAR-10's binary version, two records a file, of three classes."""
+    folder = "cifar-10-batches-bin"
+    names = [name for names in CIFAR_FILES.values() for name in names]
+    records = np.random.default_rng(0).integers(0, 256, (len(names), 2, 3073), np.uint8)
+    records[..., 0] = np.arange(2 * len(names)).reshape(-1, 2) % len(CIFAR_CLASSES)
+    members = {
+        f"{folder}/{name}": part.tobytes() for name, part in zip(names, records, strict=True)
+    }
+    return members | {f"{folder}/batches.meta.txt": ("\n".join(CIFAR_CLASSES) + "\n\n").encode()}
+
+
+def write_cifar(root: Path, members: dict[str, bytes] | None = None) -> None:
+    """Write CIFAR-10's archive."""
+    root.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(root / "cifar-10-binary.tar.gz", "w:gz") as archive:
+        for name, content in (cifar_members() if members is None else members).items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+
+
+CELEBA_PARTITION = {
+    "000001.jpg": 0,
+    "000002.jpg": 0,
+    "000003.jpg": 1,
+    "000004.jpg": 2,
+    "000005.jpg": 2,
+    "000006.jpg": 0,
+}
+
+
+def face(seed: int) -> np.ndarray:
+    """An image of CelebA's size, (218, 178, 3), smooth enough to pass through JPEG unharmed."""
+    y, x = np.mgrid[:218, :178]
+    colours = np.stack([y * 255 // 217, x * 255 // 177, np.full_like(y, 40 * (seed % 6))], axis=-1)
+    return colours.astype(np.uint8)
+
+
+def write_celeba(root: Path, *, packed: bool) -> None:
+    """Write CelebA's list and its images, in their archive or in their folder."""
+    root.mkdir(parents=True)
+    lines = "".join(f"{name} {number}\n" for name, number in CELEBA_PARTITION.items())
+    (root / "list_eval_partition.txt").write_text(lines)
+    images = {
+        f"img_align_celeba/{name}": encoded(face(seed), "JPEG")
+        for seed, name in enumerate(CELEBA_PARTITION, 1)
+    }
+    if packed:
+        write_zip(root / "img_align_celeba.zip", {"img_align_celeba/": b""} | images)
+    else:
+        (root / "img_align_celeba").mkdir()
+        for name, content in images.items():
+            (root / name).write_bytes(content)

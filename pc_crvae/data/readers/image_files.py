@@ -5,24 +5,27 @@ import struct
 import warnings
 import zlib
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pc_crvae.errors import UserError
 
-MOST_PIXELS = 1 << 24
-"""Of one image, 4096 x 4096: a small file can promise more than memory holds."""
+MOST_PIXELS = 1 << 25
+"""Of one image, 33 megapixels: a small file can promise more than memory holds."""
 
 # What Pillow raises depends on the format and on the part of the file that is damaged.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 
 
-def decode_image(content: bytes, name: str, size: tuple[int, int] | None = None) -> Image.Image:
+def decode_image(
+    content: bytes, name: str, size: tuple[int, int] | None = None, *, upright: bool = False
+) -> Image.Image:
     """Decode an image, in the mode that it is stored in.
 
     Args:
         content: of the file.
         name: of the file, for errors.
         size: the width and height that it should have.
+        upright: whether to turn a photograph as its camera noted.
 
     Raises:
         UserError: it is neither PNG nor JPEG, is damaged, or has another size than it should or
@@ -30,11 +33,13 @@ def decode_image(content: bytes, name: str, size: tuple[int, int] | None = None)
     """
     try:
         with warnings.catch_warnings():
-            # Pillow's bounds are wider than ours, and one of them only warns.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
-        _check_size(image, name, size)
-        image.load()
+            # Pillow warns of what it can do without, and of images within a bound wider than ours.
+            warnings.simplefilter("ignore")
+            image: Image.Image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+            _check_size(image, name, size)
+            image.load()
+            if upright:
+                ImageOps.exif_transpose(image, in_place=True)
     except UserError:  # which is a ValueError too
         raise
     except UnidentifiedImageError as error:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.images import RawImages
 from pc_crvae.data.readers.image_files import decode_image
-from pc_crvae.data.readers.zip_members import member_path, open_zip, read_member
+from pc_crvae.data.readers.zip_members import member_name, open_zip, read_member
 from pc_crvae.errors import UserError
 
 SIDE = 28
@@ -54,10 +54,9 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
         UserError: the archive is missing or damaged, an image has another size, or an alphabet is
             none of the card's classes; the sentence names the member.
     """
-    path = _archive(root, split)
-    with open_zip(path) as archive:
+    with open_zip(_archive(root, split)) as archive:
         drawings = _list_drawings(archive, _FOLDER[split])
-        _check_alphabets(path, drawings, card)
+        _check_alphabets(archive, drawings, card)
         images = np.empty((len(drawings), 1, SIDE, SIDE), np.uint8)
         for row, drawing in enumerate(drawings):
             images[row, 0] = _shrink(_read_ink(archive, drawing.member))
@@ -100,30 +99,30 @@ def _list_drawings(archive: zipfile.ZipFile, folder: str) -> list[_Drawing]:
         found = _NAME.fullmatch(member.filename.removeprefix(f"{folder}/"))
         if found is None or parts[0] != folder:
             raise UserError(
-                f"{member_path(archive, member)} is not laid out as "
+                f"{member_name(archive, member)} is not laid out as "
                 f"{folder}/ALPHABET/CHARACTER/0000_00.png: is it the archive of another set?"
             )
         if found["id"] in drawings:
-            raise UserError(f"{member_path(archive, member)} is there twice: download it again")
+            raise UserError(f"{member_name(archive, member)} is there twice: download it again")
         drawings[found["id"]] = _Drawing(found["id"], found["alphabet"], found["character"], member)
     if not drawings:
         raise UserError(f"{archive.filename} holds no drawings: download it again")
     return [drawings[name] for name in sorted(drawings)]
 
 
-def _check_alphabets(path: Path, drawings: list[_Drawing], card: Card) -> None:
+def _check_alphabets(archive: zipfile.ZipFile, drawings: list[_Drawing], card: Card) -> None:
     for drawing in drawings:
         if card.classes and drawing.alphabet not in card.classes:
             raise UserError(
-                f"{path / drawing.member.filename} is of the alphabet {drawing.alphabet}, which "
-                f"is no class of {card.name}"
+                f"{member_name(archive, drawing.member)} is of an alphabet that is no class of "
+                f"{card.name}"
             )
 
 
 def _read_ink(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np.float32]:
     """Return a drawing, (105, 105) in [0, 1], ink at 1."""
     content = read_member(archive, member, _MOST_BYTES)
-    name = str(member_path(archive, member))
+    name = member_name(archive, member)
     image = decode_image(content, name, (_SIDE_ON_DISK, _SIDE_ON_DISK))
     if image.mode not in ("1", "L"):
         raise UserError(f"{name} is not black and white: its pixels are {image.mode}")

@@ -53,7 +53,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) ->
         UserError: the member is damaged, longer than ``most``, or packed in another way than
             the two that can be unpacked within a bound (stored and deflated).
     """
-    path = member_path(archive, member)
+    path = member_name(archive, member)
     if member.file_size > most:
         raise UserError(f"{path} has {member.file_size} bytes, where at most {most} are expected")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -66,11 +66,12 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) ->
         raise _damaged(path, error) from error
 
 
-def member_path(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Path:
-    """Return how a member is called: the path of its archive, then its own within it."""
-    return Path(str(archive.filename)) / member.filename
+def member_name(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
+    """Return how errors call a member: the path of its archive, then its own within it."""
+    name = member.filename if member.filename.isprintable() else ascii(member.filename)
+    return f"{archive.filename}/{name}"
 
 
-def _damaged(path: Path, error: Exception) -> UserError:
+def _damaged(path: Path | str, error: Exception) -> UserError:
     reason = " ".join(str(error).split())
     return UserError(f"{path} cannot be read or is damaged ({reason}): download it again")

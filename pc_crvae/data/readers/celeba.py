@@ -1,0 +1,217 @@
+"""Reader of CelebA's aligned images: 202,599 JPEG files and the list that cuts them into splits.
+
+A root holds ``list_eval_partition.txt`` (a file name and 0, 1 or 2 a line: training, validation,
+test) and ``img_align_celeba.zip`` or the folder in it, ``img_align_celeba``, with images of
+178x218 pixels; the folder is read where both are there (Z. Liu, P. Luo, X. Wang and X. Tang, Deep
+learning face attributes in the wild, ICCV 2015). The official validation images belong to neither
+split here. Attributes are not read: the set is unlabelled.
+
+An image becomes the 148x148 pixels around its middle (rows 35 to 182, columns 15 to 162), which is
+what torchvision's ``CenterCrop(148)`` makes of it and most code for 64x64 faces uses; where the
+card's variant is ``larsen``, rows 40 to 187, the crop of A. B. L. Larsen, S. K. Sonderby,
+H. Larochelle and O. Winther (Autoencoding beyond pixels using a learned similarity metric, 2016)
+that NVAE keeps to. Then it is resized to 64x64, bilinear with antialiasing.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pc_crvae.data.cards import Card, Split
+from pc_crvae.data.images import RawImages
+from pc_crvae.data.items import Item
+from pc_crvae.data.readers.image_files import decode_image
+from pc_crvae.data.readers.zip_members import open_zip, read_member
+from pc_crvae.errors import UserError
+
+SIDE = 64
+"""Pixels, once an image is cropped and resized."""
+
+LARSEN = "larsen"
+"""The variant of a card whose crop lies five pixels below the middle."""
+
+_FOLDER = "img_align_celeba"
+_ARCHIVE = "img_align_celeba.zip"
+_PARTITION = "list_eval_partition.txt"
+_NUMBER: dict[Split, str] = {"train": "0", "test": "2"}
+_LINE = re.compile(r"(?P<name>[\w-]+\.jpg)\s+(?P<number>[012])", re.ASCII)
+
+_SIZE = (178, 218)
+_CROP = 148
+_LEFT = (_SIZE[0] - _CROP) // 2
+_MIDDLE_TOP = (_SIZE[1] - _CROP) // 2
+_LARSEN_TOP = 40
+
+_MOST_BYTES = 1 << 20
+_MOST_LIST_BYTES = 1 << 26
+
+
+def read_split(root: Path, split: Split, card: Card) -> RawImages:
+    """Read one split: images (n, 3, 64, 64) uint8, no labels, ids such as ``000001``.
+
+    The whole training split takes 2 GB; :func:`load_images` fills an array that lies elsewhere.
+
+    Raises:
+        UserError: the list or an image is missing or damaged, or an image has another size; the
+            sentence names the file.
+    """
+    items, classes = list_items(root, split, card)
+    images = np.empty((len(items), 3, SIDE, SIDE), np.uint8)
+    load_images([item.path for item in items], images, card)
+    return RawImages(images, None, classes, tuple(item.id for item in items))
+
+
+def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[str, ...]]:
+    """List the images of one split in the order of the list, and the classes, of which it has none.
+
+    The path of an image in the archive is that of the archive, then its own within it.
+
+    Raises:
+        UserError: the list is missing or damaged, or names an image that is not there.
+    """
+    folder, present = _present(root)
+    items = []
+    for name in _read_partition(root / _PARTITION, _NUMBER[split]):
+        if name not in present:
+            raise UserError(
+                f"{folder / name} is missing, though {_PARTITION} lists it: get it again"
+            )
+        items.append(Item(folder / name, Path(name).stem, None))
+    return items, ()
+
+
+def load_image(path: Path, card: Card) -> NDArray[np.uint8]:
+    """Return one image of :func:`list_items`: (3, 64, 64) uint8.
+
+    From the archive, each call opens it anew, which takes a second; :func:`load_images` does not.
+
+    Raises:
+        UserError: as :func:`load_images`.
+    """
+    image = np.empty((3, SIDE, SIDE), np.uint8)
+    load_images([path], image[None], card)
+    return image
+
+
+def load_images(paths: Sequence[Path], out: NDArray[np.uint8], card: Card) -> None:
+    """Read images of :func:`list_items` one after another.
+
+    Args:
+        paths: (n,) of one folder or archive.
+        out: (n, 3, 64, 64) that takes them; it may be mapped from a file.
+        card: of the set; its variant tells the crop.
+
+    Raises:
+        UserError: an image is missing, damaged, of another size or not in colour.
+    """
+    if out.shape != (len(paths), 3, SIDE, SIDE) or out.dtype != np.uint8:
+        raise ValueError(
+            f"out should be ({len(paths)}, 3, {SIDE}, {SIDE}) uint8, not {out.shape} {out.dtype}"
+        )
+    if not paths:
+        return
+    top = _LARSEN_TOP if card.variant == LARSEN else _MIDDLE_TOP
+    with _open_folder(paths[0].parent) as read:
+        for row, path in enumerate(paths):
+            out[row] = _crop(decode_image(read(path), str(path), _SIZE), path, top)
+
+
+def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
+    """Return what :func:`read_split` looks at, whether it is there or not.
+
+    Of the unpacked images it is their folder, which shows that one was added or taken away; to
+    look at each of 202,599 files would take longer than to load what was prepared.
+    """
+    return [root / _PARTITION, root / _FOLDER, root / _ARCHIVE]
+
+
+def _present(root: Path) -> tuple[Path, set[str]]:
+    """Return the folder of the images, perhaps one in the archive, and the names in it."""
+    folder = root / _FOLDER
+    if folder.is_dir():
+        try:
+            return folder, {path.name for path in folder.iterdir()}
+        except OSError as error:
+            raise UserError(f"the folder {folder} cannot be read: {error.strerror}") from error
+    path = root / _ARCHIVE
+    if not path.is_file():
+        raise UserError(
+            f"{path} is missing, and so is the folder {_FOLDER}: is this the folder of CelebA's "
+            "aligned images?"
+        )
+    prefix = f"{_FOLDER}/"
+    with open_zip(path) as archive:
+        names = {
+            name.removeprefix(prefix) for name in archive.namelist() if name.startswith(prefix)
+        }
+    return path / _FOLDER, names
+
+
+def _read_partition(path: Path, number: str) -> list[str]:
+    """Return the names of the files of one part, each once, in the order of the list."""
+    try:
+        if path.stat().st_size > _MOST_LIST_BYTES:
+            raise UserError(f"{path} has more than the {_MOST_LIST_BYTES} bytes that are read")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: download it beside the images") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as text: {error}") from error
+    names: dict[str, bool] = {}
+    for position, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        found = _LINE.fullmatch(line.strip())
+        if found is None:
+            raise UserError(
+                f"{path} should have a name and 0, 1 or 2 a line, as in 000001.jpg 0, which line "
+                f"{position} does not"
+            )
+        if found["name"] in names:
+            raise UserError(f"{path} has {found['name']} twice, the second time in line {position}")
+        names[found["name"]] = found["number"] == number
+    chosen = [name for name, wanted in names.items() if wanted]
+    if not chosen:
+        raise UserError(f"{path} lists no image of this split, which has the number {number}")
+    return chosen
+
+
+@contextmanager
+def _open_folder(folder: Path) -> Iterator[Callable[[Path], bytes]]:
+    """Give a function that reads files of a folder, which may be one in an archive."""
+    if folder.is_dir():
+        yield _read_file
+        return
+    with open_zip(folder.parent) as archive:
+
+        def read(path: Path) -> bytes:
+            try:
+                member = archive.getinfo(f"{folder.name}/{path.name}")
+            except KeyError as error:
+                raise UserError(f"{path} is missing: download {_ARCHIVE} again") from error
+            return read_member(archive, member, _MOST_BYTES)
+
+        yield read
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise UserError(f"{path} has more than the {_MOST_BYTES} bytes expected")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _crop(image: Image.Image, path: Path, top: int) -> NDArray[np.uint8]:
+    """Cut and resize an image: (3, 64, 64)."""
+    if image.mode != "RGB":
+        raise UserError(f"{path} is not a colour image: its pixels are {image.mode}")
+    square = image.crop((_LEFT, top, _LEFT + _CROP, top + _CROP))
+    pixels = np.asarray(square.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    return pixels.transpose(2, 0, 1)

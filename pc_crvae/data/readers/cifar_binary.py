@@ -1,0 +1,178 @@
+"""Reader of the binary version of CIFAR-10, from its archive as it is or unpacked.
+
+A root holds ``cifar-10-binary.tar.gz`` or the folder in it, ``cifar-10-batches-bin``; the folder
+is read where both are there. It has ``batches.meta.txt`` (a class a line), ``data_batch_1.bin`` to
+``data_batch_5.bin`` and ``test_batch.bin``. A record is a byte for the label, then 1,024 each for
+red, green and blue, row by row (https://www.cs.toronto.edu/~kriz/cifar.html). A file may hold any
+number of records.
+"""
+
+import gzip
+import io
+import tarfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.data.cards import Card, Split
+from pc_crvae.data.images import RawImages
+from pc_crvae.errors import UserError
+
+_FOLDER = "cifar-10-batches-bin"
+_ARCHIVE = "cifar-10-binary.tar.gz"
+_NAMES = "batches.meta.txt"
+_BATCHES: dict[Split, tuple[str, ...]] = {
+    "train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
+    "test": ("test_batch.bin",),
+}
+_SHAPE = (3, 32, 32)
+_RECORD_BYTES = 1 + 3 * 32 * 32
+
+# Unpacked; the official archive has 184,380,061 and the tar archive's own.
+_MOST_BYTES = 1 << 28
+_BYTES_AT_ONCE = 1 << 20
+
+
+def read_split(root: Path, split: Split, card: Card) -> RawImages:
+    """Read one split: images (n, 3, 32, 32) uint8, ids such as ``data_batch_1/17`` (file, row).
+
+    Raises:
+        UserError: a file is missing or damaged, or its classes are not those of the card; the
+            sentence names the file and the defect.
+    """
+    batches = _BATCHES[split]
+    source, contents = _read_files(root, (_NAMES, *batches))
+    classes = _read_classes(source / _NAMES, contents[_NAMES], card)
+    records = [_read_records(source / name, contents[name], len(classes)) for name in batches]
+    every = np.concatenate(records)
+    return RawImages(
+        images=np.ascontiguousarray(every[:, 1:]).reshape(-1, *_SHAPE),
+        labels=every[:, 0].astype(np.int64),
+        classes=classes,
+        ids=tuple(
+            f"{Path(name).stem}/{row}"
+            for name, part in zip(batches, records, strict=True)
+            for row in range(len(part))
+        ),
+    )
+
+
+def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
+    """Return every path that :func:`read_split` looks at, whether it is there or not."""
+    folder = root / _FOLDER
+    return [root / _ARCHIVE, folder, *(folder / name for name in (_NAMES, *_BATCHES[split]))]
+
+
+def _read_files(root: Path, names: tuple[str, ...]) -> tuple[Path, dict[str, bytes]]:
+    """Return where the files lie, and the content of each by its name."""
+    folder = root / _FOLDER
+    if folder.is_dir():
+        return folder, {name: _read_file(folder / name) for name in names}
+    archive = root / _ARCHIVE
+    if not archive.is_file():
+        raise UserError(
+            f"{archive} is missing, and so is the folder {_FOLDER}: is this the folder of the "
+            "binary version?"
+        )
+    contents = _read_archive(archive, names)
+    for name in names:
+        if name not in contents:
+            raise UserError(f"{archive / _FOLDER / name} is missing: download {_ARCHIVE} again")
+    return archive / _FOLDER, contents
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise UserError(f"{path} has more than the {_MOST_BYTES} bytes that are read")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: unpack {_ARCHIVE} again") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that is cut, with an error, where it is longer than any archive of this layout."""
+
+    def __init__(self, path: Path, stream: gzip.GzipFile) -> None:
+        self._path = path
+        self._stream = stream
+        self._left = _MOST_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._stream.read(_BYTES_AT_ONCE if size < 0 else min(size, _BYTES_AT_ONCE))
+        self._left -= len(part)
+        if self._left < 0:
+            raise UserError(f"{self._path} unpacks to more than the {_MOST_BYTES} bytes expected")
+        return part
+
+
+def _read_archive(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
+    """Return the members ``names`` of the archive's folder, without unpacking it to the disk."""
+    contents: dict[str, bytes] = {}
+    try:
+        with gzip.open(path) as packed:
+            stream = _Bounded(path, packed)
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                for member in archive:
+                    name = member.name.removeprefix("./").removeprefix(f"{_FOLDER}/")
+                    if name in names and member.isreg() and not member.issparse():
+                        contents[name] = _read_member(path, archive, member)
+            # What follows the tar archive's end is met too, for the check sum behind it.
+            while stream.read():
+                pass
+    except UserError:  # which is a ValueError too
+        raise
+    # RuntimeError is for headers that extend headers without end.
+    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, tarfile.TarError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{path} cannot be read or is damaged ({reason}): download it again"
+        ) from error
+    return contents
+
+
+def _read_member(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    content = b"" if file is None or member.size > _MOST_BYTES else file.read()
+    if len(content) != member.size:
+        raise UserError(
+            f"{path / member.name} has {len(content)} bytes where the archive promises "
+            f"{member.size}: download it again"
+        )
+    return content
+
+
+def _read_classes(path: Path, content: bytes, card: Card) -> tuple[str, ...]:
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} cannot be read as text: download it again") from error
+    classes = tuple(line.strip() for line in lines if line.strip())
+    if classes != card.classes:
+        raise UserError(
+            f"{path} names the classes {', '.join(classes) or '(none)'} where {card.name} has "
+            f"{', '.join(card.classes)}: is it the folder of another data set?"
+        )
+    return classes
+
+
+def _read_records(path: Path, content: bytes, classes: int) -> NDArray[np.uint8]:
+    """Return the records of a file, (n, 3073)."""
+    if not content or len(content) % _RECORD_BYTES:
+        raise UserError(
+            f"{path} has {len(content)} bytes, which is no whole number of records of "
+            f"{_RECORD_BYTES}: download it again"
+        )
+    records = np.frombuffer(content, np.uint8).reshape(-1, _RECORD_BYTES)
+    outside = records[:, 0] >= classes
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise UserError(
+            f"{path}: the label {records[row, 0]} in record {row} is out of range, as {_NAMES} "
+            f"names {classes} classes"
+        )
+    return records

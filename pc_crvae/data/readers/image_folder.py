@@ -1,0 +1,123 @@
+"""Reader of a folder of one's own PNG and JPEG images, with or without class folders.
+
+How folders tell classes and splits, :mod:`pc_crvae.data.readers.class_tree` says.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pc_crvae.data.cards import Card, ImageShape, Split
+from pc_crvae.data.images import RawImages
+from pc_crvae.data.items import Item
+from pc_crvae.data.readers.class_tree import class_tree_paths, list_class_tree
+from pc_crvae.data.readers.image_files import decode_image
+from pc_crvae.errors import UserError
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+"""Of the files that are read; case does not matter."""
+
+_MOST_FILE_BYTES = 1 << 28
+_MOST_SPLIT_BYTES = 1 << 33
+_GREY = ("1", "L", "LA")
+_COLOUR = ("P", "RGB", "RGBA")
+
+
+def read_split(root: Path, split: Split, card: Card) -> RawImages:
+    """Read one split: images (n, C, H, W) uint8, 1 channel for grey and 3 for colour.
+
+    Where the card states the shape of an image, each is brought to it: to grey by its luma or to
+    three equal channels, then resized, bilinear with antialiasing, to the height and width,
+    whatever its own ratio of them. Otherwise all have to be of one size, and all grey or all in
+    colour. A photograph is turned as its camera notes.
+
+    Raises:
+        UserError: there are no images, or one is damaged, see-through, of another kind or unlike
+            the others; the sentence names the file.
+    """
+    items, classes = list_class_tree(root, split, SUFFIXES, card.classes)
+    shape = card.image
+    if shape is None:
+        first = _decode(items[0].path)
+        shape = ImageShape(channels=_channels(first), height=first.height, width=first.width)
+    elif shape.channels not in (1, 3):
+        raise UserError(f"{card.name} states {shape.channels} channels, where images have 1 or 3")
+    images = _allocate(root, len(items), shape)
+    for row, item in enumerate(items):
+        image = _decode(item.path)
+        if card.image is None:
+            _check_same(image, item.path, shape, items[0].path)
+        images[row] = _pixels(image, shape)
+    return RawImages(images, _labels(items), classes, tuple(item.id for item in items))
+
+
+def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
+    """Return every path that :func:`read_split` looks at, whether it is there or not."""
+    return class_tree_paths(root, SUFFIXES)
+
+
+def _labels(items: Sequence[Item]) -> NDArray[np.int64] | None:
+    labels = [item.label for item in items if item.label is not None]
+    return np.array(labels, np.int64) if labels else None
+
+
+def _allocate(root: Path, count: int, shape: ImageShape) -> NDArray[np.uint8]:
+    size = count * shape.channels * shape.height * shape.width
+    if size > _MOST_SPLIT_BYTES:
+        raise UserError(
+            f"the {count} images of {root} take {size / 2**30:.0f} GiB at {shape.width}x"
+            f"{shape.height} pixels, more than the {_MOST_SPLIT_BYTES >> 30} that are read: state "
+            "a smaller image in a card of your own"
+        )
+    return np.empty((count, shape.channels, shape.height, shape.width), np.uint8)
+
+
+def _decode(path: Path) -> Image.Image:
+    """Return an image in one of the modes L and RGB."""
+    try:
+        if path.stat().st_size > _MOST_FILE_BYTES:
+            raise UserError(f"{path} has more than the {_MOST_FILE_BYTES} bytes that are read")
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    image = decode_image(content, str(path), upright=True)
+    if image.mode not in (*_GREY, *_COLOUR):
+        raise UserError(
+            f"{path} is neither grey nor RGB of 8 bits, its pixels are {image.mode}: convert it"
+        )
+    if image.has_transparency_data:
+        alpha = np.asarray(image.convert("RGBA"))[..., 3]
+        if alpha.min() < 255:
+            raise UserError(f"{path} is see-through in places: save it on a background")
+    return image.convert("L" if image.mode in _GREY else "RGB")
+
+
+def _channels(image: Image.Image) -> int:
+    return len(image.getbands())
+
+
+def _check_same(image: Image.Image, path: Path, shape: ImageShape, first: Path) -> None:
+    if image.size != (shape.width, shape.height):
+        raise UserError(
+            f"{path} has {image.width}x{image.height} pixels where {first} has {shape.width}x"
+            f"{shape.height}: state the size they should have in a card of your own"
+        )
+    if _channels(image) != shape.channels:
+        kinds = {1: "grey", 3: "in colour"}
+        raise UserError(
+            f"{path} is {kinds[_channels(image)]} where {first} is {kinds[shape.channels]}: state "
+            "the channels they should have in a card of your own"
+        )
+
+
+def _pixels(image: Image.Image, shape: ImageShape) -> NDArray[np.uint8]:
+    """Bring an image to a shape: (C, H, W)."""
+    image = image.convert("L" if shape.channels == 1 else "RGB")
+    size = (shape.width, shape.height)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    pixels = np.asarray(image).reshape(shape.height, shape.width, shape.channels)
+    return pixels.transpose(2, 0, 1)
