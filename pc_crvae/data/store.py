@@ -35,6 +35,9 @@ _FORMAT = 2
 """Of the entries; another one is made anew."""
 
 _KINDS: dict[str, type[CloudSet] | type[ImageSet]] = {"points": CloudSet, "images": ImageSet}
+Blocks = tuple[tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]]
+"""Shape and type of an array, and the array itself, cut anywhere along its first axis."""
+
 _Items = TypeVar("_Items", bound=ItemSet)
 
 _FOOTER_BYTES = 8
@@ -138,15 +141,11 @@ def _open(path: Path, name: str, split: str) -> ItemSet | None:
 
 
 def _write(path: Path, items: ItemSet, stamps: dict[str, list[int] | None]) -> None:
-    array = np.asarray(items.array)
-    write_entry(
-        path,
-        items.holds,
-        (array.shape, array.dtype),
-        [array],
-        {} if items.labels is None else {"labels": items.labels},
-        {"sources": stamps, "classes": list(items.classes), "ids": list(items.ids)},
-    )
+    arrays = {items.holds: whole(np.asarray(items.array))}
+    if items.labels is not None:
+        arrays["labels"] = whole(items.labels)
+    content = {"sources": stamps, "classes": list(items.classes), "ids": list(items.ids)}
+    write_entry(path, arrays, content)
 
 
 def as_item_set(entry: Entry, name: str, split: str) -> CloudSet | ImageSet:
@@ -175,7 +174,7 @@ def read_entry(path: Path) -> Entry | None:
         record_at = int.from_bytes(raw[-_FOOTER_BYTES:].tobytes(), "little")
         record = json.loads(raw[record_at:-_FOOTER_BYTES].tobytes())
         content = record["content"]
-        if record["sha256"] != _digest(content) or content["code"] != _code():
+        if record["sha256"] != _digest(content) or content["code"] != code_digest():
             return None
         if content["written_at"] != changed_at:
             return None
@@ -190,49 +189,51 @@ def read_entry(path: Path) -> Entry | None:
 
 def write_entry(
     path: Path,
-    name: str,
-    form: tuple[tuple[int, ...], np.dtype[Any]],
-    blocks: Iterable[NDArray[Any]],
-    arrays: Mapping[str, NDArray[Any]],
+    arrays: Mapping[str, Blocks],
     content: Mapping[str, Any],
+    written_at: int | None = None,
 ) -> None:
     """Write an entry in place of the one at ``path``.
 
     Args:
         path: of the file.
-        name: of the array that ``numpy.load`` finds in it.
-        form: shape and type of that array.
-        blocks: that array, cut anywhere along its first axis.
-        arrays: others, by name.
+        arrays: by name; ``numpy.load`` finds the first.
         content: plain values.
+        written_at: the file's time of change, in nanoseconds, where it is to be another than now,
+            for example so that what is made twice of the same is the same.
 
     Raises:
         UserError: it cannot be written.
     """
-    shape, dtype = form
-    stored = dtype.newbyteorder("<")
-    # Set as the file's time of change and noted within, so that a later change shows.
-    written_at = time.time_ns() // _COARSEST_TIMES * _COARSEST_TIMES
+    # Noted within, so that a later change shows.
+    written_at = (time.time_ns() if written_at is None else written_at) // _COARSEST_TIMES
+    written_at *= _COARSEST_TIMES
+    places: dict[str, tuple[str, tuple[int, ...], int]] = {}
     with atomic_path(path) as temporary:
         with temporary.open("wb") as file:
-            header = {"descr": stored.str, "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            places = {name: (stored.str, shape, file.tell())}
-            for block in blocks:
-                file.write(np.ascontiguousarray(block, dtype=stored).data)
-            for key, array in arrays.items():
+            for name, (shape, dtype, blocks) in arrays.items():
+                stored = dtype.newbyteorder("<")
+                if not places:
+                    header = {"descr": stored.str, "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(file, header)
                 file.write(bytes(-file.tell() % _ALIGNMENT))
-                places[key] = (array.dtype.newbyteorder("<").str, array.shape, file.tell())
-                file.write(np.ascontiguousarray(array, dtype=places[key][0]).data)
+                places[name] = (stored.str, shape, file.tell())
+                for block in blocks:
+                    file.write(np.ascontiguousarray(block, dtype=stored).data)
             record_at = file.tell()
-            whole = {"code": _code(), "written_at": written_at, "arrays": places, **content}
-            file.write(json.dumps({"sha256": _digest(whole), "content": whole}).encode())
+            record = {"code": code_digest(), "written_at": written_at, "arrays": places, **content}
+            file.write(json.dumps({"sha256": _digest(record), "content": record}).encode())
             file.write(record_at.to_bytes(_FOOTER_BYTES, "little"))
             file.flush()
             # Renamed before its blocks are on the disk, it could be whole in size and empty in
             # places after a crash.
             os.fsync(file.fileno())
         os.utime(temporary, ns=(written_at, written_at))
+
+
+def whole(array: NDArray[Any]) -> Blocks:
+    """Return an array as :func:`write_entry` takes it."""
+    return array.shape, array.dtype, [array]
 
 
 def stamp(path: Path) -> list[int] | None:
@@ -249,7 +250,7 @@ def _digest(content: dict[str, Any]) -> str:
 
 
 @cache
-def _code() -> str:
+def code_digest() -> str:
     """The format, and a SHA-256 over the code that reads, generates and prepares."""
     package = Path(__file__).parent
     digest = hashlib.sha256()

@@ -258,7 +258,7 @@ def test_code_that_changed_prepares_anew(hdf5_root: Path, monkeypatch: pytest.Mo
     load_train(hdf5_root)
     for path in hdf5_root.iterdir():
         spoil_unseen(path)
-    monkeypatch.setattr(store, "_code", lambda: "of another version")
+    monkeypatch.setattr(store, "code_digest", lambda: "of another version")
     with pytest.raises(UserError):
         load_train(hdf5_root)
 
