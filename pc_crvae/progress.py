@@ -51,9 +51,9 @@ class TrainingProgress:
         self._done += 1
         self._bar.advance(self._task)
 
-    def show(self, description: str, terms: dict[str, float], clouds_per_second: float) -> None:
+    def show(self, description: str, terms: dict[str, float], items_per_second: float) -> None:
         """Update the live lines: where training is, how fast it goes, and its mean terms."""
-        speed = f"{clouds_per_second:.0f} clouds/s"
+        speed = f"{items_per_second:.0f} items/s"
         self._bar.update(self._task, description=description, speed=speed)
         # Those of the second pass go last: they are what a narrow terminal cuts off.
         names = sorted(terms, key=lambda name: "/" in name)

@@ -17,7 +17,7 @@ from pc_crvae.config import Config, load_config, plain, save_config
 from pc_crvae.errors import UserError
 from pc_crvae.export import EXPORT_FILES, write_export
 from pc_crvae.files import atomic_folder
-from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.models.pretrained import Pretrained
 
 STATE_FORMAT = 1
 
@@ -104,7 +104,7 @@ class Run:
         """Checkpoint folders that hold a state, oldest first."""
         return sorted(path.parent for path in self.checkpoints.glob("step-*/state.pt"))
 
-    def save_state(self, state: dict[str, Any], model: PointVAE, *, step: int, keep: int) -> Path:
+    def save_state(self, state: dict[str, Any], model: Pretrained, *, step: int, keep: int) -> Path:
         """Save a state and the export beside it, then the run's export; prune old states.
 
         Args:
@@ -128,7 +128,7 @@ class Run:
             shutil.rmtree(old)
         return folder
 
-    def save_best(self, model: PointVAE) -> None:
+    def save_best(self, model: Pretrained) -> None:
         """Export ``model`` as the best so far."""
         with atomic_folder(self.best) as temporary:
             write_export(model, temporary)

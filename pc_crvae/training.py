@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pc_crvae.config import Config, TrainingConfig
-from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.batches import batch_of
+from pc_crvae.data.items import ItemSet
 from pc_crvae.data.prefetch import prefetched
 from pc_crvae.errors import UserError
 from pc_crvae.experiment import build_model, build_training_objective
@@ -25,7 +26,7 @@ from pc_crvae.latent_statistics import active_units
 from pc_crvae.memory import keep_freed_memory
 from pc_crvae.metrics import MetricsRecord, RunningMean, require_tensorboard, scalar_means
 from pc_crvae.models.batch_norm import BatchNorm
-from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.vae import evaluating
 from pc_crvae.objectives import Terms, TrainingObjective
 from pc_crvae.progress import TrainingProgress
@@ -44,20 +45,20 @@ class Watchers:
             writes for the given epoch.
     """
 
-    probe: Callable[[PointVAE], float] | None = None
-    picture: Callable[[PointVAE, int], np.ndarray] | None = None
+    probe: Callable[[Pretrained], float] | None = None
+    picture: Callable[[Pretrained, int], np.ndarray] | None = None
 
 
 def train(
     config: Config,
     run: Run,
-    train_set: CloudSet,
-    validation_set: CloudSet,
+    train_set: ItemSet,
+    validation_set: ItemSet,
     watchers: Watchers,
     *,
     resume: bool = False,
     overwrite: bool = False,
-) -> PointVAE:
+) -> Pretrained:
     """Train a model as ``config`` says, writing to ``run``; returns what was exported.
 
     Args:
@@ -70,17 +71,15 @@ def train(
         overwrite: replace a run that is there.
 
     Raises:
-        UserError: on a run that is there or cannot go on, too few shapes, or a term that is
+        UserError: on a run that is there or cannot go on, too few items, or a term that is
             not finite.
         Interrupted: on SIGINT or SIGTERM, once the state is saved.
     """
     options = config.training
 
-    # Processes, device, precision.
-    accelerator = Accelerator(
-        cpu=options.device == "cpu",
-        mixed_precision="bf16" if options.precision == "bfloat16" else "no",
-    )
+    # Processes, device. Precision is not Accelerate's, whose state is one for the whole process.
+    accelerator = Accelerator(cpu=options.device == "cpu", mixed_precision="no")
+    half_precision = options.precision == "bfloat16"
     if accelerator.device.type == "cpu":
         keep_freed_memory()
     processes, is_main = accelerator.num_processes, accelerator.is_main_process
@@ -93,25 +92,25 @@ def train(
     head = config.model.head
     if part_size == 1 and (head.normalize_features or head.batch_norm):
         raise UserError(
-            "batch-norm in model.head needs two shapes at a time, and training.batch_size "
+            "batch-norm in model.head needs two items at a time, and training.batch_size "
             f"{options.batch_size} leaves one for each part: raise it"
         )
     steps_per_epoch = len(train_set) // options.batch_size
     if steps_per_epoch == 0:
         raise UserError(
-            f"{train_set.name} has {len(train_set)} shapes to train on, fewer than "
+            f"{train_set.name} has {len(train_set)} items to train on, fewer than "
             f"training.batch_size {options.batch_size}: lower it"
         )
     total_steps = options.epochs * steps_per_epoch
     if len(validation_set) < 2:
         raise UserError(
-            f"{train_set.name} leaves {len(validation_set)} shapes for validation, fewer than 2: "
+            f"{train_set.name} leaves {len(validation_set)} items for validation, fewer than 2: "
             "raise data.validation_fraction"
         )
 
     # Model, its average, optimiser.
     set_seed(config.seed)
-    model = build_model(config)
+    model: Pretrained = build_model(config)
     model.data |= {
         "train_sha256": train_set.fingerprint(),
         "validation_sha256": validation_set.fingerprint(),
@@ -121,18 +120,18 @@ def train(
             if isinstance(module, BatchNorm):
                 module.synchronized = True
     average: AveragedModel | None = None
-    evaluated = model
+    evaluated: Pretrained = model
     if options.ema_decay:
         decaying = get_ema_multi_avg_fn(options.ema_decay)  # type: ignore[no-untyped-call]
         average = AveragedModel(model, multi_avg_fn=decaying, use_buffers=True)
         average.to(accelerator.device)
-        evaluated = cast(PointVAE, average.module)
+        evaluated = cast(Pretrained, average.module)
     objective = build_training_objective(config, model).to(accelerator.device)
     evaluated_objective = build_training_objective(config, evaluated)
     optimizer = build_optimizer(model, options)
 
     # The run's folder, made once nothing is left to refuse, or the state to go on from.
-    train_set.batch([0], config.data.points, "check")
+    batch_of(train_set, [0], config.data.points, "check")
     if config.logging.tensorboard:
         require_tensorboard()
     with _failing_together(accelerator):
@@ -145,7 +144,7 @@ def train(
     if state:
         if state["train_set"] != model.data["train_sha256"]:
             raise UserError(
-                f"{run.folder} was started on other shapes than {train_set.name} holds now: "
+                f"{run.folder} was started on other data than {train_set.name} holds now: "
                 "point data.root at the same data, or start anew with --overwrite"
             )
         try:
@@ -219,19 +218,22 @@ def train(
             wrapped.train()
             totals: dict[str, Tensor] = {}
             for rows in parts:
-                clouds = next(batches)
+                batch = next(batches)
                 generator = keyed_generator(
                     "step", config.seed, epoch, step, device=accelerator.device
                 )
                 draws = Draws(generator, options.batch_size, rows)
                 is_last = rows == parts[-1]
                 with nullcontext() if is_last else accelerator.no_sync(wrapped):
-                    terms: Terms = wrapped(
-                        torch.from_numpy(clouds).to(accelerator.device),
-                        draws,
-                        kl_warmup,
-                        consistency_warmup,
-                    )
+                    with torch.autocast(
+                        accelerator.device.type, torch.bfloat16, enabled=half_precision
+                    ):
+                        terms: Terms = wrapped(
+                            torch.from_numpy(batch).to(accelerator.device),
+                            draws,
+                            kl_warmup,
+                            consistency_warmup,
+                        )
                     accelerator.backward(-terms["objective"].mean() / options.accumulation)
                 for name, mean in scalar_means(terms).items():
                     totals[name] = totals.get(name, 0.0) + mean / options.accumulation
@@ -267,7 +269,7 @@ def train(
                     "train",
                     done,
                     done / steps_per_epoch,
-                    {**averages, "learning_rate": learning_rate, "clouds_per_second": speed},
+                    {**averages, "learning_rate": learning_rate, "items_per_second": speed},
                 )
 
             # Evaluate at the end of an epoch.
@@ -314,17 +316,18 @@ def train(
 
 
 def evaluate(
-    config: Config, model: PointVAE, objective: TrainingObjective, clouds: CloudSet
+    config: Config, model: Pretrained, objective: TrainingObjective, items: ItemSet
 ) -> dict[str, Any]:
-    """Mean terms on ``clouds`` under fixed draws, active units and the KL per dimension."""
+    """Mean terms on ``items`` under fixed draws, active units and the KL per dimension."""
     batches: list[Terms] = []
     means: list[Tensor] = []
     sizes: list[int] = []
     size = config.training.batch_size
-    starts = range(0, len(clouds), size)
+    starts = range(0, len(items), size)
     prepared = prefetched(
-        clouds.batch(
-            np.arange(start, min(start + size, len(clouds))),
+        batch_of(
+            items,
+            np.arange(start, min(start + size, len(items))),
             config.data.points,
             "validation points",
             config.seed,
@@ -333,11 +336,11 @@ def evaluate(
     )
     with evaluating(objective), closing(prepared):
         for start, batch in zip(starts, prepared, strict=True):
-            points = torch.from_numpy(batch).to(model.device)
+            x = torch.from_numpy(batch).to(model.device)
             generator = keyed_generator("validation", config.seed, start, device=model.device)
-            batches.append(objective(points, Draws(generator, len(points))))
-            means.append(model.posterior(points).mean.cpu())
-            sizes.append(len(points))
+            batches.append(objective(x, Draws(generator, len(x))))
+            means.append(model.posterior(x).mean.cpu())
+            sizes.append(len(x))
     weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
     results: dict[str, Any] = {}
     for name in batches[0]:
@@ -348,17 +351,17 @@ def evaluate(
 
 
 def _batches(
-    config: Config, clouds: CloudSet, steps: range, parts: list[slice]
+    config: Config, items: ItemSet, steps: range, parts: list[slice]
 ) -> Iterator[NDArray[np.float32]]:
-    """The points of each of ``steps``, one of the ``parts`` of its batch after another."""
+    """The items of each of ``steps``, one of the ``parts`` of its batch after another."""
     size = config.training.batch_size
     for step in steps:
-        epoch, step_of_epoch = divmod(step, len(clouds) // size)
+        epoch, step_of_epoch = divmod(step, len(items) // size)
         if step_of_epoch == 0 or step == steps.start:
-            order = keyed_numpy_generator("order", config.seed, epoch).permutation(len(clouds))
+            order = keyed_numpy_generator("order", config.seed, epoch).permutation(len(items))
         batch = order[step_of_epoch * size :][:size]
         for rows in parts:
-            yield clouds.batch(batch[rows], config.data.points, "points", config.seed, epoch)
+            yield batch_of(items, batch[rows], config.data.points, "points", config.seed, epoch)
 
 
 def build_optimizer(model: nn.Module, options: TrainingConfig) -> torch.optim.AdamW:

@@ -10,7 +10,7 @@ TERMS = {"objective": -3.0, "transformed/kl": 1.0, "kl": 2.0}
 def shown(capsys: pytest.CaptureFixture[str], **options: bool) -> str:
     progress = TrainingProgress(total=10, done=4, **options)
     with progress.live():
-        progress.show("epoch 1/2", TERMS, clouds_per_second=123.4)
+        progress.show("epoch 1/2", TERMS, items_per_second=123.4)
         progress.advance()
         progress.say("a line [of] text")
     return capsys.readouterr().out
@@ -23,7 +23,7 @@ def test_a_terminal_shows_step_speed_time_left_and_terms_of_the_first_pass_first
     monkeypatch.setenv("NO_COLOR", "1")
     text = shown(capsys)
     assert "5/10" in text
-    assert "123 clouds/s left" in text
+    assert "123 items/s left" in text
     assert "objective -3  kl 2  transformed/kl 1" in text
     assert "a line [of] text" in text
 

@@ -208,7 +208,7 @@ def test_what_is_logged_and_saved_may_change(half_run, tmp_path):
 def test_a_run_is_not_resumed_on_other_shapes(half_run, tmp_path):
     card = tmp_path / "tiny.yaml"
     card.write_text(card.read_text().replace("seed: 0", "seed: 7"))
-    with pytest.raises(UserError, match="started on other shapes than tiny holds now"):
+    with pytest.raises(UserError, match="started on other data than tiny holds now"):
         tiny_train(tiny_config(tmp_path), half_run, resume=True)
 
 

@@ -247,7 +247,7 @@ def test_metrics_and_events_hold_the_terms(tmp_path):
             }
             assert scalars[line["step"]] == pytest.approx(line[name], rel=1e-6)
     tags = events.Tags()
-    assert {"train/learning_rate", "train/clouds_per_second"} < set(tags["scalars"])
+    assert {"train/learning_rate", "train/items_per_second"} < set(tags["scalars"])
     assert {"validation/active_units", "validation/probe_accuracy"} < set(tags["scalars"])
     assert "validation/kl_per_dimension" in tags["histograms"]
     (picture,) = events.Images("reconstructions")
@@ -363,7 +363,7 @@ def test_a_full_disk_stops_the_run_and_what_was_saved_stays(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"training": {"batch_size": 41}}, "40 shapes to train on, fewer than"),
+        ({"training": {"batch_size": 41}}, "40 items to train on, fewer than"),
         ({"data": {"points": 65}}, "lower data.points"),
     ],
 )
@@ -387,7 +387,7 @@ def test_without_tensorboard_the_run_says_what_to_install_before_it_starts(tmp_p
 def test_too_few_shapes_for_validation_are_refused(tmp_path):
     config = tiny_config(tmp_path)
     train_set, validation_set = load_splits(config)
-    with pytest.raises(UserError, match=r"1 shapes for validation.*data.validation_fraction"):
+    with pytest.raises(UserError, match=r"1 items for validation.*data.validation_fraction"):
         train(config, Run(tmp_path / "run"), train_set, validation_set.subset([0]), Watchers())
 
 

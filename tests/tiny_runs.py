@@ -20,7 +20,7 @@ from pc_crvae.runs import Run
 from pc_crvae.training import Watchers, train
 
 STEPS_PER_EPOCH = 5
-WALL_CLOCK = "clouds_per_second"
+WALL_CLOCK = "items_per_second"
 
 
 def write_card(folder: Path) -> Path:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pc_crvae.data import CloudSet
-    from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.models.pretrained import Pretrained
     from pc_crvae.runs import Run
     from pc_crvae.training import Watchers
 
@@ -93,7 +93,9 @@ def load_splits(config: Config) -> tuple["CloudSet", "CloudSet"]:
     from pc_crvae.data import load_clouds, split_validation
 
     data = config.data
-    official = load_clouds(data.name, "train", root=Path(data.root) if data.root else None, up=data.up)
+    official = load_clouds(
+        data.name, "train", root=Path(data.root) if data.root else None, up=data.up
+    )
     return split_validation(official, data.validation_fraction)
 
 
@@ -114,9 +116,9 @@ def _watchers(
         batch = clouds.batch(indices, config.data.points, "watched", config.seed)
         return torch.from_numpy(batch)
 
-    def picture(model: "PointVAE", epoch: int) -> "np.ndarray":
+    def picture(model: "Pretrained", epoch: int) -> "np.ndarray":
         inputs = points_of(validation_set, _one_of_each_class(validation_set)[:_PICTURED])
-        outputs = model.decode(model.encode(inputs))
+        outputs = model.reconstructions(inputs)
         rows, titles = [list(inputs.numpy()), list(outputs.numpy())], ["input", "reconstruction"]
         image = cloud_grid_image(rows, row_titles=titles)
         with atomic_path(run.pictures / f"epoch-{epoch:04d}.png") as temporary:
@@ -127,7 +129,7 @@ def _watchers(
     if labels is None or validation_labels is None or len(np.unique(labels)) < 2:
         return Watchers(picture=picture)
 
-    def accuracy(model: "PointVAE") -> float:
+    def accuracy(model: "Pretrained") -> float:
         features, validation_features = (
             model.encode(points_of(clouds, np.arange(len(clouds)))).numpy()
             for clouds in (train_set, validation_set)

@@ -16,7 +16,7 @@ from pc_crvae.files import atomic_path
 from pc_crvae.interpolation import InterpolationKind, interpolate_latents
 from pc_crvae.models.vae import VAE, evaluating
 from pc_crvae.objectives import LatentVariableModel
-from pc_crvae.randomness import keyed_generator
+from pc_crvae.randomness import Draws, keyed_generator
 
 _CHUNK = 64  # items encoded or decoded at once
 
@@ -26,6 +26,28 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
 
     Description: ClassVar[type[BaseModel]]
     """What of a saved model's ``config.json`` makes the model again."""
+
+    data: dict[str, Any]
+    """What it was trained on, carried along in exports."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live."""
+        return next(self.parameters()).device
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Posterior means (B, D) of a batch prepared as in training, on the CPU."""
+        with evaluating(self):
+            return torch.cat(
+                [self.posterior(part.to(self.device)).mean.cpu() for part in torch.split(x, _CHUNK)]
+            )
+
+    def reconstructions(self, x: Tensor, seed: int = 0) -> Tensor:
+        """What one sample of each posterior decodes to, for a batch prepared as in training."""
+        draws = Draws(keyed_generator("reconstructions", seed, device=self.device), len(x))
+        with evaluating(self):
+            path = self.posterior(x.to(self.device)).sample(draws)
+            return self.likelihood(path).mean.cpu()
 
     @abstractmethod
     def description(self) -> dict[str, Any]:
@@ -102,11 +124,6 @@ class PretrainedVAE(VAE, Pretrained, ABC):
     """A `VAE` that is used as it is held: observations in, latents and observations out."""
 
     @property
-    def device(self) -> torch.device:
-        """Where the parameters live."""
-        return self.head.mean.weight.device
-
-    @property
     def has_prior(self) -> bool:
         """Whether it is a VAE rather than a plain auto-encoder."""
         return self.head.log_variance is not None
@@ -114,13 +131,6 @@ class PretrainedVAE(VAE, Pretrained, ABC):
     @abstractmethod
     def embed(self, x: Any) -> Tensor:
         """The posterior mean of one observation or a batch, as the user has them."""
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Posterior means (B, D) of a batch prepared as in training, on the CPU."""
-        with evaluating(self):
-            return torch.cat(
-                [self.posterior(part.to(self.device)).mean.cpu() for part in torch.split(x, _CHUNK)]
-            )
 
     def decode(self, latents: Tensor) -> Tensor:
         """Observations of ``latents`` (B, D), prepared as in training, float32 on the CPU."""
@@ -131,6 +141,10 @@ class PretrainedVAE(VAE, Pretrained, ABC):
                     for part in torch.split(latents, _CHUNK)
                 ]
             )
+
+    def reconstructions(self, x: Tensor, seed: int = 0) -> Tensor:
+        """What the posterior mean of each item decodes to; nothing is drawn."""
+        return self.decode(self.encode(x))
 
     def sample(self, count: int, seed: int = 0) -> Tensor:
         """Decode ``count`` draws of the prior: (count, ...) float32 on the CPU.

@@ -85,7 +85,7 @@ def test_a_run_has_everything_in_its_folder(config, tmp_path, capsys):
         ("training.accumulation=3", "batch_size 8 must be a multiple of training.accumulation 3"),
         ("data.name=shape", "no data set is called shape, did you mean shapes"),
         ("data.points=65", "tiny has 64 points a cloud, fewer than the 65 asked for"),
-        ("training.batch_size=64", "40 shapes to train on, fewer than training.batch_size 64"),
+        ("training.batch_size=64", "40 items to train on, fewer than training.batch_size 64"),
     ],
 )
 def test_a_wrong_value_is_refused_in_one_sentence(config, tmp_path, capsys, override, sentence):
