@@ -1,9 +1,19 @@
 """Statistics of latent codes over a data set."""
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from pc_crvae.posteriors import DiagonalGaussian
+from pc_crvae.randomness import Draws, keyed_generator
+
+_ROWS_AT_ONCE = 1000
+SATURATION_MARGIN = 2.0
+"""Nats below log N from which on a mutual information counts as saturated."""
 
 
 def active_units(means: Tensor | NDArray[np.floating], threshold: float = 0.01) -> int:
@@ -23,3 +33,95 @@ def active_units(means: Tensor | NDArray[np.floating], threshold: float = 0.01) 
         raise ValueError(f"means must be (n, d) with n >= 2, got shape {tuple(means.shape)}")
     variances = torch.as_tensor(means).detach().double().var(dim=0, correction=0)
     return int((variances > threshold).sum())
+
+
+class AggregatePosterior:
+    """q(z) = 1/N sum_n q(z|x_n), the equal mixture of the posteriors of a whole set.
+
+    Args:
+        posteriors: N diagonal Gaussians, (N, D); computed on in float64.
+    """
+
+    def __init__(self, posteriors: DiagonalGaussian) -> None:
+        self._means = posteriors.mean.detach().double()
+        self._log_variances = posteriors.log_variance.detach().double().expand_as(self._means)
+
+    def __len__(self) -> int:
+        return len(self._means)
+
+    def log_prob(self, latents: Tensor) -> Tensor:
+        """Log-density in nats of ``latents`` (n, D): (n,) float64."""
+        precisions = torch.exp(-self._log_variances)
+        constants = (
+            self._means.square() * precisions + self._log_variances + math.log(2 * math.pi)
+        ).sum(dim=1)  # (N,)
+        parts = []
+        for part in torch.split(latents.to(self._means), _ROWS_AT_ONCE):
+            squares = part.square() @ precisions.T - 2 * part @ (self._means * precisions).T
+            parts.append(torch.logsumexp(-0.5 * (squares + constants), dim=1))
+        return torch.cat(parts) - math.log(len(self))
+
+
+@dataclass(frozen=True)
+class MutualInformation:
+    """I_q(x; z) = E_x KL(q(z|x) || p(z)) - KL(q(z) || p(z)) over a set of N items, in nats.
+
+    Attributes:
+        estimate: the mutual information; it cannot exceed log N by construction.
+        stderr: its standard error over the items.
+        log_n: log N.
+        rate: E_x KL(q(z|x) || p(z)), in closed form.
+        aggregate_kl: KL(q(z) || p(z)), what the rate has that the information has not. Where the
+            estimate is saturated this is an upper bound on it, nothing more.
+        saturated: whether the estimate lies within `SATURATION_MARGIN` of log N. It then says that
+            the N posteriors hardly overlap, not how much z knows of x: do not rank by it.
+    """
+
+    estimate: float
+    stderr: float
+    log_n: float
+    rate: float
+    aggregate_kl: float
+    saturated: bool
+
+
+def mutual_information(
+    posteriors: DiagonalGaussian, prior: DiagonalGaussian, *, samples: int = 1, seed: int = 0
+) -> MutualInformation:
+    """Estimate the mutual information of items and latents (Hoffman & Johnson 2016) by Monte Carlo.
+
+    The mean over the items of log q(z|x) - log q(z) at samples of q(z|x), q(z) the aggregate of
+    the very same items. That its N hold the sample's own makes an information I come out too small,
+    by about log(1 + (e^I - 1) / N) nats where the items are alike: 0.15 at the margin from which on
+    an estimate is marked.
+
+    Args:
+        posteriors: q(z|x) of all N items, (N, D).
+        prior: p(z).
+        samples: latents drawn for each item.
+        seed: of these.
+
+    Raises:
+        ValueError: fewer than two items, or no samples.
+    """
+    count = len(posteriors.mean)
+    if count < 2 or samples < 1:
+        raise ValueError(f"mutual information takes two items and a sample, not {count}, {samples}")
+    aggregate = AggregatePosterior(posteriors)
+    log_ratios = torch.zeros(count, dtype=torch.float64)
+    draws = Draws(keyed_generator("mutual information", seed), count)
+    for _ in range(samples):
+        (latents,) = posteriors.sample(draws)
+        own = posteriors.log_prob(latents).double().sum(dim=1)
+        log_ratios += (own - aggregate.log_prob(latents)).detach().cpu() / samples
+    estimate = float(log_ratios.mean())
+    rate = float(posteriors.kl(prior, ()).detach().double().sum(dim=1).mean())
+    log_n = math.log(count)
+    return MutualInformation(
+        estimate=estimate,
+        stderr=float(log_ratios.std() / math.sqrt(count)),
+        log_n=log_n,
+        rate=rate,
+        aggregate_kl=rate - estimate,
+        saturated=estimate > log_n - SATURATION_MARGIN,
+    )

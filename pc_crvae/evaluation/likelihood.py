@@ -1,0 +1,229 @@
+"""How well a model explains held-out observations, in nats an observation.
+
+Everything goes through `LatentVariableModel`: flat or hierarchical, of images or anything else with
+a normalised likelihood.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pc_crvae.models.vae import evaluating
+from pc_crvae.objectives import LatentVariableModel, log_density
+from pc_crvae.posteriors import LatentChain, LatentPath
+from pc_crvae.randomness import Draws, keyed_generator
+
+ITEMS_AT_ONCE = 100
+DECODED_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class ImportanceSampled:
+    """Estimates of -log p(x) by importance sampling, one an item.
+
+    Attributes:
+        nll: -log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x), (n,) nats. For finite S its expectation
+            lies above the true value.
+        effective_sample_size: (sum w)^2 / sum w^2, (n,), from 1 to S. Where it is a handful, S is
+            too small for the item and its estimate too high.
+        samples: S.
+        dimensions: numbers in an observation, for bits per dimension.
+    """
+
+    nll: Tensor
+    effective_sample_size: Tensor
+    samples: int
+    dimensions: int
+
+    @property
+    def mean(self) -> float:
+        """Mean over the items, nats."""
+        return float(self.nll.mean())
+
+    @property
+    def stderr(self) -> float:
+        """Standard error of the mean over the items: how far other items would move it."""
+        return float(self.nll.std() / math.sqrt(len(self.nll)))
+
+    @property
+    def bits_per_dimension(self) -> float:
+        """The mean in bits a dimension; of a meaning where the likelihood is of discrete levels."""
+        return self.mean / (math.log(2) * self.dimensions)
+
+    def summary(self) -> dict[str, Any]:
+        """Plain numbers for a report."""
+        sizes = self.effective_sample_size
+        return {
+            "mean": self.mean,
+            "stderr": self.stderr,
+            "bits_per_dimension": self.bits_per_dimension,
+            "samples": self.samples,
+            "effective_sample_size": {
+                "mean": float(sizes.mean()),
+                "median": float(sizes.median()),
+                "min": float(sizes.min()),
+            },
+            "items": len(self.nll),
+        }
+
+
+def importance_sampled_nll(
+    model: LatentVariableModel,
+    x: Tensor,
+    *,
+    samples: int = 500,
+    seed: int = 0,
+    items_at_once: int = ITEMS_AT_ONCE,
+    decoded_at_once: int = DECODED_AT_ONCE,
+) -> ImportanceSampled:
+    """Estimate -log p(x) with the posterior as the proposal (Burda et al. 2016, section 5).
+
+    Args:
+        model: put in evaluation mode for the while.
+        x: observations (n, ...) as the model explains them, binarised already where it is a model
+            of binary pixels; moved to its device part by part.
+        samples: S, latents drawn for each observation.
+        seed: of the latents, which also depend on ``items_at_once``.
+        items_at_once: observations encoded at once.
+        decoded_at_once: latents decoded at once; bounds the memory, and changes no result but by
+            rounding.
+
+    Raises:
+        ValueError: no observations, or a size below one.
+    """
+    _require_positive(samples=samples, decoded_at_once=decoded_at_once)
+    nll, sizes = [], []
+    at_once = max(1, decoded_at_once // items_at_once)
+    with evaluating(model):
+        prior = model.prior()
+        for part, posterior, draws in _batches(model, x, items_at_once, "importance", seed):
+            log_weights = []
+            for first in range(0, samples, at_once):
+                count = min(at_once, samples - first)
+                paths = [posterior.sample(draws) for _ in range(count)]
+                log_ratios = torch.stack(
+                    [log_density(prior, path) - log_density(posterior, path) for path in paths]
+                )
+                log_weights.append((_log_likelihoods(model, paths, part) + log_ratios).double())
+            weights = torch.cat(log_weights)  # (S, b)
+            total = torch.logsumexp(weights, dim=0)
+            nll.append((math.log(samples) - total).cpu())
+            sizes.append(torch.exp(2 * total - torch.logsumexp(2 * weights, dim=0)).cpu())
+    return ImportanceSampled(torch.cat(nll), torch.cat(sizes), samples, x[0].numel())
+
+
+@dataclass(frozen=True, eq=False)
+class RateAndDistortion:
+    """The two halves of the ELBO, one of each an item.
+
+    Attributes:
+        rate: KL(q(z|x) || p(z)), (n,) nats.
+        distortion: -E log p(x|z), (n,) nats, the mean of a few samples.
+        kl_per_dimension: mean over the items, (D,) nats.
+        group_sizes: how the D dimensions are split into groups.
+    """
+
+    rate: Tensor
+    distortion: Tensor
+    kl_per_dimension: Tensor
+    group_sizes: tuple[int, ...]
+
+    @property
+    def elbo(self) -> Tensor:
+        """-distortion - rate, (n,) nats."""
+        return -self.distortion - self.rate
+
+    @property
+    def kl_per_group(self) -> list[float]:
+        """Mean over the items, one a group, nats."""
+        parts = torch.split(self.kl_per_dimension, list(self.group_sizes))
+        return [float(part.sum()) for part in parts]
+
+    def summary(self) -> dict[str, Any]:
+        """Plain numbers for a report; every one of the first three with its standard error."""
+        return {
+            "elbo": _mean_and_stderr(self.elbo),
+            "rate": _mean_and_stderr(self.rate),
+            "distortion": _mean_and_stderr(self.distortion),
+            "kl_per_dimension": self.kl_per_dimension.tolist(),
+            "kl_per_group": self.kl_per_group,
+        }
+
+
+def rate_and_distortion(
+    model: LatentVariableModel,
+    x: Tensor,
+    *,
+    samples: int = 10,
+    seed: int = 0,
+    items_at_once: int = ITEMS_AT_ONCE,
+) -> RateAndDistortion:
+    """The ELBO's two halves: the KL in closed form, along each of ``samples`` paths.
+
+    Args:
+        model: put in evaluation mode for the while.
+        x: observations (n, ...), as for `importance_sampled_nll`.
+        samples: latents drawn for each observation. Of a flat Gaussian posterior they bear on the
+            distortion only.
+        seed: of the latents, which also depend on ``items_at_once``.
+        items_at_once: observations encoded at once.
+
+    Raises:
+        ValueError: no observations, or a size below one.
+    """
+    _require_positive(samples=samples)
+    rates, distortions = [], []
+    sizes: tuple[int, ...] = ()
+    with evaluating(model):
+        prior = model.prior()
+        for part, posterior, draws in _batches(model, x, items_at_once, "rate", seed):
+            rate, distortion = torch.zeros(()), torch.zeros(())
+            for _ in range(samples):
+                path = posterior.sample(draws)
+                rate = rate + posterior.kl(prior, path).double().cpu() / samples
+                distortion = (
+                    distortion - model.likelihood(path).log_prob(part).double().cpu() / samples
+                )
+            rates.append(rate)
+            distortions.append(distortion)
+            sizes = posterior.group_sizes
+    per_dimension = torch.cat(rates)  # (n, D)
+    return RateAndDistortion(
+        per_dimension.sum(dim=1), torch.cat(distortions), per_dimension.mean(dim=0), sizes
+    )
+
+
+def _batches(
+    model: LatentVariableModel, x: Tensor, size: int, purpose: str, seed: int
+) -> Iterator[tuple[Tensor, LatentChain, Draws]]:
+    """Parts of ``x`` on the model's device, their posteriors, and draws for each."""
+    _require_positive(items_at_once=size, observations=len(x))
+    device = next(model.parameters()).device
+    for start in range(0, len(x), size):
+        part = x[start : start + size].to(device)
+        generator = keyed_generator(purpose, seed, start, device=device)
+        yield part, model.posterior(part), Draws(generator, len(part))
+
+
+def _log_likelihoods(model: LatentVariableModel, paths: list[LatentPath], x: Tensor) -> Tensor:
+    """Log p(x|z) of ``x`` (b, ...) at each of the paths, decoded together: (paths, b)."""
+    stacked = tuple(torch.cat(groups) for groups in zip(*paths, strict=True))
+    repeated = x.repeat(len(paths), *(1,) * (x.dim() - 1))
+    return model.likelihood(stacked).log_prob(repeated).reshape(len(paths), -1)
+
+
+def _mean_and_stderr(values: Tensor) -> dict[str, float]:
+    return {
+        "mean": float(values.mean()),
+        "stderr": float(values.std() / math.sqrt(len(values))),
+    }
+
+
+def _require_positive(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} must be positive, not {size}")
