@@ -1,0 +1,88 @@
+"""What a fetch notes beside a data set's files: their hashes, what was unpacked, if all is there.
+
+A card may not know a file's sha256: it is noted at the first download and held against the file at
+every later one. The record imports nothing heavy, so that loading can look at it.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pc_crvae.errors import UserError
+from pc_crvae.files import atomic_path
+from pc_crvae.validation import validate
+
+RECORD_NAME = ".fetched.json"
+
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_EntryName = Annotated[str, Field(pattern=r"^(\.?[^./\\\x00]|\.\.[^/\\\x00])[^/\\\x00]*$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FetchedFile(_Part):
+    """A source that was downloaded, or put in its place by hand, and checked."""
+
+    sha256: _Sha256
+    unpacked: tuple[_EntryName, ...] = Field((), description="what it put into the folder")
+    unpacked_from: _Sha256 | None = Field(
+        None, description="of the archive that all of it came from; None while it is unfinished"
+    )
+
+
+class FetchRecord(_Part):
+    """The state of a folder that sets are fetched into."""
+
+    finished: bool = True
+    files: dict[str, FetchedFile] = Field(default_factory=dict, description="by name on disk")
+
+    def with_file(self, name: str, file: FetchedFile, *, finished: bool = False) -> "FetchRecord":
+        """Return the record with one file noted anew."""
+        return FetchRecord(finished=finished, files=self.files | {name: file})
+
+
+def read_record(folder: Path) -> FetchRecord:
+    """Return the record of ``folder``; an empty one where nothing was fetched into it.
+
+    Raises:
+        UserError: the record is not as it was written.
+    """
+    path = folder / RECORD_NAME
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return FetchRecord()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): remove it and fetch again") from error
+    return validate(FetchRecord, written, str(path))
+
+
+def write_record(folder: Path, record: FetchRecord) -> None:
+    """Replace the record of ``folder``.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with atomic_path(folder / RECORD_NAME) as temporary:
+        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def refuse_unfinished(folder: Path, name: str) -> None:
+    """Refuse to load from a folder whose fetch has begun and not ended.
+
+    Args:
+        folder: where the files of the data set lie.
+        name: of the data set.
+
+    Raises:
+        UserError: a fetch into it was interrupted or failed.
+    """
+    if not read_record(folder).finished:
+        raise UserError(
+            f"{folder} does not hold all of {name}, because fetching it was interrupted or failed: "
+            f"fetch {name} again, which goes on from there"
+        )

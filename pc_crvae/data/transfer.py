@@ -1,0 +1,327 @@
+"""One file over HTTP into one file on disk, going on where an earlier attempt broke off.
+
+Beside the partial file lies a note of the address it came from and of the version the server gave
+it (RFC 9110: a strong entity tag, or else the date of the last change). The rest is asked for under
+the condition that the version is still the same; from a server that knows no ranges, or holds
+another version by now, all of it comes anew.
+"""
+
+import http
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from pydantic import BaseModel, ConfigDict
+from rich.filesize import decimal
+
+from pc_crvae.errors import UserError
+from pc_crvae.files import atomic_path
+
+ReportProgress = Callable[[int, int | None], None]
+"""Called with the bytes that are there and the bytes there will be, if the server says."""
+
+_BLOCK = 2**16
+_MOST_REDIRECTS = 10
+_KEPT_FREE = 2**26
+"""Bytes of the disk that a download leaves to everything else."""
+_LOOK_AT_DISK_EVERY = 2**26
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long, in seconds, a server is waited for."""
+
+    to_connect: float = 15.0
+    for_bytes: float = 60.0
+    """Of silence; a server that lets bytes drip is given up, too, see `slowest`."""
+    slowest: float = 1024.0
+    """Bytes a second, on average over `for_bytes`."""
+    between_attempts: float = 2.0
+
+
+class TransferError(Exception):
+    """A server did not give the file.
+
+    Args:
+        reason: what it did, to follow its address in a sentence.
+        broke_off: whether it had begun to give the file, so that it can be asked for the rest.
+    """
+
+    def __init__(self, reason: str, *, broke_off: bool = False) -> None:
+        super().__init__(reason)
+        self.broke_off = broke_off
+
+
+class _Note(BaseModel):
+    """Which version of which address a partial file is of."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    url: str
+    tag: str | None
+    changed: str | None
+    total: int | None
+
+    @property
+    def condition(self) -> str | None:
+        """The value of If-Range that asks for this version only."""
+        if self.tag is not None and not self.tag.startswith("W/"):
+            return self.tag
+        return self.changed
+
+
+class Transfer:
+    """A downloader in pooch's sense: called with an address and the path to write to.
+
+    Redirects are followed, but not from https to http: what was asked for over an encrypted
+    connection does not come over an open one.
+
+    Args:
+        part: the partial file, kept when an attempt breaks off; its folder is there.
+        size: bytes the file has, if known; another number is refused.
+        checked: whether the caller knows the file's hash, so that it may be gone on with where
+            the server states no version.
+        patience: how long the server is waited for.
+        report: told of the progress.
+    """
+
+    def __init__(
+        self,
+        part: Path,
+        *,
+        size: int | None,
+        checked: bool,
+        patience: Patience,
+        report: ReportProgress,
+    ) -> None:
+        self.resumed = False
+        """Whether the latest file is put together from several attempts."""
+        self._part = part
+        self._note_path = part.with_name(f"{part.name}.json")
+        self._size = size
+        self._checked = checked
+        self._patience = patience
+        self._report = report
+
+    @property
+    def part_size(self) -> int:
+        """Bytes of the partial file."""
+        return self._part.stat().st_size if self._part.exists() else 0
+
+    @property
+    def part_url(self) -> str | None:
+        """The address that the partial file came from."""
+        note = self._read_note()
+        return note.url if note is not None and self.part_size > 0 else None
+
+    def discard(self) -> None:
+        """Forget the partial file."""
+        self._part.unlink(missing_ok=True)
+        self._note_path.unlink(missing_ok=True)
+
+    def __call__(self, url: str, output_file: str, pooch: object) -> None:
+        """Write the file at ``url`` to ``output_file``.
+
+        Raises:
+            TransferError: the server did not give it; what came is kept for the next call.
+            UserError: the disk has no room for it.
+            OSError: it could not be written.
+        """
+        self.resumed = False
+        start, note = self._where_to_go_on(url)
+        if note is None or start != self._expected(note):
+            self._receive(url, start, note)
+        self._part.replace(output_file)
+        self._note_path.unlink(missing_ok=True)
+
+    def _receive(self, url: str, start: int, note: _Note | None) -> None:
+        with _Session() as session:
+            response = self._ask(session, url, start, note)
+            if start > 0 and not _is_the_rest(response, start, note):
+                start = 0
+                # A server without ranges has sent all of it; otherwise it is to be asked for.
+                if response.status_code != http.HTTPStatus.OK:
+                    response.close()
+                    response = self._ask(session, url, 0, None)
+            with response:
+                if start == 0:
+                    _refuse_other_answers(response, self._part.name)
+                    total = _length(response)
+                    self._refuse_size(total)
+                    self._begin(response, url, total)
+                else:
+                    assert note is not None
+                    total = note.total
+                    self.resumed = True
+                self._append(response, start, total)
+
+    def _where_to_go_on(self, url: str) -> tuple[int, _Note | None]:
+        note, start = self._read_note(), self.part_size
+        if note is None or note.url != url or start == 0:
+            return 0, None
+        if note.condition is None and not self._checked:
+            return 0, None
+        most = self._expected(note)
+        if most is not None and (start > most or note.total not in (None, most)):
+            return 0, None
+        return start, note
+
+    def _expected(self, note: _Note) -> int | None:
+        return note.total if self._size is None else self._size
+
+    def _ask(
+        self, session: requests.Session, url: str, start: int, note: _Note | None
+    ) -> requests.Response:
+        # The bytes as they are stored: a file that is compressed stays so.
+        headers = {"Accept-Encoding": "identity"}
+        if start > 0:
+            headers["Range"] = f"bytes={start}-"
+            if note is not None and note.condition is not None:
+                headers["If-Range"] = note.condition
+        patience = (self._patience.to_connect, self._patience.for_bytes)
+        try:
+            return session.get(url, headers=headers, stream=True, timeout=patience)
+        except requests.TooManyRedirects:
+            raise TransferError(f"redirects more than {_MOST_REDIRECTS} times") from None
+        except requests.exceptions.SSLError as error:
+            raise TransferError(f"has no valid TLS certificate ({_root_of(error)})") from error
+        except requests.ConnectTimeout as error:
+            raise TransferError(f"did not answer for {self._patience.to_connect:g} s") from error
+        except requests.Timeout as error:
+            raise TransferError(f"did not answer for {self._patience.for_bytes:g} s") from error
+        except requests.RequestException as error:
+            raise TransferError(f"could not be reached ({_root_of(error)})") from error
+
+    def _refuse_size(self, total: int | None) -> None:
+        if self._size is not None and total not in (None, self._size):
+            raise TransferError(f"has a file of {total} bytes, not of {self._size}")
+
+    def _begin(self, response: requests.Response, url: str, total: int | None) -> None:
+        self._part.write_bytes(b"")
+        known = response.headers
+        note = _Note(
+            url=url, tag=known.get("ETag"), changed=known.get("Last-Modified"), total=total
+        )
+        with atomic_path(self._note_path) as temporary:
+            temporary.write_text(note.model_dump_json(), encoding="utf-8")
+
+    def _append(self, response: requests.Response, start: int, total: int | None) -> None:
+        done = start
+        expected = self._size if total is None else total
+        look_at_disk_at = done
+        with self._part.open("ab") as file:
+            for block in self._blocks(response):
+                if done >= look_at_disk_at:
+                    self._refuse_full_disk(1 if expected is None else expected - done)
+                    look_at_disk_at += _LOOK_AT_DISK_EVERY
+                done += len(block)
+                if expected is not None and done > expected:
+                    file.close()
+                    self.discard()
+                    raise TransferError(f"sends more than the {expected} bytes there should be")
+                file.write(block)
+                self._report(done, expected)
+            file.flush()
+            os.fsync(file.fileno())
+        if expected is not None and done < expected:
+            raise TransferError(f"broke off after {done} of {expected} bytes", broke_off=True)
+        if done == 0:
+            self.discard()
+            raise TransferError("sends an empty file")
+
+    def _blocks(self, response: requests.Response) -> Iterator[bytes]:
+        window = self._patience.for_bytes
+        since, arrived = time.monotonic(), 0
+        while True:
+            try:
+                # What has arrived, not as much as was asked for: dripping bytes are to be seen.
+                block = response.raw.read1(_BLOCK, decode_content=False)
+            except urllib3.exceptions.ReadTimeoutError as error:
+                raise TransferError(f"fell silent for {window:g} s", broke_off=True) from error
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise TransferError(f"broke off ({_root_of(error)})", broke_off=True) from error
+            if not block:
+                return
+            yield block
+            arrived += len(block)
+            passed = time.monotonic() - since
+            if passed > window:
+                if arrived < self._patience.slowest * passed:
+                    raise TransferError(
+                        f"sent no more than {decimal(arrived)} in {passed:.0f} s", broke_off=True
+                    )
+                since, arrived = time.monotonic(), 0
+
+    def _refuse_full_disk(self, needed: int) -> None:
+        free = shutil.disk_usage(self._part.parent).free
+        if needed + _KEPT_FREE > free:
+            raise UserError(
+                f"the disk of {self._part.parent.parent} has {decimal(free)} left, and "
+                f"{self._part.stem} takes {decimal(needed)} more: free some space and run this "
+                "again, which keeps what has come so far"
+            )
+
+    def _read_note(self) -> _Note | None:
+        try:
+            return _Note.model_validate_json(self._note_path.read_bytes())
+        except (OSError, ValueError):
+            return None  # Without it, or with a damaged one, the file is fetched from its start.
+
+
+class _Session(requests.Session):
+    def __init__(self) -> None:
+        super().__init__()
+        self.max_redirects = _MOST_REDIRECTS
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        if target is None or urlsplit(resp.url).scheme != "https":
+            return target
+        if urlsplit(urljoin(resp.url, target)).scheme != "https":
+            raise TransferError(f"redirects to an open connection ({target})")
+        return target
+
+
+def _is_the_rest(response: requests.Response, start: int, note: _Note | None) -> bool:
+    """Whether ``response`` holds what comes after the first ``start`` bytes of the noted file."""
+    if note is None or response.status_code != http.HTTPStatus.PARTIAL_CONTENT:
+        return False
+    held = re.fullmatch(
+        r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "").strip()
+    )
+    if held is None or int(held[1]) != start:
+        return False
+    if held[3] != "*" and note.total is not None and int(held[3]) != note.total:
+        return False
+    # A server that knows ranges but not their condition sends the rest of another version.
+    tag, changed = response.headers.get("ETag"), response.headers.get("Last-Modified")
+    return tag in (None, note.tag) and changed in (None, note.changed)
+
+
+def _refuse_other_answers(response: requests.Response, name: str) -> None:
+    if response.status_code != http.HTTPStatus.OK:
+        raise TransferError(f"answered {response.status_code} {response.reason}")
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind in ("text/html", "application/xhtml+xml"):
+        raise TransferError("answered with a web page in place of the file")
+
+
+def _length(response: requests.Response) -> int | None:
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isdecimal() and "Transfer-Encoding" not in response.headers else None
+
+
+def _root_of(error: BaseException) -> str:
+    """Return what lies at the bottom of an error that libraries have wrapped."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
