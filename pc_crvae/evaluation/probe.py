@@ -1,9 +1,10 @@
 """The probe's protocol: what a linear classifier reads off a frozen encoder, and under which turns.
 
 The classifier is fitted on unturned training shapes and scored on test shapes as they are,
-turned about the vertical, and turned by any rotation. The untrained encoder is always scored
-beside the trained one, on the very same points, turns and folds, because much of what a linear
-classifier reads is there before any training.
+turned about the vertical, and turned by any rotation; so is retrieval among the test shapes
+(:mod:`pc_crvae.evaluation.retrieval`). The untrained encoder is always scored beside the trained
+one, on the very same points, turns and folds, because much of what a linear classifier reads is
+there before any training.
 """
 
 import platform
@@ -35,7 +36,9 @@ from pc_crvae.evaluation.report import (
     describe_data,
     format_table,
     score,
+    score_retrieval,
 )
+from pc_crvae.evaluation.retrieval import retrieve
 from pc_crvae.geometry.rotations import rotate, rotation_about_z, rotation_from_quaternion
 from pc_crvae.randomness import keyed_generator
 
@@ -104,7 +107,8 @@ def run_probe(
     Returns:
         A report of plain numbers, strings and lists, ready for JSON: ``rows`` (posterior mean)
         and ``extra_rows`` (pooled), accuracies in [0, 1]; ``paired``, how far the trained rows lie
-        above the strongest untrained one; ``confusion`` of the trained
+        above the strongest untrained one; ``retrieval``, what test shapes find of their classes
+        among each other (no rows where no class has two); ``confusion`` of the trained
         encoder's posterior mean on aligned shapes, rows the true class, summed over seeds;
         ``protocol``, ``data`` and ``versions``.
 
@@ -132,6 +136,7 @@ def run_probe(
                     encoded[key],
                     train_labels,
                     {setting: of_test[key] for setting, of_test in encoded_test.items()},
+                    test_labels,
                     protocol,
                     seed,
                 )
@@ -151,6 +156,12 @@ def run_probe(
             compare_with_untrained(setting, key, outcomes, test_labels)
             for key in REPRESENTATIONS
             for setting in protocol.settings
+        ],
+        "retrieval": [
+            score_retrieval(features, setting, key, outcomes[features, key])
+            for key in REPRESENTATIONS
+            for features in FEATURES
+            for setting in outcomes[features, key][0].retrieved
         ],
         "protocol": _describe(protocol),
         "data": {"train": describe_data(train), "test": describe_data(test)},
@@ -193,15 +204,25 @@ def _classify(
     train_features: NDArray[np.floating],
     train_labels: Labels,
     test_features: dict[str, NDArray[np.floating]],
+    test_labels: Labels,
     protocol: ProbeProtocol,
     seed: int,
 ) -> Outcome:
-    """Fit on the training shapes and predict the test shapes, whose labels stay outside."""
+    """Fit on the training shapes and predict the test shapes; score what these retrieve.
+
+    The labels of the test shapes are for retrieval alone.
+    """
     probe = fit_linear_svm(
         train_features, train_labels, c_grid=protocol.c_grid, folds=protocol.folds, seed=seed
     )
     predictions = {setting: probe.predict(of_test) for setting, of_test in test_features.items()}
-    return Outcome(predictions, probe.c, probe.converged, train_features.shape[1])
+    findable = np.unique(test_labels, return_counts=True)[1].max() > 1
+    retrieved = {
+        setting: retrieve(of_test, test_labels)
+        for setting, of_test in test_features.items()
+        if findable
+    }
+    return Outcome(predictions, retrieved, probe.c, probe.converged, train_features.shape[1])
 
 
 def _turn(points: NDArray[np.float32], setting: str, seed: int) -> NDArray[np.float32]:
@@ -243,6 +264,7 @@ def _describe(protocol: ProbeProtocol) -> dict[str, Any]:
     return values | {
         "classifier": "linear SVM, one-vs-rest, squared hinge, L2, intercept regularised",
         "features": "standardised by the mean and standard deviation of the training shapes",
+        "retrieval": "each test shape among the others, by cosine distance, not standardised",
         "choice_of_c": "stratified cross-validation on the training shapes, smallest of equals",
         "fitted_on": "training shapes, unturned",
         "accuracy_std": "sample standard deviation over the probe seeds (ddof = 1)",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.evaluation.linear_probe import Labels, accuracy, class_mean_accuracy
 from pc_crvae.evaluation.paired import LEVEL, paired_difference
+from pc_crvae.evaluation.retrieval import Retrieval
 
 SETTINGS = {"aligned": "aligned", "z": "z", "so3": "SO(3)"}
 REPRESENTATIONS = {"mean": "posterior_mean", "pooled": "pooled"}
@@ -18,9 +19,13 @@ FEATURES = ("trained", "untrained")
 
 @dataclass(frozen=True)
 class Outcome:
-    """One classifier's predictions for the test shapes in every setting."""
+    """One classifier's predictions for the test shapes, and what they retrieve, by setting.
+
+    Nothing is retrieved where no class has two test shapes.
+    """
 
     predictions: dict[str, Labels]
+    retrieved: dict[str, Retrieval]
     c: float
     converged: bool
     dimensions: int
@@ -61,6 +66,28 @@ def score(
     if notes:
         row["note"] = "; ".join(notes)
     return row
+
+
+def score_retrieval(
+    features: str, setting: str, key: str, outcomes: Sequence[Outcome]
+) -> dict[str, Any]:
+    """Score what one encoder, representation and setting retrieve, over the probe seeds."""
+    found = [outcome.retrieved[setting] for outcome in outcomes]
+    means = [one.mean_average_precision for one in found]
+    return {
+        "features": features,
+        "setting": setting,
+        "representation": REPRESENTATIONS[key],
+        "mean_average_precision": float(np.mean(means)),
+        "std": float(np.std(means, ddof=1)) if len(means) > 1 else 0.0,
+        "of_seeds": means,
+        "precision_at": {
+            str(k): float(np.mean([one.precision_at[k] for one in found]))
+            for k in found[0].precision_at
+        },
+        "queries": found[0].queries,
+        "alone_in_their_class": found[0].alone,
+    }
 
 
 def compare_with_untrained(
@@ -115,19 +142,14 @@ def describe_data(clouds: CloudSet) -> dict[str, Any]:
 
 
 def format_table(report: dict[str, Any]) -> str:
-    """Lay a report out as plain text: accuracies in per cent, mean and standard deviation."""
+    """Lay a report out as plain text: scores in per cent, mean and standard deviation."""
     settings = report["protocol"]["settings"]
-    lines = [["", *(SETTINGS[setting] for setting in settings)]]
-    rows = report["rows"] + report["extra_rows"]
-    for representation in REPRESENTATIONS.values():
-        for features in FEATURES:
-            cells = {
-                row["setting"]: _percent(row)
-                for row in rows
-                if (row["features"], row["representation"]) == (features, representation)
-            }
-            name = f"{features} {representation.replace('_', ' ')}"
-            lines.append([name, *(cells[setting] for setting in settings)])
+    accuracies = {_key(row): _accuracy(row) for row in report["rows"] + report["extra_rows"]}
+    precisions = {_key(row): _mean_average_precision(row) for row in report["retrieval"]}
+    lines = [["", *(SETTINGS[setting] for setting in settings)], *_lines(accuracies, settings)]
+    if precisions:
+        title = "retrieval, mean average precision"
+        lines += [[title, *("" for _ in settings)], *_lines(precisions, settings)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = [
         "  ".join(
@@ -146,7 +168,28 @@ def format_table(report: dict[str, Any]) -> str:
     return "\n".join(line.rstrip() for line in [*table, *compared])
 
 
-def _percent(row: dict[str, Any]) -> str:
-    mean = f"{100 * row['accuracy_mean']:.1f}"
-    one_seed = len(row["accuracies"]) == 1
-    return mean if one_seed else f"{mean} ± {100 * row['accuracy_std']:.1f}"
+def _key(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["features"], row["representation"], row["setting"]
+
+
+def _lines(cells: Mapping[tuple[str, str, str], str], settings: Sequence[str]) -> list[list[str]]:
+    return [
+        [
+            f"{features} {representation.replace('_', ' ')}",
+            *(cells[features, representation, setting] for setting in settings),
+        ]
+        for representation in REPRESENTATIONS.values()
+        for features in FEATURES
+    ]
+
+
+def _accuracy(row: dict[str, Any]) -> str:
+    return _percent(row["accuracy_mean"], row["accuracy_std"], len(row["accuracies"]))
+
+
+def _mean_average_precision(row: dict[str, Any]) -> str:
+    return _percent(row["mean_average_precision"], row["std"], len(row["of_seeds"]))
+
+
+def _percent(mean: float, std: float, seeds: int) -> str:
+    return f"{100 * mean:.1f}" if seeds == 1 else f"{100 * mean:.1f} ± {100 * std:.1f}"

@@ -13,6 +13,7 @@ from pc_crvae.evaluation.probe import (
     run_probe,
     validation_probe,
 )
+from pc_crvae.evaluation.retrieval import retrieve
 
 CLASSES = ("pole", "slab", "ball")
 PROTOCOL = ProbeProtocol(points=24, seeds=(0, 1), c_grid=(1e-3, 1e-1))
@@ -264,9 +265,48 @@ def test_each_trained_row_is_compared_with_the_strongest_untrained_one(report):
         )
         assert row["difference"] == pytest.approx(trained[0]["accuracy_mean"] - strongest)
         assert row["interval"][0] <= row["difference"] <= row["interval"][1]
-    lines = format_table(report).splitlines()[5:]
+    lines = format_table(report).splitlines()[10:]
     assert len(lines) == len(report["paired"]) == 6
     assert all("less the strongest untrained row" in line for line in lines)
+
+
+def test_retrieval_stands_beside_the_probe_for_every_encoder_and_setting(report, test):
+    rows = report["retrieval"]
+    assert [(row["features"], row["representation"], row["setting"]) for row in rows] == [
+        (features, representation, setting)
+        for representation in ("posterior_mean", "pooled")
+        for features in ("trained", "untrained")
+        for setting in ("aligned", "z", "so3")
+    ]
+    for row in rows:
+        assert row["queries"] == len(test)
+        assert row["alone_in_their_class"] == 0
+        assert row["mean_average_precision"] == pytest.approx(np.mean(row["of_seeds"]))
+        assert list(row["precision_at"]) == ["1", "5", "10"]
+    lines = [" ".join(line.split()) for line in format_table(report).splitlines()[5:10]]
+    assert lines[0] == "retrieval, mean average precision"
+    first, second = rows[0]["of_seeds"]
+    shown = f"{50 * (first + second):.1f} ± {100 * abs(first - second) / 2**0.5:.1f}"
+    assert lines[1].startswith(f"trained posterior mean {shown}")
+    assert lines[4].startswith("untrained pooled")
+
+
+def test_retrieval_is_of_the_very_features_that_are_probed(report, test):
+    points = test.batch(range(len(test)), PROTOCOL.points, "probe", 0)
+    expected = retrieve(spreads(points)["mean"], test.labels)
+    found = find(report["retrieval"][:6], "trained", "aligned")
+    assert found["of_seeds"][0] == pytest.approx(expected.mean_average_precision)
+    assert found["of_seeds"][0] > find(report["retrieval"][:6], "trained", "so3")["of_seeds"][0]
+    constant = [row for row in report["retrieval"] if row["features"] == "untrained"][3:]
+    for row in constant:  # every one as far: the share of one's class among the others
+        assert row["of_seeds"] == pytest.approx([11 / 35] * 2)
+        assert row["precision_at"]["10"] == pytest.approx(11 / 35)
+
+
+def test_a_test_split_of_one_shape_a_class_is_probed_without_retrieval(train, test):
+    report = run_probe(spreads, noise_encoder, train, test.subset([0, 12, 24]), PROTOCOL)
+    assert report["retrieval"] == []
+    assert "retrieval" not in format_table(report)
 
 
 def test_progress_names_seed_and_encoder(train, test):

@@ -1,0 +1,147 @@
+"""Retrieval: how well near features mean the same class, with no classifier in between.
+
+Each shape asks for its like among all the others of its split, which are ranked by the cosine
+distance of their features, taken as they are: what ``search`` ranks by, so that its users know what
+to expect. On validation splits (300 procedural shapes, 278 of ModelNet10, a short training of each,
+posterior means, 3 draws of points), the mean average precision by cosine was 0.1 to 0.8 points above
+that by Euclidean distance on unturned shapes; on turned ones it lay between 0.9 below and 0.7 above.
+The cosine was chosen: never far behind, and within [0, 2] whatever the model.
+
+Shapes at one distance share one rank, so that no score depends on the order in which a split
+holds its shapes:
+
+- average precision is the step-wise area under precision and recall, taken where a rank ends,
+  sum over ranks of (recall - recall before) * precision;
+- precision at k is its mean over all orders of the shapes at the rank that k falls into.
+
+A shape that is the only one of its class has nothing to find and does not ask.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation.linear_probe import Labels
+
+PRECISION_AT = (1, 5, 10)
+_QUERIES_AT_ONCE = 256  # bounds the rows of distances kept: 256 x 10,000 take 20 MB
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """What a split's shapes find of their classes among each other.
+
+    Attributes:
+        average_precisions: (q,) one a shape that asked, in [0, 1], in the split's order.
+        mean_average_precision: their mean.
+        precision_at: mean precision at each k that the split has shapes for.
+        queries: q.
+        alone: shapes that did not ask, being the only ones of their class.
+    """
+
+    average_precisions: NDArray[np.float64]
+    mean_average_precision: float
+    precision_at: dict[int, float]
+    queries: int
+    alone: int
+
+
+def retrieve(
+    features: NDArray[np.floating], labels: Labels, ks: tuple[int, ...] = PRECISION_AT
+) -> Retrieval:
+    """Rank, for each shape, all the others, and score how early those of its class come.
+
+    Args:
+        features: (n, d) finite.
+        labels: (n,) the class of each.
+        ks: the k of precision at k; those above n - 1 are left out.
+
+    Raises:
+        UserError: a feature is not finite, the labels are not one a shape, or no class has
+            two shapes.
+    """
+    if features.ndim != 2 or labels.shape != features.shape[:1]:
+        raise UserError(
+            f"retrieval needs one label a shape, got {labels.shape} labels for features of "
+            f"shape {features.shape}"
+        )
+    if not np.isfinite(features).all():
+        raise UserError("retrieval needs finite features: the encoder gave NaN or infinite ones")
+    _, of_class, class_sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    asking = np.flatnonzero(class_sizes[of_class] > 1)
+    if len(asking) == 0:
+        raise UserError("retrieval needs a class with two shapes or more: all have one")
+    ks = tuple(k for k in ks if k < len(labels))
+    units = unit_rows(features)
+    precisions, at_k = [], []
+    for start in range(0, len(asking), _QUERIES_AT_ONCE):
+        rows = asking[start : start + _QUERIES_AT_ONCE]
+        # To 12 decimals: a product may round in the last of 16 digits what is equal on paper, and
+        # features, being float32, tell nothing apart beyond the twelfth.
+        found = np.round(1 - units[rows] @ units.T, 12)
+        found[np.arange(len(rows)), rows] = -np.inf  # oneself, in front of all
+        order = np.argsort(found, axis=1, kind="stable")[:, 1:]
+        ranked = np.take_along_axis(found, order, axis=1)
+        relevant = of_class[order] == of_class[rows, None]
+        precision, at = _score(ranked, relevant, ks)
+        precisions.append(precision)
+        at_k.append(at)
+    average_precisions = np.concatenate(precisions)
+    mean_at_k = np.concatenate(at_k).mean(axis=0)
+    return Retrieval(
+        average_precisions,
+        float(average_precisions.mean()),
+        {k: float(value) for k, value in zip(ks, mean_at_k, strict=True)},
+        len(asking),
+        len(labels) - len(asking),
+    )
+
+
+def unit_rows(features: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Scale rows (n, d) to length 1, as float64; a row of zeros, which has no direction, stays."""
+    rows = np.asarray(features, dtype=np.float64)
+    # Divided by their largest value first, so that squares of tiny or huge ones stay in range.
+    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0)
+    rows = rows / np.where(largest > 0, largest, 1)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    units: NDArray[np.float64] = rows / np.where(lengths > 0, lengths, 1)
+    return units
+
+
+def _score(
+    distances: NDArray[np.float64], relevant: NDArray[np.bool_], ks: tuple[int, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Score rankings.
+
+    Args:
+        distances: (q, m) ascending along each row.
+        relevant: (q, m) whether the shape there is of the query's class; some is, in each row.
+        ks: each at most m.
+
+    Returns:
+        Average precisions (q,), and precisions at each k (q, len(ks)).
+    """
+    queries, places = relevant.shape
+    hits = np.cumsum(relevant, axis=1)  # (q, m)
+    ends = np.ones((queries, places), dtype=bool)  # where a rank ends
+    ends[:, :-1] = distances[:, 1:] > distances[:, :-1]
+    here = np.arange(places)
+    # The last place of the rank that a place lies in, and the last one of the rank before (-1).
+    last = np.minimum.accumulate(np.where(ends, here, places)[:, ::-1], axis=1)[:, ::-1]
+    before = np.maximum.accumulate(np.where(ends, here, -1), axis=1)
+    before = np.concatenate([np.full((queries, 1), -1), before[:, :-1]], axis=1)
+
+    hits_to_last = np.take_along_axis(hits, last, axis=1)
+    precision = hits_to_last / (last + 1)
+    averages = np.where(relevant, precision, 0).sum(axis=1) / hits[:, -1]
+
+    at_k = np.empty((queries, len(ks)))
+    for column, k in enumerate(ks):
+        end, begin = last[:, k - 1], before[:, k - 1]
+        row = np.arange(queries)
+        sure = np.where(begin >= 0, hits[row, begin], 0)
+        share = (hits[row, end] - sure) / (end - begin)
+        at_k[:, column] = (sure + share * (k - 1 - begin)) / k
+    return averages, at_k
