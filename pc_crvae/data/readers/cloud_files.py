@@ -29,7 +29,7 @@ _PARSERS: dict[str, Callable[[Path, bytes], NDArray[Any]]] = {
 SUFFIXES: tuple[str, ...] = tuple(_PARSERS)
 """Of the files that are read as clouds."""
 
-_FARTHEST = 1e150
+FARTHEST = 1e150
 """Coordinates beyond it would overflow when they are squared."""
 
 _LEAST_EXTENT = 1e-12
@@ -64,6 +64,30 @@ def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
         UserError: as :func:`read_cloud`, or the points chosen coincide.
     """
     return choose_points(path, read_cloud(path), None, count, rng)
+
+
+def load_points_and_normals(path: Path, count: int, rng: np.random.Generator) -> Sample:
+    """Read a text file of points and normals, ``x y z nx ny nz``, and choose ``count`` of them.
+
+    They are chosen as by :func:`choose_points`. Normals are brought to unit length; where one of
+    those chosen has none, they are counted as the repair ``normals without length`` and the sample
+    goes without normals.
+
+    Raises:
+        UserError: as :func:`read_cloud`, or the points chosen coincide.
+    """
+    table = parse_text(path, read_bytes(path), 6)
+    points, normals = table[:, :3], table[:, 3:]
+    check_points(path, points)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        units = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+        has_none = ~(np.abs(np.linalg.norm(units, axis=1) - 1) < 1e-6)
+    units[has_none] = np.nan
+    sample = choose_points(path, points, units, count, rng)
+    without = int(np.isnan(sample.normals).any(axis=1).sum()) if sample.normals is not None else 0
+    if without == 0:
+        return sample
+    return Sample(sample.points, None, {**sample.repairs, "normals without length": without})
 
 
 def choose_points(
@@ -130,7 +154,7 @@ def check_points(path: Path, points: NDArray[np.float64]) -> None:
     """
     if len(points) == 0:
         raise UserError(f"{path} holds no points")
-    fine = (np.abs(points) < _FARTHEST).all(axis=1)  # of NaN it is false as well
+    fine = (np.abs(points) < FARTHEST).all(axis=1)  # of NaN it is false as well
     if not fine.all():
         row = int(np.argmin(fine))
         kind = "beyond 1e150" if np.isfinite(points[row]).all() else "that is NaN or infinite"
@@ -142,11 +166,21 @@ def check_points(path: Path, points: NDArray[np.float64]) -> None:
 
 
 def _check_extent(path: Path, points: NDArray[np.float64]) -> None:
-    extent = extents(points[None])[0]
-    if extent == 0:
-        raise UserError(f"{path} is one single point, which has no scale")
-    if extent < _LEAST_EXTENT * np.abs(points).max():
-        raise UserError(
-            f"{path} is so far from the origin, for its size, that too few digits are left of its "
-            "shape: move it closer"
-        )
+    defect = defects_of_scale(points[None])[0]
+    if defect is not None:
+        raise UserError(f"{path} is {defect}")
+
+
+def defects_of_scale(points: NDArray[Any]) -> list[str | None]:
+    """Say what keeps clouds (n, P, 3) of finite coordinates from being scaled; None if nothing."""
+    extent = extents(points)
+    ends = np.stack([points.min(axis=(1, 2)), points.max(axis=(1, 2))]).astype(np.float64)
+    far = extent < _LEAST_EXTENT * np.abs(ends).max(axis=0)
+    return [
+        "one single point, which has no scale"
+        if size == 0
+        else "so far from the origin, for its size, that too few digits are left of its shape"
+        if lost
+        else None
+        for size, lost in zip(extent, far, strict=True)
+    ]

@@ -1,0 +1,105 @@
+"""Reader of the layout of ``modelnet40_normal_resampled``: a text file a shape, listed by split.
+
+A root holds ``modelnet40_shape_names.txt`` (a class a line), ``modelnet40_train.txt`` and
+``modelnet40_test.txt`` (an id such as ``night_stand_0188`` a line), the same of ``modelnet10``, and
+a folder a class, or a folder ``modelnet40_normal_resampled`` that holds these. A file has 10,000
+lines ``x,y,z,nx,ny,nz``; y is up.
+"""
+
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from pc_crvae.data.cards import Card, Split
+from pc_crvae.data.items import Item, Sample
+from pc_crvae.data.readers.cloud_files import load_points_and_normals
+from pc_crvae.data.readers.hdf5_clouds import read_lines
+from pc_crvae.errors import UserError
+
+_INNER = "modelnet40_normal_resampled"
+_VARIANTS = ("modelnet10", "modelnet40")
+
+
+def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[str, ...]]:
+    """List the shapes of a split in the order of the official list, and the class names.
+
+    The card's variant, ``modelnet40`` or ``modelnet10``, says which lists. Where those of
+    ``modelnet10`` are missing, they are taken from those of ``modelnet40``: of its ten classes both
+    have the same shapes in the same splits. A listed shape whose file is missing is an item too, so
+    that whoever reads it says so.
+
+    Raises:
+        UserError: a list is missing or empty, an id is of no class or listed twice, or the folders
+            of the classes are missing.
+    """
+    variant = _variant(card)
+    names_path = root / f"{variant}_shape_names.txt"
+    classes = tuple(read_lines(names_path))
+    unknown = [name for name in classes if name not in card.classes]
+    if unknown:
+        raise UserError(
+            f"{names_path} names {unknown[0][:80]}, which is no class of {card.name}: is it the "
+            "folder of another data set?"
+        )
+    folder = _folder(root, classes)
+    list_path = _list(root, split, variant)
+    of_more_classes = not list_path.name.startswith(variant)
+    label_of = {name: label for label, name in enumerate(classes)}
+    items = []
+    for name in read_lines(list_path):
+        category = name.rpartition("_")[0]
+        if category in label_of:
+            items.append(Item(folder / category / f"{name}.txt", name, label_of[category]))
+        elif not of_more_classes:
+            raise UserError(f"{list_path} lists {name[:80]}, which is of no class of {names_path}")
+    if not items:
+        raise UserError(f"{list_path} lists no shape of the classes of {names_path}")
+    name, count = Counter(item.id for item in items).most_common(1)[0]
+    if count > 1:
+        raise UserError(f"{list_path} lists {name[:80]} {count} times")
+    return items, classes
+
+
+def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
+    """Choose ``count`` points and their normals from a file, without replacement.
+
+    Raises:
+        UserError: the file is missing, damaged or holds no usable cloud.
+    """
+    return load_points_and_normals(path, count, rng)
+
+
+def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
+    """Return every path that :func:`list_items` and the reading of its items look at."""
+    paths = [root, root / _INNER]
+    for variant in _VARIANTS:
+        paths += [root / f"{variant}_shape_names.txt", root / f"{variant}_{split}.txt"]
+    with suppress(UserError):  # which list_items raises in its turn
+        paths += [item.path for item in list_items(root, split, card)[0]]
+    return paths
+
+
+def _variant(card: Card) -> str:
+    if card.variant not in _VARIANTS:
+        raise UserError(
+            f"the card {card.name} should name a variant, {' or '.join(_VARIANTS)}, "
+            f"not {card.variant}"
+        )
+    return card.variant
+
+
+def _folder(root: Path, classes: tuple[str, ...]) -> Path:
+    """Return where the folders of the classes are."""
+    for folder in (root, root / _INNER):
+        if any((folder / name).is_dir() for name in classes):
+            return folder
+    raise UserError(f"{root} holds no folder {classes[0][:80]} nor any other of a class")
+
+
+def _list(root: Path, split: Split, variant: str) -> Path:
+    path = root / f"{variant}_{split}.txt"
+    if variant == "modelnet10" and not path.is_file():
+        return root / f"modelnet40_{split}.txt"
+    return path

@@ -1,0 +1,55 @@
+"""Reader of ``ShapeNetCore.v2.PC15k``: clouds of 15,000 points, a NumPy file a shape.
+
+The layout is that of PointFlow's data (Yang et al., ICCV 2019): a folder a synset, in it the
+folders ``train``, ``val`` and ``test``, in them ``<model>.npy`` with an array (15000, 3). The
+validation shapes are in neither split.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from pc_crvae.data.cards import Card, Split
+from pc_crvae.data.items import Item
+from pc_crvae.data.readers.class_tree import class_tree_paths, list_class_tree
+from pc_crvae.data.readers.cloud_files import load_points
+from pc_crvae.data.synsets import SHAPENET_SYNSETS
+from pc_crvae.errors import UserError
+
+__all__ = ["list_items", "load_points", "source_paths"]
+
+_SUFFIXES = (".npy",)
+
+
+def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[str, ...]]:
+    """List the shapes of a split, sorted by synset and model, and the card's classes.
+
+    Ids are synset and model (``02691156/1a04e3ea``); synsets without a folder are left out.
+
+    Raises:
+        UserError: the root holds no folder of a synset of the card's, or one that is none, or
+            nothing of the split.
+    """
+    synsets = {
+        synset: card.classes.index(name)
+        for synset, name in SHAPENET_SYNSETS.items()
+        if name in card.classes
+    }
+    found, folders = list_class_tree(root, split, _SUFFIXES, tuple(synsets))
+    items = []
+    for item in found:
+        if item.label is None or item.path.parent.relative_to(root).parts != (
+            folders[item.label],
+            split,
+        ):
+            raise UserError(
+                f"{item.path} is not where a shape of {card.name} belongs, which is "
+                f"<synset>/{split}/<model>.npy below {root}: is it the folder with the synsets?"
+            )
+        synset = folders[item.label]
+        items.append(replace(item, id=f"{synset}/{item.path.stem}", label=synsets[synset]))
+    return items, card.classes
+
+
+def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
+    """Return every path that :func:`list_items` and the reading of its items look at."""
+    return class_tree_paths(root, _SUFFIXES)

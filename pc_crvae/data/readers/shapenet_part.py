@@ -1,0 +1,104 @@
+"""Reader of ``shapenetcore_partanno_segmentation_benchmark_v0_normal``: ShapeNetPart with normals.
+
+A root holds ``synsetoffset2category.txt`` (a class name and its synset a line), a folder a synset
+with ``<model>.txt``, and ``train_test_split/shuffled_{train,val,test}_file_list.json``, lists of
+``shape_data/<synset>/<model>``. A file has lines ``x y z nx ny nz part``. Labels are the classes of
+whole shapes; the labels of parts are not read, as nothing here learns to segment. The validation
+shapes are in neither split.
+"""
+
+import json
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from pc_crvae.data.cards import Card, Split
+from pc_crvae.data.items import Item, Sample
+from pc_crvae.data.readers.cloud_files import load_points_and_normals
+from pc_crvae.data.readers.hdf5_clouds import read_lines
+from pc_crvae.data.readers.text_clouds import reason
+from pc_crvae.errors import UserError
+
+_CLASSES = "synsetoffset2category.txt"
+_ENTRY = re.compile(r"(?:[^/]+/)?([0-9]{8})/([\w-]+)", re.ASCII)
+
+
+def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[str, ...]]:
+    """List the shapes of a split, sorted by synset and model, and the card's classes.
+
+    Ids are synset and model (``02691156/1a04e3ea``). A listed shape whose file is missing is an
+    item too, so that whoever reads it says so.
+
+    Raises:
+        UserError: a list is missing or damaged, names a shape twice, or a class that is not the
+            card's.
+    """
+    label_of = _labels(root / _CLASSES, card)
+    path = _list(root, split)
+    items: dict[str, Item] = {}
+    for entry in _entries(path):
+        match = _ENTRY.fullmatch(entry)
+        if match is None:
+            raise UserError(f"{path} lists {entry[:80]!r}, which names no synset and model")
+        synset, model = match.groups()
+        if synset not in label_of:
+            raise UserError(f"{path} lists the synset {synset}, which {_CLASSES} does not name")
+        name = f"{synset}/{model}"
+        if name in items:
+            raise UserError(f"{path} lists {name} twice")
+        items[name] = Item(root / synset / f"{model}.txt", name, label_of[synset])
+    return [items[name] for name in sorted(items)], card.classes
+
+
+def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
+    """Choose ``count`` points and their normals from a file, without replacement.
+
+    Raises:
+        UserError: the file is missing, damaged or holds no usable cloud.
+    """
+    return load_points_and_normals(path, count, rng)
+
+
+def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
+    """Return every path that :func:`list_items` and the reading of its items look at."""
+    paths = [root / _CLASSES, _list(root, split)]
+    with suppress(UserError):  # which list_items raises in its turn
+        paths += [item.path for item in list_items(root, split, card)[0]]
+    return paths
+
+
+def _list(root: Path, split: Split) -> Path:
+    return root / "train_test_split" / f"shuffled_{split}_file_list.json"
+
+
+def _labels(path: Path, card: Card) -> dict[str, int]:
+    """Return the label of each synset."""
+    labels = {}
+    for line in read_lines(path):
+        words = line.split()
+        if len(words) != 2:
+            raise UserError(f"{path} should hold a class and a synset a line, not {line[:80]!r}")
+        name, synset = words
+        if name not in card.classes:
+            raise UserError(
+                f"{path} names {name[:80]}, which is no class of {card.name}: is it the folder of "
+                "another data set?"
+            )
+        labels[synset] = card.classes.index(name)
+    return labels
+
+
+def _entries(path: Path) -> list[str]:
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: is this the folder with the synsets?") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read as JSON: {reason(error)}") from error
+    if not isinstance(entries, list) or not entries:
+        raise UserError(f"{path} should hold a list of shapes")
+    if not all(isinstance(entry, str) for entry in entries):
+        raise UserError(f"{path} should hold a list of shapes, each by its name")
+    return entries
