@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from pc_crvae import __version__
-from pc_crvae.cli import interpolate, probe, train
+from pc_crvae.cli import data, interpolate, probe, train
 from pc_crvae.errors import UserError
 
-COMMANDS = {"train": train, "probe": probe, "interpolate": interpolate}
+COMMANDS = {"data": data, "train": train, "probe": probe, "interpolate": interpolate}
 
 
 def main(arguments: Sequence[str] | None = None, *, command: str | None = None) -> int:

@@ -36,6 +36,7 @@ def summarize(
     """
     card = load_card(name)
     splits = {}
+    classes: dict[str, None] = {}  # in order; those of the splits may differ
     for split in card.splits:
         items = load(name, split, root=root, up=up)
         summary: dict[str, Any] = {"count": len(items), "per_class": _per_class(items)}
@@ -44,10 +45,11 @@ def summarize(
         else:
             summary |= _of_images(items)
         splits[split] = summary
+        classes |= dict.fromkeys(items.classes)
     return {
         "name": card.name,
         "modality": card.modality,
-        "classes": list(items.classes),
+        "classes": list(classes),
         "splits": splits,
     }
 

@@ -1,0 +1,202 @@
+"""The command ``data`` on small sets made here, and on real ones where they are."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from tiny_hdf5 import CLASSES, write_hdf5
+
+from pc_crvae.cli import main
+from pc_crvae.data.cards import card_names, load_card
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory with no data anywhere but in the folder ``home``."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("PC_CRVAE_DATA", str(tmp_path / "home"))
+    monkeypatch.setattr("pc_crvae.data.roots.checkout_folder", lambda: None)
+    return tmp_path
+
+
+@pytest.fixture
+def tiny(workplace: Path) -> str:
+    """The path of a card of 9 training and 3 test clouds, which are in their place."""
+    values = load_card("modelnet40").model_dump(mode="json")
+    counts = {"train": {"count": 9}, "test": {"count": 3}}
+    values |= {"name": "tiny", "classes": list(CLASSES), "splits": counts, "folder": "tiny"}
+    path = workplace / "tiny.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    (workplace / "home").mkdir()
+    write_hdf5(workplace / "home" / "tiny")
+    return str(path)
+
+
+def _data(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
+    assert main(["data", *arguments]) == status
+    told = capsys.readouterr()
+    assert (told.err == "") == (status == 0)
+    return told.out if status == 0 else told.err
+
+
+def test_list_shows_every_set_and_where_it_is(
+    capsys, workplace: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "300")
+    place = workplace / "home" / load_card("modelnet10").folder
+    place.mkdir(parents=True)
+    lines = _data(capsys, "list", "--json", "list.json").splitlines()
+    by_name = {line.split()[0]: line for line in lines[1:]}
+    assert list(by_name) == card_names()
+    assert str(place) in by_name["modelnet10"]
+    assert "Academic research only" in by_name["modelnet10"]
+    assert "not here" in by_name["modelnet40"]
+    assert "generated" in by_name["shapes"]
+    assert "yours" in by_name["mesh-folder"]
+    assert "gated" in by_name["celeba"]
+    assert "gated" not in by_name["mnist"]
+    rows = {row["name"]: row for row in json.loads(Path("list.json").read_text())}
+    assert rows["modelnet10"]["found"] == str(place)
+    assert rows["modelnet40"]["found"] is None
+
+
+@pytest.mark.parametrize("name", card_names())
+def test_show_tells_all_a_card_says(capsys, name: str):
+    card = load_card(name)
+    text = " ".join(_data(capsys, "show", name).split())
+    facts = [card.title, card.licence, card.split_rule, card.notes, card.manual_steps]
+    facts += [card.citation, card.homepage, *card.known_defects]
+    for source in card.sources:
+        facts += [source.file, source.sha256 or "no checksum published", *source.urls]
+    for fact in facts:
+        assert fact is None or " ".join(fact.split()) in text
+
+
+def test_show_writes_the_card_as_json(capsys):
+    _data(capsys, "show", "mnist", "--json", "mnist.json")
+    values = json.loads(Path("mnist.json").read_text())
+    assert values.pop("found") is None
+    assert values == load_card("mnist").model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["list", "--up", "z"], "list takes no --up"),
+        (["list", "mnist"], "list takes no name"),
+        (["show"], "show needs the name of a data set"),
+        (["stats", "mnist", "--strict"], "stats takes no --strict"),
+        (["preview", "shapes", "--json", "x"], "preview takes no --json"),
+        (["preview", "shapes", "--per-class", "0"], "--per-class must be at least 1, not 0"),
+        (["show", "modelnet41"], "no data set is called modelnet41, did you mean modelnet40"),
+        (["check", "modelnet40"], "the data set modelnet40 is not there"),
+        (["check", "mesh-folder"], "mesh-folder is a folder of your own"),
+        (["fetch", "mesh-folder"], "mesh-folder is a folder of your own"),
+    ],
+)
+def test_a_mistake_is_told_in_one_sentence(capsys, arguments: list[str], sentence: str):
+    error = _data(capsys, *arguments, status=2)
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["shapenetcore_v2", "celeba", "modelnet10"])
+def test_what_is_not_downloaded_is_told_by_hand(capsys, workplace: Path, name: str):
+    card = load_card(name)
+    place = workplace / "home" / card.folder
+    error = _data(capsys, "fetch", name, status=2)
+    assert card.manual_steps.rstrip(".") in error
+    assert str(place) in error
+    place.mkdir(parents=True)
+    assert f"{name} is here already: {place}" in _data(capsys, "fetch", name)
+
+
+def test_generated_shapes_need_no_fetching(capsys):
+    assert "there is nothing to fetch" in _data(capsys, "fetch", "shapes")
+
+
+def test_a_set_fetched_goes_where_it_is_looked_for(
+    capsys, workplace: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = []
+
+    def fetch(card, folder):
+        asked.append((card.name, folder))
+        return [folder / source.file for source in card.sources]
+
+    module = SimpleNamespace(fetch=fetch)
+    monkeypatch.setitem(sys.modules, "pc_crvae.data.download", module)
+    text = _data(capsys, "fetch", "mnist")
+    place = workplace / "home" / "mnist"
+    assert str(place / "train-images-idx3-ubyte.gz") in text
+    elsewhere = workplace / "elsewhere"
+    _data(capsys, "fetch", "mnist", "--data-root", str(elsewhere))
+    monkeypatch.delenv("PC_CRVAE_DATA")
+    _data(capsys, "fetch", "mnist")
+    assert asked == [
+        ("mnist", place), ("mnist", elsewhere), ("mnist", Path.cwd() / "datasets" / "mnist")
+    ]  # fmt: skip
+
+
+def test_prepare_keeps_a_set_for_later(capsys, tiny: str, workplace: Path):
+    text = _data(capsys, "prepare", tiny)
+    assert text == "train: 9 items of 16 x 3\ntest: 3 items of 16 x 3\n"
+
+
+def test_check_tells_findings_and_fails_on_defects(capsys, tiny: str, workplace: Path):
+    assert _data(capsys, "check", tiny).endswith("train 9, test 3\nno defects\n")
+    (workplace / "home" / "tiny" / "ply_data_test0.h5").write_bytes(b"damaged")
+    assert main(["data", "check", tiny, "--json", "check.json"]) == 2
+    told = capsys.readouterr()
+    assert "defect: test cannot be read: " in told.out
+    assert told.err == "error: tiny has a defect, told above\n"
+    report = json.loads(Path("check.json").read_text())
+    assert (report["defects"], report["counts"]) == (1, {"train": 9})
+
+
+def test_a_cut_set_passes_unless_strict(capsys, tiny: str):
+    path = Path(tiny)
+    path.write_text(path.read_text().replace("count: 9", "count: 90"))
+    assert "note: train has 9 of 90 items: a cut of the set" in _data(capsys, "check", tiny)
+    assert "a defect" in _data(capsys, "check", tiny, "--strict", status=2)
+
+
+def test_stats_count_and_measure(capsys, tiny: str):
+    text = _data(capsys, "stats", tiny, "--json", "stats.json")
+    assert "train: 9 items" in text
+    assert [line.split() for line in text.splitlines()][-3:] == [
+        ["bathtub", "3", "1"], ["bed", "3", "1"], ["chair", "3", "1"]
+    ]  # fmt: skip
+    assert json.loads(Path("stats.json").read_text())["splits"]["test"]["count"] == 3
+
+
+def test_preview_draws_each_split(capsys, tiny: str):
+    text = _data(capsys, "preview", tiny, "--per-class", "1", "--up", "z")
+    paths = [Path(line) for line in text.splitlines()]
+    names = ("train.png", "train.html", "test.png", "test.html")
+    assert paths == [Path("previews") / "tiny" / name for name in names]
+    assert paths[0].read_bytes().startswith(b"\x89PNG")
+    assert "bathtub (3)" in paths[1].read_text()
+
+
+def test_data_elsewhere_is_named_with_an_option(capsys, tiny: str, workplace: Path):
+    moved = (workplace / "home" / "tiny").rename(workplace / "moved")
+    assert f"tiny in {moved}:" in _data(capsys, "check", tiny, "--data-root", str(moved))
+    _data(capsys, "check", tiny, status=2)
+
+
+@pytest.mark.parametrize(
+    "name", ["modelnet10", "mnist", pytest.param("omniglot", marks=pytest.mark.slow)]
+)
+def test_real_sets_pass(capsys, data_root: Path, name: str):
+    folder = data_root / load_card(name).folder
+    if not folder.is_dir():
+        pytest.skip(f"{folder.name} is not under $PC_CRVAE_DATA")
+    text = _data(capsys, "check", name, "--data-root", str(folder))
+    assert text.endswith("no defects\n")
+    assert text.count("a cut of the set") == 2
