@@ -13,6 +13,10 @@ _READERS = {
     "modelnet_hdf5": "modelnet_hdf5",
     "mnist_idx": "mnist_idx",
     "omniglot_zip": "omniglot",
+    "cifar10_binary": "cifar_binary",
+    "celeba": "celeba",
+    "digits": "digits",
+    "image_folder": "image_folder",
 }
 
 

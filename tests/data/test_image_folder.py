@@ -140,11 +140,29 @@ def of_four_inks() -> bytes:
     return encoded(colour(), "JPEG", mode="CMYK")
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+
+def without_palette() -> bytes:
+    content = encoded(colour(), mode="P")
+    start, rest = content.split(b"PLTE", 1)
+    return start[:-4] + rest[int.from_bytes(start[-4:], "big") + 4 :]
+
+
+def with_many_transparent_colours() -> bytes:
+    """A palette PNG that says of more colours than there can be how see-through they are."""
+    content = encoded(colour(), mode="P")
+    at = content.index(b"IDAT") - 4
+    return content[:at] + chunk(b"tRNS", bytes(300)) + content[at:]
+
+
 def promising_much() -> bytes:
     """A grey PNG whose header says 60000 x 60000."""
     content = encoded(grey())
-    changed = content[:16] + (60000).to_bytes(4, "big") * 2 + content[24:29]
-    return changed + zlib.crc32(changed[12:29]).to_bytes(4, "big") + content[33:]
+    return (
+        content[:8] + chunk(b"IHDR", (60000).to_bytes(4, "big") * 2 + content[24:29]) + content[33:]
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,6 +177,8 @@ def promising_much() -> bytes:
         (with_transparent_grey("L"), "is see-through in places"),
         (with_transparent_grey("1"), "is see-through in places"),
         (with_transparent_grey("P"), "is see-through in places"),
+        (without_palette(), "is a damaged image .it has no palette"),
+        (with_many_transparent_colours(), "is a damaged image"),
         (deep(), "is neither grey nor RGB of 8 bits, its pixels are I;16"),
         (of_four_inks(), "is neither grey nor RGB of 8 bits, its pixels are CMYK"),
         (promising_much(), "has more than the 33554432 pixels that are read"),

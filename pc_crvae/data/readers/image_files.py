@@ -4,6 +4,8 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -11,6 +13,9 @@ from pc_crvae.errors import UserError
 
 MOST_PIXELS = 1 << 25
 """Of one image, 33 megapixels: a small file can promise more than memory holds."""
+
+_GREY = ("1", "L", "LA")
+_COLOUR = ("P", "RGB", "RGBA")
 
 # What Pillow raises depends on the format and on the part of the file that is damaged.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
@@ -31,15 +36,42 @@ def decode_image(
         UserError: it is neither PNG nor JPEG, is damaged, or has another size than it should or
             more than MOST_PIXELS; the sentence names the file.
     """
+    with _damage_told(name):
+        image: Image.Image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+        _check_size(image, name, size)
+        image.load()
+        if upright:
+            ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
+def as_grey_or_rgb(image: Image.Image, name: str) -> Image.Image:
+    """Return an image of :func:`decode_image` in the mode L or RGB, whose values it keeps.
+
+    Raises:
+        UserError: it is see-through in places, or neither grey nor in colour at 8 bits.
+    """
+    if image.mode not in (*_GREY, *_COLOUR):
+        raise UserError(
+            f"{name} is neither grey nor RGB of 8 bits, its pixels are {image.mode}: convert it"
+        )
+    if image.mode == "P" and image.palette is None:
+        raise UserError(f"{name} is a damaged image (it has no palette): replace it")
+    with _damage_told(name):
+        if image.has_transparency_data:
+            opaque = image.convert("RGBA").getchannel("A").getextrema() == (255, 255)
+            if not opaque:
+                raise UserError(f"{name} is see-through in places: save it on a background")
+        return image.convert("L" if image.mode in _GREY else "RGB")
+
+
+@contextmanager
+def _damage_told(name: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             # Pillow warns of what it can do without, and of images within a bound wider than ours.
             warnings.simplefilter("ignore")
-            image: Image.Image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
-            _check_size(image, name, size)
-            image.load()
-            if upright:
-                ImageOps.exif_transpose(image, in_place=True)
+            yield
     except UserError:  # which is a ValueError too
         raise
     except UnidentifiedImageError as error:
@@ -49,7 +81,6 @@ def decode_image(
     except _DAMAGE as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{name} is a damaged image ({reason}): replace it") from error
-    return image
 
 
 def _check_size(image: Image.Image, name: str, size: tuple[int, int] | None) -> None:

@@ -14,7 +14,7 @@ from pc_crvae.data.cards import Card, ImageShape, Split
 from pc_crvae.data.images import RawImages
 from pc_crvae.data.items import Item
 from pc_crvae.data.readers.class_tree import class_tree_paths, list_class_tree
-from pc_crvae.data.readers.image_files import decode_image
+from pc_crvae.data.readers.image_files import as_grey_or_rgb, decode_image
 from pc_crvae.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -22,8 +22,6 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 
 _MOST_FILE_BYTES = 1 << 28
 _MOST_SPLIT_BYTES = 1 << 33
-_GREY = ("1", "L", "LA")
-_COLOUR = ("P", "RGB", "RGBA")
 
 
 def read_split(root: Path, split: Split, card: Card) -> RawImages:
@@ -83,16 +81,7 @@ def _decode(path: Path) -> Image.Image:
         content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
-    image = decode_image(content, str(path), upright=True)
-    if image.mode not in (*_GREY, *_COLOUR):
-        raise UserError(
-            f"{path} is neither grey nor RGB of 8 bits, its pixels are {image.mode}: convert it"
-        )
-    if image.has_transparency_data:
-        alpha = np.asarray(image.convert("RGBA"))[..., 3]
-        if alpha.min() < 255:
-            raise UserError(f"{path} is see-through in places: save it on a background")
-    return image.convert("L" if image.mode in _GREY else "RGB")
+    return as_grey_or_rgb(decode_image(content, str(path), upright=True), str(path))
 
 
 def _channels(image: Image.Image) -> int:
