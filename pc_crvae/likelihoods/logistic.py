@@ -5,6 +5,8 @@ logistic's mass within half a step of it, and the two outermost levels take the 
 256 probabilities sum to 1. Means and scales are those of values rescaled to [-1, 1].
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -146,10 +148,17 @@ def _log_mass(x: Tensor, location: Tensor, log_scale: Tensor) -> Tensor:
     upper = (centred + _HALF_STEP) * inverse_scale
     lower = (centred - _HALF_STEP) * inverse_scale
     log_below, log_above = F.logsigmoid(upper), F.logsigmoid(-lower)
-    within = log_below + log_above + torch.log(-torch.expm1(-2 * _HALF_STEP * inverse_scale))
+    within = log_below + log_above + _log_of_one_minus_exp(log_scale, inverse_scale)
     # Half a step from an end is nearer to it than to any other level.
     lowest, highest = x < -1 + _HALF_STEP, x > 1 - _HALF_STEP
     return torch.where(lowest, log_below, torch.where(highest, log_above, within))
+
+
+def _log_of_one_minus_exp(log_scale: Tensor, inverse_scale: Tensor) -> Tensor:
+    """log(1 - exp(-w)) for a step's width w in scales, whose exponential underflows where wide."""
+    width = 2 * _HALF_STEP * inverse_scale
+    series = math.log(2 * _HALF_STEP) - log_scale - width / 2 + width.square() / 24
+    return torch.where(width < 1e-3, series, torch.log(-torch.expm1(-width.clamp(min=1e-3))))
 
 
 def _logistic(location: Tensor, log_scale: Tensor, uniform: Tensor) -> Tensor:
