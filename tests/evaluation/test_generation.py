@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+from scipy.spatial.distance import jensenshannon
+
+from pc_crvae.evaluation.generation import (
+    coverage,
+    generation_metrics,
+    jensen_shannon_divergence,
+    minimum_matching_distance,
+    one_nearest_neighbor_accuracy,
+    pairwise_distances,
+)
+from pc_crvae.evaluation.reconstruction import earth_movers_distance
+
+RNG = np.random.default_rng(0)
+
+
+def clouds(count, points=24):
+    return RNG.uniform(-0.5, 0.5, size=(count, points, 3)).astype(np.float32)
+
+
+def test_matching_and_coverage_by_hand():
+    to_references = np.array([[1.0, 4.0, 6.0], [2.0, 3.0, 5.0]])
+    assert minimum_matching_distance(to_references) == (1 + 3 + 5) / 3
+    assert coverage(to_references) == 1 / 3  # the first reference is nearest to both
+    assert coverage(np.array([[1.0, 4.0], [2.0, 1.0]])) == 1
+
+
+def test_neighbours_by_hand():
+    """Samples at 0 and 10, references at 1 and 2: 0 -> 1 wrong, 10 -> 2 wrong, 1 -> 0 or 2."""
+    samples, references = np.array([0.0, 10.0]), np.array([1.0, 1.9])
+
+    def between(x, y):
+        return np.abs(x[:, None] - y)
+
+    accuracy = one_nearest_neighbor_accuracy(
+        between(samples, samples), between(samples, references), between(references, references)
+    )
+    assert accuracy == 2 / 4  # 1 -> 1.9 and 1.9 -> 1 are right
+
+
+def test_two_copies_of_one_set():
+    x = clouds(8)
+    results = generation_metrics(x, x.copy())
+    for distance in ("cd", "emd"):
+        assert results[distance] == {"mmd": 0, "cov": 1, "1nna": 0}
+    assert results["jsd"] == 0
+    assert (results["samples"], results["references"], results["points"]) == (8, 8, 24)
+
+
+def test_two_far_sets():
+    x = clouds(8) / 10
+    results = generation_metrics(x - 0.9, x + 0.9)
+    for distance in ("cd", "emd"):
+        assert results[distance]["1nna"] == 1
+        assert results[distance]["mmd"] > 1
+    assert results["jsd"] == 1
+
+
+def test_two_draws_of_one_distribution_cannot_be_told_apart():
+    results = generation_metrics(clouds(60, 8), clouds(60, 8))
+    assert 0.3 < results["cd"]["1nna"] < 0.7
+    assert 0.3 < results["emd"]["1nna"] < 0.7
+
+
+def test_matrices_hold_the_distance_of_every_pair():
+    x, y = clouds(17), clouds(19)
+    chamfer, matched = (pairwise_distances(x, y, name) for name in ("cd", "emd"))
+    assert chamfer.shape == matched.shape == (17, 19)
+    for row, column in [(0, 0), (3, 18), (16, 5)]:
+        distances = np.linalg.norm(x[row][:, None] - y[column], axis=2)
+        squares = np.square(distances.min(axis=1)).mean() + np.square(distances.min(axis=0)).mean()
+        assert chamfer[row, column] == pytest.approx(squares, rel=1e-4)
+        assert matched[row, column] == earth_movers_distance(x[row], y[column])
+
+
+def test_workers_change_nothing():
+    x, y = clouds(9), clouds(5)
+    alone, together = (pairwise_distances(x, y, "emd", workers=count) for count in (1, 2))
+    np.testing.assert_array_equal(alone, together)
+
+
+def test_the_divergence_is_that_of_the_histograms():
+    x, y = clouds(40) * 1.9, clouds(40)
+    edges = [np.linspace(-1, 1, 29)] * 3
+    counts = [np.histogramdd(points.reshape(-1, 3), edges)[0].ravel() for points in (x, y)]
+    expected = jensenshannon(*counts, base=2) ** 2
+    assert jensen_shannon_divergence(x, y) == pytest.approx(expected)
+    outside = np.full((1, 4, 3), 7.0)
+    assert jensen_shannon_divergence(outside, np.full((1, 4, 3), 0.999)) == 0
+
+
+def test_clouds_of_different_sizes_are_refused():
+    with pytest.raises(ValueError, match="as many points"):
+        generation_metrics(clouds(3, 8), clouds(3, 9))
