@@ -5,10 +5,17 @@ import sys
 from collections.abc import Sequence
 
 from pc_crvae import __version__
-from pc_crvae.cli import data, interpolate, probe, train
+from pc_crvae.cli import data, embed, interpolate, probe, search, train
 from pc_crvae.errors import UserError
 
-COMMANDS = {"data": data, "train": train, "probe": probe, "interpolate": interpolate}
+COMMANDS = {
+    "data": data,
+    "train": train,
+    "probe": probe,
+    "interpolate": interpolate,
+    "embed": embed,
+    "search": search,
+}
 
 
 def main(arguments: Sequence[str] | None = None, *, command: str | None = None) -> int:

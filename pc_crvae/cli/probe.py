@@ -34,7 +34,8 @@ def run(options: argparse.Namespace) -> None:
     saved = load_saved(options)
     train_set, test_set = load_split(saved, "train"), load_split(saved, "test")
     if train_set.labels is None or test_set.labels is None:
-        raise UserError(f"{train_set.name} has no labels, so there is nothing to probe")
+        print(f"{train_set.name} has no labels, so there is nothing to probe; next: tools/embed.py")
+        return
 
     from pc_crvae.evaluation.encoders import encoder_of, untrained_like
     from pc_crvae.evaluation.probe import ProbeProtocol, format_table, run_probe

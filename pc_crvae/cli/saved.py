@@ -32,8 +32,8 @@ class Saved:
     up: "Axis | None"
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that say which model and which data."""
+def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say which model, and where it runs."""
     parser.add_argument(
         "--ckpt",
         type=Path,
@@ -48,6 +48,14 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a run: the last state, or the best by the validation objective",
     )
     parser.add_argument(
+        "--device", choices=("auto", "cpu"), default="auto", help="auto: a GPU where there is one"
+    )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say which model and which data."""
+    add_checkpoint_arguments(parser)
+    parser.add_argument(
         "--data",
         metavar="CARD",
         default=argparse.SUPPRESS,
@@ -60,28 +68,34 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="folder of the data (default: where the run found it)",
     )
-
     parser.add_argument(
         "--up",
         choices=("x", "y", "z"),
         default=argparse.SUPPRESS,
         help="the data's up axis (default: the training run's, or the card's for other data)",
     )
-    parser.add_argument(
-        "--device", choices=("auto", "cpu"), default="auto", help="auto: a GPU where there is one"
-    )
 
 
-def load_saved(options: argparse.Namespace) -> Saved:
-    """Load the model and settle which data it is used on."""
+def load_model(options: argparse.Namespace) -> tuple["PointVAE", Path]:
+    """Load the model, in evaluation mode; return it and the folder of its export."""
     import torch
 
     from pc_crvae.export import read_export
     from pc_crvae.models.points.vae import PointVAE
-    from pc_crvae.runs import find_export, find_run_config
+    from pc_crvae.runs import find_export
 
     folder = find_export(options.ckpt, options.which)
     model = read_export(folder, PointVAE)
+    if options.device == "auto" and torch.cuda.is_available():
+        model.to("cuda")
+    return model, folder
+
+
+def load_saved(options: argparse.Namespace) -> Saved:
+    """Load the model and settle which data it is used on."""
+    from pc_crvae.runs import find_run_config
+
+    model, folder = load_model(options)
     config = find_run_config(folder)
     trained_on = model.data.get("name")
     name = getattr(options, "data", trained_on)
@@ -93,8 +107,6 @@ def load_saved(options: argparse.Namespace) -> Saved:
         up = up or model.data.get("up")
         if root is None and config is not None and config.data.root is not None:
             root = Path(config.data.root)
-    if options.device == "auto" and torch.cuda.is_available():
-        model.to("cuda")
     return Saved(model, folder, name, root, up)
 
 

@@ -127,6 +127,9 @@ def _watchers(
 
     labels, validation_labels = train_set.labels, validation_set.labels
     if labels is None or validation_labels is None or len(np.unique(labels)) < 2:
+        if config.logging.probe_every_epochs and is_main_process():
+            lacks = "no labels" if labels is None else "a single class"
+            print(f"{train_set.name} has {lacks}: training goes on without the validation probe")
         return Watchers(picture=picture)
 
     def accuracy(model: "Pretrained") -> float:

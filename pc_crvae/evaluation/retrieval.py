@@ -1,11 +1,11 @@
 """Retrieval: how well near features mean the same class, with no classifier in between.
 
 Each shape asks for its like among all the others of its split, which are ranked by the cosine
-distance of their features, taken as they are: what ``search`` ranks by, so that its users know what
-to expect. On validation splits (300 procedural shapes, 278 of ModelNet10, a short training of each,
-posterior means, 3 draws of points), the mean average precision by cosine was 0.1 to 0.8 points above
-that by Euclidean distance on unturned shapes; on turned ones it lay between 0.9 below and 0.7 above.
-The cosine was chosen: never far behind, and within [0, 2] whatever the model.
+distance of their features, taken as they are: what ``search`` ranks by, so that its users know
+what to expect. On validation splits (300 procedural shapes, 278 of ModelNet10, a short training
+of each, posterior means, 3 draws of points), the mean average precision by cosine was 0.1 to 0.8
+points above that by Euclidean distance on unturned shapes; on turned ones it lay between 0.9
+below and 0.7 above. The cosine was chosen: never far behind, and within [0, 2] whatever the model.
 
 Shapes at one distance share one rank, so that no score depends on the order in which a split
 holds its shapes:
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.cosine import unit_rows
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.linear_probe import Labels
 
@@ -97,17 +98,6 @@ def retrieve(
         len(asking),
         len(labels) - len(asking),
     )
-
-
-def unit_rows(features: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Scale rows (n, d) to length 1, as float64; a row of zeros, which has no direction, stays."""
-    rows = np.asarray(features, dtype=np.float64)
-    # Divided by their largest value first, so that squares of tiny or huge ones stay in range.
-    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0)
-    rows = rows / np.where(largest > 0, largest, 1)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    units: NDArray[np.float64] = rows / np.where(lengths > 0, lengths, 1)
-    return units
 
 
 def _score(

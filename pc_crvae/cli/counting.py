@@ -1,0 +1,51 @@
+"""How far a command is that goes through many items: a bar with the time left, or plain lines."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_SECONDS_BETWEEN_LINES = 30.0
+
+
+@contextmanager
+def counting(what: str, total: int, console: Console | None = None) -> Iterator[Callable[[], None]]:
+    """Yield what is to be called once an item is done.
+
+    A terminal shows a bar; elsewhere a line is written every half a minute.
+
+    Args:
+        what: is being done, in a word or two.
+        total: items.
+        console: to write to, standard error by default.
+    """
+    console = console or Console(stderr=True)
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    bar = progress.add_task(what, total=total)
+    started = told = time.monotonic()
+    done = 0
+
+    def advance() -> None:
+        nonlocal done, told
+        done += 1
+        progress.advance(bar)
+        now = time.monotonic()
+        if not console.is_terminal and now - told >= _SECONDS_BETWEEN_LINES and done < total:
+            told = now
+            seconds = round((now - started) / done * (total - done))
+            left = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+            console.print(f"{what} {done:,} of {total:,}, left {left}", soft_wrap=True)
+
+    with progress:
+        yield advance

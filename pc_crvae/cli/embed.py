@@ -1,0 +1,164 @@
+"""``embed``: vectors of one's own meshes and clouds, or of a data set's split, in one file."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pc_crvae.cli.saved import add_checkpoint_arguments, load_model, load_saved, load_split
+from pc_crvae.errors import UserError
+
+if TYPE_CHECKING:
+    from pc_crvae.embeddings import Embeddings
+
+DESCRIPTION = "Embed one's own meshes and clouds, or a data set's split, as vectors in one file."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_checkpoint_arguments(parser)
+    parser.add_argument(
+        "places",
+        nargs="*",
+        type=Path,
+        metavar="PATH",
+        help="mesh or cloud files, or folders of them (any depth; hidden ones are left out)",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="CARD",
+        default=argparse.SUPPRESS,
+        help="embed a split of this data set, a card's name or path (default: the PATHs given)",
+    )
+    parser.add_argument(
+        "--split", choices=("train", "test"), default="test", help="of --data, which split"
+    )
+    parser.add_argument(
+        "--data-root",
+        type=Path,
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help="folder of --data (default: where the run found it)",
+    )
+    parser.add_argument(
+        "--up",
+        choices=("x", "y", "z"),
+        default=argparse.SUPPRESS,
+        help="the axis that points up in the files, which no file says (default: z for PATHs, "
+        "the card's for --data)",
+    )
+    parser.add_argument(
+        "--points",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="points drawn of each shape, fixed by what the file holds; a cloud that has fewer is "
+        "taken as it is (default: as many as the model was trained with)",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="write nothing and fail if any file is refused; otherwise refused files are named "
+        "and left out, and it fails only if none is left",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="what to write: .npz, or .parquet where pyarrow is installed",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Embed."""
+    from pc_crvae.embeddings import check_suffix
+
+    check_suffix(options.out)
+    if bool(options.places) == hasattr(options, "data"):
+        raise UserError("name files and folders to embed, or a data set with --data, not both")
+    if not hasattr(options, "data") and hasattr(options, "data_root"):
+        raise UserError("--data-root is the folder of --data: name a data set with it")
+    if getattr(options, "points", 1) < 1:
+        raise UserError(f"--points must be at least 1, not {options.points}")
+    embeddings = _of_split(options) if hasattr(options, "data") else _of_files(options)
+    embeddings.save(options.out)
+    count, size = embeddings.vectors.shape
+    print(f"embeddings: {options.out}, {count:,} vectors of {size} numbers")
+    print(
+        f"next: python tools/search.py --ckpt {options.ckpt} --index {options.out} QUERY, "
+        "a file or an id"
+    )
+
+
+def refuse(reason: str) -> None:
+    """Name a file that is left out, and why."""
+    print(f"refused: {reason}", file=sys.stderr)
+
+
+def _of_files(options: argparse.Namespace) -> "Embeddings":
+    import numpy as np
+
+    from pc_crvae.cli.counting import counting
+    from pc_crvae.data.readers.shape_files import find_shape_files
+    from pc_crvae.embeddings import About, Embeddings, embed_files, weights_sha256
+
+    files = find_shape_files(options.places)
+    model, folder = load_model(options)
+    about = About(
+        model_sha256=weights_sha256(folder),
+        points=getattr(options, "points", model.points),
+        up=getattr(options, "up", "z"),
+    )
+    with counting("embedding", len(files)) as advance:
+        vectors = embed_files(model, files, about, refuse, advance)
+    refused = len(files) - len(vectors)
+    if not vectors:
+        raise UserError(f"every one of the {len(files)} files was refused: nothing to write")
+    if refused and options.strict:
+        raise UserError(
+            f"{refused} of {len(files)} files were refused: nothing is written, by --strict"
+        )
+    if refused:
+        print(f"{refused} of {len(files)} files were refused, see above", file=sys.stderr)
+    kept = [files[place] for place in vectors]
+    return Embeddings(
+        tuple(file.id for file in kept),
+        np.stack(list(vectors.values())),
+        tuple(str(file.path) for file in kept),
+        about,
+    )
+
+
+def _of_split(options: argparse.Namespace) -> "Embeddings":
+    import numpy as np
+
+    from pc_crvae.cli.counting import counting
+    from pc_crvae.data import load_card
+    from pc_crvae.embeddings import About, CardSplit, Embeddings, embed_clouds, weights_sha256
+
+    saved = load_saved(options)
+    items = load_split(saved, options.split)
+    available = items.points.shape[1]
+    points = getattr(options, "points", min(saved.model.points, available))
+    name = saved.data
+    if Path(name).suffix in (".yaml", ".yml"):
+        name = str(Path(name).absolute())
+    about = About(
+        model_sha256=weights_sha256(saved.folder),
+        points=points,
+        up=saved.up or load_card(saved.data).up or "z",
+        data=CardSplit(
+            name=name,
+            split=options.split,
+            root=None if saved.root is None else str(saved.root.expanduser().absolute()),
+        ),
+    )
+    vectors = np.empty((len(items), saved.model.latent_dim), dtype=np.float32)
+    with counting("embedding", len(items)) as advance:
+        clouds = (items.batch([row], points, "embed")[0] for row in range(len(items)))
+        for row, found in embed_clouds(saved.model, clouds):
+            if isinstance(found, str):
+                raise UserError(f"{items.ids[row]} of {items.name} cannot be embedded: {found}")
+            vectors[row] = found
+            advance()
+    return Embeddings(items.ids, vectors, ("",) * len(items), about)

@@ -1,0 +1,136 @@
+"""Shapes of one's own: mesh and cloud files of any kind that is read, made ready for a model.
+
+A shape is what its file holds, not where it lies: what is drawn of it is fixed by the bytes of the
+file, so that the same file gives the same points, under whatever name.
+"""
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.data.cards import Axis
+from pc_crvae.data.clouds import normalize, turn_z_up
+from pc_crvae.data.readers import cloud_files, meshes
+from pc_crvae.errors import UserError
+
+SUFFIXES = tuple(sorted(meshes.SUFFIXES.union(cloud_files.SUFFIXES)))
+"""Of the files that are read, in lower case."""
+
+_SURFACE_POINTS = 4096
+"""Drawn of a mesh, so that its centre and size are the surface's and hardly the draw's."""
+
+_PLY_FACES = re.compile(rb"^[ \t]*element[ \t]+face[ \t]+0*[1-9]", re.MULTILINE)
+_LONGEST_PLY_HEADER = 1 << 16
+
+
+@dataclass(frozen=True)
+class ShapeFile:
+    """A file that may hold a shape.
+
+    Attributes:
+        path: absolute.
+        id: unique among the files found with it.
+    """
+
+    path: Path
+    id: str
+
+
+def find_shape_files(places: Sequence[Path]) -> list[ShapeFile]:
+    """Find the shapes that folders hold, at any depth, and files given by name.
+
+    Of a folder, files of supported suffixes are taken, in order of their paths; hidden files and
+    folders are left out, and links to folders are not followed. A file met twice is taken once.
+
+    Args:
+        places: files and folders. The id of a file is its path within its folder, or its name;
+            where two would be equal, all ids are the paths as given.
+
+    Raises:
+        UserError: a place is missing or a folder cannot be read, a name is not UTF-8, or nothing
+            is found.
+    """
+    found: dict[Path, tuple[str, str]] = {}
+    for place in places:
+        if not place.exists():
+            raise UserError(f"{place} is missing: name files and folders that are there")
+        for path in _files_in(place) if place.is_dir() else [place]:
+            short = path.relative_to(place).as_posix() if place.is_dir() else path.name
+            _check_name(path)
+            found.setdefault(path.resolve(), (short, path.as_posix()))
+    if not found:
+        raise UserError(
+            f"{', '.join(map(str, places))} holds no shape: the suffixes read are "
+            f"{', '.join(SUFFIXES)}"
+        )
+    times = Counter(short for short, _ in found.values())
+    unique = max(times.values()) == 1
+    return [ShapeFile(path, short if unique else whole) for path, (short, whole) in found.items()]
+
+
+def load_shape(path: Path, count: int, up: Axis) -> NDArray[np.float32]:
+    """Read a shape as a model reads those it was trained on.
+
+    The surface of a mesh is sampled by area; of a cloud points are chosen without replacement.
+    A PLY file is a mesh where it has faces, else a cloud.
+
+    Args:
+        path: of a mesh or cloud file.
+        count: points wanted; a cloud that has fewer is taken as it is.
+        up: the axis that points up in the file.
+
+    Returns:
+        Points (at most ``count``, 3), z up, of a shape with mean 0 and largest radius 1.
+
+    Raises:
+        UserError: the file cannot be used; the sentence names it and says why.
+    """
+    suffix = path.suffix.lower()
+    content = cloud_files.read_bytes(path)
+    rng = np.random.default_rng(list(hashlib.sha256(content).digest()))
+    if suffix in meshes.SUFFIXES and (suffix != ".ply" or _has_faces(content)):
+        points = meshes.load_points(path, max(count, _SURFACE_POINTS), rng).points
+    elif suffix in cloud_files.SUFFIXES:
+        points = cloud_files.read_cloud(path)
+    else:
+        raise UserError(
+            f"{path} is no shape by its name, which should end in {', '.join(SUFFIXES)}"
+        )
+    chosen = rng.choice(len(points), min(count, len(points)), replace=False)
+    try:
+        whole = normalize(turn_z_up(points[None], up))[0]
+    except ValueError as error:
+        raise UserError(f"{path} cannot be scaled: {error}") from error
+    shape: NDArray[np.float32] = whole[chosen]
+    return shape
+
+
+def _files_in(folder: Path) -> list[Path]:
+    def refuse(error: OSError) -> None:
+        raise UserError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
+
+    files = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = [Path(place, name) for name in names if not name.startswith(".")]
+        files += [path for path in paths if path.suffix.lower() in SUFFIXES]
+    return sorted(files)
+
+
+def _check_name(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{str(path)!r} has a name that is not UTF-8: rename it") from error
+
+
+def _has_faces(content: bytes) -> bool:
+    header = content[:_LONGEST_PLY_HEADER].partition(b"end_header")[0]
+    return _PLY_FACES.search(header.replace(b"\r", b"\n")) is not None

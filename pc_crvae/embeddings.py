@@ -1,0 +1,404 @@
+"""Embeddings: vectors of shapes under their names, kept in a file and searched.
+
+A file holds what says whether another vector may be compared with its own: the hash of the
+model's weights, the points drawn of each shape, and the axis that was up. ``.npz`` holds the
+arrays ``ids``, ``vectors`` and ``sources`` and the JSON text ``about``; ``.parquet`` the columns
+``id``, ``vector`` and ``source``, and the same text as metadata under ``pc_crvae``.
+"""
+
+import hashlib
+import io
+import json
+import math
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import pydantic
+from numpy.typing import NDArray
+
+from pc_crvae import __version__
+from pc_crvae.cosine import unit_rows
+from pc_crvae.data.cards import Axis, Split
+from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
+from pc_crvae.errors import UserError
+from pc_crvae.files import atomic_path
+from pc_crvae.validation import validate
+
+if TYPE_CHECKING:
+    from pc_crvae.models.points.vae import PointVAE
+
+FORMAT_VERSION = 1
+SUFFIXES = (".npz", ".parquet")
+_ENCODED_AT_ONCE = 64
+_KEY = b"pc_crvae"
+_UNSURE = 1e-5
+"""How far a distance in single precision may lie from the true one."""
+
+
+class CardSplit(pydantic.BaseModel):
+    """The split of a data set that was embedded: the card's name or path, and the folder."""
+
+    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    name: str
+    split: Split
+    root: str | None
+
+
+class About(pydantic.BaseModel):
+    """What the vectors of a file are.
+
+    Attributes:
+        model_sha256: of the weights file of the model that gave them.
+        points: drawn of each shape, where it has as many.
+        up: the axis that points up in the sources.
+        data: the split of a data set; None where the sources are files.
+    """
+
+    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    model_sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
+    points: pydantic.PositiveInt
+    up: Axis
+    data: CardSplit | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Vectors of shapes.
+
+    Attributes:
+        ids: (n,) names, unique.
+        vectors: (n, d) float32, posterior means; finite.
+        sources: (n,) absolute paths of the files; empty texts for a split of a data set.
+        about: what they are.
+
+    Raises:
+        ValueError: there is none, a shape or type is wrong, a value is not finite, or two ids
+            are equal.
+    """
+
+    ids: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    sources: tuple[str, ...]
+    about: About
+
+    def __post_init__(self) -> None:
+        vectors = self.vectors
+        if vectors.ndim != 2 or 0 in vectors.shape or vectors.dtype != np.float32:
+            raise ValueError(
+                f"vectors should be float32 (n, d), n and d above 0, not {vectors.dtype} "
+                f"{vectors.shape}"
+            )
+        if not np.isfinite(vectors).all():
+            raise ValueError("a vector is not finite")
+        if not len(self.ids) == len(self.sources) == len(vectors):
+            raise ValueError(
+                f"{len(vectors)} vectors have {len(self.ids)} ids and {len(self.sources)} sources"
+            )
+        if len(set(self.ids)) < len(self.ids):
+            raise ValueError("two ids are equal")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def _units(self) -> NDArray[np.float32]:
+        return unit_rows(self.vectors).astype(np.float32)
+
+    def nearest(
+        self, queries: NDArray[np.floating], count: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Find the vectors nearest to each query by cosine distance, 1 - cosine, in [0, 2].
+
+        Why the cosine: see :mod:`pc_crvae.evaluation.retrieval`, which scores by the same one.
+
+        Args:
+            queries: (q, d).
+            count: wanted of each; no more are given than there are.
+
+        Returns:
+            Distances (q, min(count, n)), the nearest first, and the rows of these vectors;
+            of equals the first row comes first. A vector is at distance 0 from itself.
+
+        Raises:
+            ValueError: queries of another size, or a count below 1.
+        """
+        if queries.ndim != 2 or queries.shape[1] != self.vectors.shape[1] or count < 1:
+            raise ValueError(
+                f"expected queries (q, {self.vectors.shape[1]}) and a count above 0, got "
+                f"{queries.shape} and {count}"
+            )
+        count = min(count, len(self))
+        units = unit_rows(queries)
+        distances = np.empty((len(units), count))
+        rows = np.empty((len(units), count), dtype=np.int64)
+        for query, unit in enumerate(units):
+            # Single precision says which ones may be among the nearest, double which ones are.
+            rough = 1 - self._units @ unit.astype(np.float32)
+            limit = np.partition(rough, count - 1)[count - 1] + 2 * _UNSURE
+            near = np.flatnonzero(rough <= limit)
+            # Half the squared distance of unit vectors is 1 - cosine, without its cancellation.
+            exact = np.square(unit_rows(self.vectors[near]) - unit).sum(axis=1) / 2
+            first = np.argsort(exact, kind="stable")[:count]
+            distances[query], rows[query] = exact[first], near[first]
+        return distances, rows
+
+    def save(self, path: Path) -> None:
+        """Write a file, whole or not at all; its suffix chooses the format.
+
+        Raises:
+            UserError: another suffix, pyarrow is missing for ``.parquet``, or the file cannot be
+                written.
+        """
+        check_suffix(path)
+        about = {"format_version": FORMAT_VERSION, "pc_crvae_version": __version__}
+        text = json.dumps(about | self.about.model_dump())
+        with atomic_path(path) as temporary:
+            if path.suffix == ".npz":
+                with temporary.open("wb") as file:
+                    np.savez(
+                        file,
+                        ids=np.array(self.ids),
+                        vectors=self.vectors,
+                        sources=np.array(self.sources),
+                        about=np.array(text),
+                    )
+            else:
+                _write_parquet(self, text, temporary)
+
+
+def load_embeddings(path: Path) -> Embeddings:
+    """Read what :meth:`Embeddings.save` wrote.
+
+    Raises:
+        UserError: the file is missing, damaged, of another kind or format version, or pyarrow is
+            missing for ``.parquet``.
+    """
+    check_suffix(path)
+    if not path.is_file():
+        raise UserError(f"there is no file {path}: make an index with tools/embed.py")
+    ids, vectors, sources, text = _read_npz(path) if path.suffix == ".npz" else _read_parquet(path)
+    about = _parse_about(path, text)
+    try:
+        return Embeddings(tuple(ids), vectors, tuple(sources), about)
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}") from error
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a name that no format goes with, and one whose format needs what is not installed.
+
+    Raises:
+        UserError: either of them.
+    """
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path} should end in {' or '.join(SUFFIXES)}")
+    if path.suffix == ".parquet":
+        _pyarrow(path)
+
+
+def weights_sha256(folder: Path) -> str:
+    """Return the SHA-256, in hex, of a saved model's weights file: which model it is."""
+    from pc_crvae.export import WEIGHTS
+
+    with (folder / WEIGHTS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def embed_files(
+    model: "PointVAE",
+    files: Sequence[ShapeFile],
+    about: About,
+    refuse: Callable[[str], None],
+    advance: Callable[[], None] = lambda: None,
+) -> dict[int, NDArray[np.float32]]:
+    """Embed the shapes of files.
+
+    Args:
+        model: gives the vectors, posterior means.
+        files: of meshes and clouds; read one by one.
+        about: how many points are drawn of each, and which axis is up.
+        refuse: told of each file that cannot be used, in a sentence that names it.
+        advance: called after each file read.
+
+    Returns:
+        Vectors (d,) by the place of their file among ``files``, in order.
+    """
+    vectors: dict[int, NDArray[np.float32]] = {}
+    read: list[int] = []
+
+    def clouds() -> Iterator[NDArray[np.float32]]:
+        for place, file in enumerate(files):
+            try:
+                cloud = load_shape(file.path, about.points, about.up)
+            except UserError as error:
+                refuse(str(error))
+            else:
+                read.append(place)
+                yield cloud
+            advance()
+
+    for row, found in embed_clouds(model, clouds()):
+        if isinstance(found, str):
+            refuse(f"{files[read[row]].path}: {found}")
+        else:
+            vectors[read[row]] = found
+    return dict(sorted(vectors.items()))
+
+
+def embed_clouds(
+    model: "PointVAE", clouds: Iterable[NDArray[np.float32]]
+) -> Iterator[tuple[int, NDArray[np.float32] | str]]:
+    """Embed clouds of differing point counts, a batch of equal ones at a time.
+
+    Args:
+        model: gives the vectors, posterior means.
+        clouds: (P, 3) each, prepared as in training; taken one by one.
+
+    Yields:
+        The place of a cloud among those taken, and its vector (d,), or the reason why it has
+        none; every place once, in an order of its own.
+    """
+    waiting: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
+    for place, cloud in enumerate(clouds):
+        batch = waiting.setdefault(len(cloud), [])
+        batch.append((place, cloud))
+        if len(batch) == _ENCODED_AT_ONCE:
+            yield from _embed_batch(model, waiting.pop(len(cloud)))
+    for batch in waiting.values():
+        yield from _embed_batch(model, batch)
+
+
+def _embed_batch(
+    model: "PointVAE", batch: list[tuple[int, NDArray[np.float32]]]
+) -> Iterator[tuple[int, NDArray[np.float32] | str]]:
+    import torch
+
+    try:
+        vectors = model.encode(torch.from_numpy(np.stack([cloud for _, cloud in batch]))).numpy()
+    except ValueError as error:  # too few points for the encoder
+        for place, _ in batch:
+            yield place, str(error)
+        return
+    for (place, _), vector in zip(batch, vectors, strict=True):
+        finite = np.isfinite(vector).all()
+        yield place, vector if finite else "the model gives a vector that is not finite"
+
+
+def _parse_about(path: Path, text: str) -> About:
+    try:
+        values = json.loads(text)
+        version = values.pop("format_version")
+        written_by = values.pop("pc_crvae_version")
+    except (ValueError, AttributeError, KeyError, RecursionError) as error:
+        raise UserError(f"{path} does not say what its vectors are: make it anew") from error
+    if version != FORMAT_VERSION:
+        raise UserError(
+            f"{path} has format version {version}, and this version of pc_crvae reads "
+            f"{FORMAT_VERSION}: use the version that wrote it, {written_by}, or make it anew"
+        )
+    return validate(About, values, str(path))
+
+
+_Columns = tuple[list[str], NDArray[np.float32], list[str], str]
+
+
+def _read_npz(path: Path) -> _Columns:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = path.stat().st_size
+            ids, vectors, sources, about = (
+                _read_member(archive, f"{name}.npy", size)
+                for name in ("ids", "vectors", "sources", "about")
+            )
+    except KeyError as error:
+        raise UserError(f"{path} holds no embeddings: {error.args[0]}") from error
+    # What the zip module and NumPy's header raise depends on the part that is damaged.
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        OSError,
+        RuntimeError,
+        NotImplementedError,
+        ValueError,
+        TypeError,
+        SyntaxError,
+        MemoryError,
+    ) as error:
+        raise UserError(f"{path} is damaged or no .npz file: make it anew") from error
+    if not all(array.dtype.kind == "U" for array in (ids, sources, about)) or about.ndim:
+        raise UserError(f"{path} holds no embeddings: its ids, sources and about should be texts")
+    try:
+        return ids.reshape(-1).tolist(), vectors, sources.reshape(-1).tolist(), str(about)
+    except (ValueError, UnicodeError) as error:
+        raise UserError(f"{path} is damaged: a text of it is none") from error
+
+
+def _read_member(archive: zipfile.ZipFile, name: str, size: int) -> NDArray[Any]:
+    """Read an array, whose promised size is held against the bytes that are there."""
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
+        raise ValueError("packed, or larger than the file")
+    content = archive.read(info)
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read_header is None:
+        raise ValueError("a version of .npy that NumPy does not write for such arrays")
+    shape, fortran_order, dtype = read_header(stream)
+    start, count = stream.tell(), math.prod(shape)
+    if dtype.hasobject or count * dtype.itemsize != len(content) - start or count == 0:
+        raise ValueError("another size than promised")
+    if dtype.itemsize == 0:
+        return np.zeros(shape, dtype)
+    flat = np.frombuffer(content, dtype, count, start)
+    return flat.reshape(shape, order="F" if fortran_order else "C")
+
+
+def _pyarrow(path: Path) -> Any:
+    try:
+        import_module("pyarrow.parquet")
+        return import_module("pyarrow")
+    except ImportError as error:
+        raise UserError(
+            f'{path} needs pyarrow: install it by pip install "pc-crvae[parquet]"'
+        ) from error
+
+
+def _write_parquet(embeddings: Embeddings, about: str, path: Path) -> None:
+    pyarrow = _pyarrow(path)
+    flat = pyarrow.array(embeddings.vectors.reshape(-1), pyarrow.float32())
+    table = pyarrow.table(
+        {
+            "id": pyarrow.array(list(embeddings.ids), pyarrow.string()),
+            "vector": pyarrow.FixedSizeListArray.from_arrays(flat, embeddings.vectors.shape[1]),
+            "source": pyarrow.array(list(embeddings.sources), pyarrow.string()),
+        }
+    )
+    pyarrow.parquet.write_table(table.replace_schema_metadata({_KEY: about.encode()}), path)
+
+
+def _read_parquet(path: Path) -> _Columns:
+    pyarrow = _pyarrow(path)
+    try:
+        table = pyarrow.parquet.read_table(path, columns=["id", "vector", "source"])
+        about = (table.schema.metadata or {})[_KEY].decode()
+        ids, sources = table["id"].to_pylist(), table["source"].to_pylist()
+        vectors = table["vector"].combine_chunks()
+        values = np.asarray(vectors.flatten(), dtype=np.float32)
+        vectors = values.reshape(len(ids), -1)
+    except (pyarrow.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is damaged or holds no embeddings: make it anew") from error
+    if not all(isinstance(text, str) for text in (*ids, *sources)):
+        raise UserError(f"{path} is damaged: an id or a source is missing")
+    return ids, vectors, sources, about
