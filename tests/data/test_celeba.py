@@ -71,6 +71,12 @@ def test_an_image_is_its_crop_resized(root: Path, card: object, top: int):
     assert abs(np.mean(image[0] - rows[:, None])) < 1.5
 
 
+def test_another_variant_is_refused(root: Path):
+    card = CARD.model_copy(update={"variant": "smith"})
+    with pytest.raises(UserError, match="has the variant smith, where there is only larsen"):
+        read_split(root, "train", card)
+
+
 def test_fine_stripes_are_averaged_not_sampled(folder_root: Path):
     stripes = np.zeros((218, 178, 3), np.uint8)
     stripes[::2] = 255

@@ -158,6 +158,33 @@ def test_headers_that_extend_headers_without_end_are_refused(tmp_path: Path):
         read_split(tmp_path, "test", CARD)
 
 
+def test_a_file_with_holes_is_not_taken(tmp_path: Path):
+    """A sparse file of old GNU tar: a tiny archive that unpacks to as much as its header says."""
+    entry = tarfile.TarInfo(f"{FOLDER}/test_batch.bin")
+    entry.type = tarfile.GNUTYPE_SPARSE
+    block = bytearray(entry.tobuf(tarfile.GNU_FORMAT))
+    block[483:495] = b"%011o\0" % (200 * 3073)
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    names = tarfile.TarInfo(NAMES)
+    names.size = len(cifar_members()[NAMES])
+    rest = names.tobuf() + cifar_members()[NAMES].ljust(512, b"\0") + bytes(1024)
+    (tmp_path / ARCHIVE).write_bytes(gzip.compress(bytes(block) + rest))
+    with pytest.raises(UserError, match=r"test_batch\.bin is missing"):
+        read_split(tmp_path, "test", CARD)
+
+
+def test_a_length_below_zero_is_refused(tmp_path: Path):
+    entry = tarfile.TarInfo("before")
+    block = bytearray(entry.tobuf(tarfile.GNU_FORMAT))
+    block[124:136] = b"\xff" * 10 + b"\xfc\x00"
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    (tmp_path / ARCHIVE).write_bytes(gzip.compress(bytes(block) + bytes(2048)))
+    with pytest.raises(UserError, match=r"cifar-10-binary\.tar\.gz"):
+        read_split(tmp_path, "test", CARD)
+
+
 @pytest.mark.slow
 def test_a_bomb_is_unpacked_within_a_bound(tmp_path: Path):
     with gzip.open(tmp_path / ARCHIVE, "wb", compresslevel=1) as packed:

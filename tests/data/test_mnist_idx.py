@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tiny_images import idx, image_card, write_gz, write_mnist
 
+from pc_crvae.data.readers import mnist_idx
 from pc_crvae.data.readers.mnist_idx import read_split, source_paths
 from pc_crvae.errors import UserError
 
@@ -122,11 +123,28 @@ def flipped(content: bytes, position: int) -> bytes:
         lambda content: flipped(content, len(content) // 2),
         lambda content: content + b"more",
         lambda content: flipped(content, -5),
+        lambda content: content[:10] + b"\xff" * 20,
     ],
-    ids=["half", "no length", "a web page", "flipped inside", "something behind", "check sum"],
+    ids=[
+        "half",
+        "no length",
+        "a web page",
+        "flipped inside",
+        "something behind",
+        "check sum",
+        "nothing to unpack",
+    ],
 )
+@pytest.mark.parametrize("piece", [1, 1 << 20])
 @pytest.mark.parametrize("name", [IMAGES, LABELS])
-def test_a_damaged_gzip_file_is_named(root: Path, name: str, damage: Callable[[bytes], bytes]):
+def test_a_damaged_gzip_file_is_named(
+    root: Path,
+    name: str,
+    damage: Callable[[bytes], bytes],
+    piece: int,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(mnist_idx, "_BYTES_AT_ONCE", piece)
     path = root / f"{name}.gz"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(UserError, match=rf"{name}\.gz (cannot be read or is damaged|is too short)"):

@@ -1,3 +1,4 @@
+import tracemalloc
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -60,6 +61,12 @@ def test_the_variant_of_characters_has_a_class_for_each(root: Path):
     raw = read_split(root, "train", OF_CHARACTERS)
     assert raw.classes == ("Greek/character01", "N_Ko/character01", "N_Ko/character02")
     assert raw.labels.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_another_variant_is_refused(root: Path):
+    card = CARD.model_copy(update={"variant": "strokes"})
+    with pytest.raises(UserError, match="has the variant strokes, where there is only characters"):
+        read_split(root, "train", card)
 
 
 def test_images_come_by_name_however_the_archive_is_ordered(root: Path):
@@ -159,6 +166,67 @@ def test_a_packing_that_cannot_be_bounded_is_refused(root: Path, packing: int):
     write_zip(root / "images_background.zip", omniglot_members("train"), packing)
     with pytest.raises(UserError, match=r"0001_01\.png is neither stored nor deflated"):
         read_split(root, "train", CARD)
+
+
+def test_a_member_that_unpacks_to_more_than_it_says_is_unpacked_no_further(root: Path):
+    """A bomb: 100 MB of zeros that both headers call 200 bytes."""
+    path = root / "images_background.zip"
+    rewrite(root, **{FIRST: bytes(100_000_000)})
+    size = (100_000_000).to_bytes(4, "little")
+    content = path.read_bytes()
+    assert content.count(size) == 2
+    path.write_bytes(content.replace(size, (200).to_bytes(4, "little")))
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"0001_01\.png cannot be read or is damaged \(Bad CRC-32"):
+        read_split(root, "train", CARD)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+def test_a_locked_archive_is_told(root: Path):
+    path = root / "images_background.zip"
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x01\x02")
+    content[at + 8] |= 1
+    content[6] |= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"0001_01\.png cannot be read or is damaged.*password"):
+        read_split(root, "train", CARD)
+
+
+@pytest.mark.parametrize(
+    ("start", "offset", "value"),
+    [
+        # How it is packed: nonsense where the archive says deflated.
+        (b"PK\x03\x04", 30 + len(FIRST), b"\xff\xff\xff"),
+        # Which version of zip it takes.
+        (b"PK\x01\x02", 6, b"\xff"),
+        # Where the member starts.
+        (b"PK\x01\x02", 42, b"\xff\xff\xff\x7f"),
+        # Its length when packed.
+        (b"PK\x01\x02", 20, b"\x02\x00\x00\x00"),
+        # A name that is not what its flag says, UTF-8.
+        (b"PK\x01\x02", 8, b"\x00\x08"),
+    ],
+)
+def test_damage_within_an_archive_is_told(root: Path, start: bytes, offset: int, value: bytes):
+    path = root / "images_background.zip"
+    content = bytearray(path.read_bytes())
+    at = content.index(start)
+    content[at + offset : at + offset + len(value)] = value
+    if value == b"\x00\x08":
+        content[at + 46] = 0xFF
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"images_background\.zip.* cannot be read or is damaged"):
+        read_split(root, "train", CARD)
+
+
+def test_a_name_of_several_lines_is_told_in_one(root: Path):
+    rewrite(root, **{"images_background/a\nb.png": b""})
+    with pytest.raises(UserError, match="is not laid out as") as caught:
+        read_split(root, "train", CARD)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

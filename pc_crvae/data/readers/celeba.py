@@ -107,7 +107,8 @@ def load_images(paths: Sequence[Path], out: NDArray[np.uint8], card: Card) -> No
         card: of the set; its variant tells the crop.
 
     Raises:
-        UserError: an image is missing, damaged, of another size or not in colour.
+        UserError: an image is missing, damaged, of another size or not in colour, or the card has
+            another variant.
     """
     if out.shape != (len(paths), 3, SIDE, SIDE) or out.dtype != np.uint8:
         raise ValueError(
@@ -115,7 +116,7 @@ def load_images(paths: Sequence[Path], out: NDArray[np.uint8], card: Card) -> No
         )
     if not paths:
         return
-    top = _LARSEN_TOP if card.variant == LARSEN else _MIDDLE_TOP
+    top = _top_of_crop(card)
     with _open_folder(paths[0].parent) as read:
         for row, path in enumerate(paths):
             out[row] = _crop(decode_image(read(path), str(path), _SIZE), path, top)
@@ -206,6 +207,14 @@ def _read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _top_of_crop(card: Card) -> int:
+    if card.variant is None:
+        return _MIDDLE_TOP
+    if card.variant == LARSEN:
+        return _LARSEN_TOP
+    raise UserError(f"{card.name} has the variant {card.variant}, where there is only {LARSEN}")
 
 
 def _crop(image: Image.Image, path: Path, top: int) -> NDArray[np.uint8]:

@@ -52,15 +52,19 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
 
     Raises:
         UserError: the archive is missing or damaged, an image has another size, or an alphabet is
-            none of the card's classes; the sentence names the member.
+            none of the card's classes; the sentence names the member. The card has another variant.
     """
+    of_characters = card.variant == CHARACTERS
+    if card.variant is not None and not of_characters:
+        raise UserError(
+            f"{card.name} has the variant {card.variant}, where there is only {CHARACTERS}"
+        )
     with open_zip(_archive(root, split)) as archive:
         drawings = _list_drawings(archive, _FOLDER[split])
         _check_alphabets(archive, drawings, card)
         images = np.empty((len(drawings), 1, SIDE, SIDE), np.uint8)
         for row, drawing in enumerate(drawings):
             images[row, 0] = _shrink(_read_ink(archive, drawing.member))
-    of_characters = card.variant == CHARACTERS
     names = [drawing.character if of_characters else drawing.alphabet for drawing in drawings]
     classes = tuple(sorted(set(names)))
     label_of = {name: label for label, name in enumerate(classes)}
