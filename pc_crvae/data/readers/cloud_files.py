@@ -52,7 +52,8 @@ def read_cloud(path: Path) -> NDArray[np.float64]:
         raise UserError(
             f"{path} is no cloud by its name, which should end in {', '.join(SUFFIXES)}"
         )
-    points = parse(path, read_bytes(path))[:, :3].astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a NaN of single precision, which is refused below
+        points = parse(path, read_bytes(path))[:, :3].astype(np.float64)
     check_points(path, points)
     return points
 

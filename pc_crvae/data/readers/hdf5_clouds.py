@@ -23,6 +23,9 @@ from pc_crvae.errors import UserError
 _MOST_UNPACKED = 1032
 """What a byte can stand for at most that HDF5's strongest usual filter, deflate, has packed."""
 
+_LONGEST_NAME = 255
+"""Bytes of a name, as file systems have it."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -120,6 +123,8 @@ def read_lines(path: Path) -> list[str]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise UserError(f"{path} is empty: it should hold a name a line")
+    if any(len(line.encode()) > _LONGEST_NAME for line in lines):
+        raise UserError(f"{path} should hold a name a line, and one is too long for a name")
     return lines
 
 

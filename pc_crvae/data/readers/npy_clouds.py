@@ -6,6 +6,8 @@ unpickled.
 
 import io
 import math
+import tokenize
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -89,11 +91,20 @@ def _npy_header(where: str, content: bytes) -> tuple[tuple[int, ...], bool, np.d
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
-        shape, fortran_order, dtype = read_header(stream)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote, which are fine
+            shape, fortran_order, dtype = read_header(stream)
     except KeyError as error:
         raise UserError(f"{where} is of an unknown version of .npy or damaged") from error
     # The header is a Python literal, and so are the ways in which it can be wrong.
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+    except (
+        ValueError,
+        TypeError,
+        SyntaxError,
+        tokenize.TokenError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise UserError(f"{where} is not an .npy file or is damaged: {reason(error)}") from error
     return shape, fortran_order, dtype, stream.tell()
 
