@@ -95,7 +95,7 @@ def importance_sampled_nll(
     Raises:
         ValueError: no observations, or a size below one.
     """
-    _require_positive(samples=samples, decoded_at_once=decoded_at_once)
+    _require_positive(samples=samples, items_at_once=items_at_once, decoded_at_once=decoded_at_once)
     nll, sizes = [], []
     at_once = max(1, decoded_at_once // items_at_once)
     with evaluating(model):
