@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from pc_crvae.data.cards import Card
+from pc_crvae.data.fetch_record import refuse_unfinished
 from pc_crvae.errors import UserError
 from pc_crvae.resources import checkout_folder
 
@@ -18,7 +19,7 @@ def find_root(card: Card, root: Path | None = None) -> Path:
 
     Raises:
         UserError: none is there; the sentence says where to get the data, where to unpack it,
-            and which option points elsewhere.
+            and which option points elsewhere. Or fetching into it has begun and not ended.
         ValueError: the card's set is generated, so it has no folder.
     """
     if not card.reads_files:
@@ -26,6 +27,7 @@ def find_root(card: Card, root: Path | None = None) -> Path:
     candidates = default_roots(card) if root is None else [root.expanduser()]
     for candidate in candidates:
         if candidate.is_dir():
+            refuse_unfinished(candidate, card.name)
             return candidate
     raise UserError(_how_to_get(card, candidates))
 

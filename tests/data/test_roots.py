@@ -4,6 +4,7 @@ import pytest
 
 from pc_crvae.data import roots
 from pc_crvae.data.cards import load_card
+from pc_crvae.data.fetch_record import FetchRecord, write_record
 from pc_crvae.errors import UserError
 
 CARD = load_card("modelnet10")
@@ -72,6 +73,21 @@ def test_a_folder_of_ones_own_is_asked_for(workplace: Path):
     with pytest.raises(UserError, match=r"of your own \(.*nowhere is not a folder\): "):
         roots.find_root(card, workplace / "nowhere")
     assert roots.find_root(card, _make(workplace / "mine")) == workplace / "mine"
+
+
+def test_mirrors_are_offered_one_or_the_other():
+    card = load_card("modelnet40")
+    assert len(card.sources[0].urls) > 1
+    assert f"get {' or '.join(card.sources[0].urls)}, unpack it" in roots.how_to_get(card)
+
+
+def test_a_folder_that_fetching_has_not_finished_is_refused(workplace: Path):
+    mine = _make(workplace / "mine")
+    write_record(mine, FetchRecord(finished=False))
+    with pytest.raises(UserError, match=r"mine does not hold all of modelnet10"):
+        roots.find_root(CARD, mine)
+    write_record(mine, FetchRecord(finished=True))
+    assert roots.find_root(CARD, mine) == mine
 
 
 def test_a_generated_set_has_no_root():
