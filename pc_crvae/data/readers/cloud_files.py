@@ -92,7 +92,7 @@ def load_points_and_normals(path: Path, count: int, rng: np.random.Generator) ->
 
 
 def choose_points(
-    path: Path,
+    path: Path | str,
     points: NDArray[np.float64],
     normals: NDArray[np.float64] | None,
     count: int,
@@ -142,7 +142,7 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def check_points(path: Path, points: NDArray[np.float64]) -> None:
+def check_points(path: Path | str, points: NDArray[np.float64]) -> None:
     """Refuse a cloud that cannot be normalised.
 
     Args:
@@ -166,7 +166,7 @@ def check_points(path: Path, points: NDArray[np.float64]) -> None:
     _check_extent(path, points)
 
 
-def _check_extent(path: Path, points: NDArray[np.float64]) -> None:
+def _check_extent(path: Path | str, points: NDArray[np.float64]) -> None:
     defect = defects_of_scale(points[None])[0]
     if defect is not None:
         raise UserError(f"{path} is {defect}")
