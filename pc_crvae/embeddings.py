@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 SUFFIXES = (".npz", ".parquet")
 _ENCODED_AT_ONCE = 64
+_ROWS_AT_ONCE = 4096
 _KEY = b"pc_crvae"
 _UNSURE = 1e-5
 """How far a distance in single precision may lie from the true one."""
@@ -110,7 +111,11 @@ class Embeddings:
 
     @cached_property
     def _units(self) -> NDArray[np.float32]:
-        return unit_rows(self.vectors).astype(np.float32)
+        units = np.empty_like(self.vectors)
+        for start in range(0, len(self), _ROWS_AT_ONCE):  # bounds the float64 copies
+            part = slice(start, start + _ROWS_AT_ONCE)
+            units[part] = unit_rows(self.vectors[part])
+        return units
 
     def nearest(
         self, queries: NDArray[np.floating], count: int
@@ -187,9 +192,11 @@ def load_embeddings(path: Path) -> Embeddings:
     ids, vectors, sources, text = _read_npz(path) if path.suffix == ".npz" else _read_parquet(path)
     about = _parse_about(path, text)
     try:
-        return Embeddings(tuple(ids), vectors, tuple(sources), about)
+        embeddings = Embeddings(tuple(ids), vectors, tuple(sources), about)
     except ValueError as error:
         raise UserError(f"{path} is damaged: {error}") from error
+    embeddings._units  # noqa: B018 - made now, so that the first search is as quick as any
+    return embeddings
 
 
 def check_suffix(path: Path) -> None:
@@ -297,7 +304,7 @@ def _parse_about(path: Path, text: str) -> About:
         values = json.loads(text)
         version = values.pop("format_version")
         written_by = values.pop("pc_crvae_version")
-    except (ValueError, AttributeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise UserError(f"{path} does not say what its vectors are: make it anew") from error
     if version != FORMAT_VERSION:
         raise UserError(
