@@ -10,7 +10,6 @@ import gzip
 import lzma
 import shutil
 import stat
-import struct
 import tarfile
 import unicodedata
 import uuid
@@ -47,11 +46,9 @@ _DAMAGE = (
     tarfile.TarError,
     zlib.error,
     lzma.LZMAError,
-    struct.error,
     EOFError,
     ValueError,
     OverflowError,
-    IndexError,
     RecursionError,
     NotImplementedError,
 )
@@ -196,7 +193,7 @@ def _write(member: _Member, path: Path, budget: _Budget) -> None:
 def _lift(folder: Path, strip: str) -> None:
     """Move up what lies in the one folder at the top, if that is called ``strip``."""
     entries = list(folder.iterdir())
-    if len(entries) != 1 or entries[0].name != strip or not entries[0].is_dir():
+    if [entry.name for entry in entries] != [strip] or not entries[0].is_dir():
         return
     # Renamed first: an entry of it may have its name.
     inner = entries[0].rename(folder / uuid.uuid4().hex)

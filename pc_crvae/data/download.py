@@ -280,11 +280,15 @@ class _Fetch:
         return failure
 
     def _how_to_go_on(self, source: Source, failures: list[str], kept: int) -> str:
-        by_hand = f"fetch it by hand into {self._folder} and fetch {self._card.name} again"
-        if self._card.homepage is not None:
-            by_hand += f" (its page is {self._card.homepage})"
+        page = "" if self._card.homepage is None else f" (its page is {self._card.homepage})"
+        by_hand = (
+            f"on a machine without a connection, put it into {self._folder} by hand{page} and "
+            f"fetch {self._card.name} again"
+        )
+        if self._card.manual_steps is not None:
+            by_hand += f", or do without fetching: {self._card.manual_steps.strip().rstrip('.')}"
         again = f"; {decimal(kept)} that came are kept for the next fetch" if kept else ""
-        return f"could not fetch {source.file}: {'; '.join(failures)}{again}; or {by_hand}"
+        return f"could not fetch {source.file}: {'; '.join(failures)}{again}; {by_hand}"
 
     def _is_unpacked(self, source: Source) -> bool:
         noted = self._record.files.get(source.file)

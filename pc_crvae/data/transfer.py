@@ -21,6 +21,7 @@ import urllib3
 from pydantic import BaseModel, ConfigDict
 from rich.filesize import decimal
 
+from pc_crvae import __version__
 from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
 
@@ -191,7 +192,7 @@ class Transfer:
         except requests.TooManyRedirects:
             raise TransferError(f"redirects more than {_MOST_REDIRECTS} times") from None
         except requests.exceptions.SSLError as error:
-            raise TransferError(f"has no valid TLS certificate ({_root_of(error)})") from error
+            raise TransferError(f"could not be reached over TLS ({_root_of(error)})") from error
         except requests.ConnectTimeout as error:
             raise TransferError(f"did not answer for {self._patience.to_connect:g} s") from error
         except requests.Timeout as error:
@@ -279,6 +280,8 @@ class _Session(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self.max_redirects = _MOST_REDIRECTS
+        # Some hosts turn away what calls itself by the library's name.
+        self.headers["User-Agent"] = f"pc-crvae/{__version__}"
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         target = super().get_redirect_target(resp)

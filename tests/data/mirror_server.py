@@ -2,7 +2,6 @@
 
 import http.server
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,8 +19,9 @@ class Answer:
         tag: its ETag.
         changed: its Last-Modified.
         breaks_after: bytes after which the connection is cut, though all were promised.
-        promised: the Content-Length, where it is not the true one; False sends chunks.
-        range_starts: where a rest begins in truth, where it is not what was asked for.
+        promised: the Content-Length, where it is not the true one; False sends chunks instead.
+        range_shift: bytes by which a rest begins later than was asked for.
+        total_shown: the size of the whole file that a rest is said to be of.
         hangs_after: bytes after which nothing comes any more.
         drips: seconds between two single bytes.
     """
@@ -47,7 +47,7 @@ class MirrorServer:
     """Answers paths as it was told to, and notes what it was asked."""
 
     address: str = ""
-    answers: dict[str, Answer | list[Answer]] = field(default_factory=dict)
+    answers: dict[str, list[Answer]] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -63,7 +63,6 @@ class MirrorServer:
         queue = self.answers.get(path)
         if not queue:
             return Answer(status=404)
-        assert isinstance(queue, list)
         return queue.pop(0) if len(queue) > 1 else queue[0]
 
 
@@ -101,6 +100,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         answer = self.state.answer(self.path)
         self.close_connection = True
         start = self._start(answer)
+        start += answer.range_shift if start > 0 else 0
         body = answer.content[start:]
         status = 206 if start > 0 and answer.status == 200 else answer.status
         if start > 0 and not body:
@@ -116,8 +116,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Last-Modified", answer.changed)
         if status == 206:
             total = answer.total_shown or len(answer.content)
-            shown = start + answer.range_shift
-            self.send_header("Content-Range", f"bytes {shown}-{len(answer.content) - 1}/{total}")
+            self.send_header("Content-Range", f"bytes {start}-{len(answer.content) - 1}/{total}")
         if answer.promised is False:
             self.send_header("Transfer-Encoding", "chunked")
         else:
@@ -153,4 +152,4 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             elif answer.promised is False and answer.breaks_after is None:
                 self.wfile.write(b"0\r\n\r\n")
         except OSError:
-            time.sleep(0)  # The other side has hung up.
+            pass  # The other side has hung up.

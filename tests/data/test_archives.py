@@ -287,6 +287,14 @@ def test_more_members_than_the_limit_are_refused(
     shutil.rmtree(place / "set")
 
 
+def test_too_many_members_of_a_zip_are_refused_before_anything_is_written(
+    tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(archives, "_write", lambda *_: pytest.fail("written"))
+    archive = make_zip(tmp_path / "set.zip", {f"set/{number}": b"" for number in range(10)})
+    assert "more than 9 files" in refused(archive, limit_members=9)
+
+
 @pytest.mark.parametrize("suffix", [".zip", ".tar.gz", ".tar.bz2", ".tar.xz"])
 def test_a_bomb_is_refused(
     tmp_path: Path, refused: Callable[..., str], suffix: str, monkeypatch: pytest.MonkeyPatch
@@ -362,6 +370,17 @@ def test_a_member_that_promises_more_than_is_there_is_refused(
     refused(archive)
 
 
+def test_a_negative_size_is_refused(tmp_path: Path, refused: Callable[..., str]):
+    for size in (-1, -512, -2048, -(2**62)):
+        header = bytearray(tarfile.TarInfo("set/odd").tobuf(tarfile.GNU_FORMAT))
+        header[124:136] = tarfile.itn(size, 12, tarfile.GNU_FORMAT)
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        archive = make(tmp_path / "set.tar", {"set/first": b"1"})
+        archive.write_bytes(archive.read_bytes()[:1024] + header + bytes(2048))
+        refused(archive)
+
+
 def test_zeros_after_the_end_are_bounded_too(
     tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -411,6 +430,62 @@ def test_a_damaged_header_within_a_tar_is_not_taken_for_its_end(
     content[1024 + 150] ^= 0x01  # In the sum of the second header.
     archive.write_bytes(content)
     assert "damaged" in refused(archive)
+
+
+def _unknown_compression(path: Path) -> None:
+    content = make_zip(path, {"set/a": b"1" * 100}).read_bytes()
+    for signature, field in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        at = content.index(signature) + field
+        content = content[:at] + b"\x63\0" + content[at + 2 :]
+    path.write_bytes(content)
+
+
+def _impossible_deflate(path: Path) -> None:
+    content = bytearray(make_zip(path, {"set/a": b"1" * 100}).read_bytes())
+    content[30 + len("set/a")] |= 0b110  # The kind of block that is reserved.
+    path.write_bytes(content)
+
+
+def _offset_beyond_all_files(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("set/a", b"1")
+        archive.filelist[0].extra = struct.pack("<HHQ", 1, 8, 2**64 - 2**10)
+    _lie(path, 42, 0xFFFFFFFF)
+
+
+def _headers_of_headers(path: Path) -> None:
+    with path.open("wb") as file:
+        for _ in range(2000):
+            file.write(_tar_header(tarfile.GNUTYPE_LONGNAME, 5) + b"name\0".ljust(512, b"\0"))
+
+
+def _no_numbers(path: Path) -> None:
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("set/a")
+        info.pax_headers = {"GNU.sparse.map": "first,second"}
+        archive.addfile(info)
+
+
+@pytest.mark.parametrize(
+    "make_nonsense",
+    [_unknown_compression, _impossible_deflate, _offset_beyond_all_files, _headers_of_headers,
+     _no_numbers],
+)  # fmt: skip
+def test_nonsense_of_every_kind_is_refused(
+    tmp_path: Path, refused: Callable[..., str], make_nonsense: Callable[[Path], None]
+):
+    make_nonsense(tmp_path / "set.bin")
+    assert "damaged or cut short" in refused(tmp_path / "set.bin")
+
+
+def test_python_s_own_filter_has_a_say(
+    tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+):
+    def strict(info: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
+        raise tarfile.SpecialFileError(info)
+
+    monkeypatch.setattr(tarfile, "data_filter", strict)
+    assert "is a special file" in refused(make(tmp_path / "set.tar", TREE))
 
 
 @pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])

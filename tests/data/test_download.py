@@ -146,6 +146,7 @@ def test_bytes_come_as_they_are_stored(mirror: MirrorServer, folder: Path):
     url = mirror.serve("/train.gz", Answer(b"\x1f\x8b as stored"))
     get(card(source(url, file="train.gz")), folder)
     assert mirror.requests[0][1]["Accept-Encoding"] == "identity"
+    assert mirror.requests[0][1]["User-Agent"].startswith("pc-crvae/")
 
 
 @pytest.mark.parametrize(
@@ -189,11 +190,12 @@ def test_a_mirror_at_which_nobody_listens_is_passed_over(
 
 
 def test_an_offline_machine_is_told_what_to_do_by_hand(dead: str, folder: Path):
-    message = refusal(card(source(dead, "http://nowhere.invalid/points.h5")), folder)
+    wanted = card(source(dead, "http://nowhere.invalid/points.h5"), manual_steps="unpack it.\n")
+    message = refusal(wanted, folder)
     assert f"{dead} could not be reached (Connection refused)" in message
     assert "http://nowhere.invalid/points.h5 could not be reached" in message
-    assert f"fetch it by hand into {folder} and fetch tiny again" in message
-    assert "https://modelnet.cs.princeton.edu" in message
+    assert f"put it into {folder} by hand (its page is https://modelnet.cs" in message
+    assert "fetch tiny again, or do without fetching: unpack it" in message
     assert not folder.exists()
 
 
@@ -319,7 +321,7 @@ def test_another_version_by_now_is_fetched_from_its_start(mirror: MirrorServer, 
     [
         Answer(OTHER, tag='"v2"', conditions=False),
         Answer(OTHER + b"longer", tag='"v1"'),
-        Answer(CONTENT, tag='"v1"', range_shift=5),
+        Answer(CONTENT, tag='"v1"', range_shift=-5),
         Answer(CONTENT, tag='"v1"', total_shown=7),
         Answer(CONTENT[:99_999], tag='"v1"'),
     ],
@@ -493,6 +495,16 @@ def test_another_size_than_the_card_states_is_refused_unread(mirror: MirrorServe
             card(source(url, size=size)), folder
         )
         assert not folder.exists()
+
+
+def test_a_part_of_a_file_of_another_size_is_not_gone_on_with(mirror: MirrorServer, folder: Path):
+    broken = Answer(CONTENT, tag='"v1"', breaks_after=100_000)
+    url = mirror.serve("/points.h5", broken, Answer(status=503))
+    refusal(card(source(url)), folder)
+    mirror.serve("/points.h5", Answer(CONTENT, tag='"v1"'))
+    assert "has a file of 256000 bytes, not of 200000" in refusal(
+        card(source(url, size=200_000)), folder
+    )
 
 
 def test_a_body_larger_than_promised_is_refused(mirror: MirrorServer, folder: Path):
