@@ -2,7 +2,7 @@
 #   make demo        train configs/quickstart.yaml, probe it, interpolate between shapes
 #   make test        the everyday tests; make test-slow: the others; PYTEST_ARGS adds to either
 #   make lint        ruff and mypy
-#   make schema      write configs/schema.json anew, after a change of pc_crvae/config.py
+#   make schema      write configs/schema.json anew, after a change of pc_crvae/config
 #   make clean       remove caches and builds, never runs, data or the environment
 
 PYTHON ?= python3

@@ -13,11 +13,11 @@ from itertools import pairwise
 import torch
 
 from benchmarks.timing import Action
-from pc_crvae.config import (
+from pc_crvae.config.points import (
     DGCNNConfig,
     FoldingDecoderConfig,
     FoldingNetEncoderConfig,
-    ModelConfig,
+    PointModelConfig,
     PointNetConfig,
 )
 
@@ -46,7 +46,7 @@ class Product:
 
 
 def step_products(
-    model: ModelConfig, batch: int, points: int, *, gaussian: bool = False
+    model: PointModelConfig, batch: int, points: int, *, gaussian: bool = False
 ) -> list[Product]:
     """The products of one step of ``batch`` clouds of ``points`` points.
 
@@ -83,7 +83,9 @@ def floor_ms(products: Sequence[Product], float32_gflops: float, autocast_gflops
     return 1000 * (full / float32_gflops + lowered / autocast_gflops)
 
 
-def decoder_products(model: ModelConfig, batch: int, dtype: torch.dtype) -> tuple[Action, float]:
+def decoder_products(
+    model: PointModelConfig, batch: int, dtype: torch.dtype
+) -> tuple[Action, float]:
     """The three products of the decoder's hidden layer, bare, and their GFLOP."""
     assert isinstance(model.decoder, FoldingDecoderConfig)
     rows, width = batch * model.decoder.points, model.decoder.widths[0]
@@ -149,7 +151,7 @@ def _pooled(batch: int, points: int, inner: int, outer: int, batch_norm: bool) -
     return products
 
 
-def _head(model: ModelConfig, batch: int, gaussian: bool) -> list[Product]:
+def _head(model: PointModelConfig, batch: int, gaussian: bool) -> list[Product]:
     encoder = model.encoder
     if isinstance(encoder, PointNetConfig):
         features = encoder.widths[-1]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import torch
 from reference import textbook
@@ -19,7 +19,13 @@ from benchmarks.floor import (
 from benchmarks.memory import added_memory
 from benchmarks.report import Row, say
 from benchmarks.timing import Action, Effort, alternate
-from pc_crvae.config import Config, ConsistencyConfig, SubsampleConfig, parse_config
+from pc_crvae.config import (
+    Config,
+    ConsistencyConfig,
+    PointModelConfig,
+    SubsampleConfig,
+    parse_config,
+)
 from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.memory import keep_freed_memory
 from pc_crvae.objectives import TrainingObjective
@@ -107,11 +113,11 @@ def _against_the_textbook(
     gflop = {}
     for label, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         contenders[f"{label} products"], gflop[label] = decoder_products(
-            config.model, setting.batch, dtype
+            _architecture(config), setting.batch, dtype
         )
     times = alternate(contenders, effort)
     speeds = {label: 1000 * gflop[label] / times[f"{label} products"] for label in gflop}
-    products = step_products(config.model, setting.batch, points)
+    products = step_products(_architecture(config), setting.batch, points)
     memory = {}
     if not suffix and (not quick or name == "PointNet"):
         memory = added_memory("step", name, quick=quick)
@@ -151,7 +157,9 @@ def _against_the_plain_vae(name: str, setting: Setting, effort: Effort) -> Itera
     for suffix, consistency in _CONSISTENCY.items():
         config = _config(name, setting, points, consistency=consistency, objective="elbo")
         contenders[suffix] = _step_of_ours(config, clouds)
-    contenders["products"], gflop = decoder_products(vae.model, setting.batch, torch.float32)
+    contenders["products"], gflop = decoder_products(
+        _architecture(vae), setting.batch, torch.float32
+    )
     times = alternate(contenders, effort)
     speed = 1000 * gflop / times["products"]
     for suffix, consistency in _CONSISTENCY.items():
@@ -159,7 +167,7 @@ def _against_the_plain_vae(name: str, setting: Setting, effort: Effort) -> Itera
         products = [
             product
             for size in sizes
-            for product in step_products(vae.model, setting.batch, size, gaussian=True)
+            for product in step_products(_architecture(vae), setting.batch, size, gaussian=True)
         ]
         row = Row(
             "step",
@@ -266,6 +274,10 @@ def _config(
         },
         f"the benchmark of {name}",
     )
+
+
+def _architecture(config: Config) -> PointModelConfig:
+    return cast(PointModelConfig, config.model)
 
 
 def _points(name: str, setting: Setting) -> int:

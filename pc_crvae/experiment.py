@@ -1,17 +1,48 @@
 """From a configuration to the model and to what its training maximises."""
 
-from pc_crvae.config import Config, TransformConfig
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal, cast
+
+from torch import Tensor
+
+from pc_crvae.binarization import DynamicBinarization
+from pc_crvae.config import (
+    Config,
+    ConsistencyConfig,
+    ImageTransformConfig,
+    NVAEModelConfig,
+    PointModelConfig,
+    TransformConfig,
+)
+from pc_crvae.config.images import BernoulliLikelihoodConfig
 from pc_crvae.consistency import ConsistencyRegularized
+from pc_crvae.data.images import ImageSet
+from pc_crvae.data.items import ItemSet
+from pc_crvae.errors import UserError
+from pc_crvae.kl_balancing import BalancedELBO
+from pc_crvae.models.images.build import build_transform as build_image_transform
+from pc_crvae.models.images.checks import ImageShape
+from pc_crvae.models.images.nvae.model import NVAE
+from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
+from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.objectives import (
     ELBO,
+    IWAE,
     AutoEncoding,
     LatentVariableModel,
     Objective,
     SinglePass,
     TrainingObjective,
 )
+from pc_crvae.randomness import Draws
+from pc_crvae.regularization import Regularized
+from pc_crvae.shared_noise import SharedNoise
 from pc_crvae.transforms import points as point_transforms
+
+BatchTransform = Callable[[Tensor, Draws], Tensor]
 
 _TRANSFORMS: dict[str, type[point_transforms.Transform]] = {
     "rotate_z": point_transforms.RotateZ,
@@ -25,25 +56,73 @@ _TRANSFORMS: dict[str, type[point_transforms.Transform]] = {
 }
 
 
-def build_model(config: Config) -> PointVAE:
-    """The model, initialised from torch's global generator."""
-    return PointVAE(
-        config.model,
-        posterior="code" if config.objective.name == "autoencoder" else "gaussian",
-        points=config.data.points,
-        data={"name": config.data.name, "up": config.data.up},
-    )
+def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretrained:
+    """The model, initialised from torch's global generator.
+
+    Args:
+        config: says which.
+        image_shape: (C, H, W) of the images that a model of images is made for.
+
+    Raises:
+        UserError: layers that these images are too small for.
+        ValueError: a model of images without their shape.
+    """
+    data = {"name": config.data.name, "up": config.data.up}
+    if isinstance(config.model, PointModelConfig):
+        return PointVAE(
+            config.model, posterior=_posterior(config), points=config.data.points, data=data
+        )
+    if image_shape is None:
+        raise ValueError("a model of images is made for images of a shape")
+    try:
+        if isinstance(config.model, NVAEModelConfig):
+            return PretrainedNVAE(config.model, shape=image_shape, data=data)
+        return ImageVAE(config.model, posterior=_posterior(config), shape=image_shape, data=data)
+    except ValueError as error:
+        raise UserError(
+            f"the model does not go with the images of {config.data.name}: {error}"
+        ) from None
+
+
+def image_shape_of(config: Config, items: ItemSet) -> ImageShape | None:
+    """The shape of the images of ``items``; None for clouds.
+
+    Raises:
+        UserError: the model of ``config`` is of the other modality.
+    """
+    of_points = isinstance(config.model, PointModelConfig)
+    if isinstance(items, ImageSet) == of_points:
+        raise UserError(
+            f"{items.name} holds {items.holds}, and model.name {config.model.name} is a model of "
+            f"{'points' if of_points else 'images'}: choose another data.name or model.name"
+        )
+    if not isinstance(items, ImageSet):
+        return None
+    _, channels, height, width = items.images.shape
+    return channels, height, width
 
 
 def build_objective(config: Config) -> Objective:
     """L, what one pass maximises."""
-    if config.objective.name == "autoencoder":
-        return AutoEncoding()
-    return ELBO(beta=config.objective.beta, free_bits=config.objective.free_bits)
+    chosen = config.objective
+    objective: Objective
+    if chosen.name == "autoencoder":
+        objective = AutoEncoding()
+    elif chosen.name == "iwae":
+        objective = IWAE(chosen.samples, chosen.gradient)
+    elif chosen.balanced_groups:
+        objective = BalancedELBO(chosen.beta)
+    else:
+        objective = ELBO(beta=chosen.beta, free_bits=chosen.free_bits)
+    if config.consistency is not None and config.consistency.shared_noise:
+        return SharedNoise(objective)
+    return objective
 
 
-def build_transform(configs: tuple[TransformConfig, ...]) -> point_transforms.Transform:
+def build_transform(configs: Sequence[TransformConfig], *, of_points: bool) -> BatchTransform:
     """t, the listed transforms one after the other."""
+    if not of_points:
+        return build_image_transform(cast(Sequence[ImageTransformConfig], configs))
     return point_transforms.Compose(
         [_TRANSFORMS[config.name](**config.model_dump(exclude={"name"})) for config in configs]
     )
@@ -51,14 +130,33 @@ def build_transform(configs: tuple[TransformConfig, ...]) -> point_transforms.Tr
 
 def build_training_objective(config: Config, model: LatentVariableModel) -> TrainingObjective:
     """The one module whose forward is the whole of a training step's objective."""
-    objective = build_objective(config)
+    of_points = isinstance(config.model, PointModelConfig)
     consistency = config.consistency
-    if consistency is None:
+    transform = (
+        build_transform(consistency.transforms, of_points=of_points) if consistency else None
+    )
+    objective = build_objective(config)
+    whole: TrainingObjective
+    if _is_binarized(config):
+        within = partial(_around, model, objective, consistency)
+        whole = DynamicBinarization(model, within, transform)
+    else:
+        whole = _around(model, objective, consistency, transform)
+    return Regularized(whole, model.regularization) if isinstance(model, NVAE) else whole
+
+
+def _around(
+    model: LatentVariableModel,
+    objective: Objective,
+    consistency: ConsistencyConfig | None,
+    transform: BatchTransform | None,
+) -> TrainingObjective:
+    if consistency is None or transform is None:
         return SinglePass(model, objective)
     return ConsistencyRegularized(
         model,
         objective,
-        build_transform(consistency.transforms),
+        transform,
         weight=consistency.weight,
         direction=consistency.direction,
         stop_gradient=consistency.stop_gradient,
@@ -66,3 +164,14 @@ def build_training_objective(config: Config, model: LatentVariableModel) -> Trai
         dimensions=consistency.dimensions,
         joint_batch=consistency.joint_batch,
     )
+
+
+def _is_binarized(config: Config) -> bool:
+    likelihood = config.model.likelihood
+    return (
+        isinstance(likelihood, BernoulliLikelihoodConfig) and likelihood.binarization == "dynamic"
+    )
+
+
+def _posterior(config: Config) -> Literal["gaussian", "code"]:
+    return "code" if config.objective.name == "autoencoder" else "gaussian"

@@ -20,7 +20,7 @@ from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
 from pc_crvae.data.prefetch import prefetched
 from pc_crvae.errors import UserError
-from pc_crvae.experiment import build_model, build_training_objective
+from pc_crvae.experiment import build_model, build_training_objective, image_shape_of
 from pc_crvae.interruption import Interrupted, listen_for_interruption
 from pc_crvae.latent_statistics import active_units
 from pc_crvae.memory import keep_freed_memory
@@ -89,8 +89,8 @@ def train(
             f"training.batch_size {options.batch_size} must be a multiple of {processes} "
             f"processes times training.accumulation {options.accumulation}"
         )
-    head = config.model.head
-    if part_size == 1 and (head.normalize_features or head.batch_norm):
+    head = getattr(config.model, "head", None)
+    if part_size == 1 and head and (head.normalize_features or head.batch_norm):
         raise UserError(
             "batch-norm in model.head needs two items at a time, and training.batch_size "
             f"{options.batch_size} leaves one for each part: raise it"
@@ -110,7 +110,7 @@ def train(
 
     # Model, its average, optimiser.
     set_seed(config.seed)
-    model: Pretrained = build_model(config)
+    model = build_model(config, image_shape_of(config, train_set))
     model.data |= {
         "train_sha256": train_set.fingerprint(),
         "validation_sha256": validation_set.fingerprint(),
@@ -120,7 +120,7 @@ def train(
             if isinstance(module, BatchNorm):
                 module.synchronized = True
     average: AveragedModel | None = None
-    evaluated: Pretrained = model
+    evaluated = model
     if options.ema_decay:
         decaying = get_ema_multi_avg_fn(options.ema_decay)  # type: ignore[no-untyped-call]
         average = AveragedModel(model, multi_avg_fn=decaying, use_buffers=True)

@@ -65,7 +65,9 @@ def _problem(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "union_tag_not_found":
             return f"{key}.{context['discriminator'].strip(_QUOTE)} is missing"
         case "union_tag_invalid":
-            tag = f"{key}.{context['discriminator'].strip(_QUOTE)}"
+            # A union told apart by a function is told apart by what it calls the name.
+            by = context["discriminator"].strip(_QUOTE)
+            tag = f"{key}.{'name' if by.endswith('()') else by}"
             return f"{tag} should be one of {context['expected_tags']}, not {context['tag']!r}"
     _, should, what = detail["msg"].partition("should ")
     problem = f" {should}{what}" if should else f": {detail['msg']}"

@@ -8,6 +8,7 @@ import torch
 import yaml
 
 from pc_crvae import config as schema
+from pc_crvae.config import points as points_schema
 from pc_crvae.config import Config, find_config, load_config, parse_config, plain, save_config
 from pc_crvae.errors import UserError
 from pc_crvae.experiment import build_model, build_training_objective
@@ -174,7 +175,7 @@ def test_a_list_of_transforms_can_be_overridden(empty):
 def test_a_change_of_kind_drops_the_other_kind_s_keys_in_any_order(write, order):
     path = write("model: {encoder: {name: pointnet, widths: [8, 16], batch_norm: false}}")
     overrides = ["model.encoder.name=dgcnn", "model.encoder.k=7"][::order]
-    assert load_config(path, overrides).model.encoder == schema.DGCNNConfig(name="dgcnn", k=7)
+    assert load_config(path, overrides).model.encoder == points_schema.DGCNNConfig(name="dgcnn", k=7)
 
 
 def test_naming_the_same_kind_again_keeps_its_keys(write):
@@ -260,8 +261,8 @@ SMALL = {"pointnet": "widths: [4]", "dgcnn": "widths: [4], embedding: 4, k: 2",
          "foldingnet": "widths: [4], graph_widths: [4], k: 2"}  # fmt: skip
 
 
-@pytest.mark.parametrize("decoder", kinds(schema.DecoderConfig))
-@pytest.mark.parametrize("encoder", kinds(schema.EncoderConfig))
+@pytest.mark.parametrize("decoder", kinds(points_schema.DecoderConfig))
+@pytest.mark.parametrize("encoder", kinds(points_schema.EncoderConfig))
 def test_every_encoder_and_decoder_of_the_schema_can_be_built(empty, encoder, decoder):
     config = load_config(
         empty,
@@ -274,7 +275,7 @@ def test_every_encoder_and_decoder_of_the_schema_can_be_built(empty, encoder, de
     assert model.decode(model.embed(_points())[None]).shape == (1, 8, 3)
 
 
-@pytest.mark.parametrize("transform", kinds(schema.TransformConfig))
+@pytest.mark.parametrize("transform", kinds(schema.PointTransformConfig))
 def test_every_transform_of_the_schema_can_be_built(empty, transform):
     config = load_config(
         empty,

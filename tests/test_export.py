@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from toy_models import clouds, point_vae
 
 import pc_crvae
-from pc_crvae.config import ModelConfig
+from pc_crvae.config import PointModelConfig
 from pc_crvae.errors import UserError
 from pc_crvae.models.points.vae import PointVAE
 
@@ -97,7 +97,7 @@ def test_a_saved_model_says_what_it_is(saved):
     assert description["class"] == "PointVAE"
     assert description["format_version"] == 1
     assert description["input"] == {"up": "z", "normalization": "mean at 0, largest radius 1"}
-    assert ModelConfig.model_validate_json(json.dumps(description["architecture"]))
+    assert PointModelConfig.model_validate_json(json.dumps(description["architecture"]))
     assert set(contents(saved)) == {"config.json", "model.safetensors", "README.md"}
     assert set(load_file(saved / "model.safetensors")) == set(point_vae().state_dict())
 

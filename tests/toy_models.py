@@ -6,7 +6,7 @@ import math
 import torch
 from torch import nn
 
-from pc_crvae.config import ModelConfig
+from pc_crvae.config import PointModelConfig
 from pc_crvae.likelihoods import Likelihood
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.vae import VAE, PosteriorHead
@@ -24,7 +24,7 @@ ARCHITECTURE = {
 
 def architecture(**sections):
     """The toy architecture, whole sections of it replaced."""
-    return ModelConfig.model_validate_json(json.dumps(ARCHITECTURE | sections))
+    return PointModelConfig.model_validate_json(json.dumps(ARCHITECTURE | sections))
 
 
 def point_vae(seed=0, posterior="gaussian", **sections):

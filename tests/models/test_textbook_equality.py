@@ -8,7 +8,7 @@ import torch
 from reference import textbook
 from torch import Tensor, nn
 
-from pc_crvae.config import ModelConfig, parse_config
+from pc_crvae.config import PointModelConfig, parse_config
 from pc_crvae.geometry import (
     chamfer_distance,
     farthest_point_sampling,
@@ -164,7 +164,7 @@ def test_a_training_step_of_an_auto_encoder_is_the_textbooks(name, batch_norm):
             optimizer.step()
 
 
-def _model_config(name: str, batch_norm: bool) -> ModelConfig:
+def _model_config(name: str, batch_norm: bool) -> PointModelConfig:
     model = {
         "encoder": {"name": name, "batch_norm": batch_norm},
         "head": {"widths": [64]},

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from pc_crvae.config_images import (
+from pc_crvae.config.images import (
     BernoulliLikelihoodConfig,
     DiscretizedLogisticLikelihoodConfig,
     GaussianLikelihoodConfig,

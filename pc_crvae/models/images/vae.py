@@ -7,7 +7,7 @@ import pydantic
 from torch import Tensor
 
 from pc_crvae.config import plain
-from pc_crvae.config_images import ImageModelConfig
+from pc_crvae.config.images import ImageModelConfig
 from pc_crvae.models.images.build import build_decoder, build_encoder, build_likelihood
 from pc_crvae.models.images.checks import ImageShape, prepared_images
 from pc_crvae.models.pretrained import PretrainedVAE

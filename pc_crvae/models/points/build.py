@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from torch import nn
 
-from pc_crvae.config import ModelConfig
+from pc_crvae.config import PointModelConfig
 from pc_crvae.likelihoods import ChamferLikelihood
 from pc_crvae.models.points.dgcnn import DGCNN
 from pc_crvae.models.points.folding import FoldingDecoder
@@ -28,17 +28,17 @@ DECODERS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def build_encoder(config: ModelConfig) -> PointEncoder:
+def build_encoder(config: PointModelConfig) -> PointEncoder:
     """The encoder, (B, N, 3) to (B, out_features)."""
     return ENCODERS[config.encoder.name](**_arguments(config.encoder))
 
 
-def build_decoder(config: ModelConfig) -> nn.Module:
+def build_decoder(config: PointModelConfig) -> nn.Module:
     """The decoder, (B, latent_dim) to (B, M, 3)."""
     return DECODERS[config.decoder.name](config.latent_dim, **_arguments(config.decoder))
 
 
-def build_likelihood(config: ModelConfig) -> Callable[..., ChamferLikelihood]:
+def build_likelihood(config: PointModelConfig) -> Callable[..., ChamferLikelihood]:
     """What makes a likelihood of decoded points (B, M, 3)."""
     return partial(ChamferLikelihood, **_arguments(config.likelihood))
 

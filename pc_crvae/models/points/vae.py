@@ -8,7 +8,7 @@ import pydantic
 import torch
 from torch import Tensor
 
-from pc_crvae.config import ModelConfig, plain
+from pc_crvae.config import PointModelConfig, plain
 from pc_crvae.models.points.build import build_decoder, build_encoder, build_likelihood
 from pc_crvae.models.pretrained import PretrainedVAE
 from pc_crvae.models.vae import PosteriorHead
@@ -20,7 +20,7 @@ Cloud = Tensor | np.ndarray
 class _Description(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(strict=True)
 
-    architecture: ModelConfig
+    architecture: PointModelConfig
     posterior: Literal["gaussian", "code"]
     points: Annotated[int, pydantic.Field(ge=1)]
     data: dict[str, Any]
@@ -40,7 +40,7 @@ class PointVAE(PretrainedVAE):
 
     def __init__(
         self,
-        architecture: ModelConfig,
+        architecture: PointModelConfig,
         *,
         posterior: Literal["gaussian", "code"] = "gaussian",
         points: int = 1024,

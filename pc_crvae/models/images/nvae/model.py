@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pc_crvae.config_nvae import NVAEConfig
+from pc_crvae.config.nvae import NVAEConfig
 from pc_crvae.hierarchical import HierarchicalPosterior, HierarchicalPrior, decoder_state
 from pc_crvae.likelihoods import Likelihood
 from pc_crvae.models.images.nvae.cells import ImageBatchNorm

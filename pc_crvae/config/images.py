@@ -1,13 +1,10 @@
-"""The parts of the schema that are about images.
-
-Like `pc_crvae.config` it does not import torch.
-"""
+"""The parts of the schema that are about images."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pc_crvae.config import Fraction, HeadConfig, NonNegative, PositiveInt, Section, Widths
+from pc_crvae.config.sections import Fraction, HeadConfig, PositiveInt, Section, Widths
 
 
 class MLPEncoderConfig(Section):
@@ -111,25 +108,12 @@ ImageLikelihoodConfig = Annotated[
 class ImageModelConfig(Section):
     """An encoder, a decoder and what joins them, for images."""
 
+    name: Literal["image_vae"]
     encoder: ImageEncoderConfig = Field(ConvolutionalEncoderConfig(name="convolutional"))
     head: ImageHeadConfig = ImageHeadConfig()
     latent_dim: PositiveInt = 32
     decoder: ImageDecoderConfig = Field(ConvolutionalDecoderConfig(name="convolutional"))
     likelihood: ImageLikelihoodConfig = Field(BernoulliLikelihoodConfig(name="bernoulli"))
-
-
-class IWAEConfig(Section):
-    """The importance-weighted bound (arXiv 1509.00519)."""
-
-    name: Literal["iwae"]
-    samples: PositiveInt = Field(8, description="K, latents drawn for each image")
-    gradient: Literal["reparameterized", "doubly_reparameterized"] = Field(
-        "reparameterized",
-        description="of the encoder; doubly_reparameterized: that of arXiv 1810.04152",
-    )
-    warmup_epochs: NonNegative = Field(
-        0.0, description="epochs over which the weight of prior and posterior rises from 0"
-    )
 
 
 class AffineConfig(Section):

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pc_crvae.config import NonNegative, PositiveInt, Section
+from pc_crvae.config.images import BernoulliLikelihoodConfig, ImageLikelihoodConfig
+from pc_crvae.config.sections import NonNegative, PositiveInt, Section
 
 GroupsPerScale = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
@@ -35,9 +36,6 @@ class NVAEConfig(Section):
         description="pairs of autoregressive cells in each group's posterior; its KLs are then "
         "estimated at the sample",
     )
-    flow_scales: bool = Field(
-        False, description="flows that scale as well as shift; the published ones shift"
-    )
     spectral_weight: NonNegative = Field(
         0.01, description="of the convolutions' largest singular values, summed, in the loss"
     )
@@ -53,6 +51,12 @@ class NVAEConfig(Section):
         """The encoder pads images to a multiple of this many pixels."""
         multiple: int = 2 ** (self.preprocess_blocks + len(self.groups_per_scale) - 1)
         return multiple
+
+
+class NVAEModelConfig(NVAEConfig):
+    """An NVAE and the likelihood of the images it is a model of."""
+
+    likelihood: ImageLikelihoodConfig = Field(BernoulliLikelihoodConfig(name="bernoulli"))
 
 
 PRESETS: dict[str, NVAEConfig] = {

@@ -1,0 +1,249 @@
+"""One experiment: which data, which model, what is maximised, how it is trained."""
+
+import math
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from pc_crvae.config.images import ImageModelConfig, ImageTransformConfig
+from pc_crvae.config.nvae import NVAEModelConfig
+from pc_crvae.config.points import (
+    DropLocalRegionConfig,
+    JitterConfig,
+    PointModelConfig,
+    PointTransformConfig,
+    RotateZConfig,
+    SubsampleConfig,
+)
+from pc_crvae.config.sections import NonNegative, PositiveInt, Section
+
+
+class DataConfig(Section):
+    """Which shapes."""
+
+    name: str = Field("shapes", description="a card's name, or the path of a card")
+    root: str | None = Field(
+        None,
+        description="folder that holds the data; by default $PC_CRVAE_DATA/<the card's folder>, "
+        "then datasets/<name>",
+    )
+    up: Literal["x", "y", "z"] | None = Field(
+        None, description="the source's up axis, where it is not the card's"
+    )
+    points: PositiveInt = Field(1024, description="points taken of each cloud, anew each epoch")
+    validation_fraction: float = Field(
+        0.1, gt=0, lt=0.5, description="share of the training split held out, by class"
+    )
+
+
+def _kind_of_model(values: Any) -> Any:
+    """The name, which configurations of point clouds may leave out."""
+    return values.get("name", "point_vae") if isinstance(values, dict) else values.name
+
+
+ModelConfig = Annotated[
+    Annotated[PointModelConfig, Tag("point_vae")]
+    | Annotated[ImageModelConfig, Tag("image_vae")]
+    | Annotated[NVAEModelConfig, Tag("nvae")],
+    Discriminator(_kind_of_model),
+]
+TransformConfig = Annotated[
+    PointTransformConfig | ImageTransformConfig, Field(discriminator="name")
+]
+
+
+class AutoEncoderConfig(Section):
+    """The log-likelihood alone."""
+
+    name: Literal["autoencoder"]
+
+
+class ELBOConfig(Section):
+    """log p(x|z) - beta KL(q(z|x) || p(z)); beta = 1 is the VAE."""
+
+    name: Literal["elbo"]
+    beta: NonNegative = 1.0
+    warmup_epochs: NonNegative = Field(0.0, description="epochs over which beta rises from 0")
+    free_bits: NonNegative = Field(0.0, description="nats a dimension that cost nothing")
+    balanced_groups: bool = Field(
+        False, description="while beta rises, charge each latent group by what it says; of an nvae"
+    )
+
+
+class IWAEConfig(Section):
+    """The importance-weighted bound (arXiv 1509.00519)."""
+
+    name: Literal["iwae"]
+    samples: PositiveInt = Field(8, description="K, latents drawn for each image")
+    gradient: Literal["reparameterized", "doubly_reparameterized"] = Field(
+        "reparameterized",
+        description="of the encoder; doubly_reparameterized: that of arXiv 1810.04152",
+    )
+    warmup_epochs: NonNegative = Field(
+        0.0, description="epochs over which the weight of prior and posterior rises from 0"
+    )
+
+
+ObjectiveConfig = Annotated[
+    AutoEncoderConfig | ELBOConfig | IWAEConfig, Field(discriminator="name")
+]
+
+
+class ConsistencyConfig(Section):
+    """The second pass, on transformed shapes, and the KL between the two posteriors."""
+
+    weight: NonNegative = Field(
+        1.0, description="lambda, per nat; 0 is the base model with augmentation"
+    )
+    warmup_epochs: NonNegative = Field(0.0, description="epochs over which lambda rises from 0")
+    direction: Literal["transformed_first", "original_first"] = "transformed_first"
+    stop_gradient: bool = Field(False, description="hold the original's posterior fixed in the KL")
+    target: Literal["transformed", "original"] = Field(
+        "transformed", description="what the transformed shape's latent must explain"
+    )
+    dimensions: tuple[int, int] | None = Field(
+        None, description="[start, stop] of the latent dimensions the KL acts on; null: all"
+    )
+    joint_batch: bool = Field(
+        False, description="encode both as one batch; the transform must keep the point count"
+    )
+    shared_noise: bool = Field(False, description="the same latent noise in both passes of a step")
+    transforms: tuple[TransformConfig, ...] = (
+        RotateZConfig(name="rotate_z"),
+        SubsampleConfig(name="subsample"),
+        JitterConfig(name="jitter"),
+    )
+
+
+class TrainingConfig(Section):
+    """The loop: AdamW, a warm-up and a cosine."""
+
+    epochs: PositiveInt = 100
+    batch_size: PositiveInt = Field(32, description="shapes a step, over all processes")
+    accumulation: PositiveInt = Field(1, description="parts a step's batch is computed in")
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: NonNegative = 1e-4
+    warmup_epochs: NonNegative = Field(1.0, description="linear rise of the learning rate")
+    schedule: Literal["cosine", "constant"] = "cosine"
+    clip_norm: float | None = Field(
+        None,
+        gt=0,
+        description="largest gradient norm, which grows with model.likelihood.scale; null: any",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="bfloat16: autocast; distances and KLs stay in float32"
+    )
+    ema_decay: float | None = Field(
+        None, gt=0, lt=1, description="evaluate and export an average of the weights"
+    )
+    synchronize_batch_norm: bool = Field(
+        True, description="batch-norm statistics over all processes"
+    )
+    device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU where there is one")
+
+
+class CheckpointConfig(Section):
+    """When states are saved."""
+
+    every_epochs: PositiveInt = 1
+    every_minutes: float | None = Field(
+        10.0, gt=0, description="also within an epoch, where epochs are long; null: never"
+    )
+    keep: PositiveInt = Field(2, description="states kept beside the best")
+
+
+class LoggingConfig(Section):
+    """What is watched while training."""
+
+    every_steps: PositiveInt = 20
+    tensorboard: bool = True
+    pictures_every_epochs: int = Field(10, ge=0, description="reconstructions; 0: never")
+    probe_every_epochs: int = Field(
+        10, ge=0, description="linear probe on the validation split; 0: never"
+    )
+
+
+class Config(Section):
+    """One experiment."""
+
+    seed: int = Field(0, ge=0, lt=2**32)
+    data: DataConfig = DataConfig()
+    model: ModelConfig = PointModelConfig()
+    objective: ObjectiveConfig = Field(ELBOConfig(name="elbo"))
+    consistency: ConsistencyConfig | None = Field(
+        ConsistencyConfig(), description="null: a single pass, no transform"
+    )
+    training: TrainingConfig = TrainingConfig()
+    checkpoints: CheckpointConfig = CheckpointConfig()
+    logging: LoggingConfig = LoggingConfig()
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.consistency is not None:
+            self._consistency_agrees(self.consistency)
+        if isinstance(self.model, PointModelConfig):
+            self._clouds_are_large_enough(self.model)
+        if isinstance(self.model, NVAEModelConfig) and self.objective.name != "elbo":
+            raise ValueError(f"an nvae takes objective.name elbo, not {self.objective.name}")
+        if self.training.batch_size % self.training.accumulation:
+            raise ValueError(
+                f"training.batch_size {self.training.batch_size} must be a multiple of "
+                f"training.accumulation {self.training.accumulation}"
+            )
+        return self
+
+    def _consistency_agrees(self, consistency: ConsistencyConfig) -> None:
+        if self.objective.name == "autoencoder" and consistency.weight > 0:
+            raise ValueError(
+                "an auto-encoder has no posterior KL: set consistency.weight to 0, "
+                "consistency to null, or objective.name to elbo"
+            )
+        if consistency.dimensions is not None:
+            start, stop = consistency.dimensions
+            dimensions = getattr(self.model, "latent_dim", None)
+            if dimensions is None:
+                raise ValueError(
+                    "consistency.dimensions picks dimensions of one latent, and an nvae has groups "
+                    "of them: set it to null"
+                )
+            if not 0 <= start < stop <= dimensions:
+                raise ValueError(
+                    f"consistency.dimensions {list(consistency.dimensions)} must be "
+                    f"[start, stop] within the {dimensions} latent dimensions"
+                )
+        names = [transform.name for transform in consistency.transforms]
+        of_points = isinstance(self.model, PointModelConfig)
+        foreign = [name for name in names if (name in _OF_POINTS) != of_points]
+        if foreign:
+            raise ValueError(
+                f"the transform {foreign[0]} is of {'images' if of_points else 'point clouds'}, "
+                f"and model.name is {self.model.name}: give others in consistency.transforms"
+            )
+        resizing = [name for name in names if name in _RESIZING]
+        if consistency.joint_batch and resizing:
+            raise ValueError(
+                f"consistency.joint_batch needs transforms that keep the point count, and "
+                f"{resizing[0]} does not"
+            )
+
+    def _clouds_are_large_enough(self, model: PointModelConfig) -> None:
+        """For the neighbours that the encoder looks for."""
+        fewest = self.data.points
+        for transform in self.consistency.transforms if self.consistency else ():
+            if isinstance(transform, SubsampleConfig):
+                fewest = max(1, round(transform.min_fraction * fewest))
+            elif isinstance(transform, DropLocalRegionConfig):
+                fewest -= math.floor(transform.max_fraction * fewest)
+        k = getattr(model.encoder, "k", 1)
+        if k > fewest:
+            raise ValueError(
+                f"model.encoder.k {k} needs clouds of as many points, and data.points "
+                f"{self.data.points} with these transforms leaves as few as {fewest}"
+            )
+
+
+_RESIZING = ("subsample", "drop_local_region")
+_OF_POINTS = {
+    get_args(section.model_fields["name"].annotation)[0]
+    for section in get_args(get_args(PointTransformConfig)[0])
+}

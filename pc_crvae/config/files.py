@@ -1,0 +1,105 @@
+"""Configurations as files: found, read, overridden on the command line, checked, written."""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import yaml
+from pydantic import BaseModel
+
+from pc_crvae.config.experiment import Config
+from pc_crvae.errors import UserError
+from pc_crvae.files import atomic_path
+from pc_crvae.resources import resource_folder
+from pc_crvae.validation import describe
+from pc_crvae.yaml_files import parse_yaml, read_yaml
+
+
+def find_config(path: Path) -> Path:
+    """The file that ``path`` means: itself, or one that comes with the package, by its name.
+
+    Raises:
+        UserError: if there is neither, naming the nearest that comes with the package.
+    """
+    folder = resource_folder("configs")
+    candidates = [path]
+    if path.parent.name in ("", "configs"):
+        candidates += [folder / path.name, folder / f"{path.name}.yaml"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    known = sorted(file.name for file in folder.glob("*.yaml"))
+    near = difflib.get_close_matches(path.name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the package brings {', '.join(known)}"
+    raise UserError(f"there is no config {path}: {hint}")
+
+
+def load_config(path: Path, overrides: list[str] | None = None) -> Config:
+    """Read a YAML file, apply ``section.key=value`` overrides (values are YAML), check all.
+
+    Raises:
+        UserError: on an unreadable file, an unknown key (naming the nearest right one), a
+            wrong type or a value out of range.
+    """
+    config = parse_config(read_yaml(path), str(path))
+    if not overrides:
+        return config
+    values = plain(config)
+    # A change of kind goes first, so that keys of the new kind can follow in any order.
+    for override in sorted(overrides, key=lambda text: ".name=" not in text):
+        _apply_override(values, override)
+    return parse_config(values, "the command line")
+
+
+def parse_config(values: dict[str, Any], where: str) -> Config:
+    """Check plain values against the schema; ``where`` names their source in errors."""
+    try:
+        text = json.dumps(values)
+    except (TypeError, ValueError) as error:  # a date, a set, a value that holds itself
+        raise UserError(f"{where} holds what no setting can be: {error}") from None
+    try:
+        # JSON mode is strict about types yet takes a list for a tuple, as YAML must.
+        return Config.model_validate_json(text)
+    except pydantic.ValidationError as error:
+        raise UserError(describe(error, where, Config)) from None
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write the resolved configuration as YAML."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(yaml.safe_dump(plain(config), sort_keys=False))
+
+
+def plain(section: BaseModel) -> dict[str, Any]:
+    """Plain values of a section, as JSON and YAML hold them."""
+    values: dict[str, Any] = section.model_dump(mode="json")
+    return values
+
+
+def json_schema() -> str:
+    """The schema for editors, as ``configs/schema.json`` holds it."""
+    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    path, separator, text = override.partition("=")
+    *sections, key = path.split(".")
+    if not separator or not key or not all(sections):
+        raise UserError(f"override {override!r} must be written section.key=value")
+    try:
+        value = parse_yaml(text)
+    except yaml.YAMLError:
+        raise UserError(f"the value of override {override!r} is not valid YAML") from None
+    section = values
+    for name in sections:
+        if section.get(name) is None:
+            section[name] = {}
+        section = section[name]
+        if not isinstance(section, dict):
+            raise UserError(f"override {override!r}: {name!r} is a value, not a section")
+    changes_kind = key == "name" and sections != ["data"] and section.get("name") != value
+    if changes_kind:
+        section.clear()
+    section[key] = value

@@ -1,0 +1,27 @@
+"""What the parts of the schema are made of."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of the schema: no unknown key, no silent conversion, never changed once made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class HeadConfig(Section):
+    """From the encoder's pooled features to the posterior's parameters."""
+
+    normalize_features: bool = Field(False, description="batch-norm of the pooled features")
+    widths: tuple[PositiveInt, ...] = Field((), description="hidden layers before the last")
+    batch_norm: bool = Field(False, description="batch-norm in the hidden layers")
+    initial_log_variance: float = Field(
+        -4.0, ge=-10, le=0, description="bias of the posterior's log-variances at the start"
+    )
