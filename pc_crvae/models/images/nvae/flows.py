@@ -1,10 +1,11 @@
 """Inverse autoregressive flows (Kingma et al. 2016) behind a group's Gaussian.
 
-A cell moves every latent by what the latents before it say: z_i = (e_i - shift_i(e_<i)) *
-exp(-log_scale_i(e_<i)), the order being that of rows, columns and channels, or its reverse. One
-pass draws; the density of a latent drawn elsewhere takes the inverse, which is found by
-iterating e = z * exp(log_scale(e)) + shift(e). The triangular order makes the iteration exact
-after as many rounds as there are latents; it stops earlier, once nothing moves.
+A cell moves every latent by what the latents before it say: z_i = e_i - shift_i(e_<i), the order
+being that of rows, columns and channels, or its reverse. As published for NVAE it only shifts:
+volume is kept, and log |det| of the Jacobian is 0. One pass draws; the density of a latent drawn
+elsewhere takes the inverse, which is found by iterating e = z + shift(e). The triangular order
+makes the iteration exact after as many rounds as there are latents; it stops earlier, once
+nothing moves.
 """
 
 from collections.abc import Callable
@@ -57,33 +58,28 @@ class MaskedConvolution(nn.Conv2d):
 
 
 class AutoregressiveCell(nn.Module):
-    """Shift, and on request scale, of each latent given those before it; the identity at first.
+    """The shift of each latent given those before it; none at first.
 
     Args:
         channels: latent channels.
         context_channels: of the features that every output may see.
         mirrored: run in reverse order.
-        scales: whether there is a scale; the published cells only shift, and keep volume.
     """
 
-    def __init__(
-        self, channels: int, context_channels: int, *, mirrored: bool, scales: bool
-    ) -> None:
+    def __init__(self, channels: int, context_channels: int, *, mirrored: bool) -> None:
         super().__init__()
         latent = torch.arange(channels)
         hidden = latent.repeat_interleave(_HIDDEN_PER_CHANNEL)
-        outputs = latent.repeat(2 if scales else 1)
-        self.scales = scales
         self.first = MaskedConvolution(latent, hidden, _KERNEL, strict=True, mirrored=mirrored)
         self.context = nn.Conv2d(context_channels, len(hidden), 1)
         self.second = MaskedConvolution(hidden, hidden, 1, strict=False, mirrored=mirrored)
-        self.last = MaskedConvolution(hidden, outputs, 1, strict=False, mirrored=mirrored)
+        self.last = MaskedConvolution(hidden, latent, 1, strict=False, mirrored=mirrored)
         nn.init.zeros_(self.last.weight)
         if self.last.bias is not None:
             nn.init.zeros_(self.last.bias)
 
-    def forward(self, noise: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Shift and log-scale (zeros without one), (B, C, H, W) each, of ``noise`` of that shape.
+    def forward(self, noise: Tensor, context: Tensor) -> Tensor:
+        """The shift (B, C, H, W) of ``noise`` of that shape, within 5 either side of 0.
 
         Args:
             noise: the cell's input e.
@@ -91,11 +87,7 @@ class AutoregressiveCell(nn.Module):
         """
         hidden = F.elu(self.first(noise) + context)
         hidden = F.elu(hidden + self.second(hidden))
-        output: Tensor = self.last(hidden)
-        if not self.scales:
-            return soft_clamp(output), torch.zeros_like(output)
-        shift, log_scale = output.chunk(2, dim=1)
-        return soft_clamp(shift), soft_clamp(log_scale)
+        return soft_clamp(self.last(hidden))
 
     def prepare(self, features: Tensor) -> Tensor:
         """What the hidden layer takes from context ``features``, once for all iterations."""
@@ -110,43 +102,31 @@ class Flow(nn.Module):
         latent_shape: (C, H, W) of the latent.
         context_channels: of the context's features.
         pairs: how many.
-        scales: whether cells scale as well as shift.
     """
 
     def __init__(
-        self, latent_shape: tuple[int, int, int], context_channels: int, *, pairs: int, scales: bool
+        self, latent_shape: tuple[int, int, int], context_channels: int, *, pairs: int
     ) -> None:
         super().__init__()
         self.latent_shape = latent_shape
         self.cells = nn.ModuleList(
-            AutoregressiveCell(latent_shape[0], context_channels, mirrored=mirrored, scales=scales)
+            AutoregressiveCell(latent_shape[0], context_channels, mirrored=mirrored)
             for _ in range(pairs)
             for mirrored in (False, True)
         )
 
-    def forward(
-        self, latents: Tensor, features: Tensor, *, inverse: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        """Send the Gaussian's ``latents`` (B, D) through the cells, or back.
-
-        Returns:
-            The other end (B, D), and, for each of its dimensions, the logarithm of the
-            derivative of the way forward: (B, D), summing to log |det J| of the Jacobian.
-        """
+    def forward(self, latents: Tensor, features: Tensor, *, inverse: bool = False) -> Tensor:
+        """Send the Gaussian's ``latents`` (B, D) through the cells, or back."""
         images = latents.reshape(len(latents), *self.latent_shape)
-        log_derivative = torch.zeros_like(images)
         for cell in reversed(self.cells) if inverse else self.cells:
             assert isinstance(cell, AutoregressiveCell)
             context = in_full_precision(cell.context, features)
             with torch.autocast(latents.device.type, enabled=False):
                 if inverse:
                     images = _invert(cell, images, context)
-                    _, log_scale = cell(images, context)
                 else:
-                    shift, log_scale = cell(images, context)
-                    images = (images - shift) * torch.exp(-log_scale)
-            log_derivative = log_derivative - log_scale
-        return images.flatten(1), log_derivative.flatten(1)
+                    images = images - cell(images, context)
+        return images.flatten(1)
 
 
 class FlowGaussian(Conditional):
@@ -164,27 +144,27 @@ class FlowGaussian(Conditional):
         self.features = features
         # As they are now: constants where the chain was detached.
         self._weights: dict[str, Tensor] = {**dict(flow.named_parameters())}
-        self._drawn: tuple[Tensor, Tensor, Tensor] | None = None
+        self._drawn: tuple[Tensor, Tensor] | None = None
 
     @property
     def mean(self) -> Tensor:
         """Where the flow takes the Gaussian's mean, (B, D); not the mean in general."""
-        return self._send(self.base.mean)[0]
+        return self._send(self.base.mean)
 
     def sample(self, draws: Draws) -> LatentPath:
         """Draw from the Gaussian and send it through the flow."""
         (noise,) = self.base.sample(draws)
-        latent, log_derivative = self._send(noise)
-        self._drawn = (latent, noise, log_derivative)
+        latent = self._send(noise)
+        self._drawn = (latent, noise)
         return (latent,)
 
     def log_prob(self, latent: Tensor) -> Tensor:
         """Log-density in nats; that of its own last sample takes no inverse."""
         if self._drawn is not None and latent is self._drawn[0]:
-            _, noise, log_derivative = self._drawn
+            noise = self._drawn[1]
         else:
-            noise, log_derivative = self._send(latent, inverse=True)
-        return self.base.log_prob(noise) - log_derivative
+            noise = self._send(latent, inverse=True)
+        return self.base.log_prob(noise)  # the flow keeps volume
 
     def rows(self, rows: slice) -> "FlowGaussian":
         """The distributions of some of the items."""
@@ -202,8 +182,8 @@ class FlowGaussian(Conditional):
         other._weights = weights
         return other
 
-    def _send(self, latents: Tensor, *, inverse: bool = False) -> tuple[Tensor, Tensor]:
-        sent: tuple[Tensor, Tensor] = functional_call(
+    def _send(self, latents: Tensor, *, inverse: bool = False) -> Tensor:
+        sent: Tensor = functional_call(
             self.flow, self._weights, (latents, self.features), {"inverse": inverse}
         )
         return sent
@@ -213,8 +193,7 @@ def _invert(cell: AutoregressiveCell, latents: Tensor, context: Tensor) -> Tenso
     """The input for which the cell gives ``latents``, with its exact gradient."""
 
     def step(noise: Tensor) -> Tensor:
-        shift, log_scale = cell(noise, context)
-        moved: Tensor = latents * torch.exp(log_scale) + shift
+        moved: Tensor = latents + cell(noise, context)
         return moved
 
     rounds = latents[0].numel() + 1

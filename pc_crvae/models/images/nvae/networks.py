@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pc_crvae.config_nvae import NVAEConfig
+from pc_crvae.config.nvae import NVAEConfig
 from pc_crvae.hierarchical import TopDown
 from pc_crvae.models.images.nvae.cells import (
     encoder_cell,
@@ -85,11 +85,7 @@ class Group(nn.Module):
         self.prior = None if is_top else normalized_convolution(channels, parameters, 1)
         self.combine = None if is_top else normalized_convolution(channels, channels, 1)
         self.posterior = normalized_convolution(channels, parameters, 3)
-        self.flow = (
-            Flow(self.latent_shape, channels, pairs=config.flows, scales=config.flow_scales)
-            if config.flows
-            else None
-        )
+        self.flow = Flow(self.latent_shape, channels, pairs=config.flows) if config.flows else None
         self.absorb = normalized_convolution(channels + config.latent_channels, channels, 1)
         self.cells = nn.Sequential(*cells)
 
