@@ -149,7 +149,7 @@ def test_a_hierarchical_model_is_evaluated_like_a_flat_one():
     truth = -MultivariateNormal(torch.zeros(4), covariance).log_prob(x.flatten(1))
     found = importance_sampled_nll(model, x, samples=5000, decoded_at_once=20000)
     # The relative error of a mean of weights is one over the root of the effective sample size.
-    assert (found.effective_sample_size > 30).all()
+    assert (found.effective_sample_size > 20).all()
     assert ((found.nll - truth).abs() < 4 / found.effective_sample_size.sqrt()).all()
 
     halves = rate_and_distortion(model, x, samples=50)

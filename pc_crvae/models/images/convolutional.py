@@ -114,8 +114,9 @@ class ConvolutionalDecoder(nn.Module):
                 strict=True,
             )
         ]
-        *inner, self.pixels = convolutions
+        *inner, last = convolutions
         self.layers = nn.Sequential(*(_Layer(convolution, batch_norm) for convolution in inner))
+        self.pixels = last
         self.latent_dim = latent_dim
 
     def forward(self, latent: Tensor) -> Tensor:
