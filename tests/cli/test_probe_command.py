@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import yaml
 from tiny_runs import tiny_config, tiny_train, tiny_values
 
-from pc_crvae.cli import main
+from pc_crvae.cli import main, probe
+from pc_crvae.cli.saved import load_split
 from pc_crvae.data import load
 
 
@@ -58,6 +60,30 @@ def test_the_report_holds_the_table_the_protocol_and_the_data(trained, run, caps
     said = capsys.readouterr().out
     assert "untrained" in said
     assert f"report: {run / 'probe.json'}" in said
+
+
+def test_a_set_without_labels_is_not_probed_and_says_so(run, monkeypatch, capsys):
+    def without_labels(saved, split):
+        return replace(load_split(saved, split), labels=None)
+
+    monkeypatch.setattr(probe, "load_split", without_labels)
+    assert main(["probe", "--ckpt", str(run)]) == 0
+    said = capsys.readouterr()
+    assert "tiny has no labels, so there is nothing to probe" in said.out
+    assert said.err == ""
+    assert not (run / "probe.json").exists()
+
+
+def test_retrieval_is_in_the_report_and_in_the_table(run, capsys):
+    assert main(["probe", "--ckpt", str(run), "--seeds", "1"]) == 0
+    rows = json.loads((run / "probe.json").read_text())["retrieval"]
+    assert {(row["features"], row["setting"]) for row in rows} == {
+        (features, setting)
+        for features in ("trained", "untrained")
+        for setting in ("aligned", "z", "so3")
+    }
+    assert all(0 < row["mean_average_precision"] <= 1 for row in rows)
+    assert "retrieval, mean average precision" in capsys.readouterr().out
 
 
 def test_probing_twice_gives_the_same_numbers(run, tmp_path):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from tiny_hdf5 import write_hdf5
 from tiny_runs import acting_after, read_metrics, tiny_values, write_card
 
 from pc_crvae.cli import main
+from pc_crvae.cli import train as command
+from pc_crvae.cli.train import load_splits
 from pc_crvae.runs import Run
 
 
@@ -70,6 +73,23 @@ def test_a_run_has_everything_in_its_folder(config, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "epoch 2/2" in said
     assert "tools/probe.py --ckpt runs/small" in said
+
+
+def test_a_set_without_labels_is_trained_on_without_the_probe_and_says_so(
+    config, tmp_path, capsys, monkeypatch
+):
+    def without_labels(config):
+        return [replace(clouds, labels=None) for clouds in load_splits(config)]
+
+    monkeypatch.setattr(command, "load_splits", without_labels)
+    overrides = ["training.epochs=1", "logging.probe_every_epochs=1"]
+    assert main(["train", str(config), *overrides]) == 0
+    assert "tiny has no labels: training goes on without the validation probe" in (
+        capsys.readouterr().out
+    )
+    lines = read_metrics(tmp_path / "runs" / "small")
+    assert any(line["split"] == "validation" for line in lines)
+    assert not any("probe_accuracy" in line for line in lines)
 
 
 @pytest.mark.parametrize(
