@@ -178,6 +178,18 @@ def test_a_translation_is_a_share_of_height_and_width_within_the_bound():
     assert abs(torch.corrcoef(offset.T)[0, 1]) < 0.2
 
 
+def test_the_shares_of_a_translation_are_of_the_side_they_move_along():
+    wide = torch.zeros(500, 1, 5, 41, dtype=torch.float64)
+    wide[:, :, 2, 20] = 1
+    moved = Affine(0, 0.2, 1, 1)(wide, draws(500))[:, 0]
+    columns, rows = torch.arange(41.0).double(), torch.arange(5.0).double()
+    mass = moved.sum(dim=(1, 2))
+    x_offset = (moved.sum(1) @ columns) / mass - 20
+    y_offset = (moved.sum(2) @ rows) / mass - 2
+    assert 7.5 < x_offset.abs().max() <= 8.3
+    assert 0.9 < y_offset.abs().max() <= 1.01
+
+
 def test_a_scale_is_one_factor_for_both_axes_within_the_bounds():
     scaled = centre(Affine(0, 0, 0.5, 1.5)(blob(500, x=26, y=24), draws(500))) - 20
     factors = scaled / torch.tensor([6.0, 4.0])
