@@ -4,10 +4,16 @@ Ours rather than trimesh's, whose reader counts relative indices from the end of
 of the face they stand in, and skips lines that are indented or hold tabs.
 """
 
+import re
+
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.readers.number_text import parse_numbers
 from pc_crvae.data.readers.polygons import fan_triangles
+
+_COMMENT = re.compile(rb"#[^\r\n]*")
+_TEXTURE_OR_NORMAL = re.compile(rb"/[^ ]*")
 
 
 def parse_obj(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -20,23 +26,31 @@ def parse_obj(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """
     if b"\\" in data:
         data = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
-    vertices: list[list[bytes]] = []
+    if b"#" in data:
+        data = _COMMENT.sub(b"", data)
+    vertices: list[bytes] = []
     faces: list[list[int]] = []
     for line in data.splitlines():
-        words = line.split(b"#", 1)[0].split()
-        if not words:
-            continue
-        if words[0] == b"v":
-            vertices.append(words[1:4])
-        elif words[0] == b"f":
-            faces.append([_corner(word, len(vertices)) for word in words[1:]])
-    places = np.array(vertices, dtype=np.float64)
-    return places.reshape(len(vertices), 3), fan_triangles(faces)
+        key, _, rest = line.strip().replace(b"\t", b" ").partition(b" ")
+        if key == b"v":
+            vertices.append(rest)
+        elif key == b"f":
+            corners = [int(word) for word in _TEXTURE_OR_NORMAL.sub(b"", rest).split()]
+            if corners and min(corners) <= 0:
+                corners = [_counted_from_1(corner, len(vertices)) for corner in corners]
+            faces.append(corners)
+    return _places(vertices), fan_triangles(faces) - 1
 
 
-def _corner(word: bytes, vertices: int) -> int:
-    """Return the index from 0 of ``vertex/texture/normal``; a negative one counts backwards."""
-    index = int(word.split(b"/", 1)[0])
+def _places(lines: list[bytes]) -> NDArray[np.float64]:
+    places = parse_numbers(b" ".join(lines), 3 * len(lines))
+    if places is None:  # colours may follow, or a weight
+        places = np.array([line.split()[:3] for line in lines], dtype=np.float64)
+    return places.reshape(len(lines), 3)
+
+
+def _counted_from_1(index: int, vertices: int) -> int:
+    """Return a vertex's number, where a negative one counts backwards from the last so far."""
     if index == 0 or index < -vertices:
         raise ValueError(f"a face names the vertex {index}, where {vertices} precede it")
-    return index - 1 if index > 0 else vertices + index
+    return index if index > 0 else vertices + index + 1

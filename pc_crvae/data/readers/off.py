@@ -5,11 +5,11 @@ takes some six times as long.
 """
 
 import re
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.readers.number_text import as_indices, parse_numbers
 from pc_crvae.data.readers.polygons import fan, fan_triangles
 
 _KEYWORD = re.compile(rb"(?:\xef\xbb\xbf)?\s*((?:ST)?C?N?)OFF(?![A-Za-z])")
@@ -55,15 +55,14 @@ def _plain_triangles(
     body: bytes, vertex_count: int, face_count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
     """Read the common form, nothing but triangles without colours, at once; else give None."""
-    with warnings.catch_warnings():
-        # What NumPy says where the text stops being numbers; the array then ends early.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        numbers = np.fromstring(body, dtype=np.float64, sep=" ")
-    if len(numbers) != 3 * vertex_count + 4 * face_count:
+    numbers = parse_numbers(body, 3 * vertex_count + 4 * face_count)
+    if numbers is None:
         return None
-    faces = numbers[3 * vertex_count :].reshape(face_count, 4)
-    corners = faces.astype(np.int64)
-    if np.any(faces != corners) or np.any(corners[:, 0] != 3):
+    faces = as_indices(numbers[3 * vertex_count :])
+    if faces is None:
+        return None
+    corners = faces.reshape(face_count, 4)
+    if np.any(corners[:, 0] != 3):
         return None
     return numbers[: 3 * vertex_count].reshape(vertex_count, 3), fan(corners[:, 1:])
 
