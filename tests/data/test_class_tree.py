@@ -81,15 +81,12 @@ def test_the_cut_depends_on_ids_alone(tmp_path: Path):
 
 
 def test_items_are_sorted_and_paths_lead_to_them(tmp_path: Path):
-    plant(tmp_path, ["b/train/2.off", "a/train/1.OFF", "b/train/10.obj", "a/test/x.off"])
+    paths = ["a/train/1.OFF", "a/train/b/deep.off", "a/train/c.off", "b/train/10.obj"]
+    plant(tmp_path, [*reversed(paths), "a/test/x.off"])
     items, classes = list_class_tree(tmp_path, "train", SUFFIXES)
     assert classes == ("a", "b")
-    assert [item.id for item in items] == ["a/train/1", "b/train/10", "b/train/2"]
-    assert [item.path for item in items] == [
-        tmp_path / "a/train/1.OFF",
-        tmp_path / "b/train/10.obj",
-        tmp_path / "b/train/2.off",
-    ]
+    assert [item.path for item in items] == [tmp_path / path for path in paths]
+    assert [item.id for item in items] == [path[:-4] for path in paths]
 
 
 def test_files_may_lie_deeper_within_a_class(tmp_path: Path):
@@ -162,6 +159,7 @@ def test_a_link_to_nowhere_is_listed_so_that_it_is_refused_by_name(tmp_path: Pat
 
 def test_links_that_go_round_end(tmp_path: Path):
     folders = [tmp_path / "root" / name for name in "abcdefghij"]
+    plant(tmp_path, ["above.off"])
     for folder in folders:
         plant(folder, ["1.off", "2.off"])
     for folder in folders:
@@ -230,5 +228,12 @@ def test_names_that_are_not_utf8_are_refused(tmp_path: Path):
         os.close(os.open(path, os.O_CREAT))
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
-    with pytest.raises(UserError, match="not UTF-8"):
+    with pytest.raises(UserError, match="not plain text in UTF-8"):
         list_class_tree(tmp_path, "train", SUFFIXES)
+
+
+def test_names_with_line_breaks_are_refused_in_one_line(tmp_path: Path):
+    plant(tmp_path, ["a\nb.off"])
+    with pytest.raises(UserError, match=r"a\\nb\.off' has a name that is not plain text") as caught:
+        list_class_tree(tmp_path, "train", SUFFIXES)
+    assert "\n" not in str(caught.value)

@@ -67,9 +67,9 @@ def test_a_listed_shape_without_a_file_is_refused_when_it_is_read(root: Path):
 @pytest.mark.parametrize(
     ("entries", "problem"),
     [
-        ([], "should hold a list of shapes"),
-        ({}, "should hold a list of shapes"),
-        ([1], "each by its name"),
+        ([], "lists no shapes"),
+        ({}, "should hold a list of shape names"),
+        ([1], "should hold a list of shape names"),
         (["shape_data/../../x"], "names no synset and model"),
         (["shape_data/02691156/a/b"], "names no synset and model"),
         (["shape_data/02691157/a"], "the synset 02691157, which synsetoffset2category"),

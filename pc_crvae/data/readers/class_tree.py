@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath
 
 from pc_crvae.data.cards import Split
 from pc_crvae.data.items import Item
+from pc_crvae.data.readers.name_lists import is_name
 from pc_crvae.errors import UserError
 
 _TEST_SHARE = 0.2
@@ -178,10 +179,8 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _check_name(path: Path) -> None:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        raise UserError(f"{str(path)!r} has a name that is not UTF-8: rename it") from error
+    if not all(is_name(part) for part in path.parts):
+        raise UserError(f"{str(path)!r} has a name that is not plain text in UTF-8: rename it")
 
 
 def _place(root: Path, files: list[_File]) -> list[_File]:

@@ -4,7 +4,6 @@ What the layouts share that are made of such files. Every size is checked agains
 disk before memory is taken, and no data are followed into other files.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,14 +16,12 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import RawClouds
 from pc_crvae.data.readers.cloud_files import FARTHEST, defects_of_scale
+from pc_crvae.data.readers.name_lists import read_json_names, read_lines
 from pc_crvae.data.readers.text_clouds import reason
 from pc_crvae.errors import UserError
 
 _MOST_UNPACKED = 1032
 """What a byte can stand for at most that HDF5's strongest usual filter, deflate, has packed."""
-
-_LONGEST_NAME = 255
-"""Bytes of a name, as file systems have it."""
 
 
 @dataclass(frozen=True)
@@ -108,26 +105,6 @@ def join_parts(parts: list[Part], classes: tuple[str, ...]) -> RawClouds:
     )
 
 
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file that are not empty, stripped.
-
-    Raises:
-        UserError: it is missing, no text, or has none.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: is this the folder with the .h5 files?") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as text: {error}") from error
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise UserError(f"{path} is empty: it should hold a name a line")
-    if any(len(line.encode()) > _LONGEST_NAME for line in lines):
-        raise UserError(f"{path} should hold a name a line, and one is too long for a name")
-    return lines
-
-
 def listed_files(list_path: Path) -> list[Path]:
     """Return the HDF5 files that a list names.
 
@@ -157,17 +134,12 @@ def read_names(path: Path, of: Path, count: int, kind: str) -> list[str]:
         path: of the list.
         of: the file whose clouds it names.
         count: of its clouds.
-        kind: what it names, such as ``mesh``, for the sentence of an error.
+        kind: what it names, ``mesh`` or ``class``, for the sentence of an error.
 
     Raises:
-        UserError: it is damaged, or not of that length.
+        UserError: it is missing or damaged, or not of that length.
     """
-    try:
-        names = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read as JSON: {reason(error)}") from error
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UserError(f"{path} should hold a list of {kind} names")
+    names = read_json_names(path, kind)
     if len(names) != count:
         raise UserError(f"{path} names {len(names)} {kind}es for the {count} of {of.name}")
     return names

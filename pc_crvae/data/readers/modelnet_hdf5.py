@@ -17,10 +17,10 @@ from pc_crvae.data.readers.hdf5_clouds import (
     join_parts,
     listed_candidates,
     listed_files,
-    read_lines,
     read_names,
     read_part,
 )
+from pc_crvae.data.readers.name_lists import read_lines
 from pc_crvae.errors import UserError
 
 _CLASSES = "shape_names.txt"

@@ -15,7 +15,7 @@ import numpy as np
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.items import Item, Sample
 from pc_crvae.data.readers.cloud_files import load_points_and_normals
-from pc_crvae.data.readers.hdf5_clouds import read_lines
+from pc_crvae.data.readers.name_lists import read_lines
 from pc_crvae.errors import UserError
 
 _INNER = "modelnet40_normal_resampled"

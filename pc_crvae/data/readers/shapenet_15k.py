@@ -10,18 +10,28 @@ from pathlib import Path
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.items import Item
-from pc_crvae.data.readers.class_tree import class_tree_paths, list_class_tree
+from pc_crvae.data.readers.class_tree import ClassTree, class_tree_paths, read_class_tree
 from pc_crvae.data.readers.cloud_files import load_points
 from pc_crvae.data.synsets import SHAPENET_SYNSETS
 from pc_crvae.errors import UserError
 
-__all__ = ["list_items", "load_points", "source_paths"]
+__all__ = ["list_items", "load_points", "read_tree", "source_paths"]
 
 _SUFFIXES = (".npy",)
 
 
 def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[str, ...]]:
     """List the shapes of a split, sorted by synset and model, and the card's classes.
+
+    Raises:
+        UserError: as :func:`read_tree`.
+    """
+    tree = read_tree(root, split, card)
+    return tree.items, tree.classes
+
+
+def read_tree(root: Path, split: Split, card: Card) -> ClassTree:
+    """List the shapes of a split, the card's classes, and what was passed over.
 
     Ids are synset and model (``02691156/1a04e3ea``); synsets without a folder are left out.
 
@@ -34,20 +44,20 @@ def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[
         for synset, name in SHAPENET_SYNSETS.items()
         if name in card.classes
     }
-    found, folders = list_class_tree(root, split, _SUFFIXES, tuple(synsets))
+    tree = read_class_tree(root, split, _SUFFIXES, tuple(synsets))
     items = []
-    for item in found:
+    for item in tree.items:
         if item.label is None or item.path.parent.relative_to(root).parts != (
-            folders[item.label],
+            tree.classes[item.label],
             split,
         ):
             raise UserError(
                 f"{item.path} is not where a shape of {card.name} belongs, which is "
                 f"<synset>/{split}/<model>.npy below {root}: is it the folder with the synsets?"
             )
-        synset = folders[item.label]
+        synset = tree.classes[item.label]
         items.append(replace(item, id=f"{synset}/{item.path.stem}", label=synsets[synset]))
-    return items, card.classes
+    return ClassTree(items, card.classes, tree.ignored)
 
 
 def source_paths(root: Path, split: Split, card: Card) -> list[Path]:

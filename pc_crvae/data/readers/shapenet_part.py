@@ -7,7 +7,6 @@ whole shapes; the labels of parts are not read, as nothing here learns to segmen
 shapes are in neither split.
 """
 
-import json
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -17,8 +16,7 @@ import numpy as np
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.items import Item, Sample
 from pc_crvae.data.readers.cloud_files import load_points_and_normals
-from pc_crvae.data.readers.hdf5_clouds import read_lines
-from pc_crvae.data.readers.text_clouds import reason
+from pc_crvae.data.readers.name_lists import read_json_names, read_lines
 from pc_crvae.errors import UserError
 
 _CLASSES = "synsetoffset2category.txt"
@@ -38,7 +36,7 @@ def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[
     label_of = _labels(root / _CLASSES, card)
     path = _list(root, split)
     items: dict[str, Item] = {}
-    for entry in _entries(path):
+    for entry in read_json_names(path, "shape"):
         match = _ENTRY.fullmatch(entry)
         if match is None:
             raise UserError(f"{path} lists {entry[:80]!r}, which names no synset and model")
@@ -49,6 +47,8 @@ def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[
         if name in items:
             raise UserError(f"{path} lists {name} twice")
         items[name] = Item(root / synset / f"{model}.txt", name, label_of[synset])
+    if not items:
+        raise UserError(f"{path} lists no shapes")
     return [items[name] for name in sorted(items)], card.classes
 
 
@@ -88,17 +88,3 @@ def _labels(path: Path, card: Card) -> dict[str, int]:
             )
         labels[synset] = card.classes.index(name)
     return labels
-
-
-def _entries(path: Path) -> list[str]:
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: is this the folder with the synsets?") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read as JSON: {reason(error)}") from error
-    if not isinstance(entries, list) or not entries:
-        raise UserError(f"{path} should hold a list of shapes")
-    if not all(isinstance(entry, str) for entry in entries):
-        raise UserError(f"{path} should hold a list of shapes, each by its name")
-    return entries
