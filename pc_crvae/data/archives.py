@@ -55,6 +55,10 @@ _DAMAGE = (
 """What the libraries raise at bytes that make no sense to them."""
 
 
+class ArchiveRefused(UserError):  # noqa: N818 - says what was done, as the libraries' names do
+    """An archive is not to be unpacked, whatever room there is for it."""
+
+
 class _Refused(Exception):  # noqa: N818 - a reason, told by the UserError it becomes
     pass
 
@@ -98,7 +102,8 @@ def unpack(
         strip: the folder at the top whose contents belong right into ``target``.
 
     Raises:
-        UserError: the archive is refused, damaged or no archive, or the disk has no room.
+        ArchiveRefused: the archive is refused, damaged or no archive.
+        UserError: it is not there, or the disk has no room for what it holds.
     """
     if not archive.is_file():
         raise UserError(f"{archive} is not a file, so there is nothing to unpack")
@@ -107,8 +112,10 @@ def unpack(
         try:
             with closing(_members_of(archive, folder, budget)) as members:
                 _extract(members, folder, budget)
+        except UserError:
+            raise
         except _Refused as refusal:
-            raise UserError(f"{archive} was not unpacked: {refusal}") from refusal
+            raise ArchiveRefused(f"{archive} was not unpacked: {refusal}") from refusal
         except _DAMAGE as error:
             raise _damaged(archive, error) from error
         except OSError as error:
@@ -120,9 +127,9 @@ def unpack(
             _lift(folder, strip)
 
 
-def _damaged(archive: Path, error: Exception) -> UserError:
+def _damaged(archive: Path, error: Exception) -> ArchiveRefused:
     reason = str(error) or type(error).__name__
-    return UserError(f"{archive} was not unpacked: it is damaged or cut short ({reason})")
+    return ArchiveRefused(f"{archive} was not unpacked: it is damaged or cut short ({reason})")
 
 
 class _Budget:
@@ -277,16 +284,17 @@ def _members_of(archive: Path, folder: Path, budget: _Budget) -> Generator[_Memb
         if start.startswith(signature):
             return _tar_members(archive, opener, folder, budget)
     if start[257:262] == b"ustar":
-        _refuse_full_disk(folder, archive.stat().st_size)
+        _refuse_full_disk(archive, folder, archive.stat().st_size)
         return _tar_members(archive, cast(_Opener, open), folder, budget)
     raise _Refused(f"it is neither a zip nor a tar file (it begins with {start[:16]!r})")
 
 
-def _refuse_full_disk(folder: Path, needed: int) -> None:
+def _refuse_full_disk(archive: Path, folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise _Refused(
-            f"it takes {decimal(needed)} and the disk of {folder.parent} has {decimal(free)} left"
+        raise UserError(
+            f"{archive} was not unpacked: it takes {decimal(needed)}, and the disk of "
+            f"{folder.parent} has {decimal(free)} left"
         )
 
 
@@ -296,7 +304,7 @@ def _zip_members(archive: Path, folder: Path, budget: _Budget) -> Generator[_Mem
         budget.check_members(len(infos))
         promised = sum(info.file_size for info in infos)
         budget.check(promised)
-        _refuse_full_disk(folder, promised)
+        _refuse_full_disk(archive, folder, promised)
         for info in infos:
             # The name as it is stored: zipfile cuts it at a NUL, and turns backslashes on Windows.
             name = info.orig_filename

@@ -2,7 +2,7 @@
 
 Pooch holds a download against its hash before it takes its place; going on where a download broke
 off, mirrors, room on the disk and safe unpacking are added here. All of it happens in the folder
-``.fetching`` inside the data set's own: a file is moved out of it once it is whole and checked.
+``.fetching/<set>`` inside the data set's own: a file leaves it once it is whole and checked.
 """
 
 import os
@@ -25,7 +25,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from pc_crvae.data.archives import unpack
+from pc_crvae.data.archives import ArchiveRefused, unpack
 from pc_crvae.data.cards import Card, Source
 from pc_crvae.data.fetch_record import (
     RECORD_NAME,
@@ -101,21 +101,29 @@ def fetch(
 
 @contextmanager
 def _alone(folder: Path, name: str) -> Iterator[None]:
-    """Make ``folder``, keep other processes out, and remove it again if nothing came of it."""
+    """Make ``folder``, keep other processes out, and leave no more behind than what came."""
     is_new = not folder.exists()
-    (folder / _STAGING).mkdir(parents=True, exist_ok=True)
-    lock = folder / _LOCK
+    staging = folder / _STAGING / name
+    staging.mkdir(parents=True, exist_ok=True)
     try:
-        with filelock.FileLock(lock, timeout=0):
+        with filelock.FileLock(folder / _LOCK, timeout=0):
             yield
-            shutil.rmtree(folder / _STAGING)
+            shutil.rmtree(staging)
     except filelock.Timeout:
         raise UserError(f"another process is fetching {name} into {folder}: wait for it") from None
-    except BaseException:
-        if is_new and _is_empty(folder):
-            shutil.rmtree(folder)
-        raise
-    lock.unlink(missing_ok=True)
+    finally:
+        _tidy(folder, staging, is_new)
+
+
+def _tidy(folder: Path, staging: Path, is_new: bool) -> None:
+    if staging.exists() and not any(staging.iterdir()):
+        staging.rmdir()
+    if any((folder / _STAGING).iterdir()):
+        return
+    (folder / _STAGING).rmdir()
+    (folder / _LOCK).unlink(missing_ok=True)
+    if is_new and {path.name for path in folder.iterdir()} <= {RECORD_NAME}:
+        shutil.rmtree(folder)
 
 
 @contextmanager
@@ -129,20 +137,13 @@ def _quiet_pooch() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _is_empty(folder: Path) -> bool:
-    ours = {_STAGING, _LOCK, RECORD_NAME}
-    return {path.name for path in folder.iterdir()} <= ours and not any(
-        (folder / _STAGING).iterdir()
-    )
-
-
 class _Fetch:
     """One run of `fetch`, and what it notes meanwhile."""
 
     def __init__(self, card: Card, folder: Path, console: Console, patience: Patience) -> None:
         self._card = card
         self._folder = folder
-        self._staging = folder / _STAGING
+        self._staging = folder / _STAGING / card.name
         self._console = console
         self._patience = patience
         self._record = read_record(folder)
@@ -150,21 +151,21 @@ class _Fetch:
     def run(self) -> list[Path]:
         self._refuse_what_is_not_ours()
         if not any(_visible(self._folder)):
-            self._note(FetchRecord(finished=False, files=self._record.files))
+            self._note(unfinished=True)
         for source in self._card.sources:
             if not self._is_done_with(source):
                 self._have(source)
         for source in self._card.sources:
             if source.unpack and not self._is_unpacked(source):
                 self._unpack(source)
-        self._note(FetchRecord(finished=True, files=self._record.files))
+        self._note(unfinished=False)
         return self._all_paths()
 
     def _refuse_what_is_not_ours(self) -> None:
         """Before hundreds of megabytes come that would have to be laid over what is there."""
         if all(not source.unpack or self._is_unpacked(source) for source in self._card.sources):
             return
-        ours = {source.file for source in self._card.sources}
+        ours = {source.file for source in self._card.sources} | self._record.files.keys()
         for file in self._record.files.values():
             ours.update(file.unpacked)
         others = [name for name in _visible(self._folder) if name not in ours]
@@ -186,13 +187,14 @@ class _Fetch:
         if path.exists():
             found, problem = self._look_at(path, source, known)
             if problem is None:
-                self._note_file(source, found)
+                self._note_hash(source, found)
                 return
             self._say(f"{path} {problem}, so it is fetched anew")
         arrived = self._download(source, known)
         found = known or pooch.file_hash(str(arrived))
         arrived.replace(path)
-        self._note_file(source, found, finished=False)
+        self._note_hash(source, found)
+        self._note(unfinished=True)
 
     def _look_at(self, path: Path, source: Source, known: str | None) -> tuple[str, str | None]:
         """Return the file's sha256, and what is wrong with the file."""
@@ -302,9 +304,15 @@ class _Fetch:
     def _unpack(self, source: Source) -> None:
         self._say(f"unpacking {source.file}")
         fresh = self._staging / ".unpacked"
-        unpack(self._folder / source.file, fresh, strip=self._card.folder)
-        names = sorted(path.name for path in fresh.iterdir())
         noted = self._record.files[source.file]
+        try:
+            unpack(self._folder / source.file, fresh, strip=self._card.folder)
+        except ArchiveRefused as refusal:
+            if source.sha256 is None and not noted.unpacked:
+                # What was noted at first sight was not worth it: a better file has another hash.
+                self._note(source.file, None)
+            raise UserError(f"{refusal}; remove it and fetch {self._card.name} again") from refusal
+        names = sorted(path.name for path in fresh.iterdir())
         taken = [
             name
             for name in names
@@ -319,7 +327,7 @@ class _Fetch:
         # Noted first: killed while it moves them, the next fetch knows whose they are.
         both = tuple(sorted({*names, *noted.unpacked}))
         moving = FetchedFile(sha256=noted.sha256, unpacked=both)
-        self._note(self._record.with_file(source.file, moving))
+        self._note(source.file, moving, unfinished=True)
         for name in noted.unpacked:
             _remove(self._folder / name)
         for name in names:
@@ -328,7 +336,7 @@ class _Fetch:
         if hasattr(os, "sync"):
             os.sync()  # Noted as whole, it must be whole after a power cut, too.
         whole = FetchedFile(sha256=noted.sha256, unpacked=tuple(names), unpacked_from=noted.sha256)
-        self._note(self._record.with_file(source.file, whole))
+        self._note(source.file, whole)
 
     def _all_paths(self) -> list[Path]:
         paths = []
@@ -338,17 +346,25 @@ class _Fetch:
                 paths += [self._folder / name for name in self._record.files[source.file].unpacked]
         return [path for path in paths if path.exists()]
 
-    def _note_file(self, source: Source, sha256: str, *, finished: bool | None = None) -> None:
-        noted = self._record.files.get(source.file)
-        if noted is None:
-            file = FetchedFile(sha256=sha256)
-        else:
-            file = noted.model_copy(update={"sha256": sha256})
-        if finished is None:
-            finished = self._record.finished
-        self._note(self._record.with_file(source.file, file, finished=finished))
+    def _note_hash(self, source: Source, sha256: str) -> None:
+        noted = self._record.files.get(source.file) or FetchedFile(sha256=sha256)
+        self._note(source.file, noted.model_copy(update={"sha256": sha256}))
 
-    def _note(self, record: FetchRecord) -> None:
+    def _note(
+        self,
+        name: str | None = None,
+        file: FetchedFile | None = None,
+        *,
+        unfinished: bool | None = None,
+    ) -> None:
+        """Note what is known of a file (None: nothing), or whether the set is unfinished."""
+        files = {key: value for key, value in self._record.files.items() if key != name}
+        if name is not None and file is not None:
+            files[name] = file
+        sets = set(self._record.unfinished)
+        if unfinished is not None:
+            sets = sets | {self._card.name} if unfinished else sets - {self._card.name}
+        record = FetchRecord(unfinished=tuple(sorted(sets)), files=files)
         if record != self._record:
             write_record(self._folder, record)
             self._record = record

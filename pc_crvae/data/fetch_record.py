@@ -35,14 +35,10 @@ class FetchedFile(_Part):
 
 
 class FetchRecord(_Part):
-    """The state of a folder that sets are fetched into."""
+    """The state of a folder that sets are fetched into, mostly one, at times a few."""
 
-    finished: bool = True
+    unfinished: tuple[str, ...] = Field((), description="sets whose fetch has begun and not ended")
     files: dict[str, FetchedFile] = Field(default_factory=dict, description="by name on disk")
-
-    def with_file(self, name: str, file: FetchedFile, *, finished: bool = False) -> "FetchRecord":
-        """Return the record with one file noted anew."""
-        return FetchRecord(finished=finished, files=self.files | {name: file})
 
 
 def read_record(folder: Path) -> FetchRecord:
@@ -81,8 +77,13 @@ def refuse_unfinished(folder: Path, name: str) -> None:
     Raises:
         UserError: a fetch into it was interrupted or failed.
     """
-    if not read_record(folder).finished:
+    record = read_record(folder)
+    is_half_unpacked = any(
+        file.unpacked and file.unpacked_from is None for file in record.files.values()
+    )
+    if name in record.unfinished or is_half_unpacked:
+        names = ", ".join(record.unfinished or [name])
         raise UserError(
-            f"{folder} does not hold all of {name}, because fetching it was interrupted or failed: "
-            f"fetch {name} again, which goes on from there"
+            f"{folder} does not hold all of {names}, because fetching it was interrupted or "
+            f"failed: fetch {names} again, which goes on from there"
         )

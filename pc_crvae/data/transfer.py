@@ -264,7 +264,7 @@ class Transfer:
         free = shutil.disk_usage(self._part.parent).free
         if needed + _KEPT_FREE > free:
             raise UserError(
-                f"the disk of {self._part.parent.parent} has {decimal(free)} left, and "
+                f"the disk of {self._part.parent} has {decimal(free)} left, and "
                 f"{self._part.stem} takes {decimal(needed)} more: free some space and run this "
                 "again, which keeps what has come so far"
             )

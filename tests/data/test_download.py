@@ -20,7 +20,7 @@ import requests
 from mirror_server import Answer, MirrorServer, mirror_server
 from rich.console import Console
 
-from pc_crvae.data import transfer
+from pc_crvae.data import download, transfer
 from pc_crvae.data.cards import Card, Source, load_card
 from pc_crvae.data.download import fetch
 from pc_crvae.data.fetch_record import RECORD_NAME, read_record, refuse_unfinished
@@ -98,7 +98,7 @@ def refusal(card: Card, folder: Path) -> str:
 
 
 def parts(folder: Path) -> list[int]:
-    return [path.stat().st_size for path in sorted((folder / ".fetching").glob("*.part"))]
+    return [path.stat().st_size for path in sorted((folder / ".fetching").rglob("*.part"))]
 
 
 def seen(folder: Path) -> dict[str, bytes]:
@@ -259,7 +259,7 @@ def test_a_damaged_record_is_told(mirror: MirrorServer, folder: Path):
     get(wanted, folder)
     record = folder / RECORD_NAME
     entries = '{"files": {"a": {"sha256": "%s", "unpacked": ["%s"]}}}'
-    for damaged in ("{", "[]", '{"finished": true, "files": {"a": {"sha256": "short"}}}',
+    for damaged in ("{", "[]", '{"files": {"a": {"sha256": "short"}}}',
                     entries % ("0" * 64, ".."), entries % ("0" * 64, "a/b")):  # fmt: skip
         record.write_text(damaged)
         assert str(record) in refusal(wanted, folder)
@@ -389,7 +389,7 @@ def test_a_part_whose_note_is_damaged_is_fetched_from_its_start(mirror: MirrorSe
     url = mirror.serve("/points.h5", broken, Answer(status=503))
     for damaged in ("", "[]", "{}", '{"url": 1, "tag": null, "changed": null, "total": "many"}'):
         refusal(card(source(url)), folder)
-        (folder / ".fetching" / "points.h5.part.json").write_text(damaged)
+        (folder / ".fetching" / "tiny" / "points.h5.part.json").write_text(damaged)
     mirror.serve("/points.h5", Answer(CONTENT, tag='"v1"'))
     get(card(source(url)), folder)
     assert mirror.ranges_asked()[-1] is None
@@ -400,7 +400,7 @@ def test_a_part_that_is_all_of_it_is_not_asked_for_again(mirror: MirrorServer, f
     url = mirror.serve("/points.h5", Answer(CONTENT, tag='"v1"', breaks_after=100_000),
                        Answer(status=503))  # fmt: skip
     refusal(card(source(url)), folder)
-    (folder / ".fetching" / "points.h5.part").write_bytes(CONTENT)
+    (folder / ".fetching" / "tiny" / "points.h5.part").write_bytes(CONTENT)
     mirror.requests.clear()
     get(card(source(url)), folder)
     assert mirror.requests == []
@@ -514,6 +514,14 @@ def test_a_body_larger_than_promised_is_refused(mirror: MirrorServer, folder: Pa
     assert not folder.exists()
 
 
+def test_a_body_smaller_than_the_card_states_is_refused(mirror: MirrorServer, folder: Path):
+    url = mirror.serve("/points.h5", Answer(CONTENT, promised=False))
+    assert "broke off after 256000 of 300000 bytes" in refusal(
+        card(source(url, size=300_000)), folder
+    )
+    assert seen(folder) == {}
+
+
 def test_a_rest_larger_than_promised_is_refused(mirror: MirrorServer, folder: Path):
     longer = Answer(CONTENT, tag='"v1"', promised=False, total_shown=200_000)
     broken = Answer(CONTENT[:200_000], tag='"v1"', breaks_after=100_000)
@@ -577,7 +585,8 @@ def test_room_on_the_disk_is_looked_at_first(
     urls = [mirror.serve(f"/{name}/points.h5", Answer(CONTENT)) for name in "ab"]
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 2**20))
     message = refusal(card(source(*urls)), folder)
-    assert f"the disk of {folder} has 1.0 MB left, and points.h5 takes 256.0 kB more" in message
+    assert f"the disk of {folder / '.fetching' / 'tiny'} has 1.0 MB left" in message
+    assert "points.h5 takes 256.0 kB more" in message
     assert len(mirror.requests) == 1
     assert seen(folder) == {}
 
@@ -617,8 +626,8 @@ def test_a_disk_that_fills_up_is_told_and_what_came_is_kept(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
 def test_a_disk_without_a_single_byte_left_is_told(mirror: MirrorServer, folder: Path):
-    (folder / ".fetching").mkdir(parents=True)
-    (folder / ".fetching" / "points.h5.part").symlink_to("/dev/full")
+    (folder / ".fetching" / "tiny").mkdir(parents=True)
+    (folder / ".fetching" / "tiny" / "points.h5.part").symlink_to("/dev/full")
     url = mirror.serve("/points.h5", Answer(CONTENT))
     message = refusal(card(source(url)), folder)
     assert f"could not write into {folder}: No space left on device" in message
@@ -718,8 +727,7 @@ def test_what_lies_there_by_hand_is_neither_overwritten_nor_downloaded_again(
     assert f"{folder} holds files that no fetch put there (chair)" in message
     assert mirror.requests == []
     assert seen(folder) == {"chair/mine.off": b"mine"}
-    assert is_whole(folder) or (folder / ".fetching").exists()
-    refuse_unfinished(folder, "tiny")
+    assert list(folder.iterdir()) == [folder / "chair"]
 
 
 def test_two_archives_with_entries_of_one_name_are_refused(mirror: MirrorServer, folder: Path):
@@ -755,9 +763,13 @@ def test_an_archive_that_is_refused_leaves_nothing_that_loads(
 ):
     message = refusal(card(archive_source(mirror, archive)), folder)
     assert f"{folder / 'tiny.zip'} was not unpacked" in message
+    assert "remove it and fetch tiny again" in message
     assert set(seen(folder)) == {"tiny.zip"}
     assert not is_whole(folder)
     assert list(folder.parent.iterdir()) == [folder]
+    (folder / "tiny.zip").unlink()
+    get(card(archive_source(mirror, zipped(TREE))), folder)
+    assert seen(folder) == LIFTED | {"tiny.zip": zipped(TREE)}
 
 
 def test_a_fetch_killed_while_it_moves_what_it_unpacked_is_gone_on_with(
@@ -781,6 +793,51 @@ def test_a_fetch_killed_while_it_moves_what_it_unpacked_is_gone_on_with(
     assert seen(folder) == LIFTED | {"tiny.zip": zipped(TREE)}
     assert is_whole(folder)
     assert len(mirror.requests) == 1
+
+
+def test_a_full_disk_is_not_held_against_an_archive(
+    mirror: MirrorServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    wanted = card(archive_source(mirror, zipped(TREE)))
+    folder.mkdir(parents=True)
+    (folder / "tiny.zip").write_bytes(zipped(TREE))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 0))
+    message = refusal(wanted, folder)
+    assert "the disk of" in message
+    assert "remove it" not in message
+    assert "tiny.zip" in read_record(folder).files
+    monkeypatch.undo()
+    get(wanted, folder)
+    assert is_whole(folder)
+
+
+def test_two_sets_may_share_a_folder(mirror: MirrorServer, folder: Path):
+    first = card(archive_source(mirror, zipped(TREE), "a.zip"))
+    get(first, folder)
+    broken = Answer(zipped({"sofa/1.off": CONTENT}), tag='"v1"', breaks_after=200)
+    url = mirror.serve("/b.zip", broken, Answer(status=503))
+    second = card(source(url, file="b.zip", unpack=True), name="other")
+    refusal(second, folder)
+    get(first, folder)
+    refuse_unfinished(folder, "tiny")
+    mirror.serve("/b.zip", Answer(broken.content, tag='"v1"'))
+    get(second, folder)
+    assert mirror.ranges_asked()[-1] == "bytes=200-"
+    assert set(seen(folder)) == {*LIFTED, "a.zip", "b.zip", "sofa/1.off"}
+
+
+def test_what_was_moved_in_part_is_loaded_by_no_set_of_the_folder(
+    mirror: MirrorServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    wanted = card(archive_source(mirror, zipped(TREE)))
+    get(wanted, folder)
+    shutil.rmtree(folder / "chair")
+    monkeypatch.setattr(download, "_remove", lambda path: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        get(wanted, folder)
+    for name in ("tiny", "other"):
+        with pytest.raises(UserError, match="does not hold all of tiny"):
+            refuse_unfinished(folder, name)
 
 
 # Sets that are not fetched.
@@ -809,7 +866,7 @@ def test_the_record_is_readable_by_people(mirror: MirrorServer, folder: Path):
     get(card(archive_source(mirror, zipped(TREE))), folder)
     written = json.loads((folder / RECORD_NAME).read_text())
     assert written == {
-        "finished": True,
+        "unfinished": [],
         "files": {
             "tiny.zip": {
                 "sha256": sha256(zipped(TREE)),
