@@ -5,6 +5,7 @@ Each is the identity at zero strength, keeps shape, device and dtype, and draws 
 it. Binarisation comes after: see `pc_crvae.binarization`.
 """
 
+import importlib.util
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pc_crvae.errors import UserError
 from pc_crvae.randomness import Draws
 
 Strength = Literal["small", "large"]
@@ -72,6 +74,7 @@ class Affine(ImageTransform):
         _require(0 < self.min_scale <= self.max_scale, self, "0 < min_scale <= max_scale")
         known = ("zeros", "border", "reflection")
         _require(self.padding in known, self, f"padding one of {', '.join(known)}")
+        _require_kornia()
 
     def _transform(self, images: Tensor, draws: Draws) -> Tensor:
         from kornia.geometry.transform import get_affine_matrix2d, warp_affine
@@ -128,6 +131,7 @@ class ColorJitter(ImageTransform):
         _require(0 <= self.brightness <= 1, self, "0 <= brightness <= 1")
         _require(0 <= self.contrast <= 1, self, "0 <= contrast <= 1")
         _require(0 <= self.hue <= 0.5, self, "0 <= hue <= 0.5")
+        _require_kornia()
 
     def _transform(self, images: Tensor, draws: Draws) -> Tensor:
         from kornia import enhance
@@ -188,3 +192,9 @@ def published(
 def _require(holds: bool, transform: ImageTransform, bounds: str) -> None:
     if not holds:
         raise ValueError(f"{transform!r} is out of bounds: {bounds}")
+
+
+def _require_kornia() -> None:
+    """Say what is missing when a transform is made, rather than at its first batch."""
+    if importlib.util.find_spec("kornia") is None:
+        raise UserError("transforms of images need kornia: pip install 'pc-crvae[images]'")

@@ -1,9 +1,11 @@
+import importlib.util
 import math
 
 import pytest
 import torch
 
 from pc_crvae.config.images import AffineConfig, ColorJitterConfig, FlipConfig, PublishedConfig
+from pc_crvae.errors import UserError
 from pc_crvae.models.images.build import build_transform
 from pc_crvae.randomness import Draws, keyed_generator
 from pc_crvae.transforms.images import (
@@ -289,6 +291,13 @@ def test_what_is_no_batch_of_images_is_refused(shape):
 def test_draws_for_other_images_are_refused(rows):
     with pytest.raises(ValueError, match="images and draws for"):
         Affine()(images(7), draws(rows=rows))
+
+
+@pytest.mark.parametrize("transform", [Affine, ColorJitter])
+def test_without_kornia_the_extra_is_named_when_a_transform_is_made(monkeypatch, transform):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"need kornia: pip install 'pc-crvae\[images\]'"):
+        transform()
 
 
 def test_configurations_build_the_transforms_they_name():
