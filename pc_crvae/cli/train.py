@@ -12,7 +12,7 @@ from pc_crvae.processes import is_main_process, parting
 if TYPE_CHECKING:
     import numpy as np
 
-    from pc_crvae.data import CloudSet
+    from pc_crvae.data import CloudSet, ImageSet, ItemSet
     from pc_crvae.models.pretrained import Pretrained
     from pc_crvae.runs import Run
     from pc_crvae.training import Watchers
@@ -88,39 +88,44 @@ def _with_absolute_paths(config: Config) -> Config:
     return config.model_copy(update={"data": data})
 
 
-def load_splits(config: Config) -> tuple["CloudSet", "CloudSet"]:
+def load_splits(config: Config) -> tuple["CloudSet | ImageSet", "CloudSet | ImageSet"]:
     """The training split less its validation part, and that part."""
-    from pc_crvae.data import load_clouds, split_validation
+    from pc_crvae.data import load, split_validation
 
     data = config.data
-    official = load_clouds(
-        data.name, "train", root=Path(data.root) if data.root else None, up=data.up
-    )
+    official = load(data.name, "train", root=Path(data.root) if data.root else None, up=data.up)
     return split_validation(official, data.validation_fraction)
 
 
 def _watchers(
-    config: Config, run: "Run", train_set: "CloudSet", validation_set: "CloudSet"
+    config: Config, run: "Run", train_set: "ItemSet", validation_set: "ItemSet"
 ) -> "Watchers":
     """A validation probe, where there are labels, and a picture of reconstructions."""
     import numpy as np
     import torch
     from matplotlib.image import imsave
 
+    from pc_crvae.data.batches import batch_of
+    from pc_crvae.data.clouds import CloudSet
     from pc_crvae.evaluation.probe import validation_probe
     from pc_crvae.files import atomic_path
     from pc_crvae.training import Watchers
+    from pc_crvae.visualization.image_grid import image_grid
     from pc_crvae.visualization.pictures import cloud_grid_image
 
-    def points_of(clouds: "CloudSet", indices: "np.ndarray") -> torch.Tensor:
-        batch = clouds.batch(indices, config.data.points, "watched", config.seed)
-        return torch.from_numpy(batch)
+    def batch(items: "ItemSet", indices: "np.ndarray") -> torch.Tensor:
+        return torch.from_numpy(
+            batch_of(items, indices, config.data.points, "watched", config.seed)
+        )
 
     def picture(model: "Pretrained", epoch: int) -> "np.ndarray":
-        inputs = points_of(validation_set, _one_of_each_class(validation_set)[:_PICTURED])
-        outputs = model.reconstructions(inputs)
-        rows, titles = [list(inputs.numpy()), list(outputs.numpy())], ["input", "reconstruction"]
-        image = cloud_grid_image(rows, row_titles=titles)
+        inputs = batch(validation_set, _one_of_each_class(validation_set)[:_PICTURED])
+        rows = [inputs.numpy(), model.reconstructions(inputs).numpy()]
+        if isinstance(validation_set, CloudSet):
+            titles = ["input", "reconstruction"]
+            image = cloud_grid_image([list(row) for row in rows], row_titles=titles)
+        else:
+            image = image_grid(rows)
         with atomic_path(run.pictures / f"epoch-{epoch:04d}.png") as temporary:
             imsave(temporary, image)
         return image
@@ -134,20 +139,20 @@ def _watchers(
 
     def accuracy(model: "Pretrained") -> float:
         features, validation_features = (
-            model.encode(points_of(clouds, np.arange(len(clouds)))).numpy()
-            for clouds in (train_set, validation_set)
+            model.encode(batch(items, np.arange(len(items)))).numpy()
+            for items in (train_set, validation_set)
         )
         return validation_probe(features, labels, validation_features, validation_labels)
 
     return Watchers(probe=accuracy, picture=picture)
 
 
-def _one_of_each_class(clouds: "CloudSet") -> "np.ndarray":
+def _one_of_each_class(items: "ItemSet") -> "np.ndarray":
     """All indices, the first of each class before the seconds, and so on."""
     import numpy as np
 
-    labels = np.zeros(len(clouds), dtype=int) if clouds.labels is None else clouds.labels
-    rank = np.zeros(len(clouds), dtype=int)
+    labels = np.zeros(len(items), dtype=int) if items.labels is None else items.labels
+    rank = np.zeros(len(items), dtype=int)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         rank[members] = np.arange(len(members))

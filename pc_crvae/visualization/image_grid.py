@@ -1,0 +1,36 @@
+"""Images side by side in one."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+_GAP = 2  # pixels between images
+_LEAST_SIDE = 56  # smaller images are magnified by a whole factor
+
+
+def image_grid(rows: Sequence[NDArray[np.floating]]) -> NDArray[np.uint8]:
+    """Lay out rows of images, with a white gap between them.
+
+    Args:
+        rows: each (n, C, H, W), C = 1 or 3, values in [0, 1] (others are cut); all of one shape.
+
+    Returns:
+        (height, width, 3) uint8.
+
+    Raises:
+        ValueError: no row, or rows of different shapes.
+    """
+    if len({row.shape for row in rows}) != 1:
+        raise ValueError(f"rows must be of one shape, not {[row.shape for row in rows]}")
+    images = np.stack(rows)  # (rows, n, C, H, W)
+    _, columns, channels, height, width = images.shape
+    if channels == 1:
+        images = images.repeat(3, axis=2)
+    factor = max(1, -(-_LEAST_SIDE // min(height, width)))
+    images = images.repeat(factor, axis=3).repeat(factor, axis=4)
+    levels = (np.clip(images, 0, 1) * 255).round().astype(np.uint8)
+    padding = [(0, 0), (0, 0), (0, 0), (0, _GAP), (0, _GAP)]
+    padded = np.pad(levels, padding, constant_values=255)
+    grid = padded.transpose(0, 3, 1, 4, 2).reshape(-1, columns * padded.shape[4], 3)
+    return grid[:-_GAP, :-_GAP]
