@@ -4,14 +4,15 @@ import argparse
 import json
 import shutil
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
-    from pc_crvae.data.cards import Axis, Card
+    from pc_crvae.data import CloudSet, ImageSet
+    from pc_crvae.data.cards import Axis, Card, Split
 
 DESCRIPTION = "List the data sets, and show, fetch, prepare, check, measure or preview one."
 
@@ -42,6 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("x", "y", "z"),
         default=argparse.SUPPRESS,
         help="the axis that points up in the files (default: the card's)",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("train", "test"),
+        default=argparse.SUPPRESS,
+        help="of prepare, stats and preview: only this split (default: every one)",
+    )
+    parser.add_argument(
+        "--allow-refused",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="of prepare, stats and preview: do without the files that cannot be used",
     )
     parser.add_argument(
         "--strict",
@@ -236,13 +249,37 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    from pc_crvae.data import load
-    from pc_crvae.data.cards import load_card
-
-    for split in load_card(options.name).splits:
-        items = load(options.name, split, root=_root(options), up=_up(options))
+    for split, items in _item_sets(options):
         shape = " x ".join(f"{length:,}" for length in items.array.shape[1:])
         print(f"{split}: {len(items):,} items of {shape}")
+
+
+def _item_sets(options: argparse.Namespace) -> "Iterator[tuple[Split, CloudSet | ImageSet]]":
+    from pc_crvae.data import load
+
+    for split in _splits(options):
+        yield (
+            split,
+            load(
+                options.name,
+                split,
+                root=_root(options),
+                up=_up(options),
+                allow_refused=getattr(options, "allow_refused", False),
+            ),
+        )
+
+
+def _splits(options: argparse.Namespace) -> "list[Split]":
+    from pc_crvae.data.cards import load_card
+
+    card = load_card(options.name)
+    split: Split | None = getattr(options, "split", None)
+    if split is None:
+        return list(card.splits)
+    if split not in card.splits:
+        raise UserError(f"{card.name} has no split {split}: its card has {', '.join(card.splits)}")
+    return [split]
 
 
 def _check(options: argparse.Namespace) -> dict[str, Any]:
@@ -267,15 +304,20 @@ def _check(options: argparse.Namespace) -> dict[str, Any]:
 def _stats(options: argparse.Namespace) -> dict[str, Any]:
     from pc_crvae.data.summaries import summarize
 
-    summary = summarize(options.name, root=_root(options), up=_up(options))
+    summary = summarize(
+        options.name,
+        splits=_splits(options),
+        root=_root(options),
+        up=_up(options),
+        allow_refused=getattr(options, "allow_refused", False),
+    )
     splits = summary["splits"]
     for split, numbers in splits.items():
         print(f"{split}: {numbers['count']:,} items")
         if summary["modality"] == "points":
             print(f"  points a cloud   {numbers['points']:,}")
             print(f"  of them distinct {_spread(numbers['distinct_points'], '{:,.0f}')}")
-            if numbers["extent"] is not None:
-                print(f"  longest side     {_spread(numbers['extent'], '{:.4g}')} in the files")
+            print(f"  longest side     {_spread(numbers['extent'], '{:.4g}')} in the files")
         else:
             values = numbers["values"]
             print(f"  size   {numbers['channels']} x {numbers['height']} x {numbers['width']}")
@@ -310,7 +352,6 @@ def _print_class_counts(counts: dict[str, dict[str, int] | None]) -> None:
 
 
 def _preview(options: argparse.Namespace) -> None:
-    from pc_crvae.data import load
     from pc_crvae.data.cards import load_card
 
     card = load_card(options.name)
@@ -318,9 +359,7 @@ def _preview(options: argparse.Namespace) -> None:
     if per_class < 1:
         raise UserError(f"--per-class must be at least 1, not {per_class}")
     folder: Path = getattr(options, "out", Path("previews") / card.name)
-    for split in card.splits:
-        items = load(options.name, split, root=_root(options), up=_up(options))
-
+    for split, items in _item_sets(options):
         from pc_crvae.visualization.contact_sheet import (
             contact_page,
             contact_sheet,
@@ -362,22 +401,23 @@ class _Action(NamedTuple):
 
 
 _PLACE = ("data_root", "up")
+_READING = (*_PLACE, "split", "allow_refused")
 _ACTIONS = {
     "list": _Action(
         _list, "every data set, and where it lies", frozenset({"json"}), takes_name=False
     ),
     "show": _Action(_show, "what is known of one", frozenset({"json"})),
     "fetch": _Action(_fetch, "download it, or say what to do by hand", frozenset({"data_root"})),
-    "prepare": _Action(_prepare, "read it once, so that it loads at once", frozenset(_PLACE)),
+    "prepare": _Action(_prepare, "read it once, so that it loads at once", frozenset(_READING)),
     "check": _Action(
         _check,
         "hold it against its card, and look for damage and copies",
         frozenset({*_PLACE, "strict", "json"}),
     ),
-    "stats": _Action(_stats, "count its classes and measure it", frozenset({*_PLACE, "json"})),
+    "stats": _Action(_stats, "count its classes and measure it", frozenset({*_READING, "json"})),
     "preview": _Action(
         _preview,
         "draw random items of each class",
-        frozenset({*_PLACE, "out", "per_class", "seed"}),
+        frozenset({*_READING, "out", "per_class", "seed"}),
     ),
 }

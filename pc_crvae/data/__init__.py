@@ -6,7 +6,7 @@ from pc_crvae.data.cards import Axis, Card, Split, card_names, load_card
 from pc_crvae.data.clouds import CloudSet, RawClouds, normalize, turn_z_up
 from pc_crvae.data.images import ImageSet, RawImages
 from pc_crvae.data.items import ItemSet
-from pc_crvae.data.layouts import reader_of
+from pc_crvae.data.layouts import has_a_file_a_shape, reader_of
 from pc_crvae.data.roots import find_root
 from pc_crvae.data.splits import split_validation
 from pc_crvae.data.store import load_prepared
@@ -26,7 +26,12 @@ __all__ = [
 
 
 def load(
-    name: str | Path, split: Split, *, root: Path | None = None, up: Axis | None = None
+    name: str | Path,
+    split: Split,
+    *,
+    root: Path | None = None,
+    up: Axis | None = None,
+    allow_refused: bool = False,
 ) -> CloudSet | ImageSet:
     """Load one split of a data set.
 
@@ -39,6 +44,7 @@ def load(
         split: the official one; :func:`split_validation` cuts a validation split from train.
         root: the folder of the files, instead of where :func:`find_root` looks by default.
         up: the axis that points up in the files, instead of what the card says.
+        allow_refused: a set of many files may be short of those that cannot be used.
 
     Raises:
         UserError: the card, the folder or a file is missing or cannot be used.
@@ -49,8 +55,13 @@ def load(
     if up is not None and card.modality != "points":
         raise UserError(f"{card.name} holds {card.modality}, which have no up axis: leave out up")
     up = up or card.up
-    reader = reader_of(card)
     folder = _folder(card, root)
+    if folder is not None and up is not None and has_a_file_a_shape(card):
+        # Imported here because it brings what shows progress.
+        from pc_crvae.data.shape_sets import prepare_shapes
+
+        return prepare_shapes(card, split, folder, up).checked(allow_refused=allow_refused)
+    reader = reader_of(card)
 
     def prepare() -> CloudSet | ImageSet:
         raw = reader.read_split(folder, split, card)
@@ -76,14 +87,19 @@ def load(
 
 
 def load_clouds(
-    name: str | Path, split: Split, *, root: Path | None = None, up: Axis | None = None
+    name: str | Path,
+    split: Split,
+    *,
+    root: Path | None = None,
+    up: Axis | None = None,
+    allow_refused: bool = False,
 ) -> CloudSet:
     """Load one split of a set of point clouds; as :func:`load`.
 
     Raises:
         UserError: also where the set holds something else.
     """
-    items = load(name, split, root=root, up=up)
+    items = load(name, split, root=root, up=up, allow_refused=allow_refused)
     if not isinstance(items, CloudSet):
         raise UserError(f"{items.name} holds {items.holds}, and this model reads point clouds")
     return items

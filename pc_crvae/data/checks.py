@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from pc_crvae.data import load
 from pc_crvae.data.cards import Axis, Card, Source, Split, load_card
 from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.fetch_record import read_record
 from pc_crvae.data.images import ImageSet
+from pc_crvae.data.layouts import has_a_file_a_shape
+from pc_crvae.data.preparation import Prepared
 from pc_crvae.data.roots import find_root
+from pc_crvae.data.shape_sets import prepare_shapes
 from pc_crvae.errors import UserError
 
 Subject = Literal["reading", "count", "classes", "values", "duplicates", "sources"]
@@ -86,8 +90,9 @@ def check(
 
     Read are all its splits; compared are counts, class names and, where the archives still lie
     beside what was unpacked from them, their checksums. Items are looked at for values that are
-    not finite and for exact copies: clouds and images by their content as it is loaded. A set
-    cut to a part of its items is no defect, nor are archives that differ where it is cut.
+    not finite and for exact copies: by the content of the files where each holds one shape, else
+    by that of the clouds and images as they are loaded. A set cut to a part of its items is no
+    defect, nor are archives that differ where it is cut.
 
     Args:
         name: of a card, or the path of one's own.
@@ -103,10 +108,17 @@ def check(
     folder = find_root(card, root) if card.reads_files else None
     findings: list[Finding] = []
     sets: ItemSets = {}
+    files: dict[Split, Sequence[str]] = {}
     for split in card.splits:
         say(f"reading {split}")
         try:
-            sets[split] = load(name, split, root=root, up=up)
+            if folder is not None and has_a_file_a_shape(card):
+                prepared = prepare_shapes(card, split, folder, up or card.up or "z")
+                findings += _preparation(split, prepared)
+                sets[split] = prepared.checked(allow_refused=True)
+                files[split] = prepared.sources
+            else:
+                sets[split] = load(name, split, root=root, up=up)
         except UserError as error:
             findings.append(Finding("reading", f"{split} cannot be read: {error}", defect=True))
     for split, items in sets.items():
@@ -116,7 +128,7 @@ def check(
         findings += _values(split, items)
     findings += _classes(card, sets, strict)
     say("looking for copies")
-    findings += _copies(sets)
+    findings += _copies(sets, _contents_of_files(files) if files else _contents(sets))
     if folder is not None and card.sources:
         say("comparing checksums")
         whole = all(
@@ -132,6 +144,20 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _preparation(split: Split, prepared: Prepared) -> Iterator[Finding]:
+    refused = prepared.refused
+    if refused:
+        total = len(refused) + len(prepared.clouds)
+        sentence = (
+            f"{len(refused):,} of {total:,} files of {split} cannot be used, the first as "
+            f"{refused[0].reason} (all are in {prepared.report})"
+        )
+        yield Finding("reading", sentence, defect=True)
+    for name, (files, count) in prepared.repairs.items():
+        sentence = f"{count:,} {name} are mended in {files:,} files of {split}"
+        yield Finding("reading", sentence, defect=False)
 
 
 def _count(card: Card, split: Split, count: int, strict: bool) -> list[Finding]:
@@ -202,13 +228,30 @@ def _values(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
     return [Finding("values", sentence, defect=False)]
 
 
-def _copies(sets: ItemSets) -> list[Finding]:
-    alike: defaultdict[bytes, list[tuple[Split, int]]] = defaultdict(list)
+def _contents(sets: ItemSets) -> Iterator[tuple[Split, int, object]]:
+    """Yield split, row and what equal items share."""
     for split, items in sets.items():
         for start, part in _parts(items):
             for offset, item in enumerate(part):
-                content = hashlib.blake2b(np.ascontiguousarray(item).data, digest_size=16).digest()
-                alike[content].append((split, start + offset))
+                content = hashlib.blake2b(np.ascontiguousarray(item).data, digest_size=16)
+                yield split, start + offset, content.digest()
+
+
+def _contents_of_files(
+    files: Mapping[Split, Sequence[str]],
+) -> Iterator[tuple[Split, int, object]]:
+    """Yield split, row and what equal files share; points are drawn otherwise from each."""
+    sizes = {name: Path(name).stat().st_size for names in files.values() for name in names}
+    common = {size for size, count in Counter(sizes.values()).items() if count > 1}
+    for split, names in files.items():
+        for row, name in enumerate(names):
+            yield split, row, sha256_of(Path(name)) if sizes[name] in common else sizes[name]
+
+
+def _copies(sets: ItemSets, contents: Iterable[tuple[Split, int, object]]) -> list[Finding]:
+    alike: defaultdict[object, list[tuple[Split, int]]] = defaultdict(list)
+    for split, row, content in contents:
+        alike[content].append((split, row))
     groups = [group for group in alike.values() if len(group) > 1]
     return [
         *_copies_within(sets, groups),
@@ -267,24 +310,30 @@ def _copies_otherwise_labelled(
 
 
 def _sources(card: Card, folder: Path, *, defect: bool) -> Iterator[Finding]:
+    noted = read_record(folder).files
     for source in card.sources:
         # Unpacked archives are kept in the folder or beside it.
         for path in (folder / source.file, folder.parent / source.file):
             if path.is_file():
-                problem = _problem_of(source, path)
+                first = noted[source.file].sha256 if source.file in noted else None
+                problem = _problem_of(source, path, first)
                 if problem:
-                    yield Finding("sources", f"{path} is not the published file: {problem}", defect)
+                    yield Finding("sources", f"{path} is not {problem}", defect)
                 break
 
 
-def _problem_of(source: Source, path: Path) -> str | None:
+def _problem_of(source: Source, path: Path, noted: str | None) -> str | None:
+    """Return which file it is not, and why; ``noted`` is its hash when it was first fetched."""
     size = path.stat().st_size
     if source.size is not None and size != source.size:
-        return f"it has {size:,} bytes, not {source.size:,}"
-    if source.sha256 is None:
+        return f"the published file: it has {size:,} bytes, not {source.size:,}"
+    known, of_whom = source.sha256, "the published file"
+    if known is None:
+        known, of_whom = noted, "the file that was fetched"
+    if known is None:
         return None
     found = sha256_of(path)
-    return None if found == source.sha256 else f"its SHA-256 is {found}, not {source.sha256}"
+    return None if found == known else f"{of_whom}: its SHA-256 is {found}, not {known}"
 
 
 def _parts(items: CloudSet | ImageSet) -> Iterator[tuple[int, NDArray[Any]]]:

@@ -4,19 +4,33 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
+import numpy as np
+
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.clouds import RawClouds
 from pc_crvae.data.images import RawImages
+from pc_crvae.data.items import Item, Sample
 
 _READERS = {
     "shapes": "generated_shapes",
     "modelnet_hdf5": "modelnet_hdf5",
+    "shapenet_hdf5": "shapenet_hdf5",
+    "scanobjectnn": "scanobjectnn",
     "mnist_idx": "mnist_idx",
     "omniglot_zip": "omniglot",
     "cifar10_binary": "cifar_binary",
     "celeba": "celeba",
     "digits": "digits",
     "image_folder": "image_folder",
+}
+_SHAPE_READERS = {
+    "modelnet_off": "mesh_trees",
+    "shapenet_obj": "mesh_trees",
+    "mesh_folder": "mesh_trees",
+    "cloud_folder": "cloud_trees",
+    "modelnet_resampled": "resampled_text",
+    "shapenet_15k": "shapenet_15k",
+    "shapenet_part": "shapenet_part",
 }
 
 
@@ -35,6 +49,36 @@ class Reader(Protocol):
         """Return every path that `read_split` looks at, whether it is there or not."""
 
 
+class ShapeReader(Protocol):
+    """A layout that keeps each shape in a file of its own."""
+
+    def list_items(
+        self, root: Path, split: Split, card: Card
+    ) -> tuple[list[Item], tuple[str, ...]]:
+        """List the shapes of one split in a fixed order, and the class names.
+
+        Raises:
+            UserError: a folder or list is missing or damaged, or holds nothing of the split.
+        """
+
+    def load_points(self, path: Path, count: int, rng: np.random.Generator) -> Sample:
+        """Draw ``count`` points of a shape.
+
+        Raises:
+            UserError: the file is missing, damaged or holds nothing to draw from.
+        """
+
+
+def has_a_file_a_shape(card: Card) -> bool:
+    """Whether the card's layout keeps each shape in a file of its own."""
+    return card.layout in _SHAPE_READERS
+
+
 def reader_of(card: Card) -> Reader:
-    """Return the reader of the card's layout."""
+    """Return the reader of a layout whose files hold a split as a whole."""
     return cast(Reader, import_module(f"pc_crvae.data.readers.{_READERS[card.layout]}"))
+
+
+def shape_reader_of(card: Card) -> ShapeReader:
+    """Return the reader of a layout that keeps each shape in a file of its own."""
+    return cast(ShapeReader, import_module(f"pc_crvae.data.readers.{_SHAPE_READERS[card.layout]}"))

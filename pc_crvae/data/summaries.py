@@ -1,5 +1,6 @@
 """What a data set holds, in numbers: items a class, points, extents, sizes and values of images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from pc_crvae.data import load
 from pc_crvae.data.cards import Axis, Card, Split, load_card
 from pc_crvae.data.clouds import CloudSet, RawClouds, extents
 from pc_crvae.data.images import ImageSet
-from pc_crvae.data.layouts import reader_of
+from pc_crvae.data.layouts import has_a_file_a_shape, reader_of
 from pc_crvae.data.roots import find_root
+from pc_crvae.data.shape_sets import prepare_shapes
 
 _MOST_CLOUDS = 1000
 """That distinct points are counted in, spread evenly over a split."""
@@ -20,9 +22,21 @@ _ITEMS_AT_ONCE = 512
 
 
 def summarize(
-    name: str | Path, *, root: Path | None = None, up: Axis | None = None
+    name: str | Path,
+    *,
+    splits: Sequence[Split] | None = None,
+    root: Path | None = None,
+    up: Axis | None = None,
+    allow_refused: bool = False,
 ) -> dict[str, Any]:
-    """Summarise every split of a data set in plain values.
+    """Summarise a data set in plain values.
+
+    Args:
+        name: of a card, or the path of one's own.
+        splits: those to summarise; every one of the card's by default.
+        root: the folder of the files, instead of where they are looked for by default.
+        up: the axis that points up in the files, instead of what the card says.
+        allow_refused: a set of many files may be short of those that cannot be used.
 
     Returns:
         ``name``, ``modality``, ``classes`` and, for each split under ``splits``, its ``count``,
@@ -35,22 +49,22 @@ def summarize(
         UserError: the set is missing or cannot be read.
     """
     card = load_card(name)
-    splits = {}
+    summaries = {}
     classes: dict[str, None] = {}  # in order; those of the splits may differ
-    for split in card.splits:
-        items = load(name, split, root=root, up=up)
+    for split in splits or card.splits:
+        items = load(name, split, root=root, up=up, allow_refused=allow_refused)
         summary: dict[str, Any] = {"count": len(items), "per_class": _per_class(items)}
         if isinstance(items, CloudSet):
-            summary |= _of_clouds(items, _raw_extents(card, split, root))
+            summary |= _of_clouds(items, _raw_extents(card, split, root, up))
         else:
             summary |= _of_images(items)
-        splits[split] = summary
+        summaries[split] = summary
         classes |= dict.fromkeys(items.classes)
     return {
         "name": card.name,
         "modality": card.modality,
         "classes": list(classes),
-        "splits": splits,
+        "splits": summaries,
     }
 
 
@@ -61,24 +75,29 @@ def _per_class(items: CloudSet | ImageSet) -> dict[str, int] | None:
     return dict(zip(items.classes, counts.tolist(), strict=True))
 
 
-def _of_clouds(clouds: CloudSet, sides: NDArray[np.float64] | None) -> dict[str, Any]:
+def _of_clouds(clouds: CloudSet, sides: NDArray[np.float64]) -> dict[str, Any]:
     rows = np.unique(np.linspace(0, len(clouds) - 1, min(len(clouds), _MOST_CLOUDS)).astype(int))
     distinct = np.array([len(np.unique(clouds.points[int(row)], axis=0)) for row in rows])
     return {
         "points": clouds.points.shape[1],
         "distinct_points": _spread(distinct),
-        "extent": None if sides is None else _spread(sides),
+        "extent": _spread(sides),
     }
 
 
-def _raw_extents(card: Card, split: Split, root: Path | None) -> NDArray[np.float64] | None:
-    """Return the longest side of each cloud as its file has it; None where that is not kept."""
-    reader = reader_of(card)
-    if not hasattr(reader, "read_split"):
-        return None
+def _raw_extents(
+    card: Card, split: Split, root: Path | None, up: Axis | None
+) -> NDArray[np.float64]:
+    """Return the longest side of each cloud as its file has it."""
     folder = find_root(card, root).resolve() if card.reads_files else None
-    raw = reader.read_split(folder, split, card)
-    return extents(raw.points) if isinstance(raw, RawClouds) else None
+    if folder is not None and has_a_file_a_shape(card):
+        prepared = prepare_shapes(card, split, folder, up or card.up or "z")
+        # Turned upright, a bounding box has the same sides.
+        return extents(np.asarray(prepared.clouds.points)) * prepared.scales
+    raw = reader_of(card).read_split(folder, split, card)
+    if not isinstance(raw, RawClouds):
+        raise TypeError(f"{card.layout} should hold clouds")
+    return extents(raw.points)
 
 
 def _of_images(images: ImageSet) -> dict[str, Any]:

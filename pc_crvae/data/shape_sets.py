@@ -1,0 +1,54 @@
+"""Sets that keep each shape in a file of its own, prepared as their cards say."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from pc_crvae.data.cards import Axis, Card, Split
+from pc_crvae.data.layouts import shape_reader_of
+from pc_crvae.data.preparation import Prepared, Recipe, Shapes, prepare
+from pc_crvae.processes import is_main_process
+
+_POINTS = 2048
+"""Drawn of a shape where the card does not say how many."""
+
+
+def prepare_shapes(
+    card: Card, split: Split, folder: Path, up: Axis, *, workers: int | None = None
+) -> Prepared:
+    """Return a split from its entry in the store, prepared before if need be.
+
+    Args:
+        card: of the set.
+        split: of the set.
+        folder: of its files.
+        up: the axis that points up in the files.
+        workers: processes to draw with; the processors that this process may use by default.
+
+    Raises:
+        UserError: the folder is not of the card's layout, or the entry cannot be written. Files
+            that cannot be used raise nothing here: :meth:`Prepared.checked` does.
+    """
+    reader = shape_reader_of(card)
+    folder = folder.resolve()  # so that its files are the same ones from any working directory
+    # Trees also tell what lies in them and is no shape.
+    read_tree = getattr(reader, "read_tree", None)
+    if read_tree is None:
+        (items, classes), passed_over = reader.list_items(folder, split, card), {}
+    else:
+        tree = read_tree(folder, split, card)
+        items, classes, passed_over = tree.items, tree.classes, tree.ignored
+    return prepare(
+        Shapes(
+            name=card.name,
+            split=split,
+            items=items,
+            classes=classes,
+            load_points=reader.load_points,
+            passed_over=passed_over,
+        ),
+        Recipe(up=up, points=card.points or _POINTS),
+        {"layout": card.layout, "variant": card.variant, "folder": str(folder)},
+        workers=workers,
+        console=Console(stderr=True, highlight=False, quiet=not is_main_process()),
+    )
