@@ -5,14 +5,10 @@ import math
 
 import pytest
 import torch
-from reference.linear_gaussian import LinearGaussian
-from torch.distributions import MultivariateNormal
-from toy_models import TwoGroups, image_vae
+from reference.linear_gaussian import LinearGaussian, TwoGroupGaussian
+from toy_models import image_vae
 
 from pc_crvae.evaluation.likelihood import importance_sampled_nll, rate_and_distortion
-from pc_crvae.likelihoods import GaussianLikelihood
-from pc_crvae.objectives import LatentVariableModel
-from pc_crvae.posteriors import DiagonalGaussian
 from pc_crvae.randomness import Draws, keyed_generator
 
 STRENGTHS = [2.0, 1.0, 0.3]
@@ -20,31 +16,6 @@ STRENGTHS = [2.0, 1.0, 0.3]
 
 def inexact():
     return LinearGaussian(STRENGTHS, mean_error=0.05, log_variance_error=0.4)
-
-
-class Hierarchical(LatentVariableModel):
-    """Two latent groups of a chain, and a likelihood of both."""
-
-    def __init__(self):
-        super().__init__()
-        generator = torch.Generator().manual_seed(0)
-        self.mix = torch.nn.Parameter(0.3 * torch.randn(2, 3, generator=generator))
-        self.spread = 0.3 * torch.randn(2, 3, generator=generator)
-        self.decoder = 0.5 * torch.randn(5, 4, generator=generator)
-
-    def posterior(self, x):
-        flat = 0.2 * x.flatten(1)
-        first = DiagonalGaussian(flat[:, :2], torch.full_like(flat[:, :2], -0.2))
-        return TwoGroups(
-            first, flat[:, 1:], torch.full_like(flat[:, 1:], -0.3), self.mix, self.spread
-        )
-
-    def prior(self):
-        first = DiagonalGaussian.standard(2, like=self.mix)
-        return TwoGroups(first, torch.zeros(1, 3), torch.zeros(1, 3), 0 * self.mix, 0 * self.spread)
-
-    def likelihood(self, path):
-        return GaussianLikelihood((torch.cat(path, 1) @ self.decoder)[:, None, None], 0.0)
 
 
 def test_the_nll_covers_the_true_one_within_its_stated_error():
@@ -142,11 +113,9 @@ def test_bits_per_dimension_are_the_nats_shared_out():
 
 
 def test_a_hierarchical_model_is_evaluated_like_a_flat_one():
-    model = Hierarchical()
-    x = torch.randn(12, 1, 1, 4, generator=torch.Generator().manual_seed(0))
-    # The prior is N(0, I) in all, so x is Gaussian.
-    covariance = torch.eye(4) + model.decoder.T @ model.decoder
-    truth = -MultivariateNormal(torch.zeros(4), covariance).log_prob(x.flatten(1))
+    model = TwoGroupGaussian()
+    x = model.observe(12)
+    truth = -model.evidence(x)
     found = importance_sampled_nll(model, x, samples=5000, decoded_at_once=20000)
     # The relative error of a mean of weights is one over the root of the effective sample size.
     assert (found.effective_sample_size > 20).all()

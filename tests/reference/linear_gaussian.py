@@ -9,6 +9,7 @@ import math
 import torch
 from torch import nn
 from torch.distributions import MultivariateNormal
+from toy_models import TwoGroups
 
 from pc_crvae.likelihoods import GaussianLikelihood
 from pc_crvae.objectives import LatentVariableModel
@@ -82,3 +83,47 @@ class LinearGaussian(LatentVariableModel):
         """Var_x(E[z|x]) of each dimension: w^2 / (w^2 + sigma^2)."""
         squares = self.strengths.square()
         return squares / (squares + self.sigma**2)
+
+
+class TwoGroupGaussian(LatentVariableModel):
+    """Two latent groups, z ~ N(0, I) in all, x = D z + noise of variance 1, (B, 1, 1, 4).
+
+    The posterior is a chain, z_2 given z_1, that is not the true one.
+    """
+
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+
+        def normal(*shape):
+            return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+        self.decoder = nn.Parameter(0.5 * normal(5, 4))
+        self.mix, self.spread = nn.Parameter(0.3 * normal(2, 3)), nn.Parameter(0.3 * normal(2, 3))
+        self.gain = nn.Parameter(torch.tensor(0.2, dtype=torch.float64))
+        self.log_variance = nn.Parameter(torch.full((2,), -0.25, dtype=torch.float64))
+
+    def posterior(self, x):
+        flat = self.gain * x.flatten(1)
+        first = DiagonalGaussian(flat[:, :2], self.log_variance[0].expand(len(x), 2))
+        width = self.log_variance[1].expand(len(x), 3)
+        return TwoGroups(first, flat[:, 1:], width, self.mix, self.spread)
+
+    def prior(self):
+        first = DiagonalGaussian.standard(2, like=self.mix)
+        nothing = self.mix.new_zeros(1, 3)
+        return TwoGroups(first, nothing, nothing, 0 * self.mix, 0 * self.spread)
+
+    def likelihood(self, path):
+        return GaussianLikelihood((torch.cat(path, 1) @ self.decoder)[:, None, None], 0.0)
+
+    def observe(self, count, seed=1):
+        """Draw images that are not the model's own, (count, 1, 1, 4) float64."""
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(count, 1, 1, 4, generator=generator, dtype=torch.float64)
+
+    def evidence(self, x):
+        """log p(x) in nats: (B,)."""
+        decoder = self.decoder.detach()
+        covariance = torch.eye(4, dtype=torch.float64) + decoder.T @ decoder
+        return MultivariateNormal(torch.zeros_like(x[0, 0, 0]), covariance).log_prob(x.flatten(1))
