@@ -113,7 +113,7 @@ class RecordedPath(tuple[Tensor, ...]):
 
     record: TopDownPass
     network: TopDown
-    chain: LatentChain
+    chain: LatentChain | None
     was_training: bool
     has_gradient: bool
 
@@ -284,6 +284,7 @@ class HierarchicalPrior(_Chain):
         if (
             not self.constant
             and isinstance(path, RecordedPath)
+            and path.record.priors
             and path.stands_for_a_pass_of(self.network)
         ):
             return path.record.priors
@@ -296,6 +297,30 @@ class HierarchicalPrior(_Chain):
     def detach(self) -> Self:
         """The same distribution as a constant; a path it is asked along takes its gradient."""
         return type(self)(self.network, constant=True)
+
+
+def stack_paths(paths: Sequence[LatentPath]) -> LatentPath:
+    """Several paths as one of all their items, one path's after another's.
+
+    For decoding them together; where each remembers its pass, so does the whole what the decoder
+    needs of it.
+    """
+    stacked = tuple(torch.cat(groups) for groups in zip(*paths, strict=True))
+    recorded = [path for path in paths if isinstance(path, RecordedPath)]
+    states = [path.record.state for path in recorded if path.record.state is not None]
+    first = recorded[0] if recorded else None
+    if first is None or len(states) < len(paths):
+        return stacked
+    if any(
+        path.network is not first.network or path.was_training != first.was_training
+        for path in recorded
+    ):
+        return stacked
+    whole = RecordedPath(stacked)
+    whole.record = TopDownPass(stacked, (), (), torch.cat(states))
+    whole.network, whole.chain, whole.was_training = first.network, None, first.was_training
+    whole.has_gradient = all(path.has_gradient for path in recorded)
+    return whole
 
 
 def decoder_state(network: TopDown, path: LatentPath) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from pc_crvae.hierarchical import stack_paths
 from pc_crvae.likelihoods import Likelihood
 from pc_crvae.posteriors import LatentChain, LatentPath
 from pc_crvae.randomness import Draws
@@ -130,8 +131,8 @@ class ELBO(Objective):
         return Evaluation(
             log_likelihood - kl_warmup * self.beta * charged,
             {
-                "log_likelihood": log_likelihood,
                 **posterior.by_group("kl", kl_per_dimension),
+                "log_likelihood": log_likelihood,
                 "kl": kl,
                 "kl_per_dimension": kl_per_dimension,
             },
@@ -194,9 +195,9 @@ class IWAE(Objective):
             copies.append(copy)
             log_ratios.append(log_density(prior, copy) - log_density(density, copy))
         # One pass of the decoder for all samples, one sample's batch after another.
-        stacked = tuple(torch.cat(groups) for groups in zip(*copies, strict=True))
         targets = target.repeat(self.samples, *(1,) * (target.dim() - 1))
-        log_likelihoods = model.likelihood(stacked).log_prob(targets).reshape(self.samples, -1)
+        log_likelihoods = model.likelihood(stack_paths(copies)).log_prob(targets)
+        log_likelihoods = log_likelihoods.reshape(self.samples, -1)
         log_weights = log_likelihoods + kl_warmup * torch.stack(log_ratios)  # (K, B)
         bound = torch.logsumexp(log_weights, dim=0) - math.log(self.samples)
 
@@ -216,8 +217,8 @@ class IWAE(Objective):
         return Evaluation(
             bound,
             {
-                "log_likelihood": log_likelihoods.detach().mean(dim=0),
                 **posterior.by_group("kl", kl_per_dimension),
+                "log_likelihood": log_likelihoods.detach().mean(dim=0),
                 "kl": kl_per_dimension.sum(dim=1),
                 "kl_per_dimension": kl_per_dimension,
                 "effective_samples": 1 / weights.square().sum(dim=0),

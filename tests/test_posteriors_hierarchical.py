@@ -11,7 +11,12 @@ from toy_hierarchy import STATE, ToyHierarchy, ToyTopDown
 
 from pc_crvae.consistency import ConsistencyRegularized
 from pc_crvae.errors import UserError
-from pc_crvae.hierarchical import HierarchicalPosterior, HierarchicalPrior, decoder_state
+from pc_crvae.hierarchical import (
+    HierarchicalPosterior,
+    HierarchicalPrior,
+    decoder_state,
+    stack_paths,
+)
 from pc_crvae.metrics import scalar_means
 from pc_crvae.objectives import ELBO, SinglePass
 from pc_crvae.posteriors import gaussian_kl
@@ -113,6 +118,31 @@ def test_a_drawn_path_needs_no_second_pass_for_kl_and_decoder():
     assert top_down.absorbed == len(SIZES)
     posterior(top_down, seed=1).conditionals(path)  # of another image: along the path anew
     assert top_down.absorbed == 2 * len(SIZES) - 1
+
+
+def test_paths_are_stacked_with_what_they_remember_for_the_decoder():
+    top_down = network(batch_norm=True).eval()
+    first, noise = posterior(top_down), draws(2)
+    paths = [first.sample(noise) for _ in range(3)]
+    before = top_down.absorbed
+    stacked = stack_paths(paths)
+    state = decoder_state(top_down, stacked)
+    assert top_down.absorbed == before
+    torch.testing.assert_close(state, decoder_state(top_down, tuple(stacked)))
+    prior = HierarchicalPrior(top_down)
+    torch.testing.assert_close(
+        prior.conditionals(stacked)[2].mean,
+        torch.cat([prior.conditionals(path)[2].mean for path in paths]),
+    )
+    # With one that remembers nothing, or another network's, they are run anew.
+    foreign = HierarchicalPrior(network(batch_norm=True, seed=1).eval()).sample(draws(2))
+    for mixed in ([paths[0], tuple(paths[1])], [paths[0], foreign]):
+        before = top_down.absorbed
+        stacked = stack_paths(mixed)
+        torch.testing.assert_close(
+            decoder_state(top_down, stacked), decoder_state(top_down, tuple(stacked))
+        )
+        assert top_down.absorbed == before + 6
 
 
 def test_what_a_path_remembers_is_what_a_pass_along_it_computes():
@@ -360,10 +390,7 @@ def test_a_group_that_is_not_finite_stops_training_by_its_name():
     with torch.no_grad():
         model.top_down.posteriors[1].bias[0] = math.nan
     x = images()
-    chain = model.posterior(x)
-    path = chain.sample(draws(4))
-    terms = chain.by_group("kl", chain.kl(model.prior(), path))
-    terms |= SinglePass(model, ELBO())(x, draws(4))
+    terms = SinglePass(model, ELBO())(x, draws(4))
     means = {name: mean.item() for name, mean in scalar_means(terms).items()}
     with pytest.raises(UserError, match="the term kl/group 2 of 3 became nan at step 7"):
         _check_finite(means, set(), "at step 7", Run(Path("nowhere")))

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pc_crvae.hierarchical import stack_paths
 from pc_crvae.models.vae import evaluating
 from pc_crvae.objectives import LatentVariableModel, log_density
 from pc_crvae.posteriors import LatentChain, LatentPath
@@ -211,9 +212,8 @@ def _batches(
 
 def _log_likelihoods(model: LatentVariableModel, paths: list[LatentPath], x: Tensor) -> Tensor:
     """Log p(x|z) of ``x`` (b, ...) at each of the paths, decoded together: (paths, b)."""
-    stacked = tuple(torch.cat(groups) for groups in zip(*paths, strict=True))
     repeated = x.repeat(len(paths), *(1,) * (x.dim() - 1))
-    return model.likelihood(stacked).log_prob(repeated).reshape(len(paths), -1)
+    return model.likelihood(stack_paths(paths)).log_prob(repeated).reshape(len(paths), -1)
 
 
 def _mean_and_stderr(values: Tensor) -> dict[str, float]:
