@@ -56,7 +56,7 @@ def ply(
 def pcd(points: np.ndarray, data: str = "binary", *, extra: bool = False) -> bytes:
     """A PCD file of float32, perhaps with other fields around the coordinates."""
     count = len(points)
-    fields = [("rgb", "U", 4, 1)] if extra else []
+    fields = [("rgb", "U", 1, 3), ("_", "U", 1, 1)] if extra else []
     fields += [(axis, "F", 4, 1) for axis in "xyz"]
     fields += [("_", "U", 1, 4), ("vfh", "F", 8, 3), ("_", "I", 2, 1)] if extra else []
     names, kinds, sizes, counts = zip(*fields, strict=True)

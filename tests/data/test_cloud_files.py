@@ -55,7 +55,7 @@ GOOD = {
     "normals.txt": write.text(np.hstack([POINTS, POINTS]), ","),
     "header.csv": b"x,y,z\n" + write.text(POINTS, ","),
     "moved.csv": b'"Id","X","Y","Z"\n' + write.text(np.insert(POINTS, 0, 7, axis=1), ","),
-    "comments.xyz": b"# made by\n//X Y Z R\n" + write.text(POINTS) + b"\n# the end",
+    "comments.xyz": b"# made by\n//X Y Z R\n" + write.text(POINTS) + b"\n// 7 8 9\n# 7 8 9",
     "count.pts": b"40\n" + write.text(np.hstack([POINTS, POINTS])),
     "plain.pts": write.text(POINTS),
     "float64.npy": write.npy(POINTS),
@@ -153,6 +153,13 @@ def _spoiled(value: float) -> np.ndarray:
     return points
 
 
+def _with_a_negative_list() -> bytes:
+    content = bytearray(_replaced("big lists.ply", b"list uchar", b"list char"))
+    first = content.index(b"end_header\n") + len(b"end_header\n")
+    content[first + 17 + 12] = 0xFF  # of the second record, behind its coordinates
+    return bytes(content)
+
+
 BAD: dict[str, tuple[str, bytes, str]] = {
     "of another kind": ("a.doc", b"", r"should end in \.ply, .*\.npz"),
     "nan": ("a.npy", write.npy(_spoiled(np.nan)), r"NaN or infinite in point 7"),
@@ -219,6 +226,16 @@ BAD: dict[str, tuple[str, bytes, str]] = {
         GOOD["ascii lists.ply"].replace(b" 2 5 5 2\n", b" 2 5\n", 1),
         "damaged line",
     ),
+    "less than nothing": (
+        "a.ply",
+        GOOD["ascii lists.ply"].replace(b" 1 5 2\n", b" -1 5 2\n", 1),
+        "damaged line",
+    ),
+    "less than nothing in bytes": (
+        "a.ply",
+        _with_a_negative_list(),
+        "a list has -1 entries",
+    ),
     "a word in ply": ("a.ply", GOOD["ascii.ply"][:-3] + b"x\n", "not one of numbers"),
     # pcd
     "empty pcd": ("a.pcd", b"", "no line DATA"),
@@ -264,6 +281,25 @@ def _bomb(size: int) -> bytes:
             for _ in range(size >> 20):
                 member.write(bytes(1 << 20))
     return stream.getvalue()
+
+
+def test_an_lzf_stream_that_stands_for_too_much_is_left_early():
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="stands for more than 100 bytes"):
+            unpack_lzf(b"\x00a" + b"\xe0\xff\x00" * 10_000, 100)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_array_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = save(tmp_path, "a.npz", write.npz(packed=True, points=np.ones((1000, 3))))
+    monkeypatch.setattr("pc_crvae.data.readers.npy_clouds._LARGEST_MEMBER", 10_000)
+    with pytest.raises(UserError, match="unpacks to 24128 bytes, more than the 10000 allowed"):
+        read_cloud(path)
 
 
 LIES = {
