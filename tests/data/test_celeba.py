@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from tiny_images import CELEBA_PARTITION, encoded, face, image_card, write_celeba, write_zip
 
+from pc_crvae.data.readers import celeba
 from pc_crvae.data.readers.celeba import (
     list_items,
     load_image,
@@ -120,6 +121,23 @@ def test_images_of_the_same_name_elsewhere_in_the_archive_are_not_taken(tmp_path
     strays = {"thumbnails/000001.jpg": encoded(face(3), "JPEG"), "000002.jpg": b""}
     write_zip(tmp_path / "celeba" / "img_align_celeba.zip", members | strays)
     np.testing.assert_array_equal(read_split(tmp_path / "celeba", "train", CARD).images, before)
+
+
+def test_an_image_elsewhere_in_the_archive_is_not_listed(tmp_path: Path):
+    write_celeba(tmp_path / "celeba", packed=True)
+    write_zip(
+        tmp_path / "celeba" / "img_align_celeba.zip", {"000001.jpg": encoded(face(1), "JPEG")}
+    )
+    with pytest.raises(UserError, match=r"img_align_celeba/000001\.jpg is missing, though"):
+        list_items(tmp_path / "celeba", "train", CARD)
+
+
+def test_a_list_longer_than_any_of_this_layout_is_refused(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(celeba, "_MOST_LIST_BYTES", 77)
+    with pytest.raises(UserError, match=r"list_eval_partition\.txt has more than the 77 bytes"):
+        read_split(root, "train", CARD)
 
 
 def test_sources_are_the_list_and_the_images_as_a_whole(tmp_path: Path):

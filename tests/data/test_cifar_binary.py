@@ -10,6 +10,7 @@ import pytest
 from tiny_images import CIFAR_CLASSES, cifar_members, image_card, write_cifar
 
 from pc_crvae.data.cards import load_card
+from pc_crvae.data.readers import cifar_binary
 from pc_crvae.data.readers.cifar_binary import read_split, source_paths
 from pc_crvae.errors import UserError
 
@@ -125,10 +126,20 @@ def test_unusable_content_is_told_in_one_sentence(
         lambda content: content[: len(content) // 2],
         lambda content: content[:-4],
         lambda content: content[:-8] + bytes([content[-8] ^ 1]) + content[-7:],
+        lambda content: content[:10] + b"\xff" * 20,
         lambda content: gzip.compress(b"no tar archive" * 100),
         lambda content: gzip.compress(gzip.decompress(content)[:-12000]),
     ],
-    ids=["empty", "a web page", "half", "no length", "check sum", "no tar", "half a tar"],
+    ids=[
+        "empty",
+        "a web page",
+        "half",
+        "no length",
+        "check sum",
+        "nothing to unpack",
+        "no tar",
+        "half a tar",
+    ],
 )
 def test_a_damaged_archive_is_named(tmp_path: Path, damage: Callable[[bytes], bytes]):
     write_cifar(tmp_path)
@@ -136,6 +147,15 @@ def test_a_damaged_archive_is_named(tmp_path: Path, damage: Callable[[bytes], by
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(UserError, match=r"cifar-10-binary\.tar\.gz"):
         read_split(tmp_path, "test", CARD)
+
+
+def test_a_file_longer_than_any_of_this_layout_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_folder(tmp_path)
+    monkeypatch.setattr(cifar_binary, "_MOST_BYTES", 6145)
+    with pytest.raises(UserError, match=r"data_batch_1\.bin has more than the 6145 bytes"):
+        read_split(tmp_path, "train", CARD)
 
 
 def test_a_link_is_not_followed(tmp_path: Path):

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from tiny_images import encoded, image_card
 
+from pc_crvae.data.readers import image_folder
 from pc_crvae.data.readers.image_folder import read_split, source_paths
 from pc_crvae.errors import UserError
 
@@ -157,20 +158,20 @@ def with_many_transparent_colours() -> bytes:
     return content[:at] + chunk(b"tRNS", bytes(300)) + content[at:]
 
 
-def promising_much() -> bytes:
-    """A grey PNG whose header says 60000 x 60000."""
+def promising(width: int, height: int) -> bytes:
+    """A grey PNG whose header says another size."""
     content = encoded(grey())
-    return (
-        content[:8] + chunk(b"IHDR", (60000).to_bytes(4, "big") * 2 + content[24:29]) + content[33:]
-    )
+    lengths = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    return content[:8] + chunk(b"IHDR", lengths + content[24:29]) + content[33:]
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
         (b"", "is not a PNG or JPEG image"),
-        (b"GIF89a" + bytes(20), "is not a PNG or JPEG image"),
+        (encoded(grey(), "GIF"), "is not a PNG or JPEG image"),
         (encoded(grey())[:60], "is a damaged image"),
+        (encoded(grey(7, 5)), r"has 5x7 pixels where .*cat/a\.png has 5x6"),
         (encoded(grey(5, 6)), r"has 6x5 pixels where .*cat/a\.png has 5x6"),
         (encoded(colour()), r"is in colour where .*cat/a\.png is grey"),
         (see_through(), "is see-through in places"),
@@ -181,7 +182,9 @@ def promising_much() -> bytes:
         (with_many_transparent_colours(), "is a damaged image"),
         (deep(), "is neither grey nor RGB of 8 bits, its pixels are I;16"),
         (of_four_inks(), "is neither grey nor RGB of 8 bits, its pixels are CMYK"),
-        (promising_much(), "has more than the 33554432 pixels that are read"),
+        (promising(60_000, 60_000), "has more than the 33554432 pixels that are read"),
+        (promising(12_000, 12_000), "has 12000x12000 pixels, more than the 33554432 that"),
+        (promising(5_000, 5_000), r"has 5000x5000 pixels, more than its \d+ bytes can hold"),
     ],
 )
 def test_an_unusable_image_is_named(root: Path, content: bytes, problem: str):
@@ -195,6 +198,13 @@ def test_an_image_of_more_pixels_than_are_read_is_named(root: Path):
     (root / "train/dog/b.PNG").write_bytes(encoded(np.zeros((5000, 7000), np.uint8)))
     with pytest.raises(UserError, match=r"b\.PNG has 7000x5000 pixels, more than the 33554432"):
         read_split(root, "train", card_of(1, 8, 8))
+
+
+def test_a_file_of_more_bytes_than_are_read_is_named(root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(image_folder, "_MOST_FILE_BYTES", 2000)
+    (root / "train/dog/b.PNG").write_bytes(bytes(2001))
+    with pytest.raises(UserError, match=r"b\.PNG has more than the 2000 bytes that are read"):
+        read_split(root, "train", CARD)
 
 
 def test_a_set_larger_than_memory_is_refused_before_it_is_allocated(tmp_path: Path):

@@ -14,6 +14,7 @@ from tiny_images import (
     write_zip,
 )
 
+from pc_crvae.data.cards import load_card
 from pc_crvae.data.readers.omniglot import read_split, source_paths
 from pc_crvae.errors import UserError
 
@@ -117,6 +118,7 @@ def test_sources_are_the_archive(root: Path):
         ({"images_background/Greek/0001_01.png": drawing(0)}, "is not laid out as"),
         ({"images_background/Greek/character01/a.png": drawing(0)}, "is not laid out as"),
         ({"images_evaluation/Greek/character01/0001_01.png": drawing(0)}, "is not laid out as"),
+        ({"Greek/character01/0001_03.png": drawing(0)}, "is not laid out as"),
         (
             {"images_background/Elvish/character01/0001_01.png": drawing(0)},
             "is of an alphabet that is no class of tiny_omniglot_zip",
@@ -184,6 +186,25 @@ def test_a_member_that_unpacks_to_more_than_it_says_is_unpacked_no_further(root:
     assert peak < 2_000_000
 
 
+def test_a_folder_in_place_of_the_archive_is_told(root: Path):
+    path = root / "images_background.zip"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UserError, match=r"images_background\.zip cannot be read.*Is a directory"):
+        read_split(root, "train", CARD)
+
+
+def test_a_name_that_the_member_itself_disputes_is_told_in_short(root: Path):
+    path = root / "images_background.zip"
+    content = bytearray(path.read_bytes())
+    # The length of the name in front of the first member.
+    content[26:28] = (500).to_bytes(2, "little")
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"0001_01\.png cannot be read or is damaged") as caught:
+        read_split(root, "train", CARD)
+    assert len(str(caught.value)) < 400
+
+
 def test_a_locked_archive_is_told(root: Path):
     path = root / "images_background.zip"
     content = bytearray(path.read_bytes())
@@ -191,7 +212,7 @@ def test_a_locked_archive_is_told(root: Path):
     content[at + 8] |= 1
     content[6] |= 1
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"0001_01\.png cannot be read or is damaged.*password"):
+    with pytest.raises(UserError, match=r"0001_01\.png is locked by a password"):
         read_split(root, "train", CARD)
 
 
@@ -204,7 +225,7 @@ def test_a_locked_archive_is_told(root: Path):
         (b"PK\x01\x02", 6, b"\xff"),
         # Where the member starts.
         (b"PK\x01\x02", 42, b"\xff\xff\xff\x7f"),
-        # Its length when packed.
+        # How long it is when packed.
         (b"PK\x01\x02", 20, b"\x02\x00\x00\x00"),
         # A name that is not what its flag says, UTF-8.
         (b"PK\x01\x02", 8, b"\x00\x08"),
@@ -219,6 +240,17 @@ def test_damage_within_an_archive_is_told(root: Path, start: bytes, offset: int,
         content[at + 46] = 0xFF
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"images_background\.zip.* cannot be read or is damaged"):
+        read_split(root, "train", CARD)
+
+
+def test_a_member_longer_than_the_archive_is_told(root: Path):
+    path = root / "images_background.zip"
+    write_zip(path, omniglot_members("train"), zipfile.ZIP_STORED)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x01\x02")
+    content[at + 20 : at + 28] = (60_000).to_bytes(4, "little") * 2
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"0001_01\.png cannot be .* \(it ends too early\)"):
         read_split(root, "train", CARD)
 
 
@@ -239,7 +271,9 @@ def test_the_real_set_loads(
     folder = data_root / "omniglot"
     if not folder.is_dir():
         pytest.skip(f"{data_root} has no folder omniglot")
-    raw = read_split(folder, split, OF_CHARACTERS.model_copy(update={"classes": ()}))
+    raw = read_split(
+        folder, split, load_card("omniglot").model_copy(update={"variant": "characters"})
+    )
     assert raw.images.shape == (count, 1, 28, 28)
     assert len(raw.classes) == characters
     assert len({name.split("/")[0] for name in raw.classes}) == alphabets

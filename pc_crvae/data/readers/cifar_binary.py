@@ -10,6 +10,7 @@ number of records.
 import gzip
 import io
 import tarfile
+import textwrap
 import zlib
 from pathlib import Path
 
@@ -119,8 +120,10 @@ def _read_archive(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
             with tarfile.open(fileobj=stream, mode="r|") as archive:
                 for member in archive:
                     name = member.name.removeprefix("./").removeprefix(f"{_FOLDER}/")
-                    if name in names and member.isreg() and not member.issparse():
-                        contents[name] = _read_member(path, archive, member)
+                    wanted = name in names and member.isreg() and not member.issparse()
+                    file = archive.extractfile(member) if wanted else None
+                    if file is not None:
+                        contents[name] = file.read()
             # What follows the tar archive's end is met too, for the check sum behind it.
             while stream.read():
                 pass
@@ -128,22 +131,11 @@ def _read_archive(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
         raise
     # RuntimeError is for headers that extend headers without end.
     except (OSError, EOFError, ValueError, RuntimeError, zlib.error, tarfile.TarError) as error:
-        reason = " ".join(str(error).split())
+        reason = textwrap.shorten(str(error), 120, placeholder=" ...")
         raise UserError(
             f"{path} cannot be read or is damaged ({reason}): download it again"
         ) from error
     return contents
-
-
-def _read_member(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = archive.extractfile(member)
-    content = b"" if file is None or member.size > _MOST_BYTES else file.read()
-    if len(content) != member.size:
-        raise UserError(
-            f"{path / member.name} has {len(content)} bytes where the archive promises "
-            f"{member.size}: download it again"
-        )
-    return content
 
 
 def _read_classes(path: Path, content: bytes, card: Card) -> tuple[str, ...]:

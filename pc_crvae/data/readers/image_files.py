@@ -2,8 +2,8 @@
 
 import io
 import struct
+import textwrap
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,8 +17,11 @@ MOST_PIXELS = 1 << 25
 _GREY = ("1", "L", "LA")
 _COLOUR = ("P", "RGB", "RGBA")
 
+_MOST_PIXELS_A_BYTE = 8 * 1032
+"""Of a PNG image of one bit a pixel, packed as well as deflate can (RFC 1951); JPEG has fewer."""
+
 # What Pillow raises depends on the format and on the part of the file that is damaged.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+_DAMAGE = (OSError, SyntaxError, ValueError, IndexError, struct.error)
 
 
 def decode_image(
@@ -33,12 +36,12 @@ def decode_image(
         upright: whether to turn a photograph as its camera noted.
 
     Raises:
-        UserError: it is neither PNG nor JPEG, is damaged, or has another size than it should or
-            more than MOST_PIXELS; the sentence names the file.
+        UserError: it is neither PNG nor JPEG, is damaged, or has another size than it should, more
+            than MOST_PIXELS, or more than its bytes can hold; the sentence names the file.
     """
     with _damage_told(name):
         image: Image.Image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
-        _check_size(image, name, size)
+        _check_size(image, name, size, len(content))
         image.load()
         if upright:
             ImageOps.exif_transpose(image, in_place=True)
@@ -62,7 +65,8 @@ def as_grey_or_rgb(image: Image.Image, name: str) -> Image.Image:
             opaque = image.convert("RGBA").getchannel("A").getextrema() == (255, 255)
             if not opaque:
                 raise UserError(f"{name} is see-through in places: save it on a background")
-        return image.convert("L" if image.mode in _GREY else "RGB")
+        mode = "L" if image.mode in _GREY else "RGB"
+        return image if image.mode == mode else image.convert(mode)
 
 
 @contextmanager
@@ -79,13 +83,15 @@ def _damage_told(name: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise UserError(f"{name} has more than the {MOST_PIXELS} pixels that are read") from error
     except _DAMAGE as error:
-        reason = " ".join(str(error).split())
+        reason = textwrap.shorten(str(error), 120, placeholder=" ...")
         raise UserError(f"{name} is a damaged image ({reason}): replace it") from error
 
 
-def _check_size(image: Image.Image, name: str, size: tuple[int, int] | None) -> None:
+def _check_size(image: Image.Image, name: str, size: tuple[int, int] | None, length: int) -> None:
     found = f"{name} has {image.width}x{image.height} pixels"
     if size is not None and image.size != size:
         raise UserError(f"{found}, not {size[0]}x{size[1]}")
     if image.width * image.height > MOST_PIXELS:
         raise UserError(f"{found}, more than the {MOST_PIXELS} that are read: make it smaller")
+    if image.width * image.height > _MOST_PIXELS_A_BYTE * length:
+        raise UserError(f"{found}, more than its {length} bytes can hold: replace it")

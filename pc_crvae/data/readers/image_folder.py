@@ -104,7 +104,9 @@ def _check_same(image: Image.Image, path: Path, shape: ImageShape, first: Path) 
 
 def _pixels(image: Image.Image, shape: ImageShape) -> NDArray[np.uint8]:
     """Bring an image to a shape: (C, H, W)."""
-    image = image.convert("L" if shape.channels == 1 else "RGB")
+    mode = "L" if shape.channels == 1 else "RGB"
+    if image.mode != mode:
+        image = image.convert(mode)
     size = (shape.width, shape.height)
     if image.size != size:
         image = image.resize(size, Image.Resampling.BILINEAR)

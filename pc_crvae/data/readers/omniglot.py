@@ -116,7 +116,7 @@ def _list_drawings(archive: zipfile.ZipFile, folder: str) -> list[_Drawing]:
 
 def _check_alphabets(archive: zipfile.ZipFile, drawings: list[_Drawing], card: Card) -> None:
     for drawing in drawings:
-        if card.classes and drawing.alphabet not in card.classes:
+        if drawing.alphabet not in card.classes:
             raise UserError(
                 f"{member_name(archive, drawing.member)} is of an alphabet that is no class of "
                 f"{card.name}"

@@ -1,6 +1,6 @@
 """Members of a zip archive, read in place and each within a bound."""
 
-import struct
+import textwrap
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -9,19 +9,10 @@ from pathlib import Path
 
 from pc_crvae.errors import UserError
 
-# zipfile raises by the part that is damaged: BadZipFile for most, NotImplementedError for what it
-# does not know, RuntimeError where a password is asked for, the rest from what it unpacks with.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    EOFError,
-    ValueError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-)
+# zipfile raises by the part that is damaged: BadZipFile for most, RuntimeError for a version it does
+# not know, EOFError where the file ends within a member, the others from what it reads with.
+_DAMAGE = (zipfile.BadZipFile, RuntimeError, OSError, EOFError, ValueError, zlib.error)
+_LOCKED = 1
 
 
 @contextmanager
@@ -50,14 +41,16 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) ->
         most: bytes; nothing longer is unpacked.
 
     Raises:
-        UserError: the member is damaged, longer than ``most``, or packed in another way than
-            the two that can be unpacked within a bound (stored and deflated).
+        UserError: the member is damaged, longer than ``most``, locked, or packed in another way
+            than the two that can be unpacked within a bound (stored and deflated).
     """
     path = member_name(archive, member)
     if member.file_size > most:
         raise UserError(f"{path} has {member.file_size} bytes, where at most {most} are expected")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise UserError(f"{path} is neither stored nor deflated: pack the archive anew")
+    if member.flag_bits & _LOCKED:
+        raise UserError(f"{path} is locked by a password: pack the archive anew")
     try:
         with archive.open(member) as file:
             # Asked for without a count, zipfile unpacks all there is before it cuts.
@@ -73,5 +66,6 @@ def member_name(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
 
 
 def _damaged(path: Path | str, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())
+    # Shortened because zipfile quotes what it found in place of a name.
+    reason = textwrap.shorten(str(error) or "it ends too early", 120, placeholder=" ...")
     return UserError(f"{path} cannot be read or is damaged ({reason}): download it again")
