@@ -342,8 +342,9 @@ def _print_class_counts(counts: dict[str, dict[str, int] | None]) -> None:
         print("no labels")
         return
     names = list(dict.fromkeys(name for part in labelled.values() for name in part))
-    width = max(len(name) for name in names)
-    print(f"{'items a class':{width}}  " + "  ".join(f"{split:>8}" for split in labelled))
+    heading = "items a class"
+    width = max(len(name) for name in [heading, *names])
+    print(f"{heading:{width}}  " + "  ".join(f"{split:>8}" for split in labelled))
     for name in names[:_MOST_CLASSES]:
         numbers = "  ".join(f"{part.get(name, 0):8,}" for part in labelled.values())
         print(f"{name:{width}}  {numbers}")

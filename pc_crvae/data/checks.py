@@ -156,7 +156,7 @@ def _preparation(split: Split, prepared: Prepared) -> Iterator[Finding]:
         )
         yield Finding("reading", sentence, defect=True)
     for name, (files, count) in prepared.repairs.items():
-        sentence = f"{count:,} {name} are mended in {files:,} files of {split}"
+        sentence = f"mended in {split}: {count:,} {name} in {files:,} files"
         yield Finding("reading", sentence, defect=False)
 
 
@@ -176,7 +176,7 @@ def _labels(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
         return []
     first = int(np.argmax(outside))
     sentence = (
-        f"{outside.sum():,} labels of {split} name no class, first {items.labels[first]} of "
+        f"labels of {split} that name no class: {outside.sum():,}, first {items.labels[first]} of "
         f"{items.ids[first]}"
     )
     return [Finding("classes", sentence, defect=True)]
@@ -193,12 +193,12 @@ def _classes(card: Card, sets: ItemSets, strict: bool) -> Iterator[Finding]:
     known = dict.fromkeys([*card.classes, *(name for s in sets.values() for name in s.classes)])
     empty = [name for name in known if not any(name in names for names in present.values())]
     if empty:
-        sentence = f"{len(empty)} of {len(known)} classes have no items: {_some(empty)}"
+        sentence = f"classes without items: {len(empty)} of {len(known)} ({_some(empty)})"
         yield Finding("classes", sentence, strict)
     if len(present) == 2:
         unseen = [name for name in known if name in present["test"] - present["train"]]
         if unseen:
-            sentence = f"{len(unseen)} classes of test have no items in train: {_some(unseen)}"
+            sentence = f"classes of test without items in train: {len(unseen)} ({_some(unseen)})"
             yield Finding("classes", sentence, defect=False)
 
 
@@ -222,9 +222,9 @@ def _values(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
         return []
     names = _some([items.ids[row] for row in strange])
     if isinstance(items, CloudSet):
-        sentence = f"{len(strange):,} clouds of {split} are not finite or not of radius 1: {names}"
+        sentence = f"clouds of {split} not finite or not of radius 1: {len(strange):,} ({names})"
         return [Finding("values", sentence, defect=True)]
-    sentence = f"{len(strange):,} images of {split} are of one value throughout: {names}"
+    sentence = f"images of {split} of one value throughout: {len(strange):,} ({names})"
     return [Finding("values", sentence, defect=False)]
 
 
@@ -272,8 +272,8 @@ def _copies_within(
                 copies[split] += len(rows) - 1
                 examples[split].append(" = ".join(sets[split].ids[row] for row in rows[:2]))
     for split, count in copies.items():
-        sentence = f"{count:,} items of {split} are exact copies of another: "
-        yield Finding("duplicates", sentence + _some(examples[split]), defect=False)
+        sentence = f"exact copies within {split}: {count:,} ({_some(examples[split])})"
+        yield Finding("duplicates", sentence, defect=False)
 
 
 def _copies_across(
@@ -285,10 +285,10 @@ def _copies_across(
         if len(first) == 2:
             leaked += sum(split == "test" for split, _ in group)
             ids = {split: sets[split].ids[row] for split, row in first.items()}
-            examples.append(f"{ids['test']} = {ids['train']} of train")
+            examples.append(f"{ids['test']} = {ids['train']}")
     if leaked:
-        sentence = f"{leaked:,} items of test are exact copies of items of train: "
-        yield Finding("duplicates", sentence + _some(examples), defect=True)
+        sentence = f"items of test that train has as well: {leaked:,} ({_some(examples)})"
+        yield Finding("duplicates", sentence, defect=True)
 
 
 def _copies_otherwise_labelled(
@@ -305,8 +305,8 @@ def _copies_otherwise_labelled(
         if len(classes) > 1:
             examples.append(" and ".join(f"{item} ({name})" for name, item in classes.items()))
     if examples:
-        sentence = f"{len(examples):,} items bear different labels in different places: "
-        yield Finding("duplicates", sentence + _some(examples), defect=True)
+        sentence = f"copies with different labels: {len(examples):,} ({_some(examples)})"
+        yield Finding("duplicates", sentence, defect=True)
 
 
 def _sources(card: Card, folder: Path, *, defect: bool) -> Iterator[Finding]:

@@ -90,6 +90,7 @@ def test_show_writes_the_card_as_json(capsys):
         (["list", "--up", "z"], "list takes no --up"),
         (["list", "mnist"], "list takes no name"),
         (["show"], "show needs the name of a data set"),
+        (["check", "mnist", "--split", "test"], "check takes no --split"),
         (["stats", "mnist", "--strict"], "stats takes no --strict"),
         (["preview", "shapes", "--json", "x"], "preview takes no --json"),
         (["preview", "shapes", "--per-class", "0"], "--per-class must be at least 1, not 0"),
@@ -148,6 +149,30 @@ def test_prepare_keeps_a_set_for_later(capsys, tiny: str, workplace: Path):
     assert text == "train: 9 items of 16 x 3\ntest: 3 items of 16 x 3\n"
 
 
+def test_files_that_cannot_be_used_are_refused_unless_allowed(capsys, workplace: Path):
+    root = workplace / "mine"
+    good = "OFF\n4 2 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 1 2\n3 0 1 3\n"
+    for split in ("train", "test"):
+        (root / split).mkdir(parents=True)
+        (root / split / "good.off").write_text(good)
+    (root / "train" / "bad.off").write_text("OFF\n")
+    where = ["mesh-folder", "--data-root", str(root)]
+    assert main(["data", "prepare", *where]) == 2
+    assert "bad.off" in capsys.readouterr().err
+    assert main(["data", "prepare", *where, "--allow-refused"]) == 0
+    assert capsys.readouterr().out == "train: 1 items of 2,048 x 3\ntest: 1 items of 2,048 x 3\n"
+    assert main(["data", "prepare", *where, "--split", "test"]) == 0
+    assert capsys.readouterr().out == "test: 1 items of 2,048 x 3\n"
+
+
+def test_a_split_the_card_does_not_have_is_told(capsys, tiny: str):
+    path = Path(tiny)
+    values = yaml.safe_load(path.read_text())
+    del values["splits"]["test"]
+    path.write_text(yaml.safe_dump(values))
+    assert "tiny has no split test" in _data(capsys, "stats", tiny, "--split", "test", status=2)
+
+
 def test_check_tells_findings_and_fails_on_defects(capsys, tiny: str, workplace: Path):
     assert _data(capsys, "check", tiny).endswith("train 9, test 3\nno defects\n")
     (workplace / "home" / "tiny" / "ply_data_test0.h5").write_bytes(b"damaged")
@@ -169,6 +194,9 @@ def test_a_cut_set_passes_unless_strict(capsys, tiny: str):
 def test_stats_count_and_measure(capsys, tiny: str):
     text = _data(capsys, "stats", tiny, "--json", "stats.json")
     assert "train: 9 items" in text
+    heading, *rows = text.splitlines()[-4:]
+    assert heading.startswith("items a class")
+    assert len({len(line) for line in (heading, *rows)}) == 1
     assert [line.split() for line in text.splitlines()][-3:] == [
         ["bathtub", "3", "1"], ["bed", "3", "1"], ["chair", "3", "1"]
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from tiny_hdf5 import write_hdf5
 from pc_crvae.data import checks
 from pc_crvae.data.cards import load_card
 from pc_crvae.data.checks import Check, check
+from pc_crvae.data.fetch_record import FetchedFile, FetchRecord, write_record
 from pc_crvae.data.summaries import summarize
 from pc_crvae.errors import UserError
 
@@ -64,7 +65,7 @@ def test_the_same_seed_for_both_splits_is_told(tmp_path: Path):
     splits = {"train": {"count": 40, "seed": 0}, "test": {"count": 20, "seed": 0}}
     (told,) = check(_card(tmp_path, "shapes", splits=splits, points=64)).findings
     assert told.defect
-    assert told.sentence.startswith("20 items of test are exact copies of items of train: ")
+    assert told.sentence.startswith("items of test that train has as well: 20 (")
 
 
 def test_a_cut_set_is_told_and_is_a_defect_only_if_strict(hdf5_root: Path, tmp_path: Path):
@@ -84,7 +85,7 @@ def test_more_items_than_published_are_told(hdf5_root: Path, tmp_path: Path):
 
 def test_classes_without_items_are_told(hdf5_root: Path, tmp_path: Path):
     card = _clouds_card(tmp_path, classes=[*NAMES, "desk", "sofa"])
-    sentence = "2 of 5 classes have no items: desk, sofa"
+    sentence = "classes without items: 2 of 5 (desk, sofa)"
     assert _sentences(check(card, root=hdf5_root), "classes") == [(sentence, False)]
     assert _sentences(check(card, root=hdf5_root, strict=True), "classes") == [(sentence, True)]
 
@@ -97,7 +98,7 @@ def test_a_class_of_the_test_split_alone_is_told(tmp_path: Path):
     with h5py.File(root / "ply_data_test0.h5", "r") as file:
         assert 2 in file["label"][()]
     found = check(_clouds_card(tmp_path), root=root, strict=True)
-    told = ("1 classes of test have no items in train: chair", False)
+    told = ("classes of test without items in train: 1 (chair)", False)
     assert told in _sentences(found, "classes")
 
 
@@ -136,8 +137,8 @@ def test_values_are_looked_at_even_where_loading_let_them_pass(
     found = check(card, root=hdf5_root)
     values = _sentences(found, "values")
     assert [defect for _, defect in values] == [True, True]
-    assert values[0][0].startswith("2 clouds of train are not finite or not of radius 1: ")
-    assert _sentences(found, "classes")[0][0].startswith("1 labels of train name no class, first 3")
+    assert values[0][0] == "clouds of train not finite or not of radius 1: 2 (train0_1, train0_2)"
+    assert _sentences(found, "classes")[0][0].startswith("labels of train that name no class: 1, ")
 
 
 def test_copies_across_the_splits_are_a_defect_and_within_one_are_told(
@@ -159,10 +160,58 @@ def test_copies_across_the_splits_are_a_defect_and_within_one_are_told(
     found = check(_clouds_card(tmp_path), root=hdf5_root)
     told = _sentences(found, "duplicates")
     assert [defect for _, defect in told] == [False, True, True]
-    assert told[0][0] == "1 items of test are exact copies of another: test0_1 = test0_2"
-    assert told[1][0].startswith("2 items of test are exact copies of items of train: ")
-    assert told[1][0].endswith(": test0_1 = train0_0 of train")
-    assert told[2][0].startswith("1 items bear different labels in different places: ")
+    assert told[0][0] == "exact copies within test: 1 (test0_1 = test0_2)"
+    assert told[1][0] == "items of test that train has as well: 2 (test0_1 = train0_0)"
+    assert told[2][0].startswith("copies with different labels: 1 (")
+
+
+def _write_off(path: Path, side: float, *, broken: bool = False) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    corners = "0 0 0\n{0} 0 0\n0 {0} 0\n0 0 {0}\n".format("x" if broken else side)
+    path.write_text(f"OFF\n4 4 0\n{corners}3 0 1 2\n3 0 1 3\n3 0 2 3\n3 1 2 3\n")
+
+
+def test_meshes_are_checked_by_their_files(tmp_path: Path):
+    root = tmp_path / "mine"
+    for number in range(3):
+        _write_off(root / "cog" / "train" / f"{number}.off", 1 + number)
+    _write_off(root / "cog" / "test" / "0.off", 2)
+    _write_off(root / "cog" / "test" / "1.off", 9)
+    _write_off(root / "cog" / "test" / "2.off", 1, broken=True)
+    card = _card(tmp_path, "mesh-folder", points=64)
+    found = check(card, root=root)
+    ((refusal, is_defect),) = _sentences(found, "reading")
+    assert is_defect
+    assert refusal.startswith(f"1 of 3 files of test cannot be used, the first as {root}")
+    sentence = "items of test that train has as well: 1 (cog/test/0 = cog/train/1)"
+    assert _sentences(found, "duplicates") == [(sentence, True)]
+    assert found.counts == {"train": 3, "test": 2}
+
+
+def test_meshes_are_measured_in_the_unit_of_their_files(tmp_path: Path):
+    root = tmp_path / "mine"
+    for number in range(1, 3):
+        _write_off(root / "train" / f"{number}.off", 1000.0 * number)
+        _write_off(root / "test" / f"{number}.off", number)
+    summary = summarize(_card(tmp_path, "mesh-folder", points=1024), root=root, up="y")
+    extents = {split: part["extent"] for split, part in summary["splits"].items()}
+    assert extents["train"]["greatest"] == pytest.approx(2000, rel=0.1)
+    assert extents["test"]["least"] == pytest.approx(1, rel=0.1)
+    assert summary["splits"]["test"]["per_class"] is None
+
+
+def test_a_fetched_archive_is_held_against_what_was_noted(hdf5_root: Path, tmp_path: Path):
+    source = {"file": "a.zip", "urls": ["https://a.org/a.zip"], "sha256": None, "size": None}
+    card = _clouds_card(tmp_path, sources=[source | {"unpack": True}])
+    (hdf5_root / "a.zip").write_bytes(b"first")
+    assert _sentences(check(card, root=hdf5_root), "sources") == []
+    file = FetchedFile(sha256=hashlib.sha256(b"first").hexdigest())
+    write_record(hdf5_root, FetchRecord(files={"a.zip": file}))
+    assert _sentences(check(card, root=hdf5_root), "sources") == []
+    (hdf5_root / "a.zip").write_bytes(b"other")
+    ((sentence, defect),) = _sentences(check(card, root=hdf5_root), "sources")
+    assert defect
+    assert "a.zip is not the file that was fetched: its SHA-256 is " in sentence
 
 
 def _idx_set(folder: Path, *, train: int = 6, test: int = 3) -> Path:
