@@ -83,10 +83,10 @@ def test_mirrors_are_offered_one_or_the_other():
 
 def test_a_folder_that_fetching_has_not_finished_is_refused(workplace: Path):
     mine = _make(workplace / "mine")
-    write_record(mine, FetchRecord(finished=False))
+    write_record(mine, FetchRecord(unfinished=("modelnet10",)))
     with pytest.raises(UserError, match=r"mine does not hold all of modelnet10"):
         roots.find_root(CARD, mine)
-    write_record(mine, FetchRecord(finished=True))
+    write_record(mine, FetchRecord())
     assert roots.find_root(CARD, mine) == mine
 
 
