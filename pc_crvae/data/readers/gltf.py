@@ -77,8 +77,9 @@ def _parse(
     ]
     geometry = _only_geometry(scene, [len(buffer) for buffer in buffers])
     by_name = {str(index): buffer for index, buffer in enumerate(buffers)}
-    loaded = load_gltf(io.BytesIO(json.dumps(geometry).encode()), resolver=by_name)
-    return _flatten(loaded)
+    with np.errstate(all="ignore"):  # what is not finite is refused as such
+        loaded = load_gltf(io.BytesIO(json.dumps(geometry).encode()), resolver=by_name)
+        return _flatten(loaded)
 
 
 def _buffer(buffer: dict[str, Any], path: Path, embedded: bytes | None) -> bytes:
@@ -132,7 +133,7 @@ def _only_geometry(scene: dict[str, Any], buffer_sizes: list[int]) -> dict[str, 
     return {
         "asset": {"version": "2.0"},
         "scene": scene.get("scene", 0),
-        "scenes": [{"nodes": part.get("nodes", [])} for part in scene.get("scenes", [])],
+        "scenes": [{"nodes": part.get("nodes", [])} for part in scene.get("scenes", [{}])],
         "nodes": [
             {key: node[key] for key in kept_of_nodes if key in node}
             for node in scene.get("nodes", [])
@@ -171,6 +172,8 @@ def _flatten(loaded: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.in
         world[node["frame_to"]] = place
         if "geometry" not in node:
             continue
+        if not np.isfinite(place).all():
+            raise ValueError("it places a part by numbers that are not finite")
         part = loaded["geometry"][node["geometry"]]
         corners = np.asarray(part["vertices"], dtype=np.float64)
         triangles = np.asarray(part["faces"], dtype=np.int64)

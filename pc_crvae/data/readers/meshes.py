@@ -94,16 +94,15 @@ def read_surface(path: Path) -> Surface:
     return _checked(path, vertices, faces)
 
 
-def load_points(
-    path: Path, count: int, rng: np.random.Generator, *, normals: bool = False
-) -> Sample:
+def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
     """Draw points from the surface of a mesh file, uniformly by area.
+
+    The normals are those of the faces that the points lie on.
 
     Args:
         path: of the file.
         count: points P.
         rng: what fixes them.
-        normals: give the unit normal of the face that each point lies on, too.
 
     Raises:
         UserError: as :func:`read_surface`.
@@ -116,7 +115,7 @@ def load_points(
     points, chosen = sample_faces(triangles, lengths / 2, count, rng)
     return Sample(
         points=points * size + low,
-        normals=vectors[chosen] / lengths[chosen, None] if normals else None,
+        normals=vectors[chosen] / lengths[chosen, None],
         repairs=surface.repairs,
     )
 

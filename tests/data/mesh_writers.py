@@ -1,0 +1,166 @@
+"""Small meshes in every format that is read, written as other programs write them."""
+
+import base64
+import io
+import json
+import struct
+
+import numpy as np
+import trimesh
+
+VERTICES = np.array([(0, 0, 0), (2, 0, 0), (2, 1, 0), (0, 1, 0), (1, 0.5, 1.5)])
+"""Of a pyramid over a rectangle."""
+
+FACES = np.array([(0, 2, 1), (0, 3, 2), (0, 1, 4), (1, 2, 4), (2, 3, 4), (3, 0, 4)])
+QUAD, SIDES = (0, 3, 2, 1), [(0, 1, 4), (1, 2, 4), (2, 3, 4), (3, 0, 4)]
+AREA = trimesh.Trimesh(VERTICES, FACES, process=False).area
+
+
+def pyramid() -> trimesh.Trimesh:
+    return trimesh.Trimesh(VERTICES, FACES, process=False)
+
+
+def off(
+    keyword: str = "OFF\n", line_end: str = "\n", faces: list[tuple[int, ...]] | None = None
+) -> bytes:
+    faces = FACES.tolist() if faces is None else faces
+    lines = [f"{len(VERTICES)} {len(faces)} 0"]
+    lines += [" ".join(map(str, vertex)) for vertex in VERTICES]
+    lines += [" ".join(map(str, (len(face), *face))) for face in faces]
+    return (keyword.replace("\n", line_end) + line_end.join(lines) + line_end).encode()
+
+
+def obj(line_end: str = "\n") -> bytes:
+    lines = ["mtllib none.mtl", "o pyramid", *(f"v {x} {y} {z}" for x, y, z in VERTICES)]
+    lines += ["vt 0 0", "vn 0 0 1", "usemtl wood", "s off", "f 1/1/1 4/1/1 3/1/1 2/1/1"]
+    lines += [f"f {a + 1}//1 {b + 1}//1 {c + 1}//1" for a, b, c in SIDES]
+    return (line_end.join(lines) + line_end).encode()
+
+
+def ply(encoding: str = "ascii") -> bytes:
+    return pyramid().export(file_type="ply", encoding=encoding)
+
+
+def ply_polygons() -> bytes:
+    lines = ["ply", "format ascii 1.0", "comment by hand", "element vertex 5"]
+    lines += [f"property double {axis}" for axis in "xyz"]
+    lines += ["property uchar red", "element face 5", "property list uchar int vertex_indices"]
+    lines += ["end_header", *(f"{x} {y} {z} 255" for x, y, z in VERTICES)]
+    lines += [" ".join(map(str, (len(face), *face))) for face in [QUAD, *SIDES]]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def ply_big_endian() -> bytes:
+    lines = ["ply", "format binary_big_endian 1.0", "element vertex 5"]
+    lines += [f"property float {axis}" for axis in "xyz"]
+    lines += ["element face 6", "property list uchar int vertex_index", "end_header", ""]
+    body = VERTICES.astype(">f4").tobytes()
+    return "\n".join(lines).encode() + body + b"".join(struct.pack(">B3i", 3, *f) for f in FACES)
+
+
+def ply_mixed_binary() -> bytes:
+    lines = ["ply", "format binary_little_endian 1.0", "element vertex 5"]
+    lines += [f"property float {axis}" for axis in "xyz"]
+    lines += ["element face 5", "property list uchar int vertex_index", "end_header", ""]
+    faces = [struct.pack(f"<B{len(face)}i", len(face), *face) for face in [QUAD, *SIDES]]
+    return "\n".join(lines).encode() + VERTICES.astype("<f4").tobytes() + b"".join(faces)
+
+
+def stl() -> bytes:
+    return pyramid().export(file_type="stl")
+
+
+def stl_text() -> bytes:
+    return pyramid().export(file_type="stl_ascii").encode()
+
+
+def stl_solids() -> bytes:
+    halves = [pyramid().submesh([rows], append=True) for rows in ((0, 1), (2, 3, 4, 5))]
+    return b"".join(half.export(file_type="stl_ascii").encode() for half in halves)
+
+
+def scene() -> trimesh.Scene:
+    """Two pyramids, one of them moved, turned, doubled in size and mirrored, below a node."""
+    made = trimesh.Scene()
+    made.add_geometry(pyramid(), node_name="first", geom_name="pyramid")
+    place = trimesh.transformations.rotation_matrix(np.pi / 2, (0, 0, 1), (0, 0, 0))
+    place[:3, :3] *= 2.0
+    place[:3, 0] *= -1.0
+    place[:3, 3] = (5, 0, 0)
+    made.add_geometry(pyramid(), node_name="second", geom_name="pyramid2", transform=place)
+    return made
+
+
+def glb() -> bytes:
+    return scene().export(file_type="glb")
+
+
+def gltf(mode: int = 4, indices: list[int] | None = None, **changes: object) -> dict[str, object]:
+    """One triangle mesh in plain glTF, its buffer inline."""
+    indices = FACES.reshape(-1).tolist() if indices is None else indices
+    corners = VERTICES.astype("<f4").tobytes()
+    content = corners + np.array(indices, dtype="<u2").tobytes()
+    return {
+        "asset": {"version": "2.0"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
+        "meshes": [
+            {"primitives": [{"attributes": {"POSITION": 0}, "indices": 1, "mode": mode}]},
+        ],
+        "accessors": [
+            {"bufferView": 0, "componentType": 5126, "count": 5, "type": "VEC3"},
+            {"bufferView": 1, "componentType": 5123, "count": len(indices), "type": "SCALAR"},
+        ],
+        "bufferViews": [
+            {"buffer": 0, "byteOffset": 0, "byteLength": len(corners)},
+            {"buffer": 0, "byteOffset": len(corners), "byteLength": len(content) - len(corners)},
+        ],
+        "buffers": [
+            {
+                "byteLength": len(content),
+                "uri": "data:application/octet-stream;base64," + base64.b64encode(content).decode(),
+            }
+        ],
+    } | changes
+
+
+def gltf_bytes(**changes: object) -> bytes:
+    return json.dumps(gltf(**changes)).encode()
+
+
+def glb_of(parts: dict[str, object], binary: bytes = b"") -> bytes:
+    text = json.dumps(parts).encode()
+    text += b" " * (-len(text) % 4)
+    chunks = [struct.pack("<I4s", len(text), b"JSON") + text]
+    if binary:
+        chunks.append(struct.pack("<I4s", len(binary), b"BIN\0") + binary)
+    body = b"".join(chunks)
+    out = io.BytesIO()
+    out.write(struct.pack("<4sII", b"glTF", 2, 12 + len(body)))
+    out.write(body)
+    return out.getvalue()
+
+
+ONE_PYRAMID = {
+    "plain.off": off(),
+    "glued.off": off("OFF"),
+    "crlf.off": off(line_end="\r\n"),
+    "glued crlf.off": off("OFF", line_end="\r\n"),
+    "polygons.off": off(faces=[QUAD, *SIDES]),
+    "comments.off": b"# made by hand\n"
+    + off("OFF # here\n\n").replace(b" 0\n", b" 0 # counts\n", 1),
+    "plain.obj": obj(),
+    "crlf.obj": obj("\r\n"),
+    "text.ply": ply(),
+    "polygons.ply": ply_polygons(),
+    "binary.ply": ply("binary"),
+    "mixed.ply": ply_mixed_binary(),
+    "big.ply": ply_big_endian(),
+    "binary.stl": stl(),
+    "text.stl": stl_text(),
+    "solids.stl": stl_solids(),
+    "inline.gltf": gltf_bytes(),
+    "inline.glb": glb_of(gltf()),
+}
+"""The pyramid in every format and form, by file name."""
