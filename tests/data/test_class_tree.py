@@ -1,8 +1,11 @@
 import os
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pc_crvae.data.readers.class_tree import class_tree_paths, list_class_tree, read_class_tree
 from pc_crvae.errors import UserError
@@ -133,6 +136,32 @@ def test_classes_are_those_of_both_splits(tmp_path: Path):
 def test_a_class_called_train_beside_others_is_a_class(tmp_path: Path):
     plant(tmp_path, ["train/1.off", "train/2.off", "car/1.off", "car/2.off"])
     assert set(labelled(tmp_path, "train").values()) == {"train", "car"}
+
+
+FOLDERS = st.lists(st.sampled_from(["train", "test", "Val", "bed", "car"]), max_size=3)
+FILES = st.tuples(FOLDERS, st.sampled_from(["a.off", "a.obj", "b.off", "c.txt", ".d.off"]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(files=st.sets(FILES.map(lambda parts: "/".join([*parts[0], parts[1]])), max_size=8))
+def test_every_file_of_a_tree_has_one_place_or_the_tree_is_refused(files: set[str]):
+    with tempfile.TemporaryDirectory() as folder:
+        root = plant(Path(folder), files)
+        trees = []
+        for split in ("train", "test"):
+            try:
+                trees.append(read_class_tree(root, split, SUFFIXES))
+            except UserError:
+                continue
+        places = [item.path for tree in trees for item in tree.items]
+        ids = {item.id for tree in trees for item in tree.items}
+        assert len(places) == len(set(places)) == len(ids)
+        if len(trees) == 2:
+            assert trees[0].ignored == trees[1].ignored
+            assert trees[0].classes == trees[1].classes
+            places += [path for paths in trees[0].ignored.values() for path in paths]
+            shown = [root / file for file in files if not Path(file).name.startswith(".")]
+            assert sorted(places) == sorted(shown)
 
 
 def test_what_is_passed_over_is_told(tmp_path: Path):

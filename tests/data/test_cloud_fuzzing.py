@@ -211,7 +211,7 @@ def fuzz_layout(name: str, root: Path, seed: int, cases: int) -> int:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(name=st.sampled_from(sorted(LAYOUTS)), seed=SEEDS)
 def test_a_damaged_set_is_refused_or_valid(
     tmp_path_factory: pytest.TempPathFactory, name: str, seed: int
