@@ -90,7 +90,7 @@ def test_embedding_again_and_elsewhere_gives_the_same_vectors(trained, index, sh
         np.testing.assert_allclose(vector, vectors[name], atol=1e-5)
 
 
-def test_refused_files_are_named_and_left_out(trained, shapes, tmp_path, capsys):
+def test_refused_files_are_named_and_left_out(trained, index, shapes, tmp_path, capsys):
     (shapes / "box" / "0.off").write_text("OFF\n3 1 0\n0 0")
     (shapes / "rod" / "bad.npy").write_bytes(b"\x93NUMPY")
     assert embed(trained, tmp_path / "out.npz", shapes) == 0
@@ -101,7 +101,10 @@ def test_refused_files_are_named_and_left_out(trained, shapes, tmp_path, capsys)
     assert str(shapes / "rod" / "bad.npy") in told[1]
     assert "2 of 11 files were refused" in said.err
     assert "9 vectors of 4 numbers" in said.out
-    assert len(load_embeddings(tmp_path / "out.npz")) == 9
+    whole, found = load_embeddings(index), load_embeddings(tmp_path / "out.npz")
+    assert found.ids == tuple(name for name in whole.ids if name != "box/0.off")
+    kept = [row for row, name in enumerate(whole.ids) if name != "box/0.off"]
+    np.testing.assert_allclose(found.vectors, whole.vectors[kept], atol=1e-5)
 
 
 def test_strict_writes_nothing_where_a_file_is_refused(trained, shapes, tmp_path, capsys):

@@ -91,6 +91,7 @@ def test_a_small_image_keeps_its_pixels_and_gray_and_color_their_values(tmp_path
     red = np.stack([checks, 0 * checks, 0 * checks]).astype(np.float32)
     contact_sheet([[Tile("gray", image=gray), Tile("red", image=red)]], tmp_path / "sheet.png")
     pixels = drawn(tmp_path / "sheet.png")
+    assert np.isin(pixels[14 : 14 + _CELL - 12, 14 : 14 + _CELL - 12], (0, 255)).all()
     side = (_CELL - 12) // 4
     left, top = 8 + 6 + side // 2, 8 + 6 + side // 2
     for row in range(4):
