@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pc_crvae.errors import UserError
 
-# zipfile raises by the part that is damaged: BadZipFile for most, RuntimeError for a version it does
-# not know, EOFError where the file ends within a member, the others from what it reads with.
+# zipfile raises by the part that is damaged: BadZipFile for most, RuntimeError for a version it
+# cannot read, EOFError where the file ends within a member, the others from what it reads with.
 _DAMAGE = (zipfile.BadZipFile, RuntimeError, OSError, EOFError, ValueError, zlib.error)
 _LOCKED = 1
 
