@@ -44,7 +44,9 @@ class ImageTransform(ABC):
         held = len(range(draws.batch_size)[rows]) if isinstance(rows, slice) else len(rows)
         if len(images) != held:
             raise ValueError(f"got {len(images)} images and draws for {held}")
-        return self._transform(images, draws)
+        # Under autocast the matrices of a resampling would be off by tenths of a pixel.
+        with torch.autocast(images.device.type, enabled=False):
+            return self._transform(images, draws)
 
     @abstractmethod
     def _transform(self, images: Tensor, draws: Draws) -> Tensor:

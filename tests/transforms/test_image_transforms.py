@@ -149,6 +149,13 @@ def test_as_much_is_drawn_whatever_the_strength(weak, strong):
 
 
 @pytest.mark.parametrize("transform", EVERY, ids=repr)
+def test_autocast_changes_nothing(transform):
+    expected = transform(images(), draws())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(transform(images(), draws()), expected)
+
+
+@pytest.mark.parametrize("transform", EVERY, ids=repr)
 def test_the_global_generators_are_left_alone(transform):
     state = torch.get_rng_state()
     transform(images(), draws())
