@@ -138,12 +138,28 @@ def test_a_class_called_train_beside_others_is_a_class(tmp_path: Path):
     assert set(labelled(tmp_path, "train").values()) == {"train", "car"}
 
 
-FOLDERS = st.lists(st.sampled_from(["train", "test", "Val", "bed", "car"]), max_size=3)
-FILES = st.tuples(FOLDERS, st.sampled_from(["a.off", "a.obj", "b.off", "c.txt", ".d.off"]))
+TREES = st.sampled_from(
+    [
+        ["."],
+        ["bed", "car", "car/deep"],
+        ["bed/train", "bed/test", "bed/Val", "car/train", "car/test/deep"],
+        ["train/bed", "test/bed", "test/car", "valid/car"],
+        ["TRAIN", "test", "val"],
+        [".", "bed", "bed/train", "train/bed", "test"],
+    ]
+)
+NAMES = st.sampled_from(["a.off", "a.obj", "a.off.obj", "b.off", "c.txt", ".d.off"])
+FILES = TREES.flatmap(
+    lambda tree: st.sets(
+        st.tuples(st.sampled_from(tree), NAMES).map(lambda parts: f"{parts[0]}/{parts[1]}"),
+        min_size=2,
+        max_size=10,
+    )
+)
 
 
-@settings(max_examples=150, deadline=None)
-@given(files=st.sets(FILES.map(lambda parts: "/".join([*parts[0], parts[1]])), max_size=8))
+@settings(max_examples=100, deadline=None)
+@given(files=FILES)
 def test_every_file_of_a_tree_has_one_place_or_the_tree_is_refused(files: set[str]):
     with tempfile.TemporaryDirectory() as folder:
         root = plant(Path(folder), files)

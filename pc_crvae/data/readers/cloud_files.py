@@ -32,6 +32,9 @@ SUFFIXES: tuple[str, ...] = tuple(_PARSERS)
 FARTHEST = 1e150
 """Coordinates beyond it would overflow when they are squared."""
 
+_LARGEST_FILE = 1 << 32
+"""Bytes of a file that is read as one cloud."""
+
 _LEAST_EXTENT = 1e-12
 """Of a cloud, for each unit of distance from the origin: what double precision can hold."""
 
@@ -130,12 +133,17 @@ def read_bytes(path: Path) -> bytes:
     """Read a file whole.
 
     Raises:
-        UserError: it is missing or cannot be read.
+        UserError: it is missing, cannot be read, or is too large for one cloud.
     """
     try:
         if not path.is_file():
             raise UserError(
                 f"{path} is not a file" if path.exists() else f"there is no file {path}"
+            )
+        if path.stat().st_size > _LARGEST_FILE:
+            raise UserError(
+                f"{path} takes {path.stat().st_size} bytes, and a file of one cloud may take "
+                f"{_LARGEST_FILE}: choose fewer of its points"
             )
         return path.read_bytes()
     except OSError as error:
