@@ -23,6 +23,7 @@ class Saved:
         data: name or path of a card.
         root: folder of the data, None for where it is looked for by default.
         up: the source's up axis, None for the card's.
+        allow_refused: do without the files that cannot be used.
     """
 
     model: "PointVAE"
@@ -30,6 +31,7 @@ class Saved:
     data: str
     root: Path | None
     up: "Axis | None"
+    allow_refused: bool
 
 
 def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,15 +105,20 @@ def load_saved(options: argparse.Namespace) -> Saved:
         raise UserError(f"{folder} does not say what data it is for: name a card with --data")
     root: Path | None = getattr(options, "data_root", None)
     up: Axis | None = getattr(options, "up", None)
+    allow_refused: bool = getattr(options, "allow_refused", False)
     if name == trained_on:
         up = up or model.data.get("up")
-        if root is None and config is not None and config.data.root is not None:
-            root = Path(config.data.root)
-    return Saved(model, folder, name, root, up)
+        if config is not None:
+            allow_refused = allow_refused or config.data.allow_refused
+            if root is None and config.data.root is not None:
+                root = Path(config.data.root)
+    return Saved(model, folder, name, root, up, allow_refused)
 
 
 def load_split(saved: Saved, split: Literal["train", "test"]) -> "CloudSet":
     """One official split of the data."""
     from pc_crvae.data import load_clouds
 
-    return load_clouds(saved.data, split, root=saved.root, up=saved.up)
+    return load_clouds(
+        saved.data, split, root=saved.root, up=saved.up, allow_refused=saved.allow_refused
+    )

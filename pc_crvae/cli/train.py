@@ -93,7 +93,13 @@ def load_splits(config: Config) -> tuple["CloudSet | ImageSet", "CloudSet | Imag
     from pc_crvae.data import load, split_validation
 
     data = config.data
-    official = load(data.name, "train", root=Path(data.root) if data.root else None, up=data.up)
+    official = load(
+        data.name,
+        "train",
+        root=Path(data.root) if data.root else None,
+        up=data.up,
+        allow_refused=data.allow_refused,
+    )
     return split_validation(official, data.validation_fraction)
 
 

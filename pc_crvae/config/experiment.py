@@ -30,6 +30,9 @@ class DataConfig(Section):
     up: Literal["x", "y", "z"] | None = Field(
         None, description="the source's up axis, where it is not the card's"
     )
+    allow_refused: bool = Field(
+        False, description="of a set of many files: do without those that cannot be used"
+    )
     points: PositiveInt = Field(1024, description="points taken of each cloud, anew each epoch")
     validation_fraction: float = Field(
         0.1, gt=0, lt=0.5, description="share of the training split held out, by class"

@@ -1,11 +1,12 @@
 """Data sets: cards that describe them, readers of their layouts, and the items they hold."""
 
 from pathlib import Path
+from typing import Literal
 
 from pc_crvae.data.cards import Axis, Card, Split, card_names, load_card
 from pc_crvae.data.clouds import CloudSet, RawClouds, normalize, turn_z_up
 from pc_crvae.data.images import ImageSet, RawImages
-from pc_crvae.data.items import ItemSet
+from pc_crvae.data.items import ItemSet, joined
 from pc_crvae.data.layouts import has_a_file_a_shape, reader_of
 from pc_crvae.data.roots import find_root
 from pc_crvae.data.splits import split_validation
@@ -18,6 +19,7 @@ __all__ = [
     "ImageSet",
     "ItemSet",
     "card_names",
+    "from_folder",
     "load",
     "load_card",
     "load_clouds",
@@ -103,6 +105,36 @@ def load_clouds(
     if not isinstance(items, CloudSet):
         raise UserError(f"{items.name} holds {items.holds}, and this model reads point clouds")
     return items
+
+
+def from_folder(
+    path: str | Path,
+    split: Split | None = None,
+    *,
+    kind: Literal["mesh", "cloud", "image"] = "mesh",
+    up: Axis | None = None,
+    allow_refused: bool = False,
+) -> CloudSet | ImageSet:
+    """Load a folder of one's own files, with class folders or without.
+
+    Args:
+        path: the folder.
+        split: ``train`` or ``test``, by folders of these names, or else a fifth of each class for
+            ``test``; by default both together.
+        kind: what the files are, as the cards ``mesh-folder``, ``cloud-folder`` and
+            ``image-folder`` describe them.
+        up: the axis that points up in the files, z by default; not of images.
+        allow_refused: leave out files that cannot be used, instead of raising.
+
+    Raises:
+        UserError: the folder is missing, holds no such files, or files that cannot be used.
+    """
+    name, root = f"{kind}-folder", Path(path)
+    if split is not None:
+        return load(name, split, root=root, up=up, allow_refused=allow_refused)
+    both: tuple[Split, ...] = ("train", "test")
+    parts = [load(name, part, root=root, up=up, allow_refused=allow_refused) for part in both]
+    return joined(parts, "all")
 
 
 def _folder(card: Card, root: Path | None) -> Path | None:

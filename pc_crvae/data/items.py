@@ -14,6 +14,9 @@ _ITEMS_AT_ONCE = 512
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
+_Items = TypeVar("_Items", bound="ItemSet")
+
+
 @dataclass(frozen=True)
 class Item:
     """One item of a set that keeps each in a file of its own.
@@ -158,6 +161,31 @@ class ItemSet(ABC):
         if self.labels is not None:
             digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
         return digest.hexdigest()
+
+
+def joined(parts: Sequence[_Items], split: str) -> _Items:
+    """Return one set of the items of all ``parts``, in their order; their arrays are copied.
+
+    Args:
+        parts: of one kind, with the same classes, labelled or not alike.
+        split: its name.
+
+    Raises:
+        ValueError: parts that do not go together.
+    """
+    first = parts[0]
+    if any(part.classes != first.classes for part in parts):
+        raise ValueError("the parts of a set have the same classes")
+    labels = [part.labels for part in parts if part.labels is not None]
+    if labels and len(labels) < len(parts):
+        raise ValueError("the parts of a set are labelled, all or none")
+    changes: dict[str, Any] = {
+        first.holds: np.concatenate([np.asarray(part.array) for part in parts]),
+        "split": split,
+        "labels": np.concatenate(labels) if labels else None,
+        "ids": tuple(name for part in parts for name in part.ids),
+    }
+    return replace(first, **changes)
 
 
 def read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:

@@ -18,7 +18,7 @@ def split_validation(train: _Items, fraction: float) -> tuple[_Items, _Items]:
     Nothing is drawn: within a class the items are ordered by a hash of their ids, and the
     first ``fraction`` of them, rounded, go to validation. So an item's side depends neither on
     a seed nor on the order of the files. A class of two or more has items on both sides; a
-    class of one stays in training.
+    class of one stays in training. Where no class has two, the set is cut as an unlabelled one.
 
     Args:
         train: the whole training split.
@@ -28,12 +28,14 @@ def split_validation(train: _Items, fraction: float) -> tuple[_Items, _Items]:
         Training and validation split, each in the order of ``train``.
 
     Raises:
-        UserError: no class has two items, so nothing can be held out.
+        UserError: there are fewer than two items, so nothing can be held out.
         ValueError: ``fraction`` is out of range.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction should lie between 0 and 1, not {fraction}")
-    strata = np.zeros(len(train), dtype=np.int64) if train.labels is None else train.labels
+    strata = np.zeros(len(train), dtype=np.int64)
+    if train.labels is not None and len(np.unique(train.labels)) < len(train):
+        strata = train.labels
     held_out = np.zeros(len(train), dtype=bool)
     for stratum in np.unique(strata):
         rows = np.flatnonzero(strata == stratum)
@@ -41,7 +43,7 @@ def split_validation(train: _Items, fraction: float) -> tuple[_Items, _Items]:
     if not held_out.any():
         raise UserError(
             f"the training split of {train.name} is too small to hold any of it out for "
-            f"validation: it has {len(train)} items and no two of one class"
+            f"validation: it has {len(train)}"
         )
     return (
         train.subset(np.flatnonzero(~held_out), "train"),

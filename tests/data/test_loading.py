@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from pc_crvae.data import load
+from pc_crvae.data import from_folder, load
 from pc_crvae.data.clouds import normalize
 from pc_crvae.errors import UserError
 
@@ -79,3 +79,21 @@ def test_real_sets_load_whole(
         names = [clouds.classes[label] for label in clouds.labels]
         assert [name.rsplit("_", 1)[0] for name in clouds.ids] == names
         _assert_conventions(clouds.points)
+
+
+def test_a_folder_of_ones_own_comes_whole_or_by_split(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for name in ("cup", "vase"):
+        (tmp_path / name).mkdir()
+        for number in range(5):
+            np.save(tmp_path / name / f"{number}.npy", rng.normal(size=(50, 3)))
+    whole = from_folder(tmp_path, kind="cloud")
+    train, test = (from_folder(tmp_path, split, kind="cloud") for split in ("train", "test"))
+    _assert_conventions(whole.points)
+    assert (len(train), len(test), whole.split) == (8, 2, "all")
+    assert whole.ids == train.ids + test.ids
+    assert whole.classes == ("cup", "vase")
+    np.testing.assert_array_equal(whole.points[8:], test.points)
+    assert sorted(whole.labels) == [0] * 5 + [1] * 5
+    with pytest.raises(UserError, match="none is not a folder"):
+        from_folder(tmp_path / "none")

@@ -58,9 +58,16 @@ def test_without_labels_the_whole_is_cut():
     assert (len(train), len(validation)) == (27, 3)
 
 
+def test_where_no_class_has_two_the_whole_is_cut():
+    labels = list(range(30))
+    train, validation = split_validation(_clouds(labels), 0.1)
+    assert (len(train), len(validation)) == (27, 3)
+    assert validation.ids == split_validation(_clouds(None, count=30), 0.1)[1].ids
+
+
 def test_a_set_too_small_to_cut_is_the_users_mistake():
     with pytest.raises(UserError, match="training split of made is too small"):
-        split_validation(_clouds([0, 1, 2]), 0.1)
+        split_validation(_clouds([0]), 0.1)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1])
