@@ -127,7 +127,9 @@ def test_unusable_content_is_told_in_one_sentence(
         lambda content: content[:-4],
         lambda content: content[:-8] + bytes([content[-8] ^ 1]) + content[-7:],
         lambda content: content[:10] + b"\xff" * 20,
-        lambda content: content + content[:10] + b"\xff" * 20,
+        lambda content: (
+            gzip.compress(gzip.decompress(content) + bytes(1 << 20)) + content[:10] + b"\xff" * 20
+        ),
         lambda content: gzip.compress(b"no tar archive" * 100),
         lambda content: gzip.compress(gzip.decompress(content)[:-12000]),
     ],
