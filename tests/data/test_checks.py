@@ -295,6 +295,8 @@ def test_a_summary_counts_classes_points_and_extents(hdf5_root: Path, tmp_path: 
     summary = summarize(_clouds_card(tmp_path), root=hdf5_root)
     test = summary["splits"]["test"]
     assert summary["classes"] == list(NAMES)
+    alone = summarize(_clouds_card(tmp_path), root=hdf5_root, splits=["test"])
+    assert alone["splits"] == {"test": test}
     assert test["count"] == sum(test["per_class"].values()) == _count(tmp_path, "test")
     assert test["distinct_points"]["least"] == 2
     assert test["distinct_points"]["greatest"] == test["points"]
