@@ -68,6 +68,14 @@ def test_a_loaded_penalty_goes_on_where_it_was():
     assert first() == second()
 
 
+def test_autocast_does_not_change_it():
+    plain, cast = SpectralPenalty(layers()), SpectralPenalty(layers())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        total = cast()
+    assert total.dtype == torch.float32
+    assert total == plain()
+
+
 def test_it_saves_no_weight_twice():
     assert set(SpectralPenalty(layers()).state_dict()) == {"left_0", "left_1", "left_2"}
 

@@ -42,6 +42,11 @@ class SpectralPenalty(nn.Module):
 
     def forward(self) -> Tensor:
         """The sum of the largest singular values, differentiable in the weights."""
+        device = self._left(0).device.type if self._families else "cpu"
+        with torch.autocast(device, enabled=False):
+            return self._sum()
+
+    def _sum(self) -> Tensor:
         if self.training:
             with torch.no_grad():
                 self._follow(self.iterations)
