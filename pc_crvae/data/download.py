@@ -314,10 +314,7 @@ class _Fetch:
             raise UserError(f"{refusal}; remove it and fetch {self._card.name} again") from refusal
         names = sorted(path.name for path in fresh.iterdir())
         taken = [
-            name
-            for name in names
-            if name not in noted.unpacked
-            and ((self._folder / name).exists() or name in (RECORD_NAME, _STAGING, _LOCK))
+            name for name in names if name not in noted.unpacked and (self._folder / name).exists()
         ]
         if taken:
             raise UserError(

@@ -115,7 +115,8 @@ def is_whole(folder: Path) -> bool:
         refuse_unfinished(folder, "tiny")
     except UserError:
         return False
-    return not (folder / ".fetching").exists()
+    assert not (folder / ".fetching").exists()
+    return True
 
 
 def test_a_file_is_fetched_and_noted(mirror: MirrorServer, folder: Path):
@@ -663,6 +664,32 @@ def test_a_set_that_lacks_a_file_is_not_loaded(mirror: MirrorServer, folder: Pat
     assert is_whole(folder)
 
 
+def test_a_set_that_lacks_a_file_is_not_loaded_whatever_else_lies_there(
+    mirror: MirrorServer, folder: Path
+):
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").touch()
+    first = source(mirror.serve("/train.gz", Answer(b"train")), file="train.gz")
+    second = source(mirror.serve("/test.gz", Answer(status=404)), file="test.gz")
+    refusal(card(second, first), folder)
+    assert is_whole(folder)  # Nothing has changed.
+    refusal(card(first, second), folder)
+    assert not is_whole(folder)
+
+
+def test_an_empty_folder_of_the_user_s_stays(dead: str, folder: Path):
+    folder.mkdir(parents=True)
+    refusal(card(source(dead)), folder)
+    assert folder.is_dir()
+
+
+def test_what_killed_fetches_left_behind_is_cleared_away(mirror: MirrorServer, folder: Path):
+    (folder / ".fetching" / "tiny").mkdir(parents=True)
+    (folder / ".fetching" / "tiny" / "tmp1234").touch()
+    get(card(source(mirror.serve("/points.h5", Answer(CONTENT)))), folder)
+    assert is_whole(folder)
+
+
 def test_a_folder_that_nothing_was_fetched_into_is_loaded(tmp_path: Path):
     refuse_unfinished(tmp_path, "tiny")
 
@@ -703,8 +730,13 @@ def test_what_was_removed_of_an_unpacked_archive_comes_back(mirror: MirrorServer
     assert len(mirror.requests) == 1
 
 
-def test_a_new_version_on_the_card_replaces_what_was_unpacked(mirror: MirrorServer, folder: Path):
+@pytest.mark.parametrize("archive_is_removed", [False, True])
+def test_a_new_version_on_the_card_replaces_what_was_unpacked(
+    mirror: MirrorServer, folder: Path, archive_is_removed: bool
+):
     get(card(archive_source(mirror, zipped(TREE))), folder)
+    if archive_is_removed:
+        (folder / "tiny.zip").unlink()
     newer = zipped({"tiny_set/train.txt": b"b\n", "tiny_set/sofa/1.off": b""})
     url = mirror.serve("/tiny.zip", Answer(newer))
     get(card(source(url, content=newer, file="tiny.zip", unpack=True)), folder)
