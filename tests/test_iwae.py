@@ -58,6 +58,8 @@ def test_the_bound_is_the_log_of_the_mean_weight(samples, kl_warmup, gradient):
     torch.testing.assert_close(evaluation.objective, weights.mean(0).log())
     effective = weights.sum(0).square() / weights.square().sum(0)
     torch.testing.assert_close(evaluation.terms["effective_samples"], effective)
+    log_likelihoods = by_hand(model, x, samples, kl_warmup=0)
+    torch.testing.assert_close(evaluation.terms["log_likelihood"], log_likelihoods.mean(0).detach())
 
 
 def test_the_plain_gradient_is_that_of_the_formula():
