@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.models.pretrained import Pretrained
 
 __version__ = "0.1.0"
 
 
-def load(path: str | Path, which: Literal["last", "best"] = "last") -> "PointVAE":
-    """Load a saved model, in evaluation mode, on the CPU.
+def load(path: str | Path, which: Literal["last", "best"] = "last") -> "Pretrained":
+    """Load a saved model of whatever class, in evaluation mode, on the CPU.
 
     Args:
         path: a run's folder, a checkpoint's, or that of a saved export.
@@ -19,8 +19,7 @@ def load(path: str | Path, which: Literal["last", "best"] = "last") -> "PointVAE
     Raises:
         pc_crvae.errors.UserError: if there is no model, or it is damaged.
     """
-    from pc_crvae.export import read_export
-    from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.models.saved import read_model
     from pc_crvae.runs import find_export
 
-    return read_export(find_export(Path(path), which), PointVAE)
+    return read_model(find_export(Path(path), which))

@@ -5,7 +5,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_checkpoint_arguments, load_model, load_saved, load_split
+from pc_crvae.cli.saved import (
+    add_checkpoint_arguments,
+    load_clouds_of,
+    load_point_model,
+    load_saved,
+    of_points,
+)
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
@@ -103,7 +109,7 @@ def _of_files(options: argparse.Namespace) -> "Embeddings":
     from pc_crvae.embeddings import About, Embeddings, embed_files, weights_sha256
 
     files = find_shape_files(options.places)
-    model, folder = load_model(options)
+    model, folder = load_point_model(options)
     about = About(
         model_sha256=weights_sha256(folder),
         points=getattr(options, "points", model.points),
@@ -137,9 +143,10 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
     from pc_crvae.embeddings import About, CardSplit, Embeddings, embed_clouds, weights_sha256
 
     saved = load_saved(options)
-    items = load_split(saved, options.split)
+    model = of_points(saved.model, saved.folder)
+    items = load_clouds_of(saved, options.split)
     available = items.points.shape[1]
-    points = getattr(options, "points", min(saved.model.points, available))
+    points = getattr(options, "points", min(model.points, available))
     name = saved.data
     if Path(name).suffix in (".yaml", ".yml"):
         name = str(Path(name).absolute())
@@ -153,10 +160,10 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
             root=None if saved.root is None else str(saved.root.expanduser().absolute()),
         ),
     )
-    vectors = np.empty((len(items), saved.model.latent_dim), dtype=np.float32)
+    vectors = np.empty((len(items), model.latent_dim), dtype=np.float32)
     with counting("embedding", len(items)) as advance:
         clouds = (items.batch([row], points, "embed")[0] for row in range(len(items)))
-        for row, found in embed_clouds(saved.model, clouds):
+        for row, found in embed_clouds(model, clouds):
             if isinstance(found, str):
                 raise UserError(f"{items.ids[row]} of {items.name} cannot be embedded: {found}")
             vectors[row] = found

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_model_arguments, load_saved, load_split
+from pc_crvae.cli.saved import add_model_arguments, load_clouds_of, load_saved, of_points
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
@@ -90,17 +90,18 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("--pairs and --random must not be negative")
 
     saved = load_saved(options)
-    shapes = load_split(saved, "test")
+    model = of_points(saved.model, saved.folder)
+    shapes = load_clouds_of(saved, "test")
     if start is not None and end is not None:
         chosen = [(_index_of(shapes, start), _index_of(shapes, end))]
     else:
         chosen = _different_pairs(shapes, options.pairs, options.seed)
-    pairs = [_between_shapes(saved.model, shapes, first, last) for first, last in chosen]
-    has_prior = saved.model.posterior_kind == "gaussian"
+    pairs = [_between_shapes(model, shapes, first, last) for first, last in chosen]
+    has_prior = model.posterior_kind == "gaussian"
     random: int = getattr(options, "random", int(has_prior and start is None))
     if random and not has_prior:
         raise UserError(f"{saved.folder} is a plain auto-encoder: it has no prior for --random")
-    pairs += _between_draws(saved.model, random, options.seed)
+    pairs += _between_draws(model, random, options.seed)
     if not pairs:
         raise UserError("nothing to interpolate: --pairs and --random are both 0")
 
@@ -120,7 +121,7 @@ def run(options: argparse.Namespace) -> None:
             ) from None
         shares = [step / (options.steps - 1) for step in range(options.steps)]
         labels = [pair.names[0], *(f"{share:.0%}" for share in shares[1:-1]), pair.names[1]]
-        clouds = saved.model.decode(latents).numpy()
+        clouds = model.decode(latents).numpy()
         paths.append(InterpolationPath(title, clouds, labels))
 
     renderer = options.renderer

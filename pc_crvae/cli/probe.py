@@ -40,10 +40,17 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.encoders import encoder_of, untrained_like
     from pc_crvae.evaluation.probe import ProbeProtocol, format_table, run_probe
     from pc_crvae.files import atomic_path
+    from pc_crvae.models.points.vae import PointVAE
     from pc_crvae.visualization.pictures import confusion_matrix
 
-    points = min(saved.model.points, train_set.points.shape[1], test_set.points.shape[1])
-    protocol = ProbeProtocol(points=points, seeds=tuple(range(options.seeds)))
+    seeds = tuple(range(options.seeds))
+    if isinstance(saved.model, PointVAE):
+        available = (items.array.shape[1] for items in (train_set, test_set))
+        protocol = ProbeProtocol(points=min(saved.model.points, *available), seeds=seeds)
+    else:
+        protocol = ProbeProtocol(
+            points=None, seeds=seeds, settings=("aligned",), representations=("mean",)
+        )
     report = run_probe(
         encoder_of(saved.model),
         lambda seed: encoder_of(untrained_like(saved.model, seed)),

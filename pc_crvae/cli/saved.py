@@ -3,14 +3,15 @@
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
-    from pc_crvae.data import CloudSet
+    from pc_crvae.data import CloudSet, ImageSet
     from pc_crvae.data.cards import Axis
     from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.models.pretrained import Pretrained
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Saved:
         allow_refused: do without the files that cannot be used.
     """
 
-    model: "PointVAE"
+    model: "Pretrained"
     folder: Path
     data: str
     root: Path | None
@@ -78,19 +79,40 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_model(options: argparse.Namespace) -> tuple["PointVAE", Path]:
+def load_model(options: argparse.Namespace) -> tuple["Pretrained", Path]:
     """Load the model, in evaluation mode; return it and the folder of its export."""
     import torch
 
-    from pc_crvae.export import read_export
-    from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.models.saved import read_model
     from pc_crvae.runs import find_export
 
     folder = find_export(options.ckpt, options.which)
-    model = read_export(folder, PointVAE)
+    model = read_model(folder)
     if options.device == "auto" and torch.cuda.is_available():
         model.to("cuda")
     return model, folder
+
+
+def of_points(model: "Pretrained", folder: Path) -> "PointVAE":
+    """Return the model that it is, for a command that shapes are needed for.
+
+    Raises:
+        UserError: it is a model of images.
+    """
+    from pc_crvae.models.points.vae import PointVAE
+
+    if not isinstance(model, PointVAE):
+        raise UserError(
+            f"{folder} holds a {type(model).__name__}, a model of images, and this command is for "
+            "models of point clouds"
+        )
+    return model
+
+
+def load_point_model(options: argparse.Namespace) -> tuple["PointVAE", Path]:
+    """Load the model as `load_model` does, refusing one of images."""
+    model, folder = load_model(options)
+    return of_points(model, folder), folder
 
 
 def load_saved(options: argparse.Namespace) -> Saved:
@@ -115,10 +137,24 @@ def load_saved(options: argparse.Namespace) -> Saved:
     return Saved(model, folder, name, root, up, allow_refused)
 
 
-def load_split(saved: Saved, split: Literal["train", "test"]) -> "CloudSet":
-    """One official split of the data."""
-    from pc_crvae.data import load_clouds
+def load_split(saved: Saved, split: Literal["train", "test"]) -> "CloudSet | ImageSet":
+    """One official split of the data.
 
-    return load_clouds(
-        saved.data, split, root=saved.root, up=saved.up, allow_refused=saved.allow_refused
-    )
+    Raises:
+        UserError: it cannot be loaded, or the model is of the other modality.
+    """
+    from pc_crvae.data import CloudSet, load
+    from pc_crvae.models.points.vae import PointVAE
+
+    items = load(saved.data, split, root=saved.root, up=saved.up, allow_refused=saved.allow_refused)
+    if isinstance(items, CloudSet) != isinstance(saved.model, PointVAE):
+        raise UserError(
+            f"{items.name} holds {items.holds}, and {saved.folder} a {type(saved.model).__name__}: "
+            "name other data with --data"
+        )
+    return items
+
+
+def load_clouds_of(saved: Saved, split: Literal["train", "test"]) -> "CloudSet":
+    """One official split of the data, which the model's being one of clouds makes clouds."""
+    return cast("CloudSet", load_split(saved, split))

@@ -68,6 +68,7 @@ def load(
     def prepare() -> CloudSet | ImageSet:
         raw = reader.read_split(folder, split, card)
         _check_classes(card, raw.classes, folder)
+        _check_images(card, raw)
         return _item_set(card.name, split, raw, up)
 
     return load_prepared(
@@ -150,11 +151,26 @@ def _folder(card: Card, root: Path | None) -> Path | None:
 
 
 def _check_classes(card: Card, classes: tuple[str, ...], folder: Path | None) -> None:
-    unknown = [name for name in classes if card.classes and name not in card.classes]
+    # A variant may have other classes than the card names, which its reader then checks.
+    if card.variant is not None or not card.classes:
+        return
+    unknown = [name for name in classes if name not in card.classes]
     if unknown:
         raise UserError(
             f"{folder} has the class {unknown[0]}, which {card.name} does not have: "
             "is it the folder of another data set?"
+        )
+
+
+def _check_images(card: Card, raw: RawClouds | RawImages) -> None:
+    if card.image is None or not isinstance(raw, RawImages):
+        return
+    found = raw.images.shape[1:]
+    stated = (card.image.channels, card.image.height, card.image.width)
+    if found != stated:
+        raise UserError(
+            f"the images of {card.name} are {' x '.join(map(str, found))} (channels, height, width), "
+            f"and its card states {' x '.join(map(str, stated))}: correct the card"
         )
 
 

@@ -18,7 +18,8 @@ import sklearn
 import torch
 from numpy.typing import NDArray
 
-from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.batches import batch_of
+from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.linear_probe import (
     DEFAULT_C_GRID,
@@ -45,7 +46,7 @@ from pc_crvae.randomness import keyed_generator
 __all__ = ["Encode", "ProbeProtocol", "format_table", "run_probe", "validation_probe"]
 
 Encode = Callable[[NDArray[np.float32]], dict[str, NDArray[np.floating]]]
-"""Clouds (n, P, 3) to the features ``mean`` (n, d), the posterior's, and ``pooled`` (n, f)."""
+"""Items to the features ``mean`` (n, d), the posterior's, and, if any, ``pooled`` (n, f)."""
 
 _VALIDATION_C = 1e-3
 
@@ -55,24 +56,28 @@ class ProbeProtocol:
     """What decides a probe's numbers, apart from the encoders and the data.
 
     Attributes:
-        points: points drawn of each cloud.
+        points: points drawn of each cloud; None for images.
         seeds: probe seeds; each is one draw of points, turns, folds and untrained weights.
         c_grid: penalties C of the SVM, among which cross-validation chooses.
         folds: folds of that cross-validation.
-        settings: how test shapes are turned, of ``aligned``, ``z`` and ``so3``.
+        settings: how test shapes are turned, of ``aligned``, ``z`` and ``so3``; images are not.
+        representations: what is probed, of ``mean`` and ``pooled``.
 
     Raises:
         UserError: a value out of its range.
     """
 
-    points: int
+    points: int | None
     seeds: tuple[int, ...] = (0, 1, 2)
     c_grid: tuple[float, ...] = DEFAULT_C_GRID
     folds: int = 3
     settings: tuple[str, ...] = tuple(SETTINGS)
+    representations: tuple[str, ...] = tuple(REPRESENTATIONS)
 
     def __post_init__(self) -> None:
-        if self.points < 1:
+        if self.points is None and self.settings != ("aligned",):
+            raise UserError("images are probed as they are: the only setting is aligned")
+        if self.points is not None and self.points < 1:
             raise UserError(f"the probe needs at least 1 point a cloud, not {self.points}")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"probe seeds must be at least one and distinct, not {self.seeds}")
@@ -89,8 +94,8 @@ class ProbeProtocol:
 def run_probe(
     trained: Encode,
     untrained: Callable[[int], Encode],
-    train: CloudSet,
-    test: CloudSet,
+    train: ItemSet,
+    test: ItemSet,
     protocol: ProbeProtocol,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
@@ -119,19 +124,21 @@ def run_probe(
     _check_classes(train, test)
     train_labels, test_labels = _labels_of(train), _labels_of(test)
     outcomes: dict[tuple[str, str], list[Outcome]] = {
-        (features, key): [] for key in REPRESENTATIONS for features in FEATURES
+        (features, key): [] for key in protocol.representations for features in FEATURES
     }
     for seed in protocol.seeds:
-        train_points = train.batch(range(len(train)), protocol.points, "probe", seed)
-        test_points = test.batch(range(len(test)), protocol.points, "probe", seed)
-        turned = {setting: _turn(test_points, setting, seed) for setting in protocol.settings}
+        train_batch, test_batch = (
+            batch_of(items, range(len(items)), protocol.points or 0, "probe", seed)
+            for items in (train, test)
+        )
+        turned = {setting: _turn(test_batch, setting, seed) for setting in protocol.settings}
         for features in FEATURES:
             encode = trained if features == "trained" else untrained(seed)
             if progress is not None:
                 progress(f"probe seed {seed}: {features} encoder")
-            encoded = encode(train_points)
-            encoded_test = {setting: encode(points) for setting, points in turned.items()}
-            for key in REPRESENTATIONS:
+            encoded = encode(train_batch)
+            encoded_test = {setting: encode(batch) for setting, batch in turned.items()}
+            for key in protocol.representations:
                 outcome = _classify(
                     encoded[key],
                     train_labels,
@@ -151,15 +158,15 @@ def run_probe(
 
     report = {
         "rows": rows_of("mean"),
-        "extra_rows": rows_of("pooled"),
+        "extra_rows": rows_of("pooled") if "pooled" in protocol.representations else [],
         "paired": [
             compare_with_untrained(setting, key, outcomes, test_labels)
-            for key in REPRESENTATIONS
+            for key in protocol.representations
             for setting in protocol.settings
         ],
         "retrieval": [
             score_retrieval(features, setting, key, outcomes[features, key])
-            for key in REPRESENTATIONS
+            for key in protocol.representations
             for features in FEATURES
             for setting in outcomes[features, key][0].retrieved
         ],
@@ -240,7 +247,7 @@ def _turn(points: NDArray[np.float32], setting: str, seed: int) -> NDArray[np.fl
     return turned
 
 
-def _check_classes(train: CloudSet, test: CloudSet) -> None:
+def _check_classes(train: ItemSet, test: ItemSet) -> None:
     if train.classes != test.classes:
         raise UserError(
             f"{train.name} and {test.name} have different classes: a probe needs the same ones in"
@@ -248,7 +255,7 @@ def _check_classes(train: CloudSet, test: CloudSet) -> None:
         )
 
 
-def _labels_of(clouds: CloudSet) -> Labels:
+def _labels_of(clouds: ItemSet) -> Labels:
     if clouds.labels is None:
         raise UserError(
             f"the {clouds.split} split of {clouds.name} has no labels: probe a labelled set"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.items import ItemSet
 from pc_crvae.evaluation.linear_probe import Labels, accuracy, class_mean_accuracy
 from pc_crvae.evaluation.paired import LEVEL, paired_difference
 from pc_crvae.evaluation.retrieval import Retrieval
@@ -105,7 +105,8 @@ def compare_with_untrained(
         of_seeds = outcomes[features, representation]
         return np.array([outcome.predictions[setting] == test_labels for outcome in of_seeds])
 
-    strongest = max(REPRESENTATIONS, key=lambda other: correct("untrained", other).mean())
+    probed = [other for features, other in outcomes if features == "untrained"]
+    strongest = max(probed, key=lambda other: correct("untrained", other).mean())
     difference = paired_difference(correct("trained", key), correct("untrained", strongest))
     return {
         "setting": setting,
@@ -129,15 +130,17 @@ def confusion_counts(
     return counts
 
 
-def describe_data(clouds: CloudSet) -> dict[str, Any]:
+def describe_data(items: ItemSet) -> dict[str, Any]:
     """Name a split and its hash, so that a reader can tell whether they hold the same data."""
+    _, *shape = items.array.shape
+    of_each = {"points_available": shape[0]} if items.holds == "points" else {"shape": shape}
     return {
-        "name": clouds.name,
-        "split": clouds.split,
-        "count": len(clouds),
-        "points_available": int(clouds.points.shape[1]),
-        "classes": list(clouds.classes),
-        "sha256": clouds.fingerprint(),
+        "name": items.name,
+        "split": items.split,
+        "count": len(items),
+        **of_each,
+        "classes": list(items.classes),
+        "sha256": items.fingerprint(),
     }
 
 
@@ -180,6 +183,7 @@ def _lines(cells: Mapping[tuple[str, str, str], str], settings: Sequence[str]) -
         ]
         for representation in REPRESENTATIONS.values()
         for features in FEATURES
+        if (features, representation, settings[0]) in cells
     ]
 
 

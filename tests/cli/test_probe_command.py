@@ -163,7 +163,7 @@ DAMAGES = {
         lambda run, _: (run / "config.json").write_text('{"class": '),
         "config.json is damaged",
     ),
-    "another class": (rewrite(**{"class": "ImageVAE"}), "describes a ImageVAE, not a PointVAE"),
+    "another class": (rewrite(**{"class": "Oracle"}), "holds a model of the class Oracle"),
     "another format": (rewrite(format_version=99), "has format version 99"),
     "another architecture": (rewrite(architecture={"latent": 4}), "latent is not a known key"),
     "a missing part": (rewrite(data={}), "does not say what data it is for"),

@@ -4,15 +4,15 @@ import h5py
 import numpy as np
 import pytest
 
-from pc_crvae.data import from_folder, load
+from pc_crvae.data import from_folder, load, load_clouds
 from pc_crvae.data.clouds import normalize
 from pc_crvae.errors import UserError
+from pc_crvae.resources import resource_folder
 
 
 @pytest.fixture(scope="module")
 def small_shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The card of shapes, cut to 40 and 20."""
-    from pc_crvae.resources import resource_folder
 
     text = (resource_folder("datasets") / "shapes.yaml").read_text()
     path = tmp_path_factory.mktemp("cards") / "small.yaml"
@@ -37,7 +37,7 @@ def test_a_y_up_source_comes_out_z_up_and_up_overrides_the_card(hdf5_root: Path)
 
 def test_classes_the_card_does_not_list_tell_of_a_wrong_folder(hdf5_root: Path):
     (hdf5_root / "shape_names.txt").write_text("bathtub\nbed\nspaceship\n")
-    with pytest.raises(UserError, match="has the class spaceship.*modelnet10"):
+    with pytest.raises(UserError, match=r"has the class spaceship.*modelnet10"):
         load("modelnet10", "test", root=hdf5_root)
 
 
@@ -97,3 +97,20 @@ def test_a_folder_of_ones_own_comes_whole_or_by_split(tmp_path: Path):
     assert sorted(whole.labels) == [0] * 5 + [1] * 5
     with pytest.raises(UserError, match="none is not a folder"):
         from_folder(tmp_path / "none")
+
+
+def test_images_of_another_shape_than_the_card_states_are_refused(tmp_path: Path):
+    text = (resource_folder("datasets") / "digits.yaml").read_text()
+    assert "height: 8" in text
+    (tmp_path / "tall.yaml").write_text(text.replace("height: 8", "height: 9"))
+    with pytest.raises(UserError, match=r"images of tall are 1 x 8 x 8 .* states 1 x 9 x 8"):
+        load(tmp_path / "tall.yaml", "test")
+
+
+def test_images_come_as_they_are_and_have_no_up_axis():
+    digits = load("digits", "test")
+    assert (digits.images.shape, digits.images.dtype) == ((359, 1, 8, 8), np.uint8)
+    with pytest.raises(UserError, match="no up axis"):
+        load("digits", "test", up="y")
+    with pytest.raises(UserError, match="digits holds images"):
+        load_clouds("digits", "test")
