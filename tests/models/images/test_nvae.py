@@ -194,8 +194,8 @@ def test_training_stays_finite_and_gains(flows):
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     x = images(16, (1, 4, 4))
     history = []
-    for step in range(15):
-        terms = objective(x, draws(16, step), kl_warmup=min(1.0, step / 10))
+    for step in range(10):
+        terms = objective(x, draws(16, step), kl_warmup=min(1.0, step / 5))
         assert all(term.isfinite().all() for term in terms.values())
         (-terms["objective"].mean()).backward()
         assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)

@@ -135,6 +135,8 @@ def test_the_density_of_a_sample_is_the_same_found_either_way():
     moved = flow_gaussian()
     (sample,) = moved.sample(Draws(keyed_generator("flow"), 2))
     torch.testing.assert_close(moved.log_prob(sample), moved.log_prob(sample.clone()))
+    another = latents(seed=5)
+    assert torch.equal(moved.log_prob(another), flow_gaussian().log_prob(another))
     again = moved.rows(slice(1, 2))
     torch.testing.assert_close(again.log_prob(sample[1:]), moved.log_prob(sample)[1:])
     torch.testing.assert_close(again.mean, moved.mean[1:])
