@@ -169,8 +169,8 @@ def _check_images(card: Card, raw: RawClouds | RawImages) -> None:
     stated = (card.image.channels, card.image.height, card.image.width)
     if found != stated:
         raise UserError(
-            f"the images of {card.name} are {' x '.join(map(str, found))} (channels, height, width), "
-            f"and its card states {' x '.join(map(str, stated))}: correct the card"
+            f"the images of {card.name} are {' x '.join(map(str, found))} (channels, height, "
+            f"width), and its card states {' x '.join(map(str, stated))}: correct the card"
         )
 
 
