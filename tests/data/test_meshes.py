@@ -400,6 +400,19 @@ def test_what_is_no_file_is_named(tmp_path: Path):
             read_surface(tmp_path / name)
 
 
+def test_a_file_too_large_to_hold_is_not_opened(tmp_path: Path):
+    huge = {}
+    for name in ("a.off", "a.bin"):
+        huge[name] = tmp_path / name
+        with huge[name].open("wb") as file:
+            file.truncate(2**31 + 1)  # of which the disk holds nothing
+    with pytest.raises(UserError, match="2147483649 bytes, more than"):
+        read_surface(huge["a.off"])
+    parts = write.gltf_bytes(buffers=[{"byteLength": 96, "uri": "a.bin"}])
+    with pytest.raises(UserError, match=r"buffer a\.bin has more than"):
+        read_surface(save(tmp_path, "a.gltf", parts))
+
+
 def test_real_meshes_are_read_as_trimesh_reads_them(data_root: Path):
     paths = sorted((data_root / "modelnet_off").rglob("*.off"))
     paths += sorted((data_root / "psb_off").rglob("*.off"))[::6]

@@ -20,6 +20,7 @@ _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _COMPONENT_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
 _COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 _NOTHING = {"count": 0, "componentType": 5126, "type": "SCALAR"}
+_LARGEST_BUFFER = 2**31
 _MOST_TRIANGLES = 50_000_000
 """Of a flattened scene: a small file may place one large part many times."""
 
@@ -96,6 +97,10 @@ def _buffer(buffer: dict[str, Any], path: Path, embedded: bytes | None) -> bytes
         raise ValueError(f"its buffer {uri[:60]} lies outside its own folder")
     if not beside.is_file():
         raise ValueError(f"its buffer {uri[:60]} is not there")
+    if beside.stat().st_size > _LARGEST_BUFFER:
+        raise ValueError(
+            f"its buffer {uri[:60]} has more than {_LARGEST_BUFFER} bytes: simplify it"
+        )
     return beside.read_bytes()
 
 

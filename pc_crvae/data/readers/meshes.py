@@ -30,6 +30,9 @@ _PARSERS: dict[str, Callable[[bytes, Path], _Parsed]] = {
 SUFFIXES = frozenset(_PARSERS)
 """Of the files that :func:`read_surface` reads, in lower case."""
 
+LARGEST_FILE = 2**31
+"""Bytes; a file is held in memory, several times over while it is parsed."""
+
 _DAMAGE = (
     ArithmeticError,
     AssertionError,
@@ -78,6 +81,12 @@ def read_surface(path: Path) -> Surface:
     if path.exists() and not path.is_file():
         raise UserError(f"{path} is not a file")
     try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise UserError(
+                f"{path} has {size} bytes, more than the {LARGEST_FILE} that are read of a mesh: "
+                "simplify it"
+            )
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing") from error
