@@ -237,11 +237,16 @@ def whole(array: NDArray[Any]) -> Blocks:
 
 
 def stamp(path: Path) -> list[int] | None:
-    """Size in bytes and time of the last change in nanoseconds; None where there is no file."""
+    """Size in bytes and time of the last change in nanoseconds; None where there is nothing.
+
+    A folder, whose size says nothing, has 0 for it; its time changes with what lies in it.
+    """
     try:
         status = path.stat()
     except OSError:
         return None
+    if stat.S_ISDIR(status.st_mode):
+        return [0, status.st_mtime_ns]
     return [status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else None
 
 
