@@ -58,12 +58,14 @@ def ply_big_endian() -> bytes:
     return "\n".join(lines).encode() + body + b"".join(struct.pack(">B3i", 3, *f) for f in FACES)
 
 
-def ply_mixed_binary() -> bytes:
+def ply_mixed_binary(faces: list[tuple[int, ...]] | None = None) -> bytes:
+    faces = [QUAD, *SIDES] if faces is None else faces
     lines = ["ply", "format binary_little_endian 1.0", "element vertex 5"]
     lines += [f"property float {axis}" for axis in "xyz"]
-    lines += ["element face 5", "property list uchar int vertex_index", "end_header", ""]
-    faces = [struct.pack(f"<B{len(face)}i", len(face), *face) for face in [QUAD, *SIDES]]
-    return "\n".join(lines).encode() + VERTICES.astype("<f4").tobytes() + b"".join(faces)
+    lines += [f"element face {len(faces)}", "property list uchar int vertex_index"]
+    records = [struct.pack(f"<B{len(face)}i", len(face), *face) for face in faces]
+    head = "\n".join([*lines, "end_header", ""]).encode()
+    return head + VERTICES.astype("<f4").tobytes() + b"".join(records)
 
 
 def stl() -> bytes:

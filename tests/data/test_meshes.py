@@ -97,6 +97,14 @@ def test_nodes_below_nodes_and_beside_cameras_are_placed(tmp_path: Path):
     )
 
 
+def test_a_binary_ply_whose_faces_differ_but_fill_as_much_as_if_they_did_not(tmp_path: Path):
+    faces = [(1, 2, 4), write.QUAD, (0, 1)]
+    path = save(tmp_path, "a.ply", write.ply_mixed_binary(faces))
+    assert area(read_surface(path)) == pytest.approx(
+        2.0 + surface_areas(write.VERTICES[[(1, 2, 4)]]).item()
+    )
+
+
 def test_a_deep_chain_of_nodes_takes_no_time(tmp_path: Path):
     depth = 20_000
     nodes: list[dict[str, Any]] = [{"children": [row + 1]} for row in range(depth)]
@@ -218,13 +226,13 @@ def test_points_of_tiny_and_huge_shapes_are_drawn_alike(tmp_path: Path, scale: f
 
 
 def test_points_lie_on_the_surface_by_area_with_the_normals_of_their_faces(tmp_path: Path):
-    path = save(tmp_path, "a.off", write.off())
+    pyramid = write.pyramid().apply_translation((10, -20, 30))
+    path = save(tmp_path, "a.off", pyramid.export(file_type="off"))
     sample = load_points(path, 20_000, np.random.default_rng(0))
-    pyramid = write.pyramid()
     _, distance, face = trimesh.proximity.closest_point_naive(pyramid, sample.points[:500])
     assert distance.max() < 1e-12
     np.testing.assert_allclose(sample.normals[:500], pyramid.face_normals[face], atol=1e-12)
-    on_floor = np.isclose(sample.points[:, 2], 0).mean()
+    on_floor = np.isclose(sample.points[:, 2], 30).mean()
     assert on_floor == pytest.approx(2.0 / write.AREA, abs=0.015)
 
 
