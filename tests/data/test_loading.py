@@ -3,6 +3,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from pc_crvae.data import from_folder, load, load_clouds
 from pc_crvae.data.clouds import normalize
@@ -114,3 +115,14 @@ def test_images_come_as_they_are_and_have_no_up_axis():
         load("digits", "test", up="y")
     with pytest.raises(UserError, match="digits holds images"):
         load_clouds("digits", "test")
+
+
+def test_an_image_added_to_a_folder_shows_at_the_next_load(tmp_path: Path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "test").mkdir()
+    picture = Image.fromarray(np.full((4, 4), 7, np.uint8))
+    picture.save(tmp_path / "train" / "a.png")
+    picture.save(tmp_path / "test" / "b.png")
+    assert len(load("image-folder", "train", root=tmp_path)) == 1
+    picture.save(tmp_path / "train" / "c.png")
+    assert load("image-folder", "train", root=tmp_path).ids == ("train/a", "train/c")
