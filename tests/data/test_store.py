@@ -439,3 +439,41 @@ def test_without_a_home_folder_nothing_is_kept(hdf5_root: Path, monkeypatch: pyt
     monkeypatch.setattr("pc_crvae.data.find_root", lambda card, root: root)
     with pytest.warns(UserWarning, match="is not kept.*home directory"):
         assert len(load_train(hdf5_root)) == 9
+
+
+def entry_of(cache: Path, **changes: object) -> tuple[Path, dict[str, np.ndarray]]:
+    """Write an entry of several arrays, the first in blocks."""
+    path = cache / "several.npy"
+    first = np.arange(30, dtype=np.float32).reshape(10, 3)
+    others = {"labels": np.arange(10), "bits": np.array([1, 2, 3], np.uint8), "none": np.empty(0)}
+    store.write_entry(
+        path,
+        {"points": (first.shape, first.dtype, [first[:4], first[4:]])}
+        | {name: store.whole(array) for name, array in others.items()},
+        {"note": "é", **changes},
+        written_at=1_700_000_001_000_000_007,
+    )
+    return path, {"points": first, **others}
+
+
+def test_an_entry_of_several_arrays_gives_them_back_mapped_and_read_only(cache: Path):
+    path, arrays = entry_of(cache)
+    entry = store.read_entry(path)
+    assert entry is not None
+    assert list(entry.arrays) == list(arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(entry.arrays[name], array)
+        assert entry.arrays[name].dtype == array.dtype
+        assert not entry.arrays[name].flags.writeable
+        assert entry.arrays[name].flags.aligned
+    assert entry.content["note"] == "é"
+    np.testing.assert_array_equal(np.load(path, allow_pickle=False), arrays["points"])
+
+
+def test_the_same_entry_at_the_same_time_is_the_same_bytes(cache: Path):
+    first = entry_of(cache)[0].read_bytes()
+    path, _ = entry_of(cache)
+    assert path.read_bytes() == first
+    assert path.stat().st_mtime_ns == 1_700_000_000_000_000_000
+    os.utime(path)
+    assert store.read_entry(path) is None
