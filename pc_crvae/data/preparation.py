@@ -253,9 +253,10 @@ def _alone(entry: Path, console: Console) -> Iterator[None]:
         except Timeout:
             console.print(f"another process prepares {entry.stem}: waiting for it", markup=False)
             lock.acquire()
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # the latter where there are no file locks
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"could not write into {entry.parent}: {error.strerror or error}; name another folder "
+            f"could not write into {entry.parent}: {reason}; name another folder "
             "with $PC_CRVAE_CACHE"
         ) from error
     try:
