@@ -185,6 +185,18 @@ def test_a_posterior_that_says_nothing_is_the_prior():
     torch.testing.assert_close(shifted.log_variance, 2 * soft_clamp(prior.raw_log_sigma - 0.2))
 
 
+def test_posteriors_are_relative_to_the_priors_of_their_own_groups():
+    model = toy()
+    with torch.no_grad():
+        for group in model.top_down.groups:
+            group.posterior.parametrizations.weight.original0.zero_()
+            group.posterior.bias.zero_()
+    chain = model.posterior(images())
+    path = chain.sample(draws())
+    assert torch.equal(chain.kl(model.prior(), path), torch.zeros(6, 72))
+    assert model.prior().conditionals(path)[1].mean.abs().max() > 0.01  # not N(0, I)
+
+
 @pytest.mark.parametrize("flows", [0, 1])
 def test_training_stays_finite_and_gains(flows):
     model = toy((1, 4, 4), flows=flows)
