@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from pc_crvae import __version__
-from pc_crvae.cli import data, embed, interpolate, probe, search, train
+from pc_crvae.cli import curves, data, embed, interpolate, probe, search, train
 from pc_crvae.errors import UserError
 
 COMMANDS = {
@@ -15,6 +15,7 @@ COMMANDS = {
     "interpolate": interpolate,
     "embed": embed,
     "search": search,
+    "curves": curves,
 }
 
 

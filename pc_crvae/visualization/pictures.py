@@ -88,7 +88,7 @@ def cloud_grid(
             titles do not match the rows or columns.
         UserError: The picture could not be written.
     """
-    _save(_grid_figure(rows, row_titles, column_titles, size), path)
+    save_figure(_grid_figure(rows, row_titles, column_titles, size), path)
 
 
 def cloud_grid_image(
@@ -116,7 +116,7 @@ def image_strip(
     figure, axes = _cells(1, len(images), (size, size * height / width), None, titles)
     for cell, image in zip(axes.flat, images, strict=True):
         cell.imshow(image, interpolation="antialiased")
-    _save(figure, path, dpi=max(_DPI, round(width / size)))
+    save_figure(figure, path, dpi=max(_DPI, round(width / size)))
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], path: Path | str) -> None:
@@ -168,7 +168,7 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], path: Path | st
     bar.outline.set_visible(False)
     bar.set_label("share of the true class", color=INK)
     bar.ax.tick_params(length=0, labelsize=8, labelcolor=INK)
-    _save(figure, path, bbox_inches="tight", pad_inches=0.1)
+    save_figure(figure, path, bbox_inches="tight", pad_inches=0.1)
 
 
 def _grid_figure(
@@ -297,7 +297,7 @@ def _cells(
     return figure, axes
 
 
-def _save(figure: Figure, path: Path | str, **options: object) -> None:
+def save_figure(figure: Figure, path: Path | str, **options: object) -> None:
     """Write a figure, drawn by Agg, with the ``options`` of matplotlib's ``print_figure``."""
     with atomic_path(path) as temporary:
         FigureCanvasAgg(figure).print_figure(temporary, **options)

@@ -1,0 +1,38 @@
+"""``curves``: draw what runs recorded while they trained, against time."""
+
+import argparse
+from pathlib import Path
+
+DESCRIPTION = "Draw what runs recorded while they trained, against minutes of training."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs")
+    parser.add_argument(
+        "--of",
+        default="probe_accuracy",
+        metavar="NAME",
+        help="what, by its name in metrics.jsonl",
+    )
+    parser.add_argument(
+        "--split", choices=("train", "validation"), default="validation", help="recorded of which"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="a .png, .svg or .pdf file"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Draw."""
+    from pc_crvae.curves import read_curve
+    from pc_crvae.errors import UserError
+    from pc_crvae.visualization.curves import plot_curves
+
+    if options.out.suffix not in (".png", ".svg", ".pdf"):
+        raise UserError(f"--out {options.out} must end in .png, .svg or .pdf")
+    curves = [read_curve(folder, options.of, options.split) for folder in options.runs]
+    plot_curves(curves, f"{options.split} {options.of}", options.out)
+    for curve in curves:
+        print(f"{curve.name}: {curve.values[-1]:.4g} after {curve.minutes[-1]:.1f} minutes")
+    print(f"curves: {options.out}")
