@@ -5,13 +5,14 @@ import sys
 from collections.abc import Sequence
 
 from pc_crvae import __version__
-from pc_crvae.cli import curves, data, embed, interpolate, probe, search, train
+from pc_crvae.cli import curves, data, embed, interpolate, probe, robustness, search, train
 from pc_crvae.errors import UserError
 
 COMMANDS = {
     "data": data,
     "train": train,
     "probe": probe,
+    "robustness": robustness,
     "interpolate": interpolate,
     "embed": embed,
     "search": search,

@@ -5,8 +5,6 @@ every point is mirrored in a large sphere around the camera, p to p + 2 (R - |p|
 those on the convex hull of the mirrored points and the camera are the visible ones.
 """
 
-from typing import cast
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
@@ -55,7 +53,8 @@ def visible_points(
         raise ValueError("the camera is at one of the points, from where there is no view")
     mirrored = from_camera * (2 * sphere_radius * distances.max() / distances - 1)
     on_hull = _on_hull(np.vstack([mirrored, np.zeros(3)]))[:-1]
-    return cast(NDArray[np.bool_], on_hull[place_of.reshape(-1)])
+    seen: NDArray[np.bool_] = on_hull[place_of.reshape(-1)]
+    return seen
 
 
 def camera_at(elevation: float, azimuth: float) -> NDArray[np.float64]:

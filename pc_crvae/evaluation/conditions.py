@@ -1,0 +1,160 @@
+"""The conditions that test shapes are put under: turned, corrupted, occluded, short of points."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pc_crvae.data.clouds import CloudSet, normalize
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation.corruptions import (
+    CORRUPTIONS,
+    LOCAL_POINTS,
+    SEVERITIES,
+    Corruption,
+    corrupt,
+)
+from pc_crvae.evaluation.occlusion import camera_at, visible_points
+from pc_crvae.geometry.rotations import rotate, rotation_about_z, rotation_from_quaternion
+from pc_crvae.randomness import Key, keyed_generator, keyed_numpy_generator
+
+Part = Literal["rotation", "corruption", "occlusion", "points"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+Turn = Literal["aligned", "z", "so3"]
+TURNS: tuple[Turn, ...] = get_args(Turn)
+
+OCCLUSIONS = ("in_place", "normalized")
+"""What is seen stays where it was, or is centred and scaled anew, as a scan of it would be."""
+
+Clouds = NDArray[np.float32] | Sequence[NDArray[np.float32]]
+"""(n, N, 3), or n clouds (N_i, 3) of different sizes."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing done to all test shapes.
+
+    Attributes:
+        part: of the table it belongs to.
+        name: the turn, the corruption, how occluded shapes are placed, or ``count``.
+        level: severity, elevation of the camera in degrees, or count of points; 0 for a turn.
+    """
+
+    part: Part
+    name: str
+    level: int
+
+    def __str__(self) -> str:
+        return f"{self.part} {self.name}" + (f" {self.level:,}" if self.part != "rotation" else "")
+
+
+def conditions_of(
+    parts: Sequence[Part], elevations: Sequence[int], point_counts: Sequence[int]
+) -> tuple[Condition, ...]:
+    """List the conditions of some parts; the shapes as they are always come first."""
+    of_part = {
+        "rotation": [Condition("rotation", turn, 0) for turn in TURNS[1:]],
+        "corruption": [
+            Condition("corruption", name, severity)
+            for name in CORRUPTIONS
+            for severity in SEVERITIES
+        ],
+        "occlusion": [
+            Condition("occlusion", name, elevation)
+            for name in OCCLUSIONS
+            for elevation in elevations
+        ],
+        "points": [Condition("points", "count", count) for count in sorted(point_counts)],
+    }
+    chosen = [condition for part in PARTS if part in parts for condition in of_part[part]]
+    return (Condition("rotation", "aligned", 0), *chosen)
+
+
+def check_points(conditions: Sequence[Condition], points: int, available: int) -> None:
+    """Refuse conditions that clouds of so few points cannot be put under.
+
+    Args:
+        conditions: all of a protocol.
+        points: of each cloud under every condition but those of the part ``points``.
+        available: that the test shapes have.
+
+    Raises:
+        UserError: which, and what to do without.
+    """
+    most = max(LOCAL_POINTS)
+    if points <= most and any(condition.part == "corruption" for condition in conditions):
+        raise UserError(
+            f"the corruptions leave out up to {most} points, and the shapes have {points}: "
+            "take shapes of more points, or leave out --parts corruption"
+        )
+    for condition in conditions:
+        if condition.part == "points" and condition.level > available:
+            raise UserError(
+                f"the shapes have {available:,} points, fewer than the {condition.level:,} of "
+                "--point-counts: leave that out"
+            )
+
+
+def apply_condition(
+    condition: Condition, clouds: NDArray[np.float32], test: CloudSet, seed: int
+) -> Clouds:
+    """Return what becomes of the test shapes under a condition.
+
+    Args:
+        condition: which.
+        clouds: (n, N, 3), all the shapes of ``test``, as they are.
+        test: where shapes of another count of points are drawn from.
+        seed: fixes all that is drawn, a shape's by its place.
+    """
+    match condition.part:
+        case "rotation":
+            # The probe's own draws, so that its rows and these agree.
+            return turn(clouds, condition.name, "probe rotation", condition.name, seed)
+        case "corruption":
+            corruption = cast(Corruption, condition.name)
+            return corrupt(clouds, corruption, condition.level, "robustness", seed)
+        case "occlusion":
+            return _occlude(clouds, condition, seed)
+        case "points":
+            return test.batch(range(len(test)), condition.level, "robustness points", seed)
+
+
+def turn(points: NDArray[np.float32], how: str, *key: Key) -> NDArray[np.float32]:
+    """Turn each cloud of (n, P, 3) by its own rotation.
+
+    Args:
+        points: the clouds.
+        how: ``aligned``, not at all; ``z``, about the vertical; ``so3``, by any rotation.
+        key: what fixes the rotations.
+    """
+    if how == "aligned":
+        return points
+    generator = keyed_generator(*key)
+    if how == "z":
+        turns = torch.rand(len(points), generator=generator, dtype=torch.float64)
+        rotations = rotation_about_z(2 * torch.pi * turns)
+    else:
+        quaternions = torch.randn(len(points), 4, generator=generator, dtype=torch.float64)
+        rotations = rotation_from_quaternion(quaternions)
+    turned: NDArray[np.float32] = rotate(torch.from_numpy(points), rotations).numpy()
+    return turned
+
+
+def _occlude(
+    clouds: NDArray[np.float32], condition: Condition, seed: int
+) -> list[NDArray[np.float32]]:
+    """What one camera a cloud sees; both ways of placing it are of the same cameras."""
+    azimuths = keyed_numpy_generator("robustness camera", condition.level, seed).uniform(
+        0, 360, len(clouds)
+    )
+    seen = [
+        cloud[visible_points(cloud, camera_at(condition.level, azimuth))]
+        for cloud, azimuth in zip(clouds, azimuths, strict=True)
+    ]
+    if condition.name == "normalized":
+        return [normalize(cloud[None])[0] for cloud in seen]
+    return seen
