@@ -290,7 +290,9 @@ def test_normals_that_are_not_there_are_told(root: Path):
 def start(root: Path, **environment: str) -> subprocess.Popen[str]:
     """Prepare in a process of its own."""
     code = (
-        "import sys; from pathlib import Path\n"
+        "import signal, sys; from pathlib import Path\n"
+        # Which whoever runs the tests in the background may have switched off.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pc_crvae.data import preparation, store; from flaky_reader import shapes\n"
         "store.code_digest = preparation.code_digest = lambda: 'of the tests'\n"
         "recipe, place = preparation.Recipe('z', points=64), {'folder': sys.argv[1]}\n"
