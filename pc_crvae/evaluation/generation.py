@@ -6,8 +6,8 @@ normalised, how many points they have and which references they are held against
 figure, so a figure without them means nothing.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -23,8 +23,17 @@ _PAIRS_AT_ONCE = 256
 _CELLS = 28
 
 
+def _nothing() -> None:
+    pass
+
+
 def pairwise_distances(
-    x: NDArray[np.float32], y: NDArray[np.float32], distance: Distance, *, workers: int = 1
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    distance: Distance,
+    *,
+    workers: int = 1,
+    advance: Callable[[], None] = _nothing,
 ) -> NDArray[np.float64]:
     """Return the distance of every cloud of ``x`` to every cloud of ``y``: (n, m).
 
@@ -34,16 +43,38 @@ def pairwise_distances(
         distance: ``cd``, both mean squared directions summed; ``emd``, the mean distance of
             points matched one to one.
         workers: processes that share the work of ``emd``.
+        advance: called after each cloud of ``x`` that ``emd`` is done with.
 
     Raises:
         ValueError: clouds that the distance is not defined for.
     """
     if distance == "cd":
         return _chamfer_matrix(torch.from_numpy(x), torch.from_numpy(y))
-    if workers == 1:
-        return np.stack([_emd_row(cloud, y) for cloud in x])
-    with ProcessPoolExecutor(workers) as pool:
-        return np.stack(list(pool.map(_emd_row, x, repeat(y), chunksize=4)))
+    return np.stack(list(_emd_rows(x, [y] * len(x), workers, advance)))
+
+
+def distances_within(
+    x: NDArray[np.float32],
+    distance: Distance,
+    *,
+    workers: int = 1,
+    advance: Callable[[], None] = _nothing,
+) -> NDArray[np.float64]:
+    """Return the distance of every cloud of ``x`` to every other: (n, n), each pair matched once.
+
+    Args:
+        x: (n, N, 3).
+        distance: as in `pairwise_distances`.
+        workers: processes that share the work of ``emd``.
+        advance: called after each cloud that ``emd`` is done with.
+    """
+    if distance == "cd":
+        return pairwise_distances(x, x, distance)
+    matrix = np.zeros((len(x), len(x)))
+    later = [x[row + 1 :] for row in range(len(x))]
+    for row, distances in enumerate(_emd_rows(x, later, workers, advance)):
+        matrix[row, row + 1 :] = matrix[row + 1 :, row] = distances
+    return matrix
 
 
 def minimum_matching_distance(to_references: NDArray[np.floating]) -> float:
@@ -101,7 +132,11 @@ def jensen_shannon_divergence(
 
 
 def generation_metrics(
-    samples: NDArray[np.float32], references: NDArray[np.float32], *, workers: int = 1
+    samples: NDArray[np.float32],
+    references: NDArray[np.float32],
+    *,
+    workers: int = 1,
+    advance: Callable[[], None] = _nothing,
 ) -> dict[str, Any]:
     """All of the above, with both distances.
 
@@ -109,6 +144,7 @@ def generation_metrics(
         samples: (s, N, 3) generated clouds.
         references: (r, N, 3) held-out clouds, normalised as the samples are.
         workers: processes for the exact assignments.
+        advance: called 2 s + r times on the way, while clouds are being matched.
 
     Returns:
         ``cd`` and ``emd``, each with ``mmd``, ``cov`` and ``1nna``; ``jsd``; and the counts
@@ -124,14 +160,16 @@ def generation_metrics(
         )
     results: dict[str, Any] = {}
     for distance in ("cd", "emd"):
-        to_references = pairwise_distances(samples, references, distance, workers=workers)
+        to_references = pairwise_distances(
+            samples, references, distance, workers=workers, advance=advance
+        )
         results[distance] = {
             "mmd": minimum_matching_distance(to_references),
             "cov": coverage(to_references),
             "1nna": one_nearest_neighbor_accuracy(
-                pairwise_distances(samples, samples, distance, workers=workers),
+                distances_within(samples, distance, workers=workers, advance=advance),
                 to_references,
-                pairwise_distances(references, references, distance, workers=workers),
+                distances_within(references, distance, workers=workers, advance=advance),
             ),
         }
     results["jsd"] = jensen_shannon_divergence(samples, references)
@@ -152,6 +190,24 @@ def _chamfer_matrix(x: Tensor, y: Tensor) -> NDArray[np.float64]:
     ]
     matrix: NDArray[np.float64] = torch.cat(distances).reshape(len(x), len(y)).double().numpy()
     return matrix
+
+
+def _emd_rows(
+    x: NDArray[np.float32],
+    others: Sequence[NDArray[np.float32]],
+    workers: int,
+    advance: Callable[[], None],
+) -> Iterator[NDArray[np.float64]]:
+    """Match each cloud of ``x`` with the others of its own, in order."""
+    if workers == 1:
+        for cloud, of_cloud in zip(x, others, strict=True):
+            yield _emd_row(cloud, of_cloud)
+            advance()
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        for row in pool.map(_emd_row, x, others, chunksize=4):
+            yield row
+            advance()
 
 
 def _emd_row(cloud: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:

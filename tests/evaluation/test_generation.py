@@ -4,6 +4,7 @@ from scipy.spatial.distance import jensenshannon
 
 from pc_crvae.evaluation.generation import (
     coverage,
+    distances_within,
     generation_metrics,
     jensen_shannon_divergence,
     minimum_matching_distance,
@@ -78,6 +79,21 @@ def test_workers_change_nothing():
     x, y = clouds(9), clouds(5)
     alone, together = (pairwise_distances(x, y, "emd", workers=count) for count in (1, 2))
     np.testing.assert_array_equal(alone, together)
+
+
+@pytest.mark.parametrize("distance", ["cd", "emd"])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_within_one_set_each_pair_is_that_of_the_whole_matrix(distance, workers):
+    x = clouds(7)
+    within = distances_within(x, distance, workers=workers)
+    np.testing.assert_allclose(within, pairwise_distances(x, x, distance), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(within, within.T, rtol=1e-5)
+
+
+def test_progress_is_told_after_each_matched_cloud():
+    steps = []
+    generation_metrics(clouds(3, 8), clouds(4, 8), advance=lambda: steps.append(None))
+    assert len(steps) == 2 * 3 + 4
 
 
 def test_the_divergence_is_that_of_the_histograms():
