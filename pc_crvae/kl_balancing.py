@@ -10,16 +10,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from pc_crvae.objectives import Evaluation, LatentVariableModel, Objective
+from pc_crvae.objectives import ELBO
 from pc_crvae.posteriors import LatentChain
-from pc_crvae.randomness import Draws
 
 _LEAST_KL = 0.01
 """Nats added to each group's KL: groups that say nothing still cost something, and if none does
 their share is that of their size."""
 
 
-class BalancedELBO(Objective):
+class BalancedELBO(ELBO):
     """The ELBO, with the KLs of latent groups balanced as long as ``kl_warmup`` is below 1.
 
     After the warm-up, and for a single group, it is `ELBO` itself. Reported KLs are the true
@@ -30,40 +29,25 @@ class BalancedELBO(Objective):
     """
 
     def __init__(self, beta: float = 1.0) -> None:
-        if beta < 0:
-            raise ValueError(f"beta {beta} must not be negative")
-        self.beta = beta
+        super().__init__(beta)
 
-    def __call__(
+    def charged(
         self,
-        model: LatentVariableModel,
+        kl_per_dimension: Tensor,
         posterior: LatentChain,
-        target: Tensor,
-        draws: Draws,
-        kl_warmup: float = 1.0,
-    ) -> Evaluation:
-        """Evaluate the bound at one sample of the posterior."""
-        path = posterior.sample(draws)
-        log_likelihood = model.likelihood(path).log_prob(target)
-        kl_per_dimension = posterior.kl(model.prior(), path)
-        kl = charged = kl_per_dimension.sum(dim=1)
+        kl_warmup: float,
+        *,
+        training: bool,
+    ) -> Tensor:
+        """The groups' KLs, each times its coefficient."""
         by_group = posterior.by_group("kl", kl_per_dimension)
-        if by_group and kl_warmup < 1:
-            group_kls = torch.stack(list(by_group.values()), dim=1)
-            shares = balancing_coefficients(
-                _mean_over_items(group_kls, over_processes=model.training), posterior.group_sizes
-            )
-            charged = group_kls @ shares
-        return Evaluation(
-            log_likelihood - kl_warmup * self.beta * charged,
-            {
-                **by_group,
-                "log_likelihood": log_likelihood,
-                "kl": kl,
-                "kl_per_dimension": kl_per_dimension,
-            },
-            path,
+        if not by_group or kl_warmup >= 1:
+            return kl_per_dimension.sum(dim=1)
+        group_kls = torch.stack(list(by_group.values()), dim=1)
+        shares = balancing_coefficients(
+            _mean_over_items(group_kls, over_processes=training), posterior.group_sizes
         )
+        return group_kls @ shares
 
 
 def balancing_coefficients(group_kls: Tensor, group_sizes: tuple[int, ...]) -> Tensor:

@@ -126,18 +126,30 @@ class ELBO(Objective):
         path = posterior.sample(draws)
         log_likelihood = model.likelihood(path).log_prob(target)
         kl_per_dimension = posterior.kl(model.prior(), path)
-        kl = kl_per_dimension.sum(dim=1)
-        charged = kl_per_dimension.clamp(min=self.free_bits).sum(1) if self.free_bits else kl
+        charged = self.charged(kl_per_dimension, posterior, kl_warmup, training=model.training)
         return Evaluation(
             log_likelihood - kl_warmup * self.beta * charged,
             {
                 **posterior.by_group("kl", kl_per_dimension),
                 "log_likelihood": log_likelihood,
-                "kl": kl,
+                "kl": kl_per_dimension.sum(dim=1),
                 "kl_per_dimension": kl_per_dimension,
             },
             path,
         )
+
+    def charged(
+        self,
+        kl_per_dimension: Tensor,
+        posterior: LatentChain,
+        kl_warmup: float,
+        *,
+        training: bool,
+    ) -> Tensor:
+        """What of the KL (B, D) the objective is charged with, before beta: (B,) nats."""
+        if self.free_bits:
+            kl_per_dimension = kl_per_dimension.clamp(min=self.free_bits)
+        return kl_per_dimension.sum(dim=1)
 
 
 class IWAE(Objective):
