@@ -5,7 +5,17 @@ import sys
 from collections.abc import Sequence
 
 from pc_crvae import __version__
-from pc_crvae.cli import curves, data, embed, interpolate, probe, robustness, search, train
+from pc_crvae.cli import (
+    curves,
+    data,
+    embed,
+    generation,
+    interpolate,
+    probe,
+    robustness,
+    search,
+    train,
+)
 from pc_crvae.errors import UserError
 
 COMMANDS = {
@@ -13,6 +23,7 @@ COMMANDS = {
     "train": train,
     "probe": probe,
     "robustness": robustness,
+    "generation": generation,
     "interpolate": interpolate,
     "embed": embed,
     "search": search,

@@ -1,0 +1,108 @@
+"""``generation`` as a user meets it: the report, the picture, and what it refuses."""
+
+import json
+
+import pytest
+import torch
+from tiny_runs import tiny_config, tiny_train
+
+from pc_crvae.cli import main
+from pc_crvae.data import load
+from pc_crvae.models.points.vae import PointVAE
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a card of 40 test shapes and a run of an epoch."""
+    folder = tmp_path_factory.mktemp("trained")
+    tiny_train(tiny_config(folder, training={"epochs": 1}), folder / "run")
+    return folder
+
+
+def measured(run, path, *arguments):
+    assert main(["generation", "--ckpt", str(run), "--json", str(path), *arguments]) == 0
+    return json.loads(path.read_text())
+
+
+def refused(capsys, *arguments):
+    """The one sentence that ``generation`` answers ``arguments`` with."""
+    assert main(["generation", *map(str, arguments)]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+def test_the_report_holds_every_measure_and_its_protocol(trained, tmp_path, capsys):
+    report = measured(trained / "run", tmp_path / "whole.json", "--baseline")
+    assert report["reconstruction"].keys() == {
+        "chamfer_squared_sum",
+        "chamfer_mean",
+        "chamfer_max",
+        "f_score",
+        "emd",
+    }
+    assert report["generation"].keys() == {"samples", "training_shapes"}
+    for metrics in report["generation"].values():
+        assert (metrics["samples"], metrics["references"], metrics["points"]) == (40, 40, 16)
+    # Real shapes are nearer to real shapes than what an epoch's model makes.
+    mmd = {name: metrics["cd"]["mmd"] for name, metrics in report["generation"].items()}
+    assert mmd["training_shapes"] < mmd["samples"]
+    latents = report["latents"]
+    assert latents["items"] == 40
+    assert len(latents["kl_per_dimension"]) == latents["dimensions"] == 4
+    assert sum(latents["kl_per_dimension"]) == pytest.approx(latents["kl"])
+    assert 0 <= latents["active_units"] <= 4
+    assert latents["mutual_information"]["rate"] == pytest.approx(latents["kl"])
+    for split in ("train", "test"):
+        assert load(trained / "tiny.yaml", split).fingerprint() == report["data"][split]["sha256"]
+    assert "not normalised again" in report["protocol"]["normalization"]
+    assert (tmp_path / "whole-shapes.png").stat().st_size < 300_000
+    said = capsys.readouterr().out
+    for words in ("1-NNA", "active units", "mutual information", "log N", "training shapes"):
+        assert words in said
+
+
+def test_the_same_command_gives_the_same_numbers_and_another_seed_others(trained, tmp_path):
+    options = ["--count", "5"]
+    one, two, other = (
+        measured(trained / "run", tmp_path / f"{name}.json", *options, "--seed", seed)
+        for name, seed in (("one", "0"), ("two", "0"), ("other", "1"))
+    )
+    assert one == two
+    assert one["generation"] != other["generation"]
+    assert one["reconstruction"] != other["reconstruction"]
+    assert one["generation"]["samples"]["references"] == 5
+
+
+def test_an_auto_encoder_has_reconstructions_and_no_samples(trained, tmp_path, capsys):
+    config = tiny_config(
+        trained, training={"epochs": 1}, objective={"name": "autoencoder"}, consistency=None
+    )
+    tiny_train(config, tmp_path / "run")
+    report = measured(tmp_path / "run", tmp_path / "code.json")
+    assert report["reconstruction"]["f_score"] >= 0
+    assert "no prior" in report["generation"]["note"]
+    assert "kl" not in report["latents"]
+    assert "no prior to draw from" in capsys.readouterr().out
+
+
+def test_a_wrong_argument_is_refused_in_one_sentence(trained, capsys):
+    for arguments, sentence in [
+        (["--count", "41"], "has 40 shapes, fewer than the 41"),
+        (["--count", "1"], "--count must be at least 2"),
+        (["--points", "0"], "fewer than 1 point"),
+        (["--workers", "0"], "--workers must be at least 1"),
+    ]:
+        assert sentence in refused(capsys, "--ckpt", trained / "run", *arguments)
+    assert not (trained / "run" / "generation.json").exists()
+
+
+def test_weights_that_diverged_are_said(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        PointVAE, "sample", lambda self, count, seed: torch.full((count, 16, 3), torch.nan)
+    )
+    path = tmp_path / "none.json"
+    said = refused(capsys, "--ckpt", trained / "run", "--json", path)
+    assert "samples hold NaN" in said
+    assert not path.exists()
