@@ -6,33 +6,19 @@ batch, of which each process takes its rows. A run is therefore the same whateve
 number of processes, the gradient accumulation, or the step it was resumed at.
 """
 
-import hashlib
-import operator
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-Key = int | str
+from pc_crvae.keys import Key, keyed_numpy_generator, seed_from_key
 
-
-def seed_from_key(*key: Key) -> int:
-    """Hash a key, for example ``("step", seed, epoch, step)``, to a 63-bit seed."""
-    # A NumPy integer is the same key as the int it equals.
-    plain = tuple(part if isinstance(part, str) else operator.index(part) for part in key)
-    digest = hashlib.sha256(repr(plain).encode()).digest()
-    return int.from_bytes(digest[:8], "little") >> 1
+__all__ = ["Draws", "Key", "keyed_generator", "keyed_numpy_generator", "seed_from_key"]
 
 
 def keyed_generator(*key: Key, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a torch generator on ``device`` whose stream is fixed by ``key``."""
     return torch.Generator(device).manual_seed(seed_from_key(*key))
-
-
-def keyed_numpy_generator(*key: Key) -> np.random.Generator:
-    """Return a NumPy generator whose stream is fixed by ``key``."""
-    return np.random.Generator(np.random.Philox(seed_from_key(*key)))
 
 
 class Draws:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pc_crvae import __version__
 from pc_crvae.cli import (
+    compare,
     curves,
     data,
     embed,
@@ -22,6 +23,7 @@ COMMANDS = {
     "data": data,
     "train": train,
     "probe": probe,
+    "compare": compare,
     "robustness": robustness,
     "generation": generation,
     "interpolate": interpolate,

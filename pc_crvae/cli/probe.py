@@ -3,34 +3,93 @@
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pc_crvae.cli.saved import add_model_arguments, load_saved, load_split
+from pc_crvae.cli.saved import Saved, add_model_arguments, load_saved, load_split
 from pc_crvae.errors import UserError
 
+if TYPE_CHECKING:
+    from pc_crvae.data import ItemSet
+    from pc_crvae.evaluation.predictions import Predictions
+    from pc_crvae.evaluation.protocol import ProbeProtocol
+
 DESCRIPTION = "Fit linear SVMs on frozen features, of the trained and the untrained encoder."
+
+_MODEL_OPTIONS = {"data": "--data", "data_root": "--data-root", "up": "--up"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_model_arguments(parser)
+    add_model_arguments(parser, required=False)
+    parser.add_argument(
+        "--features",
+        nargs=2,
+        type=Path,
+        metavar=("TRAIN", "TEST"),
+        default=argparse.SUPPRESS,
+        help="instead of --ckpt: .npz files with the arrays features (n, d) and labels (n,), "
+        "whoever made them (default: those of the model)",
+    )
+    parser.add_argument(
+        "--protocol",
+        default="ours",
+        metavar="NAME|FILE",
+        help="how it is probed: a protocol that comes with the package (ours, ours-full, and "
+        "published ones), or a YAML file",
+    )
     parser.add_argument(
         "--json",
         type=Path,
         metavar="FILE",
         default=argparse.SUPPRESS,
-        help="where the report goes, the confusion matrix beside it "
-        "(default: probe.json in --ckpt's folder)",
+        help="where the report goes, predictions and confusion matrix beside it "
+        "(default: probe.json in --ckpt's folder; with --features it is only printed)",
     )
     parser.add_argument(
-        "--seeds", type=int, default=3, help="probe seeds: point draws, rotations, initialisations"
+        "--seeds",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="probe seeds: point draws, rotations, initialisations (default: the protocol's, "
+        "3 of ours)",
     )
 
 
 def run(options: argparse.Namespace) -> None:
     """Probe."""
-    if options.seeds < 1:
-        raise UserError(f"--seeds must be at least 1, not {options.seeds}")
-    report_path: Path = getattr(options, "json", options.ckpt / "probe.json")
+    from pc_crvae.evaluation.protocol import changed, load_protocol
+
+    if hasattr(options, "ckpt") == hasattr(options, "features"):
+        raise UserError(
+            "give either --ckpt, a trained model, or --features, two files of features"
+            + (", not both" if hasattr(options, "ckpt") else "")
+        )
+    seeds = getattr(options, "seeds", None)
+    if seeds is not None and seeds < 1:
+        raise UserError(f"--seeds must be at least 1, not {seeds}")
+    protocol = load_protocol(options.protocol)
+    if seeds is not None:
+        protocol = changed(protocol, "--seeds", seeds=list(range(seeds)))
+    if hasattr(options, "features"):
+        _probe_features(options, protocol)
+    else:
+        _probe_model(options, protocol)
+
+
+def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> None:
+    for name, option in _MODEL_OPTIONS.items():
+        if hasattr(options, name):
+            raise UserError(f"{option} is about a model's data, and --features has none: omit it")
+    from pc_crvae.evaluation.features import probe_arrays, read_features
+
+    train, test = options.features
+    report, predictions = probe_arrays(
+        *read_features(train), *read_features(test), protocol=protocol, progress=print
+    )
+    report["files"] = {"train": str(train), "test": str(test)}
+    _deliver(report, predictions, getattr(options, "json", None))
+
+
+def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None:
     saved = load_saved(options)
     train_set, test_set = load_split(saved, "train"), load_split(saved, "test")
     if train_set.labels is None or test_set.labels is None:
@@ -38,32 +97,52 @@ def run(options: argparse.Namespace) -> None:
         return
 
     from pc_crvae.evaluation.encoders import encoder_of, untrained_like
-    from pc_crvae.evaluation.probe import ProbeProtocol, format_table, run_probe
-    from pc_crvae.files import atomic_path
-    from pc_crvae.models.points.vae import PointVAE
-    from pc_crvae.visualization.pictures import confusion_matrix
+    from pc_crvae.evaluation.probe import probe_encoders, protocol_for
 
-    seeds = tuple(range(options.seeds))
-    if isinstance(saved.model, PointVAE):
-        available = (items.array.shape[1] for items in (train_set, test_set))
-        protocol = ProbeProtocol(points=min(saved.model.points, *available), seeds=seeds)
-    else:
-        protocol = ProbeProtocol(
-            points=None, seeds=seeds, settings=("aligned",), representations=("mean",)
-        )
-    report = run_probe(
-        encoder_of(saved.model),
-        lambda seed: encoder_of(untrained_like(saved.model, seed)),
+    protocol = protocol_for(saved.model, protocol, train_set, test_set)
+    probed = probe_encoders(
+        encoder_of(saved.model, protocol.pool),
+        lambda seed: encoder_of(untrained_like(saved.model, seed), protocol.pool),
         train_set,
         test_set,
         protocol,
         progress=print,
     )
+    report = probed.report
     report["checkpoint"] = {"path": str(saved.folder), "which": options.which}
     report["trained_on"] = saved.model.data
-    with atomic_path(report_path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n")
-    picture = report_path.with_name(f"{report_path.stem}-confusion.png")
-    confusion_matrix(report["confusion"]["matrix"], report["confusion"]["classes"], picture)
-    print(format_table(report))
-    print(f"report: {report_path}\nconfusion matrix: {picture}")
+    report["transfer"] = _is_transfer(saved, train_set)
+    if report["transfer"]:
+        print(f"trained on {saved.model.data.get('name')}, probed on {train_set.name}")
+    _deliver(report, probed.predictions, getattr(options, "json", options.ckpt / "probe.json"))
+
+
+def _is_transfer(saved: Saved, probed: "ItemSet") -> bool:
+    """Whether the model was trained on another set than it is probed on."""
+    from pc_crvae.data import load_card
+
+    trained_on = saved.model.data.get("name")
+    if saved.data == trained_on:
+        return False
+    if trained_on is None or not Path(trained_on).suffix:
+        return trained_on != probed.name
+    # A card of one's own went by its path, which need not be here any more.
+    return not Path(trained_on).is_file() or load_card(trained_on).name != probed.name
+
+
+def _deliver(report: dict[str, Any], predictions: "Predictions", path: Path | None) -> None:
+    from pc_crvae.evaluation.predictions import predictions_path, save_predictions
+    from pc_crvae.evaluation.report import format_table
+    from pc_crvae.files import atomic_path
+    from pc_crvae.visualization.pictures import confusion_matrix
+
+    told = [format_table(report)]
+    if path is not None:
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(report, indent=2) + "\n")
+        save_predictions(predictions, predictions_path(path))
+        told.append(f"report: {path}\npredictions: {predictions_path(path)}")
+        picture = path.with_name(f"{path.stem}-confusion.png")
+        confusion_matrix(report["confusion"]["matrix"], report["confusion"]["classes"], picture)
+        told.append(f"confusion matrix: {picture}")
+    print("\n".join(told))

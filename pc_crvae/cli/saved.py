@@ -35,14 +35,16 @@ class Saved:
     allow_refused: bool
 
 
-def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
+def add_checkpoint_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Declare the options that say which model, and where it runs."""
     parser.add_argument(
         "--ckpt",
         type=Path,
-        required=True,
+        required=required,
         metavar="RUN",
-        help="a run's folder, a checkpoint's, or a saved export's",
+        default=argparse.SUPPRESS,
+        help="a run's folder, a checkpoint's, or a saved export's"
+        + ("" if required else " (default: none)"),
     )
     parser.add_argument(
         "--which",
@@ -55,9 +57,9 @@ def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+def add_model_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Declare the options that say which model and which data."""
-    add_checkpoint_arguments(parser)
+    add_checkpoint_arguments(parser, required=required)
     parser.add_argument(
         "--data",
         metavar="CARD",

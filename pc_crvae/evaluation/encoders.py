@@ -1,12 +1,17 @@
 """What the probe reads of a model: trained as it is, and untrained as it was initialised."""
 
 import json
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe import Encode
+from pc_crvae.evaluation.protocol import Pool
+from pc_crvae.models.points import DGCNN, PointNet
 from pc_crvae.models.pretrained import Pretrained, PretrainedVAE
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness import seed_from_key
@@ -14,23 +19,61 @@ from pc_crvae.randomness import seed_from_key
 _CHUNK = 64  # items encoded at once
 
 
-def encoder_of(model: Pretrained) -> Encode:
-    """The model's posterior means (``mean``) and its encoder's features (``pooled``), if it has."""
+def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:
+    """The model's posterior means (``mean``) and its encoder's features (``pooled``), if it has.
+
+    Args:
+        model: trained or not.
+        pool: over the points, for ``pooled``; None for the encoder's own.
+
+    Raises:
+        UserError: the encoder cannot be pooled so.
+    """
+    if pool is not None:
+        _check_pool(model)
 
     def encode(batch: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
         means, pooled = [], []
         with evaluating(model):
             for part in torch.split(torch.from_numpy(batch), _CHUNK):
+                items = part.to(model.device)
                 if isinstance(model, PretrainedVAE):
-                    features = model.features(part.to(model.device))
-                    pooled.append(features.cpu())
+                    features = model.features(items)
                     means.append(model.head(features).mean.cpu())
+                    if pool is not None:
+                        features = _pooled(model.encoder, items, pool)
+                    pooled.append(features.cpu())
                 else:
-                    means.append(model.posterior(part.to(model.device)).mean.cpu())
+                    means.append(model.posterior(items).mean.cpu())
         encoded = {"mean": torch.cat(means).numpy()}
         return encoded | ({"pooled": torch.cat(pooled).numpy()} if pooled else {})
 
     return encode
+
+
+def _check_pool(model: Pretrained) -> None:
+    encoder = model.encoder if isinstance(model, PretrainedVAE) else model
+    if not isinstance(encoder, DGCNN | PointNet):
+        raise UserError(
+            f"the protocol chooses the pool over the points, which a {type(encoder).__name__} has "
+            "no choice of: take a protocol whose pool is null"
+        )
+
+
+def _pooled(encoder: nn.Module, points: Tensor, pool: Pool) -> Tensor:
+    """Features (B, F) of clouds (B, N, 3), or (B, 2 F) for both pools, the maximum first."""
+    if isinstance(encoder, DGCNN):
+        built, encoder.pooling = encoder.pooling, "max_mean"
+        try:
+            maximum, mean = encoder(points).chunk(2, dim=1)
+        finally:
+            encoder.pooling = built
+    else:
+        by_point = cast(PointNet, encoder).perceptrons(points)  # (B, N, F)
+        maximum, mean = by_point.max(dim=1).values, by_point.mean(dim=1)
+    if pool == "max":
+        return cast(Tensor, maximum)
+    return cast(Tensor, mean) if pool == "mean" else torch.cat([maximum, mean], dim=1)
 
 
 def untrained_like(model: Pretrained, seed: int) -> Pretrained:

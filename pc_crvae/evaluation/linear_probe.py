@@ -21,12 +21,12 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.protocol import DEFAULT_C_GRID as DEFAULT_C_GRID
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-DEFAULT_C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _EASY_C = 1e-4  # a larger one is led up to in decades
 _MAX_STEPS = 100  # Newton steps at one C; 3 to 10 are usual
 _TOLERANCE = 1e-4  # duality gap of each class, relative to its objective
@@ -45,8 +45,8 @@ class FittedProbe:
         c: the penalty C it was fitted with.
         converged: whether the solver reached its tolerance for every fit that led here.
         classes: (K,) the labels seen in training, ascending.
-        shift: (d,) training means.
-        scale: (d,) training standard deviations, 1 for a constant feature.
+        shift: (d,) training means, or 0 where the features are not standardised.
+        scale: (d,) training standard deviations, 1 for a constant feature, or 1.
         weights: (d + 1, K) one column a class, the intercept last.
         validation_accuracy: accuracy over the held-out folds for each C tried, empty where there
             was but one.
@@ -62,7 +62,7 @@ class FittedProbe:
 
     def predict(self, features: NDArray[np.floating]) -> Labels:
         """Return the label (n,) with the largest decision value for features (n, d)."""
-        _check_features(features, "features to classify")
+        check_features(features, "features to classify")
         if features.shape[1] != len(self.shift):
             raise ValueError(f"expected {len(self.shift)} features, got {features.shape[1]}")
         inputs = _with_intercept((features.astype(np.float64) - self.shift) / self.scale)
@@ -77,6 +77,7 @@ def fit_linear_svm(
     c_grid: Sequence[float] = DEFAULT_C_GRID,
     folds: int = 3,
     seed: int = 0,
+    standardise: bool = True,
 ) -> FittedProbe:
     """Fit a linear SVM, its C chosen by stratified cross-validation on these samples alone.
 
@@ -90,27 +91,29 @@ def fit_linear_svm(
         c_grid: the penalties to try.
         folds: number of folds.
         seed: decides which sample falls into which fold.
+        standardise: False leaves the features as they are.
 
     Raises:
         UserError: a NaN or infinite feature, another number of labels than of samples,
             a single class, or a class with fewer samples than folds.
     """
-    _check_training_data(features, labels)
+    check_training_data(features, labels)
     grid = sorted(c_grid)
     everything = np.arange(len(labels))
     if len(grid) == 1:
-        return _fit_paths(features, labels, [everything], grid)[0][0]
-    _check_folds(labels, folds)
+        return _fit_paths(features, labels, [everything], grid, standardise)[0][0]
+    check_folds(labels, folds)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     held_out = [rows for _, rows in splitter.split(features, labels)]
     parts = [np.delete(everything, rows) for rows in held_out]
-    fold_paths = _fit_paths(features, labels, parts, grid)
+    fold_paths = _fit_paths(features, labels, parts, grid, standardise)
     correct = np.zeros(len(grid), dtype=np.int64)
     for path, rows in zip(fold_paths, held_out, strict=True):
         correct += [
             np.count_nonzero(probe.predict(features[rows]) == labels[rows]) for probe in path
         ]
-    final = _fit_paths(features, labels, [everything], grid[: correct.argmax() + 1])[0][-1]
+    up_to_best = grid[: correct.argmax() + 1]
+    final = _fit_paths(features, labels, [everything], up_to_best, standardise)[0][-1]
     converged = all(probe.converged for path in fold_paths for probe in path)
     return replace(
         final,
@@ -133,7 +136,11 @@ def class_mean_accuracy(labels: Labels, predictions: Labels) -> float:
 
 
 def _fit_paths(
-    features: NDArray[np.floating], labels: Labels, parts: Sequence[Labels], grid: Sequence[float]
+    features: NDArray[np.floating],
+    labels: Labels,
+    parts: Sequence[Labels],
+    grid: Sequence[float],
+    standardise: bool,
 ) -> list[list[FittedProbe]]:
     """Fit a path on each part of the samples, as many side by side as BLAS would have threads.
 
@@ -143,15 +150,23 @@ def _fit_paths(
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     threads = max((pool["num_threads"] for pool in pools), default=1)
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as executor:
-        return list(executor.map(lambda rows: _fit_path(features[rows], labels[rows], grid), parts))
+        return list(
+            executor.map(
+                lambda rows: _fit_path(features[rows], labels[rows], grid, standardise), parts
+            )
+        )
 
 
 def _fit_path(
-    features: NDArray[np.floating], labels: Labels, grid: Sequence[float]
+    features: NDArray[np.floating], labels: Labels, grid: Sequence[float], standardise: bool
 ) -> list[FittedProbe]:
     """Fit one classifier for each C of an ascending ``grid``, each starting at the last."""
-    scaler = StandardScaler().fit(features.astype(np.float64))
-    inputs = _with_intercept(scaler.transform(features.astype(np.float64)))  # (n, d + 1)
+    shift, scale = np.zeros(features.shape[1]), np.ones(features.shape[1])
+    scaled = features.astype(np.float64)
+    if standardise:
+        scaler = StandardScaler().fit(scaled)
+        shift, scale, scaled = scaler.mean_, scaler.scale_, scaler.transform(scaled)
+    inputs = _with_intercept(scaled)  # (n, d + 1)
     classes = np.unique(labels)
     targets = np.where(labels[:, None] == classes, 1.0, -1.0)  # (n, K)
     grams = _ActiveGrams(inputs, len(classes))
@@ -163,7 +178,7 @@ def _fit_path(
             weights, _ = _minimise(inputs, targets, reached, weights, grams)
             reached *= 10
         weights, converged = _minimise(inputs, targets, c, weights, grams)
-        path.append(FittedProbe(c, converged, classes, scaler.mean_, scaler.scale_, weights))
+        path.append(FittedProbe(c, converged, classes, shift, scale, weights))
         reached = max(reached, c)
     return path
 
@@ -309,14 +324,21 @@ def _with_intercept(inputs: Floats) -> Floats:
     return np.hstack([inputs, np.ones((len(inputs), 1))])
 
 
-def _check_training_data(features: NDArray[np.floating], labels: Labels) -> None:
-    _check_features(features, "training features")
+def check_training_data(features: NDArray[np.floating], labels: Labels) -> None:
+    """Refuse what no classifier can be fitted on.
+
+    Raises:
+        UserError: a NaN or infinite feature, another number of labels than of samples, or a
+            single class.
+    """
+    check_features(features, "training features")
     _check_lengths(features, labels)
     if len(np.unique(labels)) < 2:
         raise UserError("the training labels hold a single class: a probe needs at least two.")
 
 
-def _check_folds(labels: Labels, folds: int) -> None:
+def check_folds(labels: Labels, folds: int) -> None:
+    """Refuse a class with fewer samples than folds, by a `UserError`."""
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < folds:
         raise UserError(
@@ -325,7 +347,8 @@ def _check_folds(labels: Labels, folds: int) -> None:
         )
 
 
-def _check_features(features: NDArray[np.floating], what: str) -> None:
+def check_features(features: NDArray[np.floating], what: str) -> None:
+    """Refuse features that are not (n, d), by a `ValueError`, or not finite, by a `UserError`."""
     if features.ndim != 2:
         raise ValueError(f"{what} must be (n, d), got shape {features.shape}")
     bad = np.count_nonzero(~np.isfinite(features).all(axis=1))

@@ -1,11 +1,13 @@
 """Whether one classifier beats another on the same shapes: the interval of their difference."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
-from pc_crvae.randomness import keyed_numpy_generator
+from pc_crvae.keys import keyed_numpy_generator
 
 LEVEL = 0.95
 _RESAMPLES = 4_000
@@ -54,3 +56,36 @@ def paired_difference(
     resampled = ((seeds @ difference) * shapes).sum(axis=1)
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return PairedDifference(float(difference.mean()), float(low), float(high))
+
+
+def mcnemar_exact(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """The exact McNemar test of equal accuracy on the same shapes: its two-sided p-value.
+
+    Of the shapes that only one side classified right, either side should have half (McNemar
+    1947); shapes that both got right or wrong say nothing.
+
+    Args:
+        first: (n,), whether each shape was classified right.
+        second: (n,), of the other.
+
+    Raises:
+        ValueError: different shapes.
+    """
+    if first.shape != second.shape or first.ndim != 1:
+        raise ValueError(f"paired answers need one shape (n,), not {first.shape}, {second.shape}")
+    only_first = int(np.count_nonzero(first & ~second))
+    only_second = int(np.count_nonzero(second & ~first))
+    if only_first + only_second == 0:
+        return 1.0
+    return float(binomtest(only_first, only_first + only_second).pvalue)
+
+
+def combined_p_value(p_values: Sequence[float]) -> float:
+    """One p-value from those of several seeds on the same shapes, whatever their dependence.
+
+    Twice the mean, at most 1 (Vovk & Wang 2020, "Combining p-values via averaging"); of one it
+    is that one.
+    """
+    if len(p_values) == 1:
+        return p_values[0]
+    return min(1.0, 2 * float(np.mean(p_values)))

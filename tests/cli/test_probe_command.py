@@ -2,8 +2,11 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 from tiny_runs import tiny_config, tiny_train, tiny_values
@@ -54,6 +57,9 @@ def test_the_report_holds_the_table_the_protocol_and_the_data(trained, run, caps
             assert 0 <= row["class_mean"] <= 1
             assert row["accuracy_std"] >= 0
     assert report["protocol"]["seeds"] == [0, 1]
+    assert report["protocol"]["name"] == "ours"
+    assert report["protocol"]["c_grid"] == [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
+    assert report["transfer"] is False
     for split in ("train", "test"):
         assert load(trained / "tiny.yaml", split).fingerprint() in report["data"][split].values()
     assert (run / "probe-confusion.png").read_bytes().startswith(b"\x89PNG")
@@ -91,6 +97,8 @@ def test_probing_twice_gives_the_same_numbers(run, tmp_path):
         report = ["--json", str(tmp_path / name), "--seeds", "1"]
         assert main(["probe", "--ckpt", str(run), *report]) == 0
     assert (tmp_path / "one.json").read_text() == (tmp_path / "two.json").read_text()
+    one, two = ((tmp_path / f"{name}-predictions.npz").read_bytes() for name in ("one", "two"))
+    assert one == two
     assert (tmp_path / "one-confusion.png").is_file()
     assert not (run / "probe.json").exists()
 
@@ -107,12 +115,19 @@ def test_the_best_state_and_a_checkpoint_can_be_probed_too(run, tmp_path):
         assert probed == str(run / "checkpoints" / "best" if name == "best" else checkpoint)
 
 
-def test_another_data_set_can_be_probed(trained, run, tmp_path):
+def test_another_data_set_can_be_probed_which_is_reported_as_transfer(
+    trained, run, tmp_path, capsys
+):
     card = yaml.safe_load((trained / "tiny.yaml").read_text())
     card |= {"name": "other", "splits": {"train": {"count": 60, "seed": 5}} | card["splits"]}
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(card))
-    assert main(["probe", "--ckpt", str(run), "--data", str(tmp_path / "other.yaml")]) == 0
-    assert json.loads((run / "probe.json").read_text())["data"]["train"]["name"] == "other"
+    arguments = ["--data", str(tmp_path / "other.yaml"), "--seeds", "1"]
+    assert main(["probe", "--ckpt", str(run), *arguments]) == 0
+    report = json.loads((run / "probe.json").read_text())
+    assert report["data"]["train"]["name"] == "other"
+    assert report["trained_on"]["name"] == str(trained / "tiny.yaml")
+    assert report["transfer"] is True
+    assert f"trained on {trained / 'tiny.yaml'}, probed on other" in capsys.readouterr().out
 
 
 def test_a_set_with_fewer_points_is_probed_with_as_many_as_it_has(trained, run, tmp_path):
@@ -184,6 +199,8 @@ def test_a_damaged_model_is_refused_in_one_sentence(run, tmp_path, capsys, damag
     ("arguments", "sentence"),
     [
         (["--seeds", "0"], "--seeds must be at least 1"),
+        (["--protocol", "our"], "did you mean ours"),
+        (["--protocol", "strl"], "the protocol strl draws 2048 points of each cloud"),
         (["--data", "modelnet4"], "did you mean modelnet40"),
         (["--data", "nowhere.yaml"], "nowhere.yaml"),
         (["--data-root", "nowhere"], "leave out data.root"),
@@ -191,6 +208,96 @@ def test_a_damaged_model_is_refused_in_one_sentence(run, tmp_path, capsys, damag
 )
 def test_a_wrong_argument_is_refused_in_one_sentence(run, capsys, arguments, sentence):
     assert sentence in refused(capsys, "--ckpt", run, *arguments)
+
+
+def test_a_published_protocol_is_followed_and_named(run, tmp_path):
+    protocol = tmp_path / "mine.yaml"
+    protocol.write_text(
+        "name: mine\nsource: a paper\npoints: 24\npool: max_mean\nrepresentations: [pooled]\n"
+        "settings: [aligned]\nstandardise: false\nclassifier: {name: svc_linear, c: [0.1]}\n"
+        "seeds: [0]\nretrieval: false\n"
+    )
+    assert main(["probe", "--ckpt", str(run), "--protocol", str(protocol)]) == 0
+    report = json.loads((run / "probe.json").read_text())
+    assert report["rows"] == report["retrieval"] == []
+    assert [row["features"] for row in report["extra_rows"]] == ["trained", "untrained"]
+    for row in report["extra_rows"]:
+        assert row["classifier"] == "svc_linear"
+        assert row["c"] == [0.1]
+        assert row["dimensions"] == 2 * 16
+    assert report["protocol"]["source"] == "a paper"
+    assert report["protocol"]["points"] == 24
+    assert report["protocol"]["standardise"] is False
+
+
+@pytest.fixture
+def features(tmp_path):
+    """Two files of features, and how to write others beside them."""
+
+    def write(name, **arrays):
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+        return tmp_path / f"{name}.npz"
+
+    rng = np.random.default_rng(0)
+    for name, per_class in (("train", 20), ("test", 10)):
+        labels = np.repeat(["bed", "chair", "sofa"], per_class)
+        centres = np.repeat(3 * np.eye(3, 4), per_class, axis=0)
+        write(name, features=centres + rng.normal(size=(len(labels), 4)), labels=labels)
+    return write
+
+
+def test_features_of_anyone_are_probed_without_a_model_or_torch(features, tmp_path, capsys):
+    given = [str(tmp_path / "train.npz"), str(tmp_path / "test.npz")]
+    arguments = ["probe", "--features", *given, "--json", str(tmp_path / "r.json")]
+    program = (
+        f"import sys\nfrom pc_crvae.cli import main\nstatus = main({arguments!r})\n"
+        "print('torch' in sys.modules, status)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "False 0", done.stderr
+    report = json.loads((tmp_path / "r.json").read_text())
+    (row,) = report["rows"]
+    assert (row["features"], row["representation"]) == ("given", "features")
+    assert row["accuracy_mean"] > 0.8
+    assert report["confusion"]["classes"] == ["bed", "chair", "sofa"]
+    assert report["files"] == {"train": given[0], "test": given[1]}
+    assert (tmp_path / "r-predictions.npz").is_file()
+
+    before = set(tmp_path.iterdir())
+    assert main(["probe", "--features", *given, "--seeds", "1"]) == 0
+    assert "given features" in capsys.readouterr().out
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        ({"features": np.zeros((3, 2))}, "holds no array labels, only features"),
+        ({"features": np.array([{}, {}]), "labels": np.arange(2)}, "array of Python objects"),
+        ({"features": np.zeros(3), "labels": np.arange(3)}, "they should be (n, d)"),
+    ],
+)
+def test_files_that_hold_no_features_are_refused(features, tmp_path, capsys, arrays, sentence):
+    wrong = features("wrong", **arrays)
+    for pair in ((wrong, tmp_path / "test.npz"), (tmp_path / "train.npz", wrong)):
+        assert sentence in refused(capsys, "--features", *pair)
+
+
+def test_a_file_that_is_no_archive_or_missing_is_refused(features, tmp_path, capsys):
+    (tmp_path / "text.npz").write_text("features")
+    cut = tmp_path / "cut.npz"
+    cut.write_bytes((tmp_path / "test.npz").read_bytes()[:200])
+    test = tmp_path / "test.npz"
+    assert "is not a whole .npz file" in refused(capsys, "--features", tmp_path / "text.npz", test)
+    assert "is not a whole .npz file" in refused(capsys, "--features", cut, test)
+    assert "cannot read" in refused(capsys, "--features", tmp_path / "none.npz", test)
+
+
+def test_a_model_and_features_exclude_each_other(features, run, tmp_path, capsys):
+    given = ["--features", tmp_path / "train.npz", tmp_path / "test.npz"]
+    assert "not both" in refused(capsys, "--ckpt", run, *given)
+    assert "give either --ckpt" in refused(capsys)
+    assert "--data is about a model's data" in refused(capsys, *given, "--data", "shapes")
 
 
 def test_a_place_without_a_model_is_refused(tmp_path, capsys):

@@ -1,0 +1,45 @@
+"""``compare``: whether one probe beats another on the same test items."""
+
+import argparse
+import json
+from pathlib import Path
+
+DESCRIPTION = "Compare two probes item by item: bootstrap interval and exact McNemar test."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "first", type=Path, metavar="A", help="a report of probe, or the run's folder that holds it"
+    )
+    parser.add_argument("second", type=Path, metavar="B", help="another, on the same data")
+    parser.add_argument(
+        "--rows",
+        nargs=2,
+        metavar=("ROW_A", "ROW_B"),
+        default=argparse.SUPPRESS,
+        help="one of each, such as trained.pooled.aligned (default: each that both hold)",
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="where the comparison goes (default: it is only printed)",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Compare."""
+    from pc_crvae.evaluation.comparison import compare_probes, format_comparison, read_probe
+    from pc_crvae.files import atomic_path
+
+    rows = getattr(options, "rows", None)
+    compared = compare_probes(
+        read_probe(options.first), read_probe(options.second), None if rows is None else tuple(rows)
+    )
+    print(format_comparison(compared))
+    if hasattr(options, "json"):
+        with atomic_path(options.json) as temporary:
+            temporary.write_text(json.dumps(compared, indent=2) + "\n")
+        print(f"comparison: {options.json}")

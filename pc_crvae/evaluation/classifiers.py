@@ -1,0 +1,148 @@
+"""Any of the protocols' classifiers on frozen features, fitted and chosen the same way.
+
+The features are standardised where the protocol says so, within each fold by its own training
+part; where there is a choice, the value with most held-out items right over stratified folds wins,
+and of equals the smoothest classifier.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.model_selection import StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+from threadpoolctl import threadpool_limits
+
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation import protocol as rules
+from pc_crvae.evaluation.linear_probe import (
+    Labels,
+    check_features,
+    check_folds,
+    check_training_data,
+    fit_linear_svm,
+)
+
+_MAX_ITERATIONS = 1000  # scikit-learn's default for LinearSVC, ten times that for the regression
+
+Features = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class FittedClassifier:
+    """A classifier fitted on all training items.
+
+    Attributes:
+        predict: features (n, d) to labels (n,).
+        chosen: the value of its C, k or alpha.
+        converged: whether the solver reached its tolerance in every fit that led here.
+    """
+
+    predict: Callable[[Features], Labels]
+    chosen: float
+    converged: bool
+
+
+def fit_classifier(
+    classifier: rules.Classifier,
+    features: Features,
+    labels: Labels,
+    *,
+    standardise: bool = True,
+    folds: int = 3,
+    seed: int = 0,
+) -> FittedClassifier:
+    """Fit a classifier, its parameter chosen by cross-validation on these items alone.
+
+    Args:
+        classifier: which, and the values of its parameter.
+        features: (n, d) finite.
+        labels: (n,) classes.
+        standardise: by the mean and standard deviation of the items fitted on.
+        folds: of the cross-validation; none is made where there is one value.
+        seed: of the folds, and of liblinear.
+
+    Raises:
+        UserError: features that are not finite, lengths that differ, a single class, a class
+            with fewer items than folds, or more neighbours than items.
+    """
+    grid = rules.grid_of(classifier)
+    if isinstance(classifier, rules.LinearSVM):
+        probe = fit_linear_svm(
+            features, labels, c_grid=grid, folds=folds, seed=seed, standardise=standardise
+        )
+        return FittedClassifier(probe.predict, probe.c, probe.converged)
+    check_training_data(features, labels)
+    converged, chosen = True, grid[0]
+    if len(grid) > 1:
+        check_folds(labels, folds)
+        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+        correct = np.zeros(len(grid), dtype=np.int64)
+        for rows, held_out in splitter.split(features, labels):
+            for place, value in enumerate(grid):
+                fitted = _fit(classifier, value, features[rows], labels[rows], standardise, seed)
+                right = fitted.predict(features[held_out]) == labels[held_out]
+                correct[place] += np.count_nonzero(right)
+                converged &= fitted.converged
+        chosen = grid[int(correct.argmax())]
+    final = _fit(classifier, chosen, features, labels, standardise, seed)
+    return FittedClassifier(final.predict, final.chosen, converged and final.converged)
+
+
+def _fit(
+    classifier: rules.Classifier,
+    value: float,
+    features: Features,
+    labels: Labels,
+    standardise: bool,
+    seed: int,
+) -> FittedClassifier:
+    if isinstance(classifier, rules.NearestNeighbors) and value > len(labels):
+        raise UserError(
+            f"{value:g} neighbours cannot be found among {len(labels)} training items: choose a "
+            "smaller k"
+        )
+    inputs = features.astype(np.float64)
+    scaler = StandardScaler().fit(inputs) if standardise else None
+    estimator = _estimator(classifier, value, seed)
+    # With one thread a product, numbers do not depend on the cores.
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # reported by ``converged``
+        estimator.fit(inputs if scaler is None else scaler.transform(inputs), labels)
+
+    def predict(others: Features) -> Labels:
+        check_features(others, "features to classify")
+        scaled = others.astype(np.float64)
+        with threadpool_limits(1):
+            predicted: Labels = estimator.predict(
+                scaled if scaler is None else scaler.transform(scaled)
+            )
+        return predicted
+
+    if not _iterates(classifier):
+        return FittedClassifier(predict, value, converged=True)
+    converged = bool(np.max(estimator.n_iter_) < estimator.max_iter)
+    return FittedClassifier(predict, value, converged)
+
+
+def _iterates(classifier: rules.Classifier) -> bool:
+    return isinstance(classifier, rules.LinearSVC | rules.LogisticRegression)
+
+
+def _estimator(classifier: rules.Classifier, value: float, seed: int) -> Any:
+    if isinstance(classifier, rules.LinearSVC):
+        return LinearSVC(C=value, max_iter=_MAX_ITERATIONS, random_state=seed)
+    if isinstance(classifier, rules.KernelSVC):
+        return SVC(C=value, kernel="linear")
+    if isinstance(classifier, rules.LogisticRegression):
+        return LogisticRegression(C=value, max_iter=10 * _MAX_ITERATIONS)
+    if isinstance(classifier, rules.NearestNeighbors):
+        return KNeighborsClassifier(int(value), algorithm="brute")
+    return RidgeClassifier(alpha=value, solver="cholesky")

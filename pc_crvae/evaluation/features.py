@@ -1,0 +1,215 @@
+"""The probe for anyone's features: the whole protocol on arrays, with no model and no torch."""
+
+import hashlib
+from collections.abc import Callable, Sized
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation.outcomes import EXTRAS_SETTING, Outcome, predict_items, retrieve_items
+from pc_crvae.evaluation.predictions import Predictions, read_arrays
+from pc_crvae.evaluation.protocol import ProbeProtocol, changed, grid_of, load_protocol
+from pc_crvae.evaluation.report import (
+    assemble,
+    collect_predictions,
+    confusion_counts,
+    describe_protocol,
+    versions,
+)
+
+_ROW = ("given", "given")
+
+
+def probe_features(
+    train_features: ArrayLike,
+    train_labels: ArrayLike,
+    test_features: ArrayLike,
+    test_labels: ArrayLike,
+    *,
+    protocol: ProbeProtocol | str | Path = "ours",
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Return the report alone of `probe_arrays`."""
+    report, _ = probe_arrays(
+        train_features,
+        train_labels,
+        test_features,
+        test_labels,
+        protocol=protocol,
+        progress=progress,
+    )
+    return report
+
+
+def probe_arrays(
+    train_features: ArrayLike,
+    train_labels: ArrayLike,
+    test_features: ArrayLike,
+    test_labels: ArrayLike,
+    *,
+    protocol: ProbeProtocol | str | Path = "ours",
+    progress: Callable[[str], None] | None = None,
+) -> tuple[dict[str, Any], Predictions]:
+    """Probe features: fit on the training items, score on the test items.
+
+    Test labels are read once everything is predicted. What a protocol says of points, pools and
+    turns was up to whoever made the features, and is left out.
+
+    Args:
+        train_features: (n, d) finite real numbers.
+        train_labels: (n,) integers of any values, or strings.
+        test_features: (m, d).
+        test_labels: (m,) labels that occur in training.
+        protocol: a protocol, the name of one that comes with the package, or a YAML file.
+        progress: told, in one line, what is being done.
+
+    Returns:
+        A report of plain numbers, strings and lists, ready for JSON, in the form of
+        `pc_crvae.evaluation.probe.probe_encoders` with one row, ``features``; and the predictions.
+
+    Raises:
+        UserError: features that are not finite, real and (n, d), or empty; lengths or
+            dimensions that differ; a single class, one with fewer items than folds, or one in
+            test that training lacks.
+    """
+    rules = _for_features(protocol)
+    train = _features(train_features, "training features")
+    test = _features(test_features, "test features")
+    if train.shape[1] != test.shape[1]:
+        raise UserError(
+            f"training features have {train.shape[1]} dimensions and test features "
+            f"{test.shape[1]}: both should come from one encoder"
+        )
+    _check_length(test, test_labels, "test")
+    _check_length(train, train_labels, "training")
+    named = _labels(train_labels, "training")
+    classes, labels, counts = np.unique(named, return_inverse=True, return_counts=True)
+    _check_classes(classes, counts, rules)
+    labels = labels.astype(np.int64)
+    outcomes: list[Outcome] = []
+    for seed in rules.seeds:
+        if progress is not None:
+            progress(f"probe seed {seed}")
+        outcomes.append(predict_items(train, labels, {EXTRAS_SETTING: test}, rules, seed))
+
+    of_test = _labels(test_labels, "test")
+    places = _places_of(of_test, classes)
+    if rules.retrieval:
+        retrieved = retrieve_items({EXTRAS_SETTING: test}, places)
+        outcomes = [replace(outcome, retrieved=retrieved) for outcome in outcomes]
+    report = assemble({_ROW: outcomes}, places, rules)
+    report["confusion"] = {
+        "classes": [str(name) for name in classes],
+        "matrix": confusion_counts(
+            places, [outcome.predictions[EXTRAS_SETTING] for outcome in outcomes], len(classes)
+        ),
+    }
+    report["protocol"] = describe_protocol(rules)
+    report["data"] = {
+        "train": _describe(train, named, "train"),
+        "test": _describe(test, of_test, "test"),
+    }
+    report["versions"] = versions()
+    items = f"labels {report['data']['test']['labels_sha256']}"
+    return report, collect_predictions({_ROW: outcomes}, places, rules, items)
+
+
+def read_features(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read the arrays ``features`` and ``labels`` of an .npz file; nothing in it is unpickled.
+
+    Raises:
+        UserError: it cannot be read or lacks one of them.
+    """
+    arrays = read_arrays(path, ("features", "labels"))
+    return arrays["features"], arrays["labels"]
+
+
+def _for_features(protocol: ProbeProtocol | str | Path) -> ProbeProtocol:
+    rules = protocol if isinstance(protocol, ProbeProtocol) else load_protocol(protocol)
+    made = {"points": None, "pool": None, "settings": [EXTRAS_SETTING], "representations": ["mean"]}
+    return changed(rules, f"protocol {rules.name}", **made)
+
+
+def _features(values: ArrayLike, what: str) -> NDArray[np.floating]:
+    features = np.asarray(values)
+    if features.dtype.kind not in "fiu":
+        raise UserError(f"the {what} are of the type {features.dtype}: they should be real numbers")
+    if features.ndim != 2:
+        raise UserError(
+            f"the {what} have the shape {features.shape}: they should be (n, d), a row an item"
+        )
+    if 0 in features.shape:
+        raise UserError(f"the {what} are empty, of shape {features.shape}")
+    real = features.astype(np.float64, copy=False)
+    bad = np.count_nonzero(~np.isfinite(real).all(axis=1))
+    if bad:
+        raise UserError(
+            f"{bad} of {len(real)} rows of the {what} are NaN or infinite: check the encoder that "
+            "made them, for example for diverged weights"
+        )
+    return real
+
+
+def _check_length(features: NDArray[Any], labels: ArrayLike, what: str) -> None:
+    count = len(labels) if isinstance(labels, Sized) else 0
+    if count != len(features):
+        raise UserError(
+            f"there are {len(features)} rows of {what} features and {count} {what} labels: there "
+            "should be one label a row"
+        )
+
+
+def _labels(values: ArrayLike, what: str) -> NDArray[Any]:
+    labels = np.asarray(values)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "iuUSb":
+        raise UserError(
+            f"the {what} labels have the type {labels.dtype} and the shape {labels.shape}: they "
+            "should be integers or strings, (n,)"
+        )
+    return labels
+
+
+def _check_classes(classes: NDArray[Any], counts: NDArray[Any], protocol: ProbeProtocol) -> None:
+    if len(classes) < 2:
+        raise UserError(f"all training labels are {classes[0]}: a probe needs at least two classes")
+    chosen = (protocol.classifier, *protocol.other_classifiers)
+    if counts.min() < protocol.folds and any(len(grid_of(one)) > 1 for one in chosen):
+        raise UserError(
+            f"class {classes[counts.argmin()]} has {counts.min()} training items, fewer than the "
+            f"{protocol.folds} folds of the cross-validation: add items of it, leave it out, or "
+            "take a protocol with one C"
+        )
+
+
+def _places_of(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
+    if (labels.dtype.kind in "US") != (classes.dtype.kind in "US"):
+        raise UserError(
+            f"training labels are of the type {classes.dtype} and test labels {labels.dtype}: "
+            "both should name classes alike"
+        )
+    missing = np.setdiff1d(labels, classes)
+    if len(missing):
+        raise UserError(
+            f"{len(missing)} classes of the test labels are missing from training, such as "
+            f"{missing[0]}: a probe needs training items of every class"
+        )
+    return np.searchsorted(classes, labels).astype(np.int64)
+
+
+def _describe(features: NDArray[np.floating], labels: NDArray[Any], split: str) -> dict[str, Any]:
+    of_labels = hashlib.sha256(repr(labels.tolist()).encode()).hexdigest()
+    digest = hashlib.sha256(repr(features.shape).encode() + of_labels.encode())
+    digest.update(np.ascontiguousarray(features, dtype="<f8").data)
+    return {
+        "split": split,
+        "count": len(features),
+        "dimensions": features.shape[1],
+        "sha256": digest.hexdigest(),
+        "labels_sha256": of_labels,
+    }

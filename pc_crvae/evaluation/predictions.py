@@ -1,0 +1,124 @@
+"""Predictions item by item, kept beside a report so that two probes can be compared on them."""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation.linear_probe import Labels
+from pc_crvae.files import atomic_path
+
+_PREFIX = "predictions."
+_MAX_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What classifiers answered for the test items.
+
+    Attributes:
+        labels: (n,) the true classes.
+        rows: by ``features.representation.setting`` the predictions (S, n) under S seeds.
+        seeds: (S,) the probe seeds.
+        items: a hash of the test items, the same only for the same ones.
+    """
+
+    labels: Labels
+    rows: Mapping[str, NDArray[np.integer]]
+    seeds: Labels
+    items: str
+
+    def correct(self, row: str) -> NDArray[np.bool_]:
+        """Whether each item was classified right under each seed: (S, n)."""
+        right: NDArray[np.bool_] = self.rows[row] == self.labels
+        return right
+
+
+def row_name(features: str, representation: str, setting: str) -> str:
+    """Name a row of predictions."""
+    return f"{features}.{representation}.{setting}"
+
+
+def predictions_path(report: Path) -> Path:
+    """Where the predictions of a report lie: beside it."""
+    return report.with_name(f"{report.stem}-predictions.npz")
+
+
+def save_predictions(predictions: Predictions, path: Path) -> None:
+    """Write predictions, compressed, a byte or two each.
+
+    Raises:
+        UserError: it could not be written.
+    """
+    small = np.min_scalar_type(max(int(predictions.labels.max(initial=0)), 1))
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            allow_pickle=False,
+            labels=predictions.labels.astype(small),
+            seeds=predictions.seeds,
+            items=np.array(predictions.items),
+            **{_PREFIX + name: rows.astype(small) for name, rows in predictions.rows.items()},
+        )
+
+
+def load_predictions(path: Path) -> Predictions:
+    """Read what `save_predictions` wrote.
+
+    Raises:
+        UserError: there is no such file, or it holds something else.
+    """
+    arrays = read_arrays(path, ("labels", "seeds", "items"))
+    labels, seeds = arrays["labels"], arrays["seeds"]
+    rows = {
+        name.removeprefix(_PREFIX): array
+        for name, array in arrays.items()
+        if name.startswith(_PREFIX)
+    }
+    whole = [labels, seeds, *rows.values()]
+    shapes_fit = labels.ndim == seeds.ndim == 1 and all(
+        array.shape == (len(seeds), len(labels)) for array in rows.values()
+    )
+    if not shapes_fit or not rows or any(array.dtype.kind not in "iu" for array in whole):
+        raise UserError(f"{path} does not hold a probe's predictions: probe again to write them")
+    return Predictions(labels.astype(np.int64), rows, seeds.astype(np.int64), str(arrays["items"]))
+
+
+def read_arrays(path: Path, needed: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Read all arrays of an .npz file; nothing in it is unpickled.
+
+    Raises:
+        UserError: it cannot be read, is no .npz file, lacks an array, or holds more than 1 GiB
+            in a compressed guise, or an array of Python objects.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > max(_MAX_BYTES, 20 * path.stat().st_size):
+            raise UserError(f"{path} would unpack to {size:,} bytes: not what it should hold")
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [name for name in needed if name not in archive.files]
+            if missing:
+                raise UserError(
+                    f"{path} holds no array {' and no '.join(missing)}, only "
+                    f"{', '.join(archive.files) or 'nothing'}"
+                )
+            return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+    except zipfile.BadZipFile:
+        raise UserError(f"{path} is not a whole .npz file, as np.savez writes them") from None
+    except UserError:
+        raise
+    except ValueError as error:
+        if "pickle" in str(error).lower() or "object" in str(error).lower():
+            raise UserError(
+                f"{path} holds an array of Python objects, which is not loaded: save numbers, or "
+                "strings of a fixed width"
+            ) from None
+        raise UserError(f"{path} is damaged: {error}") from None
