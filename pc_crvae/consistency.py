@@ -103,9 +103,11 @@ class ConsistencyRegularized(TrainingObjective):
         weight = consistency_warmup * self.weight
         if posterior.has_density:
             with torch.set_grad_enabled(weight > 0 and torch.is_grad_enabled()):
-                terms["consistency"] = self._divergence(
+                divergence = self._divergence(
                     posterior, first.path, transformed_posterior, second.path
                 )
+                terms |= posterior.by_group("consistency", divergence)
+                terms["consistency"] = divergence[:, self.dimensions].sum(dim=1)
         if weight > 0:
             terms["objective"] = terms["objective"] - weight * terms["consistency"]
         return terms
@@ -128,11 +130,10 @@ class ConsistencyRegularized(TrainingObjective):
         transformed_posterior: LatentChain,
         transformed_path: LatentPath,
     ) -> Tensor:
+        """The KL for each latent dimension, (B, D)."""
         anchor = posterior.detach() if self.stop_gradient else posterior
         if self.direction == "transformed_first":
-            divergence = transformed_posterior.kl(anchor, transformed_path)
-        else:
-            if self.stop_gradient:
-                path = tuple(latent.detach() for latent in path)
-            divergence = anchor.kl(transformed_posterior, path)
-        return divergence[:, self.dimensions].sum(dim=1)
+            return transformed_posterior.kl(anchor, transformed_path)
+        if self.stop_gradient:
+            path = tuple(latent.detach() for latent in path)
+        return anchor.kl(transformed_posterior, path)

@@ -384,6 +384,8 @@ def test_chains_are_compared_along_one_path_of_the_first_of_the_two(direction):
     else:
         expected = original.kl(moved, original_path)
     torch.testing.assert_close(terms["consistency"], expected.sum(1))
+    torch.testing.assert_close(terms["consistency/group 1 of 2"], expected[:, :2].sum(1))
+    torch.testing.assert_close(terms["consistency/group 2 of 2"], expected[:, 2:].sum(1))
     assert terms["objective"].isfinite().all()
 
 
