@@ -26,11 +26,14 @@ class Drift:
 
     Attributes:
         cosine: (n,) of the means of n shapes.
+        centered_cosine: (n,) the same after the mean of all unmoved means is taken off, since
+            what all shapes share does not tell them apart.
         kl: (n,) KL(q(z|t(x)) || q(z|x)) in nats; None where posteriors have no density.
         dimensions: of z.
     """
 
     cosine: NDArray[np.float64]
+    centered_cosine: NDArray[np.float64]
     kl: NDArray[np.float64] | None
     dimensions: int
 
@@ -133,6 +136,9 @@ def drift_rows(drifts: Mapping[tuple[str, Condition], Sequence[Drift]]) -> list[
                 "level": condition.level,
                 "cosine": float(np.mean(cosines)),
                 "cosine_of_seeds": cosines,
+                "centered_cosine": float(
+                    np.mean([drift.centered_cosine.mean() for drift in of_seeds])
+                ),
                 "kl": kl,
                 "kl_per_dimension": None if kl is None else kl / of_seeds[0].dimensions,
                 "kl_of_seeds": kls,
@@ -276,7 +282,9 @@ def _corruption_section(report: dict[str, Any]) -> str:
             for name in CORRUPTIONS
         ]
         mce, spread = errors[who]["mce_mean"], errors[who]["mce_std"]
-        shown = "-" if mce is None else f"{mce:.3f} ± {spread:.3f}"
+        shown = "-" if mce is None else f"{mce:.3f}"
+        if mce is not None and len(errors[who]["mce"]) > 1:
+            shown += f" ± {spread:.3f}"
         lines.append([_name(*who), *(f"{100 * mean:.1f}" for mean in means), shown])
     titles = [name.replace("_", " ") for name in CORRUPTIONS]
     first = report["corruption_errors"][0]
@@ -311,11 +319,14 @@ def _drift_section(report: dict[str, Any]) -> str:
         cells = []
         for features in FEATURES:
             rows = by_features[features]
-            cells.append(f"{np.mean([row['cosine'] for row in rows]):.3f}")
+            for cosine in ("cosine", "centered_cosine"):
+                cells.append(f"{np.mean([row[cosine] for row in rows]):.3f}")
             kls = [row["kl"] for row in rows if row["kl"] is not None]
             cells.append(f"{np.mean(kls):,.1f}" if kls else "-")
         lines.append([name, *cells])
-    titles = [f"{features} {what}" for features in FEATURES for what in ("cosine", "KL (nats)")]
+    titles = [
+        f"{features} {what}" for features in FEATURES for what in ("cosine", "centred", "KL (nats)")
+    ]
     return _table(["drift of the posterior, mean of levels", *titles], lines)
 
 

@@ -92,7 +92,7 @@ def _draw_panel(cell: Axes, rows: Sequence[dict[str, Any]], part: str, condition
     cell.set_xlabel(_AXES[part], color=INK, fontsize=8)
     if part == "points":
         cell.set_xscale("log", base=2)
-    cell.set_xticks(levels, [f"{level:g}" for level in levels])
+    cell.set_xticks(levels, [f"{level:,.0f}" for level in levels])
     cell.minorticks_off()
     cell.set_ylim(0, 1)
     cell.yaxis.set_major_formatter("{x:.0%}")

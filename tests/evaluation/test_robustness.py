@@ -76,6 +76,7 @@ def test_features_that_no_turn_changes_keep_their_accuracy_and_do_not_drift():
         assert row["accuracy_mean"] == 1
     for row in rows_where(report["drift"], features="trained"):
         assert row["cosine"] == pytest.approx(1, abs=1e-4)
+        assert row["centered_cosine"] == pytest.approx(1, abs=1e-2)
         assert row["kl"] == pytest.approx(0, abs=1e-4)
     for row in rows_where(report["drift"], features="untrained"):
         assert row["cosine"] < 0.9
@@ -98,6 +99,19 @@ def test_drift_is_the_closed_form_from_the_moved_posterior_to_the_unmoved_one():
     ours, unmoved = np.array([20.0, 1]), np.array([40.0, 1])
     lengths = np.linalg.norm(ours) * np.linalg.norm(unmoved)
     assert row["cosine"] == pytest.approx(ours @ unmoved / lengths)
+
+
+def test_what_all_shapes_share_is_left_out_of_the_centred_cosine():
+    def shared(clouds):
+        encoded = by_place(clouds)
+        return dataclasses.replace(encoded, mean=encoded.mean + 1000)
+
+    report = measured(trained=shared, seeds=(0,))
+    for row in rows_where(report["drift"], features="trained", condition="so3"):
+        (plain,) = rows_where(report["drift"], features="untrained", condition="so3")
+        assert row["cosine"] > 0.999
+        assert row["centered_cosine"] == pytest.approx(plain["centered_cosine"], abs=1e-3)
+        assert row["centered_cosine"] < 0.9
 
 
 def test_posteriors_without_a_density_have_no_divergence():
