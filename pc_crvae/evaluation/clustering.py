@@ -1,10 +1,12 @@
 """Clustering: how far the clusters of features are the classes, with no label in their making."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from threadpoolctl import threadpool_limits
 
@@ -46,7 +48,10 @@ def cluster(
             "clustering out of the protocol"
         )
     means = KMeans(clusters, n_init=restarts, random_state=seed, algorithm="lloyd")
-    with threadpool_limits(1):  # numbers must not depend on the cores
+    # With one thread numbers do not depend on the cores; items that coincide leave clusters empty,
+    # which is scored like any other partition.
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
         assigned: Labels = means.fit_predict(features.astype(np.float64)).astype(np.int64)
     return assigned
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pc_crvae.evaluation.paired import paired_difference
+from pc_crvae.evaluation.paired import combined_p_value, mcnemar_exact, paired_difference
 
 
 def correct(share: float, count: int, seed: int, seeds: int = 3) -> np.ndarray:
@@ -42,3 +42,33 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
 def test_tables_of_different_shapes_are_refused():
     with pytest.raises(ValueError, match="two equal tables"):
         paired_difference(correct(0.5, 10, 0), correct(0.5, 11, 0))
+
+
+def flags(text: str) -> np.ndarray:
+    return np.array([letter == "1" for letter in text])
+
+
+def test_mcnemar_counts_only_what_one_side_alone_got_right():
+    # 4 against 0: two of the 2^4 outcomes are as far from half.
+    assert mcnemar_exact(flags("11110110"), flags("00000110")) == pytest.approx(2 / 16)
+    # 3 against 1: 2 (1 + 4) of 16.
+    assert mcnemar_exact(flags("1110"), flags("0001")) == pytest.approx(10 / 16)
+    assert mcnemar_exact(flags("0001"), flags("1110")) == pytest.approx(10 / 16)
+    assert mcnemar_exact(flags("10"), flags("01")) == 1
+    assert mcnemar_exact(flags("0110"), flags("0110")) == 1
+    with pytest.raises(ValueError, match="one shape"):
+        mcnemar_exact(flags("10"), flags("1"))
+
+
+def test_mcnemar_errs_as_seldom_as_it_says():
+    p_values = [
+        mcnemar_exact(correct(0.8, 300, 2 * k, 1)[0], correct(0.8, 300, 2 * k + 1, 1)[0])
+        for k in range(200)
+    ]
+    assert np.mean(np.array(p_values) < 0.05) < 0.08
+
+
+def test_p_values_of_several_seeds_are_averaged_and_doubled():
+    assert combined_p_value([0.03]) == 0.03
+    assert combined_p_value([0.01, 0.03]) == pytest.approx(0.04)
+    assert combined_p_value([0.9, 0.8]) == 1

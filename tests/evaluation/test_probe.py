@@ -3,17 +3,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from poison import PoisonedLabels
 
 from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.linear_probe import FittedProbe
+from pc_crvae.evaluation import probe as module
+from pc_crvae.evaluation.linear_probe import FittedProbe, fit_linear_svm
 from pc_crvae.evaluation.probe import (
     ProbeProtocol,
     format_table,
     run_probe,
     validation_probe,
 )
-from pc_crvae.evaluation.protocol import LinearSVM
+from pc_crvae.evaluation.protocol import (
+    Clustering,
+    FewShot,
+    LinearSVM,
+    LowLabel,
+    NearestNeighbors,
+    Ridge,
+)
 from pc_crvae.evaluation.retrieval import retrieve
 
 
@@ -122,6 +131,23 @@ def test_features_that_know_the_axes_suffer_from_turns_and_noise_knows_nothing(r
     assert find(report["rows"], "untrained", "aligned")["accuracy_mean"] < 0.6
 
 
+def test_ours_gives_the_numbers_it_has_always_given(report):
+    trained = [row for row in report["rows"] if row["features"] == "trained"]
+    assert [row["accuracies"] for row in trained] == [
+        [1, 1],
+        [28 / 36, 29 / 36],
+        [16 / 36, 16 / 36],
+    ]
+    assert {tuple(row["c"]) for row in trained} == {(0.1, 0.001)}
+    pooled = [row["accuracies"] for row in report["extra_rows"] if row["features"] == "trained"]
+    assert pooled == [[35 / 36, 1], [26 / 36, 28 / 36], [16 / 36, 16 / 36]]
+    noise = find(report["rows"], "untrained", "z")
+    assert noise["accuracies"] == [19 / 36, 13 / 36]
+    retrieved = find(report["retrieval"][:6], "trained", "so3")["of_seeds"]
+    assert retrieved == pytest.approx([0.44865952768284983, 0.539384986192506])
+    assert report["paired"][0]["interval"] == pytest.approx([0.3611111111111111, 0.75])
+
+
 def test_two_runs_agree_to_the_last_digit(report, train, test):
     assert run_probe(spreads, noise_encoder, train, test, PROTOCOL) == report
 
@@ -198,6 +224,71 @@ def test_labels_of_test_shapes_reach_nothing_but_the_score(train, test, monkeypa
     best, worst = (find(r["rows"], "trained", "aligned")["accuracy_mean"] for r in reports)
     assert best > 0.9
     assert worst < 0.1
+
+
+SCORING = (
+    "retrieve_items",
+    "assemble",
+    "compare_with_untrained",
+    "confusion_counts",
+    "describe_data",
+    "collect_predictions",
+)
+
+
+def test_no_test_label_is_read_but_to_score(train, test, monkeypatch, report):
+    scoring = []
+
+    def allowed_in(function):
+        def score(*arguments):
+            scoring.append(function)
+            try:
+                return function(*arguments)
+            finally:
+                scoring.pop()
+
+        return score
+
+    for name in SCORING:
+        monkeypatch.setattr(module, name, allowed_in(getattr(module, name)))
+    poisoned = test.subset(range(len(test)))
+    labels = PoisonedLabels(test.labels, lambda: bool(scoring))
+    object.__setattr__(poisoned, "labels", labels)
+    found = run_probe(spreads, noise_encoder, train, poisoned, PROTOCOL)
+    assert labels.reads > 0
+    assert found == report
+    for function in (fit_linear_svm, retrieve):
+        with pytest.raises(AssertionError, match="before scoring"):
+            function(spreads(test.points)["mean"], labels)
+
+
+def test_all_that_a_protocol_may_ask_for_is_in_the_report_and_the_table(train, test):
+    protocol = changed(
+        seeds=(0,),
+        other_classifiers=(NearestNeighbors(name="knn"), Ridge(name="ridge")),
+        low_label=LowLabel(fractions=(0.25,), draws=2),
+        few_shot=(FewShot(ways=2, shots=3, queries=4, trials=2),),
+        clustering=Clustering(restarts=2),
+    )
+    found = run_probe(spreads, noise_encoder, train, test, protocol)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    for section, rows in {
+        "other_classifiers": 8,
+        "low_label": 4,
+        "few_shot": 4,
+        "clustering": 4,
+    }.items():
+        assert len(found[section]) == rows
+    knn = found["other_classifiers"][0]
+    assert (knn["features"], knn["representation"]) == ("trained", "posterior_mean")
+    assert knn["classifier"] == "knn"
+    assert knn["accuracy_mean"] > 0.9
+    assert knn["k"][0] in (1, 5, 20)
+    assert found["clustering"][0]["nmi"] > found["clustering"][1]["nmi"]
+    table = format_table(found)
+    for title in ("knn", "ridge", "25 %", "2-way 3-shot", "NMI", "ARI"):
+        assert title in table
+    assert "untrained pooled" in table
 
 
 def test_the_confusion_matrix_counts_true_class_by_row_over_the_seeds(train, test):

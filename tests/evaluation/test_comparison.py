@@ -1,0 +1,126 @@
+"""The command ``compare`` and what it reads."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pc_crvae.cli import main
+from pc_crvae.evaluation.predictions import (
+    Predictions,
+    load_predictions,
+    predictions_path,
+    save_predictions,
+)
+
+LABELS = np.arange(200) % 5
+
+
+def store(path, accuracies, *, items="hash", labels=LABELS, seeds=(0, 1), rows=None):
+    """A report of a row for each of ``accuracies`` by name, as ``probe`` writes it."""
+    rng = np.random.default_rng(len(path.name))
+    predicted = {}
+    for name, share in accuracies.items():
+        wrong = rng.random((len(seeds), len(labels))) >= share
+        predicted[name] = np.where(wrong, (labels + 1) % 5, labels)
+    predictions = Predictions(labels, predicted, np.array(seeds), items)
+    described = [
+        dict(zip(("features", "representation", "setting"), name.split("."), strict=True))
+        | {"accuracies": predictions.correct(name).mean(axis=1).tolist()}
+        for name in predicted
+    ]
+    report = {"rows": described, "extra_rows": [], "protocol": {"name": "ours"}}
+    path.write_text(json.dumps(report))
+    save_predictions(predictions, predictions_path(path))
+    return path, predictions
+
+
+def compare(capsys, *arguments):
+    status = main(["compare", *map(str, arguments)])
+    said = capsys.readouterr()
+    assert said.err.count("\n") == (1 if status else 0)
+    return said.err if status else said.out
+
+
+def test_predictions_are_kept_small_and_whole(tmp_path):
+    path, predictions = store(tmp_path / "probe.json", {"trained.pooled.aligned": 0.8})
+    kept = load_predictions(predictions_path(path))
+    np.testing.assert_array_equal(kept.labels, LABELS)
+    np.testing.assert_array_equal(
+        kept.rows["trained.pooled.aligned"], predictions.rows["trained.pooled.aligned"]
+    )
+    assert kept.items == "hash"
+    assert kept.rows["trained.pooled.aligned"].dtype.itemsize == 1
+    many = Predictions(LABELS * 1000, {"a.b.c": LABELS[None] * 1000}, np.array([0]), "hash")
+    save_predictions(many, tmp_path / "many.npz")
+    np.testing.assert_array_equal(load_predictions(tmp_path / "many.npz").labels, LABELS * 1000)
+
+
+def test_a_clear_lead_is_told_from_none(tmp_path, capsys):
+    row = "trained.posterior_mean.aligned"
+    a, better = store(tmp_path / "a.json", {row: 0.9, "trained.pooled.aligned": 0.8})
+    b, worse = store(tmp_path / "bb.json", {row: 0.6, "trained.pooled.z": 0.8})
+    assert f"{row}: A " in compare(capsys, a, b, "--json", tmp_path / "out.json")
+    compared = json.loads((tmp_path / "out.json").read_text())
+    (found,) = compared["rows"]
+    right, wrong = better.correct(row), worse.correct(row)
+    assert found["difference"] == pytest.approx(right.mean() - wrong.mean())
+    assert found["interval"][0] > 0
+    assert found["p"] < 1e-6
+    assert found["only_first_right"] == (right & ~wrong).sum(axis=1).tolist()
+    compare(capsys, a, a, "--json", tmp_path / "same.json")
+    for same in json.loads((tmp_path / "same.json").read_text())["rows"]:
+        assert (same["difference"], same["interval"], same["p"]) == (0, [0, 0], 1)
+
+
+def test_rows_of_different_names_are_compared_when_named(tmp_path, capsys):
+    a, _ = store(tmp_path / "a.json", {"trained.pooled.aligned": 0.9})
+    b, _ = store(tmp_path / "bb.json", {"untrained.pooled.aligned": 0.6})
+    assert "have no row in common" in compare(capsys, a, b)
+    named = ["--rows", "trained.pooled.aligned", "untrained.pooled.aligned"]
+    assert "trained.pooled.aligned / untrained.pooled.aligned: A" in compare(capsys, a, b, *named)
+    refusal = compare(capsys, a, b, "--rows", "trained.pooled.aligned", "trained.pooled.aligned")
+    assert "has no row trained.pooled.aligned, only untrained" in refusal
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        ({"items": "another"}, "probed on different test items"),
+        ({"labels": (LABELS + 1) % 5}, "probed on different test items"),
+        ({"seeds": (0, 2)}, "probe both with the same --seeds"),
+        ({"seeds": (0,)}, "probe both with the same --seeds"),
+    ],
+)
+def test_runs_on_different_data_or_seeds_are_refused(tmp_path, capsys, other, sentence):
+    a, _ = store(tmp_path / "a.json", {"trained.pooled.aligned": 0.9})
+    b, _ = store(tmp_path / "b.json", {"trained.pooled.aligned": 0.9}, **other)
+    assert sentence in compare(capsys, a, b)
+
+
+def test_different_protocols_are_noted(tmp_path, capsys):
+    a, _ = store(tmp_path / "a.json", {"trained.pooled.aligned": 0.9})
+    b, _ = store(tmp_path / "b.json", {"trained.pooled.aligned": 0.9})
+    assert "note" not in compare(capsys, a, b)
+    b.write_text(json.dumps(json.loads(b.read_text()) | {"protocol": {"name": "strl"}}))
+    assert "note: different protocols, ours and strl" in compare(capsys, a, b)
+
+
+def test_a_folder_stands_for_the_report_in_it(tmp_path, capsys):
+    a, _ = store(tmp_path / "probe.json", {"trained.pooled.aligned": 0.9})
+    assert "A less B +0.0" in compare(capsys, tmp_path, a)
+    assert "cannot read" in compare(capsys, tmp_path / "nowhere", a)
+
+
+def test_reports_without_their_predictions_are_refused(tmp_path, capsys):
+    a, _ = store(tmp_path / "a.json", {"trained.pooled.aligned": 0.9})
+    b, _ = store(tmp_path / "bb.json", {"trained.pooled.aligned": 0.5})
+    predictions_path(a).replace(predictions_path(b))
+    assert "a-predictions.npz is missing" in compare(capsys, a, b)
+    assert "holds predictions of another report" in compare(capsys, b, b)
+    b.write_text("{}")
+    assert "is not a report that probe wrote" in compare(capsys, b, a)
+    np.savez(predictions_path(a), labels=LABELS, seeds=np.arange(2), items="hash")
+    assert "does not hold a probe's predictions" in compare(capsys, a, a)
+    predictions_path(a).write_bytes(b"PK")
+    assert "is not a whole .npz file" in compare(capsys, a, a)

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+import torch
+
+from pc_crvae.config import PointModelConfig
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation.encoders import encoder_of
+from pc_crvae.models.points.vae import PointVAE
+
+CLOUDS = np.random.default_rng(0).normal(size=(5, 32, 3)).astype(np.float32)
+
+
+def model(**encoder):
+    torch.manual_seed(0)
+    values = {
+        "encoder": encoder,
+        "latent_dim": 4,
+        "decoder": {"name": "fully_connected", "points": 16, "widths": [8]},
+    }
+    return PointVAE(PointModelConfig.model_validate(values, strict=False), points=32).eval()
+
+
+ENCODERS = [
+    {"name": "pointnet", "widths": [8, 16]},
+    {"name": "dgcnn", "widths": [8, 8], "embedding": 16, "k": 4, "pooling": "max"},
+    {"name": "dgcnn", "widths": [8, 8], "embedding": 16, "k": 4, "pooling": "max_mean"},
+]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda e: e["name"] + e.get("pooling", ""))
+def test_pooled_features_are_pooled_as_asked_and_means_as_the_model_is_built(encoder):
+    point_model = model(**encoder)
+    own = encoder_of(point_model)(CLOUDS)
+    pooled = {pool: encoder_of(point_model, pool)(CLOUDS) for pool in ("max", "mean", "max_mean")}
+    for found in pooled.values():
+        np.testing.assert_array_equal(found["mean"], own["mean"])
+    built = encoder.get("pooling", "max")
+    np.testing.assert_allclose(pooled[built]["pooled"], own["pooled"], atol=1e-5)
+    both = np.hstack([pooled["max"]["pooled"], pooled["mean"]["pooled"]])
+    np.testing.assert_array_equal(pooled["max_mean"]["pooled"], both)
+    assert (pooled["max"]["pooled"] >= pooled["mean"]["pooled"]).all()
+    assert (pooled["max"]["pooled"] > pooled["mean"]["pooled"]).any()
+    np.testing.assert_array_equal(encoder_of(point_model)(CLOUDS)["pooled"], own["pooled"])
+
+
+def test_an_encoder_without_the_choice_is_refused():
+    with pytest.raises(UserError, match="take a protocol whose pool is null"):
+        encoder_of(model(name="foldingnet"), "max")
