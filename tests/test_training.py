@@ -325,7 +325,7 @@ def test_a_weighed_consistency_that_is_infinite_stops_the_run(tmp_path, monkeypa
     monkeypatch.setattr(
         ConsistencyRegularized,
         "_divergence",
-        lambda self, posterior, *others: posterior.mean.sum(dim=1) * math.inf,
+        lambda self, posterior, *others: posterior.mean * math.inf,
     )
     with pytest.raises(UserError, match="the term consistency became"):
         tiny_train(tiny_config(tmp_path), tmp_path / "run")
