@@ -59,6 +59,15 @@ def test_a_wheel_carries_every_card_and_config_inside_the_package(wheel: zipfile
     assert yaml_names("datasets") | yaml_names("configs") <= set(wheel.namelist())
 
 
+def test_a_wheel_carries_the_probe_s_protocols(wheel: zipfile.ZipFile):
+    protocols = {
+        f"pc_crvae/evaluation/protocols/{path.name}"
+        for path in (CHECKOUT / "pc_crvae" / "evaluation" / "protocols").glob("*.yaml")
+    }
+    assert protocols
+    assert protocols <= set(wheel.namelist())
+
+
 def test_a_wheel_holds_code_cards_and_configs_and_nothing_else(wheel: zipfile.ZipFile):
     code = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "pc_crvae").rglob("*.py")}
     content = {name for name in wheel.namelist() if ".dist-info/" not in name}
