@@ -25,7 +25,17 @@ pytestmark = [
 
 def yaml_names(kind: str) -> set[str]:
     """The YAML files of one kind, as the wheel must name them."""
-    return {f"pc_crvae/{kind}/{path.name}" for path in (CHECKOUT / kind).glob("*.yaml")}
+    return {
+        f"pc_crvae/{path.relative_to(CHECKOUT).as_posix()}"
+        for path in (CHECKOUT / kind).rglob("*.yaml")
+        if kind != "datasets" or path.parent.name == kind  # downloads lie below
+    }
+
+
+def protocol_names() -> set[str]:
+    """The probe's protocols, as the wheel must name them."""
+    protocols = (CHECKOUT / "pc_crvae" / "evaluation" / "protocols").glob("*.yaml")
+    return {str(path.relative_to(CHECKOUT)) for path in protocols}
 
 
 @pytest.fixture(scope="module")
@@ -56,24 +66,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_a_wheel_carries_every_card_and_config_inside_the_package(wheel: zipfile.ZipFile):
     assert yaml_names("datasets")
     assert yaml_names("configs")
+    assert protocol_names()
     assert yaml_names("datasets") | yaml_names("configs") <= set(wheel.namelist())
-
-
-def test_a_wheel_carries_the_probe_s_protocols(wheel: zipfile.ZipFile):
-    protocols = {
-        f"pc_crvae/evaluation/protocols/{path.name}"
-        for path in (CHECKOUT / "pc_crvae" / "evaluation" / "protocols").glob("*.yaml")
-    }
-    assert protocols
-    assert protocols <= set(wheel.namelist())
 
 
 def test_a_wheel_holds_code_cards_and_configs_and_nothing_else(wheel: zipfile.ZipFile):
     code = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "pc_crvae").rglob("*.py")}
     content = {name for name in wheel.namelist() if ".dist-info/" not in name}
     schema = "pc_crvae/configs/schema.json"
-    expected = code | yaml_names("datasets") | yaml_names("configs") | {"pc_crvae/py.typed", schema}
-    assert content == expected
+    data = yaml_names("datasets") | yaml_names("configs") | protocol_names()
+    assert content == code | data | {"pc_crvae/py.typed", schema}
 
 
 def test_a_wheel_carries_the_licence(wheel: zipfile.ZipFile):
