@@ -1,17 +1,20 @@
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from poison import PoisonedLabels
 
 from pc_crvae.data.clouds import CloudSet, normalize
+from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation import probe as module
 from pc_crvae.evaluation.linear_probe import FittedProbe, fit_linear_svm
 from pc_crvae.evaluation.probe import (
     ProbeProtocol,
     format_table,
+    protocol_for,
     run_probe,
     validation_probe,
 )
@@ -22,6 +25,7 @@ from pc_crvae.evaluation.protocol import (
     LowLabel,
     NearestNeighbors,
     Ridge,
+    load_protocol,
 )
 from pc_crvae.evaluation.retrieval import retrieve
 
@@ -421,6 +425,50 @@ def test_unlabelled_and_mismatched_splits_are_refused(train, test):
         run_probe(spreads, noise_encoder, train, replace(test, labels=None), PROTOCOL)
     with pytest.raises(UserError, match="different classes"):
         run_probe(spreads, noise_encoder, train, replace(test, classes=("a", "b", "c")), PROTOCOL)
+
+
+def images(split):
+    """Bright and dark images: told apart by their mean."""
+    rng = np.random.default_rng(len(split))
+    labels = np.arange(24) % 2
+    array = rng.integers(100, size=(24, 1, 4, 4)) + 100 * labels[:, None, None, None]
+    ids = tuple(f"{split}{row}" for row in range(24))
+    return ImageSet(
+        name="lights",
+        split=split,
+        images=array.astype(np.uint8),
+        labels=labels,
+        classes=("dark", "bright"),
+        ids=ids,
+    )
+
+
+def test_images_are_probed_as_they_are_by_their_posterior_mean(train, test):
+    def encode(batch):
+        return {"mean": batch.mean(axis=(2, 3))}
+
+    lit, lit_too = images("train"), images("test")
+    protocol = protocol_for(None, ProbeProtocol(seeds=(0,)), lit, lit_too)
+    found = run_probe(encode, lambda seed: encode, lit, lit_too, protocol)
+    assert [(row["representation"], row["setting"]) for row in found["rows"]] == [
+        ("posterior_mean", "aligned")
+    ] * 2
+    assert found["extra_rows"] == []
+    assert found["rows"][0]["accuracy_mean"] == 1
+    with pytest.raises(UserError, match="lights holds images: take ours"):
+        protocol_for(None, load_protocol("strl"), lit, lit_too)
+    with pytest.raises(UserError, match="lights holds images, which are probed as they are"):
+        run_probe(encode, lambda seed: encode, lit, lit_too, PROTOCOL)
+
+
+def test_points_left_open_are_the_models_or_as_many_as_the_data_has(train, test):
+    for trained_with, drawn in {24: 24, 1024: 40}.items():
+        model = SimpleNamespace(points=trained_with)
+        assert protocol_for(model, ProbeProtocol(), train, test).points == drawn
+        assert protocol_for(model, ProbeProtocol(points=8), train, test).points == 8
+    for points, said in {41: "draws 41 points", None: "draws no points"}.items():
+        with pytest.raises(UserError, match=f"{said} of each cloud, and those of solids have 40"):
+            run_probe(spreads, noise_encoder, train, test, changed(points=points))
 
 
 def test_the_validation_probe_scores_held_out_shapes(train, test):
