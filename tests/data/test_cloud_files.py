@@ -83,6 +83,14 @@ def test_whole_numbers_are_coordinates_too(tmp_path: Path):
     np.testing.assert_array_equal(read_cloud(path), whole)
 
 
+@pytest.mark.parametrize("name", ["ascii crlf.ply", "little double.ply"])
+@pytest.mark.parametrize("end", [b"", b"\xff" * 9, b"9 9\n"])
+def test_faces_behind_the_vertices_are_not_read(tmp_path: Path, name: str, end: bytes):
+    faces = 2 * len(b"3 0 1 2\r\n") if name.startswith("ascii") else 3 * 13
+    content = GOOD[name][:-faces] + end
+    np.testing.assert_array_equal(read_cloud(save(tmp_path, name, content)), POINTS)
+
+
 def test_every_suffix_is_tried():
     assert {Path(name).suffix.lower() for name in GOOD} == set(SUFFIXES)
 
@@ -224,6 +232,13 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "a short line of lists": (
         "a.ply",
         GOOD["ascii lists.ply"].replace(b" 2 5 5 2\n", b" 2 5\n", 1),
+        "damaged line",
+    ),
+    "lines of other lengths": (
+        "a.ply",
+        GOOD["ascii.ply"][: GOOD["ascii.ply"].index(b"end_header\n") + 11]
+        + b"1 2 3\n4 5\n6 7 8 9\n" * 13
+        + b"1 2 3\n",
         "damaged line",
     ),
     "less than nothing": (

@@ -292,6 +292,11 @@ TRIANGLE = "0 0 0\n1 0 0\n0 1 0\n"
         ("a.ply", ply(faces=2), "promises 5 lines, and 4"),
         ("a.ply", ply(body=f"{TRIANGLE}3 0 1\n"), "line of face holds less"),
         ("a.ply", ply(body="0 0 0\n1 0\n0 1 0\n3 0 1 2\n"), "line of vertex holds less"),
+        # As many numbers as promised, though not a line each.
+        ("a.ply", ply(body="0 0 0\n1 0\n0 1 0 0\n3 0 1 2\n"), "line of vertex holds less"),
+        ("a.ply", ply(body="0 0 0\n1-0 0\n0 1 0\n3 0 1 2\n"), "line of vertex holds less"),
+        ("a.ply", ply().replace("uchar int", "uchar float"), "corners .* not whole numbers"),
+        ("a.ply", ply().replace("element face", "element vertex"), "two elements of one name"),
         ("a.ply", ply(body=f"{TRIANGLE}3 0 1 7\n"), "vertex 7"),
         ("a.ply", ply(faces=0), "no faces"),
         ("a.ply", ply().replace("float z", "float w"), "no vertices with x, y and z"),
@@ -300,7 +305,7 @@ TRIANGLE = "0 0 0\n1 0 0\n0 1 0\n"
         (
             "a.ply",
             PLY_HEAD.format("binary_little_endian", 10**9) + PLY_TAIL.format(1) + "\0" * 90,
-            "1000000000 of vertex, 1 of face, at least",
+            "1000000000 of vertex, 1 of face, 12000000001 bytes or more, and 90 follow",
         ),
         ("a.ply", write.ply("binary")[:-1], "ends within the records of face"),
         ("a.ply", write.ply_mixed_binary()[:-1], "ends within the records of face"),

@@ -11,12 +11,22 @@ from pc_crvae.data.clouds import extents
 from pc_crvae.data.items import Sample
 from pc_crvae.data.readers.npy_clouds import parse_npy, parse_npz
 from pc_crvae.data.readers.pcd_clouds import parse_pcd
-from pc_crvae.data.readers.ply_clouds import parse_ply
-from pc_crvae.data.readers.text_clouds import parse_text
+from pc_crvae.data.readers.ply import parse_ply_vertices
+from pc_crvae.data.readers.text_clouds import parse_text, reason
 from pc_crvae.errors import UserError
 
+
+def _parse_ply(path: Path, content: bytes) -> NDArray[np.float64]:
+    try:
+        return parse_ply_vertices(content)
+    except (ValueError, OverflowError) as error:
+        raise UserError(
+            f"{path} is damaged or no PLY file ({reason(error)}): mend it or leave it out"
+        ) from error
+
+
 _PARSERS: dict[str, Callable[[Path, bytes], NDArray[Any]]] = {
-    ".ply": parse_ply,
+    ".ply": _parse_ply,
     ".pcd": parse_pcd,
     ".xyz": parse_text,
     ".txt": parse_text,
@@ -42,9 +52,10 @@ _LEAST_EXTENT = 1e-12
 def read_cloud(path: Path) -> NDArray[np.float64]:
     """Read the points of a file, in its own frame and scale: (N, 3).
 
-    Its suffix says how: ``.ply`` (a mesh's vertices), ``.pcd``, ``.xyz``, ``.txt``, ``.csv`` and
-    ``.pts`` (see :func:`parse_text`), ``.npy`` (N, 3 or more) and ``.npz`` (see
-    :func:`parse_npz`); columns after the third are ignored.
+    Its suffix says how: ``.ply`` (a mesh's vertices; faces behind them are not read, so damage to
+    them is not refused), ``.pcd``, ``.xyz``, ``.txt``, ``.csv`` and ``.pts`` (see
+    :func:`parse_text`), ``.npy`` (N, 3 or more) and ``.npz`` (see :func:`parse_npz`); columns
+    after the third are ignored.
 
     Raises:
         UserError: the file is missing, damaged or of another kind, a coordinate is not finite,

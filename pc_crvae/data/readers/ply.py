@@ -1,7 +1,9 @@
-"""The faces of PLY meshes, text and binary, after Greg Turk's description of the format (1994).
+"""PLY files, text and binary, after Greg Turk's description of the format (1994).
 
-Ours rather than trimesh's, which reads no binary file that mixes triangles with other polygons, as
-many programs write them, and keeps what is left of a truncated text file without a word.
+A header names elements, each with a count and typed properties, of which some are lists; the
+elements' records follow in that order. Ours rather than trimesh's, which reads no binary file that
+mixes triangles with other polygons, as many programs write them, and keeps what is left of a
+truncated text file without a word.
 """
 
 import re
@@ -15,9 +17,9 @@ from numpy.typing import NDArray
 from pc_crvae.data.readers.number_text import as_indices, parse_numbers
 from pc_crvae.data.readers.polygons import fan, fan_triangles
 
-_LONGEST_HEADER = 2**16
-_HEADER_END = re.compile(rb"^[ \t]*end_header[ \t]*(?:\r\n|\n)", re.MULTILINE)
-_ORDERS = {b"ascii": "", b"binary_little_endian": "<", b"binary_big_endian": ">"}
+_LONGEST_HEADER = 1 << 20
+_OPENING = re.compile(rb"ply[ \t]*(\r\n|\n|\r)", re.IGNORECASE)
+_ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _CODES = {
     **dict.fromkeys(("char", "int8"), "b"),
     **dict.fromkeys(("uchar", "uint8"), "B"),
@@ -29,8 +31,8 @@ _CODES = {
     **dict.fromkeys(("double", "float64"), "d"),
 }
 _CORNERS = ("vertex_indices", "vertex_index")
-_Columns = dict[str, Any]
-"""By name of property: its values, (n,) numbers, or n lists of them, as (n, k) where all are k.
+_Columns = list[Any]
+"""A property each: its values, (n,) numbers, or n lists of them, as (n, k) where all are k.
 
 Those of a text may be words still.
 """
@@ -40,7 +42,12 @@ Those of a text may be words still.
 class _Property:
     name: str
     code: str  # of its type, or of a list's entries, as struct and NumPy write it
-    count_code: str = ""  # of a list's length
+    count_code: str = ""  # of a list's length; empty where it is no list
+
+    @property
+    def least(self) -> int:
+        """Bytes of a value, or of a list that is empty."""
+        return struct.calcsize(f"<{self.count_code or self.code}")
 
 
 @dataclass(frozen=True)
@@ -51,65 +58,142 @@ class _Element:
 
     @property
     def least(self) -> int:
-        """Bytes of a binary record whose lists are empty."""
-        return sum(struct.calcsize(f"<{part.count_code or part.code}") for part in self.properties)
+        """Bytes of all its records where their lists are empty."""
+        return self.count * sum(part.least for part in self.properties)
+
+    def place_of(self, axis: str) -> int:
+        """Return where among the properties the coordinate lies."""
+        found = [row for row, part in enumerate(self.properties) if part.name == axis]
+        if len(found) != 1 or self.properties[found[0]].count_code:
+            raise ValueError(
+                f"it has no vertices with x, y and z: there should be one number called {axis}"
+            )
+        return found[0]
+
+
+@dataclass(frozen=True)
+class _Header:
+    order: str  # of bytes, as struct writes it; empty for text
+    elements: dict[str, _Element]
+    end: int
 
 
 def parse_ply(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return vertices (V, 3) and triangles (T, 3); larger faces are cut into fans.
+    """Parse vertices (V, 3) and triangles (T, 3); larger faces are cut into fans.
 
     Raises:
-        ValueError, OverflowError: the file is none, or holds less than it promises.
+        ValueError, OverflowError: the file is none, or holds less than it promises, be it of
+            elements that are neither vertices nor faces.
     """
-    order, elements, body = _parse_header(data)
-    read = _binary_columns(body, elements, order) if order else _text_columns(body, elements)
-    vertices, faces = read.get("vertex"), read.get("face")
-    if vertices is None or not all(axis in vertices for axis in "xyz"):
-        raise ValueError("it has no vertices with x, y and z")
-    places = np.stack([np.array(vertices[axis], dtype=np.float64) for axis in "xyz"], axis=1)
-    corners: Any = next((faces[name] for name in _CORNERS if faces and name in faces), [])
-    if isinstance(corners, np.ndarray) and corners.ndim == 2:
-        return places, fan(corners.astype(np.int64))
-    return places, fan_triangles(corners)
+    header = _parse_header(data)
+    places = [header.elements["vertex"].place_of(axis) for axis in "xyz"]
+    read = _columns(data, header, list(header.elements.values()))
+    vertices = _coordinates(read["vertex"], places)
+    for row, part in enumerate(header.elements.get("face", _Element("face", 0)).properties):
+        if part.name in _CORNERS and part.count_code:
+            if part.code in "fd":
+                raise ValueError("the corners of its faces are not whole numbers")
+            return vertices, _triangles(read["face"][row])
+    return vertices, fan_triangles([])
 
 
-def _parse_header(data: bytes) -> tuple[str, list[_Element], bytes]:
-    end = _HEADER_END.search(data, 0, _LONGEST_HEADER)
-    if data[:3].lower() != b"ply" or end is None:
-        raise ValueError("it has no header that starts with ply and ends with end_header")
+def parse_ply_vertices(data: bytes) -> NDArray[np.float64]:
+    """Parse the vertices alone: (V, 3).
+
+    What lies behind them is not read: a face list that is damaged or cut short is not refused.
+
+    Raises:
+        ValueError, OverflowError: the file is none, or holds less than it promises of the vertices
+            and what precedes them.
+    """
+    header = _parse_header(data)
+    places = [header.elements["vertex"].place_of(axis) for axis in "xyz"]
+    elements = list(header.elements.values())
+    wanted = elements[: list(header.elements).index("vertex") + 1]
+    return _coordinates(_columns(data, header, wanted)["vertex"], places)
+
+
+def _coordinates(vertices: _Columns, places: list[int]) -> NDArray[np.float64]:
+    try:
+        return np.stack([np.array(vertices[row], dtype=np.float64) for row in places], axis=1)
+    except ValueError as error:
+        raise ValueError(f"it has a line of vertex that is not one of numbers: {error}") from error
+
+
+def _triangles(corners: Any) -> NDArray[np.int64]:
+    if isinstance(corners, np.ndarray):
+        return fan(corners.astype(np.int64))
+    return fan_triangles(corners)
+
+
+def _parse_header(data: bytes) -> _Header:
+    lines, end = _header_lines(data)
     order: str | None = None
     elements: list[_Element] = []
-    for line in data[: end.start()].splitlines()[1:]:
-        words = line.split()
-        if not words or words[0] in (b"comment", b"obj_info"):
-            continue
-        names = [word.decode("latin-1") for word in words]
+    for line in lines:
         try:
-            match names:
-                case ["format", _, _]:
-                    order = _ORDERS[words[1]]
-                case ["element", name, count] if re.fullmatch(r"\d{1,12}", count, re.ASCII):
+            match line.split():
+                case [] | ["comment" | "obj_info", *_]:
+                    pass
+                case ["format", name, _]:
+                    order = _ORDERS[name]
+                case ["element", name, count] if re.fullmatch(r"\d{1,15}", count, re.ASCII):
                     elements.append(_Element(name, int(count)))
-                case ["property", "list", counts, entries, name] if counts[0] not in "fd":
+                case ["property", "list", counts, entries, name] if _CODES[counts] not in "fd":
                     part = _Property(name, _CODES[entries], _CODES[counts])
                     elements[-1].properties.append(part)
                 case ["property", kind, name]:
                     elements[-1].properties.append(_Property(name, _CODES[kind]))
                 case _:
-                    raise KeyError
+                    raise KeyError(line)
         except LookupError as error:
-            text = " ".join(names)[:60]
-            raise ValueError(f"its header has a line that is none of PLY: {text!r}") from error
+            text = " ".join(line.split())[:60]
+            raise ValueError(
+                f"it has a line in its header that is none of PLY: {text!r}"
+            ) from error
     if order is None:
-        raise ValueError("its header does not say whether it is text or binary")
-    return order, elements, data[end.end() :]
+        raise ValueError("its header does not say whether it is ascii text or binary")
+    by_name = {element.name: element for element in elements}
+    if len(by_name) < len(elements):
+        raise ValueError("its header has two elements of one name")
+    if "vertex" not in by_name:
+        raise ValueError("it has no element 'vertex'")
+    return _Header(order, by_name, end)
+
+
+def _header_lines(data: bytes) -> tuple[list[str], int]:
+    """Return the lines between ``ply`` and ``end_header``, and where the line after it starts."""
+    opening = _OPENING.match(data)
+    if opening is None:
+        raise ValueError("it has no header: its first line is not 'ply'")
+    # Bytes that follow a header of old Macintosh lines may look like the line end of others.
+    line_end, start = (b"\r" if opening[1] == b"\r" else b"\n"), opening.end()
+    lines: list[str] = []
+    while (stop := data.find(line_end, start, _LONGEST_HEADER)) >= 0:
+        line = data[start:stop].decode("latin-1").strip()
+        start = stop + 1
+        if line == "end_header":
+            return lines, start
+        lines.append(line)
+    raise ValueError("it has no header that is whole: the header does not end")
+
+
+def _columns(data: bytes, header: _Header, elements: list[_Element]) -> dict[str, _Columns]:
+    """Read ``elements``, the first ones of the file."""
+    # Without properties there are neither lines nor bytes.
+    elements = [element for element in elements if element.properties]
+    if header.order:
+        return _binary_columns(data, header.end, elements, header.order)
+    return _text_columns(data[header.end :], elements)
 
 
 def _text_columns(body: bytes, elements: list[_Element]) -> dict[str, _Columns]:
     rows = [line for line in body.splitlines() if line and not line.isspace()]
     promised = sum(element.count for element in elements)
     if promised > len(rows):
-        raise ValueError(f"its header promises {promised} lines, and {len(rows)} follow it")
+        raise ValueError(
+            f"it is cut short: its header promises {promised} lines, and {len(rows)} follow it"
+        )
     read: dict[str, _Columns] = {}
     start = 0
     for element in elements:
@@ -119,27 +203,43 @@ def _text_columns(body: bytes, elements: list[_Element]) -> dict[str, _Columns]:
         if columns is None:
             records = [_text_record(row.split(), element) for row in lines]
             columns = list(zip(*records, strict=True)) or [[] for _ in element.properties]
-        names = [part.name for part in element.properties]
-        read[element.name] = dict(zip(names, columns, strict=True))
+        read[element.name] = columns
     return read
 
 
-def _alike_rows(rows: list[bytes], element: _Element) -> list[Any] | None:
+def _alike_rows(rows: list[bytes], element: _Element) -> _Columns | None:
     """Parse rows at once that are numbers, or one list each, all of one length; else give None."""
     if not rows:
         return None
-    width = len(rows[0].split())
-    numbers = parse_numbers(b" ".join(rows), len(rows) * width)
+    table = _table(rows)
     lists = [bool(part.count_code) for part in element.properties]
-    if numbers is None or (lists != [True] and (any(lists) or len(lists) != width)):
+    if table is None or (lists != [True] and (any(lists) or len(lists) != table.shape[1])):
         return None
-    table = numbers.reshape(-1, width)
     if lists != [True]:
         return list(table.T)
-    indices = as_indices(numbers)
-    if indices is None or np.any(table[:, 0] != width - 1):
+    indices = as_indices(table)
+    if indices is None or np.any(indices[:, 0] != table.shape[1] - 1):
         return None
-    return [indices.reshape(-1, width)[:, 1:]]
+    return [indices[:, 1:]]
+
+
+def _table(rows: list[bytes]) -> NDArray[np.float64] | None:
+    """Return the numbers of rows that are as long as the first; None where one is not."""
+    width = len(rows[0].split())
+    text = b"\n" + b"\n".join(rows)
+    numbers = parse_numbers(text, len(rows) * width)
+    if numbers is None:
+        return None
+    characters = np.frombuffer(text, np.uint8)
+    blank = characters <= ord(" ")
+    starts = np.flatnonzero(blank[:-1] & ~blank[1:])
+    if len(starts) != len(numbers):  # as of "1-2"
+        return None
+    words = starts.reshape(-1, width)
+    lines = np.flatnonzero(characters == ord("\n"))
+    if np.any(words[:, 0] < lines) or np.any(words[:-1, -1] >= lines[1:]):
+        return None
+    return numbers.reshape(-1, width)
 
 
 def _text_record(row: list[bytes], element: _Element) -> list[Any]:
@@ -159,74 +259,84 @@ def _text_record(row: list[bytes], element: _Element) -> list[Any]:
             at += 1
     else:
         return record
-    raise ValueError(f"a line of {element.name} holds less than its header promises")
+    raise ValueError(
+        f"it has a damaged line: a line of {element.name} holds less than its header promises"
+    )
 
 
-def _binary_columns(body: bytes, elements: list[_Element], order: str) -> dict[str, _Columns]:
-    least = sum(element.count * element.least for element in elements)
-    if least > len(body):
+def _binary_columns(
+    data: bytes, start: int, elements: list[_Element], order: str
+) -> dict[str, _Columns]:
+    least, there = sum(element.least for element in elements), len(data) - start
+    if least > there:
         promised = ", ".join(f"{element.count} of {element.name}" for element in elements)
         raise ValueError(
-            f"its header promises {promised}, at least {least} bytes, and {len(body)} follow it"
+            f"it is cut short: its header promises {promised}, {least} bytes or more, and {there} "
+            "follow it"
         )
     read: dict[str, _Columns] = {}
-    at = 0
     for element in elements:
-        alike = _alike_records(body, at, element, order)
+        alike = _alike_records(data, start, element, order)
         if alike is None:
-            read[element.name], at = _differing_records(body, at, element, order)
+            read[element.name], start = _differing_records(data, start, element, order)
         else:
-            read[element.name] = {
-                part.name: alike[f"{row}"] for row, part in enumerate(element.properties)
-            }
-            at += alike.nbytes
+            read[element.name] = [alike[f"{row}"] for row in range(len(element.properties))]
+            start += alike.nbytes
     return read
 
 
 def _alike_records(
-    body: bytes, start: int, element: _Element, order: str
+    data: bytes, start: int, element: _Element, order: str
 ) -> NDArray[np.void] | None:
     """Read records at once whose lists are all as long as those of the first; else give None."""
     fields: list[tuple[Any, ...]] = []
+    lengths: dict[str, int] = {}
     at = start
-    lengths = {}
     for row, part in enumerate(element.properties):
         if part.count_code and element.count:
-            if at + struct.calcsize(f"<{part.count_code}") > len(body):
+            if at + part.least > len(data):
                 return None
-            (length,) = struct.unpack_from(order + part.count_code, body, at)
-            if not 0 <= length <= len(body):
+            (length,) = struct.unpack_from(order + part.count_code, data, at)
+            at += part.least + length * struct.calcsize(f"<{part.code}")
+            if length < 0 or at > len(data):
                 return None
             fields.append((f"{row} count", order + part.count_code))
             fields.append((f"{row}", order + part.code, (length,)))
             lengths[f"{row} count"] = length
         else:
             fields.append((f"{row}", order + part.code))
-        at = start + np.dtype(fields).itemsize
-    form = np.dtype(fields)
-    if start + element.count * form.itemsize > len(body):
+            at += part.least
+    if start + element.count * (at - start) > len(data):
         return None
-    table = np.frombuffer(body, form, element.count, start)
+    table = np.frombuffer(data, np.dtype(fields), element.count, start)
     return table if all(np.all(table[name] == length) for name, length in lengths.items()) else None
 
 
 def _differing_records(
-    body: bytes, start: int, element: _Element, order: str
+    data: bytes, start: int, element: _Element, order: str
 ) -> tuple[_Columns, int]:
-    columns: _Columns = {part.name: [] for part in element.properties}
-    at = start
+    columns: _Columns = [[] for _ in element.properties]
+    parts = [
+        (column, part.count_code, part.code, struct.Struct(order + (part.count_code or part.code)))
+        for column, part in zip(columns, element.properties, strict=True)
+    ]
     try:
         for _ in range(element.count):
-            for part in element.properties:
-                (value,) = struct.unpack_from(order + (part.count_code or part.code), body, at)
-                at += struct.calcsize(f"<{part.count_code or part.code}")
-                if part.count_code:
-                    if not 0 <= value <= len(body):
-                        raise ValueError(f"a list of {element.name} promises {value} entries")
-                    entries = f"{order}{value}{part.code}"
-                    value = struct.unpack_from(entries, body, at)
-                    at += struct.calcsize(entries)
-                columns[part.name].append(value)
+            for column, is_list, code, form in parts:
+                (value,) = form.unpack_from(data, start)
+                start += form.size
+                if is_list:
+                    if value < 0:
+                        raise ValueError(
+                            f"it is damaged: a list has {value} entries, among the records of "
+                            f"{element.name}"
+                        )
+                    entries = f"{order}{value}{code}"
+                    value = struct.unpack_from(entries, data, start)
+                    start += struct.calcsize(entries)
+                column.append(value)
     except struct.error as error:
-        raise ValueError(f"it ends within the records of {element.name}") from error
-    return columns, at
+        raise ValueError(
+            f"it is cut short or damaged: it ends within the records of {element.name}"
+        ) from error
+    return columns, start
