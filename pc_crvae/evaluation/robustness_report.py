@@ -43,16 +43,22 @@ class Reference:
     """Whose corruption errors are 1: the trained encoder of another report.
 
     Attributes:
-        described: what the report is of, for the record.
+        path: of the report.
+        checkpoint: that it is of, as the report says.
         accuracies: by representation and corruption, one a severity.
-        protocol: the other report's.
-        data: the other report's.
+        points: of each shape.
+        seeds: of its draws.
+        test_name: of the data set.
+        test_sha256: of its test split.
     """
 
-    described: dict[str, Any]
+    path: Path
+    checkpoint: Any
     accuracies: Mapping[str, Mapping[str, Sequence[float]]]
-    protocol: dict[str, Any]
-    data: dict[str, Any]
+    points: int
+    seeds: list[int]
+    test_name: str
+    test_sha256: str
 
 
 def read_reference(path: Path) -> Reference:
@@ -63,12 +69,18 @@ def read_reference(path: Path) -> Reference:
     """
     try:
         report = json.loads(path.read_text())
-        accuracies = _by_severity(row for row in report["rows"] if row["features"] == "trained")
-        described = {"report": str(path), "checkpoint": report["checkpoint"]}
-        return Reference(described, accuracies, report["protocol"], report["data"])
+        return Reference(
+            path=path,
+            checkpoint=report.get("checkpoint"),
+            accuracies=_by_severity(row for row in report["rows"] if row["features"] == "trained"),
+            points=report["protocol"]["points"],
+            seeds=report["protocol"]["seeds"],
+            test_name=report["data"]["test"]["name"],
+            test_sha256=report["data"]["test"]["sha256"],
+        )
     except OSError as error:
         raise UserError(f"--reference {path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"--reference {path} is not a report of tools/robustness.py with corruptions: give the "
             "JSON file of one"
@@ -83,17 +95,20 @@ def check_reference(
     Raises:
         UserError: other test shapes, or another count of points or draws of them.
     """
-    path = reference.described["report"]
-    if reference.data["test"]["sha256"] != test_sha256:
+    path = reference.path
+    if reference.test_sha256 != test_sha256:
         raise UserError(
-            f"--reference {path} is of other test shapes ({reference.data['test']['name']}): "
-            "errors of different shapes are no measure of each other"
+            f"--reference {path} is of other test shapes ({reference.test_name}): errors of "
+            "different shapes are no measure of each other"
         )
-    for name, ours in {"points": points, "seeds": list(seeds)}.items():
-        if reference.protocol[name] != ours:
+    for name, theirs, ours in (
+        ("points", reference.points, points),
+        ("seeds", reference.seeds, list(seeds)),
+    ):
+        if theirs != ours:
             raise UserError(
-                f"--reference {path} was measured with other {name} ({reference.protocol[name]}, "
-                f"not {ours}): make both alike"
+                f"--reference {path} was measured with other {name} ({theirs}, not {ours}): make "
+                "both alike"
             )
 
 
@@ -164,6 +179,10 @@ def corruption_errors(rows: Sequence[Row], reference: Reference | None = None) -
         if reference is None
         else reference.accuracies
     )
+    described = reference and {
+        "report": str(reference.path),
+        "checkpoint": reference.checkpoint,
+    }
     found = []
     for features in FEATURES:
         for representation in REPRESENTATIONS.values():
@@ -175,7 +194,7 @@ def corruption_errors(rows: Sequence[Row], reference: Reference | None = None) -
             row = {
                 "features": features,
                 "representation": representation,
-                "reference": "untrained" if reference is None else reference.described,
+                "reference": "untrained" if reference is None else described,
             }
             found.append(row | _errors_over(own, against[representation]))
     return found

@@ -121,6 +121,7 @@ def test_rotations_alone_agree_with_the_probe(run, tmp_path):
 def test_a_wrong_argument_is_refused_in_one_sentence(run, tmp_path, reported, capsys):
     small = ["--parts", "points", "--seeds", "1"]
     for arguments, sentence in [
+        (["--parts", "points", "--data-root", "nowhere"], "leave out data.root"),
         (["--seeds", "0"], "--seeds must be at least 1"),
         (["--points", "500"], "leave out --parts corruption"),
         (["--points", "521", *small], "has 520 points a cloud"),
@@ -142,6 +143,14 @@ def test_a_reference_that_is_no_report_is_refused(run, tmp_path, capsys, text):
     (tmp_path / "other.json").write_text(text)
     said = refused(capsys, "--ckpt", run, "--reference", tmp_path / "other.json")
     assert "is not a report of tools/robustness.py" in said
+
+
+def test_a_reference_without_its_data_is_refused(run, reported, tmp_path, capsys):
+    report = json.loads(reported.read_text())
+    for name in ("data", "protocol"):
+        (tmp_path / "other.json").write_text(json.dumps(report | {name: {}}))
+        said = refused(capsys, "--ckpt", run, "--reference", tmp_path / "other.json")
+        assert "is not a report of tools/robustness.py" in said
 
 
 def test_an_interrupted_run_leaves_nothing_behind(run, monkeypatch, capsys):
