@@ -1,4 +1,4 @@
-"""What a long job shows: two live lines with time left, or plain lines without a terminal."""
+"""What a long job shows: live lines with time left, or plain lines without a terminal."""
 
 import time
 from collections.abc import Iterator
@@ -8,6 +8,30 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+
+def items_bar(console: Console, *, transient: bool = False) -> Progress:
+    """Return a bar of items done and the time left, which shows on a terminal alone.
+
+    Args:
+        console: to write to.
+        transient: the bar is gone once all is done.
+    """
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=transient,
+    )
+
+
+def hours_minutes_seconds(seconds: int) -> str:
+    """Write a time as in ``2:05:09``."""
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
 class TrainingProgress:
@@ -66,5 +90,4 @@ class TrainingProgress:
     def time_left(self) -> str:
         """Time left at the mean pace so far, as hours, minutes and seconds."""
         pace = (time.monotonic() - self._started) / max(1, self._done - self._first)
-        seconds = round(pace * (self._total - self._done))
-        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        return hours_minutes_seconds(round(pace * (self._total - self._done)))

@@ -1,8 +1,11 @@
 """What training shows on a terminal and without one."""
 
-import pytest
+import io
 
-from pc_crvae.progress import TrainingProgress
+import pytest
+from rich.console import Console
+
+from pc_crvae.progress import TrainingProgress, items_bar
 
 TERMS = {"objective": -3.0, "transformed/kl": 1.0, "kl": 2.0}
 
@@ -46,3 +49,14 @@ def test_time_left_is_the_mean_pace_of_this_process_times_the_steps_left(
         progress.advance()
     now[0] += 10.0
     assert progress.time_left() == "2:00:00"
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_a_bar_of_items_shows_on_a_terminal_alone(on_terminal: bool):
+    written = io.StringIO()
+    progress = items_bar(Console(file=written, force_terminal=on_terminal, width=80))
+    bar = progress.add_task("reading", total=5, completed=2)
+    with progress:
+        progress.advance(bar)
+    assert ("3/5" in written.getvalue()) is on_terminal
+    assert ("reading" in written.getvalue()) is on_terminal

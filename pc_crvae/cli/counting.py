@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pc_crvae.progress import hours_minutes_seconds, items_bar
 
 _SECONDS_BETWEEN_LINES = 30.0
 
@@ -22,16 +23,7 @@ def counting(what: str, total: int, console: Console | None = None) -> Iterator[
         console: to write to, standard error by default.
     """
     console = console or Console(stderr=True)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
+    progress = items_bar(console, transient=True)
     bar = progress.add_task(what, total=total)
     started = told = time.monotonic()
     done = 0
@@ -43,8 +35,7 @@ def counting(what: str, total: int, console: Console | None = None) -> Iterator[
         now = time.monotonic()
         if not console.is_terminal and now - told >= _SECONDS_BETWEEN_LINES and done < total:
             told = now
-            seconds = round((now - started) / done * (total - done))
-            left = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+            left = hours_minutes_seconds(round((now - started) / done * (total - done)))
             console.print(f"{what} {done:,} of {total:,}, left {left}", soft_wrap=True)
 
     with progress:

@@ -20,7 +20,6 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.items import Item
@@ -39,6 +38,7 @@ from pc_crvae.data.store import (
 )
 from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
+from pc_crvae.progress import items_bar
 
 __all__ = ["Prepared", "Recipe", "Refusal", "Shapes", "prepare"]
 
@@ -294,15 +294,7 @@ def _fill(
 ) -> None:
     left = [task for task in tasks if task.key not in journal]
     done = len(tasks) - len(left)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
+    progress = items_bar(console)
     what = f"preparing {shapes.name}, split {shapes.split}"
     if not console.is_terminal:
         again = f", {done} of them done before" if done else ""
