@@ -162,7 +162,15 @@ def test_a_signal_ends_the_run_after_its_step_with_the_state_saved(tmp_path, num
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
-def test_a_second_signal_acts_at_once(tmp_path):
+@pytest.fixture
+def heeded_interrupts():
+    """SIGINT as Python takes it, which a shell's background jobs ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_acts_at_once(tmp_path, heeded_interrupts):
     def interrupt_twice():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)

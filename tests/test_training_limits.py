@@ -28,7 +28,7 @@ def head_config(folder, head, **options):
 def test_batch_norm_of_a_single_row_is_refused(tmp_path, head, batch_size, accumulation):
     sizes = {"batch_size": batch_size, "accumulation": accumulation}
     config = head_config(tmp_path, BATCH_NORMS[head], **sizes)
-    with pytest.raises(UserError, match=r"batch-norm in model\.head needs two shapes .*raise it"):
+    with pytest.raises(UserError, match=r"batch-norm in model\.head needs two items .*raise it"):
         tiny_train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

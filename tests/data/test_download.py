@@ -415,6 +415,8 @@ def test_a_fetch_that_is_killed_is_gone_on_with(
     url = mirror.serve("/points.h5", Answer(CONTENT, tag='"v1"', hangs_after=131_072))
     wanted = card(source(url))
     script = (
+        # A shell's background jobs ignore SIGINT, and so would what they start.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "import sys; from pathlib import Path; from pc_crvae.data.cards import Card;"
         "from pc_crvae.data.download import fetch;"
         "fetch(Card.model_validate_json(sys.argv[1]), Path(sys.argv[2]))"
