@@ -143,9 +143,10 @@ def load_split(saved: Saved, split: Literal["train", "test"]) -> "CloudSet | Ima
     """One official split of the data.
 
     Raises:
-        UserError: it cannot be loaded, or the model is of the other modality.
+        UserError: it cannot be loaded, or the model is of the other modality, or of images of
+            another shape.
     """
-    from pc_crvae.data import CloudSet, load
+    from pc_crvae.data import CloudSet, ImageSet, load
     from pc_crvae.models.points.vae import PointVAE
 
     items = load(saved.data, split, root=saved.root, up=saved.up, allow_refused=saved.allow_refused)
@@ -154,7 +155,17 @@ def load_split(saved: Saved, split: Literal["train", "test"]) -> "CloudSet | Ima
             f"{items.name} holds {items.holds}, and {saved.folder} a {type(saved.model).__name__}: "
             "name other data with --data"
         )
+    taken = getattr(saved.model, "shape", None)
+    if isinstance(items, ImageSet) and items.images.shape[1:] != taken:
+        raise UserError(
+            f"the images of {items.name} are {_shape(items.images.shape[1:])}, and {saved.folder} "
+            f"holds a model of images of {_shape(taken)}: name other data with --data"
+        )
     return items
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return " x ".join(map(str, shape or ()))
 
 
 def load_clouds_of(saved: Saved, split: Literal["train", "test"]) -> "CloudSet":

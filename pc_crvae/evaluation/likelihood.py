@@ -5,7 +5,7 @@ a normalised likelihood.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,7 @@ def importance_sampled_nll(
     seed: int = 0,
     items_at_once: int = ITEMS_AT_ONCE,
     decoded_at_once: int = DECODED_AT_ONCE,
+    advance: Callable[[], None] = lambda: None,
 ) -> ImportanceSampled:
     """Estimate -log p(x) with the posterior as the proposal (Burda et al. 2016, section 5).
 
@@ -92,6 +93,7 @@ def importance_sampled_nll(
         items_at_once: observations encoded at once.
         decoded_at_once: latents decoded at once; bounds the memory, and changes no result but by
             rounding.
+        advance: called after each ``items_at_once`` observations.
 
     Raises:
         ValueError: no observations, or a size below one.
@@ -114,6 +116,7 @@ def importance_sampled_nll(
             total = torch.logsumexp(weights, dim=0)
             nll.append((math.log(samples) - total).cpu())
             sizes.append(torch.exp(2 * total - torch.logsumexp(2 * weights, dim=0)).cpu())
+            advance()
     return ImportanceSampled(torch.cat(nll), torch.cat(sizes), samples, x[0].numel())
 
 

@@ -1,0 +1,95 @@
+"""What a model of images makes, as grids of pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.image import imsave
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pc_crvae.files import atomic_path
+from pc_crvae.interpolation import interpolate_latents
+from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
+from pc_crvae.models.images.vae import ImageVAE
+from pc_crvae.models.vae import evaluating
+from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.visualization.image_grid import image_grid
+
+Rows = list[NDArray[np.floating]]
+"""Rows of images, each (n, C, H, W) in [0, 1]."""
+
+_COLUMNS = 10
+_SAMPLE_ROWS = 6
+_PATHS = 6
+_TRAVERSED = 8
+_FARTHEST = 3.0  # standard deviations of the prior
+
+
+def reconstruction_rows(model: ImageVAE | PretrainedNVAE, grey: Tensor, pixels: Tensor) -> Rows:
+    """The images, what the model saw of them where that differs, and what it makes of it.
+
+    Args:
+        model: in evaluation mode.
+        grey: (n, C, H, W); the first few are shown.
+        pixels: the same, as the model explains them.
+    """
+    shown, seen = grey[:_COLUMNS], pixels[:_COLUMNS]
+    rows = [shown] if torch.equal(shown, seen) else [shown, seen]
+    return [row.numpy() for row in [*rows, model.reconstructions(seen)]]
+
+
+def sample_rows(model: ImageVAE | PretrainedNVAE, seed: int) -> Rows:
+    """The likelihood's means at draws of the prior."""
+    images = model.sample(_SAMPLE_ROWS * _COLUMNS, seed).numpy()
+    return list(images.reshape(_SAMPLE_ROWS, _COLUMNS, *images.shape[1:]))
+
+
+def traversal_rows(model: ImageVAE, image: Tensor, kl_per_dimension: list[float]) -> Rows:
+    """One image's posterior mean with one dimension moved through the prior's range.
+
+    Args:
+        model: in evaluation mode.
+        image: (1, C, H, W), as the model explains it.
+        kl_per_dimension: (D,); the dimensions of the largest are shown, one a row.
+    """
+    values = torch.linspace(-_FARTHEST, _FARTHEST, _COLUMNS)
+    mean = model.encode(image)[0]
+    rows = []
+    for dimension in np.argsort(kl_per_dimension)[::-1][:_TRAVERSED]:
+        latents = mean.repeat(_COLUMNS, 1)
+        latents[:, int(dimension)] = values
+        rows.append(model.decode(latents).numpy())
+    return rows
+
+
+def interpolation_rows(model: ImageVAE | PretrainedNVAE, pixels: Tensor, seed: int) -> Rows:
+    """Spherical paths between samples of two images' posteriors, group by group.
+
+    Args:
+        model: in evaluation mode.
+        pixels: (n, C, H, W), n >= 2, as the model explains them; each is joined to the next.
+        seed: of the samples.
+    """
+    count = min(_PATHS, len(pixels) // 2)
+    ends = pixels[: 2 * count].to(model.device)
+    draws = Draws(keyed_generator("interpolated images", seed, device=model.device), len(ends))
+    rows = []
+    with evaluating(model):
+        path = model.posterior(ends).sample(draws)
+        for first in range(0, 2 * count, 2):
+            between = tuple(
+                interpolate_latents(group[first], group[first + 1], _COLUMNS) for group in path
+            )
+            rows.append(model.likelihood(between).mean.cpu().numpy())
+    return rows
+
+
+def save_rows(rows: Rows, path: Path) -> None:
+    """Write rows of images as one picture.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        imsave(temporary, image_grid(rows))

@@ -1,0 +1,118 @@
+"""``evaluate`` as a user meets it: the report, the pictures, and what it refuses."""
+
+import json
+
+import pytest
+from matplotlib.image import imread
+from tiny_runs import tiny_config, tiny_train
+
+from pc_crvae.cli import main
+from pc_crvae.data import load
+
+CONFIG = """
+data: {name: digits}
+model:
+  name: image_vae
+  encoder: {name: mlp, widths: [16]}
+  latent_dim: 4
+  decoder: {name: mlp, widths: [16]}
+  likelihood: {name: bernoulli}
+consistency: {weight: 1.0, transforms: [{name: published, strength: large}]}
+training: {epochs: 1, batch_size: 64, device: cpu}
+logging: {tensorboard: false, pictures_every_epochs: 0, probe_every_epochs: 0}
+"""
+QUICK = ("--samples", "2", "--items", "20", "--train-items", "100")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of an epoch on the digits."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "tiny.yaml").write_text(CONFIG)
+    assert main(["train", str(folder / "tiny.yaml"), "--out", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+def evaluated(run, path, *arguments):
+    assert main(["evaluate", "--ckpt", str(run), "--json", str(path), *QUICK, *arguments]) == 0
+    return json.loads(path.read_text())
+
+
+def refused(capsys, *arguments):
+    """The one sentence that ``evaluate`` answers ``arguments`` with."""
+    assert main(["evaluate", *map(str, arguments)]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    return said.err
+
+
+def test_the_report_names_each_figure_and_pictures_lie_beside_it(run, tmp_path, capsys):
+    report = evaluated(run, tmp_path / "whole.json")
+    for name in ("nll", "elbo", "rate", "distortion", "consistency_kl"):
+        assert {"mean", "stderr"} <= report[name].keys()
+    assert {"estimate", "log_n", "saturated"} <= report["mutual_information"].keys()
+    assert 0 <= report["active_units"] <= report["dimensions"] == 4
+    assert report["protocol"]["seed"] == 0
+    assert report["protocol"]["transform_from"] == "the run's own"
+    assert "30.0" in report["protocol"]["transform"]  # the large ranges it was trained with
+    assert report["data"]["test"]["sha256"] == load("digits", "test").fingerprint()
+    assert report["data"]["train"]["sha256"] == load("digits", "train").fingerprint()
+    said = capsys.readouterr().out
+    for words in ("NLL", "active units", "log N", "linear svm", "20 images of the test split"):
+        assert words in said
+    # Grey, drawn and reconstructed; magnified sevenfold, with gaps of two pixels.
+    assert imread(tmp_path / "whole-reconstructions.png").shape[:2] == (3 * 58 - 2, 10 * 58 - 2)
+    assert imread(tmp_path / "whole-samples.png").shape[:2] == (6 * 58 - 2, 10 * 58 - 2)
+    assert imread(tmp_path / "whole-traversals.png").shape[:2] == (4 * 58 - 2, 10 * 58 - 2)
+    assert imread(tmp_path / "whole-interpolations.png").shape[:2] == (6 * 58 - 2, 10 * 58 - 2)
+
+
+def test_the_validation_split_is_what_training_held_out(run, tmp_path):
+    report = evaluated(run, tmp_path / "validation.json", "--split", "validation")
+    held_out, training = report["data"]["validation"], report["data"]["train"]
+    assert held_out["count"] + training["count"] == 1438
+    assert report["trained_on"]["validation_sha256"] == held_out["sha256"]
+    assert report["trained_on"]["train_sha256"] == training["sha256"]
+
+
+def test_an_export_without_its_run_takes_the_preset_and_has_no_validation_split(
+    run, tmp_path, capsys
+):
+    export = tmp_path / "export"
+    export.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (export / name).write_bytes((run / name).read_bytes())
+    report = evaluated(export, tmp_path / "export.json")
+    assert "preset published small" in report["protocol"]["transform_from"]
+    assert "15.0" in report["protocol"]["transform"]
+    assert "lies in no run" in refused(capsys, "--ckpt", export, "--split", "validation")
+
+
+def test_a_wrong_argument_is_refused_in_one_sentence(run, tmp_path, capsys):
+    for arguments, sentence in [
+        (["--samples", "0"], "--samples must be at least 1"),
+        (["--items", "360"], "has 359 images, fewer than the 360"),
+        (["--items", "1"], "--items must be at least 2"),
+    ]:
+        assert sentence in refused(capsys, "--ckpt", run, *arguments)
+    assert not (run / "evaluation.json").exists()
+
+
+def test_images_of_another_shape_are_refused_by_every_command(run, tmp_path, capsys):
+    from data.tiny_images import write_mnist
+
+    write_mnist(tmp_path / "mnist")
+    given = ["--ckpt", str(run), "--data", "mnist", "--data-root", str(tmp_path / "mnist")]
+    for command in ("evaluate", "probe"):
+        assert main([command, *given]) == 2
+        said = capsys.readouterr().err
+        assert "images of mnist are 1 x 28 x 28" in said
+        assert "a model of images of 1 x 8 x 8" in said
+
+
+def test_a_model_of_points_is_referred_to_its_own_commands(tmp_path, capsys):
+    tiny_train(tiny_config(tmp_path, training={"epochs": 1}), tmp_path / "run")
+    capsys.readouterr()
+    said = refused(capsys, "--ckpt", tmp_path / "run")
+    assert "tools/generation.py" in said

@@ -1,0 +1,210 @@
+"""Evaluation of models of images, held against the model's own parts."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from pc_crvae.config import NVAEModelConfig
+from pc_crvae.config.images import ImageModelConfig
+from pc_crvae.data.images import ImageSet
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation import images
+from pc_crvae.evaluation.images import ImageProtocol, evaluate_images, format_images
+from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
+from pc_crvae.models.images.vae import ImageVAE
+from pc_crvae.posteriors import gaussian_kl
+from pc_crvae.transforms.images import Affine, ComposeImages, Flip
+
+SHAPE = (1, 8, 8)
+QUICK = ImageProtocol(samples=3, elbo_samples=2)
+BERNOULLI = {"name": "bernoulli"}
+GAUSSIAN = {"name": "gaussian", "standard_deviation": 0.2}
+NOWHERE = Affine(0.0, 0.0, 1.0, 1.0)
+
+
+@pytest.fixture(autouse=True)
+def fixed_weights():
+    torch.manual_seed(0)
+
+
+def vae(likelihood, posterior="gaussian"):
+    values = {
+        "name": "image_vae",
+        "encoder": {"name": "mlp", "widths": [8]},
+        "latent_dim": 4,
+        "decoder": {"name": "mlp", "widths": [8]},
+        "likelihood": likelihood,
+    }
+    architecture = ImageModelConfig.model_validate_json(json.dumps(values))
+    return ImageVAE(architecture, posterior=posterior, shape=SHAPE).eval()
+
+
+def nvae():
+    values = {
+        "name": "nvae",
+        "initial_channels": 2,
+        "groups_per_scale": [1, 1],
+        "latent_channels": 1,
+        "expansion": 1,
+        "postprocess_expansion": 1,
+    }
+    return PretrainedNVAE(
+        NVAEModelConfig.model_validate_json(json.dumps(values)), shape=SHAPE
+    ).eval()
+
+
+def image_set(split="test", count=12, classes=3, levels=256):
+    """Noise whose brightness tells the class."""
+    rng = np.random.default_rng(len(split))
+    labels = np.arange(count) % classes
+    dark = rng.integers(0, levels, (count, *SHAPE)) // (1 + labels)[:, None, None, None]
+    return ImageSet(
+        name="noise",
+        split=split,
+        labels=labels.astype(np.int64),
+        classes=tuple("abcdef"[:classes]),
+        ids=tuple(f"{split}/{number}" for number in range(count)),
+        images=(dark * (255 // (levels - 1))).astype(np.uint8),
+    )
+
+
+TRAIN, TEST = image_set("train", 60), image_set()
+
+
+def evaluated(model, protocol=QUICK, transform=NOWHERE, train=TRAIN, test=TEST):
+    report, _ = evaluate_images(model, train, test, protocol, transform)
+    return report
+
+
+def test_the_figures_add_up_and_are_of_every_image():
+    ticks = []
+    protocol = ImageProtocol(samples=3)
+    model = vae(BERNOULLI)
+    report, observed = evaluate_images(
+        model, TRAIN, TEST, protocol, NOWHERE, advance=lambda: ticks.append(1)
+    )
+    assert len(ticks) == protocol.steps(TEST) == 1
+    assert report["elbo"]["mean"] == pytest.approx(
+        -report["rate"]["mean"] - report["distortion"]["mean"]
+    )
+    assert sum(report["kl_per_dimension"]) == pytest.approx(report["rate"]["mean"])
+    assert report["mutual_information"]["rate"] == pytest.approx(report["rate"]["mean"], rel=1e-5)
+    assert report["mutual_information"]["log_n"] == pytest.approx(np.log(12))
+    assert (report["nll"]["items"], report["nll"]["samples"]) == (12, 3)
+    assert report["nll"]["mean"] <= -report["elbo"]["mean"] + 1.0
+    assert report["dimensions"] == 4
+    assert report["nll"]["bits_per_dimension"] == pytest.approx(
+        report["nll"]["mean"] / np.log(2) / 64
+    )
+    assert ((observed.pixels == 0) | (observed.pixels == 1)).all()
+    # Drawn with the grey levels as probabilities.
+    assert float(observed.pixels.mean()) == pytest.approx(float(observed.grey.mean()), abs=0.05)
+    json.dumps(report, allow_nan=False)
+
+
+def test_the_consistency_kl_is_that_of_the_two_posteriors():
+    model = vae(GAUSSIAN)
+    found = evaluated(model, transform=Flip("horizontal", probability=1.0))["consistency_kl"]
+    x = torch.from_numpy(TEST.batch(range(12)))
+    with torch.no_grad():
+        expected = gaussian_kl(model.posterior(x.flip(3)), model.posterior(x)).sum(dim=1)
+    assert found["mean"] == pytest.approx(float(expected.mean()), rel=1e-4)
+    assert found["stderr"] == pytest.approx(float(expected.std()) / 12**0.5, rel=1e-4)
+    assert found["per_group"] == pytest.approx([found["mean"]])
+    assert evaluated(model)["consistency_kl"]["mean"] == 0
+
+
+def test_what_a_transform_leaves_is_binarised_anew():
+    # The same grey image drawn twice is not the same observation.
+    assert evaluated(vae(BERNOULLI))["consistency_kl"]["mean"] > 0
+
+
+def test_a_hierarchy_reports_its_groups_and_no_information():
+    report = evaluated(nvae(), transform=ComposeImages([Flip(probability=1.0)]))
+    assert len(report["kl_per_group"]) == len(report["consistency_kl"]["per_group"]) == 2
+    assert sum(report["kl_per_group"]) == pytest.approx(report["rate"]["mean"], rel=1e-5)
+    assert sum(report["consistency_kl"]["per_group"]) == pytest.approx(
+        report["consistency_kl"]["mean"], rel=1e-5
+    )
+    assert report["mutual_information"] is None
+    assert "no mutual information" in " ".join(report["notes"])
+    assert "rate by group" in format_images(report)
+
+
+def test_an_auto_encoder_has_its_codes_evaluated_and_no_likelihood():
+    report = evaluated(vae(GAUSSIAN, posterior="code"))
+    for name in ("nll", "elbo", "rate", "consistency_kl", "mutual_information"):
+        assert report[name] is None
+    assert report["notes"] == [images.NO_PRIOR]
+    assert report["classifiers"].keys() == {"linear_svm", "logistic_regression", "knn"}
+    assert "NLL" not in format_images(report)
+
+
+def test_bits_a_dimension_are_given_for_levels_only():
+    of_density = evaluated(vae(GAUSSIAN))
+    assert of_density["nll"]["bits_per_dimension"] is None
+    assert "no bits a dimension" in of_density["notes"][0]
+    assert evaluated(vae({"name": "discretized_logistic"}))["nll"]["bits_per_dimension"] > 0
+    as_they_are = {"name": "bernoulli", "binarization": "none"}
+    grey = evaluated(vae(as_they_are))
+    assert grey["nll"]["bits_per_dimension"] is None
+    assert "of no likelihood" in grey["notes"][0]
+    binary = evaluated(vae(as_they_are), test=image_set(classes=1, levels=2))
+    assert binary["nll"]["bits_per_dimension"] > 0
+
+
+def test_brightness_is_told_by_the_classifiers():
+    found = evaluated(vae(GAUSSIAN))["classifiers"]
+    for classifier in found.values():
+        assert classifier["accuracy"] > 0.5  # of three classes
+        assert (classifier["train_items"], classifier["test_items"]) == (60, 12)
+    few = evaluated(vae(GAUSSIAN), ImageProtocol(samples=1, train_items=30))["classifiers"]
+    assert few["knn"]["train_items"] == 30
+
+
+@pytest.mark.parametrize(
+    ("train", "sentence"),
+    [
+        (image_set("train", 60, classes=2), "classes that its training split has none of"),
+        (TRAIN.subset(np.flatnonzero(TRAIN.labels != 2)), "training split has none of"),
+    ],
+)
+def test_classes_that_training_lacks_leave_the_classifiers_out(train, sentence):
+    report = evaluated(vae(GAUSSIAN), train=train)
+    assert report["classifiers"] is None
+    assert sentence in report["notes"][-1]
+    assert report["nll"] is not None
+
+
+def test_a_seed_fixes_all_and_another_changes_all():
+    model = vae(BERNOULLI)
+    protocols = [ImageProtocol(samples=2, items=6, seed=seed) for seed in (0, 0, 1)]
+    one, two, other = (
+        evaluated(model, protocol, Affine(15.0, 0.05, 0.9, 1.1)) for protocol in protocols
+    )
+    assert one == two
+    for name in ("nll", "distortion", "consistency_kl", "mutual_information"):
+        assert one[name] != other[name]
+    assert one["protocol"]["evaluated_items"] == one["nll"]["items"] == 6
+
+
+def test_values_out_of_range_are_refused():
+    for values, sentence in [
+        ({"samples": 0}, "--samples must be at least 1, not 0"),
+        ({"items": 1}, "--items must be at least 2"),
+        ({"train_items": 0}, "--train-items must be at least 2"),
+    ]:
+        with pytest.raises(UserError, match=sentence):
+            ImageProtocol(**values)
+    with pytest.raises(UserError, match="has 12 images, fewer than the 13"):
+        ImageProtocol(items=13).count(TEST)
+
+
+def test_weights_that_diverged_are_said():
+    model = vae(GAUSSIAN)
+    with torch.no_grad():
+        next(model.decoder.parameters()).fill_(torch.nan)
+    with pytest.raises(UserError, match="likelihood hold NaN"):
+        evaluated(model)
