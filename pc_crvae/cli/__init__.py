@@ -16,6 +16,7 @@ from pc_crvae.cli import (
     probe,
     robustness,
     search,
+    study,
     train,
 )
 from pc_crvae.errors import UserError
@@ -32,6 +33,7 @@ COMMANDS = {
     "embed": embed,
     "search": search,
     "curves": curves,
+    "study": study,
 }
 
 

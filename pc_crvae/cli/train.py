@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.config import Config, find_config, load_config
+from pc_crvae.config import Config, find_config, load_config, with_absolute_paths
 from pc_crvae.errors import UserError
 from pc_crvae.processes import is_main_process, parting
 
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     if options.resume and options.overwrite:
         raise UserError("--resume goes on with a run and --overwrite replaces it: give one")
     config = load_config(find_config(options.config), options.overrides)
-    config = _with_absolute_paths(config)
+    config = with_absolute_paths(config)
     folder: Path = getattr(options, "out", None) or Path("runs") / options.config.stem
 
     from pc_crvae.interruption import Interrupted
@@ -75,17 +75,6 @@ def run(options: argparse.Namespace) -> None:
         sys.exit(128 + interrupted.signal_number)
     if is_main_process():
         print(f"trained: {folder}; next: python tools/probe.py --ckpt {folder}")
-
-
-def _with_absolute_paths(config: Config) -> Config:
-    """The same configuration, whose card and data are found from any folder."""
-    name, root = config.data.name, config.data.root
-    if Path(name).suffix in (".yaml", ".yml"):
-        name = str(Path(name).absolute())
-    if root is not None:
-        root = str(Path(root).expanduser().absolute())
-    data = config.data.model_copy(update={"name": name, "root": root})
-    return config.model_copy(update={"data": data})
 
 
 def load_splits(config: Config) -> tuple["CloudSet | ImageSet", "CloudSet | ImageSet"]:

@@ -24,6 +24,7 @@ from pc_crvae.config.files import (
     parse_config,
     plain,
     save_config,
+    with_absolute_paths,
 )
 from pc_crvae.config.images import ImageModelConfig, ImageTransformConfig
 from pc_crvae.config.nvae import NVAEConfig, NVAEModelConfig
@@ -57,4 +58,5 @@ __all__ = [
     "parse_config",
     "plain",
     "save_config",
+    "with_absolute_paths",
 ]

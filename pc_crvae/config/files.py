@@ -66,6 +66,17 @@ def parse_config(values: dict[str, Any], where: str) -> Config:
         raise UserError(describe(error, where, Config)) from None
 
 
+def with_absolute_paths(config: Config) -> Config:
+    """Return the same configuration, whose card and data are found from any folder."""
+    name, root = config.data.name, config.data.root
+    if Path(name).suffix in (".yaml", ".yml"):
+        name = str(Path(name).absolute())
+    if root is not None:
+        root = str(Path(root).expanduser().absolute())
+    data = config.data.model_copy(update={"name": name, "root": root})
+    return config.model_copy(update={"data": data})
+
+
 def save_config(config: Config, path: Path) -> None:
     """Write the resolved configuration as YAML."""
     with atomic_path(path) as temporary:

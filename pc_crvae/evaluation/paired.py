@@ -29,7 +29,9 @@ class PairedDifference:
 
 
 def paired_difference(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], seed: int = 0
+    first: NDArray[np.bool_] | NDArray[np.float64],
+    second: NDArray[np.bool_] | NDArray[np.float64],
+    seed: int = 0,
 ) -> PairedDifference:
     """Difference of two accuracies with its bootstrap percentile interval.
 
@@ -37,7 +39,8 @@ def paired_difference(
     hard for both does not widen the interval (Efron & Tibshirani 1993, chapter 13).
 
     Args:
-        first: (S, n), whether each of n shapes was classified right under each of S seeds.
+        first: (S, n), whether each of n shapes was classified right under each of S seeds, or
+            how often, in [0, 1].
         second: (S, n), of the other.
         seed: of the resampling.
 

@@ -1,0 +1,163 @@
+"""``study``: arms times seeds, each an ordinary run, and what they add up to."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pc_crvae.errors import UserError
+
+if TYPE_CHECKING:
+    from pc_crvae.study import PlannedRun, Study
+    from pc_crvae.study.runner import Outcomes
+
+DESCRIPTION = "Run the arms of a study with every seed, resumably, and compare them."
+_MOST_WORKERS = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "study", type=Path, metavar="STUDY", help="a YAML file, such as configs/studies/tiny.yaml"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help="folder of the runs and the summary (default: runs/<name of the study>)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="runs side by side, of one thread each (default: as many as there are cores, at "
+        f"most {_MOST_WORKERS})",
+    )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="run nothing: write tables and plots of what is stored to a Markdown file "
+        "(default: run what is left)",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run a study, or report on it."""
+    from pc_crvae.study import find_study, load_study, plan_runs
+
+    workers = getattr(options, "workers", min(os.cpu_count() or 1, _MOST_WORKERS))
+    if workers < 1:
+        raise UserError(f"--workers must be at least 1, not {workers}")
+    report: Path | None = getattr(options, "report", None)
+    if report is not None and report.suffix != ".md":
+        raise UserError(f"--report {report} must end in .md")
+    path = find_study(options.study)
+    study = load_study(path)
+    out: Path = getattr(options, "out", None) or Path("runs") / options.study.stem
+    runs = plan_runs(study, path, out)
+    if report is not None:
+        _report(study, runs, options.study, out, report)
+    else:
+        _run(study, runs, options.study, out, workers)
+
+
+def _run(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, workers: int) -> None:
+    from pc_crvae.interruption import Interrupted
+    from pc_crvae.study.runner import run_study
+
+    _check_protocol_and_data(study, runs)
+
+    def summarized(outcomes: "Outcomes") -> None:
+        _write_summary(study, runs, where, out, outcomes)
+
+    print(f"{len(runs)} runs, {workers} side by side: {out}", flush=True)
+    try:
+        outcomes = run_study(
+            study,
+            runs,
+            out,
+            workers=workers,
+            say=lambda text: print(text, flush=True),
+            changed=summarized,
+        )
+    except Interrupted as interrupted:
+        print(interrupted, file=sys.stderr)
+        sys.exit(128 + interrupted.signal_number)
+    summarized(outcomes)
+    print((out / "summary.md").read_text(encoding="utf-8"), end="")
+    print(f"summary: {out / 'summary.md'}")
+    if outcomes.failed:
+        raise UserError(
+            f"{len(outcomes.failed)} of {len(runs)} runs failed, {', '.join(outcomes.failed)}: "
+            "mend what their sentences above say, and the same command goes on"
+        )
+
+
+def _check_protocol_and_data(study: "Study", runs: "list[PlannedRun]") -> None:
+    """Refuse before anything starts what would fail every run."""
+    from pc_crvae.cli.train import load_splits
+    from pc_crvae.evaluation.protocol import load_protocol
+
+    load_protocol(study.probe.protocol)
+    checked = []
+    for run in runs:
+        if run.config.data not in checked:
+            load_splits(run.config)
+            checked.append(run.config.data)
+
+
+def _write_summary(
+    study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, outcomes: "Outcomes"
+) -> None:
+    from pc_crvae.files import atomic_path
+    from pc_crvae.study.markdown import format_summary
+    from pc_crvae.study.summary import summarize
+
+    summary = summarize(study, runs, where, out, outcomes)
+    for name, text in {
+        "summary.json": json.dumps(summary, indent=2) + "\n",
+        "summary.md": format_summary(summary),
+    }.items():
+        with atomic_path(out / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _report(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, report: Path) -> None:
+    from pc_crvae.curves import read_curve
+    from pc_crvae.files import atomic_path
+    from pc_crvae.study.markdown import format_report
+    from pc_crvae.study.runner import Outcomes
+    from pc_crvae.study.summary import summarize
+    from pc_crvae.visualization.curves import plot_curves
+    from pc_crvae.visualization.study_plot import plot_accuracies
+
+    summary = summarize(study, runs, where, out, Outcomes())
+    if not any(run["status"] == "complete" for run in summary["runs"]):
+        raise UserError(f"no run of {out} is complete: run the study first, without --report")
+    accuracies = report.with_name(f"{report.stem}-accuracy.png")
+    plot_accuracies(summary, accuracies)
+    pictures = [("accuracy of every arm, a dot a seed", accuracies.name)]
+    complete = {run["name"] for run in summary["runs"] if run["status"] == "complete"}
+    watched = [
+        run
+        for run in runs
+        if run.name in complete
+        and run.seed == study.seeds[0]
+        and '"probe_accuracy"' in (run.folder / "metrics.jsonl").read_text()
+    ]
+    if watched:
+        curves = report.with_name(f"{report.stem}-curves.png")
+        plot_curves(
+            [read_curve(run.folder, "probe_accuracy") for run in watched],
+            "validation probe_accuracy",
+            curves,
+        )
+        pictures.append(("validation accuracy while training, the first seed", curves.name))
+    with atomic_path(report) as temporary:
+        temporary.write_text(format_report(summary, pictures), encoding="utf-8")
+    print(f"report: {report}")

@@ -1,0 +1,68 @@
+"""The probe on the validation split, for choices that must not see the test split.
+
+A step of ``study``, run as ``python -m pc_crvae.cli.validation_probe RUN``: no command of its
+own, since what is told of a model is told of the test split.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from pc_crvae.errors import UserError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Probe a run on its validation split and return the exit status."""
+    parser = argparse.ArgumentParser(description="Probe a run on its validation split.")
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("--json", type=Path, required=True, help="where the report goes")
+    parser.add_argument("--protocol", default="ours", help="as for probe")
+    parser.add_argument("--seeds", type=int, help="as for probe")
+    options = parser.parse_args(arguments)
+    try:
+        _probe(options.run, options.json, options.protocol, options.seeds)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _probe(folder: Path, report_path: Path, protocol_name: str, seeds: int | None) -> None:
+    from pc_crvae.cli.saved import load_saved
+    from pc_crvae.cli.train import load_splits
+    from pc_crvae.evaluation.encoders import encoder_of, untrained_like
+    from pc_crvae.evaluation.predictions import predictions_path, save_predictions
+    from pc_crvae.evaluation.probe import format_table, probe_encoders, protocol_for
+    from pc_crvae.evaluation.protocol import changed, load_protocol
+    from pc_crvae.files import atomic_path
+    from pc_crvae.runs import find_run_config
+
+    saved = load_saved(argparse.Namespace(ckpt=folder, which="last", device="auto"))
+    config = find_run_config(saved.folder)
+    if config is None:
+        raise UserError(f"{folder} is no run, whose config says what it was validated on")
+    protocol = load_protocol(protocol_name)
+    if seeds is not None:
+        protocol = changed(protocol, "--seeds", seeds=list(range(seeds)))
+    train_set, validation_set = load_splits(config)
+    protocol = protocol_for(saved.model, protocol, train_set, validation_set)
+    probed = probe_encoders(
+        encoder_of(saved.model, protocol.pool),
+        lambda seed: encoder_of(untrained_like(saved.model, seed), protocol.pool),
+        train_set,
+        validation_set,
+        protocol,
+        progress=print,
+    )
+    report = probed.report
+    report["checkpoint"] = {"path": str(saved.folder), "which": "last"}
+    report["trained_on"] = saved.model.data
+    with atomic_path(report_path) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    save_predictions(probed.predictions, predictions_path(report_path))
+    print(format_table(report))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

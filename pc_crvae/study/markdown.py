@@ -1,0 +1,186 @@
+"""A study's summary as Markdown: the one of its folder, and the report with plots."""
+
+from collections.abc import Sequence
+from typing import Any
+
+_SETTINGS = {"aligned": "aligned", "z": "z", "so3": "SO(3)"}
+_TERMS = {
+    "log_likelihood": "log-likelihood",
+    "kl": "KL",
+    "consistency": "consistency KL",
+    "active_units": "active units",
+    "mutual_information": "mutual information",
+}
+
+
+def format_summary(summary: dict[str, Any]) -> str:
+    """Lay out what is known so far."""
+    parts = [f"# {summary['title']}", _state(summary), *_tables(summary)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def format_report(summary: dict[str, Any], pictures: Sequence[tuple[str, str]]) -> str:
+    """Lay out a report.
+
+    Args:
+        summary: as `pc_crvae.study.summary.summarize` makes it.
+        pictures: alternative text and place, relative to the report, of each.
+    """
+    parts = [
+        f"# {summary['title']}",
+        summary["question"].strip(),
+        f"    python tools/study.py {summary['study']}",
+        "Every figure and table here is made from what the runs stored, by that command with "
+        "`--report`.",
+        _state(summary),
+        _data(summary),
+        *_tables(summary),
+        *(f"![{text}]({place})" for text, place in pictures),
+        _arms(summary),
+        _versions(summary),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _state(summary: dict[str, Any]) -> str:
+    runs = summary["runs"]
+    complete = sum(run["status"] == "complete" for run in runs)
+    lines = [f"{complete} of {len(runs)} runs are complete."]
+    lines += [
+        f"- {run['name']}: {run['status']}" + (f", {run['error']}" if "error" in run else "")
+        for run in runs
+        if run["status"] != "complete"
+    ]
+    return "\n".join(lines)
+
+
+def _data(summary: dict[str, Any]) -> str:
+    lines = []
+    for cut in summary["data"]:
+        official = ", ".join(f"{count:,} {split}" for split, count in cut["card"].items() if count)
+        lines.append(
+            f"Data: {cut['name']}; classifiers fitted on {cut['fitted_on']:,} training shapes, "
+            f"scored on {cut['scored_on']:,} of the {cut['scored_split']} split (the card has "
+            f"{official or 'no counts'}; a share of {cut['validation_fraction']:g} of train is "
+            "held out for validation)."
+        )
+    protocol = summary["protocol"]
+    if protocol is not None:
+        lines.append(
+            f"Probe: protocol {protocol['name']}, probe seeds "
+            f"{', '.join(map(str, protocol['seeds']))}."
+        )
+    return "\n".join(lines)
+
+
+def _tables(summary: dict[str, Any]) -> list[str]:
+    return [_accuracies(summary), _differences(summary), _terms(summary)]
+
+
+def _accuracies(summary: dict[str, Any]) -> str:
+    arms = [arm for arm in summary["arms"] if arm["rows"]]
+    if not arms:
+        return ""
+    keys = list(
+        dict.fromkeys((row["representation"], row["setting"]) for a in arms for row in a["rows"])
+    )
+    header = ["arm", *(f"{_words(rep)}, {_SETTINGS[setting]}" for rep, setting in keys), "seeds"]
+    lines = []
+    for arm in arms:
+        cells = {(row["representation"], row["setting"]): row for row in arm["rows"]}
+        seeds = "of the probe" if "untrained_of" in arm else ", ".join(map(str, arm["seeds"]))
+        values = [_spread(cells[key], 100, 1) if key in cells else "" for key in keys]
+        lines.append([_arm(arm), *values, seeds])
+    return (
+        f"Accuracy on the {summary['split']} split in per cent, mean ± standard deviation over "
+        "training seeds (over probe seeds for untrained encoders):\n\n" + _table(header, lines)
+    )
+
+
+def _differences(summary: dict[str, Any]) -> str:
+    rows = summary["differences"]
+    if not rows:
+        return ""
+    lines = [
+        [
+            f"{row['first']} - {row['second']}",
+            f"{_words(row['representation'])}, {_SETTINGS[row['setting']]}",
+            f"{100 * row['difference']:+.1f}",
+            f"[{100 * row['interval'][0]:+.1f}, {100 * row['interval'][1]:+.1f}]",
+            str(len(row["training_seeds"])),
+        ]
+        for row in rows
+    ]
+    header = ["arms", "row", "difference", f"{summary['level']:.0%} interval", "seeds"]
+    return (
+        f"Differences in points ({summary['method']}; not corrected for {len(rows)} "
+        "comparisons, and with few seeds the share of their spread is underestimated):\n\n"
+        + _table(header, lines)
+    )
+
+
+def _terms(summary: dict[str, Any]) -> str:
+    arms = [arm for arm in summary["arms"] if arm.get("terms")]
+    if not arms:
+        return ""
+    names = [name for name in _TERMS if any(name in arm["terms"] for arm in arms)]
+    lines = [
+        [
+            _arm(arm),
+            *(_spread(arm["terms"][name], 1, 1) if name in arm["terms"] else "" for name in names),
+            str(arm["passes"]),
+            _spread(arm["training_minutes"], 1, 1),
+        ]
+        for arm in arms
+    ]
+    header = ["arm", *(_TERMS[name] for name in names), "encoder passes", "minutes of training"]
+    return (
+        "Terms of the validation split after the last epoch, in nats a shape (active units: "
+        "their number), and the time one run trained, one thread each:\n\n" + _table(header, lines)
+    )
+
+
+def _arms(summary: dict[str, Any]) -> str:
+    lines = ["The arms, as runs of their own (with the first seed):", ""]
+    for arm in summary["arms"]:
+        if "untrained_of" in arm:
+            lines.append(
+                f"- {arm['name']}: untrained encoders, scored by the probe of {arm['untrained_of']}"
+            )
+            continue
+        overrides = " ".join(_quoted(override) for override in arm["overrides"])
+        lines.append(f"- {arm['name']}: `python tools/train.py {arm['config']} {overrides}`")
+    return "\n".join(lines)
+
+
+def _versions(summary: dict[str, Any]) -> str:
+    versions = summary["versions"] or {}
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
+
+
+def _arm(arm: dict[str, Any]) -> str:
+    return f"{arm['name']}: {arm['about']}" if arm["about"] else str(arm["name"])
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _spread(values: dict[str, Any], factor: float, digits: int) -> str:
+    if values["mean"] is None:
+        return ""
+    mean = f"{factor * values['mean']:.{digits}f}"
+    return mean if values["std"] is None else f"{mean} ± {factor * values['std']:.{digits}f}"
+
+
+def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = [header, ["---"] * len(header), *lines]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows
+    )

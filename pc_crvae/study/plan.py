@@ -1,0 +1,109 @@
+"""The runs that a study asks for, each with its resolved configuration."""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pc_crvae.config import Config, find_config, load_config, plain, with_absolute_paths
+from pc_crvae.errors import UserError
+from pc_crvae.study.schema import Study
+
+_FREE = ("logging", "checkpoints")  # what a run's numbers do not depend on
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One arm with one seed.
+
+    Attributes:
+        arm: its name.
+        seed: of training.
+        config: resolved.
+        folder: of the run.
+    """
+
+    arm: str
+    seed: int
+    config: Config
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Arm and seed, as the run's folder is called."""
+        return self.folder.name
+
+    @property
+    def passes(self) -> int:
+        """How often the encoder sees the training set."""
+        return self.config.training.epochs * (1 if self.config.consistency is None else 2)
+
+
+def plan_runs(study: Study, where: Path, out: Path) -> list[PlannedRun]:
+    """Resolve every arm and seed, the first seed of all arms before the second of any.
+
+    So an interrupted study has compared all arms, if on fewer seeds.
+
+    Args:
+        study: the arms.
+        where: its file, to begin sentences with.
+        out: folder of the study; runs lie in it.
+
+    Raises:
+        UserError: a config that is wrong, two arms of equal configs, an override of the seed,
+            no arm that is trained, or unequal passes where equal ones are asked for.
+    """
+    runs = [
+        PlannedRun(name, seed, _resolve(study, name, seed, where), out / f"{name}-seed{seed}")
+        for seed in study.seeds
+        for name, arm in study.arms.items()
+        if arm.untrained_of is None
+    ]
+    if not runs:
+        raise UserError(f"{where}: no arm is trained: untrained ones are read beside trained ones")
+    firsts = [run for run in runs if run.seed == study.seeds[0]]
+    for run, other in itertools.combinations(firsts, 2):
+        if _essence(run.config) == _essence(other.config):
+            raise UserError(
+                f"{where}: the arms {run.arm} and {other.arm} have equal configs: change an "
+                "override, or leave one out"
+            )
+    if study.equal_passes and len({run.passes for run in firsts}) > 1:
+        counts = ", ".join(f"{run.arm} {run.passes}" for run in firsts)
+        raise UserError(
+            f"{where}: equal_passes is asked for, and the encoders pass over the training set "
+            f"unequally often ({counts}): an arm without consistency takes twice the "
+            "training.epochs of one with it"
+        )
+    return runs
+
+
+def train_overrides(study: Study, arm: str, seed: int) -> list[str]:
+    """The overrides that ``train`` would take for a run, the study's before the arm's."""
+    return [*study.overrides, *study.arms[arm].overrides, f"seed={seed}"]
+
+
+def same_run(recorded: Config, planned: Config) -> bool:
+    """Whether a recorded configuration is the planned one, but for where its data lies."""
+    return _essence(recorded, without_root=True) == _essence(planned, without_root=True)
+
+
+def _resolve(study: Study, name: str, seed: int, where: Path) -> Config:
+    arm = study.arms[name]
+    for override in (*study.overrides, *arm.overrides):
+        if override.partition("=")[0].strip() == "seed":
+            raise UserError(f"{where}: the arm {name} sets seed, which seeds of the study do")
+    try:
+        config = load_config(
+            find_config(Path(arm.config or study.config)), train_overrides(study, name, seed)
+        )
+    except UserError as error:
+        raise UserError(f"{where}, arm {name}: {error}") from None
+    return with_absolute_paths(config)
+
+
+def _essence(config: Config, *, without_root: bool = False) -> dict[str, Any]:
+    values = {name: value for name, value in plain(config).items() if name not in _FREE}
+    if without_root:
+        values["data"] = values["data"] | {"root": None}
+    return values

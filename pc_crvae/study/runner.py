@@ -1,0 +1,262 @@
+"""Running a study: processes side by side, each resumable, with a summary kept up to date."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pc_crvae.config import save_config
+from pc_crvae.errors import UserError
+from pc_crvae.interruption import Interrupted, listen_for_interruption
+from pc_crvae.study.plan import PlannedRun
+from pc_crvae.study.schema import Study
+from pc_crvae.study.steps import (
+    Step,
+    clear_halves,
+    is_trained,
+    last_validation,
+    refuse_foreign,
+    remaining_steps,
+)
+
+_POLL_SECONDS = 0.1
+_HEARTBEAT_SECONDS = 300.0
+# One thread a process: side by side they do not fight, and sums are those of any --workers.
+_ONE_THREAD = {
+    name: "1"
+    for name in (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+    )
+}
+
+
+@dataclass
+class Outcomes:
+    """What became of the runs that this call worked on.
+
+    Attributes:
+        failed: by the run's name, why, in a sentence.
+        running: names of runs at work.
+    """
+
+    failed: dict[str, str] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)
+
+
+@dataclass
+class _Active:
+    run: PlannedRun
+    step: Step
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+
+def run_study(
+    study: Study,
+    runs: list[PlannedRun],
+    out: Path,
+    *,
+    workers: int,
+    say: Callable[[str], None],
+    changed: Callable[[Outcomes], None],
+) -> Outcomes:
+    """Do what is left of ``runs``, ``workers`` processes at a time.
+
+    Args:
+        study: says how they are probed and measured.
+        runs: in the order they are started in.
+        out: folder of the study.
+        workers: processes side by side, of one thread each.
+        say: told, in one line, what goes on.
+        changed: called when a run starts, ends or fails.
+
+    Returns:
+        Which failed; the others are complete.
+
+    Raises:
+        UserError: something else lies in a run's place, or another process works on the study.
+        Interrupted: on SIGINT or SIGTERM, once the runs at work have saved their states.
+    """
+    for run in runs:
+        refuse_foreign(run)
+    out.mkdir(parents=True, exist_ok=True)
+    with _locked(out) as lock:
+        for run in runs:
+            clear_halves(run)
+            save_config(run.config, _config_path(out, run))
+        return _Pool(study, runs, out, workers, say, changed, lock).work()
+
+
+class _Pool:
+    def __init__(
+        self,
+        study: Study,
+        runs: list[PlannedRun],
+        out: Path,
+        workers: int,
+        say: Callable[[str], None],
+        changed: Callable[[Outcomes], None],
+        lock: int | None,
+    ) -> None:
+        self._study, self._runs, self._out, self._workers = study, runs, out, workers
+        self._say, self._changed, self._lock = say, changed, lock
+        self._outcomes = Outcomes()
+        self._active: list[_Active] = []
+        self._started = time.monotonic()
+        self._done_before = self._done()
+
+    def work(self) -> Outcomes:
+        waiting = [run for run in self._runs if self._next(run) is not None]
+        finished = len(self._runs) - len(waiting)
+        if finished:
+            self._say(f"{finished} of {len(self._runs)} runs are complete already")
+        told = time.monotonic()
+        with listen_for_interruption() as interruption:
+            try:
+                while (waiting or self._active) and not interruption.signal_number:
+                    while waiting and len(self._active) < self._workers:
+                        self._begin(waiting.pop(0))
+                    time.sleep(_POLL_SECONDS)
+                    self._reap()
+                    if time.monotonic() - told > _HEARTBEAT_SECONDS:
+                        told = time.monotonic()
+                        at_work = ", ".join(f"{a.run.name} ({a.step.name})" for a in self._active)
+                        self._say(f"at work: {at_work}; left {self._time_left()}")
+                if interruption.signal_number:
+                    self._stop()
+                    raise Interrupted(
+                        interruption.signal_number,
+                        "stopped; the runs at work saved what they had: the same command goes on",
+                    )
+            finally:
+                for active in self._active:  # a second signal, or a mistake of ours
+                    active.process.kill()
+        return self._outcomes
+
+    def _next(self, run: PlannedRun) -> Step | None:
+        steps = remaining_steps(run, self._study, _config_path(self._out, run))
+        return steps[0] if steps else None
+
+    def _begin(self, run: PlannedRun) -> None:
+        step = self._next(run)
+        if step is None:
+            return
+        log = self._out / "logs" / f"{run.name}.log"
+        log.parent.mkdir(exist_ok=True)
+        with log.open("ab") as file:
+            file.write(f"\n$ {step.name}\n".encode())
+            file.flush()
+            process = subprocess.Popen(
+                step.command,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **_ONE_THREAD},
+                # A group of its own: Ctrl-C reaches it once, through us.
+                start_new_session=True,
+                # Held by it too, so that what outlives a kill of the study keeps others out.
+                pass_fds=() if self._lock is None else (self._lock,),
+            )
+        self._active.append(_Active(run, step, process, log))
+        if run.name not in self._outcomes.running:
+            self._say(f"{run.name}: started")
+        self._outcomes.running.add(run.name)
+        self._changed(self._outcomes)
+
+    def _reap(self) -> None:
+        for active in list(self._active):
+            if active.process.poll() is None:
+                continue
+            self._active.remove(active)
+            following = self._next(active.run)
+            if active.process.returncode:
+                self._fail(active, _last_words(active.log, active.process.returncode))
+            elif following is not None and following.name == active.step.name:
+                self._fail(active, f"{active.step.name} left no complete output")
+            elif following is not None:
+                self._begin(active.run)
+            else:
+                self._outcomes.running.discard(active.run.name)
+                self._changed(self._outcomes)
+                self._say(f"{active.run.name}: complete; left {self._time_left()}")
+
+    def _fail(self, active: _Active, why: str) -> None:
+        sentence = f"{active.step.name}: {why} (more in {active.log})"
+        self._outcomes.running.discard(active.run.name)
+        self._outcomes.failed[active.run.name] = sentence
+        self._changed(self._outcomes)
+        self._say(f"{active.run.name}: failed, {sentence}")
+
+    def _stop(self) -> None:
+        """Ask all to save and end, and wait until they did; a second signal ends the wait."""
+        for active in self._active:
+            active.process.terminate()
+        for active in self._active:
+            active.process.wait()
+        self._active.clear()
+        self._outcomes.running.clear()
+        self._changed(self._outcomes)
+
+    def _done(self) -> float:
+        """Passes over training sets done so far, over all runs."""
+        done = 0.0
+        for run in self._runs:
+            last = last_validation(run)
+            share = 0.0 if last is None else last["epoch"] / run.config.training.epochs
+            # What follows training counts for a tenth of it.
+            complete = is_trained(run) and self._next(run) is None
+            done += run.passes * (1.1 if complete else min(share, 1.0))
+        return done
+
+    def _time_left(self) -> str:
+        """At the mean pace of this call, failed runs left out."""
+        done = self._done()
+        failed = self._outcomes.failed
+        total = sum(1.1 * run.passes for run in self._runs if run.name not in failed)
+        gained = done - self._done_before
+        if gained <= 0:
+            return "unknown yet"
+        seconds = round(max(0.0, total - done) * (time.monotonic() - self._started) / gained)
+        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def _config_path(out: Path, run: PlannedRun) -> Path:
+    return out / "configs" / f"{run.name}.yaml"
+
+
+def _last_words(log: Path, status: int) -> str:
+    """The error that a process told, or how it ended."""
+    lines = log.read_text(encoding="utf-8", errors="replace").rpartition("\n$ ")[2].splitlines()
+    told = [line for line in lines if line.startswith("error: ")]
+    if told:
+        return told[-1].removeprefix("error: ")
+    how = f"signal {-status} ended it" if status < 0 else f"it left with status {status}"
+    return f"{how}: {lines[-1].strip()}" if len(lines) > 1 else how
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[int | None]:
+    """Keep other processes off the study; where flock is not known (Windows) there is no lock."""
+    if sys.platform == "win32":
+        yield None
+        return
+    import fcntl
+
+    descriptor = os.open(out / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another process is at work on the study in {out}: wait for it or stop it"
+            ) from None
+        yield descriptor
+    finally:
+        os.close(descriptor)

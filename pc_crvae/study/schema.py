@@ -1,0 +1,136 @@
+"""A study as a YAML file: which arms, which seeds, how they are probed and compared."""
+
+import difflib
+import json
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import pydantic
+from pydantic import Field, model_validator
+
+from pc_crvae.config.sections import PositiveInt, Section
+from pc_crvae.errors import UserError
+from pc_crvae.resources import resource_folder
+from pc_crvae.validation import describe
+from pc_crvae.yaml_files import read_yaml
+
+Measure = Literal["robustness", "generation"]
+_ArmName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+_Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Arm(Section):
+    """One way of doing it."""
+
+    about: str = Field("", description="what it is, in the words of tables")
+    config: str | None = Field(None, description="a config; null: the study's")
+    overrides: tuple[str, ...] = Field(
+        (), description="section.key=value, as for train; they follow the study's"
+    )
+    untrained_of: str | None = Field(
+        None,
+        description="instead of a run: the untrained encoders that the probe of that arm scores",
+    )
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        if self.untrained_of is not None and (self.config is not None or self.overrides):
+            raise ValueError(
+                "an arm with untrained_of is read from that arm's probe: it takes no config and "
+                "no overrides"
+            )
+        return self
+
+
+class ProbeOfStudy(Section):
+    """How every run is probed."""
+
+    split: Literal["test", "validation"] = Field(
+        "test", description="scored on; validation: the part of train that was not trained on"
+    )
+    protocol: str = Field("ours", description="name or file, as for probe")
+    seeds: PositiveInt | None = Field(None, description="probe seeds; null: the protocol's")
+
+
+class Study(Section):
+    """Arms times seeds."""
+
+    title: str = Field(min_length=1, description="heads the report")
+    question: str = Field("", description="what it is to answer, in the report")
+    config: str = Field(description="what the arms change: a config file, or one of the package")
+    overrides: tuple[str, ...] = Field((), description="section.key=value, for all arms")
+    seeds: Annotated[tuple[_Seed, ...], Field(min_length=1)] = Field(
+        (0, 1, 2), description="of training; every arm is run with each"
+    )
+    probe: ProbeOfStudy = ProbeOfStudy()
+    measures: tuple[Measure, ...] = Field(
+        (), description="further commands that measure every run, beside probe"
+    )
+    equal_passes: bool = Field(
+        False, description="refuse arms whose encoders see another number of shapes"
+    )
+    arms: Annotated[dict[_ArmName, Arm], Field(min_length=1)]
+    compare: tuple[tuple[str, str], ...] = Field(
+        (), description="pairs of arms whose difference is reported, the first less the second"
+    )
+
+    @model_validator(mode="after")
+    def _names_what_it_has(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: each should be given once")
+        for name, arm in self.arms.items():
+            if arm.untrained_of is not None:
+                self._check_name(arm.untrained_of, f"arms.{name}.untrained_of")
+                if self.arms[arm.untrained_of].untrained_of is not None:
+                    raise ValueError(
+                        f"arms.{name}.untrained_of: {arm.untrained_of} is not trained either"
+                    )
+        for pair in self.compare:
+            for name in pair:
+                self._check_name(name, "compare")
+            if pair[0] == pair[1]:
+                raise ValueError(f"compare: {pair[0]} is compared with itself")
+        return self
+
+    def _check_name(self, name: str, where: str) -> None:
+        if name not in self.arms:
+            near = difflib.get_close_matches(name, self.arms, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(self.arms)}"
+            raise ValueError(f"{where}: the study has no arm {name}, {hint}")
+
+
+def find_study(path: Path) -> Path:
+    """Return the file that ``path`` means: itself, or a study that comes with the package.
+
+    Raises:
+        UserError: there is neither, naming those that there are.
+    """
+    folder = resource_folder("configs") / "studies"
+    candidates = [path]
+    if path.parent.name in ("", "studies"):
+        candidates += [folder / path.name, folder / f"{path.name}.yaml"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    known = sorted(file.name for file in folder.glob("*.yaml"))
+    near = difflib.get_close_matches(path.name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the package brings {', '.join(known)}"
+    raise UserError(f"there is no study {path}: {hint}")
+
+
+def load_study(path: Path) -> Study:
+    """Read a study and check it against the schema.
+
+    Raises:
+        UserError: it cannot be read, or strays from the schema.
+    """
+    values = read_yaml(path)
+    try:
+        text = json.dumps(values)
+    except (TypeError, ValueError) as error:  # a date, a set, a value that holds itself
+        raise UserError(f"{path} holds what no setting can be: {error}") from None
+    try:
+        # JSON mode is strict about types yet takes a list for a tuple, as YAML must.
+        return Study.model_validate_json(text)
+    except pydantic.ValidationError as error:
+        raise UserError(describe(error, str(path), Study)) from None

@@ -1,0 +1,159 @@
+"""The commands that make up one run of a study, and whether their outputs are there already."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pc_crvae.config import load_config
+from pc_crvae.errors import UserError
+from pc_crvae.study.plan import PlannedRun, same_run
+from pc_crvae.study.schema import ProbeOfStudy, Study
+
+StepName = Literal["train", "probe", "robustness", "generation"]
+_COMMAND = (sys.executable, "-c", "import sys; from pc_crvae.cli import main; sys.exit(main())")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One process: what it is called, and its command line."""
+
+    name: StepName
+    command: tuple[str, ...]
+
+
+def report_of(run: PlannedRun, probe: ProbeOfStudy) -> Path:
+    """Where the probe of a run writes to."""
+    name = "probe.json" if probe.split == "test" else "probe-validation.json"
+    return run.folder / name
+
+
+def refuse_foreign(run: PlannedRun) -> None:
+    """Refuse what lies in a run's place and is no run of the planned configuration.
+
+    Raises:
+        UserError: it is there.
+    """
+    recorded = run.folder / "config.yaml"
+    if not recorded.is_file():
+        left = list(run.folder.glob("*")) if run.folder.is_dir() else []
+        if run.folder.exists() and [path.name for path in left] not in ([], ["checkpoints"]):
+            raise UserError(
+                f"{run.folder} is in the way and is no run: move it, or give another --out"
+            )
+        return
+    if not same_run(load_config(recorded), run.config):
+        raise UserError(
+            f"{run.folder} was run with another config than the study has now: move it away to "
+            "run it anew, or give another --out"
+        )
+
+
+def remaining_steps(run: PlannedRun, study: Study, config_path: Path) -> list[Step]:
+    """The processes that a run still needs, in their order.
+
+    Training is finished when its last epoch was recorded and saved; a probe, when its report is
+    of the study's protocol, seeds and split and is no older than the model.
+
+    Args:
+        run: which.
+        study: says how it is probed and measured.
+        config_path: holds the run's resolved configuration.
+
+    Raises:
+        UserError: the metrics of the run are damaged.
+    """
+    trained = is_trained(run)
+    steps = [] if trained else [_training(run, config_path)]
+    probe = study.probe
+    report = report_of(run, probe)
+    if not (trained and _is_current(report, run) and _is_asked_for(report, probe)):
+        options = ["--json", str(report), "--protocol", probe.protocol]
+        options += [] if probe.seeds is None else ["--seeds", str(probe.seeds)]
+        if probe.split == "test":
+            command = (*_COMMAND, "probe", "--ckpt", str(run.folder), *options)
+        else:
+            module = "pc_crvae.cli.validation_probe"
+            command = (sys.executable, "-m", module, str(run.folder), *options)
+        steps.append(Step("probe", command))
+    for measure in study.measures:
+        if not (trained and _is_current(run.folder / f"{measure}.json", run)):
+            steps.append(Step(measure, (*_COMMAND, measure, "--ckpt", str(run.folder))))
+    return steps
+
+
+def is_trained(run: PlannedRun) -> bool:
+    """Whether the last epoch was recorded, and the state after it saved."""
+    last = last_validation(run)
+    if last is None or last["epoch"] < run.config.training.epochs:
+        return False
+    return _states(run)[-1:] == [f"step-{last['step']:08d}"]
+
+
+def last_validation(run: PlannedRun) -> dict[str, Any] | None:
+    """The newest record of the validation split, None where there is none.
+
+    Raises:
+        UserError: the record is damaged.
+    """
+    path = run.folder / "metrics.jsonl"
+    if not path.is_file():
+        return None
+    last = None
+    # A kill can leave half of the last line, which the resumed run writes anew.
+    for number, text in enumerate(path.read_text().split("\n")[:-1], start=1):
+        try:
+            line = json.loads(text)
+            if line["split"] == "validation":
+                last = {"epoch": float(line["epoch"]), **line, "step": int(line["step"])}
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{path}, line {number}, is damaged") from None
+    return last
+
+
+def _training(run: PlannedRun, config_path: Path) -> Step:
+    how: list[str] = []
+    if _states(run):
+        how = ["--resume"]
+    elif (run.folder / "config.yaml").is_file():
+        how = ["--overwrite"]  # it was stopped before its first state
+    command = (*_COMMAND, "train", str(config_path), "--out", str(run.folder), *how)
+    return Step("train", command)
+
+
+def clear_halves(run: PlannedRun) -> None:
+    """Remove what a kill left of a run that had only begun to make its folder."""
+    checkpoints = run.folder / "checkpoints"
+    if checkpoints.is_dir() and not (run.folder / "config.yaml").is_file():
+        checkpoints.rmdir()
+
+
+def _states(run: PlannedRun) -> list[str]:
+    found = (run.folder / "checkpoints").glob("step-*/state.pt")
+    return sorted(path.parent.name for path in found)
+
+
+def _is_current(report: Path, run: PlannedRun) -> bool:
+    model = run.folder / "model.safetensors"
+    return (
+        report.is_file()
+        and model.is_file()
+        and report.stat().st_mtime_ns >= model.stat().st_mtime_ns
+    )
+
+
+def _is_asked_for(report: Path, probe: ProbeOfStudy) -> bool:
+    from pc_crvae.evaluation.predictions import predictions_path
+    from pc_crvae.evaluation.protocol import load_protocol
+
+    protocol = load_protocol(probe.protocol)
+    seeds = list(protocol.seeds if probe.seeds is None else range(probe.seeds))
+    try:
+        values = json.loads(report.read_text(encoding="utf-8"))
+        recorded = values["protocol"]
+        same = (recorded["name"], recorded["seeds"]) == (protocol.name, seeds)
+        same = same and values["data"]["test"]["split"] == probe.split
+    except (ValueError, KeyError, TypeError):
+        return False  # not a report of ours: it is probed again
+    return same and predictions_path(report).is_file()

@@ -1,0 +1,134 @@
+"""``study`` as a user meets it: runs, a summary, a report, and going on after a stop."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny_runs import write_card
+
+from pc_crvae.cli import main
+from pc_crvae.resources import resource_folder
+
+TOOL = Path(__file__).parents[2] / "tools" / "study.py"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The tiny study on a card of 60 + 40 shapes, and one arm that fails."""
+    folder = tmp_path_factory.mktemp("study")
+    values = yaml.safe_load((resource_folder("configs") / "studies" / "tiny.yaml").read_text())
+    values["overrides"] += [
+        f"data.name={write_card(folder)}",
+        "data.points=32",
+        "training.batch_size=8",
+    ]
+    values["seeds"] = [0]
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    return path
+
+
+def stripped(run):
+    """What a run recorded, but for its speed."""
+    lines = [json.loads(text) for text in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "items_per_second"} for line in lines]
+
+
+@pytest.mark.slow
+def test_a_study_killed_in_the_middle_goes_on_to_the_same_results(study, tmp_path, capsys):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert main(["study", str(study), "--out", str(whole), "--workers", "1"]) == 0
+    command = [sys.executable, str(TOOL), str(study), "--out", str(killed), "--workers", "1"]
+    process = subprocess.Popen(command, start_new_session=True)
+    while not list(killed.glob("*/checkpoints/step-*/state.pt")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    capsys.readouterr()
+
+    assert main(["study", str(study), "--out", str(killed), "--workers", "1"]) == 0
+    for run in ("vae-seed0", "cr-seed0"):
+        assert stripped(killed / run) == stripped(whole / run)
+        weights = [out / run / "model.safetensors" for out in (whole, killed)]
+        assert weights[0].read_bytes() == weights[1].read_bytes()
+    summaries = [json.loads((out / "summary.json").read_text()) for out in (whole, killed)]
+    assert summaries[0]["differences"] == summaries[1]["differences"]
+    rows = [[arm["rows"] for arm in summary["arms"]] for summary in summaries]
+    assert rows[0] == rows[1]
+    probe = json.loads((whole / "cr-seed0" / "probe.json").read_text())
+    arm = summaries[0]["arms"][2]
+    assert arm["rows"][0]["mean"] == pytest.approx(probe["rows"][0]["accuracy_mean"])
+
+    before = (whole / "cr-seed0" / "probe.json").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main(["study", str(study), "--out", str(whole)]) == 0
+    assert "2 of 2 runs are complete already" in capsys.readouterr().out
+    assert (whole / "cr-seed0" / "probe.json").stat().st_mtime_ns == before
+
+    report = tmp_path / "results.md"
+    assert main(["study", str(study), "--out", str(whole), "--report", str(report)]) == 0
+    text = report.read_text()
+    assert "2 of 2 runs are complete" in text
+    assert "the card has 60 train, 40 test" in text
+    assert f"| {100 * arm['rows'][0]['mean']:.1f} |" in text
+    for picture in ("results-accuracy.png", "results-curves.png"):
+        assert f"({picture})" in text
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+
+    shutil.rmtree(whole / "vae-seed0")
+    (whole / "vae-seed0").mkdir()
+    (whole / "vae-seed0" / "thesis.txt").write_text("dear")
+    assert main(["study", str(study), "--out", str(whole)]) == 2
+    assert "is in the way and is no run" in capsys.readouterr().err
+    assert (whole / "vae-seed0" / "thesis.txt").read_text() == "dear"
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_told_of_and_the_others_go_on(study, tmp_path, capsys):
+    values = yaml.safe_load(study.read_text())
+    values["arms"] = {"bad": {"overrides": ["training.batch_size=64"]}, "good": {}}
+    values["compare"] = []
+    path = tmp_path / "failing.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    out = tmp_path / "out"
+    assert main(["study", str(path), "--out", str(out), "--workers", "1"]) == 2
+    said = capsys.readouterr()
+    assert "1 of 2 runs failed, bad-seed0" in said.err
+    runs = {run["arm"]: run for run in json.loads((out / "summary.json").read_text())["runs"]}
+    assert "fewer than training.batch_size 64" in runs["bad"]["error"]
+    assert runs["good"]["status"] == "complete"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--workers", "0"], "--workers must be at least 1, not 0"),
+        (["--report", "x.html"], "--report x.html must end in .md"),
+        (["--report", "x.md"], "no run of"),
+    ],
+)
+def test_a_wrong_option_is_refused(study, tmp_path, capsys, options, sentence):
+    assert main(["study", str(study), "--out", str(tmp_path / "out"), *options]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock is not known there")
+def test_two_at_work_on_one_study_are_refused(study, tmp_path, capsys):
+    import fcntl
+
+    out = tmp_path / "out"
+    out.mkdir()
+    descriptor = os.open(out / ".lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert main(["study", str(study), "--out", str(out)]) == 2
+    assert "another process is at work on the study" in capsys.readouterr().err
+    os.close(descriptor)
