@@ -17,6 +17,7 @@ from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness import seed_from_key
 
 _CHUNK = 64  # items encoded at once
+_WIDE_CHUNK = 4
 
 
 def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:
@@ -69,8 +70,13 @@ def _pooled(encoder: nn.Module, points: Tensor, pool: Pool) -> Tensor:
         finally:
             encoder.pooling = built
     else:
-        by_point = cast(PointNet, encoder).perceptrons(points)  # (B, N, F)
-        maximum, mean = by_point.max(dim=1).values, by_point.mean(dim=1)
+        shared = cast(PointNet, encoder).perceptrons
+        # A few at once, whose (B, N, F) stays in the cache; amax, since max finds places as well.
+        pools = []
+        for part in torch.split(points, _WIDE_CHUNK):
+            by_point = shared(part)
+            pools.append(torch.cat([by_point.amax(dim=1), by_point.mean(dim=1)], dim=1))
+        maximum, mean = torch.cat(pools).chunk(2, dim=1)
     if pool == "max":
         return cast(Tensor, maximum)
     return cast(Tensor, mean) if pool == "mean" else torch.cat([maximum, mean], dim=1)
