@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
         format_quality,
     )
     from pc_crvae.files import atomic_path
-    from pc_crvae.visualization.pictures import cloud_grid
+    from pc_crvae.visualization.quality_picture import quality_picture
 
     train_set, test_set = load_clouds_of(saved, "train"), load_clouds_of(saved, "test")
     least = min(len(train_set), len(test_set)) if options.baseline else len(test_set)
@@ -81,11 +81,7 @@ def run(options: argparse.Namespace) -> None:
     report["trained_on"] = model.data
     with atomic_path(report_path) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + "\n")
-    rows = {"test shapes": pictured.shapes, "reconstructions": pictured.reconstructions}
-    if pictured.samples is not None:
-        rows["samples"] = pictured.samples
-    shown = min(map(len, rows.values()))
     picture = report_path.with_name(f"{report_path.stem}-shapes.png")
-    cloud_grid([list(clouds[:shown]) for clouds in rows.values()], picture, row_titles=list(rows))
+    quality_picture(pictured, picture)
     print(format_quality(report))
     print(f"report: {report_path}\nshapes: {picture}")

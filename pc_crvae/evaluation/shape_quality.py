@@ -25,7 +25,7 @@ from pc_crvae.posteriors import DiagonalGaussian
 from pc_crvae.randomness import keyed_numpy_generator
 
 _ACTIVE_VARIANCE = 0.01
-_PICTURED = 6
+_PICTURED = 5
 
 NO_PRIOR = "a plain auto-encoder has no prior to draw from, and its codes no density"
 
@@ -74,7 +74,7 @@ class Pictured:
     """Some of what was compared, to look at.
 
     Attributes:
-        shapes: (k, N, 3) test shapes.
+        shapes: (k, N, 3) test shapes, k at most 5.
         reconstructions: (k, M, 3) of them.
         samples: (k, M, 3) draws of the prior; None for a plain auto-encoder.
     """
