@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Literal
 
 from pc_crvae.data.cards import Axis, Card, Split, card_names, load_card
-from pc_crvae.data.clouds import CloudSet, RawClouds, normalize, turn_z_up
+from pc_crvae.data.clouds import CloudSet, RawClouds
 from pc_crvae.data.images import ImageSet, RawImages
+from pc_crvae.data.item_sets import item_set
 from pc_crvae.data.items import ItemSet, joined
 from pc_crvae.data.layouts import has_a_file_a_shape, reader_of
 from pc_crvae.data.roots import find_root
@@ -69,7 +70,7 @@ def load(
         raw = reader.read_split(folder, split, card)
         _check_classes(card, raw.classes, folder)
         _check_images(card, raw)
-        return _item_set(card.name, split, raw, up)
+        return item_set(card.name, split, raw, up)
 
     return load_prepared(
         card.name,
@@ -172,17 +173,3 @@ def _check_images(card: Card, raw: RawClouds | RawImages) -> None:
             f"the images of {card.name} are {' x '.join(map(str, found))} (channels, height, "
             f"width), and its card states {' x '.join(map(str, stated))}: correct the card"
         )
-
-
-def _item_set(
-    name: str, split: Split, raw: RawClouds | RawImages, up: Axis | None
-) -> CloudSet | ImageSet:
-    labels, classes, ids = raw.labels, raw.classes, raw.ids
-    if isinstance(raw, RawImages):
-        return ImageSet(
-            name=name, split=split, images=raw.images, labels=labels, classes=classes, ids=ids
-        )
-    if up is None:
-        raise ValueError(f"clouds of {name} have an up axis, and none was given")
-    points = normalize(turn_z_up(raw.points, up))
-    return CloudSet(name=name, split=split, points=points, labels=labels, classes=classes, ids=ids)

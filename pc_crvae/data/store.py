@@ -3,9 +3,9 @@
 An entry is one file, so that it is replaced as a whole however many processes write it at once:
 the items as ``.npy`` holds them, perhaps further arrays, then a record in JSON (classes, ids, what
 they were made from, where which array lies), then where the record starts, 8 bytes little-endian.
-It holds for as long as the data set's description, the code that prepares and the source files
-(by size and time of change) are those it was made from, and as long as it is as it was written;
-otherwise it is made anew.
+It holds for as long as the data set's description, the code that decides its bytes and the source
+files (by size and time of change) are those it was made from, and as long as it is as it was
+written; otherwise it is made anew.
 """
 
 import hashlib
@@ -31,8 +31,26 @@ from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
 from pc_crvae.processes import is_main_process
 
-_FORMAT = 2
-"""Of the entries; another one is made anew."""
+_FORMAT = 3
+"""Of the entries: how what was read is laid out in them; those of another one are made anew."""
+
+_READING = (
+    "../keys.py",
+    "clouds.py",
+    "images.py",
+    "item_sets.py",
+    "items.py",
+    "readers",
+    "shape_records.py",
+    "shape_workers.py",
+    "splits.py",
+    "surface_sampling.py",
+    "synsets.py",
+)
+"""The code that decides what is read from files, and so what entries hold."""
+
+_GENERATING = ("../randomness.py", "procedural", "shapes.py")
+"""The code that, with the other, decides what entries hold that are made from no files."""
 
 _KINDS: dict[str, type[CloudSet] | type[ImageSet]] = {"points": CloudSet, "images": ImageSet}
 Blocks = tuple[tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]]
@@ -131,9 +149,12 @@ def _open(path: Path, name: str, split: str) -> ItemSet | None:
     """Return what ``path`` holds; None where it is missing, damaged or of other sources."""
     entry = read_entry(path)
     try:
-        if entry is None or any(
-            stamp(Path(path)) != stamped for path, stamped in entry.content["sources"].items()
-        ):
+        if entry is None:
+            return None
+        sources = entry.content["sources"]
+        if any(stamp(Path(path)) != stamped for path, stamped in sources.items()):
+            return None
+        if not sources and entry.content["generator"] != generator_digest():
             return None
         return as_item_set(entry, name, split)
     except (ValueError, KeyError, TypeError):
@@ -144,7 +165,9 @@ def _write(path: Path, items: ItemSet, stamps: dict[str, list[int] | None]) -> N
     arrays = {items.holds: whole(np.asarray(items.array))}
     if items.labels is not None:
         arrays["labels"] = whole(items.labels)
-    content = {"sources": stamps, "classes": list(items.classes), "ids": list(items.ids)}
+    generator = None if stamps else generator_digest()
+    content: dict[str, Any] = {"sources": stamps, "generator": generator}
+    content |= {"classes": list(items.classes), "ids": list(items.ids)}
     write_entry(path, arrays, content)
 
 
@@ -256,12 +279,24 @@ def _digest(content: dict[str, Any]) -> str:
 
 @cache
 def code_digest() -> str:
-    """The format, and a SHA-256 over the code that reads, generates and prepares."""
-    package = Path(__file__).parent
+    """The format, and a SHA-256 over the code that decides what is read from files."""
+    return f"{_FORMAT}-{_digest_of_code(Path(__file__).parent, _READING)}"
+
+
+@cache
+def generator_digest() -> str:
+    """A SHA-256 over the code that generates what is made from no files."""
+    return _digest_of_code(Path(__file__).parent, _GENERATING)
+
+
+def _digest_of_code(package: Path, parts: Iterable[str]) -> str:
+    """Hash modules, and all those of folders, named relative to ``package``."""
     digest = hashlib.sha256()
-    for path in [package.parent / "randomness.py", *sorted(package.rglob("*.py"))]:
-        digest.update(path.read_bytes())
-    return f"{_FORMAT}-{digest.hexdigest()}"
+    for part in parts:
+        place = package / part
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _tell_not_kept(reason: str) -> None:
