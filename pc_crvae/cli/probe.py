@@ -34,8 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         default="ours",
         metavar="NAME|FILE",
-        help="how it is probed: a protocol that comes with the package (ours, ours-full, and "
-        "published ones), or a YAML file",
+        help="how it is probed: ours; ours-full, with other classifiers, few labels, few shots and "
+        "clusters; as others publish, crosspoint, crosspoint-few-shot, occo, point-mae or strl; "
+        "or a YAML file",
     )
     parser.add_argument(
         "--json",

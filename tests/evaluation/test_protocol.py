@@ -1,6 +1,10 @@
+import argparse
+import re
+
 import pytest
 import yaml
 
+from pc_crvae.cli import probe
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.protocol import (
     PROTOCOL_FOLDER,
@@ -20,6 +24,13 @@ def test_every_protocol_of_the_package_goes_by_its_file_and_names_its_source(nam
     assert protocol.name == name
     assert len(protocol.source) > 5
     assert protocol.notes
+
+
+def test_the_help_of_probe_names_every_protocol():
+    parser = argparse.ArgumentParser()
+    probe.add_arguments(parser)
+    (told,) = (action.help for action in parser._actions if action.dest == "protocol")
+    assert set(protocol_names()) <= set(re.findall(r"[a-z-]+", told))
 
 
 def test_the_defaults_of_the_schema_are_ours():
