@@ -77,7 +77,8 @@ def test_a_study_killed_in_the_middle_goes_on_to_the_same_results(study, tmp_pat
     assert main(["study", str(study), "--out", str(whole), "--report", str(report)]) == 0
     text = report.read_text()
     assert "2 of 2 runs are complete" in text
-    assert "the card has 60 train, 40 test" in text
+    assert "60 train" in text
+    assert "40 test" in text
     assert f"| {100 * arm['rows'][0]['mean']:.1f} |" in text
     for picture in ("results-accuracy.png", "results-curves.png"):
         assert f"({picture})" in text
