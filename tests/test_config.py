@@ -8,8 +8,8 @@ import torch
 import yaml
 
 from pc_crvae import config as schema
-from pc_crvae.config import points as points_schema
 from pc_crvae.config import Config, find_config, load_config, parse_config, plain, save_config
+from pc_crvae.config import points as points_schema
 from pc_crvae.errors import UserError
 from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.resources import resource_folder
@@ -175,7 +175,9 @@ def test_a_list_of_transforms_can_be_overridden(empty):
 def test_a_change_of_kind_drops_the_other_kind_s_keys_in_any_order(write, order):
     path = write("model: {encoder: {name: pointnet, widths: [8, 16], batch_norm: false}}")
     overrides = ["model.encoder.name=dgcnn", "model.encoder.k=7"][::order]
-    assert load_config(path, overrides).model.encoder == points_schema.DGCNNConfig(name="dgcnn", k=7)
+    assert load_config(path, overrides).model.encoder == points_schema.DGCNNConfig(
+        name="dgcnn", k=7
+    )
 
 
 def test_naming_the_same_kind_again_keeps_its_keys(write):
