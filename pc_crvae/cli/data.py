@@ -172,7 +172,7 @@ def _show(options: argparse.Namespace) -> dict[str, Any]:
         "holds": _holds(card),
         "homepage": card.homepage,
         "licence": card.licence,
-        "passing on": "allowed" if card.redistributable else "not allowed",
+        "passing on": _passing_on(card),
         "citation": card.citation,
         "here": str(found) if found else _where_without_files(card),
         "folder": card.folder and f"{card.folder} in $PC_CRVAE_DATA, or datasets/{card.name}",
@@ -196,6 +196,12 @@ def _show(options: argparse.Namespace) -> dict[str, Any]:
         _print_fact("beware", defect)
     _print_fact("notes", card.notes)
     return card.model_dump(mode="json") | {"found": None if found is None else str(found)}
+
+
+def _passing_on(card: "Card") -> str | None:
+    if card.folder is None and card.reads_files:
+        return None  # a folder of the user's own
+    return "allowed" if card.redistributable else "not allowed"
 
 
 def _holds(card: "Card") -> str:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from pc_crvae.cli.saved import (
@@ -91,7 +92,8 @@ def run(options: argparse.Namespace) -> None:
     count, size = embeddings.vectors.shape
     print(f"embeddings: {options.out}, {count:,} vectors of {size} numbers")
     print(
-        f"next: python tools/search.py --ckpt {options.ckpt} --index {options.out} QUERY, "
+        f"next: python tools/search.py --ckpt {quote(str(options.ckpt))} "
+        f"--index {quote(str(options.out))} QUERY, "
         "a file or an id"
     )
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from pc_crvae.config import Config, find_config, load_config, with_absolute_paths
@@ -74,7 +75,15 @@ def run(options: argparse.Namespace) -> None:
             print(interrupted, file=sys.stderr)
         sys.exit(128 + interrupted.signal_number)
     if is_main_process():
-        print(f"trained: {folder}; next: python tools/probe.py --ckpt {folder}")
+        print(f"trained: {folder}{_what_next(folder, train_set)}")
+
+
+def _what_next(folder: Path, train_set: "CloudSet | ImageSet") -> str:
+    """What can be done with a run: a probe needs labels, an embedding shapes."""
+    if train_set.labels is None and train_set.holds != "points":
+        return ""
+    tool = "probe" if train_set.labels is not None else "embed"
+    return f"; next: python tools/{tool}.py --ckpt {quote(str(folder))}"
 
 
 def load_splits(config: Config) -> tuple["CloudSet | ImageSet", "CloudSet | ImageSet"]:

@@ -116,7 +116,12 @@ class Prepared:
         """
         if self.refused and not (allow_refused and len(self.clouds)):
             first, total = self.refused[0], len(self.refused) + len(self.clouds)
-            remedy = ", or say data.allow_refused=true to do without them" if self.clouds else ""
+            remedy = (
+                ", or do without them by data.allow_refused=true (--allow-refused of the command "
+                "data, allow_refused=True in Python)"
+                if self.clouds
+                else ""
+            )
             raise UserError(
                 f"{len(self.refused)} of the {total} files of {self.clouds.name}, split "
                 f"{self.clouds.split}, cannot be used, the first as {first.reason} (all are in "

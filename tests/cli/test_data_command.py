@@ -75,6 +75,8 @@ def test_show_tells_all_a_card_says(capsys, name: str):
         facts += [source.file, source.sha256 or "no checksum published", *source.urls]
     for fact in facts:
         assert fact is None or " ".join(fact.split()) in text
+    of_ones_own = card.layout in ("mesh_folder", "cloud_folder", "image_folder")
+    assert ("passing on" in text) != of_ones_own
 
 
 def test_show_writes_the_card_as_json(capsys):
@@ -158,7 +160,9 @@ def test_files_that_cannot_be_used_are_refused_unless_allowed(capsys, workplace:
     (root / "train" / "bad.off").write_text("OFF\n")
     where = ["mesh-folder", "--data-root", str(root)]
     assert main(["data", "prepare", *where]) == 2
-    assert "bad.off" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "bad.off" in said
+    assert "--allow-refused" in said
     assert main(["data", "prepare", *where, "--allow-refused"]) == 0
     assert capsys.readouterr().out == "train: 1 items of 2,048 x 3\ntest: 1 items of 2,048 x 3\n"
     assert main(["data", "prepare", *where, "--split", "test"]) == 0

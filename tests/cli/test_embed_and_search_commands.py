@@ -198,14 +198,15 @@ def test_a_shape_of_the_index_is_a_query_by_its_id_even_when_its_file_is_gone(
 
 def test_a_split_of_a_data_set_is_embedded_searched_and_pictured(trained, tmp_path, capsys):
     card = trained / "tiny.yaml"
-    assert embed(trained, tmp_path / "tiny.npz", "--data", card, "--split", "train") == 0
-    found = load_embeddings(tmp_path / "tiny.npz")
+    out = tmp_path / "of tiny.npz"
+    assert embed(trained, out, "--data", card, "--split", "train") == 0
+    assert f"--index '{out}' QUERY" in capsys.readouterr().out
+    found = load_embeddings(out)
     train = load_clouds(card, "train")
     assert found.ids == train.ids
     assert found.about.data is not None
     assert (found.about.data.name, found.about.data.split) == (str(card), "train")
-    capsys.readouterr()
-    assert search(trained, tmp_path / "tiny.npz", tmp_path, train.ids[7], "--top", 2) == 0
+    assert search(trained, out, tmp_path, train.ids[7], "--top", 2) == 0
     assert f"1  0.0000  {train.ids[7]}" in capsys.readouterr().out
     page = (tmp_path / "search.html").read_text()
     assert page.count("data:image/jpeg") == 3

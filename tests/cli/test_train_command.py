@@ -84,9 +84,10 @@ def test_a_set_without_labels_is_trained_on_without_the_probe_and_says_so(
     monkeypatch.setattr(command, "load_splits", without_labels)
     overrides = ["training.epochs=1", "logging.probe_every_epochs=1"]
     assert main(["train", str(config), *overrides]) == 0
-    assert "tiny has no labels: training goes on without the validation probe" in (
-        capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    assert "tiny has no labels: training goes on without the validation probe" in said
+    assert "tools/embed.py --ckpt runs/small" in said
+    assert "tools/probe.py" not in said
     lines = read_metrics(tmp_path / "runs" / "small")
     assert any(line["split"] == "validation" for line in lines)
     assert not any("probe_accuracy" in line for line in lines)
