@@ -100,7 +100,7 @@ def test_losses_part_no_farther_than_those_of_runs_that_differ_in_rounding(tmp_p
     runs: dict[tuple[kernels.Mode, int], Tensor] = {}
     for ulps in (0, 1, -1):
 
-        def build_rounded_otherwise(config: Config, ulps: int = ulps):
+        def build_rounded_otherwise(config: Config, image_shape: None, *, ulps: int = ulps):
             model = build_model(config)
             with torch.no_grad():
                 for parameter in model.parameters():
