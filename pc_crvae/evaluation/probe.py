@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.conditions import turn
 from pc_crvae.evaluation.linear_probe import Labels, accuracy, fit_linear_svm
 from pc_crvae.evaluation.outcomes import Outcome, predict_items, retrieve_items
 from pc_crvae.evaluation.predictions import Predictions
@@ -33,8 +33,6 @@ from pc_crvae.evaluation.report import (
     format_table,
     versions,
 )
-from pc_crvae.geometry.rotations import rotate, rotation_about_z, rotation_from_quaternion
-from pc_crvae.randomness import keyed_generator
 
 if TYPE_CHECKING:
     from pc_crvae.models.points.vae import PointVAE
@@ -120,7 +118,10 @@ def probe_encoders(
             batch_of(items, range(len(items)), protocol.points or 0, "probe", seed)
             for items in (train, test)
         )
-        turned = {setting: _turn(test_batch, setting, seed) for setting in protocol.settings}
+        turned = {
+            setting: turn(test_batch, setting, "probe rotation", setting, seed)
+            for setting in protocol.settings
+        }
         for features in FEATURES:
             encode = trained if features == "trained" else untrained(seed)
             if progress is not None:
@@ -196,21 +197,6 @@ def validation_probe(
     """
     probe = fit_linear_svm(train_features, train_labels, c_grid=(_VALIDATION_C,))
     return accuracy(validation_labels, probe.predict(validation_features))
-
-
-def _turn(points: NDArray[np.float32], setting: str, seed: int) -> NDArray[np.float32]:
-    """Turn each cloud of (n, P, 3) by its own rotation, fixed by setting and seed."""
-    if setting == "aligned":
-        return points
-    generator = keyed_generator("probe rotation", setting, seed)
-    if setting == "z":
-        turns = torch.rand(len(points), generator=generator, dtype=torch.float64)
-        rotations = rotation_about_z(2 * torch.pi * turns)
-    else:
-        quaternions = torch.randn(len(points), 4, generator=generator, dtype=torch.float64)
-        rotations = rotation_from_quaternion(quaternions)
-    turned: NDArray[np.float32] = rotate(torch.from_numpy(points), rotations).numpy()
-    return turned
 
 
 def _check_classes(train: ItemSet, test: ItemSet) -> None:
