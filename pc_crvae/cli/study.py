@@ -103,7 +103,8 @@ def _check_protocol_and_data(study: "Study", runs: "list[PlannedRun]") -> None:
     from pc_crvae.cli.train import load_splits
     from pc_crvae.evaluation.protocol import load_protocol
 
-    load_protocol(study.probe.protocol)
+    if study.probe is not None:
+        load_protocol(study.probe.protocol)
     checked = []
     for run in runs:
         if run.config.data not in checked:
@@ -134,14 +135,20 @@ def _report(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, re
     from pc_crvae.study.runner import Outcomes
     from pc_crvae.study.summary import summarize
     from pc_crvae.visualization.curves import plot_curves
-    from pc_crvae.visualization.study_plot import plot_accuracies
+    from pc_crvae.visualization.study_plot import plot_accuracies, plot_figures
 
     summary = summarize(study, runs, where, out, Outcomes())
     if not any(run["status"] == "complete" for run in summary["runs"]):
         raise UserError(f"no run of {out} is complete: run the study first, without --report")
-    accuracies = report.with_name(f"{report.stem}-accuracy.png")
-    plot_accuracies(summary, accuracies)
-    pictures = [("accuracy of every arm, a dot a seed", accuracies.name)]
+    pictures = []
+    if study.probe is not None:
+        accuracies = report.with_name(f"{report.stem}-accuracy.png")
+        plot_accuracies(summary, accuracies)
+        pictures.append(("accuracy of every arm, a dot a seed", accuracies.name))
+    if study.evaluation is not None:
+        figures = report.with_name(f"{report.stem}-figures.png")
+        plot_figures(summary, figures)
+        pictures.append(("figures of every arm, a dot a seed", figures.name))
     complete = {run["name"] for run in summary["runs"] if run["status"] == "complete"}
     watched = [
         run

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +54,21 @@ def paired_difference(
         )
     difference = first.astype(np.float64) - second
     n_seeds, n_shapes = difference.shape
-    generator = keyed_numpy_generator("paired difference", seed)
-    seeds = generator.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), _RESAMPLES) / n_seeds
-    shapes = generator.multinomial(n_shapes, np.full(n_shapes, 1 / n_shapes), _RESAMPLES) / n_shapes
+    seeds, shapes = _shares(n_seeds, n_shapes, seed)
     resampled = ((seeds @ difference) * shapes).sum(axis=1)
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return PairedDifference(float(difference.mean()), float(low), float(high))
+
+
+@lru_cache(maxsize=1)
+def _shares(
+    n_seeds: int, n_shapes: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How much each seed and each shape counts in every resample: drawing them is what costs."""
+    generator = keyed_numpy_generator("paired difference", seed)
+    seeds = generator.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), _RESAMPLES) / n_seeds
+    shapes = generator.multinomial(n_shapes, np.full(n_shapes, 1 / n_shapes), _RESAMPLES) / n_shapes
+    return seeds, shapes
 
 
 def mcnemar_exact(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

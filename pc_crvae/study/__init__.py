@@ -4,10 +4,18 @@ Importing it does not import torch: a mistake in a study is found before anythin
 """
 
 from pc_crvae.study.plan import PlannedRun, plan_runs
-from pc_crvae.study.schema import Arm, ProbeOfStudy, Study, find_study, load_study
+from pc_crvae.study.schema import (
+    Arm,
+    EvaluationOfStudy,
+    ProbeOfStudy,
+    Study,
+    find_study,
+    load_study,
+)
 
 __all__ = [
     "Arm",
+    "EvaluationOfStudy",
     "PlannedRun",
     "ProbeOfStudy",
     "Study",

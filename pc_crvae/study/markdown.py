@@ -11,6 +11,18 @@ _TERMS = {
     "active_units": "active units",
     "mutual_information": "mutual information",
 }
+_FIGURES = {  # title, factor, decimals
+    "nll": ("NLL", 1, 2),
+    "elbo": ("ELBO", 1, 2),
+    "rate": ("rate", 1, 2),
+    "distortion": ("distortion", 1, 2),
+    "mutual_information": ("MI", 1, 2),
+    "active_units": ("active units", 1, 1),
+    "consistency_kl": ("consistency KL", 1, 2),
+    "linear_svm": ("linear SVM %", 100, 2),
+    "logistic_regression": ("logistic regression %", 100, 2),
+    "knn": ("kNN %", 100, 2),
+}
 
 
 def format_summary(summary: dict[str, Any]) -> str:
@@ -64,6 +76,9 @@ def _data(summary: dict[str, Any]) -> str:
             f"{official or 'no counts'}; a share of {cut['validation_fraction']:g} of train is "
             "held out for validation)."
         )
+    evaluated = summary["evaluated"]
+    if evaluated is not None:
+        lines.append(_evaluated(evaluated))
     protocol = summary["protocol"]
     if protocol is not None:
         lines.append(
@@ -73,8 +88,83 @@ def _data(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _evaluated(cut: dict[str, Any]) -> str:
+    sentence = (
+        f"Data: {cut['name']}; {cut['evaluated']:,} of the {cut['of_split']:,} images of the "
+        f"{cut['split']} split, the same of every run, NLL by importance sampling with "
+        f"S = {cut['samples']}; {cut['train']:,} training images, of which a share of "
+        f"{cut['trained_validation_fraction']:g} is held out for validation"
+    )
+    if cut["classifiers_fitted_on"] is not None:
+        sentence += (
+            f". Classifiers are fitted on {cut['classifiers_fitted_on']:,} training images and "
+            f"scored on all {cut['of_split']:,}"
+        )
+    if cut["transform"]:
+        sentence += f". The consistency KL is under `{cut['transform']}`"
+    return sentence + "."
+
+
 def _tables(summary: dict[str, Any]) -> list[str]:
-    return [_accuracies(summary), _differences(summary), _terms(summary)]
+    return [
+        _accuracies(summary),
+        _differences(summary),
+        _figures(summary),
+        _figure_differences(summary),
+        _terms(summary),
+    ]
+
+
+def _figures(summary: dict[str, Any]) -> str:
+    arms = [arm for arm in summary["arms"] if arm.get("figures")]
+    if not arms:
+        return ""
+    names = [name for name in _FIGURES if any(name in arm["figures"] for arm in arms)]
+    header = ["arm", *(_FIGURES[name][0] for name in names), "seeds"]
+    lines = []
+    for arm in arms:
+        cells = []
+        for name in names:
+            figure = arm["figures"].get(name)
+            _, factor, digits = _FIGURES[name]
+            cells.append("" if figure is None else _spread(figure, factor, digits))
+            if figure is not None and figure.get("saturated"):
+                cells[-1] += " *"
+        lines.append([_arm(arm), *cells, ", ".join(map(str, arm["seeds"]))])
+    notes = ""
+    informed = [arm["figures"].get("mutual_information") for arm in arms]
+    of_logarithms = {f"{figure['log_n']:.2f}" for figure in informed if figure is not None}
+    if of_logarithms:
+        notes = (
+            f" MI is estimated from N images and cannot pass log N = {', '.join(of_logarithms)}; "
+            "* marks an estimate so near to it that arms must not be ranked by it."
+        )
+    return (
+        f"Of the {summary['split']} split, in nats an image (accuracies in per cent), mean ± "
+        f"standard deviation over training seeds.{notes}\n\n" + _table(header, lines)
+    )
+
+
+def _figure_differences(summary: dict[str, Any]) -> str:
+    rows = summary["figure_differences"]
+    if not rows:
+        return ""
+    pairs = list(dict.fromkeys((row["first"], row["second"]) for row in rows))
+    names = [name for name in _FIGURES if any(row["figure"] == name for row in rows)]
+    of_cell = {(row["first"], row["second"], row["figure"]): row for row in rows}
+    lines = []
+    for pair in pairs:
+        cells = []
+        for name in names:
+            row = of_cell.get((*pair, name))
+            _, factor, digits = _FIGURES[name]
+            cells.append("" if row is None else _signed(row, factor, digits))
+        lines.append([" - ".join(pair), *cells])
+    return (
+        "Differences, seed by seed (mean ± standard deviation; with as few seeds as these no "
+        "interval is given, and a difference below twice its spread is no finding):\n\n"
+        + _table(["arms", *(_FIGURES[name][0] for name in names)], lines)
+    )
 
 
 def _accuracies(summary: dict[str, Any]) -> str:
@@ -177,6 +267,11 @@ def _spread(values: dict[str, Any], factor: float, digits: int) -> str:
         return ""
     mean = f"{factor * values['mean']:.{digits}f}"
     return mean if values["std"] is None else f"{mean} ± {factor * values['std']:.{digits}f}"
+
+
+def _signed(row: dict[str, Any], factor: float, digits: int) -> str:
+    text = _spread(row, factor, digits)
+    return text if row["mean"] < 0 else f"+{text}"
 
 
 def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

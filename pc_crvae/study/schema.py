@@ -52,6 +52,21 @@ class ProbeOfStudy(Section):
     seeds: PositiveInt | None = Field(None, description="probe seeds; null: the protocol's")
 
 
+class EvaluationOfStudy(Section):
+    """How every run of images is evaluated, by the command ``evaluate``."""
+
+    split: Literal["test", "validation"] = Field(
+        "test", description="evaluated on; validation: the part of train that was not trained on"
+    )
+    samples: PositiveInt = Field(500, description="S, latents an image, of the NLL")
+    items: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="images that likelihood and information are of; null: all"
+    )
+    train_items: Annotated[int, Field(ge=2)] = Field(
+        10_000, description="at most so many training images fit the classifiers"
+    )
+
+
 class Study(Section):
     """Arms times seeds."""
 
@@ -62,7 +77,8 @@ class Study(Section):
     seeds: Annotated[tuple[_Seed, ...], Field(min_length=1)] = Field(
         (0, 1, 2), description="of training; every arm is run with each"
     )
-    probe: ProbeOfStudy = ProbeOfStudy()
+    probe: ProbeOfStudy | None = ProbeOfStudy()
+    evaluation: EvaluationOfStudy | None = None
     measures: tuple[Measure, ...] = Field(
         (), description="further commands that measure every run, beside probe"
     )
@@ -74,12 +90,30 @@ class Study(Section):
         (), description="pairs of arms whose difference is reported, the first less the second"
     )
 
+    @property
+    def split(self) -> Literal["test", "validation"]:
+        """What every number is of."""
+        return next(by.split for by in (self.probe, self.evaluation) if by is not None)
+
+    @model_validator(mode="after")
+    def _is_scored(self) -> Self:
+        if self.probe is None and self.evaluation is None:
+            raise ValueError("probe: null leaves nothing to compare by: ask for an evaluation")
+        if self.probe and self.evaluation and self.probe.split != self.evaluation.split:
+            raise ValueError("probe.split and evaluation.split should be the same split")
+        return self
+
     @model_validator(mode="after")
     def _names_what_it_has(self) -> Self:
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: each should be given once")
         for name, arm in self.arms.items():
             if arm.untrained_of is not None:
+                if self.probe is None:
+                    raise ValueError(
+                        f"arms.{name}.untrained_of: only a probe scores untrained encoders, and "
+                        "there is none"
+                    )
                 self._check_name(arm.untrained_of, f"arms.{name}.untrained_of")
                 if self.arms[arm.untrained_of].untrained_of is not None:
                     raise ValueError(

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from pc_crvae.config import load_config
 from pc_crvae.errors import UserError
 from pc_crvae.study.plan import PlannedRun, same_run
-from pc_crvae.study.schema import ProbeOfStudy, Study
+from pc_crvae.study.schema import EvaluationOfStudy, ProbeOfStudy, Study
 
-StepName = Literal["train", "probe", "robustness", "generation"]
+StepName = Literal["train", "probe", "evaluate", "robustness", "generation"]
 _COMMAND = (sys.executable, "-c", "import sys; from pc_crvae.cli import main; sys.exit(main())")
 
 
@@ -26,6 +26,12 @@ class Step:
 def report_of(run: PlannedRun, probe: ProbeOfStudy) -> Path:
     """Where the probe of a run writes to."""
     name = "probe.json" if probe.split == "test" else "probe-validation.json"
+    return run.folder / name
+
+
+def evaluation_of(run: PlannedRun, evaluation: EvaluationOfStudy) -> Path:
+    """Where the evaluation of a run writes to."""
+    name = "evaluation.json" if evaluation.split == "test" else "evaluation-validation.json"
     return run.folder / name
 
 
@@ -53,8 +59,8 @@ def refuse_foreign(run: PlannedRun) -> None:
 def remaining_steps(run: PlannedRun, study: Study, config_path: Path) -> list[Step]:
     """The processes that a run still needs, in their order.
 
-    Training is finished when its last epoch was recorded and saved; a probe, when its report is
-    of the study's protocol, seeds and split and is no older than the model.
+    Training is finished when its last epoch was recorded and saved; a probe or an evaluation, when
+    its report is of what the study asks for and is no older than the model.
 
     Args:
         run: which.
@@ -66,17 +72,10 @@ def remaining_steps(run: PlannedRun, study: Study, config_path: Path) -> list[St
     """
     trained = is_trained(run)
     steps = [] if trained else [_training(run, config_path)]
-    probe = study.probe
-    report = report_of(run, probe)
-    if not (trained and _is_current(report, run) and _is_asked_for(report, probe)):
-        options = ["--json", str(report), "--protocol", probe.protocol]
-        options += [] if probe.seeds is None else ["--seeds", str(probe.seeds)]
-        if probe.split == "test":
-            command = (*_COMMAND, "probe", "--ckpt", str(run.folder), *options)
-        else:
-            module = "pc_crvae.cli.validation_probe"
-            command = (sys.executable, "-m", module, str(run.folder), *options)
-        steps.append(Step("probe", command))
+    if study.probe is not None and not (trained and _is_probed(run, study.probe)):
+        steps.append(_probing(run, study.probe))
+    if study.evaluation is not None and not (trained and _is_evaluated(run, study.evaluation)):
+        steps.append(_evaluating(run, study.evaluation))
     for measure in study.measures:
         if not (trained and _is_current(run.folder / f"{measure}.json", run)):
             steps.append(Step(measure, (*_COMMAND, measure, "--ckpt", str(run.folder))))
@@ -122,6 +121,26 @@ def _training(run: PlannedRun, config_path: Path) -> Step:
     return Step("train", command)
 
 
+def _probing(run: PlannedRun, probe: ProbeOfStudy) -> Step:
+    options = ["--json", str(report_of(run, probe)), "--protocol", probe.protocol]
+    options += [] if probe.seeds is None else ["--seeds", str(probe.seeds)]
+    if probe.split == "test":
+        return Step("probe", (*_COMMAND, "probe", "--ckpt", str(run.folder), *options))
+    module = "pc_crvae.cli.validation_probe"
+    return Step("probe", (sys.executable, "-m", module, str(run.folder), *options))
+
+
+def _evaluating(run: PlannedRun, evaluation: EvaluationOfStudy) -> Step:
+    options = [
+        *("--json", str(evaluation_of(run, evaluation))),
+        *("--split", evaluation.split),
+        *("--samples", str(evaluation.samples)),
+        *("--train-items", str(evaluation.train_items)),
+    ]
+    options += [] if evaluation.items is None else ["--items", str(evaluation.items)]
+    return Step("evaluate", (*_COMMAND, "evaluate", "--ckpt", str(run.folder), *options))
+
+
 def clear_halves(run: PlannedRun) -> None:
     """Remove what a kill left of a run that had only begun to make its folder."""
     checkpoints = run.folder / "checkpoints"
@@ -143,10 +162,13 @@ def _is_current(report: Path, run: PlannedRun) -> bool:
     )
 
 
-def _is_asked_for(report: Path, probe: ProbeOfStudy) -> bool:
+def _is_probed(run: PlannedRun, probe: ProbeOfStudy) -> bool:
     from pc_crvae.evaluation.predictions import predictions_path
     from pc_crvae.evaluation.protocol import load_protocol
 
+    report = report_of(run, probe)
+    if not _is_current(report, run):
+        return False
     protocol = load_protocol(probe.protocol)
     seeds = list(protocol.seeds if probe.seeds is None else range(probe.seeds))
     try:
@@ -157,3 +179,15 @@ def _is_asked_for(report: Path, probe: ProbeOfStudy) -> bool:
     except (ValueError, KeyError, TypeError):
         return False  # not a report of ours: it is probed again
     return same and predictions_path(report).is_file()
+
+
+def _is_evaluated(run: PlannedRun, evaluation: EvaluationOfStudy) -> bool:
+    report = evaluation_of(run, evaluation)
+    if not _is_current(report, run):
+        return False
+    asked = evaluation.model_dump()
+    try:
+        recorded = json.loads(report.read_text(encoding="utf-8"))["protocol"]
+        return all(recorded[name] == value for name, value in asked.items())
+    except (ValueError, KeyError, TypeError):
+        return False  # not a report of ours: it is evaluated again

@@ -1,7 +1,7 @@
 """What a study's runs add up to, from what they stored: per arm over seeds, and between arms."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,17 @@ from pc_crvae.errors import UserError
 from pc_crvae.evaluation.comparison import StoredProbe, read_probe
 from pc_crvae.evaluation.paired import LEVEL, paired_difference
 from pc_crvae.evaluation.predictions import row_name
+from pc_crvae.study.evaluations import (
+    describe_cut,
+    describe_figures,
+    figure_differences,
+    over_seeds,
+    read_evaluation,
+)
 from pc_crvae.study.plan import PlannedRun, same_run, train_overrides
 from pc_crvae.study.runner import Outcomes
 from pc_crvae.study.schema import Study
-from pc_crvae.study.steps import last_validation, remaining_steps, report_of
+from pc_crvae.study.steps import evaluation_of, last_validation, remaining_steps, report_of
 
 TERMS = ("log_likelihood", "kl", "consistency", "active_units")
 METHOD = (
@@ -45,28 +52,45 @@ def summarize(
     complete = {
         run.name: run for run in runs if run.name not in outcomes.running and _complete(run, study)
     }
-    probes = {name: read_probe(report_of(run, study.probe)) for name, run in complete.items()}
+    probes, evaluations = {}, {}
+    if study.probe is not None:
+        probes = {name: read_probe(report_of(run, study.probe)) for name, run in complete.items()}
+    if study.evaluation is not None:
+        evaluations = {
+            name: read_evaluation(evaluation_of(run, study.evaluation))
+            for name, run in complete.items()
+        }
+    reports = [*(probe.report for probe in probes.values()), *evaluations.values()]
     stored = {
         "title": study.title,
         "question": study.question,
         "study": str(where),
         "out": str(out),
-        "split": study.probe.split,
+        "split": study.split,
         "seeds": list(study.seeds),
         "level": LEVEL,
         "method": METHOD,
         "runs": [_describe_run(run, run.name in complete, outcomes) for run in runs],
         "data": _data_cut(list(complete.values()), probes, study),
         "protocol": next((probe.report["protocol"] for probe in probes.values()), None),
-        "versions": next((probe.report["versions"] for probe in probes.values()), None),
+        "versions": next((report["versions"] for report in reports), None),
+        "evaluated": next(
+            (describe_cut(complete[name], report) for name, report in evaluations.items()), None
+        ),
         "arms": [
-            _describe_arm(study, name, list(complete.values()), probes) for name in study.arms
+            _describe_arm(study, name, list(complete.values()), probes, evaluations)
+            for name in study.arms
         ],
     }
     stored["differences"] = [
         row
         for pair in study.compare
         for row in _differences(study, pair, list(complete.values()), probes)
+    ]
+    stored["figure_differences"] = [
+        row
+        for pair in study.compare
+        for row in _figure_differences(study, pair, list(complete.values()), evaluations)
     ]
     return stored
 
@@ -105,6 +129,8 @@ def _data_cut(
     """Counts of what was used, against those of the cards; one entry a data set."""
     cuts: dict[str, dict[str, Any]] = {}
     for run in runs:
+        if run.name not in probes:
+            continue
         data = probes[run.name].report["data"]
         card = load_card(run.config.data.name)
         official = {split: card.splits[split].count for split in card.splits}
@@ -112,7 +138,7 @@ def _data_cut(
             "name": card.name,
             "fitted_on": data["train"]["count"],
             "scored_on": data["test"]["count"],
-            "scored_split": study.probe.split,
+            "scored_split": study.split,
             "validation_fraction": run.config.data.validation_fraction,
             "card": official,
             "sha256": {"fitted_on": data["train"]["sha256"], "scored_on": data["test"]["sha256"]},
@@ -121,7 +147,11 @@ def _data_cut(
 
 
 def _describe_arm(
-    study: Study, name: str, complete: Sequence[PlannedRun], probes: dict[str, StoredProbe]
+    study: Study,
+    name: str,
+    complete: Sequence[PlannedRun],
+    probes: dict[str, StoredProbe],
+    evaluations: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
     arm = study.arms[name]
     own = _runs_of(study, name, complete)
@@ -137,14 +167,17 @@ def _describe_arm(
             "overrides": first,
             "passes": own[0].passes if own else None,
             "terms": _terms(own),
-            "training_minutes": _over_seeds(
-                read_curve(run.folder, "objective").minutes[-1] for run in own
+            "training_minutes": over_seeds(
+                [read_curve(run.folder, "objective").minutes[-1] for run in own]
+            ),
+            "figures": describe_figures(
+                [evaluations[run.name] for run in own if run.name in evaluations]
             ),
         }
     else:
         described["untrained_of"] = arm.untrained_of
     described["rows"] = []
-    keys = _row_keys([probes[run.name] for run in own])
+    keys = _row_keys([probes[run.name] for run in own if run.name in probes])
     for representation, setting in keys:
         row = row_name(_features(study, name), representation, setting)
         tables = [probes[run.name].predictions.correct(row) for run in own]
@@ -156,7 +189,7 @@ def _describe_arm(
             {
                 "representation": representation,
                 "setting": setting,
-                **_over_seeds(accuracies),
+                **over_seeds(accuracies),
                 "spread_over": "probe seeds" if arm.untrained_of else "training seeds",
             }
         )
@@ -170,6 +203,8 @@ def _differences(
     probes: dict[str, StoredProbe],
 ) -> list[dict[str, Any]]:
     """Rows that both arms have, over the training seeds that both completed."""
+    if not probes:
+        return []
     sides = [{run.seed: probes[run.name] for run in _runs_of(study, arm, complete)} for arm in pair]
     seeds = [seed for seed in sides[0] if seed in sides[1]]
     if not seeds:
@@ -205,6 +240,20 @@ def _differences(
             }
         )
     return rows
+
+
+def _figure_differences(
+    study: Study,
+    pair: tuple[str, str],
+    complete: Sequence[PlannedRun],
+    evaluations: dict[str, dict[str, Any]],
+) -> list[dict[str, Any]]:
+    if not evaluations or any(study.arms[arm].untrained_of for arm in pair):
+        return []
+    first, second = (
+        {run.seed: evaluations[run.name] for run in _runs_of(study, arm, complete)} for arm in pair
+    )
+    return figure_differences(pair, (first, second))
 
 
 def _runs_of(study: Study, arm: str, complete: Sequence[PlannedRun]) -> list[PlannedRun]:
@@ -247,14 +296,4 @@ def _terms(runs: Sequence[PlannedRun]) -> dict[str, dict[str, Any]]:
                 raise UserError(f"{path} is not a report that generation wrote") from None
             if information is not None:
                 found.setdefault("mutual_information", []).append(float(information))
-    return {name: _over_seeds(values) for name, values in found.items()}
-
-
-def _over_seeds(values: Iterable[float]) -> dict[str, Any]:
-    """Mean and sample standard deviation; None of no value, and no spread of a single one."""
-    of_seeds = list(values)
-    return {
-        "mean": float(np.mean(of_seeds)) if of_seeds else None,
-        "std": float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None,
-        "of_seeds": of_seeds,
-    }
+    return {name: over_seeds(values) for name, values in found.items()}

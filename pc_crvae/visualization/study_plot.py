@@ -4,12 +4,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pc_crvae.visualization.pictures import INK, save_figure
 
+_FIGURES = {  # title, factor
+    "nll": ("NLL, nats an image", 1.0),
+    "rate": ("rate, nats", 1.0),
+    "consistency_kl": ("consistency KL, nats", 1.0),
+    "active_units": ("active units", 1.0),
+    "linear_svm": ("linear SVM, per cent", 100.0),
+    "knn": ("kNN, per cent", 100.0),
+}
 _TITLES = {"aligned": "aligned", "z": "turned about z", "so3": "turned by SO(3)"}
-_COLORS = {"posterior_mean": "#c1440e", "pooled": "#5b7aa6"}
+_DOT = "#c1440e"
+_COLORS = {"posterior_mean": _DOT, "pooled": "#5b7aa6"}
 
 
 def plot_accuracies(summary: dict[str, Any], path: Path) -> None:
@@ -45,9 +55,7 @@ def plot_accuracies(summary: dict[str, Any], path: Path) -> None:
                 cell.vlines(values.mean(), height - 0.14, height + 0.14, color=color, lw=2)
         cell.set_title(_TITLES[setting], color=INK, size=10)
         cell.set_xlabel(f"{summary['split']} accuracy, per cent", color=INK, fontsize=8)
-        cell.tick_params(labelsize=8, labelcolor=INK)
-        cell.grid(axis="x", alpha=0.25)
-        cell.spines[["top", "right"]].set_visible(False)
+        _style(cell)
     axes[0].set_yticks(range(len(arms)), [arm["name"] for arm in arms])
     axes[0].invert_yaxis()
     figure.legend(
@@ -58,3 +66,45 @@ def plot_accuracies(summary: dict[str, Any], path: Path) -> None:
         fontsize=8,
     )
     save_figure(figure, path, dpi=110)
+
+
+def plot_figures(summary: dict[str, Any], path: Path) -> None:
+    """Draw a panel a figure of the evaluations and a line an arm: a dot a seed, a bar at the mean.
+
+    Args:
+        summary: as `pc_crvae.study.summary.summarize` makes it, with at least one arm's figures.
+        path: the picture to write.
+
+    Raises:
+        ValueError: no arm has figures.
+        UserError: the picture could not be written.
+    """
+    arms = [arm for arm in summary["arms"] if arm.get("figures")]
+    if not arms:
+        raise ValueError("no arm of the study has figures")
+    names = [name for name in _FIGURES if all(name in arm["figures"] for arm in arms)]
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(
+        figsize=(2.0 + 2.6 * columns, rows * (0.8 + 0.28 * len(arms))), layout="constrained"
+    )
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for cell, name in zip(grid.flat, names, strict=False):
+        title, factor = _FIGURES[name]
+        for place, arm in enumerate(arms):
+            values = factor * np.array(arm["figures"][name]["of_seeds"])
+            cell.plot(values, np.full(len(values), place), "o", color=_DOT, ms=4, alpha=0.7)
+            cell.vlines(values.mean(), place - 0.3, place + 0.3, color=_DOT, lw=2)
+        _style(cell)
+        cell.set_title(title, color=INK, size=9)
+    for cell in list(grid.flat)[len(names) :]:
+        cell.axis("off")
+    grid[0, 0].set_yticks(range(len(arms)), [arm["name"] for arm in arms])
+    grid[0, 0].invert_yaxis()
+    save_figure(figure, path, dpi=110)
+
+
+def _style(cell: Axes) -> None:
+    cell.tick_params(labelsize=8, labelcolor=INK)
+    cell.grid(axis="x", alpha=0.25)
+    cell.spines[["top", "right"]].set_visible(False)
