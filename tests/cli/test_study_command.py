@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from tiny_runs import write_card
@@ -90,6 +91,48 @@ def test_a_study_killed_in_the_middle_goes_on_to_the_same_results(study, tmp_pat
     assert main(["study", str(study), "--out", str(whole)]) == 2
     assert "is in the way and is no run" in capsys.readouterr().err
     assert (whole / "vae-seed0" / "thesis.txt").read_text() == "dear"
+
+
+@pytest.mark.slow
+def test_runs_of_images_are_evaluated_and_compared(tmp_path, capsys):
+    values = {
+        "title": "digits",
+        "config": "digits.yaml",
+        "overrides": ["training.epochs=1", "logging.tensorboard=false"],
+        "seeds": [0, 1],
+        "probe": None,
+        "evaluation": {"split": "validation", "samples": 4, "items": 20, "train_items": 200},
+        "arms": {"aug": {"overrides": ["consistency.weight=0.0"]}, "cr": {}},
+        "compare": [["cr", "aug"]],
+    }
+    path, out = tmp_path / "images.yaml", tmp_path / "out"
+    path.write_text(yaml.safe_dump(values))
+    assert main(["study", str(path), "--out", str(out), "--workers", "2"]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    evaluated = json.loads((out / "cr-seed1" / "evaluation-validation.json").read_text())
+    cr = summary["arms"][1]["figures"]
+    assert cr["nll"]["of_seeds"][1] == evaluated["nll"]["mean"]
+    of_nll = next(row for row in summary["figure_differences"] if row["figure"] == "nll")
+    aug = summary["arms"][0]["figures"]["nll"]["of_seeds"]
+    assert of_nll["of_seeds"] == pytest.approx(np.subtract(cr["nll"]["of_seeds"], aug))
+
+    # Nothing is done twice; another number of images is evaluated anew, not trained anew.
+    trained = (out / "cr-seed1" / "model.safetensors").stat().st_mtime_ns
+    values["evaluation"]["items"] = 21
+    path.write_text(yaml.safe_dump(values))
+    assert main(["study", str(path), "--out", str(out), "--workers", "2"]) == 0
+    again = json.loads((out / "cr-seed1" / "evaluation-validation.json").read_text())
+    assert again["protocol"]["evaluated_items"] == 21
+    assert (out / "cr-seed1" / "model.safetensors").stat().st_mtime_ns == trained
+
+    report = tmp_path / "results.md"
+    assert main(["study", str(path), "--out", str(out), "--report", str(report)]) == 0
+    text = report.read_text()
+    assert "21 of the" in text
+    assert "| cr - aug |" in text
+    assert "(results-figures.png)" in text
+    assert (tmp_path / "results-figures.png").read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
 
 
 @pytest.mark.slow

@@ -40,8 +40,9 @@ def test_studies_that_come_with_the_package_can_be_planned(path):
     assert study.equal_passes
 
 
-def test_the_sweep_never_reads_the_test_split():
-    assert load_study(find_study(Path("lambda-sweep"))).probe.split == "validation"
+@pytest.mark.parametrize("name", ["lambda-sweep", "lambda-images"])
+def test_sweeps_never_read_the_test_split(name):
+    assert load_study(find_study(Path(name))).split == "validation"
 
 
 def test_every_trained_arm_is_run_with_every_seed_and_the_first_seed_first(tmp_path):
@@ -66,6 +67,10 @@ def test_overrides_of_an_arm_follow_those_of_the_study(tmp_path):
         ({"arms": {}}, "arms"),
         ({"arms": {"a/b": {}}, "compare": []}, "a/b"),
         ({"compare": [["cr", "plane"]]}, "the study has no arm plane, did you mean plain?"),
+        ({"probe": None}, "leaves nothing to compare by"),
+        ({"probe": None, "evaluation": {}}, "only a probe scores untrained encoders"),
+        ({"evaluation": {"split": "validation"}}, "should be the same split"),
+        ({"evaluation": {"items": 1}}, "evaluation.items"),
         ({"compare": [["cr", "cr"]]}, "cr is compared with itself"),
         ({"config": "quikstart.yaml"}, "did you mean quickstart.yaml?"),
         ({"overrides": ["training.epoch=3"]}, "did you mean epochs?"),

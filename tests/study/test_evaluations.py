@@ -1,0 +1,112 @@
+"""What the evaluations of a study's runs add up to, against numbers done by hand."""
+
+import json
+
+import pytest
+
+from pc_crvae.errors import UserError
+from pc_crvae.study.evaluations import (
+    FIGURES,
+    describe_figures,
+    figure_differences,
+    read_evaluation,
+)
+from pc_crvae.study.markdown import format_summary
+
+
+def report(nll=90.0, information=3.0, saturated=False, svm=0.9, images="a", **changes):
+    figure = {"mean": 1.0, "stderr": 0.1}
+    plain = {
+        "nll": {"mean": nll, "stderr": 0.5},
+        "elbo": figure,
+        "rate": figure,
+        "distortion": figure,
+        "mutual_information": {"estimate": information, "log_n": 7.6, "saturated": saturated},
+        "active_units": 5,
+        "consistency_kl": figure,
+        "classifiers": {
+            name: {"accuracy": svm} for name in ("linear_svm", "logistic_regression", "knn")
+        },
+        "protocol": {"split": "test", "evaluated_items": 10, "seed": 0, "samples": 500},
+        "data": {"test": {"sha256": images, "count": 10}},
+    }
+    return plain | changes
+
+
+def test_an_arm_is_the_mean_and_spread_of_its_seeds():
+    figures = describe_figures([report(nll=90.0), report(nll=92.0)])
+    assert figures["nll"] == {"mean": 91.0, "std": pytest.approx(2**0.5), "of_seeds": [90.0, 92.0]}
+    assert describe_figures([report()])["nll"]["std"] is None
+
+
+def test_what_one_run_has_not_is_left_out_of_its_arm():
+    figures = describe_figures([report(), report(mutual_information=None, classifiers=None)])
+    assert not {"mutual_information", "knn"} & set(figures)
+    assert "nll" in figures
+
+
+def test_saturated_estimates_are_counted():
+    figures = describe_figures([report(), report(saturated=True)])
+    assert figures["mutual_information"]["saturated"] == 1
+    assert figures["mutual_information"]["log_n"] == 7.6
+
+
+def test_differences_are_of_equal_seeds():
+    first = {0: report(svm=0.9), 1: report(svm=0.8), 2: report(svm=0.1)}
+    second = {0: report(svm=0.7), 1: report(svm=0.75)}
+    rows = {row["figure"]: row for row in figure_differences(("a", "b"), (first, second))}
+    assert set(rows) == set(FIGURES)
+    assert rows["linear_svm"]["of_seeds"] == pytest.approx([0.2, 0.05])
+    assert rows["linear_svm"]["training_seeds"] == [0, 1]
+    assert figure_differences(("a", "b"), (first, {})) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"images": "b"},
+        {"protocol": {"split": "test", "evaluated_items": 9, "seed": 0, "samples": 500}},
+    ],
+)
+def test_figures_of_different_images_are_not_compared(other):
+    with pytest.raises(UserError, match="different images"):
+        figure_differences(("a", "b"), ({0: report()}, {0: report(**other)}))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"nll": 3})])
+def test_another_file_is_refused(tmp_path, text):
+    path = tmp_path / "evaluation.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match="not a report that evaluate wrote"):
+        read_evaluation(path)
+
+
+def test_tables_mark_saturated_estimates_and_sign_differences():
+    arms = [
+        {
+            "name": name,
+            "about": "",
+            "rows": [],
+            "seeds": [0, 1],
+            "figures": describe_figures([report(nll, 7.5, name == "b"), report(nll + 2, 7.5)]),
+        }
+        for name, nll in (("a", 90.0), ("b", 88.0))
+    ]
+    summary = {
+        "title": "t",
+        "split": "test",
+        "runs": [],
+        "arms": arms,
+        "differences": [],
+        "figure_differences": figure_differences(
+            ("a", "b"),
+            ({0: report(90.0), 1: report(91.0)}, {0: report(88.0), 1: report(88.0)}),
+        ),
+    }
+    text = format_summary(summary)
+    assert "| a | 91.00 ± 1.41 |" in text
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("|")}
+    assert "7.50 ± 0.00 *" in rows["b"]
+    assert "*" not in rows["a"]
+    assert "cannot pass log N = 7.60" in text
+    assert rows["a - b"].startswith("| a - b | +2.50 ± 0.71 |")
