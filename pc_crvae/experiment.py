@@ -64,7 +64,8 @@ def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretra
         image_shape: (C, H, W) of the images that a model of images is made for.
 
     Raises:
-        UserError: layers that these images are too small for.
+        UserError: layers that these images are too small for, or transforms that they have too few
+            channels for.
         ValueError: a model of images without their shape.
     """
     data = {"name": config.data.name, "up": config.data.up}
@@ -75,12 +76,15 @@ def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretra
     if image_shape is None:
         raise ValueError("a model of images is made for images of a shape")
     try:
+        if config.consistency is not None:
+            transforms = cast(Sequence[ImageTransformConfig], config.consistency.transforms)
+            build_image_transform(transforms).require_channels(image_shape[0])
         if isinstance(config.model, NVAEModelConfig):
             return PretrainedNVAE(config.model, shape=image_shape, data=data)
         return ImageVAE(config.model, posterior=_posterior(config), shape=image_shape, data=data)
     except ValueError as error:
         raise UserError(
-            f"the model does not go with the images of {config.data.name}: {error}"
+            f"the config does not go with the images of {config.data.name}: {error}"
         ) from None
 
 

@@ -48,6 +48,13 @@ class ImageTransform(ABC):
         with torch.autocast(images.device.type, enabled=False):
             return self._transform(images, draws)
 
+    def require_channels(self, channels: int) -> None:  # noqa: B027 most take any number
+        """Refuse images of so many channels where it cannot transform them.
+
+        Raises:
+            ValueError: it cannot.
+        """
+
     @abstractmethod
     def _transform(self, images: Tensor, draws: Draws) -> Tensor:
         """Transform checked images."""
@@ -135,13 +142,17 @@ class ColorJitter(ImageTransform):
         _require(0 <= self.hue <= 0.5, self, "0 <= hue <= 0.5")
         _require_kornia()
 
+    def require_channels(self, channels: int) -> None:
+        """Refuse images without a hue where the hue is to change."""
+        if self.hue and channels != 3:
+            raise ValueError(
+                f"images of {channels} channels have no hue: set the hue of {self!r} to 0"
+            )
+
     def _transform(self, images: Tensor, draws: Draws) -> Tensor:
         from kornia import enhance
 
-        if self.hue and images.shape[1] != 3:
-            raise ValueError(
-                f"images of {images.shape[1]} channels have no hue: set the hue of {self!r} to 0"
-            )
+        self.require_channels(images.shape[1])
         brightness = draws.uniform(low=1 - self.brightness, high=1 + self.brightness).to(images)
         contrast = draws.uniform(low=1 - self.contrast, high=1 + self.contrast).to(images)
         turns = draws.uniform(low=-self.hue, high=self.hue).to(images)
@@ -159,6 +170,11 @@ class ComposeImages(ImageTransform):
     """Apply transforms one after another; none is the identity."""
 
     transforms: Sequence[ImageTransform]
+
+    def require_channels(self, channels: int) -> None:
+        """Refuse what any of them refuses."""
+        for transform in self.transforms:
+            transform.require_channels(channels)
 
     def _transform(self, images: Tensor, draws: Draws) -> Tensor:
         for transform in self.transforms:
