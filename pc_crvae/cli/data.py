@@ -57,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of prepare, stats and preview: do without the files that cannot be used",
     )
     parser.add_argument(
+        "--normals",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="of prepare: keep the normal at each point too, for load(..., normals=True)",
+    )
+    parser.add_argument(
         "--strict",
         action="store_true",
         default=argparse.SUPPRESS,
@@ -257,7 +263,8 @@ def _fetch(options: argparse.Namespace) -> None:
 def _prepare(options: argparse.Namespace) -> None:
     for split, items in _item_sets(options):
         shape = " x ".join(f"{length:,}" for length in items.array.shape[1:])
-        print(f"{split}: {len(items):,} items of {shape}")
+        normals = ", with normals" if "normals" in options else ""
+        print(f"{split}: {len(items):,} items of {shape}{normals}")
 
 
 def _item_sets(options: argparse.Namespace) -> "Iterator[tuple[Split, CloudSet | ImageSet]]":
@@ -272,6 +279,7 @@ def _item_sets(options: argparse.Namespace) -> "Iterator[tuple[Split, CloudSet |
                 root=_root(options),
                 up=_up(options),
                 allow_refused=getattr(options, "allow_refused", False),
+                normals=getattr(options, "normals", False),
             ),
         )
 
@@ -415,7 +423,9 @@ _ACTIONS = {
     ),
     "show": _Action(_show, "what is known of one", frozenset({"json"})),
     "fetch": _Action(_fetch, "download it, or say what to do by hand", frozenset({"data_root"})),
-    "prepare": _Action(_prepare, "read it once, so that it loads at once", frozenset(_READING)),
+    "prepare": _Action(
+        _prepare, "read it once, so that it loads at once", frozenset({*_READING, "normals"})
+    ),
     "check": _Action(
         _check,
         "hold it against its card, and look for damage and copies",

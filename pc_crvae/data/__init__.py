@@ -8,7 +8,7 @@ from pc_crvae.data.clouds import CloudSet, RawClouds
 from pc_crvae.data.images import ImageSet, RawImages
 from pc_crvae.data.item_sets import item_set
 from pc_crvae.data.items import ItemSet, joined
-from pc_crvae.data.layouts import has_a_file_a_shape, reader_of
+from pc_crvae.data.layouts import check_normals, has_a_file_a_shape, reader_of
 from pc_crvae.data.roots import find_root
 from pc_crvae.data.splits import split_validation
 from pc_crvae.data.store import load_prepared
@@ -35,6 +35,7 @@ def load(
     root: Path | None = None,
     up: Axis | None = None,
     allow_refused: bool = False,
+    normals: bool = False,
 ) -> CloudSet | ImageSet:
     """Load one split of a data set.
 
@@ -48,22 +49,28 @@ def load(
         root: the folder of the files, instead of where :func:`find_root` looks by default.
         up: the axis that points up in the files, instead of what the card says.
         allow_refused: a set of many files may be short of those that cannot be used.
+        normals: whether the set is to carry the normal at each point: of meshes, and of text files
+            that list them. It is prepared and kept beside the same set without.
 
     Raises:
-        UserError: the card, the folder or a file is missing or cannot be used.
+        UserError: the card, the folder or a file is missing or cannot be used, or normals are
+            not read of its layout.
     """
     card = load_card(name)
     if split not in card.splits:
         raise UserError(f"{card.name} has no split {split}: its card has {', '.join(card.splits)}")
     if up is not None and card.modality != "points":
         raise UserError(f"{card.name} holds {card.modality}, which have no up axis: leave out up")
+    if normals:
+        check_normals(card)
     up = up or card.up
     folder = _folder(card, root)
     if folder is not None and up is not None and has_a_file_a_shape(card):
         # Imported here because it brings what shows progress.
         from pc_crvae.data.shape_sets import prepare_shapes
 
-        return prepare_shapes(card, split, folder, up).checked(allow_refused=allow_refused)
+        prepared = prepare_shapes(card, split, folder, up, normals=normals)
+        return prepared.checked(allow_refused=allow_refused)
     reader = reader_of(card)
 
     def prepare() -> CloudSet | ImageSet:
@@ -97,13 +104,14 @@ def load_clouds(
     root: Path | None = None,
     up: Axis | None = None,
     allow_refused: bool = False,
+    normals: bool = False,
 ) -> CloudSet:
     """Load one split of a set of point clouds; as :func:`load`.
 
     Raises:
         UserError: also where the set holds something else.
     """
-    items = load(name, split, root=root, up=up, allow_refused=allow_refused)
+    items = load(name, split, root=root, up=up, allow_refused=allow_refused, normals=normals)
     if not isinstance(items, CloudSet):
         raise UserError(f"{items.name} holds {items.holds}, and this model reads point clouds")
     return items
@@ -116,6 +124,7 @@ def from_folder(
     kind: Literal["mesh", "cloud", "image"] = "mesh",
     up: Axis | None = None,
     allow_refused: bool = False,
+    normals: bool = False,
 ) -> CloudSet | ImageSet:
     """Load a folder of one's own files, with class folders or without.
 
@@ -127,16 +136,18 @@ def from_folder(
             ``image-folder`` describe them.
         up: the axis that points up in the files, z by default; not of images.
         allow_refused: leave out files that cannot be used, instead of raising.
+        normals: whether the set is to carry the normal at each point; of meshes.
 
     Raises:
         UserError: the folder is missing, holds no such files, or files that cannot be used.
     """
     name, root = f"{kind}-folder", Path(path)
-    if split is not None:
-        return load(name, split, root=root, up=up, allow_refused=allow_refused)
-    both: tuple[Split, ...] = ("train", "test")
-    parts = [load(name, part, root=root, up=up, allow_refused=allow_refused) for part in both]
-    return joined(parts, "all")
+    splits: tuple[Split, ...] = ("train", "test") if split is None else (split,)
+    parts = [
+        load(name, part, root=root, up=up, allow_refused=allow_refused, normals=normals)
+        for part in splits
+    ]
+    return parts[0] if split is not None else joined(parts, "all")
 
 
 def _folder(card: Card, root: Path | None) -> Path | None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Axis
-from pc_crvae.data.items import ItemSet, PickedRows
+from pc_crvae.data.items import ItemSet, PickedRows, read_only
 from pc_crvae.errors import UserError
 
 _CLOUDS_AT_ONCE = 512
@@ -38,18 +38,27 @@ class CloudSet(ItemSet):
     Attributes:
         points: (n, P, 3) float32, z up, each cloud with mean 0 and largest radius 1; those of
             a :meth:`subset` are rows picked from the whole.
+        normals: (n, P, 3) float32, of unit length, z up as the points that they lie at; None
+            where they were not asked for. They are no part of the :meth:`fingerprint`.
 
     Raises:
         ValueError: an array has the wrong shape or type, or two ids are equal.
     """
 
     holds = "points"
+    companions = ("normals",)
     points: NDArray[np.float32] | PickedRows[np.float32]
+    normals: NDArray[np.float32] | PickedRows[np.float32] | None = None
 
     def __post_init__(self) -> None:
         _check_clouds(self.points)
         if self.points.dtype != np.float32:
             raise ValueError(f"points should be float32, not {self.points.dtype}")
+        if self.normals is not None:
+            if self.normals.shape != self.points.shape or self.normals.dtype != np.float32:
+                raise ValueError("normals should be float32, one a point")
+            if isinstance(self.normals, np.ndarray):
+                object.__setattr__(self, "normals", read_only(self.normals))
         super().__post_init__()
 
     def batch(

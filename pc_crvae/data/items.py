@@ -115,6 +115,9 @@ class ItemSet(ABC):
     holds: ClassVar[str]
     """The name of the field that holds the items."""
 
+    companions: ClassVar[tuple[str, ...]] = ()
+    """The names of further fields that have a row for each item, or are None."""
+
     @property
     def array(self) -> NDArray[Any] | PickedRows[Any]:
         """The items, (n, ...), under the name that every modality shares."""
@@ -140,10 +143,10 @@ class ItemSet(ABC):
         It shares the array of this set and copies none of it.
         """
         rows = np.asarray(indices, dtype=np.int64)
-        array = self.array
-        picked = array.pick(rows) if isinstance(array, PickedRows) else PickedRows(array, rows)
+        fields = {name: getattr(self, name) for name in (self.holds, *self.companions)}
         changes: dict[str, Any] = {
-            self.holds: picked,
+            name: None if array is None else _pick(array, rows) for name, array in fields.items()
+        } | {
             "split": self.split if split is None else split,
             "labels": None if self.labels is None else self.labels[rows],
             "ids": tuple(self.ids[row] for row in rows),
@@ -167,7 +170,7 @@ def joined(parts: Sequence[_Items], split: str) -> _Items:
     """Return one set of the items of all ``parts``, in their order; their arrays are copied.
 
     Args:
-        parts: of one kind, with the same classes, labelled or not alike.
+        parts: of one kind, with the same classes and companions, labelled or not alike.
         split: its name.
 
     Raises:
@@ -180,12 +183,25 @@ def joined(parts: Sequence[_Items], split: str) -> _Items:
     if labels and len(labels) < len(parts):
         raise ValueError("the parts of a set are labelled, all or none")
     changes: dict[str, Any] = {
-        first.holds: np.concatenate([np.asarray(part.array) for part in parts]),
+        name: _joined_arrays([getattr(part, name) for part in parts])
+        for name in (first.holds, *first.companions)
+    } | {
         "split": split,
         "labels": np.concatenate(labels) if labels else None,
         "ids": tuple(name for part in parts for name in part.ids),
     }
     return replace(first, **changes)
+
+
+def _pick(array: NDArray[Any] | PickedRows[Any], rows: NDArray[np.int64]) -> PickedRows[Any]:
+    return array.pick(rows) if isinstance(array, PickedRows) else PickedRows(array, rows)
+
+
+def _joined_arrays(arrays: Sequence[NDArray[Any] | PickedRows[Any] | None]) -> NDArray[Any] | None:
+    present = [np.asarray(array) for array in arrays if array is not None]
+    if present and len(present) < len(arrays):
+        raise ValueError("the parts of a set have the same companions")
+    return np.concatenate(present) if present else None
 
 
 def read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:

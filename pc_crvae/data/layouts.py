@@ -10,6 +10,7 @@ from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.clouds import RawClouds
 from pc_crvae.data.images import RawImages
 from pc_crvae.data.items import Item, Sample
+from pc_crvae.errors import UserError
 
 _READERS = {
     "shapes": "generated_shapes",
@@ -31,6 +32,14 @@ _SHAPE_READERS = {
     "modelnet_resampled": "resampled_text",
     "shapenet_15k": "shapenet_15k",
     "shapenet_part": "shapenet_part",
+}
+
+_WITH_NORMALS = {
+    "modelnet_off",
+    "shapenet_obj",
+    "mesh_folder",
+    "modelnet_resampled",
+    "shapenet_part",
 }
 
 
@@ -72,6 +81,20 @@ class ShapeReader(Protocol):
 def has_a_file_a_shape(card: Card) -> bool:
     """Whether the card's layout keeps each shape in a file of its own."""
     return card.layout in _SHAPE_READERS
+
+
+def check_normals(card: Card) -> None:
+    """Refuse a card whose layout no normals are read of.
+
+    Raises:
+        UserError: it is such a one.
+    """
+    if card.layout not in _WITH_NORMALS:
+        having = ", ".join(sorted(_WITH_NORMALS))
+        raise UserError(
+            f"no normals are read of {card.name}, whose layout is {card.layout}: take it without, "
+            f"or a set of one of the layouts {having}"
+        )
 
 
 def reader_of(card: Card) -> Reader:

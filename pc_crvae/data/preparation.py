@@ -84,8 +84,8 @@ class Prepared:
     """A prepared split.
 
     Attributes:
-        clouds: the shapes that could be used, mapped from the entry.
-        normals: (n, P, 3) float32 unit vectors at the points; None where they were not kept.
+        clouds: the shapes that could be used, mapped from the entry, with normals where the
+            recipe says so.
         sources: (n,) the files.
         centres: (n, 3) what was subtracted from the points, z up, in the unit of the file.
         scales: (n,) what they were then divided by.
@@ -96,7 +96,6 @@ class Prepared:
     """
 
     clouds: CloudSet
-    normals: NDArray[np.float32] | None
     sources: tuple[str, ...]
     centres: NDArray[np.float64]
     scales: NDArray[np.float64]
@@ -232,7 +231,6 @@ def _prepared(entry: Path, found: Entry, shapes: Shapes) -> Prepared:
     content = found.content
     return Prepared(
         clouds=clouds,
-        normals=found.arrays.get("normals"),
         sources=tuple(content["shape_sources"]),
         centres=found.arrays["centres"],
         scales=found.arrays["scales"],

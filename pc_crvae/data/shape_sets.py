@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pc_crvae.data.cards import Axis, Card, Split
-from pc_crvae.data.layouts import shape_reader_of
+from pc_crvae.data.layouts import check_normals, shape_reader_of
 from pc_crvae.data.preparation import Prepared, Recipe, Shapes, prepare
 from pc_crvae.processes import is_main_process
 
@@ -14,7 +14,13 @@ _POINTS = 2048
 
 
 def prepare_shapes(
-    card: Card, split: Split, folder: Path, up: Axis, *, workers: int | None = None
+    card: Card,
+    split: Split,
+    folder: Path,
+    up: Axis,
+    *,
+    normals: bool = False,
+    workers: int | None = None,
 ) -> Prepared:
     """Return a split from its entry in the store, prepared before if need be.
 
@@ -23,12 +29,16 @@ def prepare_shapes(
         split: of the set.
         folder: of its files.
         up: the axis that points up in the files.
+        normals: whether to keep the normal at each point.
         workers: processes to draw with; the processors that this process may use by default.
 
     Raises:
-        UserError: the folder is not of the card's layout, or the entry cannot be written. Files
-            that cannot be used raise nothing here: :meth:`Prepared.checked` does.
+        UserError: the folder is not of the card's layout, the entry cannot be written, or normals
+            are not read of this layout. Files that cannot be used raise nothing here:
+            :meth:`Prepared.checked` does.
     """
+    if normals:
+        check_normals(card)
     reader = shape_reader_of(card)
     folder = folder.resolve()  # so that its files are the same ones from any working directory
     # Trees also tell what lies in them and is no shape.
@@ -47,7 +57,7 @@ def prepare_shapes(
             load_points=reader.load_points,
             passed_over=passed_over,
         ),
-        Recipe(up=up, points=card.points or _POINTS),
+        Recipe(up=up, points=card.points or _POINTS, normals=normals),
         {"layout": card.layout, "variant": card.variant, "folder": str(folder)},
         workers=workers,
         console=Console(stderr=True, highlight=False, quiet=not is_main_process()),

@@ -178,8 +178,11 @@ def as_item_set(entry: Entry, name: str, split: str) -> CloudSet | ImageSet:
         ValueError, KeyError, TypeError: it holds none.
     """
     holds = next(iter(entry.arrays))
-    return _KINDS[holds](
+    kind = _KINDS[holds]
+    companions = {name: entry.arrays[name] for name in kind.companions if name in entry.arrays}
+    return kind(
         **{holds: entry.arrays[holds]},
+        **companions,
         name=name,
         split=split,
         labels=entry.arrays.get("labels"),

@@ -81,7 +81,8 @@ def from_torch_geometric(
 def to_torch_geometric(clouds: CloudSet) -> "list[Data]":
     """Make a torch-geometric ``Data`` of each cloud.
 
-    Each has ``pos`` (P, 3) float32, where labelled ``y`` (1,) int64, and ``id``, its name.
+    Each has ``pos`` (P, 3) float32, where the set carries normals ``normal`` (P, 3) float32, where
+    labelled ``y`` (1,) int64, and ``id``, its name.
     """
     import torch
     from torch_geometric.data import Data
@@ -89,6 +90,8 @@ def to_torch_geometric(clouds: CloudSet) -> "list[Data]":
     items = []
     for row, name in enumerate(clouds.ids):
         item = Data(pos=torch.from_numpy(np.array(clouds.points[row])), id=name)
+        if clouds.normals is not None:
+            item.normal = torch.from_numpy(np.array(clouds.normals[row]))
         if clouds.labels is not None:
             item.y = torch.tensor([int(clouds.labels[row])])
         items.append(item)

@@ -10,6 +10,7 @@ import yaml
 from tiny_hdf5 import CLASSES, write_hdf5
 
 from pc_crvae.cli import main
+from pc_crvae.data import load_clouds
 from pc_crvae.data.cards import card_names, load_card
 
 
@@ -94,6 +95,7 @@ def test_show_writes_the_card_as_json(capsys):
         (["show"], "show needs the name of a data set"),
         (["check", "mnist", "--split", "test"], "check takes no --split"),
         (["stats", "mnist", "--strict"], "stats takes no --strict"),
+        (["preview", "shapes", "--normals"], "preview takes no --normals"),
         (["preview", "shapes", "--json", "x"], "preview takes no --json"),
         (["preview", "shapes", "--per-class", "0"], "--per-class must be at least 1, not 0"),
         (["show", "modelnet41"], "no data set is called modelnet41, did you mean modelnet40"),
@@ -167,6 +169,23 @@ def test_files_that_cannot_be_used_are_refused_unless_allowed(capsys, workplace:
     assert capsys.readouterr().out == "train: 1 items of 2,048 x 3\ntest: 1 items of 2,048 x 3\n"
     assert main(["data", "prepare", *where, "--split", "test"]) == 0
     assert capsys.readouterr().out == "test: 1 items of 2,048 x 3\n"
+
+
+def test_normals_are_prepared_where_they_are_asked_for(capsys, tiny: str, workplace: Path):
+    for split in ("train", "test"):
+        (workplace / "mine" / split).mkdir(parents=True)
+        (workplace / "mine" / split / "good.off").write_text(
+            "OFF\n4 2 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 1 2\n3 0 1 3\n"
+        )
+    where = ["--data-root", str(workplace / "mine")]
+    assert main(["data", "prepare", "mesh-folder", *where, "--normals", "--split", "test"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "test: 1 items of 2,048 x 3, with normals\n"
+    assert "1 shapes prepared" in told.err
+    root = workplace / "mine"
+    assert load_clouds("mesh-folder", "test", root=root, normals=True).normals is not None
+    assert capsys.readouterr().err == ""  # it was there already
+    assert "no normals are read of tiny" in _data(capsys, "prepare", tiny, "--normals", status=2)
 
 
 def test_a_split_the_card_does_not_have_is_told(capsys, tiny: str):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
+from pc_crvae.data.items import joined
 from pc_crvae.errors import UserError
 from pc_crvae.randomness import keyed_numpy_generator
 
@@ -107,6 +108,22 @@ def test_a_subset_batches_and_hashes_as_a_set_of_its_clouds_would():
     )
 
 
+def test_normals_stay_with_their_points_and_are_no_part_of_the_fingerprint():
+    bare = _clouds()
+    normals = np.random.default_rng(1).normal(size=(6, 20, 3)).astype(np.float32)
+    clouds = CloudSet(**dict(vars(bare)) | {"normals": normals})
+    assert clouds.fingerprint() == bare.fingerprint()
+    assert not clouds.normals.flags.writeable
+    picked = clouds.subset([4, 1, 3]).subset([2, 0])
+    np.testing.assert_array_equal(np.asarray(picked.normals), normals[[3, 4]])
+    assert bare.subset([0]).normals is None
+    renamed = CloudSet(**dict(vars(clouds)) | {"ids": tuple("abcdef")})
+    both = joined([clouds, renamed], "all")
+    np.testing.assert_array_equal(both.normals, np.concatenate([normals, normals]))
+    with pytest.raises(ValueError, match="same companions"):
+        joined([renamed, bare], "all")
+
+
 def test_the_fingerprint_is_the_same_for_ever():
     arguments = dict(vars(_clouds()))
     points = np.arange(1200 * 2 * 3, dtype=np.float32).reshape(1200, 2, 3)
@@ -183,6 +200,8 @@ def test_more_points_than_there_are_is_the_users_mistake():
         {"labels": np.zeros(6, np.int32)},
         {"ids": ("a",) * 6},
         {"ids": ("a", "b")},
+        {"normals": np.zeros((6, 19, 3), np.float32)},
+        {"normals": np.zeros((6, 20, 3))},
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(wrong: dict[str, object]):

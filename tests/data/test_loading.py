@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import h5py
+import mesh_writers
 import numpy as np
 import pytest
 from PIL import Image
@@ -98,6 +99,29 @@ def test_a_folder_of_ones_own_comes_whole_or_by_split(tmp_path: Path):
     assert sorted(whole.labels) == [0] * 5 + [1] * 5
     with pytest.raises(UserError, match="none is not a folder"):
         from_folder(tmp_path / "none")
+
+
+def test_normals_come_where_they_are_asked_for_and_turn_as_the_points_do(tmp_path: Path):
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "pyramid.off").write_bytes(mesh_writers.off())
+    train, both = (from_folder(tmp_path, s, up="y", normals=True) for s in ("train", None))
+    assert both.normals.shape == both.points.shape == (2, 2048, 3)
+    np.testing.assert_allclose(np.linalg.norm(both.normals, axis=2), 1, atol=1e-6)
+    for points, normals in zip(both.points, both.normals, strict=True):
+        floor = normals[:, 1] > 0.99  # looked along -z, before y was turned up to z
+        assert 0.1 < floor.mean() < 0.9
+        np.testing.assert_allclose(points[floor, 1], points[:, 1].max(), atol=1e-5)
+    np.testing.assert_array_equal(train.normals[0], both.normals[0])
+    bare = from_folder(tmp_path, up="y")
+    assert bare.normals is None
+    assert bare.fingerprint() == both.fingerprint()
+
+
+@pytest.mark.parametrize("name", ["cloud-folder", "shapes", "digits", "modelnet40"])
+def test_a_set_of_which_no_normals_are_read_says_so(name: str, tmp_path: Path):
+    with pytest.raises(UserError, match=rf"^no normals are read of {name}, whose layout is"):
+        load(name, "train", root=tmp_path, normals=True)
 
 
 def test_images_of_another_shape_than_the_card_states_are_refused(tmp_path: Path):

@@ -107,7 +107,7 @@ def test_clouds_are_drawn_normalised_and_indexed(root: Path):
     np.testing.assert_allclose(clouds.points.mean(axis=1), 0, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(clouds.points, axis=2).max(axis=1), 1, atol=1e-6)
     assert prepared.sources[3] == str(root / "shape_03.off")
-    assert prepared.normals is None
+    assert prepared.clouds.normals is None
     np.testing.assert_array_equal(np.load(prepared.entry, allow_pickle=False), clouds.points)
 
 
@@ -143,10 +143,11 @@ def test_far_small_and_large_shapes_are_normalised_alike(scale: float):
 @pytest.mark.usefixtures("in_this_process")
 def test_normals_are_kept_where_they_are_wanted(root: Path):
     prepared = run(root, Recipe("x", points=64, normals=True))
-    assert prepared.normals is not None
-    assert prepared.normals.shape == (COUNT, 64, 3)
-    np.testing.assert_allclose(np.linalg.norm(prepared.normals, axis=2), 1, atol=1e-6)
-    floor = prepared.normals[..., 0] > 0.99  # that looked along -z, and x is up
+    normals = prepared.clouds.normals
+    assert normals is not None
+    assert normals.shape == (COUNT, 64, 3)
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=2), 1, atol=1e-6)
+    floor = normals[..., 0] > 0.99  # that looked along -z, and x is up
     placed = prepared.clouds.points * prepared.scales[:, None, None] + prepared.centres[:, None]
     assert floor.any()
     np.testing.assert_allclose(placed[floor][:, 0], 0, atol=1e-5)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -130,5 +132,10 @@ def test_clouds_become_data_and_come_back():
 
 
 def test_unlabelled_clouds_become_data_without_y():
-    items = to_torch_geometric(from_torch_geometric([Data(pos=cloud(20, 0))], "train"))
+    clouds = from_torch_geometric([Data(pos=cloud(20, 0))], "train")
+    items = to_torch_geometric(clouds)
     assert "y" not in items[0]
+    assert "normal" not in items[0]
+    with_normals = replace(clouds, normals=clouds.points[:, ::-1])
+    (item,) = to_torch_geometric(with_normals)
+    np.testing.assert_array_equal(item.normal, clouds.points[0, ::-1])
