@@ -225,7 +225,7 @@ def _terms(summary: dict[str, Any]) -> str:
     ]
     header = ["arm", *(_TERMS[name] for name in names), "encoder passes", "minutes of training"]
     return (
-        "Terms of the validation split after the last epoch, in nats a shape (active units: "
+        "Terms of the validation split after the last epoch, in nats an item (active units: "
         "their number), and the time one run trained, one thread each:\n\n" + _table(header, lines)
     )
 
