@@ -114,11 +114,9 @@ def contact_page(
         UserError: the page could not be written.
     """
     rows = _checked(rows, row_titles)
-    width = round(_CELL * _PAGE_SCALE)
-    draw = _painter(rows, width)
     sections = []
-    for tiles, heading in zip(rows, row_titles or [""] * len(rows), strict=True):
-        figures = "\n".join(_figure(tile, draw) for tile in tiles)
+    for tiles, heading in zip(tile_figures(rows), row_titles or [""] * len(rows), strict=True):
+        figures = "\n".join(tiles)
         above = f"<h2>{html.escape(heading)}</h2>\n" if heading else ""
         sections.append(f'<section>\n{above}<div class="row">\n{figures}\n</div>\n</section>')
     page = Template(_PAGE).substitute(
@@ -126,6 +124,12 @@ def contact_page(
     )
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def tile_figures(rows: Sequence[Sequence[Tile]]) -> list[list[str]]:
+    """Return tiles as elements of a page, ``figure`` each, all clouds of them at one scale."""
+    draw = _painter(rows, round(_CELL * _PAGE_SCALE))
+    return [[_figure(tile, draw) for tile in tiles] for tiles in rows]
 
 
 def tiles_by_class(
