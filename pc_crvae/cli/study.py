@@ -41,8 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         default=argparse.SUPPRESS,
-        help="run nothing: write tables and plots of what is stored to a Markdown file "
-        "(default: run what is left)",
+        help="run nothing: write tables and plots of what is stored to a Markdown file, where it "
+        "has '<!-- study NAME -->' and '<!-- end of NAME -->' between these (default: run what is "
+        "left)",
     )
 
 
@@ -140,13 +141,14 @@ def _report(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, re
     summary = summarize(study, runs, where, out, Outcomes())
     if not any(run["status"] == "complete" for run in summary["runs"]):
         raise UserError(f"no run of {out} is complete: run the study first, without --report")
+    name = where.stem
     pictures = []
     if study.probe is not None:
-        accuracies = report.with_name(f"{report.stem}-accuracy.png")
+        accuracies = report.with_name(f"{name}-accuracy.png")
         plot_accuracies(summary, accuracies)
         pictures.append(("accuracy of every arm, a dot a seed", accuracies.name))
     if study.evaluation is not None:
-        figures = report.with_name(f"{report.stem}-figures.png")
+        figures = report.with_name(f"{name}-figures.png")
         plot_figures(summary, figures)
         pictures.append(("figures of every arm, a dot a seed", figures.name))
     complete = {run["name"] for run in summary["runs"] if run["status"] == "complete"}
@@ -158,13 +160,30 @@ def _report(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, re
         and '"probe_accuracy"' in (run.folder / "metrics.jsonl").read_text()
     ]
     if watched:
-        curves = report.with_name(f"{report.stem}-curves.png")
+        curves = report.with_name(f"{name}-curves.png")
         plot_curves(
             [read_curve(run.folder, "probe_accuracy") for run in watched],
             "validation probe_accuracy",
             curves,
         )
         pictures.append(("validation accuracy while training, the first seed", curves.name))
+    around = _around_report(report, name)
+    text = format_report(summary, pictures, level=1 if around is None else 2)
     with atomic_path(report) as temporary:
-        temporary.write_text(format_report(summary, pictures), encoding="utf-8")
+        temporary.write_text(text if around is None else text.join(around), encoding="utf-8")
     print(f"report: {report}")
+
+
+def _around_report(report: Path, name: str) -> tuple[str, str] | None:
+    """What a file has before and after the place that it keeps for a study; None: no such place."""
+    if not report.is_file():
+        return None
+    text = report.read_text(encoding="utf-8")
+    begin, end = f"<!-- study {name} -->", f"<!-- end of {name} -->"
+    before, opened, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not opened and end not in text:
+        return None
+    if not closed:
+        raise UserError(f"{report} has only one of '{begin}' and '{end}': add the other after it")
+    return f"{before}{begin}\n", f"{end}{after}"

@@ -31,15 +31,18 @@ def format_summary(summary: dict[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def format_report(summary: dict[str, Any], pictures: Sequence[tuple[str, str]]) -> str:
+def format_report(
+    summary: dict[str, Any], pictures: Sequence[tuple[str, str]], *, level: int = 1
+) -> str:
     """Lay out a report.
 
     Args:
         summary: as `pc_crvae.study.summary.summarize` makes it.
         pictures: alternative text and place, relative to the report, of each.
+        level: of its heading.
     """
     parts = [
-        f"# {summary['title']}",
+        f"{'#' * level} {summary['title']}",
         summary["question"].strip(),
         f"    python tools/study.py {summary['study']}",
         "Every figure and table here is made from what the runs stored, by that command with "

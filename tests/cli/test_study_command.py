@@ -81,7 +81,7 @@ def test_a_study_killed_in_the_middle_goes_on_to_the_same_results(study, tmp_pat
     assert "60 train" in text
     assert "40 test" in text
     assert f"| {100 * arm['rows'][0]['mean']:.1f} |" in text
-    for picture in ("results-accuracy.png", "results-curves.png"):
+    for picture in ("study-accuracy.png", "study-curves.png"):
         assert f"({picture})" in text
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
 
@@ -125,13 +125,24 @@ def test_runs_of_images_are_evaluated_and_compared(tmp_path, capsys):
     assert again["protocol"]["evaluated_items"] == 21
     assert (out / "cr-seed1" / "model.safetensors").stat().st_mtime_ns == trained
 
+    # A file that keeps a place for it keeps the rest of its text.
     report = tmp_path / "results.md"
-    assert main(["study", str(path), "--out", str(out), "--report", str(report)]) == 0
-    text = report.read_text()
+    report.write_text("before\n<!-- study images -->\nold\n<!-- end of images -->\nafter\n")
+    for _ in range(2):
+        assert main(["study", str(path), "--out", str(out), "--report", str(report)]) == 0
+        text = report.read_text()
+        assert text.startswith("before\n<!-- study images -->\n## digits\n")
+        assert text.endswith("<!-- end of images -->\nafter\n")
+        assert text.count("## digits") == 1
+        assert "old" not in text
     assert "21 of the" in text
     assert "| cr - aug |" in text
-    assert "(results-figures.png)" in text
-    assert (tmp_path / "results-figures.png").read_bytes().startswith(b"\x89PNG")
+    assert "(images-figures.png)" in text
+    assert (tmp_path / "images-figures.png").read_bytes().startswith(b"\x89PNG")
+    report.write_text("<!-- study images -->")
+    assert main(["study", str(path), "--out", str(out), "--report", str(report)]) == 2
+    assert "has only one of" in capsys.readouterr().err
+    assert report.read_text() == "<!-- study images -->"
     capsys.readouterr()
 
 
