@@ -79,10 +79,12 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _what_next(folder: Path, train_set: "CloudSet | ImageSet") -> str:
-    """What can be done with a run: a probe needs labels, an embedding shapes."""
-    if train_set.labels is None and train_set.holds != "points":
+    """What can be done with a run: a probe needs two classes, an embedding shapes."""
+    tool = "embed"
+    if train_set.labels is not None and len(set(train_set.labels.tolist())) > 1:
+        tool = "probe"
+    elif train_set.holds != "points":
         return ""
-    tool = "probe" if train_set.labels is not None else "embed"
     return f"; next: python tools/{tool}.py --ckpt {quote(str(folder))}"
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.classes import WITH_ONE_C, check_enough_of_each, check_several
 from pc_crvae.evaluation.outcomes import EXTRAS_SETTING, Outcome, predict_items, retrieve_items
 from pc_crvae.evaluation.predictions import Predictions, read_arrays
-from pc_crvae.evaluation.protocol import ProbeProtocol, changed, grid_of, load_protocol
+from pc_crvae.evaluation.protocol import ProbeProtocol, changed, load_protocol
 from pc_crvae.evaluation.report import (
     assemble,
     collect_predictions,
@@ -87,9 +88,11 @@ def probe_arrays(
     _check_length(test, test_labels, "test")
     _check_length(train, train_labels, "training")
     named = _labels(train_labels, "training")
-    classes, labels, counts = np.unique(named, return_inverse=True, return_counts=True)
-    _check_classes(classes, counts, rules)
+    classes, labels = np.unique(named, return_inverse=True)
     labels = labels.astype(np.int64)
+    check_several(list(classes), labels)
+    if rules.chooses:
+        check_enough_of_each(list(classes), labels, rules.folds, WITH_ONE_C)
     outcomes: list[Outcome] = []
     for seed in rules.seeds:
         if progress is not None:
@@ -173,18 +176,6 @@ def _labels(values: ArrayLike, what: str) -> NDArray[Any]:
             "should be integers or strings, (n,)"
         )
     return labels
-
-
-def _check_classes(classes: NDArray[Any], counts: NDArray[Any], protocol: ProbeProtocol) -> None:
-    if len(classes) < 2:
-        raise UserError(f"all training labels are {classes[0]}: a probe needs at least two classes")
-    chosen = (protocol.classifier, *protocol.other_classifiers)
-    if counts.min() < protocol.folds and any(len(grid_of(one)) > 1 for one in chosen):
-        raise UserError(
-            f"class {classes[counts.argmin()]} has {counts.min()} training items, fewer than the "
-            f"{protocol.folds} folds of the cross-validation: add items of it, leave it out, or "
-            "take a protocol with one C"
-        )
 
 
 def _places_of(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:

@@ -343,7 +343,8 @@ def check_folds(labels: Labels, folds: int) -> None:
     if counts.min() < folds:
         raise UserError(
             f"class {classes[counts.argmin()]} has {counts.min()} training samples, fewer than"
-            f" the {folds} folds of the cross-validation: add samples of it, or leave it out."
+            f" the {folds} folds of the cross-validation: add samples of it, leave it out, or give"
+            " one value to choose from."
         )
 
 

@@ -17,6 +17,13 @@ from numpy.typing import NDArray
 from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.classes import (
+    WITH_ONE_C,
+    WITH_ONE_C_FOR_IMAGES,
+    check_enough_of_each,
+    check_same_classes,
+    check_several,
+)
 from pc_crvae.evaluation.conditions import turn
 from pc_crvae.evaluation.linear_probe import Labels, accuracy, fit_linear_svm
 from pc_crvae.evaluation.outcomes import Outcome, predict_items, retrieve_items
@@ -104,12 +111,17 @@ def probe_encoders(
         ``protocol``, ``data`` and ``versions``.
 
     Raises:
-        UserError: a split without labels, splits of different classes, too few points or
-            samples, features that are not finite, or images to be turned.
+        UserError: a split without labels, splits of different classes, a single class or one
+            with fewer items than folds, too few points, features that are not finite, or images
+            to be turned.
     """
-    _check_classes(train, test)
+    check_same_classes(train, test)
     _check_points(train, test, protocol)
     train_labels, test_labels = _labels_of(train), _labels_of(test)
+    check_several(train.classes, train_labels)
+    if protocol.chooses:
+        remedy = WITH_ONE_C if train.holds == "points" else WITH_ONE_C_FOR_IMAGES
+        check_enough_of_each(train.classes, train_labels, protocol.folds, remedy)
     outcomes: dict[tuple[str, str], list[Outcome]] = {
         (features, key): [] for key in protocol.representations for features in FEATURES
     }
@@ -197,14 +209,6 @@ def validation_probe(
     """
     probe = fit_linear_svm(train_features, train_labels, c_grid=(_VALIDATION_C,))
     return accuracy(validation_labels, probe.predict(validation_features))
-
-
-def _check_classes(train: ItemSet, test: ItemSet) -> None:
-    if train.classes != test.classes:
-        raise UserError(
-            f"{train.name} and {test.name} have different classes: a probe needs the same ones in"
-            " training and test"
-        )
 
 
 def _check_points(train: ItemSet, test: ItemSet, protocol: ProbeProtocol) -> None:

@@ -174,6 +174,12 @@ class ProbeProtocol(Section):
         """Whether anything is asked for beside the classifier and retrieval."""
         return bool(self.other_classifiers or self.few_shot or self.low_label or self.clustering)
 
+    @property
+    def chooses(self) -> bool:
+        """Whether a classifier's parameter is chosen by cross-validation."""
+        chosen = (self.classifier, *self.other_classifiers)
+        return any(len(grid_of(classifier)) > 1 for classifier in chosen)
+
     @model_validator(mode="after")
     def _check(self) -> "ProbeProtocol":
         for what in ("seeds", "settings", "representations"):

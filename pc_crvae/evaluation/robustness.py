@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pc_crvae.cosine import unit_rows
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.classes import check_enough_of_each, check_same_classes
 from pc_crvae.evaluation.conditions import (
     PARTS,
     Clouds,
@@ -175,10 +176,12 @@ def run_robustness(
         and ``versions``.
 
     Raises:
-        UserError: a split without labels, splits of different classes, shapes of too few points,
-            or features that are not finite.
+        UserError: a split without labels, splits of different classes, a class with fewer shapes
+            than folds, shapes of too few points, or features that are not finite.
     """
     train_labels, test_labels = _labels_of(train, test)
+    if len(protocol.c_grid) > 1:
+        check_enough_of_each(train.classes, train_labels, protocol.folds)
     check_points(protocol.conditions, protocol.points, test.points.shape[1])
     if reference is not None:
         check_reference(reference, protocol.points, protocol.seeds, test.fingerprint())
@@ -295,11 +298,7 @@ def _cosine(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArra
 
 
 def _labels_of(train: CloudSet, test: CloudSet) -> tuple[Labels, Labels]:
-    if train.classes != test.classes:
-        raise UserError(
-            f"{train.name} and {test.name} have different classes: classifiers need the same ones "
-            "in training and test"
-        )
+    check_same_classes(train, test)
     if train.labels is None or test.labels is None:
         raise UserError(f"{train.name} has no labels: classifiers need a labelled set")
     return train.labels, test.labels

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -17,6 +18,8 @@ from tiny_runs import acting_after, read_metrics, tiny_values, write_card
 from pc_crvae.cli import main
 from pc_crvae.cli import train as command
 from pc_crvae.cli.train import load_splits
+from pc_crvae.config import load_config
+from pc_crvae.data import load
 from pc_crvae.runs import Run
 
 
@@ -91,6 +94,19 @@ def test_a_set_without_labels_is_trained_on_without_the_probe_and_says_so(
     lines = read_metrics(tmp_path / "runs" / "small")
     assert any(line["split"] == "validation" for line in lines)
     assert not any("probe_accuracy" in line for line in lines)
+
+
+def test_what_comes_next_is_what_the_labels_allow(config):
+    clouds, _ = load_splits(load_config(config))
+    one_class = replace(clouds, labels=np.zeros_like(clouds.labels))
+    unlabelled = replace(clouds, labels=None)
+    assert "tools/probe.py" in command._what_next(Path("run"), clouds)
+    for items in (one_class, unlabelled):
+        assert "tools/embed.py --ckpt run" in command._what_next(Path("run"), items)
+    digits = load("digits", "test")
+    assert "tools/probe.py" in command._what_next(Path("run"), digits)
+    of_one_digit = digits.subset(np.flatnonzero(digits.labels == 3))
+    assert command._what_next(Path("run"), of_one_digit) == ""
 
 
 @pytest.mark.parametrize(

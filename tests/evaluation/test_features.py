@@ -167,7 +167,10 @@ NAN = np.where(np.arange(100)[:, None] < 2, np.nan, given()["train_features"])
         ({"test_features": np.full((100, 5), np.inf)}, "100 of 100 rows of the test features"),
         ({"train_labels": LABELS[1:]}, "100 rows of training features and 99 training labels"),
         ({"test_labels": LABELS[1:]}, "100 rows of test features and 99 test labels"),
-        ({"train_labels": np.zeros(100, int)}, "all training labels are 0"),
+        (
+            {"train_labels": np.zeros(100, int)},
+            "all training items are of the class 0: a probe",
+        ),
         ({"test_labels": LABELS + 1}, "1 classes of the test labels are missing from training"),
         ({"test_labels": LABELS.astype(str)}, "both should name classes alike"),
         ({"train_features": np.zeros(100)}, r"shape (100,): they should be (n, d)"),
@@ -181,7 +184,8 @@ NAN = np.where(np.arange(100)[:, None] < 2, np.nan, given()["train_features"])
         ({"train_labels": 3}, "100 rows of training features and 0 training labels"),
         (
             {"train_features": given()["train_features"][FEW], "train_labels": LABELS[FEW]},
-            "class 3 has 2 training items, fewer than the 3 folds",
+            "the class 3 has 2 training items, fewer than the 3 folds of the cross-validation: add "
+            "items of it, leave it out, or take a protocol with one C, such as occo or crosspoint",
         ),
     ],
 )

@@ -423,8 +423,30 @@ def test_progress_names_seed_and_encoder(train, test):
 def test_unlabelled_and_mismatched_splits_are_refused(train, test):
     with pytest.raises(UserError, match="test split of solids has no labels"):
         run_probe(spreads, noise_encoder, train, replace(test, labels=None), PROTOCOL)
-    with pytest.raises(UserError, match="different classes"):
-        run_probe(spreads, noise_encoder, train, replace(test, classes=("a", "b", "c")), PROTOCOL)
+    said = r"the splits train and test of solids have different classes \({}\): a classifier"
+    for classes, why in {
+        ("a", "b", "c"): "pole is in train alone",
+        (*CLASSES, "cone"): "cone is in test alone",
+        CLASSES[::-1]: "they come in another order",
+    }.items():
+        with pytest.raises(UserError, match=said.format(why)):
+            run_probe(spreads, noise_encoder, train, replace(test, classes=classes), PROTOCOL)
+
+
+def test_a_class_that_is_too_small_is_named_with_a_protocol_that_does(train, test):
+    few = train.subset([*range(12), *range(12, 14), *range(24, 36)])
+    with pytest.raises(
+        UserError,
+        match=r"^the class slab has 2 training items, fewer than the 3 folds of the "
+        r"cross-validation: .* or take a protocol with one C, such as occo",
+    ):
+        run_probe(spreads, noise_encoder, few, test, PROTOCOL)
+    for name in ("occo", "crosspoint"):
+        assert not load_protocol(name).chooses
+    occo = protocol_for(SimpleNamespace(points=24), load_protocol("occo"), few, test)
+    assert run_probe(spreads, noise_encoder, few, test, occo)["extra_rows"]
+    with pytest.raises(UserError, match="all training items are of the class ball: a probe needs"):
+        run_probe(spreads, noise_encoder, train.subset(range(24, 36)), test, occo)
 
 
 def images(split):
@@ -455,6 +477,10 @@ def test_images_are_probed_as_they_are_by_their_posterior_mean(train, test):
     ] * 2
     assert found["extra_rows"] == []
     assert found["rows"][0]["accuracy_mean"] == 1
+    with pytest.raises(
+        UserError, match=r"the class bright has 1 training item, .* a protocol of one's own"
+    ):
+        run_probe(encode, lambda seed: encode, lit.subset([0, 1, 2, 4]), lit_too, protocol)
     with pytest.raises(UserError, match="lights holds images: take ours"):
         protocol_for(None, load_protocol("strl"), lit, lit_too)
     with pytest.raises(UserError, match="lights holds images, which are probed as they are"):

@@ -193,7 +193,11 @@ def test_sets_that_do_not_go_together_are_refused():
     train, test = shapes("train", 24), shapes("test", 14)
     with pytest.raises(UserError, match="has no labels"):
         measured(train=dataclasses.replace(train, labels=None), test=test)
-    with pytest.raises(UserError, match="different classes"):
+    rows = np.flatnonzero(train.labels == 0)[:2].tolist()
+    few = train.subset(rows + np.flatnonzero(train.labels > 0).tolist())
+    with pytest.raises(UserError, match=r"the class \w+ has 2 training items, fewer than the 3"):
+        measured(train=few, test=test)
+    with pytest.raises(UserError, match=r"the splits train and test of .* have different classes"):
         measured(train=train, test=dataclasses.replace(test, classes=("a", "b")))
     for values in ({"seeds": ()}, {"seeds": (0, 0)}, {"parts": ("noise",)}, {"elevations": (91,)}):
         with pytest.raises(UserError):

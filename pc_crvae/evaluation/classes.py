@@ -1,0 +1,74 @@
+"""Whether the classes of two splits let a classifier be fitted on one and scored on the other."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.data.items import ItemSet
+from pc_crvae.errors import UserError
+
+WITH_ONE_C = "a protocol with one C, such as occo or crosspoint (--protocol occo)"
+WITH_ONE_C_FOR_IMAGES = "a protocol of one's own with one C (--protocol FILE)"
+
+
+def check_same_classes(train: ItemSet, test: ItemSet) -> None:
+    """Refuse splits of different classes.
+
+    Raises:
+        UserError: they are; it names the splits and a class that one of them lacks.
+    """
+    if train.classes == test.classes:
+        return
+    alone = [
+        f"{name} is in {split.split} alone"
+        for split, other in ((train, test), (test, train))
+        for name in split.classes
+        if name not in other.classes
+    ][:1] or ["they come in another order"]
+    raise UserError(
+        f"the splits {train.split} and {test.split} of {train.name} have different classes "
+        f"({alone[0]}): a classifier fitted on one cannot be scored on the other"
+    )
+
+
+def check_enough_of_each(
+    names: Sequence[object], labels: NDArray[np.int64], folds: int, remedy: str | None = None
+) -> None:
+    """Refuse training items of which cross-validation would leave a fold without a class.
+
+    Args:
+        names: of the classes.
+        labels: (n,) of the training items, indices into ``names``.
+        folds: of the cross-validation.
+        remedy: what may be taken instead of one.
+
+    Raises:
+        UserError: a class has fewer items than folds.
+    """
+    present, counts = np.unique(labels, return_counts=True)
+    if counts.min() >= folds:
+        return
+    name = names[present[counts.argmin()]]
+    items = "1 training item" if counts.min() == 1 else f"{counts.min()} training items"
+    ways = "add items of it or leave it out"
+    if remedy is not None:
+        ways = f"add items of it, leave it out, or take {remedy}"
+    raise UserError(
+        f"the class {name} has {items}, fewer than the {folds} folds of the cross-validation: "
+        f"{ways}"
+    )
+
+
+def check_several(names: Sequence[object], labels: NDArray[np.int64]) -> None:
+    """Refuse training items of a single class.
+
+    Raises:
+        UserError: they are.
+    """
+    present = np.unique(labels)
+    if len(present) < 2:
+        raise UserError(
+            f"all training items are of the class {names[present[0]]}: a probe needs at least two "
+            "classes"
+        )
