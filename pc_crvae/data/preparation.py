@@ -1,7 +1,8 @@
 """Sets of many files, a shape each, made into one entry of the store.
 
 The work is done by several processes, can be stopped at any time, and goes on where it stopped:
-every shape that is done is written to a journal beside the entry. The result depends on the files
+every shape that is done is written to a journal beside the entry. Where the split was prepared
+before, only the files that are new to it or changed since are read. The result depends on the files
 and the :class:`Recipe` alone. A file that cannot be used is refused by name, told in a report, and
 makes the set refuse to load unless the caller says that it may be short.
 """
@@ -23,7 +24,7 @@ from rich.console import Console
 
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.items import Item
-from pc_crvae.data.shape_records import Journal
+from pc_crvae.data.shape_records import Journal, ShapeRecord
 from pc_crvae.data.shape_workers import LoadPoints, Recipe, Task, draw_shapes
 from pc_crvae.data.store import (
     Blocks,
@@ -279,12 +280,31 @@ def _make(
 ) -> None:
     journal = Journal(entry.with_suffix(".partial"), f"{code_digest()} {asdict(recipe)}")
     try:
+        _carry_over(entry, journal, tasks)
         _fill(journal, shapes, recipe, tasks, workers, console)
         _finish(entry, journal, shapes, recipe, tasks, state)
     except BaseException:
         journal.close()
         raise
     journal.remove()
+
+
+def _carry_over(entry: Path, journal: Journal, tasks: Sequence[Task]) -> None:
+    """Copy what an older state of the entry holds of the files that are still as they were.
+
+    Refused files are not among it: they are tried again.
+    """
+    found = read_entry(entry)
+    if found is None:
+        return
+    wanted = {task.key for task in tasks if task.key not in journal}
+    arrays = [found.arrays[name] for name in ("points", "normals") if name in found.arrays]
+    for row, (key, repairs) in enumerate(found.content["shapes"]):
+        if key in wanted:
+            x, y, z = found.arrays["centres"][row].tolist()
+            scale = float(found.arrays["scales"][row])
+            drawn = np.stack([array[row] for array in arrays])
+            journal.append(ShapeRecord(key, None, repairs, (x, y, z), scale, drawn))
 
 
 def _fill(
@@ -328,6 +348,7 @@ def _finish(
     state: str,
 ) -> None:
     refused, rows, centres, scales = [], [], [], []
+    made: list[tuple[str, dict[str, int]]] = []
     files: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     for row, task in enumerate(tasks):
@@ -338,6 +359,7 @@ def _finish(
         rows.append(row)
         centres.append(record.centre)
         scales.append(record.scale)
+        made.append((task.key, record.repairs))
         counts.update(record.repairs)
         files.update(name for name, count in record.repairs.items() if count)
     repairs = {name: (files[name], counts[name]) for name in sorted(files)}
@@ -359,6 +381,7 @@ def _finish(
         "shape_sources": [tasks[row].path for row in rows],
         "refused": [asdict(refusal) for refusal in refused],
         "repairs": repairs,
+        "shapes": made,
     }
     report = {
         "name": shapes.name,

@@ -31,7 +31,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
 from pc_crvae.processes import is_main_process
 
-_FORMAT = 3
+_FORMAT = 4
 """Of the entries: how what was read is laid out in them; those of another one are made anew."""
 
 _READING = (

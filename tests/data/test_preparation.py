@@ -21,11 +21,11 @@ from filelock import FileLock
 from flaky_reader import COUNT, shapes
 from rich.console import Console
 
-from pc_crvae.data import preparation, shape_records, shape_workers, store
+from pc_crvae.data import load_clouds, preparation, shape_records, shape_workers, store
 from pc_crvae.data.clouds import normalize
 from pc_crvae.data.items import Item
 from pc_crvae.data.preparation import Prepared, Recipe, Shapes, prepare
-from pc_crvae.data.readers import meshes
+from pc_crvae.data.readers import mesh_trees, meshes
 from pc_crvae.errors import UserError
 
 HERE = Path(__file__).parent
@@ -200,9 +200,90 @@ def test_a_set_that_changed_is_prepared_anew(root: Path, change: str):
         case "gone":
             (root / "shape_02.off").unlink()
     prepared = run(root, rows=rows, labelled=labelled)
-    assert len(reads(root)) > 3 or change == "label"
+    again = {"content": [1], "another": [3], "gone": [2], "label": []}[change]
+    assert reads(root)[3:] == [f"shape_{row:02d}.off" for row in again]
     assert (prepared.clouds.labels is None) == (change == "label")
     assert len(prepared.refused) == (change == "gone")
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("normals", [False, True])
+def test_what_was_prepared_before_ends_in_the_same_bytes_as_what_was_not(
+    root: Path, cache: Path, normals: bool
+):
+    recipe = Recipe("y", points=64, normals=normals)
+    spoil(root, 1, "OFF\n4 3 0\n0 0 0\n1 0 0\n0 1 0\n0 1 0\n3 0 1 2\n3 0 1 1\n3 0 0 0\n")
+    run(root, recipe, rows=[5, 1, 2])
+    grown = run(root, recipe, rows=[0, 1, 2, 3])
+    assert len(reads(root)) == 5
+    assert grown.repairs == {"degenerate faces": (1, 2)}
+    first = grown.entry.read_bytes()
+    grown.entry.unlink()
+    assert run(root, recipe, rows=[0, 1, 2, 3]).entry.read_bytes() == first
+    assert len(reads(root)) == 9
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_what_another_version_of_the_code_prepared_is_drawn_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run(root, rows=[0, 1])
+    monkeypatch.setattr(store, "code_digest", lambda: "of other tests")
+    run(root, rows=[0, 1, 2])
+    assert len(reads(root)) == 5
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_files_that_were_refused_are_tried_again_when_others_are_added(root: Path):
+    spoil(root, 1, "REFUSE")
+    run(root, rows=[0, 1])
+    assert len(run(root, rows=[0, 1, 2]).refused) == 1
+    assert sorted(reads(root)) == [f"shape_{row:02d}.off" for row in (0, 1, 1, 2)]
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("split_by_folder", [True, False])
+def test_meshes_new_to_a_split_of_a_folder_are_the_only_ones_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split_by_folder: bool
+):
+    read: list[str] = []
+
+    def load_points(path: Path, *how: Any) -> object:
+        read.append(path.name)
+        return mesh_trees_load(path, *how)
+
+    mesh_trees_load = mesh_trees.load_points
+    monkeypatch.setattr(mesh_trees, "load_points", load_points)
+    root = tmp_path / "mine"
+    folders = [root / "a" / "train", root / "a" / "test"] if split_by_folder else [root / "a"]
+
+    def add(numbers: range) -> None:
+        for number in numbers:
+            folder = folders[number % len(folders)]
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number:02d}.off").write_bytes(write.off())
+
+    def load_both() -> dict[str, set[str]]:
+        """Names of the files of each split, by what is loaded."""
+        return {
+            split: {
+                f"{Path(name).name}.off"
+                for name in load_clouds("mesh-folder", split, root=root).ids
+            }
+            for split in ("train", "test")
+        }
+
+    add(range(30))
+    first = load_both()
+    assert sorted(read) == [f"{number:02d}.off" for number in range(30)]
+    add(range(30, 40))
+    second = load_both()
+    moved = sum(len(second[split] - first[split]) for split in first) - 10
+    assert moved == (0 if split_by_folder else 1)  # where a fifth is the test split, from train
+    assert sum(map(len, second.values())) == 40
+    assert sorted(read[30:]) == sorted(
+        (second["train"] - first["train"]) | (second["test"] - first["test"])
+    )
 
 
 @pytest.mark.usefixtures("in_this_process")
