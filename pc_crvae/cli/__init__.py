@@ -14,6 +14,7 @@ from pc_crvae.cli import (
     generation,
     interpolate,
     probe,
+    report,
     robustness,
     search,
     study,
@@ -34,6 +35,7 @@ COMMANDS = {
     "search": search,
     "curves": curves,
     "study": study,
+    "report": report,
 }
 
 

@@ -67,7 +67,7 @@ class Tile:
         if self.cloud is not None:
             as_clouds([self.cloud])
         if self.image is not None:
-            _pixels_of(self.image)
+            pixels_of(self.image)
 
 
 def contact_sheet(
@@ -224,7 +224,7 @@ def _cloud_picture(
     return Image.fromarray(pixels).resize(size, Image.Resampling.BOX)
 
 
-def _pixels_of(image: NDArray[np.number]) -> NDArray[np.uint8]:
+def pixels_of(image: NDArray[np.number]) -> NDArray[np.uint8]:
     """Return an image (C, H, W) as (H, W, 3) uint8."""
     pixels = np.asarray(image)
     if pixels.ndim != 3 or pixels.shape[0] not in (1, 3) or 0 in pixels.shape:
@@ -238,7 +238,7 @@ def _pixels_of(image: NDArray[np.number]) -> NDArray[np.uint8]:
 
 def _fitted(image: NDArray[np.number], width: int, height: int) -> Image.Image:
     """Return an image as large as fits; a small one keeps its pixels as whole squares."""
-    picture = Image.fromarray(np.ascontiguousarray(_pixels_of(image)))
+    picture = Image.fromarray(np.ascontiguousarray(pixels_of(image)))
     scale = min(width / picture.width, height / picture.height)
     if scale >= 1:
         whole = int(scale)

@@ -1,0 +1,81 @@
+"""``report``: a run on one page, to look at or to send."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pc_crvae.cli.saved import Saved, add_model_arguments, load_saved, load_split
+from pc_crvae.errors import UserError
+
+if TYPE_CHECKING:
+    from pc_crvae.data import ItemSet
+
+DESCRIPTION = "Write a run's curves, pictures, embeddings and measurements as one HTML page."
+
+_ITEMS = 400
+_MOST_ITEMS = 1000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.epilog = (
+        "The page is one file, which needs no network. It shows what other commands left in the "
+        "run (probe.json, robustness.json, generation.json, evaluation.json) and says which "
+        "command makes what is missing; what is older than the weights is marked as stale. Where "
+        "the data is not found, or a file of the run is damaged, the page says so, and so does "
+        "the command, and the rest is written; data that is named by --data or --data-root must "
+        "be there."
+    )
+    add_model_arguments(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="the page to write (default: report.html in --ckpt's folder)",
+    )
+    parser.add_argument(
+        "--items",
+        type=int,
+        default=_ITEMS,
+        help=f"test items on the map of embeddings, at most {_MOST_ITEMS:,}, or as many as there "
+        "are",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="fixes what is drawn")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the page."""
+    if not 1 <= options.items <= _MOST_ITEMS:
+        raise UserError(f"--items must be from 1 to {_MOST_ITEMS:,}, not {options.items:,}")
+    path: Path = getattr(options, "out", options.ckpt / "report.html")
+    if path.suffix not in (".html", ".htm"):
+        raise UserError(f"--out {path} must end in .html")
+    saved = load_saved(options)
+    named = hasattr(options, "data") or hasattr(options, "data_root")
+    split = _split(saved, named=named)
+
+    from pc_crvae.visualization.run_report import write_run_report
+    from pc_crvae.visualization.stored_reports import Subject
+
+    problems = write_run_report(
+        saved.model,
+        Subject(options.ckpt, saved.folder, options.which),
+        split,
+        path,
+        count=options.items,
+        seed=options.seed,
+    )
+    for problem in problems:
+        print(f"note: {problem}")
+    print(f"page: {path}")
+
+
+def _split(saved: Saved, *, named: bool) -> "ItemSet | UserError":
+    """The test split; or why it cannot be had, where nobody named the data."""
+    try:
+        return load_split(saved, "test")
+    except UserError as error:
+        if named:
+            raise
+        return error

@@ -1,0 +1,216 @@
+"""A map of embeddings in two dimensions, whose items show themselves under the pointer."""
+
+import base64
+import colorsys
+import html
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.colors import to_hex
+from numpy.typing import NDArray
+from PIL import Image
+
+from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.items import ItemSet
+from pc_crvae.keys import seed_from_key
+from pc_crvae.visualization.contact_sheet import pixels_of
+from pc_crvae.visualization.view import PALETTE, eye_distance, point_radius, view_axes
+
+_SIDE, _MARGIN = 560, 16  # of the map, in its own units
+_POINTS = 256  # of a cloud under the pointer
+_PICTURE = 64  # pixels that an image under the pointer has, at most
+_LOSSLESS = 32  # pixels a side up to which it is kept as it is
+_SHADES = 48
+_PERPLEXITY = 30.0
+_FEWEST = 5  # items that neighbours can be preserved among
+_LEGEND = 40  # classes named beside the map
+
+# Told apart by hue and by lightness too.
+_COLORS = [
+    *("#2f67b1", "#e07b39", "#3f9b57", "#c23b4b", "#7d5ba6", "#8c6d46", "#d678ae", "#6d7178"),
+    *("#b5a82f", "#3aa7b8", "#93b6e0", "#f3b98b", "#98cf9f", "#e99aa2", "#bda9d8", "#c4ad8d"),
+    *("#efbfd9", "#b4b7bd", "#dcd587", "#9ad9e2"),
+]
+_ALONE = "#2f67b1"
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Where items lie in a plane.
+
+    Attributes:
+        name: of the method.
+        note: what it keeps, in a sentence.
+        places: (n, 2).
+    """
+
+    name: str
+    note: str
+    places: NDArray[np.float64]
+
+
+def project_codes(codes: NDArray[np.floating], seed: int) -> list[Projection]:
+    """Project codes by t-SNE and by PCA, on one thread, so that the digits are the same again.
+
+    Args:
+        codes: (n, D), finite.
+        seed: of t-SNE.
+
+    Returns:
+        Of fewer than five items PCA alone; of codes that all coincide none.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    centered = np.asarray(codes, dtype=np.float64) - np.mean(codes, axis=0, dtype=np.float64)
+    reach = np.abs(centered).max(initial=0.0)
+    if reach <= 1e-6 * np.abs(codes).max(initial=0.0) or reach == 0:
+        return []
+    centered /= reach
+    with threadpool_limits(1):
+        pca = PCA(min(2, *centered.shape), svd_solver="full").fit(centered)
+        flat = pca.transform(centered)
+        flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
+        kept = float(pca.explained_variance_ratio_.sum())
+        found = [Projection("PCA", f"two directions that keep {kept:.0%} of the variance", flat)]
+        if len(centered) >= _FEWEST:
+            perplexity = min(_PERPLEXITY, (len(centered) - 1) / 3)
+            start = flat / max(float(np.std(flat[:, 0])), 1e-12) * 1e-4
+            tsne = TSNE(
+                perplexity=perplexity,
+                init=start,
+                random_state=seed_from_key("map", seed) % 2**32,
+                method="exact",
+            )
+            note = (
+                f"neighbours stay neighbours (perplexity {perplexity:g}); distances between groups "
+                "mean little"
+            )
+            places = np.asarray(tsne.fit_transform(centered), dtype=np.float64)
+            found.insert(0, Projection("t-SNE", note, places))
+    return found
+
+
+def class_colors(count: int) -> list[str]:
+    """Return a colour a class, as different as so many can be."""
+    if count <= len(_COLORS):
+        return _COLORS[:count]
+    golden = 0.618034
+    return [
+        to_hex(colorsys.hls_to_rgb(place * golden % 1, (0.36, 0.52, 0.68)[place % 3], 0.55))
+        for place in range(count)
+    ]
+
+
+def map_element(
+    projections: Sequence[Projection],
+    items: ItemSet,
+    shown: NDArray[np.floating],
+    guesses: Sequence[str | None],
+) -> str:
+    """Return the map as an element of a page, which the page's script brings to life.
+
+    Args:
+        projections: of the items, at least one; the first is shown first.
+        items: n clouds or images.
+        shown: the same as an array, (n, N, 3) clouds or (n, C, H, W) images.
+        guesses: n classes that a probe took items for; None where it was right, or not asked.
+    """
+    labels = np.zeros(len(items), dtype=np.int64) if items.labels is None else items.labels
+    present = [] if items.labels is None else sorted(set(labels.tolist()))
+    colors = dict(zip(present, class_colors(len(present)), strict=True))
+    names = ["" if items.labels is None else items.classes[label] for label in labels]
+    places = [_on_the_map(projection.places) for projection in projections]
+    content = {
+        "maps": [
+            {"note": projection.note, "places": of_map.tolist()}
+            for projection, of_map in zip(projections, places, strict=True)
+        ],
+        "items": [
+            {"id": item, "class": name, **({"guess": guess} if guess else {})}
+            for item, name, guess in zip(items.ids, names, guesses, strict=True)
+        ],
+        **(_clouds(shown) if isinstance(items, CloudSet) else {}),
+    }
+    sprite = "" if isinstance(items, CloudSet) else _sprite(shown)
+    buttons = "".join(
+        f'<label><input type="radio" name="map" autocomplete="off" value="{place}"'
+        f"{' checked' * (place == 0)}> "
+        f"{html.escape(projection.name)}</label>"
+        for place, projection in enumerate(projections)
+    )
+    dots = "".join(
+        f'<circle cx="{x:g}" cy="{y:g}" r="5" fill="{colors.get(label, _ALONE)}" '
+        f'data-class="{label}"{" class=wrong" * (guess is not None)}>'
+        f"<title>{html.escape(item)}{html.escape(name and ', ' + name)}</title></circle>"
+        for (x, y), label, item, name, guess in zip(
+            places[0], labels.tolist(), items.ids, names, guesses, strict=True
+        )
+    )
+    legend = "".join(
+        f'<li data-class="{label}"><i style="background: {colors[label]}"></i>'
+        f"{html.escape(items.classes[label])}</li>"
+        for label in present[:_LEGEND]
+    )
+    more = f"<li>and {len(present) - _LEGEND} more</li>" if len(present) > _LEGEND else ""
+    # "<" never appears as itself, so no text in the data can end the script element.
+    stored = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+    return (
+        f'<div id="map"><div class="plane"><div class="choice">{buttons}'
+        f'<small id="map-note">{html.escape(projections[0].note)}</small></div>'
+        f'<svg viewBox="0 0 {_SIDE} {_SIDE}" role="img" aria-label="map of embeddings">{dots}</svg>'
+        '</div><div class="side"><canvas id="item" width="440" height="440" hidden></canvas>'
+        '<p id="item-name">Point at an item to see it, at a class to see where it lies.</p>'
+        f'<ul class="legend">{legend}{more}</ul></div></div>{sprite}\n'
+        f'<script type="application/json" id="map-content">{stored}</script>'
+    )
+
+
+def _on_the_map(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale both axes alike to the map's units, rounded to what can be told apart."""
+    low, high = places.min(axis=0), places.max(axis=0)
+    scale = (_SIDE - 2 * _MARGIN) / max(float((high - low).max()), 1e-12)
+    moved = (places - (low + high) / 2) * scale * [1, -1] + _SIDE / 2
+    on_the_map: NDArray[np.float64] = np.round(moved, 1)
+    return on_the_map
+
+
+def _clouds(clouds: NDArray[np.floating]) -> dict[str, object]:
+    """Some points of each cloud, in 127ths of its radius, and the camera of every picture."""
+    kept = min(_POINTS, clouds.shape[1])
+    levels = np.rint(np.clip(clouds[:, :kept], -1, 1) * 127).astype(np.int8)
+    return {
+        "clouds": {
+            "points": kept,
+            "data": base64.b64encode(levels.tobytes()).decode("ascii"),
+            "axes": np.round(view_axes(), 5).tolist(),
+            "distance": round(eye_distance(1.0), 4),
+            "ball": round(point_radius(kept), 4),
+            "colors": [to_hex(PALETTE(share)) for share in np.linspace(0, 1, _SHADES).tolist()],
+        }
+    }
+
+
+def _sprite(images: NDArray[np.floating]) -> str:
+    """All images in one, that the script cuts out again."""
+    pictures = [Image.fromarray(np.ascontiguousarray(pixels_of(image))) for image in images]
+    width, height = pictures[0].size
+    shrink = min(1.0, _PICTURE / max(width, height))
+    width, height = max(1, round(width * shrink)), max(1, round(height * shrink))
+    columns = int(np.ceil(np.sqrt(len(pictures))))
+    sheet = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height))
+    for place, picture in enumerate(pictures):
+        small = picture.resize((width, height), Image.Resampling.LANCZOS) if shrink < 1 else picture
+        sheet.paste(small, (place % columns * width, place // columns * height))
+    buffer = io.BytesIO()
+    kind = "png" if max(width, height) <= _LOSSLESS else "jpeg"
+    sheet.save(buffer, kind, quality=85)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return (
+        f'<img id="sprite" hidden alt="" data-width="{width}" data-height="{height}" '
+        f'data-columns="{columns}" src="data:image/{kind};base64,{data}">'
+    )

@@ -1,0 +1,144 @@
+"""What a report shows of a model: some items, and what the model makes of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pc_crvae.data.batches import batch_of
+from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.items import ItemSet
+from pc_crvae.errors import UserError
+from pc_crvae.interpolation import InterpolationKind, interpolate_latents
+from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
+from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.models.pretrained import PretrainedVAE
+from pc_crvae.randomness import keyed_numpy_generator
+from pc_crvae.visualization.image_pictures import interpolation_rows
+
+_SHOWN = 8
+_PATHS = 2
+_STEPS = 8
+
+Arrays = NDArray[np.float32]
+Model = PretrainedVAE | PretrainedNVAE
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """A path between the latents of two items.
+
+    Attributes:
+        ends: of the items shown, which two.
+        steps: (S, ...) what is decoded along it.
+        kind: how it runs, in words.
+    """
+
+    ends: tuple[int, int]
+    steps: Arrays
+    kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Items drawn from a split, and what a model makes of them.
+
+    Attributes:
+        items: n, in the order drawn.
+        inputs: (n, ...) what the model was given of them.
+        codes: (n, D) its embeddings.
+        shown: of these items, the few that are looked at: one of each class first.
+        reconstructions: (k, ...) of the shown.
+        paths: between pairs of the shown.
+        samples: (k, ...) draws of the prior; None for a plain auto-encoder, which has none.
+    """
+
+    items: ItemSet
+    inputs: Arrays
+    codes: Arrays
+    shown: Sequence[int]
+    reconstructions: Arrays
+    paths: Sequence[Path]
+    samples: Arrays | None
+
+
+def look_at(model: Model, split: ItemSet, count: int, seed: int) -> Views:
+    """Draw items and have the model embed, reconstruct and join them.
+
+    Args:
+        model: in evaluation mode.
+        split: of its modality.
+        count: items drawn, at most.
+        seed: fixes which items, their points, and the samples.
+
+    Raises:
+        UserError: no items, or a model that gives no numbers.
+    """
+    if len(split) == 0:
+        raise UserError(f"the {split.split} split of {split.name} is empty")
+    order = keyed_numpy_generator("report", seed).permutation(len(split))[:count]
+    items = split.subset(order)
+    points = 0
+    if isinstance(model, PointVAE) and isinstance(items, CloudSet):
+        points = min(model.points, items.points.shape[1])
+    inputs = batch_of(items, range(len(items)), points, "report", seed)
+    codes = _finite(model.encode(torch.from_numpy(inputs)).numpy(), "embeddings")
+    shown = _one_of_each_class_first(items)[:_SHOWN]
+    looked_at = torch.from_numpy(inputs[shown])
+    samples = None
+    if isinstance(model, PretrainedNVAE) or model.has_prior:
+        samples = _finite(model.sample(_SHOWN, seed).numpy(), "samples")
+    return Views(
+        items=items,
+        inputs=inputs,
+        codes=codes,
+        shown=shown,
+        reconstructions=_finite(model.reconstructions(looked_at, seed).numpy(), "reconstructions"),
+        paths=_paths(model, inputs, codes, shown, seed),
+        samples=samples,
+    )
+
+
+def _one_of_each_class_first(items: ItemSet) -> list[int]:
+    """All items, the first of each class before the others."""
+    if items.labels is None:
+        return list(range(len(items)))
+    firsts: list[int] = np.sort(np.unique(items.labels, return_index=True)[1]).tolist()
+    return firsts + sorted(set(range(len(items))) - set(firsts))
+
+
+def _paths(
+    model: Model, inputs: Arrays, codes: Arrays, shown: Sequence[int], seed: int
+) -> list[Path]:
+    """Paths between the first two shown, the next two, and so on."""
+    count = min(_PATHS, len(shown) // 2)
+    ends = [(2 * place, 2 * place + 1) for place in range(count)]
+    if isinstance(model, PretrainedNVAE):
+        pixels = torch.from_numpy(inputs[shown[: 2 * count]])
+        rows = interpolation_rows(model, pixels, seed) if count else []
+        return [
+            Path(pair, _finite(row.astype(np.float32), "paths"), "spherical, group by group")
+            for pair, row in zip(ends, rows, strict=True)
+        ]
+    paths = []
+    for first, last in ends:
+        start, end = (torch.from_numpy(codes[shown[place]]) for place in (first, last))
+        kind: InterpolationKind = "spherical"
+        try:
+            latents = interpolate_latents(start, end, _STEPS, kind)
+        except ValueError:  # opposite directions, as those of a single dimension are
+            kind = "linear"
+            latents = interpolate_latents(start, end, _STEPS, kind)
+        paths.append(Path((first, last), _finite(model.decode(latents).numpy(), "paths"), kind))
+    return paths
+
+
+def _finite(made: Arrays, what: str) -> Arrays:
+    if not np.isfinite(made).all():
+        raise UserError(
+            f"the model's {what} hold NaN or infinite numbers: check its weights, for example for "
+            "a training that diverged"
+        )
+    return made

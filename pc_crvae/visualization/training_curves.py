@@ -1,0 +1,123 @@
+"""Everything that a run recorded while it trained, a panel a quantity."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from pc_crvae.curves import Curve, Record
+from pc_crvae.visualization.pictures import INK
+
+OPENING_SHARE = 0.05
+"""The share of the training whose values, large as they are, do not set the scale of a panel."""
+
+_FIRST = ("objective", "log_likelihood", "kl", "consistency", "active_units", "probe_accuracy")
+_LAST = ("gradient_norm", "learning_rate", "items_per_second")
+_LOGARITHMIC = ("gradient_norm",)
+_LINES = {"train": ("#9db4d3", "-"), "validation": ("#c1440e", ".-")}
+_COLUMNS = 3
+_MOST_POINTS = 400
+_LONG_RECORD = 20  # records, of which a twentieth may be set aside
+_QUIET = "#c9cad6"
+
+
+def training_curves(record: Record) -> Figure | None:
+    """Draw each quantity against epochs, training and validation together.
+
+    Args:
+        record: of a run. Long curves are thinned to means of neighbouring records.
+
+    Returns:
+        The figure; None where nothing is recorded yet.
+    """
+    names = _ordered({name for split, name in record.curves if split in _LINES})
+    if not names:
+        return None
+    columns = min(_COLUMNS, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(3.5 * columns, 2.05 * rows + 0.3), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for cell in axes.flat[len(names) :]:
+        cell.set_axis_off()
+    for cell, name in zip(axes.flat, names, strict=False):
+        _draw(cell, name, {split: record.curves.get((split, name)) for split in _LINES})
+    drawn = [split for split in _LINES if any(of_split == split for of_split, _ in record.curves)]
+    for split in drawn:
+        color, style = _LINES[split]
+        axes.flat[0].plot([], [], style, color=color, lw=1.5, label=split)
+    legend = dict(zip(*axes.flat[0].get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(
+        [legend[split] for split in drawn],
+        drawn,
+        loc="outside upper right",
+        ncols=2,
+        frameon=False,
+        fontsize=8,
+        labelcolor=INK,
+    )
+    return figure
+
+
+def kl_by_dimension(nats: Sequence[float]) -> Figure:
+    """Draw how many nats each latent dimension holds, the fullest first.
+
+    Args:
+        nats: (D,), D > 0.
+    """
+    ordered = np.sort(np.asarray(nats, dtype=np.float64))[::-1]
+    figure = Figure(figsize=(10.5, 1.8), layout="constrained")
+    cell = figure.add_subplot()
+    cell.bar(np.arange(1, len(ordered) + 1), ordered, width=0.8, color="#5b7aa6")
+    cell.set_xlabel("latent dimensions, by their KL", color=INK, fontsize=8)
+    cell.set_ylabel("nats", color=INK, fontsize=8)
+    cell.set_xlim(0.4, len(ordered) + 0.6)
+    _style(cell)
+    return figure
+
+
+def _ordered(names: set[str]) -> list[str]:
+    known = [name for name in _FIRST if name in names]
+    last = [name for name in _LAST if name in names]
+    return known + sorted(names - {*known, *last}) + last
+
+
+def _draw(cell: Axes, name: str, curves: dict[str, Curve | None]) -> None:
+    settled: list[float] = []
+    for split, curve in curves.items():
+        if curve is None:
+            continue
+        epochs, values = _thinned(curve)
+        color, style = _LINES[split]
+        style = "." if len(epochs) == 1 else style
+        cell.plot(epochs, values, style, color=color, lw=1.3, ms=4)
+        is_long = len(values) >= _LONG_RECORD
+        settled += values[epochs > OPENING_SHARE * epochs[-1]].tolist() if is_long else list(values)
+    if name in _LOGARITHMIC and min(settled) > 0:
+        cell.set_yscale("log")
+    else:
+        low, high = min(settled), max(settled)
+        margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+        cell.set_ylim(low - margin, high + margin)
+    # A dollar would start a formula.
+    cell.set_title(name.replace("_", " ").replace("$", r"\$"), color=INK, size=9, loc="left")
+    _style(cell)
+
+
+def _thinned(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Epochs and values, few enough to be drawn."""
+    parts = min(len(curve.values), _MOST_POINTS)
+    means: list[Any] = [
+        [part.mean() for part in np.array_split(np.asarray(numbers, dtype=np.float64), parts)]
+        for numbers in (curve.epochs, curve.values)
+    ]
+    return np.array(means[0]), np.array(means[1])
+
+
+def _style(cell: Axes) -> None:
+    cell.tick_params(labelsize=7, labelcolor=INK, color=_QUIET)
+    cell.spines[["top", "right"]].set_visible(False)
+    cell.spines[["left", "bottom"]].set_color(_QUIET)
+    cell.grid(axis="y", color="#e7e8ee", linewidth=0.8)
