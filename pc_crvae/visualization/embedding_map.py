@@ -19,8 +19,10 @@ from pc_crvae.keys import seed_from_key
 from pc_crvae.visualization.contact_sheet import pixels_of
 from pc_crvae.visualization.view import PALETTE, eye_distance, point_radius, view_axes
 
-_SIDE, _MARGIN = 560, 16  # of the map, in its own units
-_POINTS = 256  # of a cloud under the pointer
+MOST_POINTS = 256
+"""Of a cloud under the pointer."""
+
+_WIDTH, _HEIGHT, _MARGIN = 720, 520, 16  # of the map, in its own units
 _PICTURE = 64  # pixels that an image under the pointer has, at most
 _LOSSLESS = 32  # pixels a side up to which it is kept as it is
 _SHADES = 48
@@ -91,7 +93,9 @@ def project_codes(codes: NDArray[np.floating], seed: int) -> list[Projection]:
                 "mean little"
             )
             places = np.asarray(tsne.fit_transform(centered), dtype=np.float64)
-            found.insert(0, Projection("t-SNE", note, places))
+            # Turned, which changes no distance: the longest way across lies across the page.
+            turned = PCA(2, svd_solver="full").fit_transform(places)
+            found.insert(0, Projection("t-SNE", note, turned))
     return found
 
 
@@ -117,7 +121,8 @@ def map_element(
     Args:
         projections: of the items, at least one; the first is shown first.
         items: n clouds or images.
-        shown: the same as an array, (n, N, 3) clouds or (n, C, H, W) images.
+        shown: the same as an array, (n, N, 3) clouds, of which at most `MOST_POINTS` points are
+            kept, or (n, C, H, W) images in [0, 1].
         guesses: n classes that a probe took items for; None where it was right, or not asked.
     """
     labels = np.zeros(len(items), dtype=np.int64) if items.labels is None else items.labels
@@ -162,8 +167,9 @@ def map_element(
     return (
         f'<div id="map"><div class="plane"><div class="choice">{buttons}'
         f'<small id="map-note">{html.escape(projections[0].note)}</small></div>'
-        f'<svg viewBox="0 0 {_SIDE} {_SIDE}" role="img" aria-label="map of embeddings">{dots}</svg>'
-        '</div><div class="side"><canvas id="item" width="440" height="440" hidden></canvas>'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="map of embeddings">'
+        f"{dots}</svg></div>"
+        '<div class="side"><canvas id="item" width="440" height="440" hidden></canvas>'
         '<p id="item-name">Point at an item to see it, at a class to see where it lies.</p>'
         f'<ul class="legend">{legend}{more}</ul></div></div>{sprite}\n'
         f'<script type="application/json" id="map-content">{stored}</script>'
@@ -173,15 +179,16 @@ def map_element(
 def _on_the_map(places: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scale both axes alike to the map's units, rounded to what can be told apart."""
     low, high = places.min(axis=0), places.max(axis=0)
-    scale = (_SIDE - 2 * _MARGIN) / max(float((high - low).max()), 1e-12)
-    moved = (places - (low + high) / 2) * scale * [1, -1] + _SIDE / 2
+    size = np.array([_WIDTH, _HEIGHT])
+    scale = float(((size - 2 * _MARGIN) / np.maximum(high - low, 1e-12)).min())
+    moved = (places - (low + high) / 2) * scale * [1, -1] + size / 2
     on_the_map: NDArray[np.float64] = np.round(moved, 1)
     return on_the_map
 
 
 def _clouds(clouds: NDArray[np.floating]) -> dict[str, object]:
     """Some points of each cloud, in 127ths of its radius, and the camera of every picture."""
-    kept = min(_POINTS, clouds.shape[1])
+    kept = min(MOST_POINTS, clouds.shape[1])
     levels = np.rint(np.clip(clouds[:, :kept], -1, 1) * 127).astype(np.int8)
     return {
         "clouds": {

@@ -47,21 +47,24 @@ def headlines(
 def _of_training(record: Record) -> list[Headline]:
     lines = []
     curves = record.curves
-    if ("train", "objective") in curves:
-        curve = curves["train", "objective"]
-        minutes = f"{curve.minutes[-1]:.1f} minutes" if curve.minutes[-1] else ""
-        lines.append(Headline("epochs trained", f"{curve.epochs[-1]:.4g}", minutes))
+    if curves:
+        last = max(curves.values(), key=lambda curve: curve.epochs[-1])
+        minutes = f"{last.minutes[-1]:.1f} minutes" if last.minutes[-1] else ""
+        lines.append(Headline("epochs trained", f"{last.epochs[-1]:.4g}", minutes))
     if ("validation", "objective") in curves:
-        curve = curves["validation", "objective"]
-        best = f"best {max(curve.values):,.4g}"
+        values = curves["validation", "objective"].values
         name = "validation objective, nats"
-        lines.append(Headline(name, f"{curve.values[-1]:,.4g}", best))
+        lines.append(Headline(name, _shown(values[-1]), f"best {_shown(max(values))}"))
     if ("validation", "active_units") in curves:
         units = curves["validation", "active_units"].values[-1]
         dimensions = len(record.lists.get(("validation", "kl_per_dimension"), ()))
         total = f"of {dimensions}, on validation" if dimensions else "on validation"
         lines.append(Headline("active units", f"{units:.0f}", total))
     return lines
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _of_probe(report: dict[str, Any]) -> list[Headline]:
@@ -107,8 +110,8 @@ def _tell_probe(report: dict[str, Any]) -> str:
     seeds = len(report["protocol"]["seeds"])
     caption = (
         f"Per cent of {test['count']:,} test items of {test['name']}; the columns say how they are "
-        f"turned. Classifiers are fitted on unturned training items; mean ± standard deviation of "
-        f"{seeds} probe seeds."
+        "turned. Classifiers are fitted on unturned training items; "
+        + (f"mean ± standard deviation of {seeds} probe seeds." if seeds > 1 else "one probe seed.")
     )
     body = preformatted(format_table(report)) + paragraph(caption, "quiet")
     if "confusion" in report:

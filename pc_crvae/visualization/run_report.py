@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pc_crvae import __version__
 from pc_crvae.config import Config, plain
 from pc_crvae.curves import Record, read_record
+from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.geometry import chamfer_distance
@@ -20,7 +21,7 @@ from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.randomness import keyed_numpy_generator
 from pc_crvae.runs import Run, find_run_config
 from pc_crvae.visualization.contact_sheet import Tile, tile_figures
-from pc_crvae.visualization.embedding_map import map_element, project_codes
+from pc_crvae.visualization.embedding_map import MOST_POINTS, map_element, project_codes
 from pc_crvae.visualization.report_measurements import TELLERS, headlines, traversals
 from pc_crvae.visualization.report_page import (
     Section,
@@ -241,7 +242,10 @@ def _map(views: Views, guesses: Mapping[str, str], seed: int) -> str:
         f"{count:,} items of the {items.split} split of {items.name}, drawn at random; posterior "
         f"means.{ring}"
     )
-    return map_element(projections, items, views.inputs, wrong) + paragraph(told, "quiet")
+    # More of a cloud, where the model is given few of its points.
+    points = min(MOST_POINTS, items.array.shape[1])
+    shown = batch_of(items, range(count), points, "report map", seed)
+    return map_element(projections, items, shown, wrong) + paragraph(told, "quiet")
 
 
 def _interpolation(views: Views) -> str:

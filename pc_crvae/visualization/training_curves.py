@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from pc_crvae.curves import Curve, Record
@@ -21,6 +22,7 @@ _LINES = {"train": ("#9db4d3", "-"), "validation": ("#c1440e", ".-")}
 _COLUMNS = 3
 _MOST_POINTS = 400
 _LONG_RECORD = 20  # records, of which a twentieth may be set aside
+_LARGE = 10_000  # from where numbers at the axes are shortened: 20k
 _QUIET = "#c9cad6"
 
 
@@ -42,7 +44,9 @@ def training_curves(record: Record) -> Figure | None:
     axes = figure.subplots(rows, columns, squeeze=False)
     for cell in axes.flat[len(names) :]:
         cell.set_axis_off()
+    end = max(curve.epochs[-1] for curve in record.curves.values())
     for cell, name in zip(axes.flat, names, strict=False):
+        cell.set_xlim(0, 1.02 * end or 1)
         _draw(cell, name, {split: record.curves.get((split, name)) for split in _LINES})
     drawn = [split for split in _LINES if any(of_split == split for of_split, _ in record.curves)]
     for split in drawn:
@@ -101,6 +105,8 @@ def _draw(cell: Axes, name: str, curves: dict[str, Curve | None]) -> None:
         low, high = min(settled), max(settled)
         margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
         cell.set_ylim(low - margin, high + margin)
+    if max(map(abs, settled)) >= _LARGE and cell.get_yscale() == "linear":
+        cell.yaxis.set_major_formatter(EngFormatter(sep=""))
     # A dollar would start a formula.
     cell.set_title(name.replace("_", " ").replace("$", r"\$"), color=INK, size=9, loc="left")
     _style(cell)
@@ -117,7 +123,9 @@ def _thinned(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _style(cell: Axes) -> None:
-    cell.tick_params(labelsize=7, labelcolor=INK, color=_QUIET)
+    cell.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    cell.set_axisbelow(True)
+    cell.tick_params(which="both", labelsize=7, labelcolor=INK, color=_QUIET)
     cell.spines[["top", "right"]].set_visible(False)
     cell.spines[["left", "bottom"]].set_color(_QUIET)
     cell.grid(axis="y", color="#e7e8ee", linewidth=0.8)
