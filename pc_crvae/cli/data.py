@@ -4,7 +4,7 @@ import argparse
 import json
 import shutil
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -249,9 +249,9 @@ def _fetch(options: argparse.Namespace) -> None:
         if found is not None:
             print(f"{card.name} is here already: {found}")
             return
-        why = "is gated, so it is not downloaded" if card.gated else "is published nowhere"
+        why = "is gated, so only you can ask for it" if card.gated else "is published nowhere"
         place = root or default_roots(card)[0]
-        raise UserError(f"{card.name} {why}: {how_to_get(card)}, and put its files into {place}")
+        raise UserError(f"{card.name} {why}: {how_to_get(card)}; then put its files into {place}")
 
     from pc_crvae.data.download import fetch
 
@@ -261,27 +261,35 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    for split, items in _item_sets(options):
+    from pc_crvae.data.preparation import RefusedFilesError
+
+    refused = []
+    for split in _splits(options):
+        try:
+            items = _load(options, split)
+        except (
+            RefusedFilesError
+        ) as error:  # told at the end, so that the other split is prepared too
+            refused.append(error)
+            continue
         shape = " x ".join(f"{length:,}" for length in items.array.shape[1:])
         normals = ", with normals" if "normals" in options else ""
         print(f"{split}: {len(items):,} items of {shape}{normals}")
+    if refused:
+        raise RefusedFilesError.together(refused)
 
 
-def _item_sets(options: argparse.Namespace) -> "Iterator[tuple[Split, CloudSet | ImageSet]]":
+def _load(options: argparse.Namespace, split: "Split") -> "CloudSet | ImageSet":
     from pc_crvae.data import load
 
-    for split in _splits(options):
-        yield (
-            split,
-            load(
-                options.name,
-                split,
-                root=_root(options),
-                up=_up(options),
-                allow_refused=getattr(options, "allow_refused", False),
-                normals=getattr(options, "normals", False),
-            ),
-        )
+    return load(
+        options.name,
+        split,
+        root=_root(options),
+        up=_up(options),
+        allow_refused=getattr(options, "allow_refused", False),
+        normals=getattr(options, "normals", False),
+    )
 
 
 def _splits(options: argparse.Namespace) -> "list[Split]":
@@ -374,7 +382,8 @@ def _preview(options: argparse.Namespace) -> None:
     if per_class < 1:
         raise UserError(f"--per-class must be at least 1, not {per_class}")
     folder: Path = getattr(options, "out", Path("previews") / card.name)
-    for split, items in _item_sets(options):
+    for split in _splits(options):
+        items = _load(options, split)
         from pc_crvae.visualization.contact_sheet import (
             contact_page,
             contact_sheet,

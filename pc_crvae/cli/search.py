@@ -122,10 +122,9 @@ def _query(
     if name in index.ids:
         row = index.ids.index(name)
         return _Query(name, index.vectors[row], indexed(row)[0])
-    near = difflib.get_close_matches(name, index.ids, n=1, cutoff=0.0)
-    raise UserError(
-        f"{name} is neither a file nor the id of a shape in the index (the nearest id is {near[0]})"
-    )
+    near = difflib.get_close_matches(name, index.ids, n=1)
+    question = f", did you mean {near[0]}?" if near else f", whose ids are such as {index.ids[0]}"
+    raise UserError(f"{name} is neither a file nor the id of a shape in the index{question}")
 
 
 def _refuse(reason: str) -> None:

@@ -13,6 +13,7 @@ from pc_crvae.data.roots import find_root
 from pc_crvae.data.splits import split_validation
 from pc_crvae.data.store import load_prepared
 from pc_crvae.errors import UserError
+from pc_crvae.files import gone
 
 __all__ = [
     "Card",
@@ -141,7 +142,13 @@ def from_folder(
     Raises:
         UserError: the folder is missing, holds no such files, or files that cannot be used.
     """
-    name, root = f"{kind}-folder", Path(path)
+    name, root = f"{kind}-folder", Path(path).expanduser()
+    if not root.is_dir():
+        raise UserError(
+            f"{root} is a file: give the folder that holds it"
+            if root.exists()
+            else f"{gone(root)}: give the folder of your files"
+        )
     splits: tuple[Split, ...] = ("train", "test") if split is None else (split,)
     parts = [
         load(name, part, root=root, up=up, allow_refused=allow_refused, normals=normals)

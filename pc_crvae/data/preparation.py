@@ -41,7 +41,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
 from pc_crvae.progress import items_bar
 
-__all__ = ["Prepared", "Recipe", "Refusal", "Shapes", "prepare"]
+__all__ = ["RefusedFilesError", "Prepared", "Recipe", "Refusal", "Shapes", "prepare"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +80,34 @@ class Refusal:
     reason: str
 
 
+class RefusedFilesError(UserError):
+    """Files of a split that cannot be used, told together with what to do.
+
+    Args:
+        found: which, as the start of a sentence.
+        some_are_left: whether the set can do without them.
+    """
+
+    def __init__(self, found: str, *, some_are_left: bool) -> None:
+        self.found = found
+        self.some_are_left = some_are_left
+        without = (
+            ", or do without them by data.allow_refused=true (--allow-refused of the command "
+            "data, allow_refused=True in Python)"
+            if some_are_left
+            else ""
+        )
+        super().__init__(f"{found}: mend or remove them{without}")
+
+    @classmethod
+    def together(cls, refused: Sequence["RefusedFilesError"]) -> "RefusedFilesError":
+        """Tell several in one sentence."""
+        return cls(
+            "; ".join(one.found for one in refused),
+            some_are_left=all(one.some_are_left for one in refused),
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A prepared split.
@@ -112,20 +140,15 @@ class Prepared:
             allow_refused: they may be fewer than the files.
 
         Raises:
-            UserError: files were refused and that is not allowed, or none could be used.
+            RefusedFilesError: files were refused and that is not allowed, or none could be used.
         """
         if self.refused and not (allow_refused and len(self.clouds)):
             first, total = self.refused[0], len(self.refused) + len(self.clouds)
-            remedy = (
-                ", or do without them by data.allow_refused=true (--allow-refused of the command "
-                "data, allow_refused=True in Python)"
-                if self.clouds
-                else ""
-            )
-            raise UserError(
+            raise RefusedFilesError(
                 f"{len(self.refused)} of the {total} files of {self.clouds.name}, split "
                 f"{self.clouds.split}, cannot be used, the first as {first.reason} (all are in "
-                f"{self.report}): mend or remove them{remedy}"
+                f"{self.report})",
+                some_are_left=len(self.clouds) > 0,
             )
         return self.clouds
 

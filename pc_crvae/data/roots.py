@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pc_crvae.data.cards import Card
+from pc_crvae.data.cards import Card, card_names
 from pc_crvae.data.fetch_record import refuse_unfinished
 from pc_crvae.errors import UserError
 from pc_crvae.resources import checkout_folder
@@ -63,9 +63,14 @@ def _how_to_get(card: Card, candidates: list[Path]) -> str:
     if card.folder is None:
         missing = f" ({candidates[0]} is not a folder)" if candidates else ""
         return f"{card.name} is a folder of your own{missing}: say where it is with {_ELSEWHERE}"
+    if card.gated:
+        ways = f"it is gated, so only you can ask for it: {how_to_get(card)}"
+    elif card.sources and card.name in card_names():
+        ways = f"python tools/data.py fetch {card.name} gets it; or by hand, {how_to_get(card)}"
+    else:
+        ways = how_to_get(card)
     return (
         f"the data set {card.name} is not there (looked for {', '.join(map(str, candidates))}): "
-        f"{how_to_get(card)}, and put the folder {card.folder} into the folder that "
-        f"$PC_CRVAE_DATA names, or its files into datasets/{card.name}, or point elsewhere with "
-        f"{_ELSEWHERE}"
+        f"{ways}; then put the folder {card.folder} into the folder that $PC_CRVAE_DATA names, or "
+        f"its files into datasets/{card.name}, or point elsewhere with {_ELSEWHERE}"
     )

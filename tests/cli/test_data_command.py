@@ -14,6 +14,10 @@ from pc_crvae.data import load_clouds
 from pc_crvae.data.cards import card_names, load_card
 
 
+GOOD = "OFF\n4 2 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 1 2\n3 0 1 3\n"
+"""A mesh."""
+
+
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory with no data anywhere but in the folder ``home``."""
@@ -155,28 +159,41 @@ def test_prepare_keeps_a_set_for_later(capsys, tiny: str, workplace: Path):
 
 def test_files_that_cannot_be_used_are_refused_unless_allowed(capsys, workplace: Path):
     root = workplace / "mine"
-    good = "OFF\n4 2 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 1 2\n3 0 1 3\n"
     for split in ("train", "test"):
         (root / split).mkdir(parents=True)
-        (root / split / "good.off").write_text(good)
+        (root / split / "good.off").write_text(GOOD)
     (root / "train" / "bad.off").write_text("OFF\n")
     where = ["mesh-folder", "--data-root", str(root)]
     assert main(["data", "prepare", *where]) == 2
-    said = capsys.readouterr().err
-    assert "bad.off" in said
-    assert "--allow-refused" in said
+    told = capsys.readouterr()
+    assert told.out == "test: 1 items of 2,048 x 3\n"  # which is no reason to stop
+    assert "bad.off" in told.err
+    assert "--allow-refused" in told.err
     assert main(["data", "prepare", *where, "--allow-refused"]) == 0
     assert capsys.readouterr().out == "train: 1 items of 2,048 x 3\ntest: 1 items of 2,048 x 3\n"
     assert main(["data", "prepare", *where, "--split", "test"]) == 0
     assert capsys.readouterr().out == "test: 1 items of 2,048 x 3\n"
 
 
+def test_files_refused_in_both_splits_are_told_together(capsys, workplace: Path):
+    root = workplace / "mine"
+    for split in ("train", "test"):
+        (root / split).mkdir(parents=True)
+        (root / split / f"bad in {split}.off").write_text("OFF\n")
+    (root / "train" / "good.off").write_text(GOOD)
+    assert main(["data", "prepare", "mesh-folder", "--data-root", str(root)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: 1 of the 2 files of mesh-folder, split train, cannot be used")
+    assert "bad in train.off" in error
+    assert "; 1 of the 1 files of mesh-folder, split test, cannot be used" in error
+    assert "bad in test.off" in error
+    assert error.endswith("): mend or remove them")  # nothing of test is left without its file
+
+
 def test_normals_are_prepared_where_they_are_asked_for(capsys, tiny: str, workplace: Path):
     for split in ("train", "test"):
         (workplace / "mine" / split).mkdir(parents=True)
-        (workplace / "mine" / split / "good.off").write_text(
-            "OFF\n4 2 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 1 2\n3 0 1 3\n"
-        )
+        (workplace / "mine" / split / "good.off").write_text(GOOD)
     where = ["--data-root", str(workplace / "mine")]
     assert main(["data", "prepare", "mesh-folder", *where, "--normals", "--split", "test"]) == 0
     told = capsys.readouterr()

@@ -361,8 +361,21 @@ def test_a_zip_that_unpacks_to_too_much_is_refused(tmp_path: Path):
         tracemalloc.stop()
 
 
+def test_how_many_points_were_not_measured_is_told_where_there_are_more(tmp_path: Path):
+    points = np.random.default_rng(0).normal(size=(20, 3))
+    for rows, said in {
+        (7,): r"in point 7: remove",
+        (7, 9, 3): r"in point 3 \(and in 2 more\): ",
+    }.items():
+        spoiled = points.copy()
+        spoiled[list(rows), 1] = np.nan
+        np.save(tmp_path / "a.npy", spoiled)
+        with pytest.raises(UserError, match=said):
+            read_cloud(tmp_path / "a.npy")
+
+
 def test_what_is_no_file_is_named(tmp_path: Path):
-    with pytest.raises(UserError, match=r"there is no file .*gone\.ply"):
+    with pytest.raises(UserError, match=r"gone\.ply is missing"):
         read_cloud(tmp_path / "gone.ply")
     (tmp_path / "folder.npy").mkdir()
     with pytest.raises(UserError, match=r"folder\.npy is not a file"):

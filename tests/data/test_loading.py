@@ -97,8 +97,10 @@ def test_a_folder_of_ones_own_comes_whole_or_by_split(tmp_path: Path):
     assert whole.classes == ("cup", "vase")
     np.testing.assert_array_equal(whole.points[8:], test.points)
     assert sorted(whole.labels) == [0] * 5 + [1] * 5
-    with pytest.raises(UserError, match="none is not a folder"):
+    with pytest.raises(UserError, match=r"none is missing: give the folder of your files"):
         from_folder(tmp_path / "none")
+    with pytest.raises(UserError, match=r"0\.npy is a file: give the folder that holds it"):
+        from_folder(tmp_path / "cup" / "0.npy", kind="cloud")
 
 
 def test_normals_come_where_they_are_asked_for_and_turn_as_the_points_do(tmp_path: Path):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import trimesh
 
+from pc_crvae.data import from_folder
 from pc_crvae.data.clouds import normalize, turn_z_up
+from pc_crvae.data.readers.meshes import read_surface
 from pc_crvae.data.readers.shape_files import SUFFIXES, find_shape_files, load_shape
 from pc_crvae.errors import UserError
 
@@ -28,12 +30,14 @@ def write_cloud(path, points=50, seed=0):
 
 
 def test_folders_give_their_shapes_by_path_without_what_is_hidden_or_of_another_kind(tmp_path):
-    for name in ("b/2.off", "b/1.OFF", "a.stl", ".hidden/x.off", "b/.y.off", "b/notes.md"):
+    shown = ["a.stl", "b/1.OFF", "b/2.off", "b/2.ply", "c.d.off"]
+    for name in (*shown, ".hidden/x.off", "b/.y.off", "b/notes.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     found = find_shape_files([tmp_path])
-    assert [file.id for file in found] == ["a.stl", "b/1.OFF", "b/2.off"]
-    assert [file.path for file in found] == [tmp_path / file.id for file in found]
+    # Two that differ by their suffix alone keep it.
+    assert [file.id for file in found] == ["a", "b/1", "b/2.off", "b/2.ply", "c.d"]
+    assert [file.path for file in found] == [tmp_path / name for name in shown]
     assert {".off", ".obj", ".ply", ".glb", ".xyz", ".pcd", ".npy"} <= set(SUFFIXES)
 
 
@@ -42,7 +46,7 @@ def test_files_and_folders_may_be_given_together_and_twice(tmp_path, monkeypatch
     write_box(tmp_path / "more" / "lamp.off")
     monkeypatch.chdir(tmp_path)
     places = [tmp_path / "shapes", tmp_path / "more" / "lamp.off", tmp_path / "shapes" / "chair"]
-    assert [file.id for file in find_shape_files(places)] == ["chair/1.off", "lamp.off"]
+    assert [file.id for file in find_shape_files(places)] == ["chair/1", "lamp"]
 
 
 def test_names_that_would_be_equal_are_the_paths_as_given(tmp_path, monkeypatch):
@@ -50,7 +54,7 @@ def test_names_that_would_be_equal_are_the_paths_as_given(tmp_path, monkeypatch)
     write_box(tmp_path / "old" / "1.off")
     monkeypatch.chdir(tmp_path)
     found = find_shape_files([tmp_path.joinpath("new").relative_to(tmp_path), tmp_path / "old"])
-    assert [file.id for file in found] == ["new/1.off", f"{tmp_path.as_posix()}/old/1.off"]
+    assert [file.id for file in found] == ["new/1", f"{tmp_path.as_posix()}/old/1"]
     assert all(file.path.is_absolute() for file in found)
 
 
@@ -60,6 +64,40 @@ def test_places_without_shapes_are_refused(tmp_path):
         find_shape_files([tmp_path])
     with pytest.raises(UserError, match=r"gone\.off is missing"):
         find_shape_files([tmp_path / "gone.off"])
+
+
+def test_ids_are_those_of_a_set_of_the_same_folder(tmp_path):
+    for name in ("train/a/1.off", "train/a/2.obj", "test/b/2.off", "test/b/2.stl"):
+        write_box(tmp_path / name)
+    ids = from_folder(tmp_path).ids
+    assert sorted(ids) == sorted(file.id for file in find_shape_files([tmp_path]))
+
+
+def test_a_link_that_leads_nowhere_is_named_itself(tmp_path):
+    (tmp_path / "mine").mkdir()
+    link, loop = tmp_path / "mine" / "link.off", tmp_path / "mine" / "loop.xyz"
+    link.symlink_to("target.off")
+    loop.symlink_to(loop)
+    said = r"mine/link\.off is a link to target\.off, which is missing"
+    with pytest.raises(UserError, match=said):
+        find_shape_files([link])
+    found = find_shape_files([tmp_path / "mine"])
+    assert [file.path for file in found] == [link, loop]
+    with pytest.raises(UserError, match=said):
+        load_shape(link, 10, "z")
+    with pytest.raises(UserError, match=said):
+        read_surface(link)
+    with pytest.raises(UserError, match=r"mine/loop\.xyz"):
+        load_shape(loop, 10, "z")
+
+
+def test_a_shape_behind_a_link_is_taken_once_and_goes_by_the_name_that_was_met_first(tmp_path):
+    write_box(tmp_path / "elsewhere" / "box.off")
+    (tmp_path / "mine").mkdir()
+    for name in ("a.off", "b.off"):
+        (tmp_path / "mine" / name).symlink_to(tmp_path / "elsewhere" / "box.off")
+    (found,) = find_shape_files([tmp_path / "mine", tmp_path / "elsewhere"])
+    assert (found.path, found.id) == (tmp_path / "mine" / "a.off", "a")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are UTF-16 there")

@@ -60,7 +60,7 @@ def test_points_come_with_unit_normals_and_without_parts(root: Path):
 def test_a_listed_shape_without_a_file_is_refused_when_it_is_read(root: Path):
     (root / "02691156" / "a.txt").unlink()
     item = list_items(root, "train", CARD)[0][1]
-    with pytest.raises(UserError, match=r"there is no file .*a\.txt"):
+    with pytest.raises(UserError, match=r"a\.txt is missing"):
         load_points(item.path, 30, np.random.default_rng(0))
 
 

@@ -17,14 +17,15 @@ on a seed nor on the order of the files, and an item added moves few of the othe
 
 import hashlib
 import os
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pc_crvae.data.cards import Split
 from pc_crvae.data.items import Item
+from pc_crvae.data.readers.file_ids import ids_of
 from pc_crvae.data.readers.name_lists import is_name
 from pc_crvae.errors import UserError
 
@@ -76,9 +77,8 @@ def read_class_tree(
 ) -> ClassTree:
     """List what a tree holds of one split, and what was passed over.
 
-    Ids are the paths relative to ``root`` without suffix, with ``/`` between folders on every
-    system; items that differ by their suffix alone keep it. Hidden files and folders (a dot in
-    front) are not looked at.
+    Ids are those of :func:`ids_of`, of the paths relative to ``root``. Hidden files and folders (a
+    dot in front) are not looked at.
 
     Args:
         root: the folder.
@@ -97,7 +97,7 @@ def read_class_tree(
         raise UserError(f"{root} holds no file that ends in {kinds}: is it the right folder?")
     files = _place(root, found)
     names = _class_names(root, files, classes)
-    ids = _ids(files)
+    ids = ids_of(["/".join(file.parts) for file in files])
     if all(file.split is None for file in files):
         test = _first_fifth(files, ids)
         rows = [row for row in range(len(files)) if (row in test) == (split == "test")]
@@ -231,15 +231,6 @@ def _class_names(root: Path, files: list[_File], classes: tuple[str, ...]) -> tu
             f"classes are {', '.join(classes)}"
         )
     return classes
-
-
-def _ids(files: list[_File]) -> list[str]:
-    whole = ["/".join(file.parts) for file in files]
-    stems = [path[: len(path) - len(PurePosixPath(path).suffix)] for path in whole]
-    count = Counter(stems)
-    ids = [path if count[stem] > 1 else stem for path, stem in zip(whole, stems, strict=True)]
-    # Whole paths can meet the stem of another one: x.off and x.obj beside x.off.obj.
-    return ids if len(set(ids)) == len(ids) else whole
 
 
 def _first_fifth(files: list[_File], ids: list[str]) -> set[int]:

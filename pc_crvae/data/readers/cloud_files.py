@@ -14,6 +14,7 @@ from pc_crvae.data.readers.pcd_clouds import parse_pcd
 from pc_crvae.data.readers.ply import parse_ply_vertices
 from pc_crvae.data.readers.text_clouds import parse_text, reason
 from pc_crvae.errors import UserError
+from pc_crvae.files import gone
 
 
 def _parse_ply(path: Path, content: bytes) -> NDArray[np.float64]:
@@ -148,9 +149,7 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         if not path.is_file():
-            raise UserError(
-                f"{path} is not a file" if path.exists() else f"there is no file {path}"
-            )
+            raise UserError(f"{path} is not a file" if path.exists() else gone(path))
         if path.stat().st_size > _LARGEST_FILE:
             raise UserError(
                 f"{path} takes {path.stat().st_size} bytes, and a file of one cloud may take "
@@ -178,9 +177,10 @@ def check_points(path: Path | str, points: NDArray[np.float64]) -> None:
     if not fine.all():
         row = int(np.argmin(fine))
         kind = "beyond 1e150" if np.isfinite(points[row]).all() else "that is NaN or infinite"
+        others = int((~fine).sum()) - 1
+        more = f" (and in {others:,} more)" if others else ""
         raise UserError(
-            f"{path} has a coordinate {kind} in point {row} (and {int((~fine).sum()) - 1} points "
-            "more like it): remove what was not measured"
+            f"{path} has a coordinate {kind} in point {row}{more}: remove what was not measured"
         )
     _check_extent(path, points)
 

@@ -15,6 +15,7 @@ from pc_crvae.data.readers.ply import parse_ply
 from pc_crvae.data.readers.stl import parse_stl
 from pc_crvae.data.surface_sampling import face_vectors, sample_faces
 from pc_crvae.errors import UserError
+from pc_crvae.files import gone
 
 _Parsed = tuple[NDArray[np.float64], NDArray[np.int64]]
 
@@ -89,7 +90,7 @@ def read_surface(path: Path) -> Surface:
             )
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise UserError(f"{path} is missing") from error
+        raise UserError(gone(path)) from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     try:

@@ -7,7 +7,6 @@ file, so that the same file gives the same points, under whatever name.
 import hashlib
 import os
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,9 @@ from numpy.typing import NDArray
 from pc_crvae.data.cards import Axis
 from pc_crvae.data.clouds import normalize, turn_z_up
 from pc_crvae.data.readers import cloud_files, meshes
+from pc_crvae.data.readers.file_ids import ids_of
 from pc_crvae.errors import UserError
+from pc_crvae.files import gone
 
 SUFFIXES = tuple(sorted(meshes.SUFFIXES.union(cloud_files.SUFFIXES)))
 """Of the files that are read, in lower case."""
@@ -35,7 +36,7 @@ class ShapeFile:
     """A file that may hold a shape.
 
     Attributes:
-        path: absolute.
+        path: absolute, and where it is a link, that of the link.
         id: unique among the files found with it.
     """
 
@@ -50,29 +51,33 @@ def find_shape_files(places: Sequence[Path]) -> list[ShapeFile]:
     folders are left out, and links to folders are not followed. A file met twice is taken once.
 
     Args:
-        places: files and folders. The id of a file is its path within its folder, or its name;
-            where two would be equal, all ids are the paths as given.
+        places: files and folders. Ids are those of :func:`ids_of`, as they are in a set of the same
+            folder: of a file's path within its folder, or its name, and where two of them would be
+            equal, of the paths as given.
 
     Raises:
         UserError: a place is missing or a folder cannot be read, a name is not UTF-8, or nothing
             is found.
     """
-    found: dict[Path, tuple[str, str]] = {}
+    found: dict[str, tuple[Path, str]] = {}
     for place in places:
         if not place.exists():
-            raise UserError(f"{place} is missing: name files and folders that are there")
+            raise UserError(f"{gone(place)}: name files and folders that are there")
         for path in _files_in(place) if place.is_dir() else [place]:
             short = path.relative_to(place).as_posix() if place.is_dir() else path.name
             _check_name(path)
-            found.setdefault(path.resolve(), (short, path.as_posix()))
+            found.setdefault(os.path.realpath(path), (path, short))
     if not found:
         raise UserError(
             f"{', '.join(map(str, places))} holds no shape: the suffixes read are "
             f"{', '.join(SUFFIXES)}"
         )
-    times = Counter(short for short, _ in found.values())
-    unique = max(times.values()) == 1
-    return [ShapeFile(path, short if unique else whole) for path, (short, whole) in found.items()]
+    paths, names = zip(*found.values(), strict=True)
+    if len(set(names)) < len(names):
+        names = tuple(path.as_posix() for path in paths)
+    return [
+        ShapeFile(path.absolute(), name) for path, name in zip(paths, ids_of(names), strict=True)
+    ]
 
 
 def load_shape(path: Path, count: int, up: Axis) -> NDArray[np.float32]:
