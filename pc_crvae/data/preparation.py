@@ -41,7 +41,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
 from pc_crvae.progress import items_bar
 
-__all__ = ["RefusedFilesError", "Prepared", "Recipe", "Refusal", "Shapes", "prepare"]
+__all__ = ["Prepared", "Recipe", "Refusal", "RefusedFilesError", "Shapes", "prepare"]
 
 
 @dataclass(frozen=True, kw_only=True)
