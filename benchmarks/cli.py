@@ -9,8 +9,10 @@ from typing import Any
 
 from pc_crvae.errors import UserError
 
-DESCRIPTION = "Time the package against the textbook form of the same functions."
-SUITES = ("ops", "scaling", "step")  # the last of the steps change the process for good
+DESCRIPTION = (
+    "Time the package against the textbook form of the same functions, and how it loads data."
+)
+SUITES = ("ops", "scaling", "data", "step")  # the last of the steps change the process for good
 
 _BUSY = 0.5
 """Cores kept busy by others, above which timings are not to be trusted."""

@@ -53,6 +53,11 @@ def added_by(action: Action) -> float:
     return max(0.0, _status_mb("VmHWM") - before)
 
 
+def private_mb() -> float | None:
+    """MB (10^6 bytes) that are this process's own, mapped files aside; None where unknown."""
+    return _status_mb("RssAnon") if _STATUS.exists() else None
+
+
 def _return_free_memory() -> None:
     """Have the C library give back what it holds free, so that a second call must ask again."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc

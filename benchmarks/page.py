@@ -42,6 +42,7 @@ def write_page(report: dict[str, Any], path: Path) -> None:
         _operators(_of(rows, "ops")),
         _scaling(scaling, plot.name),
         _what_fits(rows),
+        _data(_of(rows, "data")),
     ]
     with atomic_path(path) as temporary:
         temporary.write_text("\n\n".join(filter(None, parts)) + "\n", encoding="utf-8")
@@ -74,8 +75,14 @@ Written by `tools/bench.py`, never by hand:
 {machine["torch_threads"]} threads, instructions {machine["cpu_capability"]}; \
 Python {machine["python"]}, {versions}; kernels: {machine["kernels"]}{busy}.
 
-**How to read it.** Contenders take turns in one process, after a warm-up that compiles kernels; \
-each time is the median over the rounds, in milliseconds, and each ratio is the reference's time \
+{_how_to_read(report["rows"])}"""
+
+
+def _how_to_read(rows: Rows) -> str:
+    if all(row["what"] == "data" for row in rows):
+        return "Times are in milliseconds, memory in MB of 10^6 bytes."
+    return f"""**How to read it.** Contenders take turns in one process, after a warm-up that compiles \
+kernels; each time is the median over the rounds, in milliseconds, and each ratio is the reference's time \
 over ours: 2.00 means that ours takes half the time. The reference is in float32 throughout. \
 The textbook form (`tests/reference/textbook.py`) is what public code does: distances as N x N \
 matrices, each edge's input formed before it is multiplied, the codeword copied to each point; \
@@ -202,6 +209,34 @@ def _scaling(rows: Rows, plot: str) -> str:
 
 Exponents are fitted to the sizes from {_SLOPE_FROM:,} points on, and to the three largest of \
 the textbook form (dotted), which is left out where its matrices grow too large.
+
+{table}"""
+
+
+def _data(rows: Rows) -> str:
+    if not rows:
+        return ""
+    table = _table(
+        ["what", "of", "ms", "against", "theirs, ms", "ratio", "MB"],
+        [
+            [
+                row["name"],
+                row["inputs"],
+                _number(row["ours_ms"]),
+                row["reference"],
+                _number(row["reference_ms"]),
+                "" if row["ratio"] is None else f"**{row['ratio']:.2f}**",
+                _number(row.get("ours_added_mb")),
+            ]
+            for row in rows
+        ],
+    )
+    return f"""## Data
+
+Each measured in processes of their own, the median of a few, with the files in the system's \
+memory; imports are not in the times. MB is the private memory held after the first batch, that \
+batch included, over what the imports take; the mapped file is not in it, as the system takes it \
+back when it needs to.
 
 {table}"""
 

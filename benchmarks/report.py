@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
 
-What = Literal["ops", "step", "scaling"]
+What = Literal["ops", "step", "scaling", "data"]
 
 VERSION = 1
 _ALWAYS = ("what", "name", "dtype", "ours_ms", "reference_ms", "ratio")
@@ -34,7 +34,7 @@ class Row:
         floor_ms: of a step, its matrix products at the speed measured for them.
         gflop: of a step, the matrix products in that floor, by part.
         added_mb_by_points: of a step of ours, the memory added, by the size of the clouds.
-        batch: clouds at once.
+        batch: clouds at once; of preparing, meshes.
         points: points a cloud.
         cloud: of scaling, ``spread`` or ``collapsed``.
         cr_over_vae: of a consistency step, how many plain VAE steps it takes.

@@ -43,7 +43,7 @@ def quick(tmp_path_factory):
 
 def test_every_row_names_what_was_measured_and_how_long_it_took(quick):
     _, report, _ = quick
-    assert {row["what"] for row in report["rows"]} == {"ops", "step", "scaling"}
+    assert {row["what"] for row in report["rows"]} == {"ops", "step", "scaling", "data"}
     for row in report["rows"]:
         assert row.keys() >= REQUIRED
         assert row["ours_ms"] > 0
@@ -260,6 +260,18 @@ def test_the_page_says_how_cost_grows(tmp_path):
     ]
     write_page(_report(rows), tmp_path / "page.md")
     assert "time grows as N^1.50" in (tmp_path / "page.md").read_text()
+
+
+def test_a_page_of_data_alone_tells_nothing_of_the_textbook_form(tmp_path):
+    rows = [
+        Row("data", "loading", "float32", 9.0, None, "", "a set", 64, 2048, ours_added_mb=5.0),
+        Row("data", "preparing", "float32", 50.0, 95.0, "one worker", "meshes", 1000, 2048),
+    ]
+    write_page(_report(rows), tmp_path / "page.md")
+    page = (tmp_path / "page.md").read_text()
+    assert "| loading | a set | 9.00 |  |  |  | 5.00 |" in page
+    assert "| preparing | meshes | 50.0 | one worker | 95.0 | **1.90** |  |" in page
+    assert "textbook" not in page
 
 
 def test_the_page_says_what_fits_in_24_gib(tmp_path):
