@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from tiny_runs import acting_after, tiny_config, tiny_train
+from tiny_runs import IMAGE_RUNS, acting_after, tiny_config, tiny_train
 
 from pc_crvae import training
 from pc_crvae.config import Config, TrainingConfig
@@ -36,6 +36,7 @@ CASES = {
         "consistency": {"joint_batch": True, "transforms": [{"name": "rotate_so3"}]}
     },
     "batch-norm of each process": {"training": {"synchronize_batch_norm": False}},
+    **IMAGE_RUNS,
 }
 
 
@@ -48,9 +49,11 @@ def case_config(folder: Path, sections: dict[str, Any]) -> Config:
     """An epoch of 5 steps."""
     # No clipping, which would hide a gradient that is too large as a whole.
     steady = {"epochs": 1, "learning_rate": 0.001, "clip_norm": None, "schedule": "constant"}
+    likelihood = {} if "name" in sections.get("model", {}) else {"likelihood": {"scale": 10.0}}
     return tiny_config(
         folder,
-        model={"likelihood": {"scale": 10.0}} | sections.get("model", {}),
+        **{name: sections[name] for name in ("data", "objective") if name in sections},
+        model=likelihood | sections.get("model", {}),
         consistency={"weight": 1.0} | sections.get("consistency", {}),
         training=steady | sections.get("training", {}),
         logging={"every_steps": 1},

@@ -10,7 +10,15 @@ import sys
 import pytest
 import torch
 import yaml
-from tiny_runs import acting_after, read_metrics, read_state, tiny_config, tiny_train, tiny_values
+from tiny_runs import (
+    IMAGE_RUNS,
+    acting_after,
+    read_metrics,
+    read_state,
+    tiny_config,
+    tiny_train,
+    tiny_values,
+)
 
 from pc_crvae import training
 from pc_crvae.cli import main
@@ -31,7 +39,9 @@ VARIANTS = {
         "consistency": {"warmup_epochs": 2.5, "target": "original"},
     },
     "autoencoder": {"objective": {"name": "autoencoder"}, "consistency": None},
+    **IMAGE_RUNS,
 }
+COSTLY = {"IWAE", "NVAE"}
 
 
 class Killed(BaseException):
@@ -64,7 +74,10 @@ def assert_same_run(one, other):
         assert (one / path).read_bytes() == (other / path).read_bytes()
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in COSTLY else []) for name in VARIANTS],
+)
 @pytest.mark.parametrize(
     ("checkpoints", "resumed_at"),
     [(AFTER_AN_EPOCH, 10), (AFTER_EVERY_STEP, 12)],

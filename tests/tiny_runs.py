@@ -20,6 +20,48 @@ from pc_crvae.runs import Run
 from pc_crvae.training import Watchers, train
 
 STEPS_PER_EPOCH = 5
+_DIGITS = {"name": "digits", "validation_fraction": 0.49}  # 733 images are left
+_FIVE_STEPS = {"batch_size": 140}
+_OF_IMAGES = {"transforms": [{"name": "published"}]}
+_BINARY = {"name": "bernoulli", "binarization": "dynamic"}
+_CONVOLUTIONAL = {
+    "name": "image_vae",
+    "encoder": {"name": "convolutional", "widths": [4, 8]},
+    "latent_dim": 4,
+    "decoder": {"name": "convolutional", "widths": [8, 4]},
+    "likelihood": _BINARY,
+}
+_NVAE = {
+    "name": "nvae",
+    "initial_channels": 4,
+    "groups_per_scale": [1, 2],
+    "latent_channels": 2,
+    "expansion": 2,
+    "likelihood": _BINARY,
+}
+IMAGE_RUNS: dict[str, dict[str, Any]] = {
+    "VAE of images": {
+        "data": _DIGITS,
+        "model": _CONVOLUTIONAL,
+        "consistency": _OF_IMAGES,
+        "training": _FIVE_STEPS,
+    },
+    "IWAE": {
+        "data": _DIGITS,
+        "model": _CONVOLUTIONAL,
+        "objective": {"name": "iwae", "samples": 3, "gradient": "doubly_reparameterized"},
+        "consistency": _OF_IMAGES,
+        "training": _FIVE_STEPS,
+    },
+    "NVAE": {
+        "data": _DIGITS,
+        "model": _NVAE,
+        "objective": {"name": "elbo", "balanced_groups": True, "warmup_epochs": 2.0},
+        "consistency": _OF_IMAGES | {"shared_noise": True},
+        "training": _FIVE_STEPS | {"learning_rate": 0.03},
+    },
+}
+"""Sections of runs of binarised digits, 5 steps an epoch too."""
 WALL_CLOCK = "items_per_second"
 
 
@@ -34,7 +76,10 @@ def write_card(folder: Path) -> Path:
 
 
 def tiny_values(folder: Path, **sections: dict[str, Any] | None) -> dict[str, Any]:
-    """Values of a config of 5 steps an epoch, with some keys of some sections changed."""
+    """Values of a config of 5 steps an epoch, with some keys of some sections changed.
+
+    A section of ``data`` or ``model`` that has a name stands for itself, whole.
+    """
     card = folder / "tiny.yaml"
     values: dict[str, Any] = {
         "data": {"name": str(card if card.exists() else write_card(folder)), "points": 32},
@@ -53,7 +98,8 @@ def tiny_values(folder: Path, **sections: dict[str, Any] | None) -> dict[str, An
         },
     }
     for name, changes in sections.items():
-        values[name] = None if changes is None else values.get(name, {}) | changes
+        whole = changes is None or (name in ("data", "model") and "name" in changes)
+        values[name] = changes if whole else values.get(name, {}) | changes
     return values
 
 
