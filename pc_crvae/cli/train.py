@@ -79,12 +79,13 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _what_next(folder: Path, train_set: "CloudSet | ImageSet") -> str:
-    """What can be done with a run: a probe needs two classes, an embedding shapes."""
-    tool = "embed"
-    if train_set.labels is not None and len(set(train_set.labels.tolist())) > 1:
+    """What can be done with a run: a model of images has a likelihood, a probe needs two classes."""
+    if train_set.holds == "images":
+        tool = "evaluate"
+    elif train_set.labels is not None and len(set(train_set.labels.tolist())) > 1:
         tool = "probe"
-    elif train_set.holds != "points":
-        return ""
+    else:
+        tool = "embed"
     return f"; next: python tools/{tool}.py --ckpt {quote(str(folder))}"
 
 

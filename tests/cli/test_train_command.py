@@ -104,9 +104,9 @@ def test_what_comes_next_is_what_the_labels_allow(config):
     for items in (one_class, unlabelled):
         assert "tools/embed.py --ckpt run" in command._what_next(Path("run"), items)
     digits = load("digits", "test")
-    assert "tools/probe.py" in command._what_next(Path("run"), digits)
     of_one_digit = digits.subset(np.flatnonzero(digits.labels == 3))
-    assert command._what_next(Path("run"), of_one_digit) == ""
+    for images in (digits, of_one_digit):
+        assert "tools/evaluate.py --ckpt run" in command._what_next(Path("run"), images)
 
 
 @pytest.mark.parametrize(
