@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _what_next(folder: Path, train_set: "CloudSet | ImageSet") -> str:
-    """What can be done with a run: a model of images has a likelihood, a probe needs two classes."""
+    """What can be done with a run: images have a likelihood, a probe needs two classes."""
     if train_set.holds == "images":
         tool = "evaluate"
     elif train_set.labels is not None and len(set(train_set.labels.tolist())) > 1:
