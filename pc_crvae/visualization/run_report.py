@@ -229,7 +229,7 @@ def _reconstructions(views: Views) -> str:
 
 def _map(views: Views, guesses: Mapping[str, str], seed: int) -> str:
     items, count = views.items, len(views.items)
-    projections = project_codes(views.codes, seed)
+    projections = project_codes(views.codes)
     if not projections:
         return paragraph(
             f"The embeddings of all {count:,} items drawn coincide: the posterior does not depend "
