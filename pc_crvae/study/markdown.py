@@ -144,7 +144,8 @@ def _figures(summary: dict[str, Any]) -> str:
         )
     return (
         f"Of the {summary['split']} split, in nats an image (accuracies in per cent), mean ± "
-        f"standard deviation over training seeds.{notes}\n\n" + _table(header, lines)
+        f"standard deviation over training seeds, where there are several.{notes}\n\n"
+        + _table(header, lines)
     )
 
 
@@ -163,11 +164,13 @@ def _figure_differences(summary: dict[str, Any]) -> str:
             _, factor, digits = _FIGURES[name]
             cells.append("" if row is None else _signed(row, factor, digits))
         lines.append([" - ".join(pair), *cells])
-    return (
+    heading = (
         "Differences, seed by seed (mean ± standard deviation; with as few seeds as these no "
-        "interval is given, and a difference below twice its spread is no finding):\n\n"
-        + _table(["arms", *(_FIGURES[name][0] for name in names)], lines)
+        "interval is given, and a difference below twice its spread is no finding)"
+        if any(row["std"] is not None for row in rows)
+        else "Differences (of one seed, so that nothing is known of their spread)"
     )
+    return f"{heading}:\n\n" + _table(["arms", *(_FIGURES[name][0] for name in names)], lines)
 
 
 def _accuracies(summary: dict[str, Any]) -> str:
