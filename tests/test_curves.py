@@ -4,7 +4,7 @@ import pytest
 from tiny_runs import tiny_config, tiny_train
 
 from pc_crvae.cli import main
-from pc_crvae.curves import read_curve
+from pc_crvae.curves import read_curve, read_record
 from pc_crvae.errors import UserError
 from pc_crvae.runs import Run
 
@@ -43,6 +43,20 @@ def test_minutes_are_those_that_the_recorded_speeds_make(run, tmp_path):
     )
 
 
+def test_a_record_holds_every_curve_and_the_last_of_each_list(run, tmp_path):
+    recorded = [json.loads(text) for text in Run(run).metrics.read_text().splitlines()]
+    of_validation = [line for line in recorded if line["split"] == "validation"]
+    record = read_record(run)
+    assert record.curves["validation", "objective"] == read_curve(run, "objective")
+    assert ("train", "learning_rate") in record.curves
+    assert record.curves["validation", "active_units"].epochs == (1.0, 2.0)
+    last = of_validation[-1]["kl_per_dimension"]
+    assert record.lists["validation", "kl_per_dimension"] == tuple(last)
+    # null stands for an infinity, which no curve goes through.
+    copy = rewritten(run, tmp_path, lambda line: json.dumps(line | {"kl": None}))
+    assert ("validation", "kl") not in read_record(copy).curves
+
+
 def test_what_was_not_recorded_is_told_with_what_was(run):
     with pytest.raises(UserError, match=r"never recorded accuracy of validation: it has .*kl"):
         read_curve(run, "accuracy")
@@ -52,6 +66,9 @@ def test_a_damaged_record_and_a_folder_without_one_are_told(run, tmp_path):
     cut = rewritten(run, tmp_path, lambda line: json.dumps(line)[:-4])
     with pytest.raises(UserError, match=r"metrics\.jsonl, line 1, is damaged"):
         read_curve(cut, "objective")
+    Run(cut).metrics.write_bytes(b'{"split": "\xff"}')
+    with pytest.raises(UserError, match=r"line 1, is damaged"):
+        read_record(cut)
     with pytest.raises(UserError, match="is no run"):
         read_curve(tmp_path, "objective")
 
