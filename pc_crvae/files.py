@@ -64,13 +64,6 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         raise _cannot_write(path, error) from error
 
 
-def gone(path: Path) -> str:
-    """Say, as the start of a sentence, that nothing is at ``path``; of a link, where it leads."""
-    if path.is_symlink():
-        return f"{path} is a link to {path.readlink()}, which is missing"
-    return f"{path} is missing"
-
-
 def _cannot_write(path: Path, error: OSError) -> UserError:
     reason = error.strerror or str(error)
     return UserError(f"could not write {path}: {reason}; free some space or choose another place")

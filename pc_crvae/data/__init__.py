@@ -9,11 +9,11 @@ from pc_crvae.data.images import ImageSet, RawImages
 from pc_crvae.data.item_sets import item_set
 from pc_crvae.data.items import ItemSet, joined
 from pc_crvae.data.layouts import check_normals, has_a_file_a_shape, reader_of
+from pc_crvae.data.readers.missing import gone
 from pc_crvae.data.roots import find_root
 from pc_crvae.data.splits import split_validation
 from pc_crvae.data.store import load_prepared
 from pc_crvae.errors import UserError
-from pc_crvae.files import gone
 
 __all__ = [
     "Card",

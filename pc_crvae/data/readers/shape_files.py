@@ -18,8 +18,8 @@ from pc_crvae.data.cards import Axis
 from pc_crvae.data.clouds import normalize, turn_z_up
 from pc_crvae.data.readers import cloud_files, meshes
 from pc_crvae.data.readers.file_ids import ids_of
+from pc_crvae.data.readers.missing import gone
 from pc_crvae.errors import UserError
-from pc_crvae.files import gone
 
 SUFFIXES = tuple(sorted(meshes.SUFFIXES.union(cloud_files.SUFFIXES)))
 """Of the files that are read, in lower case."""
