@@ -174,7 +174,8 @@ _STYLE = """
   .quiet { font-size: 13.5px; }
   .missing { color: #6a6c90; }
   .stale { padding: 8px 12px; border-left: 4px solid #d98a1f; background: #fdf4e4; }
-  .damaged { padding: 8px 12px; border-left: 4px solid #b3382c; background: #fbeceb; }
+  .damaged { padding: 8px 12px; border-left: 4px solid #b3382c; background: #fbeceb;
+             white-space: pre-line; }
   .headlines { display: flex; flex-wrap: wrap; gap: 10px; margin-top: 18px; }
   .headlines div { flex: 1 1 150px; padding: 11px 14px; border-radius: 8px; background: #f5f6fa; }
   .headlines b { display: block; font-size: 21px; font-weight: 650; line-height: 1.3; }

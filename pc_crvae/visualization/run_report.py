@@ -15,6 +15,7 @@ from pc_crvae.curves import Record, read_record
 from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.predictions import predictions_path
 from pc_crvae.geometry import chamfer_distance
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import Pretrained
@@ -103,7 +104,7 @@ def write_run_report(
             views = look_at(cast(Model, model), split, count, seed)
         except UserError as error:
             views = told.problem(error)
-        guesses, guesses_note = _guesses(found["probe"], split, told)
+        guesses, guesses_note = _guesses(found["probe"], split, subject, told)
 
     of_points = isinstance(model, PointVAE)
     sections = [
@@ -346,11 +347,15 @@ def _mistakes(split: ItemSet, guesses: Mapping[str, str], seed: int) -> str:
 
 
 def _guesses(
-    stored: Stored | str | None, split: ItemSet, told: _Told
+    stored: Stored | str | None, split: ItemSet, subject: Subject, told: _Told
 ) -> tuple[dict[str, str], str]:
     """What the probe got wrong, and else a part of the page that says why that is not known."""
     if not isinstance(stored, Stored) or not stored.is_current or "confusion" not in stored.values:
         return {}, ""
+    path = predictions_path(stored.path)
+    if not path.is_file():
+        missing = f"Which items were wrong lies in {path.name}, which is not there; make it with"
+        return {}, advice(missing, subject.command("probe"))
     try:
         found = read_guesses(stored, split)
     except UserError as error:

@@ -120,7 +120,7 @@ def read_guesses(probe: Stored, split: ItemSet) -> dict[str, str] | None:
         of unturned items was probed.
 
     Raises:
-        UserError: the predictions are missing or damaged.
+        UserError: the predictions cannot be read, or are damaged.
     """
     path = predictions_path(probe.path)
     predictions = load_predictions(path)
