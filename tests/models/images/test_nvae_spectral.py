@@ -8,6 +8,7 @@ from pc_crvae.config.nvae import PRESETS
 from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.images.nvae import NVAE
 from pc_crvae.models.images.nvae.cells import ImageBatchNorm, normalized_convolution
+from pc_crvae.models.images.nvae.flows import MaskedConvolution
 from pc_crvae.models.images.nvae.spectral import SpectralPenalty
 
 
@@ -22,7 +23,9 @@ def layers(seed=0):
 
 
 def largest(layer):
-    return torch.linalg.svdvals(layer.weight.flatten(1))[0]
+    masked = isinstance(layer, MaskedConvolution)
+    weight = layer.weight * layer.mask if masked else layer.weight
+    return torch.linalg.svdvals(weight.flatten(1))[0]
 
 
 def test_it_is_the_sum_of_the_largest_singular_values():
@@ -58,6 +61,29 @@ def test_it_follows_weights_as_they_change_and_stands_still_in_evaluation():
         total = penalty()
     assert stale < 0.95 * total
     torch.testing.assert_close(total, sum(map(largest, convolutions)), rtol=1e-3, atol=0)
+
+
+def test_weights_that_start_at_zero_are_followed_once_they_leave_it():
+    convolutions = layers()
+    nn.init.zeros_(convolutions[0].weight)
+    penalty = SpectralPenalty(convolutions)
+    torch.testing.assert_close(penalty(), sum(map(largest, convolutions)), rtol=1e-2, atol=0)
+    with torch.no_grad():
+        convolutions[0].weight.normal_()
+    for _ in range(50):
+        total = penalty()
+    torch.testing.assert_close(total, sum(map(largest, convolutions)), rtol=1e-3, atol=0)
+
+
+def test_of_a_masked_convolution_only_what_it_convolves_with_counts():
+    torch.manual_seed(0)
+    owners = torch.arange(2)
+    layer = MaskedConvolution(owners, owners, 3, strict=True, mirrored=False)
+    penalty = SpectralPenalty([layer], iterations=200)
+    total = penalty()
+    torch.testing.assert_close(total, largest(layer), rtol=1e-4, atol=0)
+    total.backward()
+    assert (layer.weight.grad[layer.mask == 0] == 0).all()
 
 
 def test_a_loaded_penalty_goes_on_where_it_was():

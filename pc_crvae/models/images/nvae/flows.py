@@ -51,9 +51,14 @@ class MaskedConvolution(nn.Conv2d):
         mask = before_here | ((place == center) & visible[:, :, None, None])
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
 
+    @property
+    def masked_weight(self) -> Tensor:
+        """What it convolves with; the rest of ``weight`` is never used."""
+        return self.weight * self.mask
+
     def forward(self, images: Tensor) -> Tensor:
         """Convolve ``images`` (B, C, H, W)."""
-        output: Tensor = self._conv_forward(images, self.weight * self.mask, self.bias)
+        output: Tensor = self._conv_forward(images, self.masked_weight, self.bias)
         return output
 
 

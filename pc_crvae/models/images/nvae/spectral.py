@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pc_crvae.models.images.nvae.flows import MaskedConvolution
 from pc_crvae.randomness import keyed_generator
 
 _FIRST_ITERATIONS = 40
@@ -63,7 +64,10 @@ class SpectralPenalty(nn.Module):
             matrices, left = _matrices(family), self._left(index)
             for _ in range(iterations):
                 right = F.normalize(torch.einsum("nij,ni->nj", matrices, left), dim=1)
-                left = F.normalize(torch.einsum("nij,nj->ni", matrices, right), dim=1)
+                following = F.normalize(torch.einsum("nij,nj->ni", matrices, right), dim=1)
+                # A weight of zeros, as a flow's last layer is at first, leads nowhere: a vector
+                # of zeros would never leave them, whatever became of the weight.
+                left = torch.where(following.any(dim=1, keepdim=True), following, left)
             self._left(index).copy_(left)
 
     def _left(self, index: int) -> Tensor:
@@ -72,7 +76,8 @@ class SpectralPenalty(nn.Module):
 
 
 def _matrix(layer: nn.Conv2d) -> Tensor:
-    return layer.weight.flatten(1)
+    weight = layer.masked_weight if isinstance(layer, MaskedConvolution) else layer.weight
+    return weight.flatten(1)
 
 
 def _matrices(family: list[nn.Conv2d]) -> Tensor:
