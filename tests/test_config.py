@@ -92,6 +92,12 @@ def test_an_empty_file_is_the_default_experiment(empty):
         ),
         ("training: 3", "training should hold keys with values, not 3"),
         ("training: {batch_size: 10, accumulation: 4}", "must be a multiple of"),
+        ("objective: {name: elbo, balanced_groups: true}", "of the latent groups of an nvae"),
+        (
+            "{model: {name: nvae}, consistency: null, objective: {name: elbo, "
+            "balanced_groups: true, free_bits: 0.1}}",
+            "objective.free_bits and objective.balanced_groups do not go together",
+        ),
         ("data: {name: 2020-01-01}", "holds what no setting can be"),
         ("data: &a {name: *a}", "holds what no setting can be"),
     ],

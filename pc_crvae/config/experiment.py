@@ -188,12 +188,26 @@ class Config(Section):
             self._clouds_are_large_enough(self.model)
         if isinstance(self.model, NVAEModelConfig) and self.objective.name != "elbo":
             raise ValueError(f"an nvae takes objective.name elbo, not {self.objective.name}")
+        if isinstance(self.objective, ELBOConfig) and self.objective.balanced_groups:
+            self._groups_can_be_balanced(self.objective)
         if self.training.batch_size % self.training.accumulation:
             raise ValueError(
                 f"training.batch_size {self.training.batch_size} must be a multiple of "
                 f"training.accumulation {self.training.accumulation}"
             )
         return self
+
+    def _groups_can_be_balanced(self, objective: ELBOConfig) -> None:
+        if not isinstance(self.model, NVAEModelConfig):
+            raise ValueError(
+                "objective.balanced_groups is of the latent groups of an nvae, and model.name is "
+                f"{self.model.name}: set it to false"
+            )
+        if objective.free_bits:
+            raise ValueError(
+                "objective.free_bits and objective.balanced_groups do not go together: set the "
+                "first to 0 or the second to false"
+            )
 
     def _consistency_agrees(self, consistency: ConsistencyConfig) -> None:
         if self.objective.name == "autoencoder" and consistency.weight > 0:

@@ -82,6 +82,8 @@ class ImageProtocol:
             raise UserError(f"--items must be at least 2, for a standard error, not {self.items}")
         if self.train_items < 2:
             raise UserError(f"--train-items must be at least 2, not {self.train_items}")
+        if not 0 <= self.seed < 2**32:  # what scikit-learn takes
+            raise UserError(f"--seed must be from 0 to {2**32 - 1}, not {self.seed}")
 
     def count(self, held_out: ImageSet) -> int:
         """How many images of ``held_out`` are evaluated.

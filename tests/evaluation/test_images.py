@@ -195,6 +195,8 @@ def test_values_out_of_range_are_refused():
         ({"samples": 0}, "--samples must be at least 1, not 0"),
         ({"items": 1}, "--items must be at least 2"),
         ({"train_items": 0}, "--train-items must be at least 2"),
+        ({"seed": -1}, "--seed must be from 0 to 4294967295, not -1"),
+        ({"seed": 2**32}, "--seed must be from 0"),
     ]:
         with pytest.raises(UserError, match=sentence):
             ImageProtocol(**values)
