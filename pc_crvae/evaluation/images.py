@@ -42,11 +42,13 @@ ImageModel = ImageVAE | PretrainedNVAE
 _AT_ONCE = 100  # images transformed, binarised, encoded at once
 _ESTIMATED_AT_ONCE = 20  # images whose likelihood is estimated between two ticks of progress
 _ACTIVE_VARIANCE = 0.01
+_FOLDS = 3  # over which the classifiers' parameters are chosen
 _C_GRID = (1e-3, 1e-2, 1e-1, 1.0)
+_NEIGHBOURS = (1, 5, 20)
 CLASSIFIERS: dict[str, Classifier] = {
     "linear_svm": LinearSVM(c=_C_GRID),
     "logistic_regression": LogisticRegression(name="logistic_regression", c=_C_GRID),
-    "knn": NearestNeighbors(name="knn", k=(1, 5, 20)),
+    "knn": NearestNeighbors(name="knn", k=_NEIGHBOURS),
 }
 
 NO_PRIOR = (
@@ -365,11 +367,16 @@ def _classify(
         return None
     order = keyed_numpy_generator("classifiers' images", protocol.seed).permutation(len(train))
     rows = order[: protocol.train_items]
-    features, labels = _features(model, train, rows), train.labels[rows]
+    labels = train.labels[rows]
+    too_few = _too_few_to_choose_by(labels, train.classes)
+    if too_few:
+        notes.append(f"no classifiers: {too_few}, with more --train-items there may be enough")
+        return None
+    features = _features(model, train, rows)
     tested = _features(model, held_out, np.arange(len(held_out)))
     found = {}
     for name, classifier in CLASSIFIERS.items():
-        fitted = fit_classifier(classifier, features, labels, seed=protocol.seed)
+        fitted = fit_classifier(classifier, features, labels, folds=_FOLDS, seed=protocol.seed)
         found[name] = {
             "accuracy": accuracy(held_out.labels, fitted.predict(tested)),
             "chosen": fitted.chosen,
@@ -378,6 +385,24 @@ def _classify(
             "test_items": len(held_out),
         }
     return found
+
+
+def _too_few_to_choose_by(labels: NDArray[np.int64], classes: tuple[str, ...]) -> str:
+    """What the folds of these images would lack, if anything."""
+    drawn, counts = np.unique(labels, return_counts=True)
+    if counts.min() < _FOLDS:
+        rarest = classes[drawn[counts.argmin()]]
+        return (
+            f"of the {len(labels)} training images {counts.min()} show {rarest}, fewer than the "
+            f"{_FOLDS} folds that classifiers are chosen by"
+        )
+    fewest = len(labels) - -(-len(labels) // _FOLDS)
+    if fewest < max(_NEIGHBOURS):
+        return (
+            f"{len(labels)} training images leave {fewest} to fit on in a fold, fewer than the "
+            f"{max(_NEIGHBOURS)} neighbours that are tried"
+        )
+    return ""
 
 
 def _features(
@@ -437,5 +462,6 @@ def _describe(
             name: classifier.model_dump(mode="json") for name, classifier in CLASSIFIERS.items()
         },
         "classifier_features": "posterior means of grey images, standardised; what there is to "
-        "choose is chosen by 3 stratified folds of the training images",
+        "choose is chosen by "
+        f"{_FOLDS} stratified folds of the training images",
     }

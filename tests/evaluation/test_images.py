@@ -178,6 +178,20 @@ def test_classes_that_training_lacks_leave_the_classifiers_out(train, sentence):
     assert report["nll"] is not None
 
 
+@pytest.mark.parametrize(
+    ("items", "sentence"),
+    [
+        (4, "of the 4 training images 2 show b, fewer than the 3 folds"),
+        (29, "29 training images leave 19 to fit on in a fold, fewer than the 20 neighbours"),
+    ],
+)
+def test_too_few_training_images_leave_the_classifiers_out_and_nothing_else(items, sentence):
+    report = evaluated(vae(GAUSSIAN), ImageProtocol(samples=1, train_items=items))
+    assert report["classifiers"] is None
+    assert f"no classifiers: {sentence}" in report["notes"][-1]
+    assert report["nll"] is not None
+
+
 def test_a_seed_fixes_all_and_another_changes_all():
     model = vae(BERNOULLI)
     protocols = [ImageProtocol(samples=2, items=6, seed=seed) for seed in (0, 0, 1)]
