@@ -35,6 +35,7 @@ _PAPER = "white"
 _CELL = 176  # pixels a tile is wide
 _GAP, _PAD = 8, 6
 _DRAWN_POINTS = 1024  # more would not be told apart in a tile
+_LARGEST_FLAT = 64  # pixels a side
 _PAGE_SCALE = 1.5  # a page is looked at closer than a picture
 
 
@@ -325,8 +326,9 @@ def _shortened(text: str) -> Iterator[str]:
 def _figure(tile: Tile, draw: Callable[[Tile], Image.Image]) -> str:
     """Return a tile as an element of the page."""
     picture, buffer = draw(tile), io.BytesIO()
-    # Flat colours of small images suffer from JPEG, shaded balls do not.
-    kind = "jpeg" if tile.cloud is not None else "png"
+    # Flat colours of small images suffer from JPEG; shaded balls and photographs do not.
+    is_large = tile.image is not None and max(tile.image.shape) > _LARGEST_FLAT
+    kind = "jpeg" if tile.cloud is not None or is_large else "png"
     picture.save(buffer, kind, quality=88)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     caption, note = html.escape(tile.caption), html.escape(tile.note)

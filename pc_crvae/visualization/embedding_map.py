@@ -23,6 +23,7 @@ MOST_POINTS = 256
 
 _WIDTH, _HEIGHT, _MARGIN = 720, 520, 16  # of the map, in its own units
 _PICTURE = 64  # pixels that an image under the pointer has, at most
+_PIXELS = 400 * _PICTURE**2  # of all of them, which keeps the page small enough to be sent
 _LOSSLESS = 32  # pixels a side up to which it is kept as it is
 _SHADES = 48
 _PERPLEXITY = 30.0
@@ -207,7 +208,8 @@ def _sprite(images: NDArray[np.floating]) -> str:
     """All images in one, that the script cuts out again."""
     pictures = [Image.fromarray(np.ascontiguousarray(pixels_of(image))) for image in images]
     width, height = pictures[0].size
-    shrink = min(1.0, _PICTURE / max(width, height))
+    all_of_them = len(pictures) * width * height
+    shrink = min(1.0, _PICTURE / max(width, height), (_PIXELS / all_of_them) ** 0.5)
     width, height = max(1, round(width * shrink)), max(1, round(height * shrink))
     columns = int(np.ceil(np.sqrt(len(pictures))))
     sheet = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height))

@@ -217,6 +217,24 @@ def test_a_model_of_images_is_reported_with_its_evaluation(tmp_path):
     assert "RMSE" in section(page, "Reconstructions")
 
 
+@pytest.mark.slow
+def test_a_page_of_large_noise_has_less_than_five_megabytes(tmp_path):
+    values = {
+        "name": "image_vae",
+        "encoder": {"name": "mlp", "widths": [4]},
+        "latent_dim": 4,
+        "decoder": {"name": "mlp", "widths": [4]},
+        "likelihood": {"name": "gaussian"},
+    }
+    config = parse_config({"data": {"name": "x"}, "model": values, "consistency": None}, "test")
+    subject = subject_of(model := build_model(config, (3, 200, 200)).eval(), tmp_path)
+    split = images(1000, side=200, channels=3)
+    store_probe(tmp_path, split, wrong=range(20))
+    page, problems = write(model, subject, split, count=1000)
+    assert problems == []
+    assert len(page) < 5_000_000
+
+
 def test_an_nvae_is_interpolated_group_by_group(tmp_path):
     values = {**PRESETS["toy"].model_dump(), "likelihood": {"name": "bernoulli"}}
     model = PretrainedNVAE(NVAEModelConfig.model_validate(values), shape=(1, 8, 8)).eval()
