@@ -222,6 +222,7 @@ def consistency_kl(
         UserError: it is not finite.
     """
     rows: list[Tensor] = []
+    per_dimension = torch.zeros((), dtype=torch.float64)  # summed: (n, D) of a hierarchy is large
     sizes: tuple[int, ...] = ()
     with evaluating(model):
         for start in range(0, len(observed.grey), _AT_ONCE):
@@ -235,16 +236,17 @@ def consistency_kl(
             transformed = model.posterior(changed.to(model.device))
             on_device = keyed_generator("evaluated path", seed, start, device=model.device)
             path = transformed.sample(Draws(on_device, len(grey)))
-            rows.append(transformed.kl(original, path).double().cpu())
+            divergence = transformed.kl(original, path).double().cpu()
+            rows.append(divergence.sum(dim=1))
+            per_dimension = per_dimension + divergence.sum(dim=0)
             sizes = original.group_sizes
-    divergence = torch.cat(rows)
-    _refuse_non_finite("consistency KL", divergence)
-    by_item = divergence.sum(dim=1)
+    by_item = torch.cat(rows)
+    _refuse_non_finite("consistency KL", by_item)
     return {
         "mean": float(by_item.mean()),
         "stderr": float(by_item.std() / math.sqrt(len(by_item))),
         "per_group": [
-            float(part.sum()) for part in torch.split(divergence.mean(dim=0), list(sizes))
+            float(part.sum()) for part in torch.split(per_dimension / len(by_item), list(sizes))
         ],
         "transform": repr(transform),
     }

@@ -181,6 +181,7 @@ def rate_and_distortion(
     """
     _require_positive(samples=samples)
     rates, distortions = [], []
+    per_dimension = torch.zeros((), dtype=torch.float64)  # summed: (n, D) of a hierarchy is large
     sizes: tuple[int, ...] = ()
     with evaluating(model):
         prior = model.prior()
@@ -192,12 +193,12 @@ def rate_and_distortion(
                 distortion = (
                     distortion - model.likelihood(path).log_prob(part).double().cpu() / samples
                 )
-            rates.append(rate)
+            rates.append(rate.sum(dim=1))
+            per_dimension = per_dimension + rate.sum(dim=0)
             distortions.append(distortion)
             sizes = posterior.group_sizes
-    per_dimension = torch.cat(rates)  # (n, D)
     return RateAndDistortion(
-        per_dimension.sum(dim=1), torch.cat(distortions), per_dimension.mean(dim=0), sizes
+        torch.cat(rates), torch.cat(distortions), per_dimension / len(x), sizes
     )
 
 
