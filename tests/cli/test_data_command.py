@@ -258,7 +258,12 @@ def test_data_elsewhere_is_named_with_an_option(capsys, tiny: str, workplace: Pa
 
 
 @pytest.mark.parametrize(
-    "name", ["modelnet10", "mnist", pytest.param("omniglot", marks=pytest.mark.slow)]
+    "name",
+    [
+        *("modelnet10", "mnist"),
+        pytest.param("omniglot", marks=pytest.mark.slow),
+        pytest.param("omniglot_background", marks=pytest.mark.slow),
+    ],
 )
 def test_real_sets_pass(capsys, data_root: Path, name: str):
     folder = data_root / load_card(name).folder

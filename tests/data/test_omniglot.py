@@ -14,12 +14,21 @@ from tiny_images import (
     write_zip,
 )
 
+from pc_crvae.config import find_config, load_config
 from pc_crvae.data.cards import load_card
+from pc_crvae.data.item_sets import item_set
 from pc_crvae.data.readers.omniglot import read_split, source_paths
+from pc_crvae.data.splits import split_validation
 from pc_crvae.errors import UserError
 
 CARD = image_card("omniglot_zip", ("Greek", "Keble", "N_Ko", "ULOG"))
 OF_CHARACTERS = CARD.model_copy(update={"variant": "characters"})
+OF_BACKGROUND = CARD.model_copy(update={"variant": "background"})
+OF_BACKGROUND_CHARACTERS = CARD.model_copy(update={"variant": "background_characters"})
+HELD_OUT_OF_60 = (
+    *("N_Ko/character01/0002_08", "N_Ko/character01/0002_11", "N_Ko/character02/0003_09"),
+    *("N_Ko/character02/0003_12", "N_Ko/character02/0003_13", "N_Ko/character02/0003_20"),
+)
 FIRST = "images_background/Greek/character01/0001_01.png"
 
 
@@ -66,8 +75,73 @@ def test_the_variant_of_characters_has_a_class_for_each(root: Path):
 
 def test_another_variant_is_refused(root: Path):
     card = CARD.model_copy(update={"variant": "strokes"})
-    with pytest.raises(UserError, match="has the variant strokes, where there is only characters"):
+    with pytest.raises(UserError, match="has the variant strokes, where there are only characters"):
         read_split(root, "train", card)
+
+
+def write_background(root: Path, drawers: int) -> list[str]:
+    """Write a background archive of three characters; return the ids, sorted."""
+    names = ("Greek/character01/0001", "N_Ko/character01/0002", "N_Ko/character02/0003")
+    ids = [f"{name}_{drawer:02d}" for name in names for drawer in range(1, drawers + 1)]
+    members = {f"images_background/{each}.png": drawing(row) for row, each in enumerate(ids)}
+    write_zip(root / "images_background.zip", members)
+    return ids
+
+
+def test_the_splits_of_the_background_share_it_out(tmp_path: Path):
+    ids = write_background(tmp_path, 20)
+    parts = {split: read_split(tmp_path, split, OF_BACKGROUND) for split in ("train", "test")}
+    assert {split: len(raw.ids) for split, raw in parts.items()} == {"train": 54, "test": 6}
+    assert sorted(parts["train"].ids + parts["test"].ids) == ids
+    everything = read_split(tmp_path, "train", CARD)
+    for raw in parts.values():
+        rows = [everything.ids.index(name) for name in raw.ids]
+        assert rows == sorted(rows)
+        np.testing.assert_array_equal(raw.images, everything.images[rows])
+        assert [raw.classes[label] for label in raw.labels] == [
+            name.split("/")[0] for name in raw.ids
+        ]
+
+
+def test_which_drawings_are_held_out_is_fixed(tmp_path: Path):
+    write_background(tmp_path, 20)
+    assert read_split(tmp_path, "test", OF_BACKGROUND).ids == HELD_OUT_OF_60
+
+
+def test_the_background_is_split_alike_however_the_archive_is_ordered(tmp_path: Path):
+    ids = write_background(tmp_path, 20)
+    before = read_split(tmp_path, "test", OF_BACKGROUND)
+    members = {f"images_background/{each}.png": drawing(row) for row, each in enumerate(ids)}
+    write_zip(tmp_path / "images_background.zip", dict(reversed(members.items())))
+    after = read_split(tmp_path, "test", OF_BACKGROUND)
+    assert before.ids == after.ids
+    np.testing.assert_array_equal(before.images, after.images)
+
+
+def test_the_splits_of_the_background_have_all_its_classes(tmp_path: Path):
+    # Of so few drawings one is test, which shows one class.
+    write_background(tmp_path, 2)
+    for split in ("train", "test"):
+        assert read_split(tmp_path, split, OF_BACKGROUND).classes == ("Greek", "N_Ko")
+        raw = read_split(tmp_path, split, OF_BACKGROUND_CHARACTERS)
+        assert raw.classes == ("Greek/character01", "N_Ko/character01", "N_Ko/character02")
+        assert [raw.classes[label] for label in raw.labels] == [
+            name.rsplit("/", 1)[0] for name in raw.ids
+        ]
+    assert len(raw.ids) == 1
+
+
+def test_the_other_archive_is_no_source_of_the_background(tmp_path: Path):
+    write_background(tmp_path, 2)
+    for split in ("train", "test"):
+        assert source_paths(tmp_path, split, OF_BACKGROUND) == [tmp_path / "images_background.zip"]
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_background_too_small_to_split_is_told(tmp_path: Path, split: str):
+    write_background(tmp_path, 1)
+    with pytest.raises(UserError, match=r"images_background\.zip holds 3 drawings, too few"):
+        read_split(tmp_path, split, OF_BACKGROUND)
 
 
 def test_images_come_by_name_however_the_archive_is_ordered(root: Path):
@@ -284,3 +358,30 @@ def test_the_real_set_loads(
     # Thin light strokes on a dark square, and none without any.
     assert 10 < raw.images.mean() < 40
     assert raw.images.max(axis=(1, 2, 3)).min() > 60
+
+
+def test_the_cards_agree_on_the_archive_and_its_drawings():
+    whole, background = load_card("omniglot"), load_card("omniglot_background")
+    assert background.sources == whole.sources[:1]
+    assert background.classes == whole.classes[:30]
+    counts = {split: part.count for split, part in background.splits.items()}
+    assert counts == {"train": 17_280, "test": 2_000}
+    assert sum(counts.values()) == whole.splits["train"].count
+
+
+@pytest.mark.slow
+def test_the_real_background_is_split_in_proportion(data_root: Path):
+    folder = data_root / "omniglot"
+    if not folder.is_dir():
+        pytest.skip(f"{data_root} has no folder omniglot")
+    card = load_card("omniglot_background")
+    train, test = read_split(folder, "train", card), read_split(folder, "test", card)
+    assert (len(train.ids), len(test.ids)) == (12_096, 1_400)
+    assert not set(train.ids) & set(test.ids)
+    assert train.classes == test.classes == card.classes
+    # Whatever their class: in every alphabet about the share of the whole.
+    shares = np.bincount(test.labels) / (np.bincount(train.labels) + np.bincount(test.labels))
+    assert 0.05 < shares.min() < shares.max() < 0.2
+    fraction = load_config(find_config(Path("omniglot"))).data.validation_fraction
+    images = item_set(card.name, "train", train, None)
+    assert abs(len(split_validation(images, fraction)[1]) - 700) < 15

@@ -1,15 +1,21 @@
 """Reader of OMNIGLOT's layout: two zip archives of drawn characters, read in place.
 
-A root holds ``images_background.zip`` (the training split, 30 alphabets) and
-``images_evaluation.zip`` (the test split, 20 others), with members such as
-``images_background/Greek/character07/0427_03.png``: black ink on white, 105x105, by the third of
-20 drawers (B. M. Lake, R. Salakhutdinov and J. B. Tenenbaum, Human-level concept learning through
-probabilistic program induction, Science 2015).
+A root holds ``images_background.zip`` (30 alphabets) and ``images_evaluation.zip`` (20 others),
+with members such as ``images_background/Greek/character07/0427_03.png``: black ink on white,
+105x105, by the third of 20 drawers (B. M. Lake, R. Salakhutdinov and J. B. Tenenbaum, Human-level
+concept learning through probabilistic program induction, Science 2015).
 
-No alphabet is in both archives, so a classifier fitted on the classes of one split says nothing
-about the other: a linear probe has to split one of them.
+By default the first is the training split and the second the test split, as few-shot work has it.
+No alphabet is in both archives, so a classifier fitted on the classes of one says nothing about
+the other. Likelihoods are often given for a split of the first archive alone instead, of 16,280
+images for training, 1,000 for validation and 2,000 for testing (S. Sinha and A. B. Dieng,
+Consistency regularization for variational auto-encoders, 2021). The variant ``background`` draws
+2,000 of its 19,280 drawings for testing, whatever their class; validation is cut from the rest as
+from every training split. Which drawings the papers hold out is published neither as a list nor
+as a rule, so this is a split of the same sizes and not the same split.
 """
 
+import hashlib
 import re
 import zipfile
 from dataclasses import dataclass
@@ -27,15 +33,32 @@ from pc_crvae.errors import UserError
 SIDE = 28
 """Pixels, once an image is resized."""
 
-CHARACTERS = "characters"
-"""The variant of a card whose classes are characters, not alphabets."""
+TESTED = (2_000, 19_280)
+"""How many drawings the variants of the background alone hold out for testing, of how many."""
 
 _SIDE_ON_DISK = 105
 _MOST_BYTES = 1 << 16
+_KEY = b"omniglot background: test"
 _FOLDER: dict[Split, str] = {"train": "images_background", "test": "images_evaluation"}
 _NAME = re.compile(
     r"(?P<id>(?P<character>(?P<alphabet>[^/]+)/character\d+)/\d{4}_\d{2})\.png", re.ASCII
 )
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What a variant makes of the archives."""
+
+    by_character: bool
+    background_alone: bool
+
+
+_FORMS = {
+    None: _Form(by_character=False, background_alone=False),
+    "characters": _Form(by_character=True, background_alone=False),
+    "background": _Form(by_character=False, background_alone=True),
+    "background_characters": _Form(by_character=True, background_alone=True),
+}
 
 
 def read_split(root: Path, split: Split, card: Card) -> RawImages:
@@ -46,39 +69,50 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
     R. Salakhutdinov (Importance weighted autoencoders, 2016), as their ``chardata.mat`` holds
     them, have this size too, but differ in detail and in how they are cut into splits.
 
-    The classes are those of this split alone, sorted: its alphabets, or where the card's variant
-    is ``characters``, its characters (``Greek/character07``). The two splits share none. Ids are
-    paths within the archive (``Greek/character07/0427_03``); the last two digits are the drawer.
+    The card's variant says which archives are read and what the classes are:
+
+    - None: ``images_background.zip`` is train and ``images_evaluation.zip`` is test; the classes
+      are the alphabets of the split alone, sorted, and the two splits share none.
+    - ``characters``: the same images; the classes are characters (``Greek/character07``).
+    - ``background``: both splits come from ``images_background.zip``, and both have all of its
+      alphabets as classes, sorted. Of n drawings, the first round(n * 2000 / 19280) by a keyed hash
+      of their ids are test, so neither the order of the archive nor the platform matters. An
+      archive of fewer drawings has the same share of them as test, by and large the same ones.
+    - ``background_characters``: the same images; the classes are all characters of the archive, of
+      which some may lack images of test.
+
+    Ids are paths within the archive (``Greek/character07/0427_03``); the last two digits are the
+    drawer.
 
     Raises:
         UserError: the archive is missing or damaged, an image has another size, or an alphabet is
-            none of the card's classes; the sentence names the member. The card has another variant.
+            none of the card's classes; the sentence names the member. The card has another
+            variant, or the archive has too few drawings to hold any out.
     """
-    of_characters = card.variant == CHARACTERS
-    if card.variant is not None and not of_characters:
-        raise UserError(
-            f"{card.name} has the variant {card.variant}, where there is only {CHARACTERS}"
-        )
-    with open_zip(_archive(root, split)) as archive:
-        drawings = _list_drawings(archive, _FOLDER[split])
+    form = _form(card)
+    with open_zip(_archive(root, split, form)) as archive:
+        drawings = _list_drawings(archive, _folder(split, form))
         _check_alphabets(archive, drawings, card)
-        images = np.empty((len(drawings), 1, SIDE, SIDE), np.uint8)
-        for row, drawing in enumerate(drawings):
+        chosen = drawings
+        if form.background_alone:
+            tested = _tested(archive, drawings)
+            chosen = [each for each in drawings if (each.id in tested) == (split == "test")]
+        images = np.empty((len(chosen), 1, SIDE, SIDE), np.uint8)
+        for row, drawing in enumerate(chosen):
             images[row, 0] = _shrink(_read_ink(archive, drawing.member))
-    names = [drawing.character if of_characters else drawing.alphabet for drawing in drawings]
-    classes = tuple(sorted(set(names)))
+    classes = tuple(sorted({_class_of(drawing, form) for drawing in drawings}))
     label_of = {name: label for label, name in enumerate(classes)}
     return RawImages(
         images=images,
-        labels=np.array([label_of[name] for name in names], np.int64),
+        labels=np.array([label_of[_class_of(drawing, form)] for drawing in chosen], np.int64),
         classes=classes,
-        ids=tuple(drawing.id for drawing in drawings),
+        ids=tuple(drawing.id for drawing in chosen),
     )
 
 
 def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
     """Return every path that :func:`read_split` looks at, whether it is there or not."""
-    return [_archive(root, split)]
+    return [_archive(root, split, _form(card))]
 
 
 @dataclass(frozen=True)
@@ -89,8 +123,42 @@ class _Drawing:
     member: zipfile.ZipInfo
 
 
-def _archive(root: Path, split: Split) -> Path:
-    return root / f"{_FOLDER[split]}.zip"
+def _form(card: Card) -> _Form:
+    if card.variant not in _FORMS:
+        known = ", ".join(name for name in _FORMS if name is not None)
+        raise UserError(
+            f"{card.name} has the variant {card.variant}, where there are only {known}, or none"
+        )
+    return _FORMS[card.variant]
+
+
+def _folder(split: Split, form: _Form) -> str:
+    return _FOLDER["train" if form.background_alone else split]
+
+
+def _archive(root: Path, split: Split, form: _Form) -> Path:
+    return root / f"{_folder(split, form)}.zip"
+
+
+def _class_of(drawing: _Drawing, form: _Form) -> str:
+    return drawing.character if form.by_character else drawing.alphabet
+
+
+def _tested(archive: zipfile.ZipFile, drawings: list[_Drawing]) -> set[str]:
+    """Return the ids of the drawings that are held out for testing."""
+    held_out, of = TESTED
+    count = round(len(drawings) * held_out / of)
+    if count == 0:
+        raise UserError(
+            f"{archive.filename} holds {len(drawings)} drawings, too few to hold any out for "
+            "testing: download it again"
+        )
+    ids = sorted((drawing.id for drawing in drawings), key=_hash)
+    return set(ids[:count])
+
+
+def _hash(name: str) -> bytes:
+    return hashlib.blake2b(name.encode(), digest_size=16, key=_KEY).digest()
 
 
 def _list_drawings(archive: zipfile.ZipFile, folder: str) -> list[_Drawing]:
