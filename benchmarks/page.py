@@ -19,6 +19,8 @@ GIB = 2**30 / 1e6
 """MB (10^6 bytes)."""
 _BUDGET_GIB = 24
 _SLOPE_FROM = 4096
+_BUSY = 0.5
+"""Cores kept busy by others, above which workers are short of some."""
 _COLORS = {"Chamfer": "#1f5fa8", "kNN": "#c2571a"}
 
 
@@ -42,7 +44,7 @@ def write_page(report: dict[str, Any], path: Path) -> None:
         _operators(_of(rows, "ops")),
         _scaling(scaling, plot.name),
         _what_fits(rows),
-        _data(_of(rows, "data")),
+        _data(_of(rows, "data"), report["machine"]["load"] or 0.0),
     ]
     with atomic_path(path) as temporary:
         temporary.write_text("\n\n".join(filter(None, parts)) + "\n", encoding="utf-8")
@@ -213,9 +215,15 @@ the textbook form (dotted), which is left out where its matrices grow too large.
 {table}"""
 
 
-def _data(rows: Rows) -> str:
+def _data(rows: Rows, load: float) -> str:
     if not rows:
         return ""
+    busy = ""
+    if load > _BUSY:
+        busy = (
+            f" **Other processes kept {load:.1f} cores busy: no worker had a core of its own, so "
+            "these times are too long, and the ratio of two workers to one says little.**"
+        )
     table = _table(
         ["what", "of", "ms", "against", "theirs, ms", "ratio", "MB"],
         [
@@ -236,7 +244,7 @@ def _data(rows: Rows) -> str:
 Each measured in processes of their own, the median of a few, with the files in the system's \
 memory; imports are not in the times. MB is the private memory held after the first batch, that \
 batch included, over what the imports take; the mapped file is not in it, as the system takes it \
-back when it needs to.
+back when it needs to.{busy}
 
 {table}"""
 

@@ -272,6 +272,11 @@ def test_a_page_of_data_alone_tells_nothing_of_the_textbook_form(tmp_path):
     assert "| loading | a set | 9.00 |  |  |  | 5.00 |" in page
     assert "| preparing | meshes | 50.0 | one worker | 95.0 | **1.90** |  |" in page
     assert "textbook" not in page
+    assert "cores busy" not in page
+    report = _report(rows)
+    report["machine"]["load"] = 3.2
+    write_page(report, tmp_path / "page.md")
+    assert "Other processes kept 3.2 cores busy" in (tmp_path / "page.md").read_text()
 
 
 def test_the_page_says_what_fits_in_24_gib(tmp_path):
