@@ -31,8 +31,50 @@ def active_units(means: Tensor | NDArray[np.floating], threshold: float = 0.01) 
     """
     if means.ndim != 2 or means.shape[0] < 2:
         raise ValueError(f"means must be (n, d) with n >= 2, got shape {tuple(means.shape)}")
-    variances = torch.as_tensor(means).detach().double().var(dim=0, correction=0)
-    return int((variances > threshold).sum())
+    units = ActiveUnits()
+    units.add(torch.as_tensor(means))
+    return units.count(threshold)
+
+
+class ActiveUnits:
+    """`active_units` of means that come part by part, of which only sums are kept.
+
+    A hierarchical model has up to hundreds of thousands of latent dimensions, and the means of a
+    whole split would not fit into memory.
+    """
+
+    def __init__(self) -> None:
+        self._items = 0
+        self._mean = torch.zeros((), dtype=torch.float64)  # (d,) from the first part on
+        self._squares = torch.zeros((), dtype=torch.float64)  # of deviations from the mean
+
+    @property
+    def dimensions(self) -> int:
+        """d, once a part is there."""
+        return self._mean.numel()
+
+    def add(self, means: Tensor) -> None:
+        """Take further posterior means (b, d), b >= 1, into account."""
+        means = means.detach().double()
+        items, mean = len(means), means.mean(dim=0)
+        squares = (means - mean).square().sum(dim=0)
+        # Sums of plain squares would lose the digits of a variance far smaller than the mean;
+        # those about the parts' own means are joined as in Chan, Golub & LeVeque (1983).
+        together = self._items + items
+        shift = mean - self._mean
+        self._squares = self._squares + squares + shift.square() * (self._items * items / together)
+        self._mean = self._mean + shift * (items / together)
+        self._items = together
+
+    def count(self, threshold: float = 0.01) -> int:
+        """Dimensions whose mean has a variance above ``threshold``.
+
+        Raises:
+            ValueError: fewer than two items were added.
+        """
+        if self._items < 2:
+            raise ValueError(f"a variance takes two items, and {self._items} were added")
+        return int((self._squares / self._items > threshold).sum())
 
 
 class AggregatePosterior:

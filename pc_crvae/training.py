@@ -22,7 +22,7 @@ from pc_crvae.data.prefetch import prefetched
 from pc_crvae.errors import UserError
 from pc_crvae.experiment import build_model, build_training_objective, image_shape_of
 from pc_crvae.interruption import Interrupted, listen_for_interruption
-from pc_crvae.latent_statistics import active_units
+from pc_crvae.latent_statistics import ActiveUnits
 from pc_crvae.memory import keep_freed_memory
 from pc_crvae.metrics import MetricsRecord, RunningMean, require_tensorboard, scalar_means
 from pc_crvae.models.batch_norm import BatchNorm
@@ -320,7 +320,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Mean terms on ``items`` under fixed draws, active units and the KL per dimension."""
     batches: list[Terms] = []
-    means: list[Tensor] = []
+    units = ActiveUnits()
     sizes: list[int] = []
     size = config.training.batch_size
     starts = range(0, len(items), size)
@@ -339,14 +339,14 @@ def evaluate(
             x = torch.from_numpy(batch).to(model.device)
             generator = keyed_generator("validation", config.seed, start, device=model.device)
             batches.append(objective(x, Draws(generator, len(x))))
-            means.append(model.posterior(x).mean.cpu())
+            units.add(model.posterior(x).mean.cpu())
             sizes.append(len(x))
     weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
     results: dict[str, Any] = {}
     for name in batches[0]:
         per_batch = torch.stack([terms[name].cpu().double().mean(dim=0) for terms in batches])
         results[name] = torch.tensordot(weights, per_batch, dims=1).tolist()
-    results["active_units"] = active_units(torch.cat(means))
+    results["active_units"] = units.count()
     return results
 
 

@@ -44,6 +44,16 @@ def test_a_config_builds_its_model_for_the_images_of_its_card(path):
         load_config(path, arm)
 
 
+@pytest.mark.parametrize("name", sorted(LARGE))
+def test_the_representation_of_a_published_nvae_is_of_a_size_to_fit_classifiers_on(name):
+    config = load_config(find_config(Path(name)))
+    side = load_card(config.data.name).image.height // config.model.image_multiple
+    groups = config.model.representation_groups
+    assert groups <= config.model.groups_per_scale[0]  # all of one size
+    assert groups * config.model.latent_channels * side**2 < 10_000
+    assert config.logging.probe_every_epochs == 0
+
+
 def test_a_hue_of_grey_images_is_refused_before_anything_starts():
     config = load_config(
         find_config(Path("mnist")), ['consistency.transforms=[{"name": "color_jitter"}]']

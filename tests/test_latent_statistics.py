@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pc_crvae.latent_statistics import active_units
+from pc_crvae.latent_statistics import ActiveUnits, active_units
 
 
 def means_with_variances(variances, count=1000):
@@ -21,6 +21,25 @@ def test_the_variance_is_taken_over_the_data_and_not_over_the_units():
     assert active_units(torch.arange(6.0).expand(4, 6)) == 0
 
 
+@pytest.mark.parametrize("cuts", [[], [1], [1, 2, 600], [999]])
+def test_parts_of_any_size_count_as_the_whole(cuts):
+    # Far from zero, and drifting: a part's own variance is not that of the whole.
+    means = torch.as_tensor(means_with_variances([0.0, 0.0099, 0.0101, 1.0])) + 1e5
+    means[:, 0] += torch.linspace(0, 0.36, 1000, dtype=torch.float64)  # variance 0.0108
+    units = ActiveUnits()
+    for part in torch.tensor_split(means, cuts):
+        units.add(part)
+    variances = means.var(dim=0, correction=0)
+    assert units.dimensions == 4
+    for threshold in [0.005, 0.01, *(variances * (1 - 1e-5)), *(variances * (1 + 1e-5))]:
+        assert units.count(float(threshold)) == int((variances > threshold).sum())
+    assert units.count() == active_units(means) == 3
+
+
 def test_one_sample_has_no_variance():
     with pytest.raises(ValueError, match="n >= 2"):
         active_units(torch.zeros(1, 3))
+    units = ActiveUnits()
+    units.add(torch.zeros(1, 3))
+    with pytest.raises(ValueError, match="two items, and 1 were added"):
+        units.count()

@@ -19,7 +19,11 @@ from pc_crvae.config.images import BernoulliLikelihoodConfig, GaussianLikelihood
 from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classifiers import fit_classifier
-from pc_crvae.evaluation.likelihood import importance_sampled_nll, rate_and_distortion
+from pc_crvae.evaluation.likelihood import (
+    DECODED_AT_ONCE,
+    importance_sampled_nll,
+    rate_and_distortion,
+)
 from pc_crvae.evaluation.linear_probe import accuracy
 from pc_crvae.evaluation.protocol import (
     Classifier,
@@ -29,7 +33,7 @@ from pc_crvae.evaluation.protocol import (
 )
 from pc_crvae.evaluation.report import describe_data
 from pc_crvae.evaluation.versions import library_versions
-from pc_crvae.latent_statistics import active_units, mutual_information
+from pc_crvae.latent_statistics import ActiveUnits, mutual_information
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.vae import evaluating
@@ -41,6 +45,7 @@ ImageModel = ImageVAE | PretrainedNVAE
 
 _AT_ONCE = 100  # images transformed, binarised, encoded at once
 _ESTIMATED_AT_ONCE = 20  # images whose likelihood is estimated between two ticks of progress
+_NUMBERS_AT_ONCE = 2**24  # in latents decoded at once, of which an NVAE has 10^5 an image
 _ACTIVE_VARIANCE = 0.01
 _FOLDS = 3  # over which the classifiers' parameters are chosen
 _C_GRID = (1e-3, 1e-2, 1e-1, 1.0)
@@ -168,14 +173,13 @@ def evaluate_images(
         figures["consistency_kl"] = consistency_kl(model, observed, transform, protocol.seed)
     else:
         notes.append(NO_PRIOR)
-    means = model.encode(observed.pixels)
-    _refuse_non_finite("posterior means", means)
+    units = _active_units(model, observed.pixels)
     report = figures | {
-        "active_units": active_units(means, _ACTIVE_VARIANCE),
-        "dimensions": means.shape[1],
+        "active_units": units.count(_ACTIVE_VARIANCE),
+        "dimensions": units.dimensions,
         "classifiers": _classify(model, train, held_out, protocol, notes),
         "notes": notes,
-        "protocol": _describe(model, protocol, len(means), transform)
+        "protocol": _describe(model, protocol, len(observed.pixels), transform)
         | {"data": held_out.name, "split": held_out.split},
         "data": {"train": describe_data(train), held_out.split: describe_data(held_out)},
         "versions": library_versions(),
@@ -295,12 +299,14 @@ def _likelihood(
     notes: list[str],
     advance: Callable[[], None],
 ) -> dict[str, Any]:
+    dimensions = sum(model.prior().group_sizes)
     estimated = importance_sampled_nll(
         model,
         pixels,
         samples=protocol.samples,
         seed=protocol.seed,
         items_at_once=_ESTIMATED_AT_ONCE,
+        decoded_at_once=min(DECODED_AT_ONCE, max(1, _NUMBERS_AT_ONCE // dimensions)),
         advance=advance,
     )
     _refuse_non_finite("likelihood", estimated.nll)
@@ -323,6 +329,15 @@ def _likelihood(
             "them: its nats are of no likelihood, and compare with none"
         )
     return {"nll": nll, **halves.summary()}
+
+
+def _active_units(model: ImageModel, pixels: Tensor) -> ActiveUnits:
+    units = ActiveUnits()
+    for part in torch.split(pixels, _AT_ONCE):
+        means = model.encode(part)
+        _refuse_non_finite("posterior means", means)
+        units.add(means)
+    return units
 
 
 def _information(

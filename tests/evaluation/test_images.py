@@ -12,6 +12,7 @@ from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation import images
 from pc_crvae.evaluation.images import ImageProtocol, evaluate_images, format_images
+from pc_crvae.latent_statistics import active_units
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.posteriors import gaussian_kl
@@ -102,6 +103,27 @@ def test_the_figures_add_up_and_are_of_every_image():
     # Drawn with the grey levels as probabilities.
     assert float(observed.pixels.mean()) == pytest.approx(float(observed.grey.mean()), abs=0.05)
     json.dumps(report, allow_nan=False)
+
+
+def test_neither_latents_nor_means_of_many_images_are_held_at_once(monkeypatch):
+    model = vae(GAUSSIAN)
+    decoded, encoded = [], []
+    model.decoder.register_forward_hook(lambda _, given, made: decoded.append(len(made)))
+    whole = evaluated(model)
+    assert max(decoded) == 12 * QUICK.samples
+    means = model.encode(torch.from_numpy(TEST.batch(range(12))))
+    assert whole["active_units"] == active_units(means)
+    assert whole["dimensions"] == 4
+
+    decoded.clear()
+    model.encoder.register_forward_hook(lambda _, given, made: encoded.append(len(made)))
+    monkeypatch.setattr(images, "_NUMBERS_AT_ONCE", 1)
+    monkeypatch.setattr(images, "_AT_ONCE", 5)
+    in_parts = evaluated(model, train=TRAIN.subset([0, 1]))
+    assert max(decoded) == 12  # images whose likelihood is estimated between two ticks
+    assert encoded.count(5) >= 2
+    assert in_parts["active_units"] == whole["active_units"]
+    assert in_parts["nll"]["mean"] == pytest.approx(whole["nll"]["mean"], rel=1e-5)
 
 
 def test_the_consistency_kl_is_that_of_the_two_posteriors():
