@@ -100,6 +100,9 @@ class Card(_Part):
     )
     splits: dict[Split, SplitCard] = Field(min_length=1)
     split_rule: str = Field(description="how train and test are cut")
+    with_shared_classes: str | None = Field(
+        None, description="a set of the same files cut otherwise, where splits here share no class"
+    )
     known_defects: list[str]
     notes: str
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.cards import card_names, load_card
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 
@@ -16,7 +17,8 @@ def check_same_classes(train: ItemSet, test: ItemSet) -> None:
     """Refuse splits of different classes.
 
     Raises:
-        UserError: they are; it names the splits and a class that one of them lacks.
+        UserError: they are; it names the splits, a class that one of them lacks, and the set to
+            take instead where a card tells one.
     """
     if train.classes == test.classes:
         return
@@ -29,7 +31,17 @@ def check_same_classes(train: ItemSet, test: ItemSet) -> None:
     raise UserError(
         f"the splits {train.split} and {test.split} of {train.name} have different classes "
         f"({alone[0]}): a classifier fitted on one cannot be scored on the other"
+        f"{set_to_take_instead(train.name)}"
     )
+
+
+def set_to_take_instead(name: str) -> str:
+    """Return the end of a sentence about a set whose splits share no class.
+
+    It names the set of the same files whose splits do; it is empty where no card tells one.
+    """
+    other = load_card(name).with_shared_classes if name in card_names() else None
+    return "" if other is None else f"; take {other}, whose splits have the same classes"
 
 
 def check_enough_of_each(

@@ -107,6 +107,17 @@ def test_the_counts_are_those_of_the_official_splits():
     assert sum(counts["omniglot"].values()) == 1623 * 20
 
 
+def test_a_set_to_take_for_shared_classes_is_of_the_same_files():
+    pairs = {name: card.with_shared_classes for name, card in _cards().items()}
+    assert {name: other for name, other in pairs.items() if other is not None} == {
+        "omniglot": "omniglot_background"
+    }
+    for name, other in pairs.items():
+        if other is not None:
+            assert _cards()[other].folder == _cards()[name].folder
+            assert _cards()[other].layout == _cards()[name].layout
+
+
 def test_the_card_of_shapes_lists_the_classes_that_are_made():
     assert load_card("shapes").classes == CLASSES
 

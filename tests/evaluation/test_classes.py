@@ -1,0 +1,38 @@
+import re
+
+import numpy as np
+import pytest
+
+from pc_crvae.data.images import ImageSet
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation.classes import check_same_classes
+
+
+def images(name: str, split: str, *classes: str) -> ImageSet:
+    return ImageSet(
+        name=name,
+        split=split,
+        images=np.zeros((1, 1, 2, 2), np.uint8),
+        labels=np.zeros(1, np.int64),
+        classes=classes,
+        ids=("a",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("omniglot", "; take omniglot_background, whose splits have the same classes"),
+        ("omniglot_background", ""),
+        ("my-own", ""),
+    ],
+)
+def test_a_set_of_the_same_files_with_shared_classes_is_named(name: str, end: str):
+    train = images(name, "train", "Greek")
+    check_same_classes(train, images(name, "test", "Greek"))
+    sentence = (
+        f"the splits train and test of {name} have different classes (Greek is in train alone): "
+        f"a classifier fitted on one cannot be scored on the other{end}"
+    )
+    with pytest.raises(UserError, match=f"^{re.escape(sentence)}$"):
+        check_same_classes(train, images(name, "test", "Keble"))
