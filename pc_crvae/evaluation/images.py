@@ -18,6 +18,7 @@ from pc_crvae.binarization import binarize
 from pc_crvae.config.images import BernoulliLikelihoodConfig, GaussianLikelihoodConfig
 from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.classes import set_to_take_instead
 from pc_crvae.evaluation.classifiers import fit_classifier
 from pc_crvae.evaluation.likelihood import (
     DECODED_AT_ONCE,
@@ -34,6 +35,7 @@ from pc_crvae.evaluation.protocol import (
 from pc_crvae.evaluation.report import describe_data
 from pc_crvae.evaluation.versions import library_versions
 from pc_crvae.latent_statistics import ActiveUnits, mutual_information
+from pc_crvae.models.images.build import onto_levels
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.vae import evaluating
@@ -216,7 +218,8 @@ def consistency_kl(
     Args:
         model: with a posterior that has a density.
         observed: x.
-        transform: t, of the grey images; its results are binarised where x is.
+        transform: t, of the grey images; its results are binarised where x is, and rounded to the
+            256 levels where the likelihood is of these.
         seed: of transforms, pixels and paths.
 
     Returns:
@@ -226,6 +229,7 @@ def consistency_kl(
         UserError: it is not finite.
     """
     rows: list[Tensor] = []
+    observing = onto_levels(transform, model.architecture.likelihood)
     per_dimension = torch.zeros((), dtype=torch.float64)  # summed: (n, D) of a hierarchy is large
     sizes: tuple[int, ...] = ()
     with evaluating(model):
@@ -233,7 +237,7 @@ def consistency_kl(
             part = slice(start, start + _AT_ONCE)
             grey = observed.grey[part]
             draws = Draws(keyed_generator("evaluated transform", seed, start), len(grey))
-            changed = transform(grey, draws)
+            changed = observing(grey, draws)
             if is_binarized(model):
                 changed = binarize(changed, draws)
             original = model.posterior(observed.pixels[part].to(model.device))
@@ -376,7 +380,7 @@ def _classify(
     if train.classes != held_out.classes or not np.isin(held_out.labels, known).all():
         notes.append(
             f"no classifiers: images of the {held_out.split} split of {held_out.name} are of "
-            f"classes that its training split has none of"
+            f"classes that its training split has none of{set_to_take_instead(held_out.name)}"
         )
         return None
     if len(known) < 2:

@@ -1,6 +1,7 @@
 """Evaluation of models of images, held against the model's own parts."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,28 @@ def test_what_a_transform_leaves_is_binarised_anew():
     assert evaluated(vae(BERNOULLI))["consistency_kl"]["mean"] > 0
 
 
+@pytest.mark.parametrize(
+    ("likelihood", "rounded"),
+    [
+        ({"name": "discretized_logistic"}, True),
+        ({"name": "discretized_logistic_mixture", "components": 2}, True),
+        (GAUSSIAN, False),
+    ],
+)
+def test_what_a_transform_leaves_is_rounded_where_the_likelihood_is_of_levels(likelihood, rounded):
+    model = vae(likelihood)
+    turn = Affine(30.0, 0.0, 1.0, 1.0)
+    seen = []
+    model.encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    observed = images.observe(model, TEST, QUICK)
+    found = images.consistency_kl(model, observed, turn, seed=0)
+    original, transformed = seen
+    levels = (255 * transformed).round() / 255
+    assert torch.equal(transformed, levels) == rounded
+    assert (transformed - original).abs().max() > 0.1
+    assert found["transform"] == repr(turn)
+
+
 def test_a_hierarchy_reports_its_groups_and_no_information():
     report = evaluated(nvae(), transform=ComposeImages([Flip(probability=1.0)]))
     assert len(report["kl_per_group"]) == len(report["consistency_kl"]["per_group"]) == 2
@@ -198,6 +221,19 @@ def test_classes_that_training_lacks_leave_the_classifiers_out(train, sentence):
     assert report["classifiers"] is None
     assert sentence in report["notes"][-1]
     assert report["nll"] is not None
+
+
+def test_a_set_of_the_same_files_whose_splits_share_classes_is_named():
+    report = evaluated(
+        vae(GAUSSIAN),
+        ImageProtocol(samples=1),
+        train=replace(image_set("train", 60, classes=2), name="omniglot"),
+        test=replace(TEST, name="omniglot"),
+    )
+    assert report["notes"][-1].endswith(
+        "that its training split has none of; take omniglot_background, whose splits have the same "
+        "classes"
+    )
 
 
 @pytest.mark.parametrize(
