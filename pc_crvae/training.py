@@ -319,7 +319,7 @@ def evaluate(
     config: Config, model: Pretrained, objective: TrainingObjective, items: ItemSet
 ) -> dict[str, Any]:
     """Mean terms on ``items`` under fixed draws, active units and the KL per dimension."""
-    batches: list[Terms] = []
+    batches: list[Terms] = []  # means over each: a hierarchy's KLs a dimension are many an item
     units = ActiveUnits()
     sizes: list[int] = []
     size = config.training.batch_size
@@ -338,13 +338,14 @@ def evaluate(
         for start, batch in zip(starts, prepared, strict=True):
             x = torch.from_numpy(batch).to(model.device)
             generator = keyed_generator("validation", config.seed, start, device=model.device)
-            batches.append(objective(x, Draws(generator, len(x))))
+            terms = objective(x, Draws(generator, len(x)))
+            batches.append({name: term.cpu().double().mean(dim=0) for name, term in terms.items()})
             units.add(model.posterior(x).mean.cpu())
             sizes.append(len(x))
     weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
     results: dict[str, Any] = {}
     for name in batches[0]:
-        per_batch = torch.stack([terms[name].cpu().double().mean(dim=0) for terms in batches])
+        per_batch = torch.stack([terms[name] for terms in batches])
         results[name] = torch.tensordot(weights, per_batch, dims=1).tolist()
     results["active_units"] = units.count()
     return results
