@@ -222,6 +222,10 @@ class HierarchicalPosterior(_Chain):
         )
         return torch.cat(record.path, dim=1)
 
+    def mean_path(self) -> LatentPath:
+        """The path of all groups' means, each given the means before it; nothing is drawn."""
+        return RecordedPath.of(self._run(self.evidence, lambda _, group: group.mean), self)
+
     def sample(self, draws: Draws) -> LatentPath:
         """Draw a path from the top down; what the pass computed stays with it."""
         record = self._run(

@@ -1,5 +1,6 @@
 """Paths between latents."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -52,3 +53,29 @@ def interpolate_latents(
     directions = (torch.sin((1 - t) * angle) * first + torch.sin(t * angle) * last) / sine
     path = directions * torch.lerp(lengths[0], lengths[1], t)
     return torch.cat([start[None], path[1:-1], end[None]])  # the ends, free of rounding
+
+
+def interpolate_groups(
+    start: Sequence[Tensor],
+    end: Sequence[Tensor],
+    steps: int,
+    kind: InterpolationKind = "spherical",
+) -> tuple[Tensor, ...]:
+    """`interpolate_latents` in every group of a hierarchical model's latents by itself.
+
+    Args:
+        start: (D_l,) of each group.
+        end: likewise.
+        steps: latents of each group that are returned, both ends included.
+        kind: of each group's path.
+
+    Returns:
+        (steps, D_l) of each group.
+
+    Raises:
+        ValueError: another number of groups, and as `interpolate_latents`.
+    """
+    return tuple(
+        interpolate_latents(first, last, steps, kind)
+        for first, last in zip(start, end, strict=True)
+    )

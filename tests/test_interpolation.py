@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pc_crvae.interpolation import interpolate_latents
+from pc_crvae.interpolation import interpolate_groups, interpolate_latents
 
 KINDS = ["spherical", "linear"]
 vectors = hnp.arrays("float64", 4, elements=st.floats(-10, 10)).map(torch.from_numpy)
@@ -98,3 +98,15 @@ def test_a_spherical_path_between_opposite_directions_is_refused():
 def test_a_wrong_argument_is_refused(start, end, steps, kind, problem):
     with pytest.raises(ValueError, match=problem):
         interpolate_latents(start, end, steps, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_groups_are_joined_each_by_itself(kind):
+    generator = torch.Generator().manual_seed(0)
+    start, end = ([torch.randn(n, generator=generator) for n in (2, 5)] for _ in range(2))
+    found = interpolate_groups(start, end, 4, kind)
+    assert len(found) == 2
+    for group, first, last in zip(found, start, end, strict=True):
+        assert torch.equal(group, interpolate_latents(first, last, 4, kind))
+    with pytest.raises(ValueError, match="shorter"):
+        interpolate_groups(start, end[:1], 4, kind)

@@ -257,6 +257,21 @@ def test_the_representation_is_the_groups_means_along_the_mean_path():
     assert HierarchicalPrior(top_down).mean.shape == (1, 7)
 
 
+def test_the_mean_path_is_of_all_groups_and_remembers_its_pass():
+    top_down = network(batch_norm=True)
+    chain = posterior(top_down, representation_groups=1)
+    statistics = [norm.running_mean.clone() for norm in top_down.norms]
+    path = chain.mean_path()
+    torch.testing.assert_close(torch.cat(path, dim=1), posterior(top_down).mean)
+    assert all(map(torch.equal, [norm.running_mean for norm in top_down.norms], statistics))
+    before = top_down.absorbed
+    state = decoder_state(top_down, path)
+    assert top_down.absorbed == before
+    torch.testing.assert_close(state, decoder_state(top_down, tuple(path)))
+    for mine, theirs in zip(chain.conditionals(path), chain.conditionals(tuple(path)), strict=True):
+        torch.testing.assert_close(mine.mean, theirs.mean)
+
+
 def test_the_prior_draws_a_path_for_every_item():
     top_down = network()
     path = HierarchicalPrior(top_down).sample(draws(1000))

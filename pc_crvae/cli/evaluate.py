@@ -132,7 +132,6 @@ def _draw(
 ) -> dict[str, Path]:
     """Write the pictures; return their paths by what they show."""
     from pc_crvae.evaluation.images import has_density
-    from pc_crvae.models.images.vae import ImageVAE
     from pc_crvae.visualization.image_pictures import (
         interpolation_rows,
         reconstruction_rows,
@@ -147,9 +146,8 @@ def _draw(
     }
     if has_density(model):
         drawn["samples"] = sample_rows(model, seed)
-        if isinstance(model, ImageVAE):
-            by_dimension = report["kl_per_dimension"]
-            drawn["traversals"] = traversal_rows(model, observed.pixels[:1], by_dimension)
+        by_dimension = report["kl_per_dimension"]
+        drawn["traversals"] = traversal_rows(model, observed.pixels[:1], by_dimension)
     paths = {name: beside.with_name(f"{beside.stem}-{name}.png") for name in drawn}
     for name, rows in drawn.items():
         save_rows(rows, paths[name])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pc_crvae.files import atomic_path
-from pc_crvae.interpolation import interpolate_latents
+from pc_crvae.interpolation import interpolate_groups
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.vae import evaluating
@@ -45,21 +45,33 @@ def sample_rows(model: ImageVAE | PretrainedNVAE, seed: int) -> Rows:
     return list(images.reshape(_SAMPLE_ROWS, _COLUMNS, *images.shape[1:]))
 
 
-def traversal_rows(model: ImageVAE, image: Tensor, kl_per_dimension: list[float]) -> Rows:
+def traversal_rows(
+    model: ImageVAE | PretrainedNVAE, image: Tensor, kl_per_dimension: list[float]
+) -> Rows:
     """One image's posterior mean with one dimension moved through the prior's range.
+
+    Of a hierarchy the top group's dimensions are moved, whose prior is N(0, I) too; the groups
+    below stay as they are in the image's path of means.
 
     Args:
         model: in evaluation mode.
         image: (1, C, H, W), as the model explains it.
         kl_per_dimension: (D,); the dimensions of the largest are shown, one a row.
     """
-    values = torch.linspace(-_FARTHEST, _FARTHEST, _COLUMNS)
-    mean = model.encode(image)[0]
+    values = torch.linspace(-_FARTHEST, _FARTHEST, _COLUMNS, device=model.device)
     rows = []
-    for dimension in np.argsort(kl_per_dimension)[::-1][:_TRAVERSED]:
-        latents = mean.repeat(_COLUMNS, 1)
-        latents[:, int(dimension)] = values
-        rows.append(model.decode(latents).numpy())
+    with evaluating(model):
+        image = image.to(model.device)
+        top, *below = (
+            model.posterior(image).mean_path()
+            if isinstance(model, PretrainedNVAE)
+            else (model.posterior(image).mean,)
+        )
+        held = [group.expand(_COLUMNS, -1) for group in below]
+        for dimension in np.argsort(kl_per_dimension[: top.shape[1]])[::-1][:_TRAVERSED]:
+            moved = top.repeat(_COLUMNS, 1)
+            moved[:, int(dimension)] = values
+            rows.append(model.likelihood((moved, *held)).mean.cpu().numpy())
     return rows
 
 
@@ -78,9 +90,8 @@ def interpolation_rows(model: ImageVAE | PretrainedNVAE, pixels: Tensor, seed: i
     with evaluating(model):
         path = model.posterior(ends).sample(draws)
         for first in range(0, 2 * count, 2):
-            between = tuple(
-                interpolate_latents(group[first], group[first + 1], _COLUMNS) for group in path
-            )
+            start, end = ([group[image] for group in path] for image in (first, first + 1))
+            between = interpolate_groups(start, end, _COLUMNS)
             rows.append(model.likelihood(between).mean.cpu().numpy())
     return rows
 

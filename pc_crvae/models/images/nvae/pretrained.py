@@ -2,18 +2,23 @@
 
 from typing import Annotated, Any, Self
 
+import numpy as np
 import pydantic
 import torch
 from torch import Tensor
 
 from pc_crvae.config import NVAEModelConfig, plain
+from pc_crvae.interpolation import InterpolationKind, interpolate_groups
 from pc_crvae.models.images.build import build_likelihood, likelihood_parameters
 from pc_crvae.models.images.checks import ImageShape, prepared_images
 from pc_crvae.models.images.nvae.model import NVAE
 from pc_crvae.models.images.vae import Image
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.vae import evaluating
+from pc_crvae.posteriors import LatentPath
 from pc_crvae.randomness import Draws, keyed_generator
+
+_CHUNK = 64  # images encoded or decoded at once
 
 _Size = Annotated[int, pydantic.Field(ge=1)]
 
@@ -82,10 +87,65 @@ class PretrainedNVAE(NVAE, Pretrained):
             ValueError: on another shape, or values that are not finite or not in [0, 1].
         """
         means = self.encode(prepared_images(x, self.shape))
-        return means if x.ndim == 4 else means[0]
+        return means if np.ndim(x) == 4 else means[0]
+
+    def reconstruct(self, x: Image) -> Tensor:
+        """Encode to the path of all groups' means and decode it to the likelihood's mean.
+
+        Args:
+            x: as in `embed`.
+
+        Returns:
+            (C, H, W) or (B, C, H, W) float32 on the CPU.
+        """
+        parts = torch.split(prepared_images(x, self.shape), _CHUNK)
+        with evaluating(self):
+            decoded = torch.cat([self._decode(self._mean_path(part)) for part in parts])
+        return decoded if np.ndim(x) == 4 else decoded[0]
+
+    def interpolate(
+        self, start: Image, end: Image, steps: int = 9, kind: InterpolationKind = "spherical"
+    ) -> Tensor:
+        """Images along the path between two images' means, in every group by itself.
+
+        Args:
+            start: one image, as `embed` takes it.
+            end: another.
+            steps: how many are returned, both ends included.
+            kind: ``spherical`` or ``linear``, see `pc_crvae.interpolation`.
+
+        Returns:
+            (steps, C, H, W) float32 on the CPU; the first and the last are the two images'
+            reconstructions.
+
+        Raises:
+            ValueError: a batch in place of one image, and as `embed` and `interpolate_groups`.
+        """
+        for image in (start, end):
+            if np.ndim(image) > 3:
+                raise ValueError(f"start and end are one image each, not {tuple(image.shape)}")
+        with evaluating(self):
+            first, last = (
+                [group[0] for group in self._mean_path(prepared_images(image, self.shape))]
+                for image in (start, end)
+            )
+            between = interpolate_groups(first, last, steps, kind)
+            rows = range(0, steps, _CHUNK)
+            return torch.cat(
+                [
+                    self._decode(tuple(group[row : row + _CHUNK] for group in between))
+                    for row in rows
+                ]
+            )
 
     def sample(self, count: int, seed: int = 0) -> Tensor:
         """The likelihood's means at ``count`` draws of the prior: (count, C, H, W) on the CPU."""
         draws = Draws(keyed_generator("sample", seed, device=self.device), count)
         with evaluating(self), torch.no_grad():
             return self.likelihood(self.prior().sample(draws)).mean.cpu()
+
+    def _mean_path(self, images: Tensor) -> LatentPath:
+        return self.posterior(images.to(self.device)).mean_path()
+
+    def _decode(self, path: LatentPath) -> Tensor:
+        return self.likelihood(path).mean.cpu()
