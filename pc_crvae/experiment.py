@@ -13,7 +13,6 @@ from pc_crvae.config import (
     ImageTransformConfig,
     NVAEModelConfig,
     PointModelConfig,
-    TransformConfig,
 )
 from pc_crvae.config.images import BernoulliLikelihoodConfig
 from pc_crvae.consistency import ConsistencyRegularized
@@ -22,6 +21,7 @@ from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.kl_balancing import BalancedELBO
 from pc_crvae.models.images.build import build_transform as build_image_transform
+from pc_crvae.models.images.build import onto_levels
 from pc_crvae.models.images.checks import ImageShape
 from pc_crvae.models.images.nvae.model import NVAE
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
@@ -123,22 +123,23 @@ def build_objective(config: Config) -> Objective:
     return objective
 
 
-def build_transform(configs: Sequence[TransformConfig], *, of_points: bool) -> BatchTransform:
-    """t, the listed transforms one after the other."""
-    if not of_points:
-        return build_image_transform(cast(Sequence[ImageTransformConfig], configs))
+def build_transform(config: Config, consistency: ConsistencyConfig) -> BatchTransform:
+    """t, the listed transforms one after the other, onto what the model's likelihood is of."""
+    if not isinstance(config.model, PointModelConfig):
+        transforms = cast(Sequence[ImageTransformConfig], consistency.transforms)
+        return onto_levels(build_image_transform(transforms), config.model.likelihood)
     return point_transforms.Compose(
-        [_TRANSFORMS[config.name](**config.model_dump(exclude={"name"})) for config in configs]
+        [
+            _TRANSFORMS[listed.name](**listed.model_dump(exclude={"name"}))
+            for listed in consistency.transforms
+        ]
     )
 
 
 def build_training_objective(config: Config, model: LatentVariableModel) -> TrainingObjective:
     """The one module whose forward is the whole of a training step's objective."""
-    of_points = isinstance(config.model, PointModelConfig)
     consistency = config.consistency
-    transform = (
-        build_transform(consistency.transforms, of_points=of_points) if consistency else None
-    )
+    transform = build_transform(config, consistency) if consistency else None
     objective = build_objective(config)
     whole: TrainingObjective
     if _is_binarized(config):

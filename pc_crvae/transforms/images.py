@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pc_crvae.errors import UserError
+from pc_crvae.likelihoods.logistic import LEVELS
 from pc_crvae.randomness import Draws
 
 Strength = Literal["small", "large"]
@@ -163,6 +164,17 @@ class ColorJitter(ImageTransform):
         if self.hue:
             images = enhance.adjust_hue(images, 2 * math.pi * turns).clamp(0, 1)
         return images
+
+
+@dataclass(frozen=True)
+class RoundToLevels(ImageTransform):
+    """Round to the nearest of the levels 0, 1/255, ... 1, which images are of before resampling.
+
+    Between them a likelihood of discrete levels has no probabilities.
+    """
+
+    def _transform(self, images: Tensor, draws: Draws) -> Tensor:
+        return (images * (LEVELS - 1)).round() / (LEVELS - 1)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 import importlib.util
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from pc_crvae.transforms.images import (
     ComposeImages,
     Flip,
     ImageTransform,
+    RoundToLevels,
     published,
 )
 
@@ -23,6 +25,7 @@ REPRS = {
     "Flip(axis='vertical', probability=0.5)": Flip(),
     "Flip(axis='horizontal', probability=1.0)": Flip("horizontal", 1.0),
     "ColorJitter(brightness=0.2, contrast=0.5, hue=0.2)": ColorJitter(),
+    "RoundToLevels()": RoundToLevels(),
     "ComposeImages(transforms=[Flip(axis='vertical', probability=0.5)])": ComposeImages([Flip()]),
 }
 EVERY = [
@@ -78,6 +81,15 @@ def centre(images):
     return torch.stack([mass.sum(1) @ grid, mass.sum(2) @ grid], dim=1)
 
 
+def test_values_are_rounded_to_the_nearest_of_256_levels():
+    rounded = RoundToLevels()(images(), draws())
+    levels = torch.arange(256, dtype=torch.uint8).numpy() / np.float32(255)
+    assert np.isin(rounded.numpy(), levels).all()  # to the bit those that images are read as
+    assert ((rounded - images()).abs() <= 0.5 / 255 + 1e-7).all()
+    assert (rounded - images()).abs().max() > 0.49 / 255
+    assert torch.equal(RoundToLevels()(rounded, draws()), rounded)
+
+
 @pytest.mark.parametrize("text", REPRS)
 def test_the_repr_is_the_expression_that_makes_the_transform(text):
     assert repr(REPRS[text]) == text
@@ -116,7 +128,7 @@ def test_other_strengths_change_the_images_and_keep_shape_type_range_and_input(t
 def test_the_same_generator_state_gives_the_same_result_and_another_another(transform):
     first, again = transform(images(), draws()), transform(images(), draws())
     assert torch.equal(first, again)
-    if transform != Flip("horizontal", 1.0):
+    if transform not in (Flip("horizontal", 1.0), RoundToLevels()):
         assert not torch.equal(first, transform(images(), draws(seed=1)))
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pc_crvae.config.images import (
     BernoulliLikelihoodConfig,
     DiscretizedLogisticLikelihoodConfig,
+    DiscretizedLogisticMixtureLikelihoodConfig,
     GaussianLikelihoodConfig,
     ImageLikelihoodConfig,
     ImageModelConfig,
@@ -33,6 +34,7 @@ from pc_crvae.transforms.images import (
     ComposeImages,
     Flip,
     ImageTransform,
+    RoundToLevels,
     published,
 )
 
@@ -99,6 +101,23 @@ def build_likelihood(
 def build_transform(configs: Sequence[ImageTransformConfig]) -> ImageTransform:
     """t, the listed transforms one after the other."""
     return ComposeImages([TRANSFORMS[config.name](**_arguments(config)) for config in configs])
+
+
+def has_levels(likelihood: ImageLikelihoodConfig) -> bool:
+    """Whether it gives probabilities of the 256 levels of a pixel, and of nothing between them."""
+    return isinstance(
+        likelihood,
+        DiscretizedLogisticLikelihoodConfig | DiscretizedLogisticMixtureLikelihoodConfig,
+    )
+
+
+def onto_levels(transform: ImageTransform, likelihood: ImageLikelihoodConfig) -> ImageTransform:
+    """``transform`` with results that ``likelihood`` is a likelihood of.
+
+    Resampled images lie between the levels, and are rounded to them where the likelihood has such.
+    Pixels that are to be black or white are drawn instead, see `pc_crvae.binarization`.
+    """
+    return ComposeImages([transform, RoundToLevels()]) if has_levels(likelihood) else transform
 
 
 def _gaussian_of_both(parameters: Tensor) -> GaussianLikelihood:
