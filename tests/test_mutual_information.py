@@ -1,5 +1,6 @@
 """Mutual information and the aggregate posterior, against figures that are known."""
 
+import dataclasses
 import math
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from reference.linear_gaussian import LinearGaussian
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
+from pc_crvae import latent_statistics
 from pc_crvae.latent_statistics import AggregatePosterior, active_units, mutual_information
 from pc_crvae.posteriors import DiagonalGaussian
 
@@ -33,6 +35,36 @@ def test_the_aggregate_is_torch_s_own_mixture(spread):
     aggregate = AggregatePosterior(posteriors)
     assert len(aggregate) == 7
     torch.testing.assert_close(aggregate.log_prob(latents), mixture.log_prob(latents))
+
+
+def test_parts_of_any_size_give_the_same_information(monkeypatch):
+    posteriors = gaussians(23, 3)
+    whole = mutual_information(posteriors, standard(3), samples=2)
+    latents = torch.randn(11, 3, generator=torch.Generator().manual_seed(1)).double()
+    densities = AggregatePosterior(posteriors).log_prob(latents)
+    monkeypatch.setattr(latent_statistics, "_ROWS_AT_ONCE", 4)
+    torch.testing.assert_close(AggregatePosterior(posteriors).log_prob(latents), densities)
+    in_parts = mutual_information(posteriors, standard(3), samples=2)
+    assert dataclasses.astuple(in_parts) == pytest.approx(dataclasses.astuple(whole), rel=1e-9)
+
+
+def test_an_encoder_that_is_wrong_has_the_information_and_the_aggregate_that_are_known():
+    model = LinearGaussian([1.5, 1.0, 0.3], mean_error=0.2, log_variance_error=0.8)
+    posteriors = model.posterior(model.observe(5000))
+    found = mutual_information(posteriors, model.prior())
+    # q(z) is a Gaussian: A (W W^T + sigma^2) A^T + diag(exp(c)), about 0.
+    gain, variances = model.gain.detach(), model.log_variance.detach().exp()
+    covariance = model.weight @ model.weight.T + model.sigma**2 * torch.eye(6).double()
+    aggregate = (gain @ covariance @ gain.T + variances.diag()).detach()
+    information = 0.5 * float(aggregate.logdet() - variances.log().sum())
+    divergence = 0.5 * float(aggregate.trace() - 3 - aggregate.logdet())
+    bias = math.log1p((math.exp(information) - 1) / 5000)
+    assert found.estimate == pytest.approx(information - bias, abs=4 * found.stderr)
+    assert found.rate == pytest.approx(information + divergence, abs=0.05)
+    assert found.aggregate_kl == pytest.approx(divergence, abs=0.05 + 4 * found.stderr)
+    # Far from what an exact encoder's would be, so that neither term can be left out.
+    assert abs(information - model.mutual_information()) > 0.3
+    assert divergence > 0.1 + 4 * found.stderr
 
 
 def test_narrow_posteriors_far_out_keep_their_digits():
