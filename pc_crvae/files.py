@@ -1,5 +1,7 @@
 """Writing a file so that readers see the old one or the new one, never half of one."""
 
+import errno
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -62,6 +64,30 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+def require_writable(path: Path) -> None:
+    """Refuse, before any work, a file that `atomic_path` could not write after it.
+
+    Nothing is made. A disk that fills up meanwhile is told when it does.
+
+    Raises:
+        UserError: a folder is in the way, a file in place of a folder, or no permission.
+    """
+    try:
+        if path.is_dir():
+            raise _os_error(errno.EISDIR)
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if not folder.is_dir():
+            raise _os_error(errno.ENOTDIR)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise _os_error(errno.EACCES)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _os_error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:

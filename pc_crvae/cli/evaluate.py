@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pc_crvae.cli.saved import Saved, add_model_arguments, load_saved, load_split
 from pc_crvae.errors import UserError
+from pc_crvae.files import require_writable
 
 if TYPE_CHECKING:
     from pc_crvae.config import Config
@@ -15,11 +16,17 @@ if TYPE_CHECKING:
     from pc_crvae.transforms.images import ImageTransform
 
 DESCRIPTION = "Evaluate a model of images: likelihood, KLs, information, classifiers, pictures."
+_MORE = (
+    "The NLL is in nats an image, by importance sampling, with its standard error; the JSON names "
+    "each figure (nll, elbo, rate, distortion, mutual_information, active_units, consistency_kl, "
+    "classifiers ...) and, under protocol, what it is of."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_model_arguments(parser)
+    parser.epilog = _MORE
+    add_model_arguments(parser, of_clouds=False)
     parser.add_argument(
         "--json",
         type=Path,
@@ -41,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--items",
         type=int,
         default=argparse.SUPPRESS,
-        help="images, drawn by --seed, that all but the classifiers are evaluated on "
-        "(default: all)",
+        help="images, drawn by --seed, that all but mutual information and the classifiers are "
+        "evaluated on (default: all)",
     )
     parser.add_argument(
         "--train-items",
@@ -58,6 +65,7 @@ def run(options: argparse.Namespace) -> None:
     report_path: Path = getattr(options, "json", options.ckpt / "evaluation.json")
     saved = load_saved(options)
     model = _of_images(saved)
+    require_writable(report_path)
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.images import ImageProtocol, evaluate_images, format_images

@@ -57,8 +57,10 @@ def add_checkpoint_arguments(parser: argparse.ArgumentParser, *, required: bool 
     )
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Declare the options that say which model and which data."""
+def add_model_arguments(
+    parser: argparse.ArgumentParser, *, required: bool = True, of_clouds: bool = True
+) -> None:
+    """Declare the options that say which model and which data; images have no up axis."""
     add_checkpoint_arguments(parser, required=required)
     parser.add_argument(
         "--data",
@@ -73,12 +75,13 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, required: bool = Tru
         default=argparse.SUPPRESS,
         help="folder of the data (default: where the run found it)",
     )
-    parser.add_argument(
-        "--up",
-        choices=("x", "y", "z"),
-        default=argparse.SUPPRESS,
-        help="the data's up axis (default: the training run's, or the card's for other data)",
-    )
+    if of_clouds:
+        parser.add_argument(
+            "--up",
+            choices=("x", "y", "z"),
+            default=argparse.SUPPRESS,
+            help="the data's up axis (default: the training run's, or the card's for other data)",
+        )
 
 
 def load_model(options: argparse.Namespace) -> tuple["Pretrained", Path]:

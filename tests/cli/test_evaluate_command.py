@@ -1,13 +1,18 @@
 """``evaluate`` as a user meets it: the report, the pictures, and what it refuses."""
 
 import json
+import math
 
 import pytest
 from matplotlib.image import imread
 from tiny_runs import tiny_config, tiny_train
 
 from pc_crvae.cli import main
+from pc_crvae.config import NVAEModelConfig
 from pc_crvae.data import load
+from pc_crvae.evaluation import images
+from pc_crvae.export import write_export
+from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 
 CONFIG = """
 data: {name: digits}
@@ -97,6 +102,52 @@ def test_a_wrong_argument_is_refused_in_one_sentence(run, tmp_path, capsys):
     ]:
         assert sentence in refused(capsys, "--ckpt", run, *arguments)
     assert not (run / "evaluation.json").exists()
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    run, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.json").mkdir()
+    monkeypatch.setattr(images, "evaluate_images", None)  # what calls it fails
+    for path, reason in [
+        (tmp_path / "file" / "new" / "a.json", "Not a directory"),
+        (tmp_path / "folder.json", "Is a directory"),
+    ]:
+        said = refused(capsys, "--ckpt", run, "--json", path)
+        assert f"could not write {path}: {reason}" in said
+
+
+def test_a_hierarchy_is_evaluated_and_pictured(tmp_path, capsys):
+    values = {"name": "nvae", "initial_channels": 2, "groups_per_scale": [1, 1]}
+    model = PretrainedNVAE(
+        NVAEModelConfig.model_validate(values, strict=False),
+        shape=(1, 8, 8),
+        data={"name": "digits"},
+    )
+    write_export(model, tmp_path / "export")
+    report = evaluated(tmp_path / "export", tmp_path / "nvae.json", "--samples", "1")
+    assert report["mutual_information"] is None
+    found = report["mutual_information_top_group"]
+    assert found["log_n"] == pytest.approx(math.log(359))  # of all images, not of --items alone
+    assert report["protocol"]["device"]
+    said = capsys.readouterr().out
+    assert "MI, top group alone" in said
+    assert "mutual information  " not in said
+    for name in ("reconstructions", "samples", "interpolations"):
+        assert (tmp_path / f"nvae-{name}.png").is_file()
+    # The eight strongest dimensions of the top group.
+    assert imread(tmp_path / "nvae-traversals.png").shape[:2] == (8 * 58 - 2, 10 * 58 - 2)
+
+
+def test_help_is_of_images(capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--data-root" in said
+    assert "--up" not in said
+    assert "in nats an image" in said
+    assert "standard error" in said
 
 
 def test_images_of_another_shape_are_refused_by_every_command(run, tmp_path, capsys):
