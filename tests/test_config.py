@@ -98,6 +98,16 @@ def test_an_empty_file_is_the_default_experiment(empty):
             "balanced_groups: true, free_bits: 0.1}}",
             "objective.free_bits and objective.balanced_groups do not go together",
         ),
+        (
+            "{model: {name: nvae}, consistency: null, objective: {name: elbo, "
+            "balanced_groups: true}}",
+            "acts while beta rises, and objective.warmup_epochs is 0",
+        ),
+        (
+            "{model: {name: nvae, flows: 1}, consistency: null, objective: {name: elbo, "
+            "free_bits: 0.1}}",
+            "objective.free_bits are of the KL of each dimension",
+        ),
         ("data: {name: 2020-01-01}", "holds what no setting can be"),
         ("data: &a {name: *a}", "holds what no setting can be"),
     ],

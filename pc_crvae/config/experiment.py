@@ -188,8 +188,14 @@ class Config(Section):
             self._clouds_are_large_enough(self.model)
         if isinstance(self.model, NVAEModelConfig) and self.objective.name != "elbo":
             raise ValueError(f"an nvae takes objective.name elbo, not {self.objective.name}")
-        if isinstance(self.objective, ELBOConfig) and self.objective.balanced_groups:
-            self._groups_can_be_balanced(self.objective)
+        if isinstance(self.objective, ELBOConfig):
+            if self.objective.balanced_groups:
+                self._groups_can_be_balanced(self.objective)
+            if self.objective.free_bits and getattr(self.model, "flows", 0):
+                raise ValueError(
+                    "objective.free_bits are of the KL of each dimension, which behind model.flows "
+                    "is estimated at a sample and negative at times: set one of them to 0"
+                )
         if self.training.batch_size % self.training.accumulation:
             raise ValueError(
                 f"training.batch_size {self.training.batch_size} must be a multiple of "
@@ -207,6 +213,11 @@ class Config(Section):
             raise ValueError(
                 "objective.free_bits and objective.balanced_groups do not go together: set the "
                 "first to 0 or the second to false"
+            )
+        if not objective.warmup_epochs:
+            raise ValueError(
+                "objective.balanced_groups acts while beta rises, and objective.warmup_epochs is "
+                "0: give it epochs or set the first to false"
             )
 
     def _consistency_agrees(self, consistency: ConsistencyConfig) -> None:
