@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.distributions import Normal
 
 from pc_crvae.config.nvae import PRESETS
 from pc_crvae.consistency import ConsistencyRegularized
@@ -25,6 +26,16 @@ def toy(shape=(1, 8, 8), parameters=1, seed=0, **changes):
     torch.manual_seed(seed)
     config = PRESETS["toy"].model_copy(update=changes)
     return NVAE(config, shape, parameters, BernoulliLikelihood)
+
+
+def away_from_the_start(model):
+    """With priors, posteriors and what is between them as far from zero as training takes them."""
+    with torch.no_grad():
+        for group in model.top_down.groups:
+            for part in (group.prior, group.posterior):
+                if part is not None:
+                    part.parametrizations.weight.original0.mul_(3)
+    return model
 
 
 def images(count=6, shape=(1, 8, 8), seed=0):
@@ -183,6 +194,37 @@ def test_a_posterior_that_says_nothing_is_the_prior():
     shifted = prior.shifted(nothing + 0.1, nothing - 0.2)
     torch.testing.assert_close(shifted.mean, soft_clamp(prior.raw_mean + 0.1))
     torch.testing.assert_close(shifted.log_variance, 2 * soft_clamp(prior.raw_log_sigma - 0.2))
+
+
+@pytest.mark.parametrize("second", ["prior", "another posterior"])
+def test_the_kl_of_a_random_nvae_is_the_monte_carlo_estimate(second):
+    model, count = away_from_the_start(toy((1, 4, 4))).double(), 10_000
+    x = images(2, (1, 4, 4)).double()
+    with evaluating(model):
+        first = model.posterior(x[:1]).rows(torch.zeros(count, dtype=torch.long))
+        other = (
+            model.prior()
+            if second == "prior"
+            else model.posterior(x[1:]).rows(torch.zeros(count, dtype=torch.long))
+        )
+        path = tuple(first.sample(draws(count, "monte carlo")))
+        chain_rule = first.kl(other, path)
+        log_ratios = [
+            (
+                Normal(mine.mean, mine.standard_deviation).log_prob(latent)
+                - Normal(theirs.mean, theirs.standard_deviation).log_prob(latent)
+            ).sum(dim=1)
+            for latent, mine, theirs in zip(
+                path, first.conditionals(path), other.conditionals(path), strict=True
+            )
+        ]
+    for kl, log_ratio in zip(chain_rule.split(first.group_sizes, dim=1), log_ratios, strict=True):
+        difference = log_ratio - kl.sum(dim=1)
+        assert difference.mean().abs() < 4 * difference.std() / math.sqrt(count)
+    error = (sum(log_ratios) - chain_rule.sum(dim=1)).std() / math.sqrt(count)
+    assert error < 0.02 * chain_rule.sum(dim=1).mean()  # a mistake would be seen
+    # The groups below the top one do depend on the path.
+    assert (chain_rule.sum(dim=1).std() > 0.05 * chain_rule.sum(dim=1).mean()).item()
 
 
 def test_posteriors_are_relative_to_the_priors_of_their_own_groups():
