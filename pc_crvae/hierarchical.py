@@ -222,6 +222,11 @@ class HierarchicalPosterior(_Chain):
         )
         return torch.cat(record.path, dim=1)
 
+    def top(self) -> Conditional:
+        """q(z_1|x) of the top group, which depends on no path."""
+        record = self._run(self.evidence, lambda _, group: group.mean, groups=1, to_the_end=False)
+        return record.posteriors[0]
+
     def mean_path(self) -> LatentPath:
         """The path of all groups' means, each given the means before it; nothing is drawn."""
         return RecordedPath.of(self._run(self.evidence, lambda _, group: group.mean), self)

@@ -257,6 +257,18 @@ def test_the_representation_is_the_groups_means_along_the_mean_path():
     assert HierarchicalPrior(top_down).mean.shape == (1, 7)
 
 
+def test_the_top_group_s_posterior_is_that_of_any_path():
+    top_down = network()
+    chain = posterior(top_down)
+    before = top_down.absorbed
+    top = chain.top()
+    assert top_down.absorbed == before
+    for seed in range(2):
+        conditional = chain.conditionals(chain.sample(draws(2, seed)))[0]
+        assert torch.equal(top.mean, conditional.mean)
+        assert torch.equal(top.log_variance, conditional.log_variance)
+
+
 def test_the_mean_path_is_of_all_groups_and_remembers_its_pass():
     top_down = network(batch_norm=True)
     chain = posterior(top_down, representation_groups=1)

@@ -4,8 +4,7 @@ All of it is of held-out images, in nats an image. Nothing is fitted but the cla
 training images.
 """
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,6 +22,7 @@ from pc_crvae.evaluation.classifiers import fit_classifier
 from pc_crvae.evaluation.likelihood import (
     DECODED_AT_ONCE,
     importance_sampled_nll,
+    mean_and_stderr,
     rate_and_distortion,
 )
 from pc_crvae.evaluation.linear_probe import accuracy
@@ -35,13 +35,13 @@ from pc_crvae.evaluation.protocol import (
 from pc_crvae.evaluation.report import describe_data
 from pc_crvae.evaluation.versions import library_versions
 from pc_crvae.latent_statistics import ActiveUnits, mutual_information
-from pc_crvae.models.images.build import onto_levels
+from pc_crvae.models.images.build import has_levels, onto_levels
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.vae import evaluating
 from pc_crvae.posteriors import DiagonalGaussian
 from pc_crvae.randomness import Draws, keyed_generator, keyed_numpy_generator
-from pc_crvae.transforms.images import ImageTransform
+from pc_crvae.transforms.images import ComposeImages, ImageTransform
 
 ImageModel = ImageVAE | PretrainedNVAE
 
@@ -49,6 +49,7 @@ _AT_ONCE = 100  # images transformed, binarised, encoded at once
 _ESTIMATED_AT_ONCE = 20  # images whose likelihood is estimated between two ticks of progress
 _NUMBERS_AT_ONCE = 2**24  # in latents decoded at once, of which an NVAE has 10^5 an image
 _ACTIVE_VARIANCE = 0.01
+_FEW_SAMPLES = 10  # effective ones, in the median: fewer do not bear an NLL
 _FOLDS = 3  # over which the classifiers' parameters are chosen
 _C_GRID = (1e-3, 1e-2, 1e-1, 1.0)
 _NEIGHBOURS = (1, 5, 20)
@@ -69,7 +70,8 @@ class ImageProtocol:
 
     Attributes:
         samples: S, latents an image, of the importance-sampled NLL.
-        items: images of the split that all but the classifiers are evaluated on; None: all.
+        items: images of the split that are evaluated; None: all. Mutual information, whose range
+            ends at the logarithm of their number, and classifiers always take all of them.
         train_items: at most so many training images that the classifiers are fitted on.
         elbo_samples: latents an image that rate and distortion are averaged over.
         seed: fixes which images, their binarisation, the transforms and all latents.
@@ -149,6 +151,8 @@ def evaluate_images(
         A report of plain numbers, strings and lists, ready for JSON: ``nll``, ``elbo``, ``rate``,
         ``distortion``, ``kl_per_dimension``, ``kl_per_group``, ``mutual_information`` and
         ``consistency_kl`` (None where the model has none, a sentence in ``notes`` saying why),
+        ``mutual_information_top_group`` (of a hierarchy, which has no ``mutual_information``; None
+        of any other model),
         ``active_units``, ``dimensions``, ``classifiers``, ``notes``, ``protocol``, ``data`` and
         ``versions``; and the images.
 
@@ -166,12 +170,13 @@ def evaluate_images(
             "kl_per_dimension",
             "kl_per_group",
             "mutual_information",
+            "mutual_information_top_group",
             "consistency_kl",
         )
     )
     if has_density(model):
         figures |= _likelihood(model, observed.pixels, protocol, notes, advance)
-        figures["mutual_information"] = _information(model, observed.pixels, protocol.seed, notes)
+        figures |= _information(model, held_out, protocol.seed, notes)
         figures["consistency_kl"] = consistency_kl(model, observed, transform, protocol.seed)
     else:
         notes.append(NO_PRIOR)
@@ -204,16 +209,20 @@ def is_binarized(model: ImageModel) -> bool:
 
 def observe(model: ImageModel, held_out: ImageSet, protocol: ImageProtocol) -> Observed:
     """The images that the protocol picks, binarised by its seed where the model is of such."""
-    order = keyed_numpy_generator("evaluated images", protocol.seed).permutation(len(held_out))
-    rows = order[: protocol.count(held_out)]
-    grey = torch.from_numpy(held_out.batch(rows))
-    return Observed(grey, _drawn(grey, "pixels", protocol.seed) if is_binarized(model) else grey)
+    parts = list(_observed_parts(model, held_out, protocol.count(held_out), protocol.seed))
+    grey = torch.cat([part.grey for part in parts])
+    if not is_binarized(model):
+        return Observed(grey, grey)
+    return Observed(grey, torch.cat([part.pixels for part in parts]))
 
 
 def consistency_kl(
     model: ImageModel, observed: Observed, transform: ImageTransform, seed: int
 ) -> dict[str, Any]:
     """KL(q(z|t(x)) || q(z|x)), one transform and one path an image.
+
+    Where pixels are drawn, those of x and of t(x) are drawn apart, and the posteriors differ even
+    where t changes nothing: by the ``floor``, which the mean is to be read against.
 
     Args:
         model: with a posterior that has a density.
@@ -223,13 +232,30 @@ def consistency_kl(
         seed: of transforms, pixels and paths.
 
     Returns:
-        ``mean``, ``stderr``, ``per_group`` and ``transform``.
+        ``mean``, ``stderr``, ``per_group``, ``floor`` (its ``mean`` and ``stderr``, 0 where
+        nothing is drawn) and ``transform``.
 
     Raises:
         UserError: it is not finite.
     """
+    onto = onto_levels(transform, model.architecture.likelihood)
+    by_item, per_group = _kl_to_transformed(model, observed, onto, seed)
+    floor = torch.zeros_like(by_item)
+    if is_binarized(model):
+        floor, _ = _kl_to_transformed(model, observed, ComposeImages([]), seed)
+    return {
+        **mean_and_stderr(by_item),
+        "per_group": per_group,
+        "floor": mean_and_stderr(floor),
+        "transform": repr(transform),
+    }
+
+
+def _kl_to_transformed(
+    model: ImageModel, observed: Observed, transform: ImageTransform, seed: int
+) -> tuple[Tensor, list[float]]:
+    """The KL of each image, (n,) nats, and the mean of each group."""
     rows: list[Tensor] = []
-    observing = onto_levels(transform, model.architecture.likelihood)
     per_dimension = torch.zeros((), dtype=torch.float64)  # summed: (n, D) of a hierarchy is large
     sizes: tuple[int, ...] = ()
     with evaluating(model):
@@ -237,7 +263,7 @@ def consistency_kl(
             part = slice(start, start + _AT_ONCE)
             grey = observed.grey[part]
             draws = Draws(keyed_generator("evaluated transform", seed, start), len(grey))
-            changed = observing(grey, draws)
+            changed = transform(grey, draws)
             if is_binarized(model):
                 changed = binarize(changed, draws)
             original = model.posterior(observed.pixels[part].to(model.device))
@@ -250,14 +276,8 @@ def consistency_kl(
             sizes = original.group_sizes
     by_item = torch.cat(rows)
     _refuse_non_finite("consistency KL", by_item)
-    return {
-        "mean": float(by_item.mean()),
-        "stderr": float(by_item.std() / math.sqrt(len(by_item))),
-        "per_group": [
-            float(part.sum()) for part in torch.split(per_dimension / len(by_item), list(sizes))
-        ],
-        "transform": repr(transform),
-    }
+    by_group = torch.split(per_dimension / len(by_item), list(sizes))
+    return by_item, [float(part.sum()) for part in by_group]
 
 
 def format_images(report: dict[str, Any]) -> str:
@@ -279,15 +299,24 @@ def format_images(report: dict[str, Any]) -> str:
         if len(report["kl_per_group"]) > 1:
             shown = ", ".join(f"{value:.2f}" for value in report["kl_per_group"])
             lines.append(f"  rate by group       {shown}")
-        lines.append(f"  consistency KL      {_with_error(report['consistency_kl'])} nats")
-    lines.append(f"  active units        {report['active_units']} of {report['dimensions']}")
-    if report["mutual_information"] is not None:
-        information = report["mutual_information"]
+        consistency = report["consistency_kl"]
+        floor = consistency["floor"]
         lines.append(
-            f"  mutual information  {information['estimate']:.3f} ± {information['stderr']:.3f} "
-            f"nats, log N = {information['log_n']:.3f}"
-            + (" (saturated: do not rank by it)" if information["saturated"] else "")
+            f"  consistency KL      {_with_error(consistency)} nats"
+            + (f" ({_with_error(floor)} of images left as they are)" if floor["mean"] else "")
         )
+    lines.append(f"  active units        {report['active_units']} of {report['dimensions']}")
+    for title, name in (
+        ("mutual information", "mutual_information"),
+        ("MI, top group alone", "mutual_information_top_group"),
+    ):
+        if report[name] is not None:
+            information = report[name]
+            lines.append(
+                f"  {title:20}{information['estimate']:.3f} ± {information['stderr']:.3f} "
+                f"nats, log N = {information['log_n']:.3f}"
+                + (" (saturated: do not rank by it)" if information["saturated"] else "")
+            )
     for name, found in (report["classifiers"] or {}).items():
         lines.append(
             f"  {name.replace('_', ' '):20}{found['accuracy']:.2%} of {found['test_items']:,}"
@@ -332,6 +361,12 @@ def _likelihood(
             "the images are grey and the model takes them for pixels of 0 or 1 without drawing "
             "them: its nats are of no likelihood, and compare with none"
         )
+    effective = nll["effective_sample_size"]["median"]
+    if effective < _FEW_SAMPLES:
+        notes.append(
+            f"the NLL's effective samples are {effective:.1f} of {protocol.samples} in the median, "
+            f"fewer than {_FEW_SAMPLES}: the NLL is too high by an unknown amount, raise --samples"
+        )
     return {"nll": nll, **halves.summary()}
 
 
@@ -345,24 +380,38 @@ def _active_units(model: ImageModel, pixels: Tensor) -> ActiveUnits:
 
 
 def _information(
-    model: ImageModel, pixels: Tensor, seed: int, notes: list[str]
-) -> dict[str, Any] | None:
-    if not isinstance(model, ImageVAE):
+    model: ImageModel, held_out: ImageSet, seed: int, notes: list[str]
+) -> dict[str, Any]:
+    """Of all images of the split: a million pairs of images take seconds."""
+    name = "mutual_information"
+    if isinstance(model, PretrainedNVAE):
+        if model.config.flows:
+            notes.append(
+                "no mutual information, also of the top group: behind a flow the density of every "
+                "image's latent under every other image's posterior takes an inverse of its own"
+            )
+            return {}
         notes.append(
-            "no mutual information: the aggregate of hierarchical posteriors would take a pass "
-            "along every image's path for every other image"
+            "no mutual information of all groups: the aggregate of hierarchical posteriors would "
+            "take a pass along every image's path for every other image; that of the top group "
+            "alone, whose posterior depends on no path, is a lower bound of it"
         )
-        return None
+        name = "mutual_information_top_group"
     means, log_variances = [], []
     with evaluating(model):
-        for part in torch.split(pixels, _AT_ONCE):
-            posterior = model.posterior(part.to(model.device))
+        for part in _observed_parts(model, held_out, len(held_out), seed):
+            pixels = part.pixels.to(model.device)
+            posterior = (
+                model.posterior(pixels).top()
+                if isinstance(model, PretrainedNVAE)
+                else model.posterior(pixels)
+            )
             assert isinstance(posterior, DiagonalGaussian)
-            means.append(posterior.mean.double().cpu())
-            log_variances.append(posterior.log_variance.double().cpu())
+            means.append(posterior.mean.cpu())
+            log_variances.append(posterior.log_variance.cpu())
     posteriors = DiagonalGaussian(torch.cat(means), torch.cat(log_variances))
-    prior = DiagonalGaussian.standard(model.latent_dim, like=posteriors.mean)
-    return asdict(mutual_information(posteriors, prior, seed=seed))
+    prior = DiagonalGaussian.standard(posteriors.mean.shape[1], like=posteriors.mean.double())
+    return {name: asdict(mutual_information(posteriors, prior, seed=seed))}
 
 
 def _classify(
@@ -436,13 +485,21 @@ def _features(
     return np.concatenate(parts)
 
 
-def _drawn(grey: Tensor, purpose: str, seed: int) -> Tensor:
-    return torch.cat(
-        [
-            binarize(part, Draws(keyed_generator(f"evaluated {purpose}", seed, number), len(part)))
-            for number, part in enumerate(torch.split(grey, _AT_ONCE))
-        ]
-    )
+def _observed_parts(
+    model: ImageModel, held_out: ImageSet, count: int, seed: int
+) -> Iterator[Observed]:
+    """The first ``count`` images in the seed's order, some at a time."""
+    order = keyed_numpy_generator("evaluated images", seed).permutation(len(held_out))
+    for number, start in enumerate(range(0, count, _AT_ONCE)):
+        grey = torch.from_numpy(held_out.batch(order[start : min(start + _AT_ONCE, count)]))
+        draws = Draws(keyed_generator("evaluated pixels", seed, number), len(grey))
+        yield Observed(grey, binarize(grey, draws) if is_binarized(model) else grey)
+
+
+def _device(model: ImageModel) -> str:
+    if model.device.type != "cuda":
+        return model.device.type
+    return f"cuda ({torch.cuda.get_device_name(model.device)})"
 
 
 def _is_binary(pixels: Tensor) -> bool:
@@ -461,12 +518,24 @@ def _with_error(figure: dict[str, Any]) -> str:
     return f"{figure['mean']:.3f} ± {figure['stderr']:.3f}"
 
 
+def _of_transformed(model: ImageModel) -> str:
+    if is_binarized(model):
+        return (
+            "; the pixels of x and of t(x) are drawn apart, and floor is the same KL where t "
+            "changes nothing"
+        )
+    if has_levels(model.architecture.likelihood):
+        return "; t(x) rounded to the 256 levels that the likelihood is of"
+    return ""
+
+
 def _describe(
     model: ImageModel, protocol: ImageProtocol, count: int, transform: ImageTransform
 ) -> dict[str, Any]:
     likelihood = model.architecture.likelihood
     return asdict(protocol) | {
         "evaluated_items": count,
+        "device": _device(model),
         "observations": "pixels drawn once with the grey levels as probabilities, by the seed"
         if is_binarized(model)
         else "images as they are, in [0, 1]",
@@ -475,9 +544,10 @@ def _describe(
         "elbo": "beta = 1, whatever the training's objective; a KL along each of elbo_samples "
         "paths",
         "active_above_variance": _ACTIVE_VARIANCE,
-        "mutual_information": "of the evaluated images and their latents, one sample each",
+        "mutual_information": "of all images of the split, however many are evaluated, and their "
+        "latents, one sample each",
         "consistency_kl": "KL(q(z|t(x)) || q(z|x)) of the evaluated images, one transform and one "
-        "path each",
+        "path each" + _of_transformed(model),
         "transform": repr(transform),
         "classifiers": {
             name: classifier.model_dump(mode="json") for name, classifier in CLASSIFIERS.items()

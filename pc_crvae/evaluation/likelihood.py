@@ -150,9 +150,9 @@ class RateAndDistortion:
     def summary(self) -> dict[str, Any]:
         """Plain numbers for a report; every one of the first three with its standard error."""
         return {
-            "elbo": _mean_and_stderr(self.elbo),
-            "rate": _mean_and_stderr(self.rate),
-            "distortion": _mean_and_stderr(self.distortion),
+            "elbo": mean_and_stderr(self.elbo),
+            "rate": mean_and_stderr(self.rate),
+            "distortion": mean_and_stderr(self.distortion),
             "kl_per_dimension": self.kl_per_dimension.tolist(),
             "kl_per_group": self.kl_per_group,
         }
@@ -220,7 +220,8 @@ def _log_likelihoods(model: LatentVariableModel, paths: list[LatentPath], x: Ten
     return model.likelihood(stack_paths(paths)).log_prob(repeated).reshape(len(paths), -1)
 
 
-def _mean_and_stderr(values: Tensor) -> dict[str, float]:
+def mean_and_stderr(values: Tensor) -> dict[str, float]:
+    """Of ``values`` (n,), one an item, n >= 2."""
     return {
         "mean": float(values.mean()),
         "stderr": float(values.std() / math.sqrt(len(values))),

@@ -13,10 +13,12 @@ from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation import images
 from pc_crvae.evaluation.images import ImageProtocol, evaluate_images, format_images
-from pc_crvae.latent_statistics import active_units
+from pc_crvae.latent_statistics import active_units, mutual_information
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
-from pc_crvae.posteriors import gaussian_kl
+from pc_crvae.models.vae import evaluating
+from pc_crvae.posteriors import DiagonalGaussian, gaussian_kl
+from pc_crvae.randomness import Draws, keyed_generator
 from pc_crvae.transforms.images import Affine, ComposeImages, Flip
 
 SHAPE = (1, 8, 8)
@@ -43,7 +45,7 @@ def vae(likelihood, posterior="gaussian"):
     return ImageVAE(architecture, posterior=posterior, shape=SHAPE).eval()
 
 
-def nvae():
+def nvae(flows=0, away_from_the_start=False):
     values = {
         "name": "nvae",
         "initial_channels": 2,
@@ -51,10 +53,14 @@ def nvae():
         "latent_channels": 1,
         "expansion": 1,
         "postprocess_expansion": 1,
+        "flows": flows,
     }
-    return PretrainedNVAE(
-        NVAEModelConfig.model_validate_json(json.dumps(values)), shape=SHAPE
-    ).eval()
+    model = PretrainedNVAE(NVAEModelConfig.model_validate_json(json.dumps(values)), shape=SHAPE)
+    if away_from_the_start:
+        with torch.no_grad():
+            # The means of the top group's posterior: the first of its two channels.
+            model.top_down.groups[0].posterior.parametrizations.weight.original0[:1] *= 100
+    return model.eval()
 
 
 def image_set(split="test", count=12, classes=3, levels=256):
@@ -141,7 +147,74 @@ def test_the_consistency_kl_is_that_of_the_two_posteriors():
 
 def test_what_a_transform_leaves_is_binarised_anew():
     # The same grey image drawn twice is not the same observation.
-    assert evaluated(vae(BERNOULLI))["consistency_kl"]["mean"] > 0
+    model = vae(BERNOULLI)
+    report = evaluated(model, transform=ComposeImages([]))
+    found = report["consistency_kl"]
+    assert found["mean"] > 0
+    # t changed nothing, so that the KL is its own floor; another t has the same one.
+    assert found["floor"] == pytest.approx({"mean": found["mean"], "stderr": found["stderr"]})
+    turned = evaluated(model, transform=Flip("horizontal", probability=1.0))
+    floor = turned["consistency_kl"]["floor"]
+    assert turned["consistency_kl"]["mean"] > 1.05 * floor["mean"]
+    assert floor["mean"] == pytest.approx(found["mean"])
+    assert "floor is the same KL where t changes nothing" in report["protocol"]["consistency_kl"]
+    assert f"{floor['mean']:.3f} ± {floor['stderr']:.3f} of images left" in format_images(turned)
+
+
+def test_where_nothing_is_drawn_an_image_left_as_it_is_has_no_kl():
+    turned = evaluated(vae(GAUSSIAN), transform=Flip("horizontal", probability=1.0))
+    assert turned["consistency_kl"]["floor"] == {"mean": 0.0, "stderr": 0.0}
+    assert "floor" not in turned["protocol"]["consistency_kl"]
+    assert "left as they are" not in format_images(turned)
+
+
+def test_mutual_information_is_of_the_whole_split_however_many_are_evaluated():
+    model = vae(BERNOULLI)
+    part = evaluated(model, ImageProtocol(samples=1, items=5))
+    assert part["nll"]["items"] == 5
+    assert part["mutual_information"] == evaluated(model)["mutual_information"]
+    assert part["mutual_information"]["log_n"] == pytest.approx(np.log(12))
+    assert part["mutual_information_top_group"] is None
+
+
+def test_the_information_of_a_hierarchy_is_that_of_its_top_group():
+    model = nvae(away_from_the_start=True)
+    report = evaluated(model)
+    found = report["mutual_information_top_group"]
+    pixels = images.observe(model, TEST, QUICK).pixels
+    with evaluating(model):
+        posterior = model.posterior(pixels)
+        top = posterior.conditionals(posterior.sample(Draws(keyed_generator("any"), 12)))[0]
+    expected = mutual_information(top, DiagonalGaussian.standard(top.mean.shape[1], like=top.mean))
+    assert found["rate"] == pytest.approx(report["kl_per_group"][0], rel=1e-4)
+    assert found["estimate"] == pytest.approx(expected.estimate, rel=1e-3)
+    assert found["estimate"] > 0.05
+    assert "MI, top group alone" in format_images(report)
+
+
+def test_behind_flows_no_information_is_given_and_the_note_says_why():
+    report = evaluated(nvae(flows=1))
+    assert report["mutual_information"] is report["mutual_information_top_group"] is None
+    assert "behind a flow" in " ".join(report["notes"])
+    assert report["nll"] is not None
+
+
+@pytest.mark.parametrize(("samples", "few"), [(9, True), (12, False)])
+def test_an_nll_of_a_handful_of_effective_samples_is_marked(samples, few):
+    model = vae(BERNOULLI)
+    with torch.no_grad():  # q(z|x) = p(z) and p(x|z) = p(x): all samples weigh the same
+        for parameter in model.parameters():
+            parameter.zero_()
+    report = evaluated(model, ImageProtocol(samples=samples, elbo_samples=1))
+    assert report["nll"]["effective_sample_size"]["median"] == pytest.approx(samples)
+    notes = [note for note in report["notes"] if "raise --samples" in note]
+    assert len(notes) == few
+    if few:
+        assert "are 9.0 of 9 in the median" in notes[0]
+
+
+def test_the_device_is_in_the_protocol():
+    assert evaluated(vae(GAUSSIAN))["protocol"]["device"] == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +239,7 @@ def test_what_a_transform_leaves_is_rounded_where_the_likelihood_is_of_levels(li
     assert found["transform"] == repr(turn)
 
 
-def test_a_hierarchy_reports_its_groups_and_no_information():
+def test_a_hierarchy_reports_its_groups():
     report = evaluated(nvae(), transform=ComposeImages([Flip(probability=1.0)]))
     assert len(report["kl_per_group"]) == len(report["consistency_kl"]["per_group"]) == 2
     assert sum(report["kl_per_group"]) == pytest.approx(report["rate"]["mean"], rel=1e-5)
@@ -174,7 +247,7 @@ def test_a_hierarchy_reports_its_groups_and_no_information():
         report["consistency_kl"]["mean"], rel=1e-5
     )
     assert report["mutual_information"] is None
-    assert "no mutual information" in " ".join(report["notes"])
+    assert "no mutual information of all groups" in " ".join(report["notes"])
     assert "rate by group" in format_images(report)
 
 
