@@ -15,6 +15,7 @@ import yaml
 from tiny_runs import write_card
 
 from pc_crvae.cli import main
+from pc_crvae.evaluation.protocol import PROTOCOL_FOLDER
 from pc_crvae.resources import resource_folder
 
 TOOL = Path(__file__).parents[2] / "tools" / "study.py"
@@ -144,6 +145,30 @@ def test_runs_of_images_are_evaluated_and_compared(tmp_path, capsys):
     assert "has only one of" in capsys.readouterr().err
     assert report.read_text() == "<!-- study images -->"
     capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_a_study_of_the_validation_split_never_scores_the_test_split(study, tmp_path, capsys):
+    values = yaml.safe_load(study.read_text())
+    values["overrides"].append("data.validation_fraction=0.4")
+    protocol = yaml.safe_load((PROTOCOL_FOLDER / "ours.yaml").read_text())
+    protocol |= {"name": "one-c", "classifier": {"name": "linear_svm", "c": [0.01]}}
+    (tmp_path / "one-c.yaml").write_text(yaml.safe_dump(protocol))  # two items a class are left
+    values["probe"] = {"split": "validation", "seeds": 1}
+    values["probe"]["protocol"] = str(tmp_path / "one-c.yaml")
+    values["arms"] = {"cr": {}, "untrained": {"untrained_of": "cr"}}
+    values["compare"] = [["cr", "untrained"]]
+    path, out = tmp_path / "sweep.yaml", tmp_path / "out"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    assert main(["study", str(path), "--out", str(out), "--workers", "1"]) == 0
+    assert not (out / "cr-seed0" / "probe.json").exists()
+    probe = json.loads((out / "cr-seed0" / "probe-validation.json").read_text())
+    splits = {side: (of["split"], of["count"]) for side, of in probe["data"].items()}
+    assert splits["test"][0] == "validation"
+    assert splits["train"][1] + splits["test"][1] == 60  # all of train, nothing of test
+    (cut,) = json.loads((out / "summary.json").read_text())["data"]
+    assert cut["scored_split"] == "validation"
+    assert "Accuracy on the validation split" in capsys.readouterr().out
 
 
 @pytest.mark.slow
