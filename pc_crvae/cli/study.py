@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         default=argparse.SUPPRESS,
-        help="run nothing: write tables and plots of what is stored to a Markdown file, where it "
-        "has '<!-- study NAME -->' and '<!-- end of NAME -->' between these (default: run what is "
-        "left)",
+        help="run nothing: write tables and plots of what is stored to a Markdown file; if it has "
+        "the lines '<!-- study NAME -->' and '<!-- end of NAME -->' (NAME: the study file's), "
+        "what is between them is replaced (default: run what is left)",
     )
 
 
@@ -102,12 +102,18 @@ def _run(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, worke
 def _check_protocol_and_data(study: "Study", runs: "list[PlannedRun]") -> None:
     """Refuse before anything starts what would fail every run."""
     from pc_crvae.cli.train import load_splits
+    from pc_crvae.config import PointModelConfig
     from pc_crvae.evaluation.protocol import load_protocol
 
     if study.probe is not None:
         load_protocol(study.probe.protocol)
     checked = []
     for run in runs:
+        if study.evaluation is not None and isinstance(run.config.model, PointModelConfig):
+            raise UserError(
+                f"the arm {run.arm} is a model of points, and evaluation is of images: ask for a "
+                "probe, or for measures: [generation]"
+            )
         if run.config.data not in checked:
             load_splits(run.config)
             checked.append(run.config.data)
@@ -167,15 +173,19 @@ def _report(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, re
             curves,
         )
         pictures.append(("validation accuracy while training, the first seed", curves.name))
-    around = _around_report(report, name)
+    around = _around_report(report, name, summary["title"])
     text = format_report(summary, pictures, level=1 if around is None else 2)
     with atomic_path(report) as temporary:
-        temporary.write_text(text if around is None else text.join(around), encoding="utf-8")
+        before, after = around or ("", "")
+        temporary.write_text(before + text + after, encoding="utf-8")
     print(f"report: {report}")
 
 
-def _around_report(report: Path, name: str) -> tuple[str, str] | None:
-    """What a file has before and after the place that it keeps for a study; None: no such place."""
+def _around_report(report: Path, name: str, title: str) -> tuple[str, str] | None:
+    """What a file has before and after the place that it keeps for a study.
+
+    None where there is no file yet, or it is an earlier report of the study.
+    """
     if not report.is_file():
         return None
     text = report.read_text(encoding="utf-8")
@@ -183,7 +193,12 @@ def _around_report(report: Path, name: str) -> tuple[str, str] | None:
     before, opened, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
     if not opened and end not in text:
-        return None
+        if text.startswith(f"# {title}\n"):
+            return None
+        raise UserError(
+            f"{report} is another text, without the lines '{begin}' and '{end}' that keep a place "
+            "in it: add them, or give another file"
+        )
     if not closed:
         raise UserError(f"{report} has only one of '{begin}' and '{end}': add the other after it")
     return f"{before}{begin}\n", f"{end}{after}"

@@ -68,6 +68,8 @@ def _shares(
     generator = keyed_numpy_generator("paired difference", seed)
     seeds = generator.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), _RESAMPLES) / n_seeds
     shapes = generator.multinomial(n_shapes, np.full(n_shapes, 1 / n_shapes), _RESAMPLES) / n_shapes
+    for shares in (seeds, shapes):
+        shares.setflags(write=False)
     return seeds, shapes
 
 

@@ -52,6 +52,7 @@ def read_evaluation(path: Path) -> _Report:
         report: _Report = json.loads(path.read_text(encoding="utf-8"))
         for read in FIGURES.values():
             read(report)
+        _images(report)
     except (ValueError, KeyError, TypeError):
         raise UserError(
             f"{path} is not a report that evaluate wrote: remove it, and the study makes it anew"
@@ -149,4 +150,5 @@ def over_seeds(of_seeds: Sequence[float]) -> dict[str, Any]:
 def _images(report: _Report) -> tuple[Any, ...]:
     protocol = report["protocol"]
     data = report["data"][protocol["split"]]
-    return data["sha256"], protocol["evaluated_items"], protocol["seed"], protocol["samples"]
+    names = ("evaluated_items", "seed", "samples", "train_items")
+    return data["sha256"], report["data"]["train"]["sha256"], *(protocol[name] for name in names)

@@ -95,8 +95,7 @@ def _evaluated(cut: dict[str, Any]) -> str:
     sentence = (
         f"Data: {cut['name']}; {cut['evaluated']:,} of the {cut['of_split']:,} images of the "
         f"{cut['split']} split, the same of every run, NLL by importance sampling with "
-        f"S = {cut['samples']}; {cut['train']:,} training images, of which a share of "
-        f"{cut['trained_validation_fraction']:g} is held out for validation"
+        f"S = {cut['samples']}; {_trained_on(cut)}"
     )
     if cut["classifiers_fitted_on"] is not None:
         sentence += (
@@ -106,6 +105,13 @@ def _evaluated(cut: dict[str, Any]) -> str:
     if cut["transform"]:
         sentence += f". The consistency KL is under `{cut['transform']}`"
     return sentence + "."
+
+
+def _trained_on(cut: dict[str, Any]) -> str:
+    share = f"a share of {cut['trained_validation_fraction']:g}"
+    if cut["split"] == "validation":
+        return f"{cut['train']:,} training images, what {share} held out for validation left"
+    return f"{cut['train']:,} training images, of which {share} is held out for validation"
 
 
 def _tables(summary: dict[str, Any]) -> list[str]:
@@ -245,7 +251,10 @@ def _arms(summary: dict[str, Any]) -> str:
             )
             continue
         overrides = " ".join(_quoted(override) for override in arm["overrides"])
-        lines.append(f"- {arm['name']}: `python tools/train.py {arm['config']} {overrides}`")
+        lines.append(
+            f"- {arm['name']}: `python tools/train.py {arm['config']} {overrides} "
+            f"--out runs/{arm['name']}`"
+        )
     return "\n".join(lines)
 
 
@@ -277,6 +286,8 @@ def _spread(values: dict[str, Any], factor: float, digits: int) -> str:
 
 def _signed(row: dict[str, Any], factor: float, digits: int) -> str:
     text = _spread(row, factor, digits)
+    if round(factor * row["mean"], digits) == 0:
+        return text.removeprefix("-")
     return text if row["mean"] < 0 else f"+{text}"
 
 

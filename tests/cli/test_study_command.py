@@ -140,6 +140,10 @@ def test_runs_of_images_are_evaluated_and_compared(tmp_path, capsys):
     assert "| cr - aug |" in text
     assert "(images-figures.png)" in text
     assert (tmp_path / "images-figures.png").read_bytes().startswith(b"\x89PNG")
+    report.write_text("my thesis")
+    assert main(["study", str(path), "--out", str(out), "--report", str(report)]) == 2
+    assert "is another text, without the lines" in capsys.readouterr().err
+    assert report.read_text() == "my thesis"
     report.write_text("<!-- study images -->")
     assert main(["study", str(path), "--out", str(out), "--report", str(report)]) == 2
     assert "has only one of" in capsys.readouterr().err
@@ -185,6 +189,17 @@ def test_a_run_that_fails_is_told_of_and_the_others_go_on(study, tmp_path, capsy
     runs = {run["arm"]: run for run in json.loads((out / "summary.json").read_text())["runs"]}
     assert "fewer than training.batch_size 64" in runs["bad"]["error"]
     assert runs["good"]["status"] == "complete"
+
+
+def test_an_evaluation_of_a_model_of_points_is_refused_before_anything_starts(
+    study, tmp_path, capsys
+):
+    values = yaml.safe_load(study.read_text()) | {"evaluation": {}}
+    path = tmp_path / "points.yaml"
+    path.write_text(yaml.safe_dump(values))
+    assert main(["study", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert "is a model of points, and evaluation is of images" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

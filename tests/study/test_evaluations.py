@@ -11,7 +11,15 @@ from pc_crvae.study.evaluations import (
     figure_differences,
     read_evaluation,
 )
-from pc_crvae.study.markdown import format_summary
+from pc_crvae.study.markdown import _signed, _trained_on, format_summary
+
+
+def protocol(items=10):
+    return {"split": "test", "evaluated_items": items} | {
+        "seed": 0,
+        "samples": 500,
+        "train_items": 40,
+    }
 
 
 def report(nll=90.0, information=3.0, saturated=False, svm=0.9, images="a", **changes):
@@ -27,8 +35,8 @@ def report(nll=90.0, information=3.0, saturated=False, svm=0.9, images="a", **ch
         "classifiers": {
             name: {"accuracy": svm} for name in ("linear_svm", "logistic_regression", "knn")
         },
-        "protocol": {"split": "test", "evaluated_items": 10, "seed": 0, "samples": 500},
-        "data": {"test": {"sha256": images, "count": 10}},
+        "protocol": protocol(),
+        "data": {"test": {"sha256": images, "count": 10}, "train": {"sha256": "t", "count": 50}},
     }
     return plain | changes
 
@@ -65,7 +73,7 @@ def test_differences_are_of_equal_seeds():
     "other",
     [
         {"images": "b"},
-        {"protocol": {"split": "test", "evaluated_items": 9, "seed": 0, "samples": 500}},
+        {"protocol": protocol(items=9)},
     ],
 )
 def test_figures_of_different_images_are_not_compared(other):
@@ -96,6 +104,7 @@ def test_tables_mark_saturated_estimates_and_sign_differences():
         "title": "t",
         "split": "test",
         "runs": [],
+        "evaluated": None,
         "arms": arms,
         "differences": [],
         "figure_differences": figure_differences(
@@ -110,3 +119,16 @@ def test_tables_mark_saturated_estimates_and_sign_differences():
     assert "*" not in rows["a"]
     assert "cannot pass log N = 7.60" in text
     assert rows["a - b"].startswith("| a - b | +2.50 ± 0.71 |")
+
+
+@pytest.mark.parametrize(
+    ("mean", "text"), [(-0.001, "0.00"), (0.001, "0.00"), (-0.5, "-0.50"), (0.5, "+0.50")]
+)
+def test_signs_are_of_what_is_shown(mean, text):
+    assert _signed({"mean": mean, "std": None}, 1, 2) == text
+
+
+def test_what_was_held_out_is_told_of_either_split():
+    cut = {"train": 90, "trained_validation_fraction": 0.1}
+    assert "of which a share of 0.1 is held out" in _trained_on(cut | {"split": "test"})
+    assert "held out for validation left" in _trained_on(cut | {"split": "validation"})
