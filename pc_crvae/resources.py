@@ -1,7 +1,10 @@
 """Where the cards and configs lie: inside an installed package, or at the top of a checkout."""
 
+import difflib
 from pathlib import Path
 from typing import Literal
+
+from pc_crvae.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -14,6 +17,30 @@ def resource_folder(kind: Literal["datasets", "configs"]) -> Path:
     """
     packaged = _PACKAGE / kind
     return packaged if packaged.is_dir() else _PACKAGE.parent / kind
+
+
+def find_experiment(path: Path, folder: Path, kind: str) -> Path:
+    """Return the file that ``path`` means: itself, or one that comes with the package, by its name.
+
+    Args:
+        path: as the user gave it; the name of ``folder`` may stand before that of the file, and
+            the suffix may be left out.
+        folder: the package's.
+        kind: what the files are called in sentences.
+
+    Raises:
+        UserError: if there is neither, naming the nearest that comes with the package.
+    """
+    candidates = [path]
+    if path.parent.name in ("", folder.name):
+        candidates += [folder / path.name, folder / f"{path.name}.yaml"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    known = sorted(file.name for file in folder.glob("*.yaml"))
+    near = difflib.get_close_matches(path.name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the package brings {', '.join(known)}"
+    raise UserError(f"there is no {kind} {path}: {hint}")
 
 
 def checkout_folder() -> Path | None:

@@ -1,6 +1,7 @@
 """What a user wrote, held against a schema, and its mistakes told in one sentence."""
 
 import difflib
+import json
 import reprlib
 from collections.abc import Iterator
 from types import UnionType
@@ -31,6 +32,22 @@ def validate(model: type[_Model], values: object, where: str) -> _Model:
         return model.model_validate(values)
     except ValidationError as error:
         raise UserError(describe(error, where, model)) from error
+
+
+def validate_plain(model: type[_Model], values: object, where: str) -> _Model:
+    """As :func:`validate`, of values read from YAML: strict about types, yet lists make tuples.
+
+    Raises:
+        UserError: also for what JSON cannot hold, such as a date or a set.
+    """
+    try:
+        text = json.dumps(values)
+    except (TypeError, ValueError) as error:  # ValueError: a list that holds itself
+        raise UserError(f"{where} holds what no setting can be: {error}") from None
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise UserError(describe(error, where, model)) from None
 
 
 def describe(error: ValidationError, where: str, model: type[BaseModel]) -> str:

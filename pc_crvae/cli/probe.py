@@ -97,18 +97,9 @@ def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None
         print(f"{train_set.name} has no labels, so there is nothing to probe; next: tools/embed.py")
         return
 
-    from pc_crvae.evaluation.encoders import encoder_of, untrained_like
-    from pc_crvae.evaluation.probe import probe_encoders, protocol_for
+    from pc_crvae.evaluation.encoders import probe_model
 
-    protocol = protocol_for(saved.model, protocol, train_set, test_set)
-    probed = probe_encoders(
-        encoder_of(saved.model, protocol.pool),
-        lambda seed: encoder_of(untrained_like(saved.model, seed), protocol.pool),
-        train_set,
-        test_set,
-        protocol,
-        progress=print,
-    )
+    probed = probe_model(saved.model, train_set, test_set, protocol, progress=print)
     report = probed.report
     report["checkpoint"] = {"path": str(saved.folder), "which": options.which}
     report["trained_on"] = saved.model.data

@@ -31,9 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _probe(folder: Path, report_path: Path, protocol_name: str, seeds: int | None) -> None:
     from pc_crvae.cli.saved import load_saved
     from pc_crvae.cli.train import load_splits
-    from pc_crvae.evaluation.encoders import encoder_of, untrained_like
+    from pc_crvae.evaluation.encoders import probe_model
     from pc_crvae.evaluation.predictions import predictions_path, save_predictions
-    from pc_crvae.evaluation.probe import format_table, probe_encoders, protocol_for
+    from pc_crvae.evaluation.probe import format_table
     from pc_crvae.evaluation.protocol import changed, load_protocol
     from pc_crvae.files import atomic_path
     from pc_crvae.runs import find_run_config
@@ -46,15 +46,7 @@ def _probe(folder: Path, report_path: Path, protocol_name: str, seeds: int | Non
     if seeds is not None:
         protocol = changed(protocol, "--seeds", seeds=list(range(seeds)))
     train_set, validation_set = load_splits(config)
-    protocol = protocol_for(saved.model, protocol, train_set, validation_set)
-    probed = probe_encoders(
-        encoder_of(saved.model, protocol.pool),
-        lambda seed: encoder_of(untrained_like(saved.model, seed), protocol.pool),
-        train_set,
-        validation_set,
-        protocol,
-        progress=print,
-    )
+    probed = probe_model(saved.model, train_set, validation_set, protocol, progress=print)
     report = probed.report
     report["checkpoint"] = {"path": str(saved.folder), "which": "last"}
     report["trained_on"] = saved.model.data

@@ -1,19 +1,17 @@
 """Configurations as files: found, read, overridden on the command line, checked, written."""
 
-import difflib
 import json
 from pathlib import Path
 from typing import Any
 
-import pydantic
 import yaml
 from pydantic import BaseModel
 
 from pc_crvae.config.experiment import Config
 from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
-from pc_crvae.resources import resource_folder
-from pc_crvae.validation import describe
+from pc_crvae.resources import find_experiment, resource_folder
+from pc_crvae.validation import validate_plain
 from pc_crvae.yaml_files import parse_yaml, read_yaml
 
 
@@ -23,17 +21,7 @@ def find_config(path: Path) -> Path:
     Raises:
         UserError: if there is neither, naming the nearest that comes with the package.
     """
-    folder = resource_folder("configs")
-    candidates = [path]
-    if path.parent.name in ("", "configs"):
-        candidates += [folder / path.name, folder / f"{path.name}.yaml"]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    known = sorted(file.name for file in folder.glob("*.yaml"))
-    near = difflib.get_close_matches(path.name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"the package brings {', '.join(known)}"
-    raise UserError(f"there is no config {path}: {hint}")
+    return find_experiment(path, resource_folder("configs"), "config")
 
 
 def load_config(path: Path, overrides: list[str] | None = None) -> Config:
@@ -55,15 +43,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> Config:
 
 def parse_config(values: dict[str, Any], where: str) -> Config:
     """Check plain values against the schema; ``where`` names their source in errors."""
-    try:
-        text = json.dumps(values)
-    except (TypeError, ValueError) as error:  # a date, a set, a value that holds itself
-        raise UserError(f"{where} holds what no setting can be: {error}") from None
-    try:
-        # JSON mode is strict about types yet takes a list for a tuple, as YAML must.
-        return Config.model_validate_json(text)
-    except pydantic.ValidationError as error:
-        raise UserError(describe(error, where, Config)) from None
+    return validate_plain(Config, values, where)
 
 
 def with_absolute_paths(config: Config) -> Config:

@@ -1,6 +1,7 @@
 """What the probe reads of a model: trained as it is, and untrained as it was initialised."""
 
 import json
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -8,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.probe import Encode
-from pc_crvae.evaluation.protocol import Pool
+from pc_crvae.evaluation.probe import Encode, Probed, probe_encoders, protocol_for
+from pc_crvae.evaluation.protocol import Pool, ProbeProtocol
 from pc_crvae.models.points import DGCNN, PointNet
 from pc_crvae.models.pretrained import Pretrained, PretrainedVAE
 from pc_crvae.models.vae import evaluating
@@ -18,6 +20,33 @@ from pc_crvae.randomness import seed_from_key
 
 _CHUNK = 64  # items encoded at once
 _WIDE_CHUNK = 4
+
+
+def probe_model(
+    model: Pretrained,
+    train: ItemSet,
+    test: ItemSet,
+    protocol: ProbeProtocol,
+    progress: Callable[[str], None] | None = None,
+) -> Probed:
+    """Probe a model, and untrained ones like it; see `pc_crvae.evaluation.probe.probe_encoders`.
+
+    Args:
+        model: the trained one.
+        train: what classifiers are fitted on.
+        test: what they are scored on.
+        protocol: as the user chose it; what it leaves open is settled by the model and the data.
+        progress: told, in one line, what is being done.
+    """
+    settled = protocol_for(model, protocol, train, test)
+    return probe_encoders(
+        encoder_of(model, settled.pool),
+        lambda seed: encoder_of(untrained_like(model, seed), settled.pool),
+        train,
+        test,
+        settled,
+        progress,
+    )
 
 
 def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:

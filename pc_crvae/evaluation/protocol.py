@@ -5,16 +5,14 @@ their names; ``ours`` is the default, and the others follow published evaluation
 """
 
 import difflib
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import pydantic
 from pydantic import Field, model_validator
 
 from pc_crvae.config.sections import PositiveInt, Section
 from pc_crvae.errors import UserError
-from pc_crvae.validation import describe
+from pc_crvae.validation import validate_plain
 from pc_crvae.yaml_files import read_yaml
 
 DEFAULT_C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -234,15 +232,7 @@ def parse_protocol(values: dict[str, Any], where: str) -> ProbeProtocol:
         UserError: an unknown key (naming the nearest right one), a wrong type, or a value out
             of range.
     """
-    try:
-        text = json.dumps(values)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{where} holds what no setting can be: {error}") from None
-    try:
-        # JSON mode is strict about types yet takes a list for a tuple, as YAML must.
-        return ProbeProtocol.model_validate_json(text)
-    except pydantic.ValidationError as error:
-        raise UserError(describe(error, where, ProbeProtocol)) from None
+    return validate_plain(ProbeProtocol, values, where)
 
 
 def changed(protocol: ProbeProtocol, where: str, **changes: Any) -> ProbeProtocol:

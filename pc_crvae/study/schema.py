@@ -1,17 +1,14 @@
 """A study as a YAML file: which arms, which seeds, how they are probed and compared."""
 
 import difflib
-import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import pydantic
 from pydantic import Field, model_validator
 
 from pc_crvae.config.sections import PositiveInt, Section
-from pc_crvae.errors import UserError
-from pc_crvae.resources import resource_folder
-from pc_crvae.validation import describe
+from pc_crvae.resources import find_experiment, resource_folder
+from pc_crvae.validation import validate_plain
 from pc_crvae.yaml_files import read_yaml
 
 Measure = Literal["robustness", "generation"]
@@ -139,17 +136,7 @@ def find_study(path: Path) -> Path:
     Raises:
         UserError: there is neither, naming those that there are.
     """
-    folder = resource_folder("configs") / "studies"
-    candidates = [path]
-    if path.parent.name in ("", "studies"):
-        candidates += [folder / path.name, folder / f"{path.name}.yaml"]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    known = sorted(file.name for file in folder.glob("*.yaml"))
-    near = difflib.get_close_matches(path.name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"the package brings {', '.join(known)}"
-    raise UserError(f"there is no study {path}: {hint}")
+    return find_experiment(path, resource_folder("configs") / "studies", "study")
 
 
 def load_study(path: Path) -> Study:
@@ -158,13 +145,4 @@ def load_study(path: Path) -> Study:
     Raises:
         UserError: it cannot be read, or strays from the schema.
     """
-    values = read_yaml(path)
-    try:
-        text = json.dumps(values)
-    except (TypeError, ValueError) as error:  # a date, a set, a value that holds itself
-        raise UserError(f"{path} holds what no setting can be: {error}") from None
-    try:
-        # JSON mode is strict about types yet takes a list for a tuple, as YAML must.
-        return Study.model_validate_json(text)
-    except pydantic.ValidationError as error:
-        raise UserError(describe(error, str(path), Study)) from None
+    return validate_plain(Study, read_yaml(path), str(path))
