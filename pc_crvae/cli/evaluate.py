@@ -12,7 +12,7 @@ from pc_crvae.files import require_writable
 if TYPE_CHECKING:
     from pc_crvae.config import Config
     from pc_crvae.data import ImageSet
-    from pc_crvae.evaluation.images import ImageModel, Observed
+    from pc_crvae.evaluation.images.observations import ImageModel, Observed
     from pc_crvae.transforms.images import ImageTransform
 
 DESCRIPTION = "Evaluate a model of images: likelihood, KLs, information, classifiers, pictures."
@@ -68,7 +68,9 @@ def run(options: argparse.Namespace) -> None:
     require_writable(report_path)
 
     from pc_crvae.cli.counting import counting
-    from pc_crvae.evaluation.images import ImageProtocol, evaluate_images, format_images
+    from pc_crvae.evaluation.images.evaluate import evaluate_images
+    from pc_crvae.evaluation.images.protocol import ImageProtocol
+    from pc_crvae.evaluation.images.report import format_images
     from pc_crvae.files import atomic_path
     from pc_crvae.runs import find_run_config
 
@@ -139,7 +141,7 @@ def _draw(
     model: "ImageModel", observed: "Observed", report: dict[str, Any], beside: Path, seed: int
 ) -> dict[str, Path]:
     """Write the pictures; return their paths by what they show."""
-    from pc_crvae.evaluation.images import has_density
+    from pc_crvae.evaluation.images.observations import has_density
     from pc_crvae.visualization.image_pictures import (
         interpolation_rows,
         reconstruction_rows,

@@ -10,7 +10,7 @@ from PIL import Image
 
 from pc_crvae.curves import Record
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.images import format_images
+from pc_crvae.evaluation.images.report import format_images
 from pc_crvae.evaluation.report import format_table
 from pc_crvae.evaluation.robustness_report import format_robustness
 from pc_crvae.evaluation.shape_quality import format_quality

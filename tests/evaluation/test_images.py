@@ -11,8 +11,12 @@ from pc_crvae.config import NVAEModelConfig
 from pc_crvae.config.images import ImageModelConfig
 from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation import images
-from pc_crvae.evaluation.images import ImageProtocol, evaluate_images, format_images
+from pc_crvae.evaluation.images import latents, likelihood
+from pc_crvae.evaluation.images.consistency import consistency_kl
+from pc_crvae.evaluation.images.evaluate import NO_PRIOR, evaluate_images
+from pc_crvae.evaluation.images.observations import observe
+from pc_crvae.evaluation.images.protocol import ImageProtocol
+from pc_crvae.evaluation.images.report import format_images
 from pc_crvae.latent_statistics import active_units, mutual_information
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
@@ -124,8 +128,9 @@ def test_neither_latents_nor_means_of_many_images_are_held_at_once(monkeypatch):
 
     decoded.clear()
     model.encoder.register_forward_hook(lambda _, given, made: encoded.append(len(made)))
-    monkeypatch.setattr(images, "_NUMBERS_AT_ONCE", 1)
-    monkeypatch.setattr(images, "_AT_ONCE", 5)
+    monkeypatch.setattr(likelihood, "_NUMBERS_AT_ONCE", 1)
+    for part in (likelihood, latents):
+        monkeypatch.setattr(part, "IMAGES_AT_ONCE", 5)
     in_parts = evaluated(model, train=TRAIN.subset([0, 1]))
     assert max(decoded) == 12  # images whose likelihood is estimated between two ticks
     assert encoded.count(5) >= 2
@@ -181,7 +186,7 @@ def test_the_information_of_a_hierarchy_is_that_of_its_top_group():
     model = nvae(away_from_the_start=True)
     report = evaluated(model)
     found = report["mutual_information_top_group"]
-    pixels = images.observe(model, TEST, QUICK).pixels
+    pixels = observe(model, TEST, QUICK).pixels
     with evaluating(model):
         posterior = model.posterior(pixels)
         top = posterior.conditionals(posterior.sample(Draws(keyed_generator("any"), 12)))[0]
@@ -230,8 +235,8 @@ def test_what_a_transform_leaves_is_rounded_where_the_likelihood_is_of_levels(li
     turn = Affine(30.0, 0.0, 1.0, 1.0)
     seen = []
     model.encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    observed = images.observe(model, TEST, QUICK)
-    found = images.consistency_kl(model, observed, turn, seed=0)
+    observed = observe(model, TEST, QUICK)
+    found = consistency_kl(model, observed, turn, seed=0)
     original, transformed = seen
     levels = (255 * transformed).round() / 255
     assert torch.equal(transformed, levels) == rounded
@@ -255,7 +260,7 @@ def test_an_auto_encoder_has_its_codes_evaluated_and_no_likelihood():
     report = evaluated(vae(GAUSSIAN, posterior="code"))
     for name in ("nll", "elbo", "rate", "consistency_kl", "mutual_information"):
         assert report[name] is None
-    assert report["notes"] == [images.NO_PRIOR]
+    assert report["notes"] == [NO_PRIOR]
     assert report["classifiers"].keys() == {"linear_svm", "logistic_regression", "knn"}
     assert "NLL" not in format_images(report)
 

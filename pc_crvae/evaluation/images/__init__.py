@@ -1,0 +1,1 @@
+"""How good a model of images is: likelihood, latents, consistency, and what a class costs."""

@@ -1,0 +1,113 @@
+"""Classifiers fitted on the latents of training images, scored on those of held-out ones."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pc_crvae.data.images import ImageSet
+from pc_crvae.evaluation.classes import set_to_take_instead
+from pc_crvae.evaluation.classifiers import fit_classifier
+from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel
+from pc_crvae.evaluation.images.protocol import ImageProtocol
+from pc_crvae.evaluation.linear_probe import accuracy
+from pc_crvae.evaluation.protocol import (
+    Classifier,
+    LinearSVM,
+    LogisticRegression,
+    NearestNeighbors,
+)
+from pc_crvae.randomness import keyed_numpy_generator
+
+FOLDS = 3  # over which the classifiers' parameters are chosen
+_C_GRID = (1e-3, 1e-2, 1e-1, 1.0)
+_NEIGHBOURS = (1, 5, 20)
+CLASSIFIERS: dict[str, Classifier] = {
+    "linear_svm": LinearSVM(c=_C_GRID),
+    "logistic_regression": LogisticRegression(name="logistic_regression", c=_C_GRID),
+    "knn": NearestNeighbors(name="knn", k=_NEIGHBOURS),
+}
+
+
+def classify(
+    model: ImageModel,
+    train: ImageSet,
+    held_out: ImageSet,
+    protocol: ImageProtocol,
+    notes: list[str],
+) -> dict[str, Any] | None:
+    """Score `CLASSIFIERS` on the posterior means of grey images.
+
+    Args:
+        model: whose means they are.
+        train: at most ``protocol.train_items`` of these are fitted on.
+        held_out: all of these are scored on.
+        protocol: the number of training images and the seed.
+        notes: where it is added why there are no classifiers.
+
+    Returns:
+        By classifier ``accuracy``, ``chosen``, ``converged``, ``train_items`` and ``test_items``;
+        None where the labels do not allow any.
+    """
+    if train.labels is None or held_out.labels is None:
+        notes.append(f"no classifiers: {held_out.name} has no labels")
+        return None
+    known = np.unique(train.labels)
+    if train.classes != held_out.classes or not np.isin(held_out.labels, known).all():
+        notes.append(
+            f"no classifiers: images of the {held_out.split} split of {held_out.name} are of "
+            f"classes that its training split has none of{set_to_take_instead(held_out.name)}"
+        )
+        return None
+    if len(known) < 2:
+        notes.append(f"no classifiers: all images of {train.name} are of one class")
+        return None
+    order = keyed_numpy_generator("classifiers' images", protocol.seed).permutation(len(train))
+    rows = order[: protocol.train_items]
+    labels = train.labels[rows]
+    too_few = _too_few_to_choose_by(labels, train.classes)
+    if too_few:
+        notes.append(f"no classifiers: {too_few}, with more --train-items there may be enough")
+        return None
+    features = _features(model, train, rows)
+    tested = _features(model, held_out, np.arange(len(held_out)))
+    found = {}
+    for name, classifier in CLASSIFIERS.items():
+        fitted = fit_classifier(classifier, features, labels, folds=FOLDS, seed=protocol.seed)
+        found[name] = {
+            "accuracy": accuracy(held_out.labels, fitted.predict(tested)),
+            "chosen": fitted.chosen,
+            "converged": fitted.converged,
+            "train_items": len(rows),
+            "test_items": len(held_out),
+        }
+    return found
+
+
+def _too_few_to_choose_by(labels: NDArray[np.int64], classes: tuple[str, ...]) -> str:
+    """What the folds of these images would lack, if anything."""
+    drawn, counts = np.unique(labels, return_counts=True)
+    if counts.min() < FOLDS:
+        rarest = classes[drawn[counts.argmin()]]
+        return (
+            f"of the {len(labels)} training images {counts.min()} show {rarest}, fewer than the "
+            f"{FOLDS} folds that classifiers are chosen by"
+        )
+    fewest = len(labels) - -(-len(labels) // FOLDS)
+    if fewest < max(_NEIGHBOURS):
+        return (
+            f"{len(labels)} training images leave {fewest} to fit on in a fold, fewer than the "
+            f"{max(_NEIGHBOURS)} neighbours that are tried"
+        )
+    return ""
+
+
+def _features(
+    model: ImageModel, images: ImageSet, rows: NDArray[np.int64]
+) -> NDArray[np.floating[Any]]:
+    parts = [
+        model.encode(torch.from_numpy(images.batch(rows[start : start + IMAGES_AT_ONCE]))).numpy()
+        for start in range(0, len(rows), IMAGES_AT_ONCE)
+    ]
+    return np.concatenate(parts)

@@ -1,0 +1,84 @@
+"""How far the posteriors of held-out images move when the images are transformed."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pc_crvae.binarization import binarize
+from pc_crvae.evaluation.images.observations import (
+    IMAGES_AT_ONCE,
+    ImageModel,
+    Observed,
+    is_binarized,
+    refuse_non_finite,
+)
+from pc_crvae.evaluation.likelihood import mean_and_stderr
+from pc_crvae.models.images.build import onto_levels
+from pc_crvae.models.vae import evaluating
+from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.transforms.images import ComposeImages, ImageTransform
+
+
+def consistency_kl(
+    model: ImageModel, observed: Observed, transform: ImageTransform, seed: int
+) -> dict[str, Any]:
+    """KL(q(z|t(x)) || q(z|x)), one transform and one path an image.
+
+    Where pixels are drawn, those of x and of t(x) are drawn apart, and the posteriors differ even
+    where t changes nothing: by the ``floor``, which the mean is to be read against.
+
+    Args:
+        model: with a posterior that has a density.
+        observed: x.
+        transform: t, of the grey images; its results are binarised where x is, and rounded to the
+            256 levels where the likelihood is of these.
+        seed: of transforms, pixels and paths.
+
+    Returns:
+        ``mean``, ``stderr``, ``per_group``, ``floor`` (its ``mean`` and ``stderr``, 0 where
+        nothing is drawn) and ``transform``.
+
+    Raises:
+        UserError: it is not finite.
+    """
+    onto = onto_levels(transform, model.architecture.likelihood)
+    by_item, per_group = _kl_to_transformed(model, observed, onto, seed)
+    floor = torch.zeros_like(by_item)
+    if is_binarized(model):
+        floor, _ = _kl_to_transformed(model, observed, ComposeImages([]), seed)
+    return {
+        **mean_and_stderr(by_item),
+        "per_group": per_group,
+        "floor": mean_and_stderr(floor),
+        "transform": repr(transform),
+    }
+
+
+def _kl_to_transformed(
+    model: ImageModel, observed: Observed, transform: ImageTransform, seed: int
+) -> tuple[Tensor, list[float]]:
+    """The KL of each image, (n,) nats, and the mean of each group."""
+    rows: list[Tensor] = []
+    per_dimension = torch.zeros((), dtype=torch.float64)  # summed: (n, D) of a hierarchy is large
+    sizes: tuple[int, ...] = ()
+    with evaluating(model):
+        for start in range(0, len(observed.grey), IMAGES_AT_ONCE):
+            part = slice(start, start + IMAGES_AT_ONCE)
+            grey = observed.grey[part]
+            draws = Draws(keyed_generator("evaluated transform", seed, start), len(grey))
+            changed = transform(grey, draws)
+            if is_binarized(model):
+                changed = binarize(changed, draws)
+            original = model.posterior(observed.pixels[part].to(model.device))
+            transformed = model.posterior(changed.to(model.device))
+            on_device = keyed_generator("evaluated path", seed, start, device=model.device)
+            path = transformed.sample(Draws(on_device, len(grey)))
+            divergence = transformed.kl(original, path).double().cpu()
+            rows.append(divergence.sum(dim=1))
+            per_dimension = per_dimension + divergence.sum(dim=0)
+            sizes = original.group_sizes
+    by_item = torch.cat(rows)
+    refuse_non_finite("consistency KL", by_item)
+    by_group = torch.split(per_dimension / len(by_item), list(sizes))
+    return by_item, [float(part.sum()) for part in by_group]

@@ -1,0 +1,147 @@
+"""The whole evaluation of a model of images, and what its report says of its own numbers.
+
+All of it is of held-out images, in nats an image. Nothing is fitted but the classifiers, on
+training images.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from pc_crvae.data.images import ImageSet
+from pc_crvae.evaluation.images.classifiers import CLASSIFIERS, FOLDS, classify
+from pc_crvae.evaluation.images.consistency import consistency_kl
+from pc_crvae.evaluation.images.latents import active_units_of, information_figures
+from pc_crvae.evaluation.images.likelihood import likelihood_figures
+from pc_crvae.evaluation.images.observations import (
+    ImageModel,
+    Observed,
+    has_density,
+    is_binarized,
+    observe,
+)
+from pc_crvae.evaluation.images.protocol import ImageProtocol
+from pc_crvae.evaluation.report import describe_data
+from pc_crvae.evaluation.versions import library_versions
+from pc_crvae.models.images.build import has_levels
+from pc_crvae.transforms.images import ImageTransform
+
+_ACTIVE_VARIANCE = 0.01
+
+NO_PRIOR = (
+    "a plain auto-encoder has no prior and its codes no density: no likelihood, KL or information"
+)
+
+
+def evaluate_images(
+    model: ImageModel,
+    train: ImageSet,
+    held_out: ImageSet,
+    protocol: ImageProtocol,
+    transform: ImageTransform,
+    *,
+    advance: Callable[[], None] = lambda: None,
+) -> tuple[dict[str, Any], Observed]:
+    """Evaluate a model on held-out images.
+
+    Args:
+        model: of images of this shape; a plain auto-encoder has its latents evaluated only.
+        train: what classifiers are fitted on, where both have labels of the same classes.
+        held_out: what everything is measured on.
+        protocol: the rest.
+        transform: t, for the consistency KL.
+        advance: called ``protocol.steps(held_out)`` times for a model with a prior.
+
+    Returns:
+        A report of plain numbers, strings and lists, ready for JSON: ``nll``, ``elbo``, ``rate``,
+        ``distortion``, ``kl_per_dimension``, ``kl_per_group``, ``mutual_information`` and
+        ``consistency_kl`` (None where the model has none, a sentence in ``notes`` saying why),
+        ``mutual_information_top_group`` (of a hierarchy, which has no ``mutual_information``; None
+        of any other model),
+        ``active_units``, ``dimensions``, ``classifiers``, ``notes``, ``protocol``, ``data`` and
+        ``versions``; and the images.
+
+    Raises:
+        UserError: fewer images than asked for, or a model whose figures are not finite.
+    """
+    observed = observe(model, held_out, protocol)
+    notes: list[str] = []
+    figures = dict.fromkeys(
+        (
+            "nll",
+            "elbo",
+            "rate",
+            "distortion",
+            "kl_per_dimension",
+            "kl_per_group",
+            "mutual_information",
+            "mutual_information_top_group",
+            "consistency_kl",
+        )
+    )
+    if has_density(model):
+        figures |= likelihood_figures(model, observed.pixels, protocol, notes, advance)
+        figures |= information_figures(model, held_out, protocol.seed, notes)
+        figures["consistency_kl"] = consistency_kl(model, observed, transform, protocol.seed)
+    else:
+        notes.append(NO_PRIOR)
+    units = active_units_of(model, observed.pixels)
+    report = figures | {
+        "active_units": units.count(_ACTIVE_VARIANCE),
+        "dimensions": units.dimensions,
+        "classifiers": classify(model, train, held_out, protocol, notes),
+        "notes": notes,
+        "protocol": _describe(model, protocol, len(observed.pixels), transform)
+        | {"data": held_out.name, "split": held_out.split},
+        "data": {"train": describe_data(train), held_out.split: describe_data(held_out)},
+        "versions": library_versions(),
+    }
+    return report, observed
+
+
+def _describe(
+    model: ImageModel, protocol: ImageProtocol, count: int, transform: ImageTransform
+) -> dict[str, Any]:
+    likelihood = model.architecture.likelihood
+    return asdict(protocol) | {
+        "evaluated_items": count,
+        "device": _device(model),
+        "observations": "pixels drawn once with the grey levels as probabilities, by the seed"
+        if is_binarized(model)
+        else "images as they are, in [0, 1]",
+        "likelihood": likelihood.model_dump(mode="json"),
+        "nll": "importance sampling with the posterior as the proposal; nats an image",
+        "elbo": "beta = 1, whatever the training's objective; a KL along each of elbo_samples "
+        "paths",
+        "active_above_variance": _ACTIVE_VARIANCE,
+        "mutual_information": "of all images of the split, however many are evaluated, and their "
+        "latents, one sample each",
+        "consistency_kl": "KL(q(z|t(x)) || q(z|x)) of the evaluated images, one transform and one "
+        "path each" + _of_transformed(model),
+        "transform": repr(transform),
+        "classifiers": {
+            name: classifier.model_dump(mode="json") for name, classifier in CLASSIFIERS.items()
+        },
+        "classifier_features": "posterior means of grey images, standardised; what there is to "
+        "choose is chosen by "
+        f"{FOLDS} stratified folds of the training images",
+    }
+
+
+def _of_transformed(model: ImageModel) -> str:
+    if is_binarized(model):
+        return (
+            "; the pixels of x and of t(x) are drawn apart, and floor is the same KL where t "
+            "changes nothing"
+        )
+    if has_levels(model.architecture.likelihood):
+        return "; t(x) rounded to the 256 levels that the likelihood is of"
+    return ""
+
+
+def _device(model: ImageModel) -> str:
+    if model.device.type != "cuda":
+        return model.device.type
+    return f"cuda ({torch.cuda.get_device_name(model.device)})"

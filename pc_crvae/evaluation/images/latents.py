@@ -1,0 +1,79 @@
+"""What the latents of a model of images hold: active units and mutual information."""
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pc_crvae.data.images import ImageSet
+from pc_crvae.evaluation.images.observations import (
+    IMAGES_AT_ONCE,
+    ImageModel,
+    observed_parts,
+    refuse_non_finite,
+)
+from pc_crvae.latent_statistics import ActiveUnits, mutual_information
+from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
+from pc_crvae.models.vae import evaluating
+from pc_crvae.posteriors import DiagonalGaussian
+
+
+def active_units_of(model: ImageModel, pixels: Tensor) -> ActiveUnits:
+    """The active units of ``pixels`` (n, C, H, W), as the model explains them.
+
+    Raises:
+        UserError: posterior means that are not finite.
+    """
+    units = ActiveUnits()
+    for part in torch.split(pixels, IMAGES_AT_ONCE):
+        means = model.encode(part)
+        refuse_non_finite("posterior means", means)
+        units.add(means)
+    return units
+
+
+def information_figures(
+    model: ImageModel, held_out: ImageSet, seed: int, notes: list[str]
+) -> dict[str, Any]:
+    """Mutual information of all images of the split: a million pairs of images take seconds.
+
+    Args:
+        model: with a prior.
+        held_out: the split.
+        seed: of its binarisation and of the latents.
+        notes: where what cannot be given is added, and why.
+
+    Returns:
+        ``mutual_information``, or of a hierarchy ``mutual_information_top_group``; nothing behind
+        flows.
+    """
+    name = "mutual_information"
+    if isinstance(model, PretrainedNVAE):
+        if model.config.flows:
+            notes.append(
+                "no mutual information, also of the top group: behind a flow the density of every "
+                "image's latent under every other image's posterior takes an inverse of its own"
+            )
+            return {}
+        notes.append(
+            "no mutual information of all groups: the aggregate of hierarchical posteriors would "
+            "take a pass along every image's path for every other image; that of the top group "
+            "alone, whose posterior depends on no path, is a lower bound of it"
+        )
+        name = "mutual_information_top_group"
+    means, log_variances = [], []
+    with evaluating(model):
+        for part in observed_parts(model, held_out, len(held_out), seed):
+            pixels = part.pixels.to(model.device)
+            posterior = (
+                model.posterior(pixels).top()
+                if isinstance(model, PretrainedNVAE)
+                else model.posterior(pixels)
+            )
+            assert isinstance(posterior, DiagonalGaussian)
+            means.append(posterior.mean.cpu())
+            log_variances.append(posterior.log_variance.cpu())
+    posteriors = DiagonalGaussian(torch.cat(means), torch.cat(log_variances))
+    prior = DiagonalGaussian.standard(posteriors.mean.shape[1], like=posteriors.mean.double())
+    return {name: asdict(mutual_information(posteriors, prior, seed=seed))}

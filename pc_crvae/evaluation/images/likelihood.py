@@ -1,0 +1,83 @@
+"""How well a model of images explains held-out ones, and when its nats mean less than they say."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from pc_crvae.config.images import BernoulliLikelihoodConfig, GaussianLikelihoodConfig
+from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel, refuse_non_finite
+from pc_crvae.evaluation.images.protocol import ESTIMATED_AT_ONCE, ImageProtocol
+from pc_crvae.evaluation.likelihood import (
+    DECODED_AT_ONCE,
+    importance_sampled_nll,
+    rate_and_distortion,
+)
+
+_NUMBERS_AT_ONCE = 2**24  # in latents decoded at once, of which an NVAE has 10^5 an image
+_FEW_SAMPLES = 10  # effective ones, in the median: fewer do not bear an NLL
+
+
+def likelihood_figures(
+    model: ImageModel,
+    pixels: Tensor,
+    protocol: ImageProtocol,
+    notes: list[str],
+    advance: Callable[[], None],
+) -> dict[str, Any]:
+    """``nll``, ``elbo``, ``rate``, ``distortion``, ``kl_per_dimension`` and ``kl_per_group``.
+
+    Args:
+        model: with a prior.
+        pixels: (n, C, H, W), as the model explains them.
+        protocol: the samples and the seed.
+        notes: where what the figures cannot bear is added.
+        advance: called after each `ESTIMATED_AT_ONCE` images.
+
+    Raises:
+        UserError: figures that are not finite.
+    """
+    dimensions = sum(model.prior().group_sizes)
+    estimated = importance_sampled_nll(
+        model,
+        pixels,
+        samples=protocol.samples,
+        seed=protocol.seed,
+        items_at_once=ESTIMATED_AT_ONCE,
+        decoded_at_once=min(DECODED_AT_ONCE, max(1, _NUMBERS_AT_ONCE // dimensions)),
+        advance=advance,
+    )
+    refuse_non_finite("likelihood", estimated.nll)
+    halves = rate_and_distortion(
+        model,
+        pixels,
+        samples=protocol.elbo_samples,
+        seed=protocol.seed,
+        items_at_once=IMAGES_AT_ONCE,
+    )
+    refuse_non_finite("ELBO", halves.elbo)
+    nll = estimated.summary()
+    likelihood = model.architecture.likelihood
+    if isinstance(likelihood, GaussianLikelihoodConfig):
+        nll["bits_per_dimension"] = None
+        notes.append(
+            "no bits a dimension: a Gaussian gives densities of continuous values in [0, 1], not "
+            "probabilities of levels"
+        )
+    elif isinstance(likelihood, BernoulliLikelihoodConfig) and not _is_binary(pixels):
+        nll["bits_per_dimension"] = None
+        notes.append(
+            "the images are grey and the model takes them for pixels of 0 or 1 without drawing "
+            "them: its nats are of no likelihood, and compare with none"
+        )
+    effective = nll["effective_sample_size"]["median"]
+    if effective < _FEW_SAMPLES:
+        notes.append(
+            f"the NLL's effective samples are {effective:.1f} of {protocol.samples} in the median, "
+            f"fewer than {_FEW_SAMPLES}: the NLL is too high by an unknown amount, raise --samples"
+        )
+    return {"nll": nll, **halves.summary()}
+
+
+def _is_binary(pixels: Tensor) -> bool:
+    return bool(((pixels == 0) | (pixels == 1)).all())
