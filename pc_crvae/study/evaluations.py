@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,17 +29,39 @@ def _inner(figure: str, value: str) -> Callable[[_Report], float | None]:
     return read
 
 
-FIGURES: Mapping[str, Callable[[_Report], float | None]] = {
-    "nll": _inner("nll", "mean"),
-    "elbo": _inner("elbo", "mean"),
-    "rate": _inner("rate", "mean"),
-    "distortion": _inner("distortion", "mean"),
-    "mutual_information": _inner("mutual_information", "estimate"),
-    "active_units": lambda report: float(report["active_units"]),
-    "consistency_kl": _inner("consistency_kl", "mean"),
-    "linear_svm": _accuracy("linear_svm"),
-    "logistic_regression": _accuracy("logistic_regression"),
-    "knn": _accuracy("knn"),
+@dataclass(frozen=True)
+class Figure:
+    """One of the numbers of an evaluation, and how it is shown.
+
+    Attributes:
+        title: what tables and plots call it.
+        read: its value in a report, None where the report has none.
+        unit: ``nats``, ``%`` of a share in [0, 1], or nothing.
+        digits: decimals shown.
+    """
+
+    title: str
+    read: Callable[[_Report], float | None]
+    unit: Literal["nats", "%", ""] = "nats"
+    digits: int = 2
+
+    @property
+    def factor(self) -> int:
+        """From the value to what is shown."""
+        return 100 if self.unit == "%" else 1
+
+
+FIGURES: Mapping[str, Figure] = {
+    "nll": Figure("NLL", _inner("nll", "mean")),
+    "elbo": Figure("ELBO", _inner("elbo", "mean")),
+    "rate": Figure("rate", _inner("rate", "mean")),
+    "distortion": Figure("distortion", _inner("distortion", "mean")),
+    "mutual_information": Figure("MI", _inner("mutual_information", "estimate")),
+    "active_units": Figure("active units", lambda report: float(report["active_units"]), "", 1),
+    "consistency_kl": Figure("consistency KL", _inner("consistency_kl", "mean")),
+    "linear_svm": Figure("linear SVM", _accuracy("linear_svm"), "%"),
+    "logistic_regression": Figure("logistic regression", _accuracy("logistic_regression"), "%"),
+    "knn": Figure("kNN", _accuracy("knn"), "%"),
 }
 
 
@@ -50,8 +73,8 @@ def read_evaluation(path: Path) -> _Report:
     """
     try:
         report: _Report = json.loads(path.read_text(encoding="utf-8"))
-        for read in FIGURES.values():
-            read(report)
+        for figure in FIGURES.values():
+            figure.read(report)
         _images(report)
     except (ValueError, KeyError, TypeError):
         raise UserError(
@@ -72,8 +95,8 @@ def describe_figures(reports: Sequence[_Report]) -> dict[str, dict[str, Any]]:
         to log N that it cannot be ranked by.
     """
     found = {}
-    for name, read in FIGURES.items():
-        values = [read(report) for report in reports]
+    for name, figure in FIGURES.items():
+        values = [figure.read(report) for report in reports]
         if values and None not in values:
             found[name] = over_seeds([value for value in values if value is not None])
     if "mutual_information" in found:
@@ -99,10 +122,10 @@ def figure_differences(
     """
     seeds = [seed for seed in reports[0] if seed in reports[1]]
     rows = []
-    for name, read in FIGURES.items():
+    for name, figure in FIGURES.items():
         of_seeds = []
         for seed in seeds:
-            first, second = (read(side[seed]) for side in reports)
+            first, second = (figure.read(side[seed]) for side in reports)
             if first is not None and second is not None:
                 of_seeds.append(first - second)
         if of_seeds and len(of_seeds) == len(seeds):

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pc_crvae.study.evaluations import FIGURES
+
 _SETTINGS = {"aligned": "aligned", "z": "z", "so3": "SO(3)"}
 _TERMS = {
     "log_likelihood": "log-likelihood",
@@ -10,18 +12,6 @@ _TERMS = {
     "consistency": "consistency KL",
     "active_units": "active units",
     "mutual_information": "mutual information",
-}
-_FIGURES = {  # title, factor, decimals
-    "nll": ("NLL", 1, 2),
-    "elbo": ("ELBO", 1, 2),
-    "rate": ("rate", 1, 2),
-    "distortion": ("distortion", 1, 2),
-    "mutual_information": ("MI", 1, 2),
-    "active_units": ("active units", 1, 1),
-    "consistency_kl": ("consistency KL", 1, 2),
-    "linear_svm": ("linear SVM %", 100, 2),
-    "logistic_regression": ("logistic regression %", 100, 2),
-    "knn": ("kNN %", 100, 2),
 }
 
 
@@ -128,15 +118,15 @@ def _figures(summary: dict[str, Any]) -> str:
     arms = [arm for arm in summary["arms"] if arm.get("figures")]
     if not arms:
         return ""
-    names = [name for name in _FIGURES if any(name in arm["figures"] for arm in arms)]
-    header = ["arm", *(_FIGURES[name][0] for name in names), "seeds"]
+    names = [name for name in FIGURES if any(name in arm["figures"] for arm in arms)]
+    header = ["arm", *map(_heading, names), "seeds"]
     lines = []
     for arm in arms:
         cells = []
         for name in names:
             figure = arm["figures"].get(name)
-            _, factor, digits = _FIGURES[name]
-            cells.append("" if figure is None else _spread(figure, factor, digits))
+            shown = FIGURES[name].factor, FIGURES[name].digits
+            cells.append("" if figure is None else _spread(figure, *shown))
             if figure is not None and figure.get("saturated"):
                 cells[-1] += " *"
         lines.append([_arm(arm), *cells, ", ".join(map(str, arm["seeds"]))])
@@ -155,20 +145,25 @@ def _figures(summary: dict[str, Any]) -> str:
     )
 
 
+def _heading(name: str) -> str:
+    figure = FIGURES[name]
+    return f"{figure.title} %" if figure.unit == "%" else figure.title
+
+
 def _figure_differences(summary: dict[str, Any]) -> str:
     rows = summary["figure_differences"]
     if not rows:
         return ""
     pairs = list(dict.fromkeys((row["first"], row["second"]) for row in rows))
-    names = [name for name in _FIGURES if any(row["figure"] == name for row in rows)]
+    names = [name for name in FIGURES if any(row["figure"] == name for row in rows)]
     of_cell = {(row["first"], row["second"], row["figure"]): row for row in rows}
     lines = []
     for pair in pairs:
         cells = []
         for name in names:
             row = of_cell.get((*pair, name))
-            _, factor, digits = _FIGURES[name]
-            cells.append("" if row is None else _signed(row, factor, digits))
+            shown = FIGURES[name].factor, FIGURES[name].digits
+            cells.append("" if row is None else _signed(row, *shown))
         lines.append([" - ".join(pair), *cells])
     heading = (
         "Differences, seed by seed (mean ± standard deviation; with as few seeds as these no "
@@ -176,7 +171,7 @@ def _figure_differences(summary: dict[str, Any]) -> str:
         if any(row["std"] is not None for row in rows)
         else "Differences (of one seed, so that nothing is known of their spread)"
     )
-    return f"{heading}:\n\n" + _table(["arms", *(_FIGURES[name][0] for name in names)], lines)
+    return f"{heading}:\n\n" + _table(["arms", *map(_heading, names)], lines)
 
 
 def _accuracies(summary: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The accuracies of a study's arms in one picture."""
+"""A study's arms in one picture: their accuracies, or the figures of their evaluations."""
 
 from pathlib import Path
 from typing import Any
@@ -7,16 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pc_crvae.study.evaluations import FIGURES
 from pc_crvae.visualization.pictures import INK, save_figure
 
-_FIGURES = {  # title, factor
-    "nll": ("NLL, nats an image", 1.0),
-    "rate": ("rate, nats", 1.0),
-    "consistency_kl": ("consistency KL, nats", 1.0),
-    "active_units": ("active units", 1.0),
-    "linear_svm": ("linear SVM, per cent", 100.0),
-    "knn": ("kNN, per cent", 100.0),
-}
+_PLOTTED = ("nll", "rate", "consistency_kl", "active_units", "linear_svm", "knn")
 _TITLES = {"aligned": "aligned", "z": "turned about z", "so3": "turned by SO(3)"}
 _DOT = "#c1440e"
 _COLORS = {"posterior_mean": _DOT, "pooled": "#5b7aa6"}
@@ -82,7 +76,7 @@ def plot_figures(summary: dict[str, Any], path: Path) -> None:
     arms = [arm for arm in summary["arms"] if arm.get("figures")]
     if not arms:
         raise ValueError("no arm of the study has figures")
-    names = [name for name in _FIGURES if all(name in arm["figures"] for arm in arms)]
+    names = [name for name in _PLOTTED if all(name in arm["figures"] for arm in arms)]
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     figure = Figure(
@@ -90,13 +84,13 @@ def plot_figures(summary: dict[str, Any], path: Path) -> None:
     )
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for cell, name in zip(grid.flat, names, strict=False):
-        title, factor = _FIGURES[name]
+        shown = FIGURES[name]
         for place, arm in enumerate(arms):
-            values = factor * np.array(arm["figures"][name]["of_seeds"])
+            values = shown.factor * np.array(arm["figures"][name]["of_seeds"])
             cell.plot(values, np.full(len(values), place), "o", color=_DOT, ms=4, alpha=0.7)
             cell.vlines(values.mean(), place - 0.3, place + 0.3, color=_DOT, lw=2)
         _style(cell)
-        cell.set_title(title, color=INK, size=9)
+        cell.set_title(", ".join(filter(None, (shown.title, shown.unit))), color=INK, size=9)
     for cell in list(grid.flat)[len(names) :]:
         cell.axis("off")
     grid[0, 0].set_yticks(range(len(arms)), [arm["name"] for arm in arms])
