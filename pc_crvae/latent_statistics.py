@@ -12,12 +12,15 @@ from torch import Tensor
 from pc_crvae.posteriors import DiagonalGaussian
 from pc_crvae.randomness import Draws, keyed_generator
 
+ACTIVE_VARIANCE = 0.01
+"""Of its posterior means, above which a dimension counts as active."""
+
 _ROWS_AT_ONCE = 1000
 SATURATION_MARGIN = 2.0
 """Nats below log N from which on a mutual information counts as saturated."""
 
 
-def active_units(means: Tensor | NDArray[np.floating], threshold: float = 0.01) -> int:
+def active_units(means: Tensor | NDArray[np.floating], threshold: float = ACTIVE_VARIANCE) -> int:
     """Count the latent dimensions that the posterior mean uses.
 
     A unit is active when Var_x(E_q(z|x)[z]) > ``threshold``, the variance taken over the data
@@ -67,7 +70,7 @@ class ActiveUnits:
         self._mean = self._mean + shift * (items / together)
         self._items = together
 
-    def count(self, threshold: float = 0.01) -> int:
+    def count(self, threshold: float = ACTIVE_VARIANCE) -> int:
         """Dimensions whose mean has a variance above ``threshold``.
 
         Raises:

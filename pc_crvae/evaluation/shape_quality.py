@@ -19,12 +19,11 @@ from pc_crvae.evaluation.reconstruction import reconstruction_metrics
 from pc_crvae.evaluation.report import describe_data
 from pc_crvae.evaluation.robustness import Encoded, posterior_encoder
 from pc_crvae.evaluation.versions import library_versions
-from pc_crvae.latent_statistics import active_units, mutual_information
+from pc_crvae.latent_statistics import ACTIVE_VARIANCE, active_units, mutual_information
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.posteriors import DiagonalGaussian
 from pc_crvae.randomness import keyed_numpy_generator
 
-_ACTIVE_VARIANCE = 0.01
 _PICTURED = 5
 
 NO_PRIOR = "a plain auto-encoder has no prior to draw from, and its codes no density"
@@ -158,8 +157,8 @@ def latent_statistics(encoded: Encoded, seed: int) -> dict[str, Any]:
     found: dict[str, Any] = {
         "items": len(encoded.mean),
         "dimensions": encoded.mean.shape[1],
-        "active_units": active_units(encoded.mean, _ACTIVE_VARIANCE),
-        "active_above_variance": _ACTIVE_VARIANCE,
+        "active_units": active_units(encoded.mean),
+        "active_above_variance": ACTIVE_VARIANCE,
     }
     if encoded.log_variance is None:
         return found | {"note": NO_PRIOR}

@@ -25,10 +25,9 @@ from pc_crvae.evaluation.images.observations import (
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.report import describe_data
 from pc_crvae.evaluation.versions import library_versions
+from pc_crvae.latent_statistics import ACTIVE_VARIANCE
 from pc_crvae.models.images.build import has_levels
 from pc_crvae.transforms.images import ImageTransform
-
-_ACTIVE_VARIANCE = 0.01
 
 NO_PRIOR = (
     "a plain auto-encoder has no prior and its codes no density: no likelihood, KL or information"
@@ -89,7 +88,7 @@ def evaluate_images(
         notes.append(NO_PRIOR)
     units = active_units_of(model, observed.pixels)
     report = figures | {
-        "active_units": units.count(_ACTIVE_VARIANCE),
+        "active_units": units.count(),
         "dimensions": units.dimensions,
         "classifiers": classify(model, train, held_out, protocol, notes),
         "notes": notes,
@@ -115,7 +114,7 @@ def _describe(
         "nll": "importance sampling with the posterior as the proposal; nats an image",
         "elbo": "beta = 1, whatever the training's objective; a KL along each of elbo_samples "
         "paths",
-        "active_above_variance": _ACTIVE_VARIANCE,
+        "active_above_variance": ACTIVE_VARIANCE,
         "mutual_information": "of all images of the split, however many are evaluated, and their "
         "latents, one sample each",
         "consistency_kl": "KL(q(z|t(x)) || q(z|x)) of the evaluated images, one transform and one "
