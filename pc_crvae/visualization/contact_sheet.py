@@ -3,7 +3,6 @@
 Clouds are drawn by the camera and the colours of every other picture, all at one scale.
 """
 
-import base64
 import html
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from pc_crvae.files import atomic_path
 from pc_crvae.randomness import keyed_numpy_generator
 from pc_crvae.visualization.pictures import INK, Frame, draw_cloud
 from pc_crvae.visualization.view import as_clouds
+from pc_crvae.visualization.web_page import data_address, write_page
 
 if TYPE_CHECKING:
     from pc_crvae.data.images import ImageSet
@@ -120,11 +120,14 @@ def contact_page(
         figures = "\n".join(tiles)
         above = f"<h2>{html.escape(heading)}</h2>\n" if heading else ""
         sections.append(f'<section>\n{above}<div class="row">\n{figures}\n</div>\n</section>')
-    page = Template(_PAGE).substitute(
-        title=html.escape(title or "Contact sheet"), width=_CELL, sections="\n".join(sections)
+    title = title or "Contact sheet"
+    write_page(
+        path,
+        title,
+        style=Template(_STYLE).substitute(width=_CELL),
+        body="\n".join([f"<h1>{html.escape(title)}</h1>", *sections]),
+        allowed="style-src 'unsafe-inline'; img-src data:",
     )
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
 
 
 def tile_figures(rows: Sequence[Sequence[Tile]]) -> list[list[str]]:
@@ -330,26 +333,17 @@ def _figure(tile: Tile, draw: Callable[[Tile], Image.Image]) -> str:
     is_large = tile.image is not None and max(tile.image.shape) > _LARGEST_FLAT
     kind = "jpeg" if tile.cloud is not None or is_large else "png"
     picture.save(buffer, kind, quality=88)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
     caption, note = html.escape(tile.caption), html.escape(tile.note)
     marked = ' class="marked"' if tile.marked else ""
     small = f"<small>{note}</small>" if note else ""
     return (
         f'<figure{marked}><img width="{picture.width}" height="{picture.height}" alt="{caption}" '
-        f'src="data:image/{kind};base64,{data}">'
+        f'src="{data_address(buffer.getvalue(), kind)}">'
         f'<figcaption title="{caption}">{caption}{small}</figcaption></figure>'
     )
 
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none';
- style-src 'unsafe-inline'; img-src data:">
-<title>$title</title>
-<style>
+_STYLE = """
   body { margin: 0; padding: 18px 24px 40px; color: #22223b; background: white;
          font: 15px/1.4 system-ui, sans-serif; }
   h1 { margin: 0 0 12px; font-size: 19px; font-weight: 600; }
@@ -363,11 +357,4 @@ _PAGE = """<!DOCTYPE html>
   figcaption { padding: 2px 8px 8px; font-size: 13px; text-align: center; overflow: hidden;
                text-overflow: ellipsis; white-space: nowrap; }
   small { display: block; color: #74769a; overflow: hidden; text-overflow: ellipsis; }
-</style>
-</head>
-<body>
-<h1>$title</h1>
-$sections
-</body>
-</html>
 """

@@ -4,7 +4,6 @@ import base64
 import colorsys
 import html
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.items import ItemSet
 from pc_crvae.visualization.contact_sheet import pixels_of
 from pc_crvae.visualization.view import PALETTE, eye_distance, point_radius, view_axes
+from pc_crvae.visualization.web_page import data_address, json_element
 
 MOST_POINTS = 256
 """Of a cloud under the pointer."""
@@ -164,8 +164,6 @@ def map_element(
         for label in present[:_LEGEND]
     )
     more = f"<li>and {len(present) - _LEGEND} more</li>" if len(present) > _LEGEND else ""
-    # "<" never appears as itself, so no text in the data can end the script element.
-    stored = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
     return (
         f'<div id="map"><div class="plane"><div class="choice">{buttons}'
         f'<small id="map-note">{html.escape(projections[0].note)}</small></div>'
@@ -174,7 +172,7 @@ def map_element(
         '<div class="side"><canvas id="item" width="440" height="440" hidden></canvas>'
         '<p id="item-name">Point at an item to see it, at a class to see where it lies.</p>'
         f'<ul class="legend">{legend}{more}</ul></div></div>{sprite}\n'
-        f'<script type="application/json" id="map-content">{stored}</script>'
+        + json_element("map-content", content)
     )
 
 
@@ -219,8 +217,7 @@ def _sprite(images: NDArray[np.floating]) -> str:
     buffer = io.BytesIO()
     kind = "png" if max(width, height) <= _LOSSLESS else "jpeg"
     sheet.save(buffer, kind, quality=85)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
     return (
         f'<img id="sprite" hidden alt="" data-width="{width}" data-height="{height}" '
-        f'data-columns="{columns}" src="data:image/{kind};base64,{data}">'
+        f'data-columns="{columns}" src="{data_address(buffer.getvalue(), kind)}">'
     )

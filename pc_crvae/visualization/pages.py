@@ -2,7 +2,6 @@
 
 import base64
 import html
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from matplotlib.colors import to_hex
 from scipy.spatial import ConvexHull
 
 from pc_crvae.errors import UserError
-from pc_crvae.files import atomic_path
 from pc_crvae.visualization.view import PALETTE, as_clouds, largest_radius, point_radius, view_axes
+from pc_crvae.visualization.web_page import json_element, write_page
 
 _CAMERA_DISTANCE = 1.2  # in plotly's units, where the scene's cube has side 1
 
@@ -73,14 +72,21 @@ def interpolation_page(
         "paths": [_encoded(path, radius) for path in paths],
         "figure": _figure(radius),
     }
-    page = Template(_PAGE).substitute(
+    body = Template(_BODY).substitute(
         title=html.escape(title),
         plotly=get_plotlyjs(),
-        # "<" never appears as itself, so no text in the data can end the script element
-        content=json.dumps(content).replace("<", "\\u003c"),
+        content=json_element("content", content),
     )
-    with atomic_path(html_path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_page(
+        html_path,
+        title,
+        style=_STYLE,
+        body=body,
+        allowed=(
+            "script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+            "img-src data: blob:"
+        ),
+    )
 
 
 def _encoded(path: InterpolationPath, radius: float) -> dict[str, object]:
@@ -151,15 +157,7 @@ def _icosahedron() -> dict[str, object]:
     return {"corners": corners.tolist(), "faces": faces.tolist()}
 
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none';
- script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:">
-<title>$title</title>
-<style>
+_STYLE = """
   html, body { height: 100%; margin: 0; }
   body { display: flex; flex-direction: column; color: #22223b; background: white;
          font: 15px/1.4 system-ui, sans-serif; }
@@ -175,10 +173,9 @@ _PAGE = """<!DOCTYPE html>
   #play { min-width: 5.5em; cursor: pointer; }
   #step { flex: 1; min-width: 0; accent-color: #2f67b1; }
   #label { min-width: 9em; text-align: right; font-variant-numeric: tabular-nums; }
-</style>
-<script>$plotly</script>
-</head>
-<body>
+"""
+
+_BODY = """<script>$plotly</script>
 <header>
   <h1>$title</h1>
   <select id="path" aria-label="path"></select>
@@ -190,7 +187,7 @@ _PAGE = """<!DOCTYPE html>
   <input id="step" type="range" min="0" value="0" step="1" aria-label="step">
   <output id="label"></output>
 </footer>
-<script type="application/json" id="content">$content</script>
+$content
 <script>
 "use strict";
 const element = id => document.getElementById(id);
@@ -263,7 +260,4 @@ element("play").addEventListener("click", () => {
 slider.addEventListener("input", () => { stop(); show(); });
 chooser.addEventListener("change", choosePath);
 choosePath();
-</script>
-</body>
-</html>
-"""
+</script>"""

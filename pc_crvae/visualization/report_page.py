@@ -1,6 +1,5 @@
 """The page of a report: sections one below the other, in one file, which loads nothing."""
 
-import base64
 import html
 import io
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pc_crvae.files import atomic_path
+from pc_crvae.visualization.web_page import data_address, write_page
 
 _SVG_SETTINGS = {"svg.hashsalt": "pc_crvae", "svg.fonttype": "path"}
 _NO_METADATA = {"Date": None, "Creator": None}
@@ -101,12 +100,9 @@ def picture(data: bytes, kind: str, alt: str, *, width: int | None = None) -> st
         alt: what it shows, in words.
         width: pixels it is shown at, at most; None for the page's.
     """
-    encoded = base64.b64encode(data).decode("ascii")
     size = "" if width is None else f' style="max-width: {width}px"'
-    return (
-        f'<img class="picture"{size} alt="{html.escape(alt)}" src="data:image/{kind};base64,'
-        f'{encoded}">\n'
-    )
+    address = data_address(data, kind)
+    return f'<img class="picture"{size} alt="{html.escape(alt)}" src="{address}">\n'
 
 
 def report_page(
@@ -130,10 +126,9 @@ def report_page(
         UserError: the page could not be written.
     """
     numbered = list(enumerate(sections, start=1))
-    page = Template(_PAGE).substitute(
+    body = Template(_BODY).substitute(
         title=html.escape(title),
         subtitle=html.escape(subtitle),
-        style=_STYLE,
         script=_SCRIPT,
         headlines="".join(map(_headline, headlines)),
         contents="".join(
@@ -146,8 +141,13 @@ def report_page(
             for number, section in numbered
         ),
     )
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(page.encode("utf-8"))
+    write_page(
+        path,
+        title,
+        style=_STYLE,
+        body=body,
+        allowed="script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:",
+    )
 
 
 def _headline(headline: Headline) -> str:
@@ -179,7 +179,7 @@ _STYLE = """
   .headlines { display: flex; flex-wrap: wrap; gap: 10px; margin-top: 18px; }
   .headlines div { flex: 1 1 150px; padding: 11px 14px; border-radius: 8px; background: #f5f6fa; }
   .headlines b { display: block; font-size: 21px; font-weight: 650; line-height: 1.3; }
-  .headlines span, .figures small { display: block; font-size: 13px; line-height: 1.35; }
+  .headlines span { display: block; font-size: 13px; line-height: 1.35; }
   dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 20px; margin: 8px 0; }
   dt { color: #6a6c90; }
   dd { margin: 0; overflow-wrap: anywhere; }
@@ -346,18 +346,7 @@ function bringMapToLife({ maps, items, clouds }) {
 }
 """
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none';
- script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:">
-<title>$title</title>
-<style>$style</style>
-</head>
-<body>
-<header>
+_BODY = """<header>
 <h1>$title</h1>
 <p class="quiet">$subtitle</p>
 <div class="headlines">$headlines</div>
@@ -366,7 +355,4 @@ _PAGE = """<!DOCTYPE html>
 <main>
 $sections
 </main>
-<script>$script</script>
-</body>
-</html>
-"""
+<script>$script</script>"""

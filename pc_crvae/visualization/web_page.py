@@ -1,0 +1,58 @@
+"""What every web page is made of: one file, which its security policy lets load nothing."""
+
+import base64
+import html
+import json
+from pathlib import Path
+from string import Template
+
+from pc_crvae.files import atomic_path
+
+
+def write_page(path: Path | str, title: str, *, style: str, body: str, allowed: str) -> None:
+    """Write a page.
+
+    Args:
+        path: the page to write.
+        title: of the page, as text.
+        style: its style sheet.
+        body: its content, as HTML, in which every text was escaped.
+        allowed: what its security policy lets it use; nothing else is.
+
+    Raises:
+        UserError: the page could not be written.
+    """
+    page = Template(_PAGE).substitute(
+        title=html.escape(title), style=style, body=body, allowed=allowed
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(page.encode("utf-8"))
+
+
+def data_address(data: bytes, kind: str) -> str:
+    """Return the address of a picture that the page carries: a file of type ``image/kind``."""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def json_element(name: str, content: object) -> str:
+    """Return an element that holds JSON, for the page's script to find by its ``name``."""
+    # "<" never appears as itself, so no text in the data can end the script element.
+    stored = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json" id="{name}">{stored}</script>'
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none';
+ $allowed">
+<title>$title</title>
+<style>$style</style>
+</head>
+<body>
+$body
+</body>
+</html>
+"""
