@@ -6,7 +6,7 @@ from typing import Literal, cast
 
 from torch import Tensor
 
-from pc_crvae.binarization import DynamicBinarization
+from pc_crvae.binarization import DynamicBinarization, is_binarized
 from pc_crvae.config import (
     Config,
     ConsistencyConfig,
@@ -14,7 +14,6 @@ from pc_crvae.config import (
     NVAEModelConfig,
     PointModelConfig,
 )
-from pc_crvae.config.images import BernoulliLikelihoodConfig
 from pc_crvae.consistency import ConsistencyRegularized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
@@ -142,7 +141,7 @@ def build_training_objective(config: Config, model: LatentVariableModel) -> Trai
     transform = build_transform(config, consistency) if consistency else None
     objective = build_objective(config)
     whole: TrainingObjective
-    if _is_binarized(config):
+    if is_binarized(config.model.likelihood):
         within = partial(_around, model, objective, consistency)
         whole = DynamicBinarization(model, within, transform)
     else:
@@ -168,13 +167,6 @@ def _around(
         target=consistency.target,
         dimensions=consistency.dimensions,
         joint_batch=consistency.joint_batch,
-    )
-
-
-def _is_binarized(config: Config) -> bool:
-    likelihood = config.model.likelihood
-    return (
-        isinstance(likelihood, BernoulliLikelihoodConfig) and likelihood.binarization == "dynamic"
     )
 
 

@@ -5,12 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pc_crvae.binarization import binarize
+from pc_crvae.binarization import binarize, is_binarized
 from pc_crvae.evaluation.images.observations import (
     IMAGES_AT_ONCE,
     ImageModel,
     Observed,
-    is_binarized,
     refuse_non_finite,
 )
 from pc_crvae.evaluation.likelihood import mean_and_stderr
@@ -45,7 +44,7 @@ def consistency_kl(
     onto = onto_levels(transform, model.architecture.likelihood)
     by_item, per_group = _kl_to_transformed(model, observed, onto, seed)
     floor = torch.zeros_like(by_item)
-    if is_binarized(model):
+    if is_binarized(model.architecture.likelihood):
         floor, _ = _kl_to_transformed(model, observed, ComposeImages([]), seed)
     return {
         **mean_and_stderr(by_item),
@@ -68,7 +67,7 @@ def _kl_to_transformed(
             grey = observed.grey[part]
             draws = Draws(keyed_generator("evaluated transform", seed, start), len(grey))
             changed = transform(grey, draws)
-            if is_binarized(model):
+            if is_binarized(model.architecture.likelihood):
                 changed = binarize(changed, draws)
             original = model.posterior(observed.pixels[part].to(model.device))
             transformed = model.posterior(changed.to(model.device))

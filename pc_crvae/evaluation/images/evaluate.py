@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from pc_crvae.binarization import is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.evaluation.images.classifiers import CLASSIFIERS, FOLDS, classify
 from pc_crvae.evaluation.images.consistency import consistency_kl
@@ -19,7 +20,6 @@ from pc_crvae.evaluation.images.observations import (
     ImageModel,
     Observed,
     has_density,
-    is_binarized,
     observe,
 )
 from pc_crvae.evaluation.images.protocol import ImageProtocol
@@ -108,7 +108,7 @@ def _describe(
         "evaluated_items": count,
         "device": _device(model),
         "observations": "pixels drawn once with the grey levels as probabilities, by the seed"
-        if is_binarized(model)
+        if is_binarized(model.architecture.likelihood)
         else "images as they are, in [0, 1]",
         "likelihood": likelihood.model_dump(mode="json"),
         "nll": "importance sampling with the posterior as the proposal; nats an image",
@@ -130,7 +130,7 @@ def _describe(
 
 
 def _of_transformed(model: ImageModel) -> str:
-    if is_binarized(model):
+    if is_binarized(model.architecture.likelihood):
         return (
             "; the pixels of x and of t(x) are drawn apart, and floor is the same KL where t "
             "changes nothing"

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pc_crvae.binarization import binarize
-from pc_crvae.config.images import BernoulliLikelihoodConfig
+from pc_crvae.binarization import binarize, is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.images.protocol import ImageProtocol
@@ -38,19 +37,11 @@ def has_density(model: ImageModel) -> bool:
     return not isinstance(model, ImageVAE) or model.has_prior
 
 
-def is_binarized(model: ImageModel) -> bool:
-    """Whether the model was trained on pixels drawn from grey levels."""
-    likelihood = model.architecture.likelihood
-    return (
-        isinstance(likelihood, BernoulliLikelihoodConfig) and likelihood.binarization == "dynamic"
-    )
-
-
 def observe(model: ImageModel, held_out: ImageSet, protocol: ImageProtocol) -> Observed:
     """The images that the protocol picks, binarised by its seed where the model is of such."""
     parts = list(observed_parts(model, held_out, protocol.count(held_out), protocol.seed))
     grey = torch.cat([part.grey for part in parts])
-    if not is_binarized(model):
+    if not is_binarized(model.architecture.likelihood):
         return Observed(grey, grey)
     return Observed(grey, torch.cat([part.pixels for part in parts]))
 
@@ -63,7 +54,8 @@ def observed_parts(
     for number, start in enumerate(range(0, count, IMAGES_AT_ONCE)):
         grey = torch.from_numpy(held_out.batch(order[start : min(start + IMAGES_AT_ONCE, count)]))
         draws = Draws(keyed_generator("evaluated pixels", seed, number), len(grey))
-        yield Observed(grey, binarize(grey, draws) if is_binarized(model) else grey)
+        drawn = is_binarized(model.architecture.likelihood)
+        yield Observed(grey, binarize(grey, draws) if drawn else grey)
 
 
 def refuse_non_finite(what: str, values: Tensor) -> None:
