@@ -13,7 +13,7 @@ from pc_crvae.posteriors import DiagonalGaussian
 from pc_crvae.randomness import Draws, keyed_generator
 
 ACTIVE_VARIANCE = 0.01
-"""Of its posterior means, above which a dimension counts as active."""
+"""Variance of its posterior mean over the data, above which a dimension counts as active."""
 
 _ROWS_AT_ONCE = 1000
 SATURATION_MARGIN = 2.0
