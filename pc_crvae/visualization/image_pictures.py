@@ -8,10 +8,10 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pc_crvae.evaluation.images.observations import ImageModel
 from pc_crvae.files import atomic_path
 from pc_crvae.interpolation import interpolate_groups
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
-from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness import Draws, keyed_generator
 from pc_crvae.visualization.image_grid import image_grid
@@ -26,7 +26,7 @@ _TRAVERSED = 8
 _FARTHEST = 3.0  # standard deviations of the prior
 
 
-def reconstruction_rows(model: ImageVAE | PretrainedNVAE, grey: Tensor, pixels: Tensor) -> Rows:
+def reconstruction_rows(model: ImageModel, grey: Tensor, pixels: Tensor) -> Rows:
     """The images, what the model saw of them where that differs, and what it makes of it.
 
     Args:
@@ -39,15 +39,13 @@ def reconstruction_rows(model: ImageVAE | PretrainedNVAE, grey: Tensor, pixels: 
     return [row.numpy() for row in [*rows, model.reconstructions(seen)]]
 
 
-def sample_rows(model: ImageVAE | PretrainedNVAE, seed: int) -> Rows:
+def sample_rows(model: ImageModel, seed: int) -> Rows:
     """The likelihood's means at draws of the prior."""
     images = model.sample(_SAMPLE_ROWS * _COLUMNS, seed).numpy()
     return list(images.reshape(_SAMPLE_ROWS, _COLUMNS, *images.shape[1:]))
 
 
-def traversal_rows(
-    model: ImageVAE | PretrainedNVAE, image: Tensor, kl_per_dimension: list[float]
-) -> Rows:
+def traversal_rows(model: ImageModel, image: Tensor, kl_per_dimension: list[float]) -> Rows:
     """One image's posterior mean with one dimension moved through the prior's range.
 
     Of a hierarchy the top group's dimensions are moved, whose prior is N(0, I) too; the groups
@@ -75,7 +73,7 @@ def traversal_rows(
     return rows
 
 
-def interpolation_rows(model: ImageVAE | PretrainedNVAE, pixels: Tensor, seed: int) -> Rows:
+def interpolation_rows(model: ImageModel, pixels: Tensor, seed: int) -> Rows:
     """Spherical paths between samples of two images' posteriors, group by group.
 
     Args:
