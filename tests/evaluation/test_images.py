@@ -328,6 +328,16 @@ def test_too_few_training_images_leave_the_classifiers_out_and_nothing_else(item
     assert report["nll"] is not None
 
 
+def test_training_images_drawn_of_one_class_leave_the_classifiers_out_and_nothing_else():
+    labels = np.zeros(300, dtype=np.int64)
+    labels[1:3] = 1, 2
+    train = replace(image_set("train", 300), labels=labels)
+    report = evaluated(vae(GAUSSIAN), ImageProtocol(samples=1, train_items=40), train=train)
+    assert report["classifiers"] is None
+    assert "no classifiers: all 40 training images show a, with more" in report["notes"][-1]
+    assert report["nll"] is not None
+
+
 def test_a_seed_fixes_all_and_another_changes_all():
     model = vae(BERNOULLI)
     protocols = [ImageProtocol(samples=2, items=6, seed=seed) for seed in (0, 0, 1)]

@@ -88,6 +88,8 @@ def classify(
 def _too_few_to_choose_by(labels: NDArray[np.int64], classes: tuple[str, ...]) -> str:
     """What the folds of these images would lack, if anything."""
     drawn, counts = np.unique(labels, return_counts=True)
+    if len(drawn) < 2:
+        return f"all {len(labels)} training images show {classes[drawn[0]]}"
     if counts.min() < FOLDS:
         rarest = classes[drawn[counts.argmin()]]
         return (
