@@ -183,9 +183,14 @@ def find_export(path: Path, which: Which = "last") -> Path:
 
 def find_run_config(export: Path) -> Config | None:
     """The configuration of the run that an export lies in, if it lies in one."""
-    export = export.resolve()  # the parents of "." are told by its full path only
-    run = Run(export.parent.parent if export.parent.name == "checkpoints" else export)
+    run = run_of(export)
     return load_config(run.config) if run.config.is_file() else None
+
+
+def run_of(export: Path) -> Run:
+    """The run that an export lies in; where it lies in none, its folder as one without files."""
+    export = export.resolve()  # the parents of "." are told by its full path only
+    return Run(export.parent.parent if export.parent.name == "checkpoints" else export)
 
 
 def _holds_export(folder: Path) -> bool:

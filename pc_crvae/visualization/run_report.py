@@ -20,7 +20,7 @@ from pc_crvae.geometry import chamfer_distance
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.randomness import keyed_numpy_generator
-from pc_crvae.runs import Run, find_run_config
+from pc_crvae.runs import find_run_config, run_of
 from pc_crvae.visualization.contact_sheet import Tile, tile_figures
 from pc_crvae.visualization.embedding_map import MOST_POINTS, map_element, project_codes
 from pc_crvae.visualization.report_measurements import TELLERS, headlines, traversals
@@ -160,10 +160,8 @@ def _found(subject: Subject, name: str, told: _Told) -> Stored | str | None:
 
 
 def _record(subject: Subject, told: _Told) -> Record | str:
-    export = subject.export.resolve()
-    folder = export.parent.parent if export.parent.name == "checkpoints" else export
     try:
-        return read_record(folder)
+        return read_record(run_of(subject.export).folder)
     except UserError as error:
         return told.problem(error)
 
@@ -377,9 +375,7 @@ def _setting(model: Pretrained, subject: Subject, config: Config | None) -> Sect
     for part in ("objective", "consistency", "training"):
         facts.append((part, _in_words(values[part])))
     facts.append(("seed", str(config.seed)))
-    export = subject.export.resolve()
-    run = Run(export.parent.parent if export.parent.name == "checkpoints" else export)
-    text = run.config.read_text(encoding="utf-8")
+    text = run_of(subject.export).config.read_text(encoding="utf-8")
     return Section("Configuration", pairs(facts) + collapsed("config.yaml", preformatted(text)))
 
 
