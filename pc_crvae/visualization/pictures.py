@@ -23,6 +23,7 @@ from pc_crvae.visualization.view import (
 )
 
 INK = "#22223b"
+_PALE = "#c9cad6"
 _DPI = 150
 
 
@@ -295,6 +296,14 @@ def _cells(
             color=INK,
         )
     return figure, axes
+
+
+def quiet_axes(cell: Axes) -> None:
+    """Give a small panel pale axes left and below, and lines across at its ticks."""
+    cell.tick_params(which="both", labelsize=7, labelcolor=INK, color=_PALE)
+    cell.spines[["top", "right"]].set_visible(False)
+    cell.spines[["left", "bottom"]].set_color(_PALE)
+    cell.grid(axis="y", color="#e7e8ee", linewidth=0.8)
 
 
 def save_figure(figure: Figure, path: Path | str, **options: object) -> None:

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pc_crvae.files import atomic_path
-from pc_crvae.visualization.pictures import INK
+from pc_crvae.visualization.pictures import INK, quiet_axes, save_figure
 
 _COLUMNS = 4
 _STYLES = {
@@ -61,8 +59,7 @@ def robustness_curves(report: dict[str, Any], path: Path | str) -> None:
         cell.set_ylabel("accuracy", color=INK, fontsize=8)
     handles, names = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
-    with atomic_path(path) as temporary:
-        FigureCanvasAgg(figure).print_figure(temporary)
+    save_figure(figure, path)
 
 
 def _draw_panel(cell: Axes, rows: Sequence[dict[str, Any]], part: str, condition: str) -> None:
@@ -96,7 +93,4 @@ def _draw_panel(cell: Axes, rows: Sequence[dict[str, Any]], part: str, condition
     cell.minorticks_off()
     cell.set_ylim(0, 1)
     cell.yaxis.set_major_formatter("{x:.0%}")
-    cell.tick_params(labelsize=7, labelcolor=INK, color="#c9cad6")
-    cell.spines[["top", "right"]].set_visible(False)
-    cell.spines[["left", "bottom"]].set_color("#c9cad6")
-    cell.grid(axis="y", color="#e7e8ee", linewidth=0.8)
+    quiet_axes(cell)

@@ -10,7 +10,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from pc_crvae.curves import Curve, Record
-from pc_crvae.visualization.pictures import INK
+from pc_crvae.visualization.pictures import INK, quiet_axes
 
 OPENING_SHARE = 0.05
 """The share of the training whose values, large as they are, do not set the scale of a panel."""
@@ -23,7 +23,6 @@ _COLUMNS = 3
 _MOST_POINTS = 400
 _LONG_RECORD = 20  # records, of which a twentieth may be set aside
 _LARGE = 10_000  # from where numbers at the axes are shortened: 20k
-_QUIET = "#c9cad6"
 
 
 def training_curves(record: Record) -> Figure | None:
@@ -49,12 +48,9 @@ def training_curves(record: Record) -> Figure | None:
         cell.set_xlim(0, 1.02 * end or 1)
         _draw(cell, name, {split: record.curves.get((split, name)) for split in _LINES})
     drawn = [split for split in _LINES if any(of_split == split for of_split, _ in record.curves)]
-    for split in drawn:
-        color, style = _LINES[split]
-        axes.flat[0].plot([], [], style, color=color, lw=1.5, label=split)
-    legend = dict(zip(*axes.flat[0].get_legend_handles_labels()[::-1], strict=True))
+    styles = [_LINES[split] for split in drawn]
     figure.legend(
-        [legend[split] for split in drawn],
+        [axes.flat[0].plot([], [], style, color=color, lw=1.5)[0] for color, style in styles],
         drawn,
         loc="outside upper right",
         ncols=2,
@@ -125,7 +121,4 @@ def _thinned(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def _style(cell: Axes) -> None:
     cell.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     cell.set_axisbelow(True)
-    cell.tick_params(which="both", labelsize=7, labelcolor=INK, color=_QUIET)
-    cell.spines[["top", "right"]].set_visible(False)
-    cell.spines[["left", "bottom"]].set_color(_QUIET)
-    cell.grid(axis="y", color="#e7e8ee", linewidth=0.8)
+    quiet_axes(cell)
