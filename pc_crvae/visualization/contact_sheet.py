@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.items import ItemSet
 from pc_crvae.files import atomic_path
 from pc_crvae.randomness import keyed_numpy_generator
 from pc_crvae.visualization.pictures import INK, Frame, draw_cloud
@@ -154,7 +155,7 @@ def tiles_by_class(
     if items.labels is None:
         chosen = np.sort(generator.permutation(len(items))[: 8 * per_class])
         rows = [chosen[start : start + per_class] for start in range(0, len(chosen), per_class)]
-        return [_tiles_of(items, row) for row in rows], None
+        return _tiles_of(items, rows), None
     labels = items.labels
     present = np.unique(labels)
     if len(present) > most_classes:
@@ -164,13 +165,19 @@ def tiles_by_class(
         members = np.flatnonzero(labels == label)
         rows.append(np.sort(generator.permutation(members)[:per_class]))
         titles.append(f"{items.classes[label]} ({len(members):,})")
-    return [_tiles_of(items, row) for row in rows], titles
+    return _tiles_of(items, rows), titles
 
 
-def _tiles_of(items: "CloudSet | ImageSet", rows: NDArray[np.int64]) -> list[Tile]:
+def tile_of(items: ItemSet, row: int, note: str = "") -> Tile:
+    """Return an item of a set as a tile, under its id."""
+    name, item = items.ids[row], items.array[row]
     if isinstance(items, CloudSet):
-        return [Tile(items.ids[row], cloud=items.points[int(row)]) for row in rows]
-    return [Tile(items.ids[row], image=items.images[int(row)]) for row in rows]
+        return Tile(name, cloud=item, note=note)
+    return Tile(name, image=item, note=note)
+
+
+def _tiles_of(items: ItemSet, rows: Sequence[NDArray[np.int64]]) -> list[list[Tile]]:
+    return [[tile_of(items, item) for item in row.tolist()] for row in rows]
 
 
 def _checked(

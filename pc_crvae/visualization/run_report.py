@@ -21,7 +21,7 @@ from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.randomness import keyed_numpy_generator
 from pc_crvae.runs import find_run_config, run_of
-from pc_crvae.visualization.contact_sheet import Tile, tile_figures
+from pc_crvae.visualization.contact_sheet import Tile, tile_figures, tile_of
 from pc_crvae.visualization.embedding_map import MOST_POINTS, map_element, project_codes
 from pc_crvae.visualization.report_measurements import TELLERS, headlines, traversals
 from pc_crvae.visualization.report_page import (
@@ -334,12 +334,8 @@ def _mistakes(split: ItemSet, guesses: Mapping[str, str], seed: int) -> str:
     generator = keyed_numpy_generator("report mistakes", seed)
     tiles = []
     for row in np.sort(generator.permutation(rows)[:_MISTAKES]).tolist():
-        item, shape = split.ids[row], split.array[row]
-        note = f"{_class_of(split, row)}, taken for {guesses[item]}"
-        is_cloud = split.holds == "points"
-        tiles.append(
-            Tile(item, cloud=shape, note=note) if is_cloud else Tile(item, image=shape, note=note)
-        )
+        note = f"{_class_of(split, row)}, taken for {guesses[split.ids[row]]}"
+        tiles.append(tile_of(split, row, note))
     title = f"{len(tiles)} of the {len(guesses):,} that most seeds got wrong, drawn at random"
     return tile_rows(tile_figures([tiles]), [title])
 
