@@ -188,7 +188,7 @@ def find_run_config(export: Path) -> Config | None:
 
 
 def run_of(export: Path) -> Run:
-    """The run that an export lies in; where it lies in none, its folder as one without files."""
+    """The run that an export lies in; where it lies in none, one without a configuration."""
     export = export.resolve()  # the parents of "." are told by its full path only
     return Run(export.parent.parent if export.parent.name == "checkpoints" else export)
 

@@ -145,8 +145,6 @@ TELLERS: dict[str, Callable[[dict[str, Any]], str]] = {
     "generation": _tell_generation,
     "evaluate": _tell_evaluation,
 }
-
-
 """By tool: its report, as HTML; of a damaged one they raise one of `DAMAGE`."""
 
 
