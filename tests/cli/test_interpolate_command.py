@@ -1,5 +1,6 @@
 """``interpolate`` as a user meets it: strips, the page, and what it refuses."""
 
+import json
 import re
 import shutil
 import sys
@@ -66,7 +67,9 @@ def refused(capsys, run, *arguments):
 
 def path_titles(folder):
     """What lies at the two ends of each path of the page."""
-    return re.findall(r'"title": "([^"]* to [^"]*)"', (folder / "interpolation.html").read_text())
+    page = (folder / "interpolation.html").read_text()
+    (stored,) = re.findall(r'<script type="application/json" id="content">(.*?)</script>', page)
+    return [path["title"] for path in json.loads(stored)["paths"]]
 
 
 def test_it_writes_a_strip_for_each_path_and_one_page(run, ids, capsys):
