@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="ours",
         metavar="NAME|FILE",
         help="how it is probed: ours; ours-full, with other classifiers, few labels, few shots and "
-        "clusters; as others publish, crosspoint, crosspoint-few-shot, occo, point-mae or strl; "
-        "or a YAML file",
+        "clusters; averaged-z or averaged-so3, each shape seen from all sides; as others publish, "
+        "crosspoint, crosspoint-few-shot, occo, point-mae or strl; or a YAML file",
     )
     parser.add_argument(
         "--json",

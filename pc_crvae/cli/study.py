@@ -112,7 +112,7 @@ def _check_protocol_and_data(study: "Study", runs: "list[PlannedRun]") -> None:
         if study.evaluation is not None and isinstance(run.config.model, PointModelConfig):
             raise UserError(
                 f"the arm {run.arm} is a model of points, and evaluation is of images: ask for a "
-                "probe, or for measures: [generation]"
+                "probe, or for measures.generation"
             )
         if run.config.data not in checked:
             load_splits(run.config)

@@ -13,6 +13,7 @@ from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe import Encode, Probed, probe_encoders, protocol_for
 from pc_crvae.evaluation.protocol import Pool, ProbeProtocol
+from pc_crvae.evaluation.turn_averages import averaged
 from pc_crvae.models.points import DGCNN, PointNet
 from pc_crvae.models.pretrained import Pretrained, PretrainedVAE
 from pc_crvae.models.vae import evaluating
@@ -39,9 +40,14 @@ def probe_model(
         progress: told, in one line, what is being done.
     """
     settled = protocol_for(model, protocol, train, test)
+
+    def encoder(of: Pretrained) -> Encode:
+        encode = encoder_of(of, settled.pool)
+        return encode if settled.average_over is None else averaged(encode, settled.average_over)
+
     return probe_encoders(
-        encoder_of(model, settled.pool),
-        lambda seed: encoder_of(untrained_like(model, seed), settled.pool),
+        encoder(model),
+        lambda seed: encoder(untrained_like(model, seed)),
         train,
         test,
         settled,

@@ -133,7 +133,13 @@ def read_features(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _for_features(protocol: ProbeProtocol | str | Path) -> ProbeProtocol:
     rules = protocol if isinstance(protocol, ProbeProtocol) else load_protocol(protocol)
-    made = {"points": None, "pool": None, "settings": [EXTRAS_SETTING], "representations": ["mean"]}
+    made = {
+        "points": None,
+        "pool": None,
+        "average_over": None,
+        "settings": [EXTRAS_SETTING],
+        "representations": ["mean"],
+    }
     return changed(rules, f"protocol {rules.name}", **made)
 
 

@@ -177,7 +177,7 @@ def protocol_for(
     model of images is probed by its posterior mean, on images as they are.
 
     Raises:
-        UserError: the protocol asks for pooled features alone, and the model has none.
+        UserError: the protocol is about clouds, and these are images.
     """
     if train.holds == "points":
         if protocol.points is not None:
@@ -189,6 +189,11 @@ def protocol_for(
         raise UserError(
             f"the protocol {protocol.name} is about features pooled over points, and "
             f"{train.name} holds images: take ours"
+        )
+    if protocol.average_over is not None:
+        raise UserError(
+            f"the protocol {protocol.name} averages over turned shapes, and {train.name} holds "
+            "images: take ours"
         )
     return protocol.model_copy(update={"settings": ("aligned",), "representations": ("mean",)})
 

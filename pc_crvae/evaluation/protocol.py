@@ -21,6 +21,7 @@ PROTOCOL_FOLDER = Path(__file__).resolve().parent / "protocols"
 Setting = Literal["aligned", "z", "so3"]
 Representation = Literal["mean", "pooled"]
 Pool = Literal["max", "mean", "max_mean"]
+RotationGroup = Annotated[str, Field(pattern=r"^(C[1-9][0-9]{0,2}|T|O|I)$")]
 
 _Positive = Annotated[float, Field(gt=0)]
 _Penalties = Annotated[tuple[_Positive, ...], Field(min_length=1)]
@@ -144,6 +145,12 @@ class ProbeProtocol(Section):
     )
     pool: Pool | None = Field(
         None, description="over the points, for pooled features; null: as the encoder is built"
+    )
+    average_over: RotationGroup | None = Field(
+        None,
+        description="features of every item are means over its copies turned by this group: Cn, "
+        "n even turns about the vertical; T, O, I, the 12, 24, 60 of tetrahedron, cube, "
+        "icosahedron; null: one pass, as it is",
     )
     representations: Annotated[tuple[Representation, ...], Field(min_length=1)] = Field(
         ("mean", "pooled"), description="the posterior's mean, the encoder's pooled features"

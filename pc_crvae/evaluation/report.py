@@ -332,7 +332,10 @@ def describe_protocol(protocol: ProbeProtocol) -> dict[str, Any]:
         + ("smallest of equals" if parameter == "c" else "largest of equals")
         if len(grid_of(protocol.classifier)) > 1
         else "fixed",
-        "fitted_on": "training shapes, unturned",
+        "fitted_on": "training shapes, unturned"
+        if protocol.average_over is None
+        else "training shapes, unturned, each encoded by the mean over its copies turned by the "
+        f"group {protocol.average_over}",
         "accuracy_std": "sample standard deviation over the probe seeds (ddof = 1)",
         "seed": "fixes points, turns, folds, draws and the untrained encoder's weights",
     }

@@ -2,53 +2,27 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from pc_crvae.errors import UserError
+from pc_crvae.study.figures import Figure, Report, describe_figures, over_seeds
 from pc_crvae.study.plan import PlannedRun
 
-_Report = dict[str, Any]
 
-
-def _accuracy(classifier: str) -> Callable[[_Report], float | None]:
-    def read(report: _Report) -> float | None:
+def _accuracy(classifier: str) -> Callable[[Report], float | None]:
+    def read(report: Report) -> float | None:
         found = report["classifiers"]
         return None if found is None else float(found[classifier]["accuracy"])
 
     return read
 
 
-def _inner(figure: str, value: str) -> Callable[[_Report], float | None]:
-    def read(report: _Report) -> float | None:
+def _inner(figure: str, value: str) -> Callable[[Report], float | None]:
+    def read(report: Report) -> float | None:
         return None if report[figure] is None else float(report[figure][value])
 
     return read
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One of the numbers of an evaluation, and how it is shown.
-
-    Attributes:
-        title: what tables and plots call it.
-        read: its value in a report, None where the report has none.
-        unit: ``nats``, ``%`` of a share in [0, 1], or nothing.
-        digits: decimals shown.
-    """
-
-    title: str
-    read: Callable[[_Report], float | None]
-    unit: Literal["nats", "%", ""] = "nats"
-    digits: int = 2
-
-    @property
-    def factor(self) -> int:
-        """From the value to what is shown."""
-        return 100 if self.unit == "%" else 1
 
 
 FIGURES: Mapping[str, Figure] = {
@@ -65,14 +39,14 @@ FIGURES: Mapping[str, Figure] = {
 }
 
 
-def read_evaluation(path: Path) -> _Report:
+def read_evaluation(path: Path) -> Report:
     """Read what ``evaluate`` wrote.
 
     Raises:
         UserError: it is not such a report.
     """
     try:
-        report: _Report = json.loads(path.read_text(encoding="utf-8"))
+        report: Report = json.loads(path.read_text(encoding="utf-8"))
         for figure in FIGURES.values():
             figure.read(report)
         _images(report)
@@ -83,22 +57,17 @@ def read_evaluation(path: Path) -> _Report:
     return report
 
 
-def describe_figures(reports: Sequence[_Report]) -> dict[str, dict[str, Any]]:
-    """Mean and spread over runs of every figure that all of them have.
+def describe_evaluations(reports: Sequence[Report]) -> dict[str, dict[str, Any]]:
+    """Mean and spread over runs, as `describe_figures` gives them.
 
     Args:
         reports: of an arm's runs, one a training seed.
 
     Returns:
-        By figure, ``mean``, ``std`` (None of a single run) and ``of_seeds``; of mutual
-        information also ``log_n`` and ``saturated``, the number of runs whose estimate is so near
-        to log N that it cannot be ranked by.
+        Of mutual information also ``log_n`` and ``saturated``, the number of runs whose estimate
+        is so near to log N that it cannot be ranked by.
     """
-    found = {}
-    for name, figure in FIGURES.items():
-        values = [figure.read(report) for report in reports]
-        if values and None not in values:
-            found[name] = over_seeds([value for value in values if value is not None])
+    found = describe_figures(reports, FIGURES)
     if "mutual_information" in found:
         information = [report["mutual_information"] for report in reports]
         found["mutual_information"] |= {
@@ -109,7 +78,7 @@ def describe_figures(reports: Sequence[_Report]) -> dict[str, dict[str, Any]]:
 
 
 def figure_differences(
-    pair: tuple[str, str], reports: tuple[Mapping[int, _Report], Mapping[int, _Report]]
+    pair: tuple[str, str], reports: tuple[Mapping[int, Report], Mapping[int, Report]]
 ) -> list[dict[str, Any]]:
     """How the figures of two arms differ, seed by seed.
 
@@ -141,7 +110,7 @@ def figure_differences(
     return rows
 
 
-def describe_cut(run: PlannedRun, report: _Report) -> dict[str, Any]:
+def describe_cut(run: PlannedRun, report: Report) -> dict[str, Any]:
     """How many images the evaluation of a run is of."""
     protocol, data = report["protocol"], report["data"]
     split = protocol["split"]
@@ -161,16 +130,7 @@ def describe_cut(run: PlannedRun, report: _Report) -> dict[str, Any]:
     }
 
 
-def over_seeds(of_seeds: Sequence[float]) -> dict[str, Any]:
-    """Mean and sample standard deviation; None of no value, and no spread of a single one."""
-    return {
-        "mean": float(np.mean(of_seeds)) if of_seeds else None,
-        "std": float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None,
-        "of_seeds": list(of_seeds),
-    }
-
-
-def _images(report: _Report) -> tuple[Any, ...]:
+def _images(report: Report) -> tuple[Any, ...]:
     protocol = report["protocol"]
     data = report["data"][protocol["split"]]
     names = ("evaluated_items", "seed", "samples", "train_items")

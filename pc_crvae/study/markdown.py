@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pc_crvae.study.evaluations import FIGURES
+from pc_crvae.study.measures import figures_of
+from pc_crvae.study.schema import Measure
 
 _SETTINGS = {"aligned": "aligned", "z": "z", "so3": "SO(3)"}
 _TERMS = {
@@ -11,7 +13,6 @@ _TERMS = {
     "kl": "KL",
     "consistency": "consistency KL",
     "active_units": "active units",
-    "mutual_information": "mutual information",
 }
 
 
@@ -111,6 +112,8 @@ def _tables(summary: dict[str, Any]) -> list[str]:
         _figures(summary),
         _figure_differences(summary),
         _terms(summary),
+        _robustness(summary),
+        _generation(summary),
     ]
 
 
@@ -235,6 +238,55 @@ def _terms(summary: dict[str, Any]) -> str:
         "Terms of the validation split after the last epoch, in nats an item (active units: "
         "their number), and the time one run trained, one thread each:\n\n" + _table(header, lines)
     )
+
+
+def _robustness(summary: dict[str, Any]) -> str:
+    table = _measured(summary, "robustness")
+    if not table:
+        return ""
+    seeds = summary["measures"]["robustness"]["seeds"]
+    return (
+        "Robustness of the posterior mean on the test split (accuracies in per cent, a linear SVM "
+        "fitted on unturned training shapes but for z / z and SO(3) / SO(3), where training and "
+        "test shapes are turned alike; *corrupted*: mean over 7 corruptions at 5 severities, *mCE* "
+        "the mean corruption error, 1 for the untrained encoder's posterior mean; *occluded*: what "
+        "a camera sees, mean over 3 elevations, in place and centred anew; *cosine*: of a shape's "
+        "posterior mean and that of the turned one, less the mean of all; *KL*: of the turned "
+        f"shape's posterior to the shape's own, in nats); {seeds} draw{'s' if seeds > 1 else ''} a "
+        "run, mean ± standard deviation over training seeds:\n\n" + table
+    )
+
+
+def _generation(summary: dict[str, Any]) -> str:
+    table = _measured(summary, "generation")
+    if not table:
+        return ""
+    count = summary["measures"]["generation"]["count"]
+    return (
+        "Reconstructions (sum of both mean squared Chamfer directions; EMD by exact assignment of "
+        f"100 shapes), {count} samples of the prior against {count} test shapes (1-NNA: 50 is "
+        "ideal), and latents of all test shapes, in nats; MI cannot pass log N, and arms near it "
+        "must not be ranked by it:\n\n" + table
+    )
+
+
+def _measured(summary: dict[str, Any], measure: Measure) -> str:
+    figures = figures_of(measure)
+    arms = [arm for arm in summary["arms"] if arm["measured"].get(measure)]
+    names = [name for name in figures if any(name in arm["measured"][measure] for arm in arms)]
+    lines = [
+        [
+            _arm(arm),
+            *(
+                _spread(arm["measured"][measure][name], figures[name].factor, figures[name].digits)
+                if name in arm["measured"][measure]
+                else ""
+                for name in names
+            ),
+        ]
+        for arm in arms
+    ]
+    return _table(["arm", *(figures[name].title for name in names)], lines) if arms else ""
 
 
 def _arms(summary: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,7 @@ from pc_crvae.validation import validate_plain
 from pc_crvae.yaml_files import read_yaml
 
 Measure = Literal["robustness", "generation"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 _ArmName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 _Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -64,6 +65,38 @@ class EvaluationOfStudy(Section):
     )
 
 
+class RobustnessOfStudy(Section):
+    """How runs are measured by the command ``robustness``."""
+
+    arms: tuple[_ArmName, ...] | None = Field(None, description="which; null: all trained ones")
+    seeds: PositiveInt = Field(3, description="draws of points, turns and corruptions")
+
+
+class GenerationOfStudy(Section):
+    """How runs are measured by the command ``generation``."""
+
+    arms: tuple[_ArmName, ...] | None = Field(None, description="which; null: all trained ones")
+    count: Annotated[int, Field(ge=2)] = Field(
+        100, description="samples, and test shapes that they are held against"
+    )
+
+
+class MeasuresOfStudy(Section):
+    """Further commands that measure runs on the test split, beside ``probe``."""
+
+    robustness: RobustnessOfStudy | None = None
+    generation: GenerationOfStudy | None = None
+
+    def asked_of(self, arm: str) -> list[Measure]:
+        """Which of them the runs of an arm are put to."""
+        found: list[Measure] = []
+        for measure in MEASURES:
+            asked = getattr(self, measure)
+            if asked is not None and (asked.arms is None or arm in asked.arms):
+                found.append(measure)
+        return found
+
+
 class Study(Section):
     """Arms times seeds."""
 
@@ -76,9 +109,7 @@ class Study(Section):
     )
     probe: ProbeOfStudy | None = ProbeOfStudy()
     evaluation: EvaluationOfStudy | None = None
-    measures: tuple[Measure, ...] = Field(
-        (), description="further commands that measure every run, beside probe"
-    )
+    measures: MeasuresOfStudy = MeasuresOfStudy()
     equal_passes: bool = Field(
         False, description="refuse arms whose encoders see another number of shapes"
     )
@@ -116,6 +147,12 @@ class Study(Section):
                     raise ValueError(
                         f"arms.{name}.untrained_of: {arm.untrained_of} is not trained either"
                     )
+        for measure in MEASURES:
+            asked = getattr(self.measures, measure)
+            for name in (asked and asked.arms) or ():
+                self._check_name(name, f"measures.{measure}.arms")
+                if self.arms[name].untrained_of is not None:
+                    raise ValueError(f"measures.{measure}.arms: {name} has no runs of its own")
         for pair in self.compare:
             for name in pair:
                 self._check_name(name, "compare")

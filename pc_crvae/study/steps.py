@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,9 +10,9 @@ from typing import Any, Literal
 from pc_crvae.config import load_config
 from pc_crvae.errors import UserError
 from pc_crvae.study.plan import PlannedRun, same_run
-from pc_crvae.study.schema import EvaluationOfStudy, ProbeOfStudy, Study
+from pc_crvae.study.schema import EvaluationOfStudy, Measure, ProbeOfStudy, Study
 
-StepName = Literal["train", "probe", "evaluate", "robustness", "generation"]
+StepName = Literal["train", "probe", "evaluate"] | Measure
 _COMMAND = (sys.executable, "-c", "import sys; from pc_crvae.cli import main; sys.exit(main())")
 
 
@@ -33,6 +34,11 @@ def evaluation_of(run: PlannedRun, evaluation: EvaluationOfStudy) -> Path:
     """Where the evaluation of a run writes to."""
     name = "evaluation.json" if evaluation.split == "test" else "evaluation-validation.json"
     return run.folder / name
+
+
+def measurement_of(run: PlannedRun, measure: Measure) -> Path:
+    """Where a measure of a run writes to."""
+    return run.folder / f"{measure}.json"
 
 
 def refuse_foreign(run: PlannedRun) -> None:
@@ -76,9 +82,11 @@ def remaining_steps(run: PlannedRun, study: Study, config_path: Path) -> list[St
         steps.append(_probing(run, study.probe))
     if study.evaluation is not None and not (trained and _is_evaluated(run, study.evaluation)):
         steps.append(_evaluating(run, study.evaluation))
-    for measure in study.measures:
-        if not (trained and _is_current(run.folder / f"{measure}.json", run)):
-            steps.append(Step(measure, (*_COMMAND, measure, "--ckpt", str(run.folder))))
+    for measure in study.measures.asked_of(run.arm):
+        option, asked = _asked(study, measure)
+        if not (trained and _is_measured(run, measure, asked)):
+            command = (*_COMMAND, measure, "--ckpt", str(run.folder), *option)
+            steps.append(Step(measure, command))
     return steps
 
 
@@ -141,6 +149,16 @@ def _evaluating(run: PlannedRun, evaluation: EvaluationOfStudy) -> Step:
     return Step("evaluate", (*_COMMAND, "evaluate", "--ckpt", str(run.folder), *options))
 
 
+def _asked(study: Study, measure: Measure) -> tuple[tuple[str, str], dict[str, Any]]:
+    """The option a measure is called with, and what its report then tells of its protocol."""
+    if measure == "robustness" and study.measures.robustness is not None:
+        seeds = study.measures.robustness.seeds
+        return ("--seeds", str(seeds)), {"seeds": list(range(seeds))}
+    assert study.measures.generation is not None
+    count = study.measures.generation.count
+    return ("--count", str(count)), {"count": count}
+
+
 def clear_halves(run: PlannedRun) -> None:
     """Remove what a kill left of a run that had only begun to make its folder."""
     checkpoints = run.folder / "checkpoints"
@@ -183,11 +201,18 @@ def _is_probed(run: PlannedRun, probe: ProbeOfStudy) -> bool:
 
 def _is_evaluated(run: PlannedRun, evaluation: EvaluationOfStudy) -> bool:
     report = evaluation_of(run, evaluation)
-    if not _is_current(report, run):
-        return False
-    asked = evaluation.model_dump()
+    return _is_current(report, run) and _follows(report, evaluation.model_dump())
+
+
+def _is_measured(run: PlannedRun, measure: Measure, asked: Mapping[str, Any]) -> bool:
+    report = measurement_of(run, measure)
+    return _is_current(report, run) and _follows(report, asked)
+
+
+def _follows(report: Path, asked: Mapping[str, Any]) -> bool:
+    """Whether the protocol that a report tells has these values."""
     try:
         recorded = json.loads(report.read_text(encoding="utf-8"))["protocol"]
         return all(recorded[name] == value for name, value in asked.items())
     except (ValueError, KeyError, TypeError):
-        return False  # not a report of ours: it is evaluated again
+        return False  # not a report of ours: it is made again

@@ -1,6 +1,5 @@
 """What a study's runs add up to, from what they stored: per arm over seeds, and between arms."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,22 @@ from pc_crvae.evaluation.paired import LEVEL, paired_difference
 from pc_crvae.evaluation.predictions import row_name
 from pc_crvae.study.evaluations import (
     describe_cut,
-    describe_figures,
+    describe_evaluations,
     figure_differences,
-    over_seeds,
     read_evaluation,
 )
+from pc_crvae.study.figures import Report, describe_figures, over_seeds
+from pc_crvae.study.measures import figures_of, read_measurement
 from pc_crvae.study.plan import PlannedRun, same_run, train_overrides
 from pc_crvae.study.runner import Outcomes
-from pc_crvae.study.schema import Study
-from pc_crvae.study.steps import evaluation_of, last_validation, remaining_steps, report_of
+from pc_crvae.study.schema import MEASURES, Measure, Study
+from pc_crvae.study.steps import (
+    evaluation_of,
+    last_validation,
+    measurement_of,
+    remaining_steps,
+    report_of,
+)
 
 TERMS = ("log_likelihood", "kl", "consistency", "active_units")
 METHOD = (
@@ -74,6 +80,7 @@ def summarize(
         "data": _data_cut(list(complete.values()), probes, study),
         "protocol": next((probe.report["protocol"] for probe in probes.values()), None),
         "versions": next((report["versions"] for report in reports), None),
+        "measures": study.measures.model_dump(mode="json"),
         "evaluated": next(
             (describe_cut(complete[name], report) for name, report in evaluations.items()), None
         ),
@@ -155,6 +162,7 @@ def _describe_arm(
 ) -> dict[str, Any]:
     arm = study.arms[name]
     own = _runs_of(study, name, complete)
+    measured = _measured(study, own[:1] if arm.untrained_of else own)
     described: dict[str, Any] = {
         "name": name,
         "about": arm.about,
@@ -170,12 +178,17 @@ def _describe_arm(
             "training_minutes": over_seeds(
                 [read_curve(run.folder, "objective").minutes[-1] for run in own]
             ),
-            "figures": describe_figures(
+            "figures": describe_evaluations(
                 [evaluations[run.name] for run in own if run.name in evaluations]
             ),
         }
     else:
         described["untrained_of"] = arm.untrained_of
+    described["measured"] = {
+        measure: describe_figures(of_runs, figures_of(measure, _features(study, name)))
+        for measure, of_runs in measured.items()
+        if of_runs and (arm.untrained_of is None or measure == "robustness")
+    }
     described["rows"] = []
     keys = _row_keys([probes[run.name] for run in own if run.name in probes])
     for representation, setting in keys:
@@ -194,6 +207,17 @@ def _describe_arm(
             }
         )
     return described
+
+
+def _measured(study: Study, runs: Sequence[PlannedRun]) -> dict[Measure, list[Report]]:
+    return {
+        measure: [
+            read_measurement(measurement_of(run, measure), measure)
+            for run in runs
+            if measure in study.measures.asked_of(run.arm)
+        ]
+        for measure in MEASURES
+    }
 
 
 def _differences(
@@ -280,20 +304,11 @@ def _row_keys(probes: Sequence[StoredProbe]) -> list[tuple[str, str]]:
 
 
 def _terms(runs: Sequence[PlannedRun]) -> dict[str, dict[str, Any]]:
-    """Means of the validation split after the last epoch, and information where it was measured."""
+    """Means of the validation split after the last epoch."""
     found: dict[str, list[float]] = {}
     for run in runs:
         last = last_validation(run) or {}
         for name in TERMS:
             if isinstance(last.get(name), int | float):
                 found.setdefault(name, []).append(float(last[name]))
-        path = run.folder / "generation.json"
-        if path.is_file():
-            try:
-                latents = json.loads(path.read_text(encoding="utf-8"))["latents"]
-                information = latents.get("mutual_information", {}).get("estimate")
-            except (ValueError, KeyError, AttributeError):
-                raise UserError(f"{path} is not a report that generation wrote") from None
-            if information is not None:
-                found.setdefault("mutual_information", []).append(float(information))
     return {name: over_seeds(values) for name, values in found.items()}

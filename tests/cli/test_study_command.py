@@ -32,6 +32,7 @@ def study(tmp_path_factory):
         "training.batch_size=8",
     ]
     values["seeds"] = [0]
+    values["measures"] = {"generation": {"count": 4, "arms": ["cr"]}}
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(values, sort_keys=False))
     return path
@@ -68,6 +69,12 @@ def test_a_study_killed_in_the_middle_goes_on_to_the_same_results(study, tmp_pat
     probe = json.loads((whole / "cr-seed0" / "probe.json").read_text())
     arm = summaries[0]["arms"][2]
     assert arm["rows"][0]["mean"] == pytest.approx(probe["rows"][0]["accuracy_mean"])
+    measured = [list(arm["measured"]) for arm in summaries[0]["arms"]]
+    assert measured == [[], [], ["generation"]]
+    quality = json.loads((whole / "cr-seed0" / "generation.json").read_text())
+    assert quality["protocol"]["count"] == 4
+    assert arm["measured"]["generation"]["kl"]["mean"] == quality["latents"]["kl"]
+    assert not (whole / "vae-seed0" / "generation.json").exists()
 
     before = (whole / "cr-seed0" / "probe.json").stat().st_mtime_ns
     capsys.readouterr()
@@ -178,6 +185,7 @@ def test_a_study_of_the_validation_split_never_scores_the_test_split(study, tmp_
 @pytest.mark.slow
 def test_a_run_that_fails_is_told_of_and_the_others_go_on(study, tmp_path, capsys):
     values = yaml.safe_load(study.read_text())
+    del values["measures"]
     values["arms"] = {"bad": {"overrides": ["training.batch_size=64"]}, "good": {}}
     values["compare"] = []
     path = tmp_path / "failing.yaml"

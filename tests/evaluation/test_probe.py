@@ -483,6 +483,8 @@ def test_images_are_probed_as_they_are_by_their_posterior_mean(train, test):
         run_probe(encode, lambda seed: encode, lit.subset([0, 1, 2, 4]), lit_too, protocol)
     with pytest.raises(UserError, match="lights holds images: take ours"):
         protocol_for(None, load_protocol("strl"), lit, lit_too)
+    with pytest.raises(UserError, match="averages over turned shapes, and lights holds images"):
+        protocol_for(None, load_protocol("averaged-z"), lit, lit_too)
     with pytest.raises(UserError, match="lights holds images, which are probed as they are"):
         run_probe(encode, lambda seed: encode, lit, lit_too, PROTOCOL)
 

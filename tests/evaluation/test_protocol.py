@@ -30,7 +30,7 @@ def test_the_help_of_probe_names_every_protocol():
     parser = argparse.ArgumentParser()
     probe.add_arguments(parser)
     (told,) = (action.help for action in parser._actions if action.dest == "protocol")
-    assert set(protocol_names()) <= set(re.findall(r"[a-z-]+", told))
+    assert set(protocol_names()) <= set(re.findall(r"[a-z0-9-]+", told))
 
 
 def test_the_defaults_of_the_schema_are_ours():

@@ -7,7 +7,7 @@ import pytest
 from pc_crvae.errors import UserError
 from pc_crvae.study.evaluations import (
     FIGURES,
-    describe_figures,
+    describe_evaluations,
     figure_differences,
     read_evaluation,
 )
@@ -42,19 +42,19 @@ def report(nll=90.0, information=3.0, saturated=False, svm=0.9, images="a", **ch
 
 
 def test_an_arm_is_the_mean_and_spread_of_its_seeds():
-    figures = describe_figures([report(nll=90.0), report(nll=92.0)])
+    figures = describe_evaluations([report(nll=90.0), report(nll=92.0)])
     assert figures["nll"] == {"mean": 91.0, "std": pytest.approx(2**0.5), "of_seeds": [90.0, 92.0]}
-    assert describe_figures([report()])["nll"]["std"] is None
+    assert describe_evaluations([report()])["nll"]["std"] is None
 
 
 def test_what_one_run_has_not_is_left_out_of_its_arm():
-    figures = describe_figures([report(), report(mutual_information=None, classifiers=None)])
+    figures = describe_evaluations([report(), report(mutual_information=None, classifiers=None)])
     assert not {"mutual_information", "knn"} & set(figures)
     assert "nll" in figures
 
 
 def test_saturated_estimates_are_counted():
-    figures = describe_figures([report(), report(saturated=True)])
+    figures = describe_evaluations([report(), report(saturated=True)])
     assert figures["mutual_information"]["saturated"] == 1
     assert figures["mutual_information"]["log_n"] == 7.6
 
@@ -95,8 +95,9 @@ def test_tables_mark_saturated_estimates_and_sign_differences():
             "name": name,
             "about": "",
             "rows": [],
+            "measured": {},
             "seeds": [0, 1],
-            "figures": describe_figures([report(nll, 7.5, name == "b"), report(nll + 2, 7.5)]),
+            "figures": describe_evaluations([report(nll, 7.5, name == "b"), report(nll + 2, 7.5)]),
         }
         for name, nll in (("a", 90.0), ("b", 88.0))
     ]

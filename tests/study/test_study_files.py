@@ -72,6 +72,14 @@ def test_overrides_of_an_arm_follow_those_of_the_study(tmp_path):
         ({"evaluation": {"split": "validation"}}, "should be the same split"),
         ({"evaluation": {"items": 1}}, "evaluation.items"),
         ({"compare": [["cr", "cr"]]}, "cr is compared with itself"),
+        (
+            {"measures": {"generation": {"arms": ["plane"]}}},
+            "measures.generation.arms: the study has no arm plane, did you mean plain?",
+        ),
+        (
+            {"measures": {"robustness": {"arms": ["fresh"]}}},
+            "measures.robustness.arms: fresh has no runs of its own",
+        ),
         ({"config": "quikstart.yaml"}, "did you mean quickstart.yaml?"),
         ({"overrides": ["training.epoch=3"]}, "did you mean epochs?"),
         ({"overrides": ["seed=3"]}, "sets seed, which seeds of the study do"),
