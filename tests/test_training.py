@@ -29,6 +29,7 @@ from pc_crvae.consistency import ConsistencyRegularized
 from pc_crvae.data import CloudSet
 from pc_crvae.errors import UserError
 from pc_crvae.experiment import build_model, build_training_objective
+from pc_crvae.half_precision import bfloat16_slowdown
 from pc_crvae.likelihoods import ChamferLikelihood
 from pc_crvae.models.points import pointnet
 from pc_crvae.models.points.pooled import maximum_over_points
@@ -382,6 +383,22 @@ def test_without_tensorboard_the_run_says_what_to_install_before_it_starts(tmp_p
     with pytest.raises(UserError, match=r"pip install 'pc-crvae\[log\]'"):
         tiny_train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("slowdown", "told"), [(40.0, True), (0.3, False)])
+def test_a_processor_that_is_slow_in_bfloat16_is_told_of(
+    tmp_path, monkeypatch, capsys, slowdown, told
+):
+    monkeypatch.setattr("pc_crvae.training.bfloat16_slowdown", lambda: slowdown)
+    tiny_train(
+        tiny_config(tmp_path, training={"precision": "bfloat16", "epochs": 1}), tmp_path / "run"
+    )
+    said = "40 times as slowly in bfloat16 as in float32: training.precision=float32 trains"
+    assert (said in capsys.readouterr().out) is told
+
+
+def test_the_slowdown_of_bfloat16_is_measured():
+    assert 0 < bfloat16_slowdown() < float("inf")
 
 
 def test_too_few_shapes_for_validation_are_refused(tmp_path):
