@@ -3,7 +3,7 @@
 config.yaml  metrics.jsonl  events/  pictures/
 model.safetensors + config.json            the export: the last saved state
 checkpoints/step-00001234/                 state.pt beside an export
-checkpoints/best/                          an export: lowest validation objective
+checkpoints/best/                          an export: highest validation objective
 """
 
 import io

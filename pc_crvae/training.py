@@ -141,6 +141,7 @@ def train(
         elif is_main:
             run.create(config, overwrite=overwrite)
     first_step, best_objective, window = 0, -float("inf"), RunningMean()
+    told_fall = False
     state = run.load_state() if resume else None
     if state:
         if state["train_set"] != model.data["train_sha256"]:
@@ -300,6 +301,14 @@ def train(
                             best_objective = results["objective"]
                             run.save_best(evaluated)
                         progress.say(_epoch_line(epoch, config, results, progress.time_left()))
+                        if not told_fall and _has_fallen(results["objective"], best_objective):
+                            told_fall = True
+                            progress.say(
+                                f"note: the objective fell to {results['objective']:,.0f} from "
+                                f"{best_objective:,.0f}: unless it comes back, training has "
+                                "diverged; --which best of other commands takes the state of "
+                                "before, and a lower training.learning_rate avoids it"
+                            )
 
             # Save.
             minutes = config.checkpoints.every_minutes
@@ -321,6 +330,11 @@ def train(
                     "and --resume (in place of --overwrite)",
                 )
     return evaluated
+
+
+def _has_fallen(objective: float, best: float) -> bool:
+    """Whether an objective is so far below its best that noise cannot be why."""
+    return best - objective > 4 * max(abs(best), 1.0)
 
 
 def evaluate(

@@ -137,6 +137,22 @@ def test_the_best_export_has_the_highest_validation_objective_and_the_last_is_th
     )
 
 
+@pytest.mark.parametrize(
+    ("objectives", "told"),
+    [([-12e3, -370e3, -380e3], 1), ([-12e3, -30e3, -11e3], 0), ([2.0, -5.0, 1.0], 0)],
+)
+def test_an_objective_that_falls_far_below_its_best_is_told_of_once(
+    tmp_path, monkeypatch, capsys, objectives, told
+):
+    following = iter(objectives)
+    monkeypatch.setattr(
+        training, "evaluate", lambda *arguments: {"objective": next(following), "kl": 1.0}
+    )
+    tiny_train(tiny_config(tmp_path, training={"epochs": 3}), tmp_path / "run")
+    said = "the objective fell to -370,000 from -12,000: unless it comes back"
+    assert capsys.readouterr().out.count(said) == told
+
+
 @pytest.mark.parametrize("poison", ["shuffled", "absent"])
 def test_labels_change_neither_the_weights_nor_the_choice_of_the_best(tmp_path, poison):
     config = tiny_config(tmp_path)
