@@ -28,6 +28,7 @@ from pc_crvae.data.cards import Axis, Split
 from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
 from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
+from pc_crvae.turn_averages import Features, RotationGroup, averaged
 from pc_crvae.validation import validate
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class About(pydantic.BaseModel):
         model_sha256: of the weights file of the model that gave them.
         points: drawn of each shape, where it has as many.
         up: the axis that points up in the sources.
+        average_over: the group of rotations that vectors are means over; None: of one pass.
         data: the split of a data set; None where the sources are files.
     """
 
@@ -67,6 +69,7 @@ class About(pydantic.BaseModel):
     model_sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
     points: pydantic.PositiveInt
     up: Axis
+    average_over: RotationGroup | None = None
     data: CardSplit | None = None
 
 
@@ -231,7 +234,7 @@ def embed_files(
     Args:
         model: gives the vectors, posterior means.
         files: of meshes and clouds; read one by one.
-        about: how many points are drawn of each, and which axis is up.
+        about: how many points are drawn of each, which axis is up, and what is averaged over.
         refuse: told of each file that cannot be used, in a sentence that names it.
         advance: called after each file read.
 
@@ -252,7 +255,7 @@ def embed_files(
                 yield cloud
             advance()
 
-    for row, found in embed_clouds(model, clouds()):
+    for row, found in embed_clouds(model, clouds(), about.average_over):
         if isinstance(found, str):
             refuse(f"{files[read[row]].path}: {found}")
         else:
@@ -261,35 +264,43 @@ def embed_files(
 
 
 def embed_clouds(
-    model: "PointVAE", clouds: Iterable[NDArray[np.float32]]
+    model: "PointVAE",
+    clouds: Iterable[NDArray[np.float32]],
+    average_over: RotationGroup | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32] | str]]:
     """Embed clouds of differing point counts, a batch of equal ones at a time.
 
     Args:
         model: gives the vectors, posterior means.
         clouds: (P, 3) each, prepared as in training; taken one by one.
+        average_over: rotations that vectors are means over; None: one pass over each as it is.
 
     Yields:
         The place of a cloud among those taken, and its vector (d,), or the reason why it has
         none; every place once, in an order of its own.
     """
+    import torch
+
+    def once(batch: NDArray[np.float32]) -> Features:
+        return {"mean": model.encode(torch.from_numpy(batch)).numpy()}
+
+    encode = once if average_over is None else averaged(once, average_over)
     waiting: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
     for place, cloud in enumerate(clouds):
         batch = waiting.setdefault(len(cloud), [])
         batch.append((place, cloud))
         if len(batch) == _ENCODED_AT_ONCE:
-            yield from _embed_batch(model, waiting.pop(len(cloud)))
+            yield from _embed_batch(encode, waiting.pop(len(cloud)))
     for batch in waiting.values():
-        yield from _embed_batch(model, batch)
+        yield from _embed_batch(encode, batch)
 
 
 def _embed_batch(
-    model: "PointVAE", batch: list[tuple[int, NDArray[np.float32]]]
+    encode: Callable[[NDArray[np.float32]], Features],
+    batch: list[tuple[int, NDArray[np.float32]]],
 ) -> Iterator[tuple[int, NDArray[np.float32] | str]]:
-    import torch
-
     try:
-        vectors = model.encode(torch.from_numpy(np.stack([cloud for _, cloud in batch]))).numpy()
+        vectors = encode(np.stack([cloud for _, cloud in batch]))["mean"]
     except ValueError as error:  # too few points for the encoder
         for place, _ in batch:
             yield place, str(error)

@@ -62,6 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "taken as it is (default: as many as the model was trained with)",
     )
     parser.add_argument(
+        "--average-over",
+        metavar="GROUP",
+        default=argparse.SUPPRESS,
+        help="vectors that do not depend on how shapes face: means over each shape's copies turned "
+        "by a group, which takes as many passes. C12: twelve even turns about the vertical; O: the "
+        "24 turns of the cube, for shapes on any side (also Cn, T, I; default: one pass)",
+    )
+    parser.add_argument(
         "--strict",
         action="store_true",
         help="write nothing and fail if any file is refused; otherwise refused files are named "
@@ -79,12 +87,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Embed."""
     from pc_crvae.embeddings import check_suffix
+    from pc_crvae.turn_averages import check_group
 
     check_suffix(options.out)
     if bool(options.places) == hasattr(options, "data"):
         raise UserError("name files and folders to embed, or a data set with --data, not both")
     if not hasattr(options, "data") and hasattr(options, "data_root"):
         raise UserError("--data-root is the folder of --data: name a data set with it")
+    if hasattr(options, "average_over"):
+        check_group(options.average_over, "--average-over")
     if getattr(options, "points", 1) < 1:
         raise UserError(f"--points must be at least 1, not {options.points}")
     embeddings = _of_split(options) if hasattr(options, "data") else _of_files(options)
@@ -116,6 +127,7 @@ def _of_files(options: argparse.Namespace) -> "Embeddings":
         model_sha256=weights_sha256(folder),
         points=getattr(options, "points", model.points),
         up=getattr(options, "up", "z"),
+        average_over=getattr(options, "average_over", None),
     )
     with counting("embedding", len(files)) as advance:
         vectors = embed_files(model, files, about, refuse, advance)
@@ -156,6 +168,7 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
         model_sha256=weights_sha256(saved.folder),
         points=points,
         up=saved.up or load_card(saved.data).up or "z",
+        average_over=getattr(options, "average_over", None),
         data=CardSplit(
             name=name,
             split=options.split,
@@ -165,7 +178,7 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
     vectors = np.empty((len(items), model.latent_dim), dtype=np.float32)
     with counting("embedding", len(items)) as advance:
         clouds = (items.batch([row], points, "embed")[0] for row in range(len(items)))
-        for row, found in embed_clouds(model, clouds):
+        for row, found in embed_clouds(model, clouds, about.average_over):
             if isinstance(found, str):
                 raise UserError(f"{items.ids[row]} of {items.name} cannot be embedded: {found}")
             vectors[row] = found

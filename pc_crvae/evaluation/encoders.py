@@ -13,11 +13,11 @@ from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe import Encode, Probed, probe_encoders, protocol_for
 from pc_crvae.evaluation.protocol import Pool, ProbeProtocol
-from pc_crvae.evaluation.turn_averages import averaged
 from pc_crvae.models.points import DGCNN, PointNet
 from pc_crvae.models.pretrained import Pretrained, PretrainedVAE
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness import seed_from_key
+from pc_crvae.turn_averages import averaged
 
 _CHUNK = 64  # items encoded at once
 _WIDE_CHUNK = 4

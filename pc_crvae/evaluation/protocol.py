@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from pc_crvae.config.sections import PositiveInt, Section
 from pc_crvae.errors import UserError
+from pc_crvae.turn_averages import RotationGroup
 from pc_crvae.validation import validate_plain
 from pc_crvae.yaml_files import read_yaml
 
@@ -21,7 +22,6 @@ PROTOCOL_FOLDER = Path(__file__).resolve().parent / "protocols"
 Setting = Literal["aligned", "z", "so3"]
 Representation = Literal["mean", "pooled"]
 Pool = Literal["max", "mean", "max_mean"]
-RotationGroup = Annotated[str, Field(pattern=r"^(C[1-9][0-9]{0,2}|T|O|I)$")]
 
 _Positive = Annotated[float, Field(gt=0)]
 _Penalties = Annotated[tuple[_Positive, ...], Field(min_length=1)]

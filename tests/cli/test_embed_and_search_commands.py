@@ -127,6 +127,7 @@ def test_nothing_is_written_where_every_file_is_refused(trained, tmp_path, capsy
         (["--points", "0", "x"], "--points must be at least 1"),
         (["--data-root", "x", "y"], "--data-root is the folder of --data"),
         (["--data", "shapes", "x"], "not both"),
+        (["--average-over", "C0", "x"], "--average-over C0 is no group of rotations"),
     ],
 )
 def test_a_wrong_argument_is_refused(trained, tmp_path, capsys, arguments, sentence):
@@ -159,6 +160,20 @@ def test_points_and_up_axis_are_kept_and_used_for_queries(trained, index, tmp_pa
     assert search(trained, path, tmp_path, query, "--top", 1) == 0
     assert "1  0.0000  rod/2" in capsys.readouterr().out
     assert search(trained, path, tmp_path, query, "--top", 1, "--up", "z") == 0
+    assert "0.0000" not in capsys.readouterr().out
+
+
+def test_averaged_over_turns_a_shape_is_found_however_it_faces(trained, tmp_path, capsys):
+    path = tmp_path / "averaged.npz"
+    options = ("--points", 500, "--average-over", "C4")
+    assert embed(trained, path, trained / "shapes" / "box", *options) == 0
+    assert load_embeddings(path).about.average_over == "C4"
+    x, y, z = np.load(trained / "shapes" / "box" / "dense.npy").T
+    np.save(tmp_path / "quarter.npy", np.stack([-y, x, z], axis=1))
+    assert search(trained, path, tmp_path, tmp_path / "quarter.npy", "--top", 1) == 0
+    assert "1  0.0000  dense" in capsys.readouterr().out
+    assert embed(trained, path, trained / "shapes" / "box", *options[:2]) == 0
+    assert search(trained, path, tmp_path, tmp_path / "quarter.npy", "--top", 1) == 0
     assert "0.0000" not in capsys.readouterr().out
 
 

@@ -1,20 +1,24 @@
 import numpy as np
 import pytest
-import torch
-from test_encoders import model
-from test_probe import clouds
 
-from pc_crvae.evaluation.encoders import encoder_of, probe_model, untrained_like
-from pc_crvae.evaluation.probe import probe_encoders
-from pc_crvae.evaluation.protocol import LinearSVM, ProbeProtocol
-from pc_crvae.evaluation.turn_averages import averaged, rotations_of
-from pc_crvae.geometry.rotations import rotate
+from pc_crvae.errors import UserError
+from pc_crvae.turn_averages import averaged, check_group, rotations_of
 
 CLOUDS = np.random.default_rng(0).normal(size=(5, 32, 3)).astype(np.float32)
+WEIGHTS = np.random.default_rng(1).normal(size=(3, 8)).astype(np.float32)
 
 
 def first_points(clouds):
     return {"mean": clouds[:, 0].astype(np.float64)}
+
+
+def maxima(clouds):
+    """A small PointNet: what depends on how clouds face."""
+    hidden = np.maximum(clouds @ WEIGHTS, 0)
+    return {
+        "mean": hidden.max(axis=1),
+        "pooled": np.hstack([hidden.max(axis=1), hidden.mean(axis=1)]),
+    }
 
 
 @pytest.mark.parametrize(
@@ -48,34 +52,21 @@ def test_the_mean_of_a_point_over_turns_is_its_place_on_the_axis():
 
 @pytest.mark.parametrize("group", ["C6", "T", "O", "I"])
 def test_a_turn_of_the_group_changes_nothing_that_an_average_sees(group):
-    single = encoder_of(model(name="pointnet", widths=[8, 16]))
-    average = averaged(single, group)
-    turn = torch.from_numpy(rotations_of(group)[-1]).expand(len(CLOUDS), 3, 3)
-    turned = rotate(torch.from_numpy(CLOUDS), turn).numpy()
+    average = averaged(maxima, group)
+    turned = CLOUDS @ rotations_of(group)[-1].T.astype(np.float32)
     for key, features in average(CLOUDS).items():
         assert features.dtype == np.float32
         np.testing.assert_allclose(average(turned)[key], features, atol=1e-5)
-        assert np.abs(single(turned)[key] - single(CLOUDS)[key]).max() > 1e-2
+        assert np.abs(maxima(turned)[key] - maxima(CLOUDS)[key]).max() > 0.1
 
 
-def test_training_and_test_items_are_averaged_alike_trained_and_untrained():
-    train, test = clouds("train"), clouds("test")
-    point_model = model(name="pointnet", widths=[8, 16])
-    protocol = ProbeProtocol(
-        points=24, seeds=(0,), average_over="C4", classifier=LinearSVM(c=(1e-1,)), settings=("z",)
-    )
-    found = probe_model(point_model, train, test, protocol)
+def test_an_average_is_the_mean_of_the_turned_copies():
+    expected = np.mean([maxima(CLOUDS @ r.T)["pooled"] for r in rotations_of("T")], axis=0)
+    np.testing.assert_allclose(averaged(maxima, "T")(CLOUDS)["pooled"], expected, rtol=1e-5)
 
-    def of(encoder):
-        return averaged(encoder_of(encoder), "C4")
 
-    expected = probe_encoders(
-        of(point_model), lambda seed: of(untrained_like(point_model, seed)), train, test, protocol
-    )
-    assert found.report == expected.report
-    single = probe_model(
-        point_model, train, test, protocol.model_copy(update={"average_over": None})
-    )
-    assert found.report["rows"] != single.report["rows"]
-    assert found.report["protocol"]["fitted_on"].endswith("turned by the group C4")
-    assert single.report["protocol"]["fitted_on"] == "training shapes, unturned"
+@pytest.mark.parametrize("name", ["C0", "c12", "C1000", "D4", "", "O "])
+def test_other_names_are_refused(name):
+    with pytest.raises(UserError, match=f"--average-over {name} is no group of rotations"):
+        check_group(name, "--average-over")
+    assert check_group("C999", "here") == "C999"
