@@ -178,6 +178,11 @@ class PointModelConfig(Section):
 
     name: Literal["point_vae"] = "point_vae"
     encoder: EncoderConfig = Field(PointNetConfig(name="pointnet"))
+    frames: Literal["z", "so3"] | None = Field(
+        None,
+        description="features are means over a cloud's principal frames, so that turns about the "
+        "vertical (z) or any (so3) change nothing; 2 or 4 passes of the encoder (arXiv 2110.03336)",
+    )
     head: HeadConfig = HeadConfig()
     latent_dim: PositiveInt = 256
     decoder: DecoderConfig = Field(FoldingDecoderConfig(name="folding"))

@@ -1,6 +1,7 @@
 """Functions on batches of points: distances, neighbours, sampling, rotations."""
 
 from pc_crvae.geometry.chamfer import Directions, chamfer_distance
+from pc_crvae.geometry.frames import Turns, principal_frames
 from pc_crvae.geometry.gather import gather_points
 from pc_crvae.geometry.neighborhoods import (
     Moments,
@@ -25,6 +26,7 @@ __all__ = [
     "Directions",
     "Moments",
     "NeighborPool",
+    "Turns",
     "chamfer_distance",
     "edge_moments",
     "farthest_point_sampling",
@@ -33,6 +35,7 @@ __all__ = [
     "mutual_nearest_neighbors",
     "nearest_neighbors",
     "pool_neighbors",
+    "principal_frames",
     "rotate",
     "rotation_about_axis",
     "rotation_about_z",

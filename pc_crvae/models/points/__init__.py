@@ -7,6 +7,7 @@ Encoders map points (B, N, 3) to pooled features (B, out_features), decoders map
 from pc_crvae.models.points.dgcnn import DGCNN, EdgeConv
 from pc_crvae.models.points.folding import FoldingDecoder
 from pc_crvae.models.points.foldingnet import FoldingNetEncoder
+from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.fully_connected import FullyConnectedDecoder
 from pc_crvae.models.points.pointnet import PointNet
 
@@ -15,6 +16,7 @@ __all__ = [
     "EdgeConv",
     "FoldingDecoder",
     "FoldingNetEncoder",
+    "FrameAveraged",
     "FullyConnectedDecoder",
     "PointNet",
 ]

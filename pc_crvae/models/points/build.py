@@ -12,12 +12,13 @@ from pc_crvae.likelihoods import ChamferLikelihood
 from pc_crvae.models.points.dgcnn import DGCNN
 from pc_crvae.models.points.folding import FoldingDecoder
 from pc_crvae.models.points.foldingnet import FoldingNetEncoder
+from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.fully_connected import FullyConnectedDecoder
 from pc_crvae.models.points.pointnet import PointNet
 
-PointEncoder = PointNet | DGCNN | FoldingNetEncoder
+PointEncoder = PointNet | DGCNN | FoldingNetEncoder | FrameAveraged
 
-ENCODERS: dict[str, Callable[..., PointEncoder]] = {
+ENCODERS: dict[str, Callable[..., PointNet | DGCNN | FoldingNetEncoder]] = {
     "pointnet": PointNet,
     "dgcnn": DGCNN,
     "foldingnet": FoldingNetEncoder,
@@ -30,7 +31,8 @@ DECODERS: dict[str, Callable[..., nn.Module]] = {
 
 def build_encoder(config: PointModelConfig) -> PointEncoder:
     """The encoder, (B, N, 3) to (B, out_features)."""
-    return ENCODERS[config.encoder.name](**_arguments(config.encoder))
+    encoder = ENCODERS[config.encoder.name](**_arguments(config.encoder))
+    return encoder if config.frames is None else FrameAveraged(encoder, config.frames)
 
 
 def build_decoder(config: PointModelConfig) -> nn.Module:
