@@ -301,13 +301,15 @@ def train(
                             best_objective = results["objective"]
                             run.save_best(evaluated)
                         progress.say(_epoch_line(epoch, config, results, progress.time_left()))
-                        if not told_fall and _has_fallen(results["objective"], best_objective):
+                        warm = kl_warmup == consistency_warmup == 1
+                        fell = _has_fallen(results["objective"], best_objective)
+                        if warm and fell and not told_fall:
                             told_fall = True
                             progress.say(
                                 f"note: the objective fell to {results['objective']:,.0f} from "
                                 f"{best_objective:,.0f}: unless it comes back, training has "
                                 "diverged; --which best of other commands takes the state of "
-                                "before, and a lower training.learning_rate avoids it"
+                                "before, and a lower training.learning_rate may avoid it"
                             )
 
             # Save.

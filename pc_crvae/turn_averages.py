@@ -2,9 +2,10 @@
 
 An encoder that was only asked to forget turns still remembers a little of them. The mean of its
 features over the rotations of a finite group forgets those of the group exactly, whatever the
-encoder, and others nearly (group averaging, or symmetrisation). Of posterior means it is the mean
-of the posterior aggregated over the turns. It costs as many passes as the group has rotations, for
-every shape that is encoded, and an encoder never trained gains by it too: so both are scored.
+encoder, and others as far as features change smoothly between them (group averaging, or
+symmetrisation). Of posterior means it is the mean of the posterior aggregated over the turns. It
+costs as many passes as the group has rotations, for every shape that is encoded, and an encoder
+never trained gains by it too: so both are scored.
 """
 
 import re
@@ -59,7 +60,7 @@ def check_group(name: str, where: str) -> RotationGroup:
     Raises:
         UserError: it is none; ``where`` names the option it came from.
     """
-    if re.match(_NAMES, name) is None:
+    if re.fullmatch(_NAMES, name) is None:
         raise UserError(
             f"{where} {name} is no group of rotations: give C and a number up to 999, such as C12, "
             "for even turns about the vertical, or T, O or I"

@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--average-over",
         metavar="GROUP",
         default=argparse.SUPPRESS,
-        help="vectors that do not depend on how shapes face: means over each shape's copies turned "
+        help="vectors that depend less on how shapes face: means over each shape's copies turned "
         "by a group, which takes as many passes. C12: twelve even turns about the vertical; O: the "
         "24 turns of the cube, for shapes on any side (also Cn, T, I; default: one pass)",
     )

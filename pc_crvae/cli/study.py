@@ -117,6 +117,41 @@ def _check_protocol_and_data(study: "Study", runs: "list[PlannedRun]") -> None:
         if run.config.data not in checked:
             load_splits(run.config)
             checked.append(run.config.data)
+        _check_measures(study, run)
+
+
+def _check_measures(study: "Study", run: "PlannedRun") -> None:
+    from pc_crvae.config import PointModelConfig
+    from pc_crvae.data import load
+
+    asked = study.measures.asked_of(run.arm)
+    if not asked:
+        return
+    if not isinstance(run.config.model, PointModelConfig):
+        raise UserError(
+            f"the arm {run.arm} is a model of images, and measures are of points: ask for an "
+            "evaluation"
+        )
+    data = run.config.data
+    root = Path(data.root) if data.root else None
+    test = load(data.name, "test", root=root, up=data.up, allow_refused=data.allow_refused)
+    generation, robustness = study.measures.generation, study.measures.robustness
+    if "generation" in asked and generation is not None and generation.count > len(test):
+        raise UserError(
+            f"measures.generation.count is {generation.count}, and the test split of {data.name} "
+            f"has {len(test)} shapes: lower it"
+        )
+    available = test.array.shape[1]
+    if "robustness" in asked and robustness is not None and robustness.points > available:
+        raise UserError(
+            f"measures.robustness.points is {robustness.points:,}, and the test shapes of "
+            f"{data.name} have {available:,}: lower it"
+        )
+    if "robustness" in asked and robustness is not None and robustness.points <= 500:
+        raise UserError(
+            f"measures.robustness.points is {robustness.points:,}, and the corruptions leave out "
+            "up to 500 points: raise it, or leave robustness out"
+        )
 
 
 def _write_summary(

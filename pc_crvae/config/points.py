@@ -181,9 +181,16 @@ class PointModelConfig(Section):
     frames: Literal["z", "so3"] | None = Field(
         None,
         description="features are means over a cloud's principal frames, so that turns about the "
-        "vertical (z) or any (so3) change nothing; 2 or 4 passes of the encoder (arXiv 2110.03336)",
+        "vertical (z) or any (so3) change nothing where the axes are told apart; 2 or 4 passes of "
+        "the encoder (arXiv 2110.03336). How a shape was turned cannot be decoded then: for shapes "
+        "that all face one way, with consistency.target original",
     )
     head: HeadConfig = HeadConfig()
     latent_dim: PositiveInt = 256
     decoder: DecoderConfig = Field(FoldingDecoderConfig(name="folding"))
     likelihood: ChamferLikelihoodConfig = ChamferLikelihoodConfig()
+
+    @property
+    def passes_of_frames(self) -> int:
+        """How often the encoder sees a cloud."""
+        return {None: 1, "z": 2, "so3": 4}[self.frames]

@@ -13,7 +13,7 @@ from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe import Encode, Probed, probe_encoders, protocol_for
 from pc_crvae.evaluation.protocol import Pool, ProbeProtocol
-from pc_crvae.models.points import DGCNN, PointNet
+from pc_crvae.models.points import DGCNN, FrameAveraged, PointNet
 from pc_crvae.models.pretrained import Pretrained, PretrainedVAE
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness import seed_from_key
@@ -89,6 +89,8 @@ def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:
 
 def _check_pool(model: Pretrained) -> None:
     encoder = model.encoder if isinstance(model, PretrainedVAE) else model
+    if isinstance(encoder, FrameAveraged):
+        encoder = encoder.encoder
     if not isinstance(encoder, DGCNN | PointNet):
         raise UserError(
             f"the protocol chooses the pool over the points, which a {type(encoder).__name__} has "
@@ -98,6 +100,9 @@ def _check_pool(model: Pretrained) -> None:
 
 def _pooled(encoder: nn.Module, points: Tensor, pool: Pool) -> Tensor:
     """Features (B, F) of clouds (B, N, 3), or (B, 2 F) for both pools, the maximum first."""
+    if isinstance(encoder, FrameAveraged):
+        inner = encoder.encoder
+        return encoder.over_frames(points, lambda framed: _pooled(inner, framed, pool))
     if isinstance(encoder, DGCNN):
         built, encoder.pooling = encoder.pooling, "max_mean"
         try:

@@ -74,8 +74,8 @@ def probe_arrays(
 
     Raises:
         UserError: features that are not finite, real and (n, d), or empty; lengths or
-            dimensions that differ; a single class, one with fewer items than folds, or one in
-            test that training lacks.
+            dimensions that differ; a protocol that turns shapes; a single class, one with fewer
+            items than folds, or one in test that training lacks.
     """
     rules = _for_features(protocol)
     train = _features(train_features, "training features")
@@ -133,10 +133,14 @@ def read_features(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _for_features(protocol: ProbeProtocol | str | Path) -> ProbeProtocol:
     rules = protocol if isinstance(protocol, ProbeProtocol) else load_protocol(protocol)
+    if rules.average_over is not None:
+        raise UserError(
+            f"the protocol {rules.name} turns shapes before they are encoded, and features have "
+            "been made already: take ours"
+        )
     made = {
         "points": None,
         "pool": None,
-        "average_over": None,
         "settings": [EXTRAS_SETTING],
         "representations": ["mean"],
     }

@@ -34,8 +34,11 @@ def principal_frames(points: Tensor, turns: Turns) -> Tensor:
         ``points``.
     """
     with torch.no_grad(), torch.autocast(points.device.type, enabled=False):
-        # In float64, so that near-equal axes are told apart alike however the cloud is turned.
-        centered = points.double() - points.double().mean(dim=1, keepdim=True)
+        # In float64, so that near-equal axes are told apart alike however the cloud is turned;
+        # Apple's GPUs have none.
+        device = torch.device("cpu") if points.device.type == "mps" else points.device
+        precise = points.to(device, torch.float64)
+        centered = precise - precise.mean(dim=1, keepdim=True)
         if turns == "z":
             centered = centered[..., :2]
         _, axes = torch.linalg.eigh(centered.transpose(1, 2) @ centered)
@@ -44,4 +47,4 @@ def principal_frames(points: Tensor, turns: Turns) -> Tensor:
         frame[:, :size, :size] = axes
         frame[:, :, 0] *= torch.linalg.det(frame).sign().unsqueeze(1)
         signs = torch.tensor(_SIGNS[turns], dtype=axes.dtype, device=axes.device)
-        return (frame.unsqueeze(1) * signs[None, :, None, :]).to(points.dtype)
+        return (frame.unsqueeze(1) * signs[None, :, None, :]).to(points)

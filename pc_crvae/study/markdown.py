@@ -244,14 +244,17 @@ def _robustness(summary: dict[str, Any]) -> str:
     table = _measured(summary, "robustness")
     if not table:
         return ""
-    seeds = summary["measures"]["robustness"]["seeds"]
+    asked = summary["measures"]["robustness"]
+    seeds, points = asked["seeds"], asked["points"]
     return (
-        "Robustness of the posterior mean on the test split (accuracies in per cent, a linear SVM "
+        f"Robustness of the posterior mean on the test split, shapes of {points:,} points whatever "
+        "a model was trained with (accuracies in per cent, a linear SVM "
         "fitted on unturned training shapes but for z / z and SO(3) / SO(3), where training and "
         "test shapes are turned alike; *corrupted*: mean over 7 corruptions at 5 severities, *mCE* "
-        "the mean corruption error, 1 for the untrained encoder's posterior mean; *occluded*: what "
-        "a camera sees, mean over 3 elevations, in place and centred anew; *cosine*: of a shape's "
-        "posterior mean and that of the turned one, less the mean of all; *KL*: of the turned "
+        "the mean corruption error, 1 for an untrained encoder of the same architecture; "
+        "*occluded*: what a camera sees, mean over 3 elevations, in place and centred anew; "
+        "*cosine*: of a shape's posterior mean and that of the turned one, less the mean of all; "
+        "*KL*: of the turned "
         f"shape's posterior to the shape's own, in nats); {seeds} draw{'s' if seeds > 1 else ''} a "
         "run, mean ± standard deviation over training seeds:\n\n" + table
     )
@@ -263,10 +266,10 @@ def _generation(summary: dict[str, Any]) -> str:
         return ""
     count = summary["measures"]["generation"]["count"]
     return (
-        "Reconstructions (sum of both mean squared Chamfer directions; EMD by exact assignment of "
-        f"100 shapes), {count} samples of the prior against {count} test shapes (1-NNA: 50 is "
-        "ideal), and latents of all test shapes, in nats; MI cannot pass log N, and arms near it "
-        "must not be ranked by it:\n\n" + table
+        "Reconstructions (sum of both mean squared Chamfer directions; EMD by exact assignment, of "
+        f"at most 100 shapes), {count} samples of the prior against {count} test shapes (1-NNA: "
+        "50 is ideal), and latents of all test shapes, in nats; MI cannot pass log N, and arms "
+        "near it must not be ranked by it:\n\n" + table
     )
 
 

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pc_crvae.config import Config, find_config, load_config, plain, with_absolute_paths
+from pc_crvae.config import (
+    Config,
+    PointModelConfig,
+    find_config,
+    load_config,
+    plain,
+    with_absolute_paths,
+)
 from pc_crvae.errors import UserError
 from pc_crvae.study.schema import Study
 
@@ -35,8 +42,10 @@ class PlannedRun:
 
     @property
     def passes(self) -> int:
-        """How often the encoder sees the training set."""
-        return self.config.training.epochs * (1 if self.config.consistency is None else 2)
+        """How often the encoder sees the training set; in each frame, with ``model.frames``."""
+        model = self.config.model
+        frames = model.passes_of_frames if isinstance(model, PointModelConfig) else 1
+        return self.config.training.epochs * (1 if self.config.consistency is None else 2) * frames
 
 
 def plan_runs(study: Study, where: Path, out: Path) -> list[PlannedRun]:

@@ -14,6 +14,7 @@ from pc_crvae.yaml_files import read_yaml
 Measure = Literal["robustness", "generation"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 _ArmName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+_Measured = Annotated[tuple[_ArmName, ...], Field(min_length=1)] | None
 _Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -68,14 +69,17 @@ class EvaluationOfStudy(Section):
 class RobustnessOfStudy(Section):
     """How runs are measured by the command ``robustness``."""
 
-    arms: tuple[_ArmName, ...] | None = Field(None, description="which; null: all trained ones")
+    arms: _Measured = Field(None, description="which; null: all trained ones")
+    points: PositiveInt = Field(
+        1024, description="drawn of each shape; the corruptions' recipes are for 1,024"
+    )
     seeds: PositiveInt = Field(3, description="draws of points, turns and corruptions")
 
 
 class GenerationOfStudy(Section):
     """How runs are measured by the command ``generation``."""
 
-    arms: tuple[_ArmName, ...] | None = Field(None, description="which; null: all trained ones")
+    arms: _Measured = Field(None, description="which; null: all trained ones")
     count: Annotated[int, Field(ge=2)] = Field(
         100, description="samples, and test shapes that they are held against"
     )
@@ -129,6 +133,11 @@ class Study(Section):
             raise ValueError("probe: null leaves nothing to compare by: ask for an evaluation")
         if self.probe and self.evaluation and self.probe.split != self.evaluation.split:
             raise ValueError("probe.split and evaluation.split should be the same split")
+        if self.split == "validation" and any(getattr(self.measures, m) for m in MEASURES):
+            raise ValueError(
+                "measures are of the test split, and the study of the validation split: leave "
+                "them out"
+            )
         return self
 
     @model_validator(mode="after")

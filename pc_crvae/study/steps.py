@@ -10,7 +10,13 @@ from typing import Any, Literal
 from pc_crvae.config import load_config
 from pc_crvae.errors import UserError
 from pc_crvae.study.plan import PlannedRun, same_run
-from pc_crvae.study.schema import EvaluationOfStudy, Measure, ProbeOfStudy, Study
+from pc_crvae.study.schema import (
+    EvaluationOfStudy,
+    Measure,
+    MeasuresOfStudy,
+    ProbeOfStudy,
+    Study,
+)
 
 StepName = Literal["train", "probe", "evaluate"] | Measure
 _COMMAND = (sys.executable, "-c", "import sys; from pc_crvae.cli import main; sys.exit(main())")
@@ -83,9 +89,9 @@ def remaining_steps(run: PlannedRun, study: Study, config_path: Path) -> list[St
     if study.evaluation is not None and not (trained and _is_evaluated(run, study.evaluation)):
         steps.append(_evaluating(run, study.evaluation))
     for measure in study.measures.asked_of(run.arm):
-        option, asked = _asked(study, measure)
-        if not (trained and _is_measured(run, measure, asked)):
-            command = (*_COMMAND, measure, "--ckpt", str(run.folder), *option)
+        if not (trained and _is_measured(run, measure, study.measures)):
+            options = _measuring_options(measure, study.measures)
+            command = (*_COMMAND, measure, "--ckpt", str(run.folder), *options)
             steps.append(Step(measure, command))
     return steps
 
@@ -149,14 +155,27 @@ def _evaluating(run: PlannedRun, evaluation: EvaluationOfStudy) -> Step:
     return Step("evaluate", (*_COMMAND, "evaluate", "--ckpt", str(run.folder), *options))
 
 
-def _asked(study: Study, measure: Measure) -> tuple[tuple[str, str], dict[str, Any]]:
-    """The option a measure is called with, and what its report then tells of its protocol."""
-    if measure == "robustness" and study.measures.robustness is not None:
-        seeds = study.measures.robustness.seeds
-        return ("--seeds", str(seeds)), {"seeds": list(range(seeds))}
-    assert study.measures.generation is not None
-    count = study.measures.generation.count
-    return ("--count", str(count)), {"count": count}
+def _measuring_options(measure: Measure, measures: MeasuresOfStudy) -> list[str]:
+    asked = _asked_of_protocol(measure, measures)
+    if measure == "robustness":
+        return ["--seeds", str(len(asked["seeds"])), "--points", str(asked["points"])]
+    return ["--count", str(asked["count"])]
+
+
+def _asked_of_protocol(measure: Measure, measures: MeasuresOfStudy) -> dict[str, Any]:
+    """What the report of a measure that the study made tells of its protocol.
+
+    The same command by hand writes to the same place, with other options perhaps.
+    """
+    if measure == "robustness":
+        assert measures.robustness is not None
+        return {
+            "seeds": list(range(measures.robustness.seeds)),
+            "points": measures.robustness.points,
+            "parts": ["rotation", "corruption", "occlusion", "points"],
+        }
+    assert measures.generation is not None
+    return {"count": measures.generation.count, "seed": 0, "points": 512}
 
 
 def clear_halves(run: PlannedRun) -> None:
@@ -204,9 +223,16 @@ def _is_evaluated(run: PlannedRun, evaluation: EvaluationOfStudy) -> bool:
     return _is_current(report, run) and _follows(report, evaluation.model_dump())
 
 
-def _is_measured(run: PlannedRun, measure: Measure, asked: Mapping[str, Any]) -> bool:
+def _is_measured(run: PlannedRun, measure: Measure, measures: MeasuresOfStudy) -> bool:
     report = measurement_of(run, measure)
-    return _is_current(report, run) and _follows(report, asked)
+    if not (_is_current(report, run) and _follows(report, _asked_of_protocol(measure, measures))):
+        return False
+    try:
+        values = json.loads(report.read_text(encoding="utf-8"))
+        references = [row["reference"] for row in values.get("corruption_errors", [])]
+        return values["checkpoint"]["which"] == "last" and set(references) <= {"untrained"}
+    except (KeyError, TypeError):
+        return False  # not a report of ours: it is made again
 
 
 def _follows(report: Path, asked: Mapping[str, Any]) -> bool:

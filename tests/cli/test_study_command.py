@@ -161,6 +161,7 @@ def test_runs_of_images_are_evaluated_and_compared(tmp_path, capsys):
 @pytest.mark.slow
 def test_a_study_of_the_validation_split_never_scores_the_test_split(study, tmp_path, capsys):
     values = yaml.safe_load(study.read_text())
+    del values["measures"]
     values["overrides"].append("data.validation_fraction=0.4")
     protocol = yaml.safe_load((PROTOCOL_FOLDER / "ours.yaml").read_text())
     protocol |= {"name": "one-c", "classifier": {"name": "linear_svm", "c": [0.01]}}
@@ -197,6 +198,25 @@ def test_a_run_that_fails_is_told_of_and_the_others_go_on(study, tmp_path, capsy
     runs = {run["arm"]: run for run in json.loads((out / "summary.json").read_text())["runs"]}
     assert "fewer than training.batch_size 64" in runs["bad"]["error"]
     assert runs["good"]["status"] == "complete"
+
+
+@pytest.mark.parametrize(
+    ("measures", "sentence"),
+    [
+        ({"generation": {"count": 41}}, "measures.generation.count is 41, and the test split"),
+        ({"robustness": {"points": 1024}}, "measures.robustness.points is 1,024, and the test"),
+        ({"robustness": {"points": 40}}, "the corruptions leave out up to 500 points"),
+    ],
+)
+def test_measures_that_the_data_is_too_small_for_are_refused_before_anything_starts(
+    study, tmp_path, capsys, measures, sentence
+):
+    values = yaml.safe_load(study.read_text()) | {"measures": measures}
+    path = tmp_path / "measured.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    assert main(["study", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_evaluation_of_a_model_of_points_is_refused_before_anything_starts(

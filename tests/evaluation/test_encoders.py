@@ -5,6 +5,7 @@ import torch
 from pc_crvae.config import PointModelConfig
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.encoders import encoder_of
+from pc_crvae.geometry import principal_frames
 from pc_crvae.models.points.vae import PointVAE
 
 CLOUDS = np.random.default_rng(0).normal(size=(5, 32, 3)).astype(np.float32)
@@ -41,6 +42,21 @@ def test_pooled_features_are_pooled_as_asked_and_means_as_the_model_is_built(enc
     assert (pooled["max"]["pooled"] >= pooled["mean"]["pooled"]).all()
     assert (pooled["max"]["pooled"] > pooled["mean"]["pooled"]).any()
     np.testing.assert_array_equal(encoder_of(point_model)(CLOUDS)["pooled"], own["pooled"])
+
+
+def test_an_encoder_averaged_over_frames_is_pooled_in_each_of_them():
+    point_model = model(name="pointnet", widths=[8, 16], batch_norm=False)
+    framed = PointVAE(point_model.architecture.model_copy(update={"frames": "z"}), points=32)
+    framed.eval().encoder.encoder.load_state_dict(point_model.encoder.state_dict())
+    frames = principal_frames(torch.from_numpy(CLOUDS), "z")
+    for pool in ("max", "mean", "max_mean"):
+        found = encoder_of(framed, pool)(CLOUDS)["pooled"]
+        alone = [
+            encoder_of(point_model, pool)((torch.from_numpy(CLOUDS) @ frames[:, place]).numpy())
+            for place in range(2)
+        ]
+        expected = np.mean([of["pooled"] for of in alone], axis=0)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_an_encoder_without_the_choice_is_refused():

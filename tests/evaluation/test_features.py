@@ -196,6 +196,11 @@ def test_bad_input_is_refused_in_one_sentence(changes, sentence):
     assert "\n" not in str(refused.value)
 
 
+def test_a_protocol_that_turns_shapes_is_refused_of_features():
+    with pytest.raises(UserError, match="averaged-so3 turns shapes before they are encoded"):
+        probe_features(**given(), protocol="averaged-so3")
+
+
 def test_fewer_items_than_folds_do_where_there_is_nothing_to_choose():
     few = {"train_features": given()["train_features"][FEW], "train_labels": LABELS[FEW]}
     assert probe_features(**given(**few), protocol="strl")["rows"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from turned_clouds import clouds, turns
 
 from pc_crvae.config import PointModelConfig
-from pc_crvae.geometry import principal_frames, rotate
+from pc_crvae.geometry import principal_frames, rotate, rotation_about_z
 from pc_crvae.models.points import DGCNN, FoldingNetEncoder, FrameAveraged, PointNet
 from pc_crvae.models.points.vae import PointVAE
 
@@ -36,6 +36,14 @@ def test_turns_that_are_not_of_the_group_do_matter():
     averaged = FrameAveraged(ENCODERS["pointnet"]().double().eval(), "z")
     points = clouds(0)
     assert (averaged(rotate(points, turns("so3", 0))) - averaged(points)).abs().max() > 1e-2
+
+
+def test_exactly_equal_axes_are_told_apart_by_nothing():
+    """What the docstring excepts: the corners of a cube do not say where its axes are."""
+    corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 3).double().unsqueeze(0)
+    averaged = FrameAveraged(PointNet((8, 16)).double().eval(), "z")
+    turned = rotate(corners, rotation_about_z(torch.tensor([0.5], dtype=torch.float64)))
+    assert (averaged(turned) - averaged(corners)).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -71,6 +79,7 @@ def test_a_model_is_built_with_frames_saved_and_made_again():
         PointVAE.Description.model_validate_json(json.dumps(model.description()))
     )
     assert isinstance(again.encoder, FrameAveraged)
+    assert config.passes_of_frames == principal_frames(points, "so3").shape[1]
     again.double().load_state_dict(model.state_dict())
     torch.testing.assert_close(again.eval().posterior(points).mean, model.posterior(points).mean)
 

@@ -1,6 +1,7 @@
 """What a study tabulates of robustness and generation, against numbers done by hand."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from pc_crvae.study.figures import describe_figures
 from pc_crvae.study.markdown import format_summary
 from pc_crvae.study.measures import figures_of, read_measurement
 from pc_crvae.study.schema import MEASURES, MeasuresOfStudy
+from pc_crvae.study.steps import _is_measured
 
 
 def row(part, condition, level, accuracy, fitted_on="aligned", **who):
@@ -122,11 +124,12 @@ def test_tables_show_arms_that_were_measured():
         "arms": arms,
         "differences": [],
         "figure_differences": [],
-        "measures": {"robustness": {"seeds": 1}, "generation": {"count": 30}},
+        "measures": {"robustness": {"seeds": 1, "points": 1024}, "generation": {"count": 30}},
     }
     text = format_summary(summary)
     assert "| cr | 70.0 ± 0.0 | 50.0 ± 0.0 | 55.0 ± 7.1 | 0.80 ± 0.00 | 30.0 ± 0.0 |" in text
     assert "; 1 draw a run" in text
+    assert "shapes of 1,024 points whatever" in text
     assert "30 samples of the prior against 30 test shapes" in text
     assert "| cr | 20.00 ± 0.00 | 0.100 ± 0.000 | 90.0 ± 0.0 | 7.0 ± 0.0 |" in text
     assert "| vae" not in text
@@ -139,3 +142,28 @@ def test_another_file_is_refused(tmp_path, measure, text):
     path.write_text(text)
     with pytest.raises(UserError, match=f"not a report that {measure} wrote"):
         read_measurement(path, measure)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"protocol": {"seeds": [0], "points": 1024, "parts": ["rotation"]}},
+        {"protocol": {"seeds": [0], "points": 512}},
+        {"protocol": {"seeds": [0, 1]}},
+        {"checkpoint": {"which": "best"}},
+        {"corruption_errors": [{"reference": {"report": "other.json"}}]},
+    ],
+)
+def test_what_was_measured_otherwise_is_measured_again(tmp_path, changes):
+    run = SimpleNamespace(folder=tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    measures = MeasuresOfStudy.model_validate({"robustness": {"seeds": 1}})
+    parts = ["rotation", "corruption", "occlusion", "points"]
+    report = {
+        "protocol": {"seeds": [0], "points": 1024, "parts": parts},
+        "checkpoint": {"which": "last"},
+        "corruption_errors": [{"reference": "untrained"}],
+    }
+    for values, taken in ((report, True), (report | changes, False)):
+        (tmp_path / "robustness.json").write_text(json.dumps(values))
+        assert _is_measured(run, "robustness", measures) is taken

@@ -80,6 +80,11 @@ def test_overrides_of_an_arm_follow_those_of_the_study(tmp_path):
             {"measures": {"robustness": {"arms": ["fresh"]}}},
             "measures.robustness.arms: fresh has no runs of its own",
         ),
+        (
+            {"probe": {"split": "validation"}, "measures": {"generation": {}}},
+            "measures are of the test split, and the study of the validation split",
+        ),
+        ({"measures": {"robustness": {"arms": []}}}, "measures.robustness.arms"),
         ({"config": "quikstart.yaml"}, "did you mean quickstart.yaml?"),
         ({"overrides": ["training.epoch=3"]}, "did you mean epochs?"),
         ({"overrides": ["seed=3"]}, "sets seed, which seeds of the study do"),
@@ -109,6 +114,14 @@ def test_a_mistake_is_told_in_one_sentence(tmp_path, changes, sentence):
     assert sentence in str(refused.value)
     assert "study.yaml" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_passes_count_every_frame_of_a_cloud(tmp_path):
+    arms = {"plain": {}, "framed": {"overrides": ["model.frames=so3"]}}
+    runs = planned(tmp_path, arms=arms, compare=[])
+    assert runs[1].passes == 4 * runs[0].passes
+    with pytest.raises(UserError, match="equal_passes is asked for"):
+        planned(tmp_path, arms=arms, compare=[], equal_passes=True)
 
 
 def test_a_missing_study_is_answered_with_the_nearest():
