@@ -104,8 +104,8 @@ class PointVAE(PretrainedVAE):
     def reconstruct(self, points: Cloud) -> Tensor:
         """Encode to the posterior mean and decode, in the position and size of the input.
 
-        A model that is blind to turns (``frames``), or learnt to be by the original as target, gives
-        a turned shape back as its training shapes face.
+        A model that is blind to turns (``frames``), or learnt to be by the original as target,
+        gives a turned shape back as its training shapes face.
 
         Args:
             points: (N, 3) or (B, N, 3), z up.
