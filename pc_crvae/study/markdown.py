@@ -201,22 +201,30 @@ def _differences(summary: dict[str, Any]) -> str:
     rows = summary["differences"]
     if not rows:
         return ""
+    keys = list(dict.fromkeys((row["representation"], row["setting"]) for row in rows))
+    of_pair: dict[tuple[str, str], dict[tuple[str, str], dict[str, Any]]] = {}
+    for row in rows:
+        of_key = of_pair.setdefault((row["first"], row["second"]), {})
+        of_key[row["representation"], row["setting"]] = row
     lines = [
         [
-            f"{row['first']} - {row['second']}",
-            f"{_words(row['representation'])}, {_SETTINGS[row['setting']]}",
-            f"{100 * row['difference']:+.1f}",
-            f"[{100 * row['interval'][0]:+.1f}, {100 * row['interval'][1]:+.1f}]",
-            str(len(row["training_seeds"])),
+            " - ".join(pair),
+            *(_interval(cells[key]) if key in cells else "" for key in keys),
+            str(len(next(iter(cells.values()))["training_seeds"])),
         ]
-        for row in rows
+        for pair, cells in of_pair.items()
     ]
-    header = ["arms", "row", "difference", f"{summary['level']:.0%} interval", "seeds"]
+    header = ["arms", *(f"{_words(rep)}, {_SETTINGS[setting]}" for rep, setting in keys), "seeds"]
     return (
-        f"Differences in points ({summary['method']}; not corrected for {len(rows)} "
-        "comparisons, and with few seeds the share of their spread is underestimated):\n\n"
-        + _table(header, lines)
+        f"Differences in points with {summary['level']:.0%} intervals ({summary['method']}; not "
+        f"corrected for {len(rows)} comparisons, and with few seeds the share of their spread is "
+        "underestimated):\n\n" + _table(header, lines)
     )
+
+
+def _interval(row: dict[str, Any]) -> str:
+    low, high = (f"{100 * bound:+.1f}" for bound in row["interval"])
+    return f"{100 * row['difference']:+.1f} [{low}, {high}]"
 
 
 def _terms(summary: dict[str, Any]) -> str:

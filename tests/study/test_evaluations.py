@@ -11,7 +11,7 @@ from pc_crvae.study.evaluations import (
     figure_differences,
     read_evaluation,
 )
-from pc_crvae.study.markdown import _signed, _trained_on, format_summary
+from pc_crvae.study.markdown import _differences, _signed, _trained_on, format_summary
 
 
 def protocol(items=10):
@@ -133,3 +133,23 @@ def test_what_was_held_out_is_told_of_either_split():
     cut = {"train": 90, "trained_validation_fraction": 0.1}
     assert "of which a share of 0.1 is held out" in _trained_on(cut | {"split": "test"})
     assert "held out for validation left" in _trained_on(cut | {"split": "validation"})
+
+
+def test_differences_of_accuracies_are_a_line_a_pair_of_arms():
+    rows = [
+        {
+            "first": first,
+            "second": "b",
+            "representation": "posterior_mean",
+            "setting": setting,
+            "difference": 0.217,
+            "interval": [-0.001, 0.287],
+            "training_seeds": [0, 1],
+        }
+        for first, setting in (("a", "aligned"), ("a", "so3"), ("c", "so3"))
+    ]
+    text = _differences({"differences": rows, "level": 0.95, "method": "m"})
+    assert "| arms | posterior mean, aligned | posterior mean, SO(3) | seeds |" in text
+    assert "| a - b | +21.7 [-0.1, +28.7] | +21.7 [-0.1, +28.7] | 2 |" in text
+    assert "| c - b |  | +21.7 [-0.1, +28.7] | 2 |" in text
+    assert "not corrected for 3 comparisons" in text
