@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="vectors that depend less on how shapes face: means over each shape's copies turned "
         "by a group, which takes as many passes. C12: twelve even turns about the vertical; O: the "
-        "24 turns of the cube, for shapes on any side (also Cn, T, I; default: one pass)",
+        "24 turns of the cube, for shapes on any side; also Cn, T, I (default: one pass)",
     )
     parser.add_argument(
         "--strict",
