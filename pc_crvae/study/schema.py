@@ -14,7 +14,7 @@ from pc_crvae.yaml_files import read_yaml
 Measure = Literal["robustness", "generation"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 _ArmName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-_Measured = Annotated[tuple[_ArmName, ...], Field(min_length=1)] | None
+_SomeArms = Annotated[tuple[_ArmName, ...], Field(min_length=1)] | None
 _Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -69,7 +69,7 @@ class EvaluationOfStudy(Section):
 class RobustnessOfStudy(Section):
     """How runs are measured by the command ``robustness``."""
 
-    arms: _Measured = Field(None, description="which; null: all trained ones")
+    arms: _SomeArms = Field(None, description="which; null: all trained ones")
     points: PositiveInt = Field(
         1024, description="drawn of each shape; the corruptions' recipes are for 1,024"
     )
@@ -79,7 +79,7 @@ class RobustnessOfStudy(Section):
 class GenerationOfStudy(Section):
     """How runs are measured by the command ``generation``."""
 
-    arms: _Measured = Field(None, description="which; null: all trained ones")
+    arms: _SomeArms = Field(None, description="which; null: all trained ones")
     count: Annotated[int, Field(ge=2)] = Field(
         100, description="samples, and test shapes that they are held against"
     )

@@ -225,7 +225,8 @@ def _is_evaluated(run: PlannedRun, evaluation: EvaluationOfStudy) -> bool:
 
 def _is_measured(run: PlannedRun, measure: Measure, measures: MeasuresOfStudy) -> bool:
     report = measurement_of(run, measure)
-    if not (_is_current(report, run) and _follows(report, _asked_of_protocol(measure, measures))):
+    asked = _asked_of_protocol(measure, measures)
+    if not (_is_current(report, run) and _follows(report, asked)):
         return False
     try:
         values = json.loads(report.read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from study_summaries import summary_of
 
 from pc_crvae.errors import UserError
 from pc_crvae.study.evaluations import (
@@ -101,18 +102,13 @@ def test_tables_mark_saturated_estimates_and_sign_differences():
         }
         for name, nll in (("a", 90.0), ("b", 88.0))
     ]
-    summary = {
-        "title": "t",
-        "split": "test",
-        "runs": [],
-        "evaluated": None,
-        "arms": arms,
-        "differences": [],
-        "figure_differences": figure_differences(
+    summary = summary_of(
+        arms,
+        figure_differences=figure_differences(
             ("a", "b"),
             ({0: report(90.0), 1: report(91.0)}, {0: report(88.0), 1: report(88.0)}),
         ),
-    }
+    )
     text = format_summary(summary)
     assert "| a | 91.00 ± 1.41 |" in text
     rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("|")}

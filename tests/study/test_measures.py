@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from study_summaries import summary_of
 
 from pc_crvae.errors import UserError
 from pc_crvae.study.figures import describe_figures
@@ -116,17 +117,8 @@ def test_tables_show_arms_that_were_measured():
             "vae": {},
         }.items()
     ]
-    summary = {
-        "title": "t",
-        "split": "test",
-        "runs": [],
-        "evaluated": None,
-        "arms": arms,
-        "differences": [],
-        "figure_differences": [],
-        "measures": {"robustness": {"seeds": 1, "points": 1024}, "generation": {"count": 30}},
-    }
-    text = format_summary(summary)
+    measures = {"robustness": {"seeds": 1, "points": 1024}, "generation": {"count": 30}}
+    text = format_summary(summary_of(arms, measures=measures))
     assert "| cr | 70.0 ± 0.0 | 50.0 ± 0.0 | 55.0 ± 7.1 | 0.80 ± 0.00 | 30.0 ± 0.0 |" in text
     assert "; 1 draw a run" in text
     assert "shapes of 1,024 points whatever" in text
