@@ -86,6 +86,7 @@ def load(
         {
             "layout": card.layout,
             "variant": card.variant,
+            "reader": reader.VERSION,
             "up": up,
             "folder": None if folder is None else str(folder),
             "points": card.points,

@@ -46,6 +46,9 @@ _WITH_NORMALS = {
 class Reader(Protocol):
     """A layout whose files hold a split as a whole; its root is None where it reads no files."""
 
+    VERSION: int
+    """Of the layout: raised where the same files are read as something else than before."""
+
     def read_split(self, root: Path | None, split: Split, card: Card) -> RawClouds | RawImages:
         """Read one split of the set that ``card`` describes, from the folder ``root``.
 
@@ -60,6 +63,9 @@ class Reader(Protocol):
 
 class ShapeReader(Protocol):
     """A layout that keeps each shape in a file of its own."""
+
+    VERSION: int
+    """Of the layout: raised where the same files are read as something else than before."""
 
     def list_items(
         self, root: Path, split: Split, card: Card

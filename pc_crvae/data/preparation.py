@@ -27,10 +27,10 @@ from pc_crvae.data.items import Item
 from pc_crvae.data.shape_records import Journal, ShapeRecord
 from pc_crvae.data.shape_workers import LoadPoints, Recipe, Task, draw_shapes
 from pc_crvae.data.store import (
+    FORMAT,
     Blocks,
     Entry,
     as_item_set,
-    code_digest,
     entry_path,
     read_entry,
     stamp,
@@ -186,7 +186,7 @@ def prepare(
         shapes: the split.
         recipe: how points are drawn.
         place: plain values that give the entry a place of its own, beside name, split and recipe:
-            the folder, for example.
+            the folder and the version of the reader, for example.
         workers: processes to draw with; the processors that this process may use by default.
         console: where progress and the summary are shown; standard error by default.
 
@@ -301,7 +301,7 @@ def _make(
     workers: int,
     console: Console,
 ) -> None:
-    journal = Journal(entry.with_suffix(".partial"), f"{code_digest()} {asdict(recipe)}")
+    journal = Journal(entry.with_suffix(".partial"), f"{FORMAT} {asdict(recipe)}")
     try:
         _carry_over(entry, journal, tasks)
         _fill(journal, shapes, recipe, tasks, workers, console)

@@ -58,7 +58,12 @@ def prepare_shapes(
             passed_over=passed_over,
         ),
         Recipe(up=up, points=card.points or _POINTS, normals=normals),
-        {"layout": card.layout, "variant": card.variant, "folder": str(folder)},
+        {
+            "layout": card.layout,
+            "variant": card.variant,
+            "folder": str(folder),
+            "reader": reader.VERSION,
+        },
         workers=workers,
         console=Console(stderr=True, highlight=False, quiet=not is_main_process()),
     )

@@ -3,7 +3,7 @@
 An entry is one file, so that it is replaced as a whole however many processes write it at once:
 the items as ``.npy`` holds them, perhaps further arrays, then a record in JSON (classes, ids, what
 they were made from, where which array lies), then where the record starts, 8 bytes little-endian.
-It holds for as long as the data set's description, the code that decides its bytes and the source
+It holds for as long as the data set's description, the format, the reader's version and the source
 files (by size and time of change) are those it was made from, and as long as it is as it was
 written; otherwise it is made anew.
 """
@@ -17,7 +17,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -31,26 +30,13 @@ from pc_crvae.errors import UserError
 from pc_crvae.files import atomic_path
 from pc_crvae.processes import is_main_process
 
-_FORMAT = 4
-"""Of the entries: how what was read is laid out in them; those of another one are made anew."""
+FORMAT = 5
+"""Of the entries; those of another one are made anew.
 
-_READING = (
-    "../keys.py",
-    "clouds.py",
-    "images.py",
-    "item_sets.py",
-    "items.py",
-    "readers",
-    "shape_records.py",
-    "shape_workers.py",
-    "splits.py",
-    "surface_sampling.py",
-    "synsets.py",
-)
-"""The code that decides what is read from files, and so what entries hold."""
-
-_GENERATING = ("../randomness.py", "procedural", "shapes.py")
-"""The code that, with the other, decides what entries hold that are made from no files."""
+Raise it where what an entry holds of the same files changes for every layout: how arrays lie in the
+file, how clouds are turned and scaled, how surfaces are sampled, how a file format is read. Where
+it changes for one layout alone, raise the ``VERSION`` of its reader.
+"""
 
 _KINDS: dict[str, type[CloudSet] | type[ImageSet]] = {"points": CloudSet, "images": ImageSet}
 Blocks = tuple[tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]]
@@ -154,8 +140,6 @@ def _open(path: Path, name: str, split: str) -> ItemSet | None:
         sources = entry.content["sources"]
         if any(stamp(Path(path)) != stamped for path, stamped in sources.items()):
             return None
-        if not sources and entry.content["generator"] != generator_digest():
-            return None
         return as_item_set(entry, name, split)
     except (ValueError, KeyError, TypeError):
         return None
@@ -165,9 +149,7 @@ def _write(path: Path, items: ItemSet, stamps: dict[str, list[int] | None]) -> N
     arrays = {items.holds: whole(np.asarray(items.array))}
     if items.labels is not None:
         arrays["labels"] = whole(items.labels)
-    generator = None if stamps else generator_digest()
-    content: dict[str, Any] = {"sources": stamps, "generator": generator}
-    content |= {"classes": list(items.classes), "ids": list(items.ids)}
+    content = {"sources": stamps, "classes": list(items.classes), "ids": list(items.ids)}
     write_entry(path, arrays, content)
 
 
@@ -192,7 +174,7 @@ def as_item_set(entry: Entry, name: str, split: str) -> CloudSet | ImageSet:
 
 
 def read_entry(path: Path) -> Entry | None:
-    """Return the entry at ``path``; None where it is missing, damaged or of other code."""
+    """Return the entry at ``path``; None where it is missing, damaged or of another format."""
     try:
         with path.open("rb") as file:
             raw = np.asarray(np.memmap(file, np.uint8, "r"))
@@ -200,7 +182,7 @@ def read_entry(path: Path) -> Entry | None:
         record_at = int.from_bytes(raw[-_FOOTER_BYTES:].tobytes(), "little")
         record = json.loads(raw[record_at:-_FOOTER_BYTES].tobytes())
         content = record["content"]
-        if record["sha256"] != _digest(content) or content["code"] != code_digest():
+        if record["sha256"] != _digest(content) or content["format"] != FORMAT:
             return None
         if content["written_at"] != changed_at:
             return None
@@ -247,7 +229,7 @@ def write_entry(
                 for block in blocks:
                     file.write(np.ascontiguousarray(block, dtype=stored).data)
             record_at = file.tell()
-            record = {"code": code_digest(), "written_at": written_at, "arrays": places, **content}
+            record = {"format": FORMAT, "written_at": written_at, "arrays": places, **content}
             file.write(json.dumps({"sha256": _digest(record), "content": record}).encode())
             file.write(record_at.to_bytes(_FOOTER_BYTES, "little"))
             file.flush()
@@ -278,28 +260,6 @@ def stamp(path: Path) -> list[int] | None:
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-@cache
-def code_digest() -> str:
-    """The format, and a SHA-256 over the code that decides what is read from files."""
-    return f"{_FORMAT}-{_digest_of_code(Path(__file__).parent, _READING)}"
-
-
-@cache
-def generator_digest() -> str:
-    """A SHA-256 over the code that generates what is made from no files."""
-    return _digest_of_code(Path(__file__).parent, _GENERATING)
-
-
-def _digest_of_code(package: Path, parts: Iterable[str]) -> str:
-    """Hash modules, and all those of folders, named relative to ``package``."""
-    digest = hashlib.sha256()
-    for part in parts:
-        place = package / part
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _tell_not_kept(reason: str) -> None:

@@ -1,6 +1,5 @@
 """Prepared splits are kept on disk, and what is kept is never what it should not be."""
 
-import ast
 import io
 import json
 import os
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 from pc_crvae.data import CloudSet, load, load_card, shapes, split_validation, store
+from pc_crvae.data.readers import generated_shapes, modelnet_hdf5
 from pc_crvae.data.store import cache_folder
 from pc_crvae.errors import UserError
 
@@ -255,98 +255,43 @@ def test_what_is_refused_is_not_kept(hdf5_root: Path, cache: Path):
     assert not cache.exists()
 
 
-def test_code_that_changed_prepares_anew(hdf5_root: Path, monkeypatch: pytest.MonkeyPatch):
+def test_entries_of_another_format_are_made_anew(hdf5_root: Path, monkeypatch: pytest.MonkeyPatch):
     load_train(hdf5_root)
     for path in hdf5_root.iterdir():
         spoil_unseen(path)
-    monkeypatch.setattr(store, "code_digest", lambda: "of another version")
+    monkeypatch.setattr(store, "FORMAT", store.FORMAT + 1)
     with pytest.raises(UserError):
         load_train(hdf5_root)
 
 
-def test_generated_shapes_are_made_anew_where_their_code_changed(
+def test_a_reader_of_another_version_reads_anew(hdf5_root: Path, monkeypatch: pytest.MonkeyPatch):
+    load_train(hdf5_root)
+    for path in hdf5_root.iterdir():
+        spoil_unseen(path)
+    monkeypatch.setattr(modelnet_hdf5, "VERSION", modelnet_hdf5.VERSION + 1)
+    with pytest.raises(UserError):
+        load_train(hdf5_root)
+
+
+def test_a_generator_of_another_version_makes_its_shapes_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     card = small_card(tmp_path)
     load(card, "train")
-    monkeypatch.setattr(store, "generator_digest", lambda: "of another version")
+    monkeypatch.setattr(generated_shapes, "VERSION", generated_shapes.VERSION + 1)
     monkeypatch.delattr(shapes, "make_shapes")
     with pytest.raises(ImportError):
         load(card, "train")
 
 
-def test_what_was_read_from_files_outlasts_a_change_of_generators(
+def test_a_reader_of_another_version_leaves_other_layouts_as_they_are(
     hdf5_root: Path, monkeypatch: pytest.MonkeyPatch
 ):
     load_train(hdf5_root)
     for path in hdf5_root.iterdir():
         spoil_unseen(path)
-    monkeypatch.setattr(store, "generator_digest", lambda: "of another version")
+    monkeypatch.setattr(generated_shapes, "VERSION", generated_shapes.VERSION + 1)
     assert len(load_train(hdf5_root)) == 9
-
-
-PACKAGE = Path(store.__file__).parents[1]
-
-
-@pytest.mark.parametrize(
-    ("module", "read_changes", "generated_changes"),
-    [
-        ("data/readers/meshes.py", True, False),
-        ("data/readers/celeba.py", True, False),
-        ("data/surface_sampling.py", True, False),
-        ("data/shape_workers.py", True, False),
-        ("data/clouds.py", True, False),
-        ("data/item_sets.py", True, False),
-        ("keys.py", True, False),
-        ("data/shapes.py", False, True),
-        ("data/procedural/seating.py", False, True),
-        ("data/cards.py", False, False),
-        ("data/download.py", False, False),
-        ("data/preparation.py", False, False),
-        ("data/__init__.py", False, False),
-    ],
-)
-def test_entries_depend_on_the_code_that_decides_them(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    module: str,
-    read_changes: bool,
-    generated_changes: bool,
-):
-    copy = tmp_path / "package"
-    shutil.copytree(PACKAGE / "data", copy / "data", ignore=shutil.ignore_patterns("*.pyc"))
-    for name in ("keys.py", "randomness.py"):
-        shutil.copy(PACKAGE / name, copy)
-    monkeypatch.setattr(store, "__file__", str(copy / "data" / "store.py"))
-
-    def digests() -> tuple[str, str]:
-        return store.code_digest.__wrapped__(), store.generator_digest.__wrapped__()
-
-    read, generated = digests()
-    with (copy / module).open("a") as file:
-        file.write("# changed\n")
-    changed_read, changed_generated = digests()
-    assert (changed_read != read) is read_changes
-    assert (changed_generated != generated) is generated_changes
-
-
-def test_what_decides_entries_imports_nothing_that_does_not_count():
-    """But for what only describes, checks or reports."""
-    passive = {"pc_crvae.data.cards", "pc_crvae.errors"}
-    data = PACKAGE / "data"
-    places = [(data / part).resolve() for part in (*store._READING, *store._GENERATING)]
-    files = [
-        file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place])
-    ]
-    counted = {
-        ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
-        for file in files
-    }
-    for file in files:
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pc_crvae"):
-                names = {f"{node.module}.{alias.name}" for alias in node.names}
-                assert node.module in counted | passive or names <= counted, (file, node.module)
 
 
 def rewrite(path: Path, content: bytes) -> None:

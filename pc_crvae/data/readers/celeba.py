@@ -29,6 +29,8 @@ from pc_crvae.data.readers.image_files import decode_image
 from pc_crvae.data.readers.zip_members import open_zip, read_member
 from pc_crvae.errors import UserError
 
+VERSION = 1
+
 SIDE = 64
 """Pixels, once an image is cropped and resized."""
 

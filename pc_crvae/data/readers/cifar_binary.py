@@ -21,6 +21,8 @@ from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.images import RawImages
 from pc_crvae.errors import UserError
 
+VERSION = 1
+
 _FOLDER = "cifar-10-batches-bin"
 _ARCHIVE = "cifar-10-binary.tar.gz"
 _NAMES = "batches.meta.txt"

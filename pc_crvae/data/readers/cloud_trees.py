@@ -10,6 +10,8 @@ from pc_crvae.data.items import Item
 from pc_crvae.data.readers.class_tree import ClassTree, class_tree_paths, read_class_tree
 from pc_crvae.data.readers.cloud_files import SUFFIXES, load_points
 
+VERSION = 1
+
 __all__ = ["list_items", "load_points", "read_tree", "source_paths"]
 
 

@@ -13,6 +13,8 @@ from pc_crvae.data.images import ImageSet, RawImages
 from pc_crvae.data.splits import split_validation
 from pc_crvae.errors import UserError
 
+VERSION = 1
+
 _TEST_SHARE = 0.2
 _BRIGHTEST = 16
 _CLASSES = 10

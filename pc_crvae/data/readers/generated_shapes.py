@@ -5,6 +5,8 @@ from pathlib import Path
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.clouds import RawClouds
 
+VERSION = 1
+
 
 def read_split(root: None, split: Split, card: Card) -> RawClouds:
     """Make one split."""

@@ -17,6 +17,8 @@ from pc_crvae.data.readers.class_tree import class_tree_paths, list_class_tree
 from pc_crvae.data.readers.image_files import as_grey_or_rgb, decode_image
 from pc_crvae.errors import UserError
 
+VERSION = 1
+
 SUFFIXES = (".png", ".jpg", ".jpeg")
 """Of the files that are read; case does not matter."""
 

@@ -17,6 +17,8 @@ from pc_crvae.data.readers.meshes import SUFFIXES, load_points
 from pc_crvae.data.synsets import SHAPENET_SYNSETS
 from pc_crvae.errors import UserError
 
+VERSION = 1
+
 __all__ = ["list_items", "load_points", "read_tree", "source_paths"]
 
 _SHAPENET_LIST = "all.csv"

@@ -20,6 +20,8 @@ from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.images import RawImages
 from pc_crvae.errors import UserError
 
+VERSION = 1
+
 _SIDE = 28
 _MOST_IMAGES = 1_000_000
 _PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}

@@ -23,6 +23,8 @@ from pc_crvae.data.readers.hdf5_clouds import (
 from pc_crvae.data.readers.name_lists import read_lines
 from pc_crvae.errors import UserError
 
+VERSION = 1
+
 _CLASSES = "shape_names.txt"
 
 

@@ -30,6 +30,8 @@ from pc_crvae.data.readers.image_files import decode_image
 from pc_crvae.data.readers.zip_members import member_name, open_zip, read_member
 from pc_crvae.errors import UserError
 
+VERSION = 1
+
 SIDE = 28
 """Pixels, once an image is resized."""
 

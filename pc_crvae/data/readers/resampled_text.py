@@ -18,6 +18,8 @@ from pc_crvae.data.readers.cloud_files import load_points_and_normals
 from pc_crvae.data.readers.name_lists import read_lines
 from pc_crvae.errors import UserError
 
+VERSION = 1
+
 _INNER = "modelnet40_normal_resampled"
 _VARIANTS = ("modelnet10", "modelnet40")
 

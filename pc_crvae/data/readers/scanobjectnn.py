@@ -13,6 +13,8 @@ from pc_crvae.data.clouds import RawClouds
 from pc_crvae.data.readers.hdf5_clouds import check_labels, file_and_row, join_parts, read_part
 from pc_crvae.errors import UserError
 
+VERSION = 1
+
 VARIANTS = {
     "obj_bg": ("main_split", ""),
     "obj_only": ("main_split_nobg", ""),

@@ -15,6 +15,8 @@ from pc_crvae.data.readers.cloud_files import load_points
 from pc_crvae.data.synsets import SHAPENET_SYNSETS
 from pc_crvae.errors import UserError
 
+VERSION = 1
+
 __all__ = ["list_items", "load_points", "read_tree", "source_paths"]
 
 _SUFFIXES = (".npy",)

@@ -19,6 +19,8 @@ from pc_crvae.data.readers.cloud_files import load_points_and_normals
 from pc_crvae.data.readers.name_lists import read_json_names, read_lines
 from pc_crvae.errors import UserError
 
+VERSION = 1
+
 _CLASSES = "synsetoffset2category.txt"
 _ENTRY = re.compile(r"(?:[^/]+/)?([0-9]{8})/([\w-]+)", re.ASCII)
 
