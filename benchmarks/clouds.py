@@ -8,7 +8,8 @@ from torch import Tensor
 
 from pc_crvae.data.clouds import normalize
 from pc_crvae.data.shapes import make_shapes
-from pc_crvae.randomness import keyed_generator, keyed_numpy_generator
+from pc_crvae.randomness.draws import keyed_generator
+from pc_crvae.randomness.keys import keyed_numpy_generator
 
 SPREAD = "points drawn independently and uniformly from the surfaces of procedural shapes, radius 1"
 COLLAPSED = "all points within 0.001 of one place, which an untrained decoder's clouds resemble"

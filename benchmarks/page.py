@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.clouds import COLLAPSED, SPREAD
-from pc_crvae.files import atomic_path
+from pc_crvae.utils.files import atomic_path
 
 Rows = list[dict[str, Any]]
 

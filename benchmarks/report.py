@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pc_crvae.errors import UserError
-from pc_crvae.files import atomic_path
+from pc_crvae.utils.files import atomic_path
 
 What = Literal["ops", "step", "scaling", "data"]
 

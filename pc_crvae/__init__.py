@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pc_crvae.version import __version__
+
 if TYPE_CHECKING:
     from pc_crvae.models.pretrained import Pretrained
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "load"]
 
 
 def load(path: str | Path, which: Literal["last", "best"] = "last") -> "Pretrained":

@@ -12,7 +12,7 @@ from torch import Tensor
 from pc_crvae.config.images import BernoulliLikelihoodConfig
 from pc_crvae.config.sections import Section
 from pc_crvae.objectives import LatentVariableModel, Terms, TrainingObjective
-from pc_crvae.randomness import Draws
+from pc_crvae.randomness.draws import Draws
 
 BatchTransform = Callable[[Tensor, Draws], Tensor]
 

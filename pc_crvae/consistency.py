@@ -14,7 +14,7 @@ from torch import Tensor
 
 from pc_crvae.objectives import LatentVariableModel, Objective, Terms, TrainingObjective
 from pc_crvae.posteriors import LatentChain, LatentPath
-from pc_crvae.randomness import Draws
+from pc_crvae.randomness.draws import Draws
 
 Direction = Literal["transformed_first", "original_first"]
 Target = Literal["transformed", "original"]

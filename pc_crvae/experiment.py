@@ -36,7 +36,7 @@ from pc_crvae.objectives import (
     SinglePass,
     TrainingObjective,
 )
-from pc_crvae.randomness import Draws
+from pc_crvae.randomness.draws import Draws
 from pc_crvae.regularization import Regularized
 from pc_crvae.shared_noise import SharedNoise
 from pc_crvae.transforms import points as point_transforms

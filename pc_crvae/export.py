@@ -11,10 +11,10 @@ import pydantic
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from pc_crvae import __version__
 from pc_crvae.errors import UserError
-from pc_crvae.files import atomic_path
-from pc_crvae.validation import describe
+from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.validation import describe
+from pc_crvae.version import __version__
 
 if TYPE_CHECKING:
     from pc_crvae.models.pretrained import Pretrained

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pc_crvae.posteriors import Conditional, DiagonalGaussian, LatentChain, LatentPath
-from pc_crvae.randomness import Draws
+from pc_crvae.randomness.draws import Draws
 
 Choice = Callable[[int, Conditional], Tensor]
 """What a pass takes for a group's latent (B, D_l): a sample, a mean, or one given."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pc_crvae.posteriors import DiagonalGaussian
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 ACTIVE_VARIANCE = 0.01
 """Variance of its posterior mean over the data, above which a dimension counts as active."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pc_crvae.hierarchical import stack_paths
 from pc_crvae.likelihoods import Likelihood
 from pc_crvae.posteriors import LatentChain, LatentPath
-from pc_crvae.randomness import Draws
+from pc_crvae.randomness.draws import Draws
 
 Terms = dict[str, Tensor]
 """Per-sample terms (B,) by name; ``kl_per_dimension`` alone is (B, D)."""

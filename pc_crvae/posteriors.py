@@ -12,7 +12,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from pc_crvae.randomness import Draws
+from pc_crvae.randomness.draws import Draws
 
 LatentPath = tuple[Tensor, ...]
 """One sample of every group, z_1..z_L, each (B, D_l)."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from pc_crvae.objectives import Terms, TrainingObjective
-from pc_crvae.randomness import Draws
+from pc_crvae.randomness.draws import Draws
 
 
 class Regularized(TrainingObjective):

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from pc_crvae.objectives import Evaluation, LatentVariableModel, Objective
 from pc_crvae.posteriors import LatentChain
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 
 class SharedNoise(Objective):

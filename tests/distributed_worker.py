@@ -18,10 +18,10 @@ from tiny_runs import IMAGE_RUNS, acting_after, tiny_config, tiny_train
 from pc_crvae import training
 from pc_crvae.config import Config, TrainingConfig
 from pc_crvae.errors import UserError
-from pc_crvae.interruption import Interrupted
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.processes import parting
 from pc_crvae.runs import Run
+from pc_crvae.utils.interruption import Interrupted
+from pc_crvae.utils.processes import parting
 
 INTERRUPTED = "interrupted"
 FAILING = "failing"

@@ -9,7 +9,7 @@ from pc_crvae.consistency import ConsistencyRegularized
 from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.vae import VAE, PosteriorHead
 from pc_crvae.objectives import ELBO, IWAE, AutoEncoding, SinglePass
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 
 def images(count=4):

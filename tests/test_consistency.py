@@ -10,7 +10,7 @@ from toy_models import LATENT_DIM, TwoGroups, clouds, image_vae, point_vae
 from pc_crvae.consistency import ConsistencyRegularized
 from pc_crvae.objectives import ELBO, AutoEncoding, Evaluation, Objective
 from pc_crvae.posteriors import DiagonalGaussian
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.transforms.points import Compose, Jitter, RotateZ, Subsample
 
 TRANSFORM = Compose([RotateZ(180), Jitter(0.05)])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pc_crvae.errors import UserError
-from pc_crvae.files import atomic_path, require_writable
+from pc_crvae.utils.files import atomic_path, require_writable
 
 
 def test_a_place_for_a_file_is_let_pass_and_nothing_is_made(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from toy_models import clouds, image_vae, point_vae
 
 from pc_crvae.consistency import ConsistencyRegularized
 from pc_crvae.objectives import ELBO, IWAE, SinglePass, log_density
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 GRADIENTS = ["reparameterized", "doubly_reparameterized"]
 STRENGTHS = [2.0, 1.0, 0.3]

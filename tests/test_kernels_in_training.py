@@ -15,7 +15,7 @@ from pc_crvae.cli.train import load_splits
 from pc_crvae.config import Config
 from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.geometry import kernels
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.runs import Run
 
 STEPS = 200

@@ -7,7 +7,7 @@ from toy_models import image_vae
 
 from pc_crvae.kl_balancing import BalancedELBO, balancing_coefficients
 from pc_crvae.objectives import ELBO
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 
 def draws(count=4):

@@ -5,7 +5,7 @@ import torch
 
 from pc_crvae.config import load_config
 from pc_crvae.experiment import build_model, build_training_objective
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 OVERRIDES = [
     "data.name=digits",

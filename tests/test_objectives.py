@@ -7,7 +7,7 @@ from toy_models import LATENT_DIM, clouds, image_vae, point_vae
 
 from pc_crvae.objectives import ELBO, AutoEncoding, SinglePass
 from pc_crvae.posteriors import PointMass
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 
 def draws(count=3, rows=None):

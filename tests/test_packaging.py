@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pc_crvae.resources import checkout_folder
+from pc_crvae.utils.resources import checkout_folder
 
 CHECKOUT = checkout_folder()
 

@@ -11,7 +11,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from toy_models import TwoGroups
 
 from pc_crvae.posteriors import DiagonalGaussian, PointMass, gaussian_kl
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 SHAPE = (2, 5)
 

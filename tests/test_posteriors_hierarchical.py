@@ -20,7 +20,7 @@ from pc_crvae.hierarchical import (
 from pc_crvae.metrics import scalar_means
 from pc_crvae.objectives import ELBO, SinglePass
 from pc_crvae.posteriors import gaussian_kl
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.runs import Run
 from pc_crvae.training import _check_finite
 

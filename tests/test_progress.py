@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pc_crvae.progress import TrainingProgress, items_bar
+from pc_crvae.utils.progress import TrainingProgress, items_bar
 
 TERMS = {"objective": -3.0, "transformed/kl": 1.0, "kl": 2.0}
 
@@ -43,7 +43,7 @@ def test_time_left_is_the_mean_pace_of_this_process_times_the_steps_left(
     monkeypatch: pytest.MonkeyPatch,
 ):
     now = [100.0]
-    monkeypatch.setattr("pc_crvae.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pc_crvae.utils.progress.time.monotonic", lambda: now[0])
     progress = TrainingProgress(total=3610, done=5, quiet=True)
     for _ in range(5):
         progress.advance()

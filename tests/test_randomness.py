@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from pc_crvae.randomness import Draws, keyed_generator, keyed_numpy_generator, seed_from_key
+from pc_crvae.randomness.draws import Draws, keyed_generator
+from pc_crvae.randomness.keys import keyed_numpy_generator, seed_from_key
 
 
 def draw_everything(rows):

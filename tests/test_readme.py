@@ -8,7 +8,7 @@ import pytest
 from pc_crvae.config import load_config
 from pc_crvae.experiment import build_model
 from pc_crvae.export import write_export
-from pc_crvae.resources import checkout_folder, resource_folder
+from pc_crvae.utils.resources import checkout_folder, resource_folder
 
 CHECKOUT = checkout_folder()
 

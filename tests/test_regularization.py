@@ -5,7 +5,7 @@ from toy_models import image_vae
 
 from pc_crvae.models.vae import evaluating
 from pc_crvae.objectives import ELBO, SinglePass
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.regularization import Regularized
 
 

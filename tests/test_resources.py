@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pc_crvae import resources
+from pc_crvae.utils import resources
 
 
 def test_a_checkout_keeps_cards_at_its_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -23,8 +23,8 @@ from tiny_runs import (
 from pc_crvae import training
 from pc_crvae.cli import main
 from pc_crvae.errors import UserError
-from pc_crvae.interruption import Interrupted
 from pc_crvae.runs import Run
+from pc_crvae.utils.interruption import Interrupted
 
 AFTER_EVERY_STEP = {"every_minutes": 1e-9}
 AFTER_AN_EPOCH = {"every_minutes": None}

@@ -5,8 +5,8 @@ import jsonschema
 import pytest
 
 from pc_crvae.config import json_schema
-from pc_crvae.resources import resource_folder
-from pc_crvae.yaml_files import read_yaml
+from pc_crvae.utils.resources import resource_folder
+from pc_crvae.utils.yaml import read_yaml
 
 CONFIGS = resource_folder("configs")
 

@@ -7,7 +7,7 @@ from toy_models import image_vae
 
 from pc_crvae.consistency import ConsistencyRegularized
 from pc_crvae.objectives import ELBO, AutoEncoding
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.shared_noise import SharedNoise
 
 

@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pc_crvae.errors import UserError
-from pc_crvae.validation import describe, validate
+from pc_crvae.utils.validation import describe, validate
 
 
 class _Strict(BaseModel):

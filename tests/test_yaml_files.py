@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pc_crvae.errors import UserError
-from pc_crvae.yaml_files import parse_yaml, read_yaml
+from pc_crvae.utils.yaml import parse_yaml, read_yaml
 
 
 @pytest.mark.parametrize("text", ["1e-3", "1E-3", "+1e3", "0.001", "1.0e-3"])

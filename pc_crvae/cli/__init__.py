@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pc_crvae import __version__
 from pc_crvae.cli import (
     compare,
     curves,
@@ -21,6 +20,7 @@ from pc_crvae.cli import (
     train,
 )
 from pc_crvae.errors import UserError
+from pc_crvae.version import __version__
 
 COMMANDS = {
     "data": data,

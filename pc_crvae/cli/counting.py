@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from pc_crvae.progress import hours_minutes_seconds, items_bar
+from pc_crvae.utils.progress import hours_minutes_seconds, items_bar
 
 _SECONDS_BETWEEN_LINES = 30.0
 

@@ -409,7 +409,7 @@ def _up(options: argparse.Namespace) -> "Axis | None":
 
 
 def _write_json(path: Path, report: Any) -> None:
-    from pc_crvae.files import atomic_path
+    from pc_crvae.utils.files import atomic_path
 
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")

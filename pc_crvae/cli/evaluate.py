@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pc_crvae.cli.saved import Saved, add_model_arguments, load_saved, load_split
 from pc_crvae.errors import UserError
-from pc_crvae.files import require_writable
+from pc_crvae.utils.files import require_writable
 
 if TYPE_CHECKING:
     from pc_crvae.config import Config
@@ -71,8 +71,8 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.images.evaluate import evaluate_images
     from pc_crvae.evaluation.images.protocol import ImageProtocol
     from pc_crvae.evaluation.images.report import format_images
-    from pc_crvae.files import atomic_path
     from pc_crvae.runs import find_run_config
+    from pc_crvae.utils.files import atomic_path
 
     protocol = ImageProtocol(
         samples=options.samples,

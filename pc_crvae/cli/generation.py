@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
         evaluate_quality,
         format_quality,
     )
-    from pc_crvae.files import atomic_path
+    from pc_crvae.utils.files import atomic_path
     from pc_crvae.visualization.quality_picture import quality_picture
 
     train_set, test_set = load_clouds_of(saved, "train"), load_clouds_of(saved, "test")

@@ -152,7 +152,7 @@ def _index_of(shapes: "CloudSet", name: str) -> int:
 
 def _different_pairs(shapes: "CloudSet", count: int, seed: int) -> list[tuple[int, int]]:
     """Pairs of random shapes, of different classes where there are labels."""
-    from pc_crvae.randomness import keyed_numpy_generator
+    from pc_crvae.randomness.keys import keyed_numpy_generator
 
     if count and len(shapes) < 2:
         raise UserError(f"{shapes.name} has {len(shapes)} test shapes, too few for a pair")
@@ -177,7 +177,7 @@ def _between_draws(model: "PointVAE", count: int, seed: int) -> list[Pair]:
     """Pairs of draws from the prior."""
     import torch
 
-    from pc_crvae.randomness import keyed_generator
+    from pc_crvae.randomness.draws import keyed_generator
 
     generator = keyed_generator("interpolation draws", seed)
     draws = torch.randn(count, 2, model.latent_dim, generator=generator)

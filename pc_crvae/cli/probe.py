@@ -125,7 +125,7 @@ def _is_transfer(saved: Saved, probed: "ItemSet") -> bool:
 def _deliver(report: dict[str, Any], predictions: "Predictions", path: Path | None) -> None:
     from pc_crvae.evaluation.predictions import predictions_path, save_predictions
     from pc_crvae.evaluation.report import format_table
-    from pc_crvae.files import atomic_path
+    from pc_crvae.utils.files import atomic_path
     from pc_crvae.visualization.pictures import confusion_matrix
 
     told = [format_table(report)]

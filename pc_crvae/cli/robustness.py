@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> None:
         run_robustness,
     )
     from pc_crvae.evaluation.robustness_report import format_robustness, read_reference
-    from pc_crvae.files import atomic_path
+    from pc_crvae.utils.files import atomic_path
     from pc_crvae.visualization.robustness_plot import robustness_curves
 
     reference = read_reference(options.reference) if hasattr(options, "reference") else None

@@ -68,8 +68,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _run(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, workers: int) -> None:
-    from pc_crvae.interruption import Interrupted
     from pc_crvae.study.runner import run_study
+    from pc_crvae.utils.interruption import Interrupted
 
     _check_protocol_and_data(study, runs)
 
@@ -160,9 +160,9 @@ def _check_measures(study: "Study", run: "PlannedRun") -> None:
 def _write_summary(
     study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, outcomes: "Outcomes"
 ) -> None:
-    from pc_crvae.files import atomic_path
     from pc_crvae.study.markdown import format_summary
     from pc_crvae.study.summary import summarize
+    from pc_crvae.utils.files import atomic_path
 
     summary = summarize(study, runs, where, out, outcomes)
     for name, text in {
@@ -175,10 +175,10 @@ def _write_summary(
 
 def _report(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, report: Path) -> None:
     from pc_crvae.curves import read_curve
-    from pc_crvae.files import atomic_path
     from pc_crvae.study.markdown import format_report
     from pc_crvae.study.runner import Outcomes
     from pc_crvae.study.summary import summarize
+    from pc_crvae.utils.files import atomic_path
     from pc_crvae.visualization.curves import plot_curves
     from pc_crvae.visualization.study_plot import plot_accuracies, plot_figures
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pc_crvae.config import Config, find_config, load_config, with_absolute_paths
 from pc_crvae.errors import UserError
-from pc_crvae.processes import is_main_process, parting
+from pc_crvae.utils.processes import is_main_process, parting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,9 +51,9 @@ def run(options: argparse.Namespace) -> None:
     config = with_absolute_paths(config)
     folder: Path = getattr(options, "out", None) or Path("runs") / options.config.stem
 
-    from pc_crvae.interruption import Interrupted
     from pc_crvae.runs import Run
     from pc_crvae.training import train
+    from pc_crvae.utils.interruption import Interrupted
 
     run = Run(folder)
     if run.exists and not options.resume and not options.overwrite:
@@ -115,8 +115,8 @@ def _watchers(
     from pc_crvae.data.batches import batch_of
     from pc_crvae.data.clouds import CloudSet
     from pc_crvae.evaluation.probe import validation_probe
-    from pc_crvae.files import atomic_path
     from pc_crvae.training import Watchers
+    from pc_crvae.utils.files import atomic_path
     from pc_crvae.visualization.image_grid import image_grid
     from pc_crvae.visualization.pictures import cloud_grid_image
 

@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from pc_crvae.config.experiment import Config
 from pc_crvae.errors import UserError
-from pc_crvae.files import atomic_path
-from pc_crvae.resources import find_experiment, resource_folder
-from pc_crvae.validation import validate_plain
-from pc_crvae.yaml_files import parse_yaml, read_yaml
+from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.resources import find_experiment, resource_folder
+from pc_crvae.utils.validation import validate_plain
+from pc_crvae.utils.yaml import parse_yaml, read_yaml
 
 
 def find_config(path: Path) -> Path:

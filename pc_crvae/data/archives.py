@@ -24,7 +24,7 @@ from typing import IO, Literal, cast
 from rich.filesize import decimal
 
 from pc_crvae.errors import UserError
-from pc_crvae.files import atomic_folder
+from pc_crvae.utils.files import atomic_folder
 
 MOST_BYTES = 100 * 2**30
 MOST_MEMBERS = 1_000_000

@@ -11,9 +11,9 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from pc_crvae.errors import UserError
-from pc_crvae.resources import resource_folder
-from pc_crvae.validation import validate
-from pc_crvae.yaml_files import read_yaml
+from pc_crvae.utils.resources import resource_folder
+from pc_crvae.utils.validation import validate
+from pc_crvae.utils.yaml import read_yaml
 
 Split = Literal["train", "test"]
 Axis = Literal["x", "y", "z"]

@@ -78,7 +78,7 @@ class CloudSet(ItemSet):
             UserError: the clouds have fewer than ``count`` points.
         """
         # Imported here because it brings torch, which takes seconds that `--help` must not.
-        from pc_crvae.randomness import keyed_numpy_generator
+        from pc_crvae.randomness.keys import keyed_numpy_generator
 
         available = self.points.shape[1]
         if count > available:

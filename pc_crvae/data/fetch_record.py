@@ -11,8 +11,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from pc_crvae.errors import UserError
-from pc_crvae.files import atomic_path
-from pc_crvae.validation import validate
+from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.validation import validate
 
 RECORD_NAME = ".fetched.json"
 

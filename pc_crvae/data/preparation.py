@@ -38,8 +38,8 @@ from pc_crvae.data.store import (
     write_entry,
 )
 from pc_crvae.errors import UserError
-from pc_crvae.files import atomic_path
-from pc_crvae.progress import items_bar
+from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.progress import items_bar
 
 __all__ = ["Prepared", "Recipe", "Refusal", "RefusedFilesError", "Shapes", "prepare"]
 

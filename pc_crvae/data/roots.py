@@ -6,7 +6,7 @@ from pathlib import Path
 from pc_crvae.data.cards import Card, card_names
 from pc_crvae.data.fetch_record import refuse_unfinished
 from pc_crvae.errors import UserError
-from pc_crvae.resources import checkout_folder
+from pc_crvae.utils.resources import checkout_folder
 
 _ELSEWHERE = "data.root=FOLDER (--data-root FOLDER of a tool)"
 

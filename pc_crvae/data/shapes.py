@@ -12,7 +12,7 @@ from pc_crvae.data.procedural.solids import moved
 from pc_crvae.data.procedural.vehicles import airplane, car
 from pc_crvae.data.procedural.vessels import bottle, bowl, cup, vase
 from pc_crvae.data.surface_sampling import Mesh, sample_surface
-from pc_crvae.randomness import keyed_numpy_generator
+from pc_crvae.randomness.keys import keyed_numpy_generator
 
 _MAKERS: tuple[Callable[[np.random.Generator], Mesh], ...] = (
     airplane,

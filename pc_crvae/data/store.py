@@ -27,8 +27,8 @@ from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
-from pc_crvae.files import atomic_path
-from pc_crvae.processes import is_main_process
+from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.processes import is_main_process
 
 FORMAT = 5
 """Of the entries; those of another one are made anew.

@@ -115,7 +115,7 @@ def _equal_counts(
     name: str, clouds: list[NDArray[np.float64]], count: int | None
 ) -> NDArray[np.float64]:
     # Imported here because it brings torch, which takes seconds that `--help` must not.
-    from pc_crvae.randomness import keyed_numpy_generator
+    from pc_crvae.randomness.keys import keyed_numpy_generator
 
     counts = {len(points) for points in clouds}
     if count is None:

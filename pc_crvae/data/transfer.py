@@ -21,9 +21,9 @@ import urllib3
 from pydantic import BaseModel, ConfigDict
 from rich.filesize import decimal
 
-from pc_crvae import __version__
 from pc_crvae.errors import UserError
-from pc_crvae.files import atomic_path
+from pc_crvae.utils.files import atomic_path
+from pc_crvae.version import __version__
 
 ReportProgress = Callable[[int, int | None], None]
 """Called with the bytes that are there and the bytes there will be, if the server says."""

@@ -19,7 +19,8 @@ from pc_crvae.evaluation.corruptions import (
 )
 from pc_crvae.evaluation.occlusion import camera_at, visible_points
 from pc_crvae.geometry.rotations import rotate, rotation_about_z, rotation_from_quaternion
-from pc_crvae.randomness import Key, keyed_generator, keyed_numpy_generator
+from pc_crvae.randomness.draws import keyed_generator
+from pc_crvae.randomness.keys import Key, keyed_numpy_generator
 
 Part = Literal["rotation", "corruption", "occlusion", "points"]
 PARTS: tuple[Part, ...] = get_args(Part)

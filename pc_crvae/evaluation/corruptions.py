@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import normalize
-from pc_crvae.randomness import Key, keyed_numpy_generator
+from pc_crvae.randomness.keys import Key, keyed_numpy_generator
 
 Corruption = Literal[
     "scale", "jitter", "rotate", "drop_global", "drop_local", "add_global", "add_local"

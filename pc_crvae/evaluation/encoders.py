@@ -16,7 +16,7 @@ from pc_crvae.evaluation.protocol import Pool, ProbeProtocol
 from pc_crvae.models.points import DGCNN, FrameAveraged, PointNet
 from pc_crvae.models.pretrained import Pretrained, PretrainedVAE
 from pc_crvae.models.vae import evaluating
-from pc_crvae.randomness import seed_from_key
+from pc_crvae.randomness.keys import seed_from_key
 from pc_crvae.turn_averages import averaged
 
 _CHUNK = 64  # items encoded at once

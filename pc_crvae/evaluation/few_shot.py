@@ -13,7 +13,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classifiers import fit_classifier
 from pc_crvae.evaluation.linear_probe import Labels
 from pc_crvae.evaluation.protocol import FewShot, LowLabel
-from pc_crvae.keys import keyed_numpy_generator
+from pc_crvae.randomness.keys import keyed_numpy_generator
 
 Features = NDArray[np.floating]
 

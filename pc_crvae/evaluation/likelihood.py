@@ -16,7 +16,7 @@ from pc_crvae.hierarchical import stack_paths
 from pc_crvae.models.vae import evaluating
 from pc_crvae.objectives import LatentVariableModel, log_density
 from pc_crvae.posteriors import LatentChain, LatentPath
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 ITEMS_AT_ONCE = 100
 DECODED_AT_ONCE = 1000

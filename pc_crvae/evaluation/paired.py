@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from pc_crvae.keys import keyed_numpy_generator
+from pc_crvae.randomness.keys import keyed_numpy_generator
 
 LEVEL = 0.95
 _RESAMPLES = 4_000

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.linear_probe import Labels
-from pc_crvae.files import atomic_path
+from pc_crvae.utils.files import atomic_path
 
 _PREFIX = "predictions."
 _MAX_BYTES = 1 << 30

@@ -13,8 +13,8 @@ from pydantic import Field, model_validator
 from pc_crvae.config.sections import PositiveInt, Section
 from pc_crvae.errors import UserError
 from pc_crvae.turn_averages import RotationGroup
-from pc_crvae.validation import validate_plain
-from pc_crvae.yaml_files import read_yaml
+from pc_crvae.utils.validation import validate_plain
+from pc_crvae.utils.yaml import read_yaml
 
 DEFAULT_C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 PROTOCOL_FOLDER = Path(__file__).resolve().parent / "protocols"

@@ -22,7 +22,7 @@ from pc_crvae.evaluation.versions import library_versions
 from pc_crvae.latent_statistics import ACTIVE_VARIANCE, active_units, mutual_information
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.posteriors import DiagonalGaussian
-from pc_crvae.randomness import keyed_numpy_generator
+from pc_crvae.randomness.keys import keyed_numpy_generator
 
 _PICTURED = 5
 

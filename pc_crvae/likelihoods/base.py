@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from pc_crvae.randomness import Draws
+from pc_crvae.randomness.draws import Draws
 
 
 class Likelihood(ABC):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pc_crvae.likelihoods.base import PixelLikelihood, at_least_float32, sum_of_items
-from pc_crvae.randomness import Draws
+from pc_crvae.randomness.draws import Draws
 
 
 class BernoulliLikelihood(PixelLikelihood):

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from pc_crvae.errors import UserError
 from pc_crvae.export import EXPORT_FILES, read_export, write_export
-from pc_crvae.files import atomic_path
 from pc_crvae.interpolation import InterpolationKind, interpolate_latents
 from pc_crvae.models.vae import VAE, evaluating
 from pc_crvae.objectives import LatentVariableModel
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
+from pc_crvae.utils.files import atomic_path
 
 _CHUNK = 64  # items encoded or decoded at once
 

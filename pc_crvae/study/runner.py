@@ -11,7 +11,6 @@ from pathlib import Path
 
 from pc_crvae.config import save_config
 from pc_crvae.errors import UserError
-from pc_crvae.interruption import Interrupted, listen_for_interruption
 from pc_crvae.study.plan import PlannedRun
 from pc_crvae.study.schema import Study
 from pc_crvae.study.steps import (
@@ -22,6 +21,7 @@ from pc_crvae.study.steps import (
     refuse_foreign,
     remaining_steps,
 )
+from pc_crvae.utils.interruption import Interrupted, listen_for_interruption
 
 _POLL_SECONDS = 0.1
 _HEARTBEAT_SECONDS = 300.0

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from pc_crvae.config.sections import PositiveInt, Section
-from pc_crvae.resources import find_experiment, resource_folder
-from pc_crvae.validation import validate_plain
-from pc_crvae.yaml_files import read_yaml
+from pc_crvae.utils.resources import find_experiment, resource_folder
+from pc_crvae.utils.validation import validate_plain
+from pc_crvae.utils.yaml import read_yaml
 
 Measure = Literal["robustness", "generation"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)

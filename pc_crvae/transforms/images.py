@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pc_crvae.errors import UserError
 from pc_crvae.likelihoods.logistic import LEVELS
-from pc_crvae.randomness import Draws
+from pc_crvae.randomness.draws import Draws
 
 Strength = Literal["small", "large"]
 

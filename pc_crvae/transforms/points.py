@@ -20,7 +20,7 @@ from pc_crvae.geometry import (
     rotation_about_z,
     rotation_from_quaternion,
 )
-from pc_crvae.randomness import Draws
+from pc_crvae.randomness.draws import Draws
 
 
 class Transform(ABC):

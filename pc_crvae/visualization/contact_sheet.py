@@ -22,8 +22,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.items import ItemSet
-from pc_crvae.files import atomic_path
-from pc_crvae.randomness import keyed_numpy_generator
+from pc_crvae.randomness.keys import keyed_numpy_generator
+from pc_crvae.utils.files import atomic_path
 from pc_crvae.visualization.pictures import INK, Frame, draw_cloud
 from pc_crvae.visualization.view import as_clouds
 from pc_crvae.visualization.web_page import data_address, write_page

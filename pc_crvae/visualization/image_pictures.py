@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pc_crvae.evaluation.images.observations import ImageModel
-from pc_crvae.files import atomic_path
 from pc_crvae.interpolation import interpolate_groups
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.vae import evaluating
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
+from pc_crvae.utils.files import atomic_path
 from pc_crvae.visualization.image_grid import image_grid
 
 Rows = list[NDArray[np.floating]]

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
-from pc_crvae.files import atomic_path
+from pc_crvae.utils.files import atomic_path
 from pc_crvae.visualization.view import (
     ELEVATION_DEGREES,
     as_clouds,

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from string import Template
 
-from pc_crvae.files import atomic_path
+from pc_crvae.utils.files import atomic_path
 
 
 def write_page(path: Path | str, title: str, *, style: str, body: str, allowed: str) -> None:

@@ -11,7 +11,7 @@ from pc_crvae.data.cards import Card, CloudLayout, ImageLayout, card_names, load
 from pc_crvae.data.shapes import CLASSES
 from pc_crvae.data.synsets import SHAPENET_SYNSETS
 from pc_crvae.errors import UserError
-from pc_crvae.resources import resource_folder
+from pc_crvae.utils.resources import resource_folder
 
 CARD_FILE = resource_folder("datasets") / "modelnet40.yaml"
 

@@ -4,7 +4,7 @@ import pytest
 from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
 from pc_crvae.data.items import joined
 from pc_crvae.errors import UserError
-from pc_crvae.randomness import keyed_numpy_generator
+from pc_crvae.randomness.keys import keyed_numpy_generator
 
 
 def _clouds(count: int = 6, points: int = 20) -> CloudSet:

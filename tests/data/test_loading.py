@@ -9,7 +9,7 @@ from PIL import Image
 from pc_crvae.data import from_folder, load, load_clouds
 from pc_crvae.data.clouds import normalize
 from pc_crvae.errors import UserError
-from pc_crvae.resources import resource_folder
+from pc_crvae.utils.resources import resource_folder
 
 
 @pytest.fixture(scope="module")

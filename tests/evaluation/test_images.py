@@ -22,7 +22,7 @@ from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.vae import evaluating
 from pc_crvae.posteriors import DiagonalGaussian, gaussian_kl
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.transforms.images import Affine, ComposeImages, Flip
 
 SHAPE = (1, 8, 8)

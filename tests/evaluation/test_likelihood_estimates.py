@@ -9,7 +9,7 @@ from reference.linear_gaussian import LinearGaussian, TwoGroupGaussian
 from toy_models import image_vae
 
 from pc_crvae.evaluation.likelihood import importance_sampled_nll, rate_and_distortion
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 STRENGTHS = [2.0, 1.0, 0.3]
 

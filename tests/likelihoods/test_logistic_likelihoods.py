@@ -10,7 +10,7 @@ from pc_crvae.likelihoods import (
     DiscretizedLogisticMixtureLikelihood,
 )
 from pc_crvae.likelihoods.logistic import mixture_parameters
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 ALL_LEVELS = torch.arange(256, dtype=torch.float64) / 255
 

@@ -10,7 +10,7 @@ from pc_crvae.likelihoods import (
     DiscretizedLogisticMixtureLikelihood,
     GaussianLikelihood,
 )
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 
 def normal(*shape, seed=0, dtype=torch.float32):

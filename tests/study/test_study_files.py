@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from pc_crvae.errors import UserError
-from pc_crvae.resources import resource_folder
 from pc_crvae.study import find_study, load_study, plan_runs
+from pc_crvae.utils.resources import resource_folder
 
 SHIPPED = sorted((resource_folder("configs") / "studies").glob("*.yaml"))
 

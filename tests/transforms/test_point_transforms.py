@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pc_crvae.geometry import rotate
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.transforms import (
     Compose,
     DropLocalRegion,

@@ -18,7 +18,7 @@ from pc_crvae.evaluation.protocol import (
     LogisticRegression,
     NearestNeighbors,
 )
-from pc_crvae.randomness import keyed_numpy_generator
+from pc_crvae.randomness.keys import keyed_numpy_generator
 
 FOLDS = 3  # over which the classifiers' parameters are chosen
 _C_GRID = (1e-3, 1e-2, 1e-1, 1.0)

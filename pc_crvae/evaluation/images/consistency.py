@@ -15,7 +15,7 @@ from pc_crvae.evaluation.images.observations import (
 from pc_crvae.evaluation.likelihood import mean_and_stderr
 from pc_crvae.models.images.build import onto_levels
 from pc_crvae.models.vae import evaluating
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.transforms.images import ComposeImages, ImageTransform
 
 

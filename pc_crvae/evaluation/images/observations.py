@@ -12,7 +12,8 @@ from pc_crvae.errors import UserError
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
-from pc_crvae.randomness import Draws, keyed_generator, keyed_numpy_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
+from pc_crvae.randomness.keys import keyed_numpy_generator
 
 ImageModel = ImageVAE | PretrainedNVAE
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pc_crvae.geometry.kernels import kernels_for
 from pc_crvae.models.layers import check_latent, check_positive, in_full_precision
 from pc_crvae.models.points.fold_by_cloud import fold_by_cloud
-from pc_crvae.randomness import keyed_generator
+from pc_crvae.randomness.draws import keyed_generator
 
 Source = Literal["plane", "sphere", "gaussian"]
 

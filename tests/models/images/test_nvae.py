@@ -18,7 +18,7 @@ from pc_crvae.models.images.nvae.cells import ImageBatchNorm, encoder_cell, gene
 from pc_crvae.models.images.nvae.gaussian import ClampedGaussian, soft_clamp
 from pc_crvae.models.vae import VAE, evaluating
 from pc_crvae.objectives import ELBO, SinglePass
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.regularization import Regularized
 
 

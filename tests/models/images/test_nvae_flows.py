@@ -13,7 +13,7 @@ from pc_crvae.models.images.nvae import NVAE
 from pc_crvae.models.images.nvae.flows import AutoregressiveCell, Flow, FlowGaussian
 from pc_crvae.objectives import ELBO
 from pc_crvae.posteriors import DiagonalGaussian
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 SHAPE = (2, 3, 2)
 SIZE = math.prod(SHAPE)

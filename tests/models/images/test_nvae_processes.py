@@ -13,7 +13,7 @@ from pc_crvae.kl_balancing import BalancedELBO
 from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.images.nvae import NVAE
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.regularization import Regularized
 from pc_crvae.shared_noise import SharedNoise
 

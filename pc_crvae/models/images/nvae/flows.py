@@ -18,7 +18,7 @@ from torch.func import functional_call
 from pc_crvae.models.images.nvae.gaussian import soft_clamp
 from pc_crvae.models.layers import in_full_precision
 from pc_crvae.posteriors import Conditional, DiagonalGaussian, LatentPath
-from pc_crvae.randomness import Draws
+from pc_crvae.randomness.draws import Draws
 
 _HIDDEN_PER_CHANNEL = 6
 _KERNEL = 5

@@ -16,7 +16,7 @@ from pc_crvae.models.images.vae import Image
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.vae import evaluating
 from pc_crvae.posteriors import LatentPath
-from pc_crvae.randomness import Draws, keyed_generator
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 _CHUNK = 64  # images encoded or decoded at once
 

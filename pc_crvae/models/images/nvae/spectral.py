@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pc_crvae.models.images.nvae.flows import MaskedConvolution
-from pc_crvae.randomness import keyed_generator
+from pc_crvae.randomness.draws import keyed_generator
 
 _FIRST_ITERATIONS = 40
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pc_crvae.errors import UserError
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def resource_folder(kind: Literal["datasets", "configs"]) -> Path:

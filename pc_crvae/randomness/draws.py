@@ -11,9 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pc_crvae.keys import Key, keyed_numpy_generator, seed_from_key
-
-__all__ = ["Draws", "Key", "keyed_generator", "keyed_numpy_generator", "seed_from_key"]
+from pc_crvae.randomness.keys import Key, seed_from_key
 
 
 def keyed_generator(*key: Key, device: torch.device | str = "cpu") -> torch.Generator:

@@ -1,0 +1,1 @@
+"""Random numbers fixed by a key: `keys` needs NumPy alone, `draws` gives torch tensors."""
