@@ -28,7 +28,7 @@ from pc_crvae.config import (
 )
 from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.memory import keep_freed_memory
-from pc_crvae.objectives import TrainingObjective
+from pc_crvae.objectives.base import TrainingObjective
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.training import build_optimizer
 

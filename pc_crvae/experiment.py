@@ -6,7 +6,6 @@ from typing import Literal, cast
 
 from torch import Tensor
 
-from pc_crvae.binarization import DynamicBinarization, is_binarized
 from pc_crvae.config import (
     Config,
     ConsistencyConfig,
@@ -14,11 +13,10 @@ from pc_crvae.config import (
     NVAEModelConfig,
     PointModelConfig,
 )
-from pc_crvae.consistency import ConsistencyRegularized
+from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
-from pc_crvae.kl_balancing import BalancedELBO
 from pc_crvae.models.images.build import build_transform as build_image_transform
 from pc_crvae.models.images.build import onto_levels
 from pc_crvae.models.images.checks import ImageShape
@@ -27,17 +25,19 @@ from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import Pretrained
-from pc_crvae.objectives import (
-    ELBO,
-    IWAE,
+from pc_crvae.objectives.base import (
     AutoEncoding,
     LatentVariableModel,
     Objective,
     SinglePass,
     TrainingObjective,
 )
+from pc_crvae.objectives.binarization import DynamicBinarization
+from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.elbo import ELBO, BalancedELBO
+from pc_crvae.objectives.iwae import IWAE
+from pc_crvae.objectives.regularization import Regularized
 from pc_crvae.randomness.draws import Draws
-from pc_crvae.regularization import Regularized
 from pc_crvae.shared_noise import SharedNoise
 from pc_crvae.transforms import points as point_transforms
 

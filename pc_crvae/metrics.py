@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pc_crvae.errors import UserError
-from pc_crvae.objectives import Terms
+from pc_crvae.objectives.base import Terms
 
 
 class MetricsRecord:

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from pc_crvae.objectives import Evaluation, LatentVariableModel, Objective
-from pc_crvae.posteriors import LatentChain
+from pc_crvae.latents.posteriors import LatentChain
+from pc_crvae.objectives.base import Evaluation, LatentVariableModel, Objective
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 

@@ -22,13 +22,13 @@ from pc_crvae.data.prefetch import prefetched
 from pc_crvae.errors import UserError
 from pc_crvae.experiment import build_model, build_training_objective, image_shape_of
 from pc_crvae.half_precision import bfloat16_slowdown
-from pc_crvae.latent_statistics import ActiveUnits
+from pc_crvae.latents.statistics import ActiveUnits
 from pc_crvae.memory import keep_freed_memory
 from pc_crvae.metrics import MetricsRecord, RunningMean, require_tensorboard, scalar_means
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.vae import evaluating
-from pc_crvae.objectives import Terms, TrainingObjective
+from pc_crvae.objectives.base import Terms, TrainingObjective
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.randomness.keys import keyed_numpy_generator
 from pc_crvae.runs import Run

@@ -4,11 +4,13 @@ import pytest
 import torch
 from toy_models import image_vae
 
-from pc_crvae.binarization import DynamicBinarization, binarize
-from pc_crvae.consistency import ConsistencyRegularized
 from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.vae import VAE, PosteriorHead
-from pc_crvae.objectives import ELBO, IWAE, AutoEncoding, SinglePass
+from pc_crvae.objectives.base import AutoEncoding, SinglePass
+from pc_crvae.objectives.binarization import DynamicBinarization, binarize
+from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.elbo import ELBO
+from pc_crvae.objectives.iwae import IWAE
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 

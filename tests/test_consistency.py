@@ -7,9 +7,10 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from toy_models import LATENT_DIM, TwoGroups, clouds, image_vae, point_vae
 
-from pc_crvae.consistency import ConsistencyRegularized
-from pc_crvae.objectives import ELBO, AutoEncoding, Evaluation, Objective
-from pc_crvae.posteriors import DiagonalGaussian
+from pc_crvae.latents.posteriors import DiagonalGaussian
+from pc_crvae.objectives.base import AutoEncoding, Evaluation, Objective
+from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.transforms.points import Compose, Jitter, RotateZ, Subsample
 

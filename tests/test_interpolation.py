@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pc_crvae.interpolation import interpolate_groups, interpolate_latents
+from pc_crvae.latents.interpolation import interpolate_groups, interpolate_latents
 
 KINDS = ["spherical", "linear"]
 vectors = hnp.arrays("float64", 4, elements=st.floats(-10, 10)).map(torch.from_numpy)

@@ -8,8 +8,10 @@ from reference.linear_gaussian import LinearGaussian, TwoGroupGaussian
 from torch.distributions import Normal, kl_divergence
 from toy_models import clouds, image_vae, point_vae
 
-from pc_crvae.consistency import ConsistencyRegularized
-from pc_crvae.objectives import ELBO, IWAE, SinglePass, log_density
+from pc_crvae.objectives.base import SinglePass
+from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.elbo import ELBO
+from pc_crvae.objectives.iwae import IWAE, log_density
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 GRADIENTS = ["reparameterized", "doubly_reparameterized"]

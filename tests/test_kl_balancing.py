@@ -5,8 +5,7 @@ import torch
 from toy_hierarchy import ToyHierarchy
 from toy_models import image_vae
 
-from pc_crvae.kl_balancing import BalancedELBO, balancing_coefficients
-from pc_crvae.objectives import ELBO
+from pc_crvae.objectives.elbo import ELBO, BalancedELBO, balancing_coefficients
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pc_crvae.latent_statistics import ActiveUnits, active_units
+from pc_crvae.latents.statistics import ActiveUnits, active_units
 
 
 def means_with_variances(variances, count=1000):

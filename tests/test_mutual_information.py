@@ -8,9 +8,9 @@ import torch
 from reference.linear_gaussian import LinearGaussian
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from pc_crvae import latent_statistics
-from pc_crvae.latent_statistics import AggregatePosterior, active_units, mutual_information
-from pc_crvae.posteriors import DiagonalGaussian
+from pc_crvae.latents import statistics
+from pc_crvae.latents.posteriors import DiagonalGaussian
+from pc_crvae.latents.statistics import AggregatePosterior, active_units, mutual_information
 
 
 def gaussians(count, dimensions, seed=0, spread=1.0, dtype=torch.float64):
@@ -42,7 +42,7 @@ def test_parts_of_any_size_give_the_same_information(monkeypatch):
     whole = mutual_information(posteriors, standard(3), samples=2)
     latents = torch.randn(11, 3, generator=torch.Generator().manual_seed(1)).double()
     densities = AggregatePosterior(posteriors).log_prob(latents)
-    monkeypatch.setattr(latent_statistics, "_ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(statistics, "_ROWS_AT_ONCE", 4)
     torch.testing.assert_close(AggregatePosterior(posteriors).log_prob(latents), densities)
     in_parts = mutual_information(posteriors, standard(3), samples=2)
     assert dataclasses.astuple(in_parts) == pytest.approx(dataclasses.astuple(whole), rel=1e-9)

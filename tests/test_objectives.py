@@ -5,8 +5,9 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from toy_models import LATENT_DIM, clouds, image_vae, point_vae
 
-from pc_crvae.objectives import ELBO, AutoEncoding, SinglePass
-from pc_crvae.posteriors import PointMass
+from pc_crvae.latents.posteriors import PointMass
+from pc_crvae.objectives.base import AutoEncoding, SinglePass
+from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 

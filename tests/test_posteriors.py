@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from torch.distributions import Independent, Normal, kl_divergence
 from toy_models import TwoGroups
 
-from pc_crvae.posteriors import DiagonalGaussian, PointMass, gaussian_kl
+from pc_crvae.latents.posteriors import DiagonalGaussian, PointMass, gaussian_kl
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 SHAPE = (2, 5)

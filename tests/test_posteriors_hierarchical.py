@@ -9,17 +9,18 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 from toy_hierarchy import STATE, ToyHierarchy, ToyTopDown
 
-from pc_crvae.consistency import ConsistencyRegularized
 from pc_crvae.errors import UserError
-from pc_crvae.hierarchical import (
+from pc_crvae.latents.hierarchical import (
     HierarchicalPosterior,
     HierarchicalPrior,
     decoder_state,
     stack_paths,
 )
+from pc_crvae.latents.posteriors import gaussian_kl
 from pc_crvae.metrics import scalar_means
-from pc_crvae.objectives import ELBO, SinglePass
-from pc_crvae.posteriors import gaussian_kl
+from pc_crvae.objectives.base import SinglePass
+from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.runs import Run
 from pc_crvae.training import _check_finite

@@ -4,9 +4,10 @@ import torch
 from toy_models import image_vae
 
 from pc_crvae.models.vae import evaluating
-from pc_crvae.objectives import ELBO, SinglePass
+from pc_crvae.objectives.base import SinglePass
+from pc_crvae.objectives.elbo import ELBO
+from pc_crvae.objectives.regularization import Regularized
 from pc_crvae.randomness.draws import Draws, keyed_generator
-from pc_crvae.regularization import Regularized
 
 
 def draws():

@@ -5,8 +5,9 @@ import torch
 from toy_hierarchy import ToyHierarchy
 from toy_models import image_vae
 
-from pc_crvae.consistency import ConsistencyRegularized
-from pc_crvae.objectives import ELBO, AutoEncoding
+from pc_crvae.objectives.base import AutoEncoding
+from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.shared_noise import SharedNoise
 

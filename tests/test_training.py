@@ -25,7 +25,6 @@ from tiny_runs import (
 from pc_crvae import training
 from pc_crvae.cli.train import load_splits
 from pc_crvae.config import TrainingConfig
-from pc_crvae.consistency import ConsistencyRegularized
 from pc_crvae.data import CloudSet
 from pc_crvae.errors import UserError
 from pc_crvae.experiment import build_model, build_training_objective
@@ -33,6 +32,7 @@ from pc_crvae.half_precision import bfloat16_slowdown
 from pc_crvae.likelihoods import ChamferLikelihood
 from pc_crvae.models.points import pointnet
 from pc_crvae.models.points.pooled import maximum_over_points
+from pc_crvae.objectives.consistency import ConsistencyRegularized
 from pc_crvae.runs import Run
 from pc_crvae.schedules import learning_rate_factor
 from pc_crvae.training import Watchers, build_optimizer, evaluate, train

@@ -4,9 +4,14 @@ import torch
 from torch import nn
 from toy_models import GaussianLikelihood
 
-from pc_crvae.hierarchical import HierarchicalPosterior, HierarchicalPrior, TopDown, decoder_state
-from pc_crvae.objectives import LatentVariableModel
-from pc_crvae.posteriors import DiagonalGaussian
+from pc_crvae.latents.hierarchical import (
+    HierarchicalPosterior,
+    HierarchicalPrior,
+    TopDown,
+    decoder_state,
+)
+from pc_crvae.latents.posteriors import DiagonalGaussian
+from pc_crvae.objectives.base import LatentVariableModel
 
 STATE = 4
 

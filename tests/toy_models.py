@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from pc_crvae.config import PointModelConfig
+from pc_crvae.latents.posteriors import DiagonalGaussian, LatentChain
 from pc_crvae.likelihoods import Likelihood
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.vae import VAE, PosteriorHead
-from pc_crvae.posteriors import DiagonalGaussian, LatentChain
 
 LATENT_DIM = 4
 

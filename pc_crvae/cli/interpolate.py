@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> None:
     if not pairs:
         raise UserError("nothing to interpolate: --pairs and --random are both 0")
 
-    from pc_crvae.interpolation import interpolate_latents
+    from pc_crvae.latents.interpolation import interpolate_latents
     from pc_crvae.visualization.offscreen import render_strip
     from pc_crvae.visualization.pages import InterpolationPath, interpolation_page
 

@@ -169,3 +169,10 @@ class PublishedConfig(Section):
 ImageTransformConfig = Annotated[
     AffineConfig | FlipConfig | ColorJitterConfig | PublishedConfig, Field(discriminator="name")
 ]
+
+
+def is_binarized(likelihood: Section) -> bool:
+    """Whether a model of this likelihood is of pixels drawn from grey levels."""
+    return (
+        isinstance(likelihood, BernoulliLikelihoodConfig) and likelihood.binarization == "dynamic"
+    )

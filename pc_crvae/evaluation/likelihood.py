@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pc_crvae.hierarchical import stack_paths
+from pc_crvae.latents.hierarchical import stack_paths
+from pc_crvae.latents.posteriors import LatentChain, LatentPath
 from pc_crvae.models.vae import evaluating
-from pc_crvae.objectives import LatentVariableModel, log_density
-from pc_crvae.posteriors import LatentChain, LatentPath
+from pc_crvae.objectives.base import LatentVariableModel
+from pc_crvae.objectives.iwae import log_density
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 ITEMS_AT_ONCE = 100

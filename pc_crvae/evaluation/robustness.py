@@ -48,9 +48,9 @@ from pc_crvae.evaluation.robustness_report import (
     drift_rows,
 )
 from pc_crvae.evaluation.versions import library_versions
+from pc_crvae.latents.posteriors import DiagonalGaussian, gaussian_kl
 from pc_crvae.models.pretrained import PretrainedVAE
 from pc_crvae.models.vae import evaluating
-from pc_crvae.posteriors import DiagonalGaussian, gaussian_kl
 
 _POINTS_AT_ONCE = 64 * 1024
 

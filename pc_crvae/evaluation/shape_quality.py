@@ -19,9 +19,9 @@ from pc_crvae.evaluation.reconstruction import reconstruction_metrics
 from pc_crvae.evaluation.report import describe_data
 from pc_crvae.evaluation.robustness import Encoded, posterior_encoder
 from pc_crvae.evaluation.versions import library_versions
-from pc_crvae.latent_statistics import ACTIVE_VARIANCE, active_units, mutual_information
+from pc_crvae.latents.posteriors import DiagonalGaussian
+from pc_crvae.latents.statistics import ACTIVE_VARIANCE, active_units, mutual_information
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.posteriors import DiagonalGaussian
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
 _PICTURED = 5

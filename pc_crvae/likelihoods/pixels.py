@@ -15,7 +15,7 @@ class BernoulliLikelihood(PixelLikelihood):
 
     For grey levels between them ``log_prob`` is the expected log-likelihood of pixels drawn
     with these probabilities: no density of the levels. Draw the pixels instead, see
-    `pc_crvae.binarization`.
+    `pc_crvae.objectives.binarization`.
 
     Args:
         logits: of a pixel being 1, (B, C, H, W).

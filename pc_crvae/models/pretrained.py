@@ -12,9 +12,9 @@ from torch import Tensor
 
 from pc_crvae.errors import UserError
 from pc_crvae.export import EXPORT_FILES, read_export, write_export
-from pc_crvae.interpolation import InterpolationKind, interpolate_latents
+from pc_crvae.latents.interpolation import InterpolationKind, interpolate_latents
 from pc_crvae.models.vae import VAE, evaluating
-from pc_crvae.objectives import LatentVariableModel
+from pc_crvae.objectives.base import LatentVariableModel
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.utils.files import atomic_path
 
@@ -166,7 +166,7 @@ class PretrainedVAE(VAE, Pretrained, ABC):
             start: one observation, as `embed` takes it.
             end: another.
             steps: how many are returned, both ends included.
-            kind: ``spherical`` or ``linear``, see `pc_crvae.interpolation`.
+            kind: ``spherical`` or ``linear``, see `pc_crvae.latents.interpolation`.
 
         Returns:
             (steps, ...) float32 on the CPU, as `decode` gives them.

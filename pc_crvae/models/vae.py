@@ -7,11 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from pc_crvae.latents.posteriors import DiagonalGaussian, LatentChain, LatentPath, PointMass
 from pc_crvae.likelihoods import Likelihood
 from pc_crvae.models.batch_norm import BatchNorm
-from pc_crvae.models.layers import perceptrons
-from pc_crvae.objectives import LatentVariableModel
-from pc_crvae.posteriors import DiagonalGaussian, LatentChain, LatentPath, PointMass
+from pc_crvae.models.mlp import perceptrons
+from pc_crvae.objectives.base import LatentVariableModel
 
 LOG_VARIANCE_BOUND = 12.0
 """Log-variances are squashed smoothly into this range either side of zero, standard

@@ -2,7 +2,7 @@
 
 Each is the identity at zero strength, keeps shape, device and dtype, and draws only from the
 ``Draws`` it is handed, as many numbers whatever its strength. Its repr is the expression that makes
-it. Binarisation comes after: see `pc_crvae.binarization`.
+it. Binarisation comes after: see `pc_crvae.objectives.binarization`.
 """
 
 import importlib.util

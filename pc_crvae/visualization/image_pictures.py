@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pc_crvae.evaluation.images.observations import ImageModel
-from pc_crvae.interpolation import interpolate_groups
+from pc_crvae.latents.interpolation import interpolate_groups
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness.draws import Draws, keyed_generator

@@ -11,7 +11,7 @@ from pc_crvae.data.batches import batch_of
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
-from pc_crvae.interpolation import InterpolationKind, interpolate_latents
+from pc_crvae.latents.interpolation import InterpolationKind, interpolate_latents
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import PretrainedVAE

@@ -17,11 +17,11 @@ from pc_crvae.evaluation.images.evaluate import NO_PRIOR, evaluate_images
 from pc_crvae.evaluation.images.observations import observe
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.images.report import format_images
-from pc_crvae.latent_statistics import active_units, mutual_information
+from pc_crvae.latents.posteriors import DiagonalGaussian, gaussian_kl
+from pc_crvae.latents.statistics import active_units, mutual_information
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.vae import evaluating
-from pc_crvae.posteriors import DiagonalGaussian, gaussian_kl
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.transforms.images import Affine, ComposeImages, Flip
 

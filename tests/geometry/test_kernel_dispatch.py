@@ -24,7 +24,7 @@ from pc_crvae.geometry import (
 )
 from pc_crvae.geometry.kernels import cpu
 from pc_crvae.geometry.kernels.cpu import parallel
-from pc_crvae.models.layers import Perceptron
+from pc_crvae.models.mlp import Perceptron
 from pc_crvae.models.points import pooled
 
 CPU, META = torch.device("cpu"), torch.device("meta")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pc_crvae.geometry import kernels
-from pc_crvae.models.layers import Perceptron
+from pc_crvae.models.mlp import Perceptron
 from pc_crvae.models.points.pooled import maximum_over_points
 
 CASES = [(batch_norm, slope) for batch_norm in (True, False) for slope in (0.0, 0.2)]

@@ -17,7 +17,7 @@ from pc_crvae.geometry import (
 )
 from pc_crvae.models.points import DGCNN, FoldingDecoder, FoldingNetEncoder, PointNet
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.objectives import AutoEncoding, SinglePass
+from pc_crvae.objectives.base import AutoEncoding, SinglePass
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 TOLERANCE = 1e-9

@@ -11,9 +11,9 @@ from torch import nn
 from torch.distributions import MultivariateNormal
 from toy_models import TwoGroups
 
+from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.likelihoods import GaussianLikelihood
-from pc_crvae.objectives import LatentVariableModel
-from pc_crvae.posteriors import DiagonalGaussian
+from pc_crvae.objectives.base import LatentVariableModel
 
 
 class LinearGaussian(LatentVariableModel):

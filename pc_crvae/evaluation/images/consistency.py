@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pc_crvae.binarization import binarize, is_binarized
+from pc_crvae.config.images import is_binarized
 from pc_crvae.evaluation.images.observations import (
     IMAGES_AT_ONCE,
     ImageModel,
@@ -15,6 +15,7 @@ from pc_crvae.evaluation.images.observations import (
 from pc_crvae.evaluation.likelihood import mean_and_stderr
 from pc_crvae.models.images.build import onto_levels
 from pc_crvae.models.vae import evaluating
+from pc_crvae.objectives.binarization import binarize
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.transforms.images import ComposeImages, ImageTransform
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pc_crvae.binarization import is_binarized
+from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.evaluation.images.classifiers import CLASSIFIERS, FOLDS, classify
 from pc_crvae.evaluation.images.consistency import consistency_kl
@@ -25,7 +25,7 @@ from pc_crvae.evaluation.images.observations import (
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.report import describe_data
 from pc_crvae.evaluation.versions import library_versions
-from pc_crvae.latent_statistics import ACTIVE_VARIANCE
+from pc_crvae.latents.statistics import ACTIVE_VARIANCE
 from pc_crvae.models.images.build import has_levels
 from pc_crvae.transforms.images import ImageTransform
 

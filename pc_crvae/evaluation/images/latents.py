@@ -13,10 +13,10 @@ from pc_crvae.evaluation.images.observations import (
     observed_parts,
     refuse_non_finite,
 )
-from pc_crvae.latent_statistics import ActiveUnits, mutual_information
+from pc_crvae.latents.posteriors import DiagonalGaussian
+from pc_crvae.latents.statistics import ActiveUnits, mutual_information
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.vae import evaluating
-from pc_crvae.posteriors import DiagonalGaussian
 
 
 def active_units_of(model: ImageModel, pixels: Tensor) -> ActiveUnits:

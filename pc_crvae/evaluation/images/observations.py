@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pc_crvae.binarization import binarize, is_binarized
+from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
+from pc_crvae.objectives.binarization import binarize
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.randomness.keys import keyed_numpy_generator
 

@@ -115,7 +115,7 @@ def onto_levels(transform: ImageTransform, likelihood: ImageLikelihoodConfig) ->
     """``transform`` with results that ``likelihood`` is a likelihood of.
 
     Resampled images lie between the levels, and are rounded to them where the likelihood has such.
-    Pixels that are to be black or white are drawn instead, see `pc_crvae.binarization`.
+    Pixels that are to be black or white are drawn instead, see `pc_crvae.objectives.binarization`.
     """
     return ComposeImages([transform, RoundToLevels()]) if has_levels(likelihood) else transform
 

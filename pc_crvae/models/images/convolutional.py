@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.images.checks import ImageShape, check_images
-from pc_crvae.models.layers import check_latent, check_positive, in_full_precision, perceptrons
+from pc_crvae.models.mlp import check_latent, check_positive, in_full_precision, perceptrons
 
 _KERNEL, _STRIDE, _PADDING = 4, 2, 1
 

@@ -6,7 +6,7 @@ from math import prod
 from torch import Tensor, nn
 
 from pc_crvae.models.images.checks import ImageShape, check_images
-from pc_crvae.models.layers import check_latent, check_positive, in_full_precision, perceptrons
+from pc_crvae.models.mlp import check_latent, check_positive, in_full_precision, perceptrons
 
 
 class MLPEncoder(nn.Module):

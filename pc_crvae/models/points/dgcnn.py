@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pc_crvae.geometry import edge_moments, k_nearest_neighbors, pool_neighbors
 from pc_crvae.models.batch_norm import BatchNorm
-from pc_crvae.models.layers import Perceptron, check_positive
+from pc_crvae.models.mlp import Perceptron, check_positive
 from pc_crvae.models.points.checks import check_clouds
 from pc_crvae.models.points.pooled import maximum_over_points
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pc_crvae.geometry.kernels import kernels_for
-from pc_crvae.models.layers import check_latent, check_positive, in_full_precision
+from pc_crvae.models.mlp import check_latent, check_positive, in_full_precision
 from pc_crvae.models.points.fold_by_cloud import fold_by_cloud
 from pc_crvae.randomness.draws import keyed_generator
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pc_crvae.geometry import gather_points, k_nearest_neighbors, pool_neighbors
-from pc_crvae.models.layers import Perceptron, check_positive, perceptrons
+from pc_crvae.models.mlp import Perceptron, check_positive, perceptrons
 from pc_crvae.models.points.checks import check_clouds
 from pc_crvae.models.points.pooled import maximum_over_points
 

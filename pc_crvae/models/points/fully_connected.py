@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from pc_crvae.models.layers import check_latent, check_positive, in_full_precision, perceptrons
+from pc_crvae.models.mlp import check_latent, check_positive, in_full_precision, perceptrons
 
 
 class FullyConnectedDecoder(nn.Module):

@@ -5,7 +5,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from pc_crvae.models.layers import Perceptron, check_positive, perceptrons
+from pc_crvae.models.mlp import Perceptron, check_positive, perceptrons
 from pc_crvae.models.points.checks import check_clouds
 from pc_crvae.models.points.pooled import maximum_over_points
 

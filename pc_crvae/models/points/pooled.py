@@ -11,7 +11,7 @@ from pc_crvae.geometry import Moments, gather_points
 from pc_crvae.geometry.kernels import kernels_for
 from pc_crvae.geometry.neighborhoods import extreme_signs, sums_dtype
 from pc_crvae.models.batch_norm import BatchNorm
-from pc_crvae.models.layers import Perceptron
+from pc_crvae.models.mlp import Perceptron
 
 
 def maximum_over_points(perceptron: Perceptron, features: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from pc_crvae.likelihoods import (
 )
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.objectives import ELBO
+from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 HALVES = {

@@ -9,17 +9,17 @@ from torch import nn
 from torch.distributions import Normal
 
 from pc_crvae.config.nvae import PRESETS
-from pc_crvae.consistency import ConsistencyRegularized
-from pc_crvae.hierarchical import HierarchicalPosterior
-from pc_crvae.kl_balancing import BalancedELBO
+from pc_crvae.latents.hierarchical import HierarchicalPosterior
 from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.images.nvae import NVAE
 from pc_crvae.models.images.nvae.cells import ImageBatchNorm, encoder_cell, generative_cell
 from pc_crvae.models.images.nvae.gaussian import ClampedGaussian, soft_clamp
 from pc_crvae.models.vae import VAE, evaluating
-from pc_crvae.objectives import ELBO, SinglePass
+from pc_crvae.objectives.base import SinglePass
+from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.elbo import ELBO, BalancedELBO
+from pc_crvae.objectives.regularization import Regularized
 from pc_crvae.randomness.draws import Draws, keyed_generator
-from pc_crvae.regularization import Regularized
 
 
 def toy(shape=(1, 8, 8), parameters=1, seed=0, **changes):

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from pc_crvae.config.nvae import PRESETS
-from pc_crvae.consistency import ConsistencyRegularized
+from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.images.nvae import NVAE
 from pc_crvae.models.images.nvae.flows import AutoregressiveCell, Flow, FlowGaussian
-from pc_crvae.objectives import ELBO
-from pc_crvae.posteriors import DiagonalGaussian
+from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 SHAPE = (2, 3, 2)

@@ -8,13 +8,13 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from pc_crvae.config.nvae import PRESETS
-from pc_crvae.consistency import ConsistencyRegularized
-from pc_crvae.kl_balancing import BalancedELBO
 from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.images.nvae import NVAE
+from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.elbo import BalancedELBO
+from pc_crvae.objectives.regularization import Regularized
 from pc_crvae.randomness.draws import Draws, keyed_generator
-from pc_crvae.regularization import Regularized
 from pc_crvae.shared_noise import SharedNoise
 
 BATCH = 6

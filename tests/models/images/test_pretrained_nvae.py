@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pc_crvae.config import NVAEModelConfig
-from pc_crvae.interpolation import interpolate_latents
+from pc_crvae.latents.interpolation import interpolate_latents
 from pc_crvae.models.images.nvae import pretrained
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.vae import evaluating

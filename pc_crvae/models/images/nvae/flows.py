@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from pc_crvae.latents.posteriors import Conditional, DiagonalGaussian, LatentPath
 from pc_crvae.models.images.nvae.gaussian import soft_clamp
-from pc_crvae.models.layers import in_full_precision
-from pc_crvae.posteriors import Conditional, DiagonalGaussian, LatentPath
+from pc_crvae.models.mlp import in_full_precision
 from pc_crvae.randomness.draws import Draws
 
 _HIDDEN_PER_CHANNEL = 6

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pc_crvae.posteriors import DiagonalGaussian
+from pc_crvae.latents.posteriors import DiagonalGaussian
 
 CLAMP = 5.0
 

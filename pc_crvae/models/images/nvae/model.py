@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pc_crvae.config.nvae import NVAEConfig
-from pc_crvae.hierarchical import HierarchicalPosterior, HierarchicalPrior, decoder_state
+from pc_crvae.latents.hierarchical import HierarchicalPosterior, HierarchicalPrior, decoder_state
+from pc_crvae.latents.posteriors import LatentPath
 from pc_crvae.likelihoods import Likelihood
 from pc_crvae.models.images.nvae.cells import ImageBatchNorm
 from pc_crvae.models.images.nvae.networks import BottomUp, GroupsTopDown, Tail
 from pc_crvae.models.images.nvae.spectral import SpectralPenalty
-from pc_crvae.objectives import LatentVariableModel
-from pc_crvae.posteriors import LatentPath
+from pc_crvae.objectives.base import LatentVariableModel
 
 
 class NVAE(LatentVariableModel):

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pc_crvae.config.nvae import NVAEConfig
-from pc_crvae.hierarchical import TopDown
+from pc_crvae.latents.hierarchical import TopDown
+from pc_crvae.latents.posteriors import Conditional, DiagonalGaussian
 from pc_crvae.models.images.nvae.cells import (
     encoder_cell,
     generative_cell,
@@ -13,8 +14,7 @@ from pc_crvae.models.images.nvae.cells import (
 )
 from pc_crvae.models.images.nvae.flows import Flow, FlowGaussian
 from pc_crvae.models.images.nvae.gaussian import ClampedGaussian
-from pc_crvae.models.layers import in_full_precision
-from pc_crvae.posteriors import Conditional, DiagonalGaussian
+from pc_crvae.models.mlp import in_full_precision
 
 
 class BottomUp(nn.Module):

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from pc_crvae.config import NVAEModelConfig, plain
-from pc_crvae.interpolation import InterpolationKind, interpolate_groups
+from pc_crvae.latents.interpolation import InterpolationKind, interpolate_groups
+from pc_crvae.latents.posteriors import LatentPath
 from pc_crvae.models.images.build import build_likelihood, likelihood_parameters
 from pc_crvae.models.images.checks import ImageShape, prepared_images
 from pc_crvae.models.images.nvae.model import NVAE
 from pc_crvae.models.images.vae import Image
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.vae import evaluating
-from pc_crvae.posteriors import LatentPath
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 _CHUNK = 64  # images encoded or decoded at once
@@ -112,7 +112,7 @@ class PretrainedNVAE(NVAE, Pretrained):
             start: one image, as `embed` takes it.
             end: another.
             steps: how many are returned, both ends included.
-            kind: ``spherical`` or ``linear``, see `pc_crvae.interpolation`.
+            kind: ``spherical`` or ``linear``, see `pc_crvae.latents.interpolation`.
 
         Returns:
             (steps, C, H, W) float32 on the CPU; the first and the last are the two images'

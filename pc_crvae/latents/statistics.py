@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pc_crvae.posteriors import DiagonalGaussian
+from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 ACTIVE_VARIANCE = 0.01

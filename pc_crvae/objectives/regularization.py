@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from pc_crvae.objectives import Terms, TrainingObjective
+from pc_crvae.objectives.base import Terms, TrainingObjective
 from pc_crvae.randomness.draws import Draws
 
 

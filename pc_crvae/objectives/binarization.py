@@ -9,19 +9,10 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from pc_crvae.config.images import BernoulliLikelihoodConfig
-from pc_crvae.config.sections import Section
-from pc_crvae.objectives import LatentVariableModel, Terms, TrainingObjective
+from pc_crvae.objectives.base import LatentVariableModel, Terms, TrainingObjective
 from pc_crvae.randomness.draws import Draws
 
 BatchTransform = Callable[[Tensor, Draws], Tensor]
-
-
-def is_binarized(likelihood: Section) -> bool:
-    """Whether a model of this likelihood is of pixels drawn from grey levels."""
-    return (
-        isinstance(likelihood, BernoulliLikelihoodConfig) and likelihood.binarization == "dynamic"
-    )
 
 
 def binarize(images: Tensor, draws: Draws) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pc_crvae.posteriors import Conditional, DiagonalGaussian, LatentChain, LatentPath
+from pc_crvae.latents.posteriors import Conditional, DiagonalGaussian, LatentChain, LatentPath
 from pc_crvae.randomness.draws import Draws
 
 Choice = Callable[[int, Conditional], Tensor]

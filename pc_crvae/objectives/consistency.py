@@ -2,7 +2,7 @@
 
     L_CR(x) = L(x) + L(t(x)) - lambda KL(q(z|t(x)) || q(z|x))
 
-with L any objective of `pc_crvae.objectives`, t a random semantics-preserving transform, and
+with L any objective of `pc_crvae.objectives.base`, t a random semantics-preserving transform, and
 one transform and one latent sample per item and step. Nothing here knows what x is.
 """
 
@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pc_crvae.objectives import LatentVariableModel, Objective, Terms, TrainingObjective
-from pc_crvae.posteriors import LatentChain, LatentPath
+from pc_crvae.latents.posteriors import LatentChain, LatentPath
+from pc_crvae.objectives.base import LatentVariableModel, Objective, Terms, TrainingObjective
 from pc_crvae.randomness.draws import Draws
 
 Direction = Literal["transformed_first", "original_first"]

@@ -1,0 +1,28 @@
+"""What is maximised, in per-sample terms, and what consistency adds to it."""
+
+from pc_crvae.objectives.base import (
+    AutoEncoding,
+    Evaluation,
+    LatentVariableModel,
+    Objective,
+    SinglePass,
+    Terms,
+    TrainingObjective,
+)
+from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.elbo import ELBO, BalancedELBO
+from pc_crvae.objectives.iwae import IWAE
+
+__all__ = [
+    "ELBO",
+    "IWAE",
+    "AutoEncoding",
+    "BalancedELBO",
+    "ConsistencyRegularized",
+    "Evaluation",
+    "LatentVariableModel",
+    "Objective",
+    "SinglePass",
+    "Terms",
+    "TrainingObjective",
+]

@@ -1,0 +1,132 @@
+"""The evidence lower bound: log-likelihood less beta times the KL to the prior.
+
+`BalancedELBO` is that of hierarchical models while the KL warms up, so that no latent group falls
+silent early. A group whose KL costs as much as any other is given up first where it says least.
+While the KL's weight rises, each group's KL is therefore charged in proportion to what it says for
+each of its dimensions (Vahdat et al. 2018, arXiv 1802.04920, appendix H; Vahdat & Kautz 2020, arXiv
+2007.03898, appendix A, where the division by the group's size is misprinted as a product).
+"""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from pc_crvae.latents.posteriors import LatentChain
+from pc_crvae.objectives.base import Evaluation, LatentVariableModel, Objective
+from pc_crvae.randomness.draws import Draws
+
+_LEAST_KL = 0.01
+"""Nats added to each group's KL: groups that say nothing still cost something, and if none does
+their share is that of their size."""
+
+
+class ELBO(Objective):
+    """log p(x|z) - beta * KL(q(z|x) || p(z)), with the KL in closed form along one path.
+
+    beta = 1 is the evidence lower bound of Kingma & Welling (2014), another beta that of
+    Higgins et al. (2017).
+
+    Args:
+        beta: weight of the KL, per nat.
+        free_bits: nats of each latent dimension of each sample that cost nothing: a
+            dimension's KL counts as max(KL, free_bits), after Kingma et al. (2016), who
+            average over the batch first; here it acts on a sample, so that no term depends
+            on which samples share its batch. The reported KL is the true one.
+    """
+
+    def __init__(self, beta: float = 1.0, free_bits: float = 0.0) -> None:
+        if beta < 0 or free_bits < 0:
+            raise ValueError(f"beta {beta} and free_bits {free_bits} must not be negative")
+        self.beta = beta
+        self.free_bits = free_bits
+
+    def __call__(
+        self,
+        model: LatentVariableModel,
+        posterior: LatentChain,
+        target: Tensor,
+        draws: Draws,
+        kl_warmup: float = 1.0,
+    ) -> Evaluation:
+        """Evaluate the bound at one sample of the posterior."""
+        path = posterior.sample(draws)
+        log_likelihood = model.likelihood(path).log_prob(target)
+        kl_per_dimension = posterior.kl(model.prior(), path)
+        charged = self.charged(kl_per_dimension, posterior, kl_warmup, training=model.training)
+        return Evaluation(
+            log_likelihood - kl_warmup * self.beta * charged,
+            {
+                **posterior.by_group("kl", kl_per_dimension),
+                "log_likelihood": log_likelihood,
+                "kl": kl_per_dimension.sum(dim=1),
+                "kl_per_dimension": kl_per_dimension,
+            },
+            path,
+        )
+
+    def charged(
+        self,
+        kl_per_dimension: Tensor,
+        posterior: LatentChain,
+        kl_warmup: float,
+        *,
+        training: bool,
+    ) -> Tensor:
+        """What of the KL (B, D) the objective is charged with, before beta: (B,) nats."""
+        if self.free_bits:
+            kl_per_dimension = kl_per_dimension.clamp(min=self.free_bits)
+        return kl_per_dimension.sum(dim=1)
+
+
+class BalancedELBO(ELBO):
+    """The ELBO, with the KLs of latent groups balanced as long as ``kl_warmup`` is below 1.
+
+    After the warm-up, and for a single group, it is `ELBO` itself. Reported KLs are the true
+    ones, one a group among them.
+
+    Args:
+        beta: weight of the KL, per nat.
+    """
+
+    def __init__(self, beta: float = 1.0) -> None:
+        super().__init__(beta)
+
+    def charged(
+        self,
+        kl_per_dimension: Tensor,
+        posterior: LatentChain,
+        kl_warmup: float,
+        *,
+        training: bool,
+    ) -> Tensor:
+        """The groups' KLs, each times its coefficient."""
+        by_group = posterior.by_group("kl", kl_per_dimension)
+        if not by_group or kl_warmup >= 1:
+            return kl_per_dimension.sum(dim=1)
+        group_kls = torch.stack(list(by_group.values()), dim=1)
+        shares = balancing_coefficients(
+            _mean_over_items(group_kls, over_processes=training), posterior.group_sizes
+        )
+        return group_kls @ shares
+
+
+def balancing_coefficients(group_kls: Tensor, group_sizes: tuple[int, ...]) -> Tensor:
+    """Factors of the groups' KLs (L,), with a mean of 1 and no gradient.
+
+    Args:
+        group_kls: mean size of each group's KL over the batch, (L,) nats.
+        group_sizes: latent dimensions of each group.
+    """
+    sizes = torch.tensor(group_sizes, dtype=group_kls.dtype, device=group_kls.device)
+    per_dimension = (group_kls.detach() + _LEAST_KL) / sizes
+    return per_dimension / per_dimension.mean()
+
+
+def _mean_over_items(group_kls: Tensor, *, over_processes: bool) -> Tensor:
+    """Mean size of the KLs (B, L) over the batch, in training the global one."""
+    sums = torch.cat(
+        [group_kls.detach().abs().sum(dim=0), group_kls.new_full((1,), len(group_kls))]
+    )
+    if over_processes and dist.is_available() and dist.is_initialized():
+        dist.all_reduce(sums)
+    return sums[:-1] / sums[-1]
