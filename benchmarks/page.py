@@ -130,7 +130,7 @@ in the same rounds for bare products of the shape of the decoder's hidden layer 
 precision, and everything else free; reached is the floor's share of our time. Contenders \
 allocate as programs do by default, which costs the textbook form most: its large matrices are \
 mapped and cleared anew at every step. *Freed memory kept*: the same after \
-`pc_crvae.memory.keep_freed_memory`, which the training loop calls, for both.
+`pc_crvae.training.memory.keep_freed_memory`, which the training loop calls, for both.
 
 {table}
 

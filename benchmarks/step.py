@@ -26,11 +26,11 @@ from pc_crvae.config import (
     SubsampleConfig,
     parse_config,
 )
-from pc_crvae.experiment import build_model, build_training_objective
-from pc_crvae.memory import keep_freed_memory
 from pc_crvae.objectives.base import TrainingObjective
 from pc_crvae.randomness.draws import Draws, keyed_generator
-from pc_crvae.training import build_optimizer
+from pc_crvae.training.build import build_model, build_training_objective
+from pc_crvae.training.loop import build_optimizer
+from pc_crvae.training.memory import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def _steps(name: str, setting: Setting, points: int) -> dict[str, Action]:
 def _step_of_ours(config: Config, clouds: Tensor, *, autocast: bool = False) -> Action:
     """A step as the training loop takes it, transforms and latent noise drawn anew each time.
 
-    But for `pc_crvae.memory.keep_freed_memory`, which would speed up the textbook's too.
+    But for `pc_crvae.training.memory.keep_freed_memory`, which would speed up the textbook's too.
     """
     torch.manual_seed(0)
     model = build_model(config)

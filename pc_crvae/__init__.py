@@ -22,6 +22,6 @@ def load(path: str | Path, which: Literal["last", "best"] = "last") -> "Pretrain
         pc_crvae.errors.UserError: if there is no model, or it is damaged.
     """
     from pc_crvae.models.saved import read_model
-    from pc_crvae.runs import find_export
+    from pc_crvae.runs.folder import find_export
 
     return read_model(find_export(Path(path), which))

@@ -216,7 +216,7 @@ def check_suffix(path: Path) -> None:
 
 def weights_sha256(folder: Path) -> str:
     """Return the SHA-256, in hex, of a saved model's weights file: which model it is."""
-    from pc_crvae.export import WEIGHTS
+    from pc_crvae.models.pretrained import WEIGHTS
 
     with (folder / WEIGHTS).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,11 +15,11 @@ import torch
 import torch.distributed as dist
 from tiny_runs import IMAGE_RUNS, acting_after, tiny_config, tiny_train
 
-from pc_crvae import training
 from pc_crvae.config import Config, TrainingConfig
 from pc_crvae.errors import UserError
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.runs import Run
+from pc_crvae.runs.folder import Run
+from pc_crvae.training import loop
 from pc_crvae.utils.interruption import Interrupted
 from pc_crvae.utils.processes import parting
 
@@ -41,7 +41,7 @@ CASES = {
 
 
 def gradient_descent(model: torch.nn.Module, options: TrainingConfig) -> torch.optim.Optimizer:
-    """Stands in for `pc_crvae.training.build_optimizer`."""
+    """Stands in for `pc_crvae.training.loop.build_optimizer`."""
     return torch.optim.SGD(model.parameters(), lr=options.learning_rate)
 
 
@@ -62,7 +62,7 @@ def case_config(folder: Path, sections: dict[str, Any]) -> Config:
 
 def train_cases(folder: Path) -> None:
     """Train each case in a folder of its name."""
-    training.build_optimizer = gradient_descent
+    loop.build_optimizer = gradient_descent
     for name, sections in CASES.items():
         tiny_train(case_config(folder, sections), folder / name)
 

@@ -11,7 +11,7 @@ from pc_crvae import config as schema
 from pc_crvae.config import Config, find_config, load_config, parse_config, plain, save_config
 from pc_crvae.config import points as points_schema
 from pc_crvae.errors import UserError
-from pc_crvae.experiment import build_model, build_training_objective
+from pc_crvae.training.build import build_model, build_training_objective
 from pc_crvae.utils.resources import resource_folder
 
 SHIPPED = sorted(resource_folder("configs").glob("*.yaml"))

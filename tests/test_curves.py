@@ -4,9 +4,9 @@ import pytest
 from tiny_runs import tiny_config, tiny_train
 
 from pc_crvae.cli import main
-from pc_crvae.curves import read_curve, read_record
 from pc_crvae.errors import UserError
-from pc_crvae.runs import Run
+from pc_crvae.runs.folder import Run
+from pc_crvae.runs.record import read_curve, read_record
 
 
 @pytest.fixture(scope="module")

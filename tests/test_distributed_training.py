@@ -13,10 +13,10 @@ from distributed_worker import CASES, FAILING, INTERRUPTED, train_cases
 from safetensors.torch import load_file
 from tiny_runs import read_metrics, write_card
 
-from pc_crvae import training
 from pc_crvae.config import load_config
-from pc_crvae.experiment import build_model
-from pc_crvae.runs import Run
+from pc_crvae.runs.folder import Run
+from pc_crvae.training import loop
+from pc_crvae.training.build import build_model
 
 TWO_PROCESSES = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
 WORKER = Path(__file__).with_name("distributed_worker.py")
@@ -31,7 +31,7 @@ def runs(tmp_path_factory):
     alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
     write_card(together)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "build_optimizer", training.build_optimizer)  # put back after
+        patch.setattr(loop, "build_optimizer", loop.build_optimizer)  # put back after
         train_cases(alone)
     subprocess.run(
         [sys.executable, *TWO_PROCESSES, str(WORKER), str(together)],

@@ -8,8 +8,8 @@ import torch
 from pc_crvae.config import find_config, load_config
 from pc_crvae.data import load_card
 from pc_crvae.errors import UserError
-from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.randomness.draws import Draws, keyed_generator
+from pc_crvae.training.build import build_model, build_training_objective
 from pc_crvae.utils.resources import resource_folder
 
 CONFIGS = [

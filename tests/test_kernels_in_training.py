@@ -10,13 +10,13 @@ import torch
 from tiny_runs import read_metrics, tiny_config, tiny_train
 from torch import Tensor
 
-from pc_crvae import training
 from pc_crvae.cli.train import load_splits
 from pc_crvae.config import Config
-from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.geometry import kernels
 from pc_crvae.randomness.draws import Draws, keyed_generator
-from pc_crvae.runs import Run
+from pc_crvae.runs.folder import Run
+from pc_crvae.training import loop
+from pc_crvae.training.build import build_model, build_training_objective
 
 STEPS = 200
 STATES = 20
@@ -107,7 +107,7 @@ def test_losses_part_no_farther_than_those_of_runs_that_differ_in_rounding(tmp_p
                     parameter.mul_(1 + ulps * torch.finfo(torch.float32).eps)
             return model
 
-        monkeypatch.setattr(training, "build_model", build_rounded_otherwise)
+        monkeypatch.setattr(loop, "build_model", build_rounded_otherwise)
         for mode in ("fast", "reference"):
             runs[mode, ulps] = losses(config, tmp_path / f"{mode} {ulps}", mode)
     fast, plain = runs["fast", 0], runs["reference", 0]

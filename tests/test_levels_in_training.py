@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pc_crvae.config import load_config
-from pc_crvae.experiment import build_model, build_training_objective
 from pc_crvae.randomness.draws import Draws, keyed_generator
+from pc_crvae.training.build import build_model, build_training_objective
 
 OVERRIDES = [
     "data.name=digits",

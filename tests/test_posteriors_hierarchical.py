@@ -17,13 +17,13 @@ from pc_crvae.latents.hierarchical import (
     stack_paths,
 )
 from pc_crvae.latents.posteriors import gaussian_kl
-from pc_crvae.metrics import scalar_means
 from pc_crvae.objectives.base import SinglePass
 from pc_crvae.objectives.consistency import ConsistencyRegularized
 from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.randomness.draws import Draws, keyed_generator
-from pc_crvae.runs import Run
-from pc_crvae.training import _check_finite
+from pc_crvae.runs.folder import Run
+from pc_crvae.runs.metrics import scalar_means
+from pc_crvae.training.loop import _check_finite
 
 SIZES = (2, 3, 2)
 

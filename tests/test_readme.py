@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pc_crvae.config import load_config
-from pc_crvae.experiment import build_model
-from pc_crvae.export import write_export
+from pc_crvae.models.pretrained import write_export
+from pc_crvae.training.build import build_model
 from pc_crvae.utils.resources import checkout_folder, resource_folder
 
 CHECKOUT = checkout_folder()

@@ -20,10 +20,10 @@ from tiny_runs import (
     tiny_values,
 )
 
-from pc_crvae import training
 from pc_crvae.cli import main
 from pc_crvae.errors import UserError
-from pc_crvae.runs import Run
+from pc_crvae.runs.folder import Run
+from pc_crvae.training import loop
 from pc_crvae.utils.interruption import Interrupted
 
 AFTER_EVERY_STEP = {"every_minutes": 1e-9}
@@ -132,7 +132,7 @@ def test_lines_recorded_after_the_state_resumed_from_are_cut_off(tmp_path):
 
 def test_the_best_before_a_stop_stays_the_best_after_it(tmp_path, monkeypatch):
     objectives = iter([-5.0, -1.0, -4.0, -3.0])
-    monkeypatch.setattr(training, "evaluate", lambda *arguments: {"objective": next(objectives)})
+    monkeypatch.setattr(loop, "evaluate", lambda *arguments: {"objective": next(objectives)})
     config = four_epochs(tmp_path)
     with acting_after(13, die), pytest.raises(Killed):
         tiny_train(config, tmp_path / "run")

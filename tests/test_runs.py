@@ -7,8 +7,8 @@ from tiny_runs import tiny_config, tiny_train
 
 from pc_crvae.config import load_config
 from pc_crvae.errors import UserError
-from pc_crvae.export import EXPORT_FILES
-from pc_crvae.runs import Run, find_export, find_run_config
+from pc_crvae.models.pretrained import EXPORT_FILES
+from pc_crvae.runs.folder import Run, find_export, find_run_config
 
 
 @pytest.fixture

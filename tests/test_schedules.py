@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pc_crvae.schedules import learning_rate_factor, warmup_factor
+from pc_crvae.training.schedules import learning_rate_factor, warmup_factor
 
 
 def factors(total, warmup, schedule):

@@ -22,20 +22,20 @@ from tiny_runs import (
     tiny_values,
 )
 
-from pc_crvae import training
 from pc_crvae.cli.train import load_splits
 from pc_crvae.config import TrainingConfig
 from pc_crvae.data import CloudSet
 from pc_crvae.errors import UserError
-from pc_crvae.experiment import build_model, build_training_objective
-from pc_crvae.half_precision import bfloat16_slowdown
 from pc_crvae.likelihoods import ChamferLikelihood
 from pc_crvae.models.points import pointnet
 from pc_crvae.models.points.pooled import maximum_over_points
 from pc_crvae.objectives.consistency import ConsistencyRegularized
-from pc_crvae.runs import Run
-from pc_crvae.schedules import learning_rate_factor
-from pc_crvae.training import Watchers, build_optimizer, evaluate, train
+from pc_crvae.runs.folder import Run
+from pc_crvae.training import loop
+from pc_crvae.training.build import build_model, build_training_objective
+from pc_crvae.training.half_precision import bfloat16_slowdown
+from pc_crvae.training.loop import Watchers, build_optimizer, evaluate, train
+from pc_crvae.training.schedules import learning_rate_factor
 
 AFTER_EVERY_STEP = {"every_minutes": 1e-9, "keep": 100}
 
@@ -52,7 +52,7 @@ def assert_equal_weights(one, other):
 
 @pytest.mark.parametrize("parts", [2, 4])
 def test_a_step_in_parts_is_the_step_in_one(tmp_path, monkeypatch, parts):
-    monkeypatch.setattr(training, "build_optimizer", gradient_descent)
+    monkeypatch.setattr(loop, "build_optimizer", gradient_descent)
     # No clipping, which would hide a gradient that is too large as a whole.
     steady = {"epochs": 1, "learning_rate": 0.01, "clip_norm": None, "schedule": "constant"}
     model = WITHOUT_BATCH_NORM | {"likelihood": {"scale": 10.0}}
@@ -123,7 +123,7 @@ def test_the_best_export_has_the_highest_validation_objective_and_the_last_is_th
 ):
     objectives = iter([-5.0, -3.0, -4.0, -3.0])
     monkeypatch.setattr(
-        training, "evaluate", lambda *arguments: {"objective": next(objectives), "kl": 1.0}
+        loop, "evaluate", lambda *arguments: {"objective": next(objectives), "kl": 1.0}
     )
     config = tiny_config(tmp_path, training={"epochs": 4}, checkpoints={"keep": 9})
     tiny_train(config, tmp_path / "run")
@@ -146,7 +146,7 @@ def test_an_objective_that_falls_far_below_its_best_is_told_of_once(
 ):
     following = iter(objectives)
     monkeypatch.setattr(
-        training, "evaluate", lambda *arguments: {"objective": next(following), "kl": 1.0}
+        loop, "evaluate", lambda *arguments: {"objective": next(following), "kl": 1.0}
     )
     tiny_train(tiny_config(tmp_path, training={"epochs": 3}), tmp_path / "run")
     said = capsys.readouterr().out
@@ -157,7 +157,7 @@ def test_an_objective_that_falls_far_below_its_best_is_told_of_once(
 def test_a_warm_up_is_no_fall(tmp_path, monkeypatch, capsys):
     following = iter([-12e3, -370e3, -380e3])
     monkeypatch.setattr(
-        training, "evaluate", lambda *arguments: {"objective": next(following), "kl": 1.0}
+        loop, "evaluate", lambda *arguments: {"objective": next(following), "kl": 1.0}
     )
     config = tiny_config(
         tmp_path, training={"epochs": 3}, objective={"name": "elbo", "warmup_epochs": 9}
@@ -418,12 +418,12 @@ def test_without_tensorboard_the_run_says_what_to_install_before_it_starts(tmp_p
 def test_a_processor_that_is_slow_in_bfloat16_is_told_of(
     tmp_path, monkeypatch, capsys, slowdown, told
 ):
-    monkeypatch.setattr("pc_crvae.training.bfloat16_slowdown", lambda: slowdown)
+    monkeypatch.setattr("pc_crvae.training.loop.bfloat16_slowdown", lambda: slowdown)
     tiny_train(
         tiny_config(tmp_path, training={"precision": "bfloat16", "epochs": 1}), tmp_path / "run"
     )
     said = capsys.readouterr().out
-    assert ("times as slowly in bfloat16 as in float32: training.precision=float32" in said) is told
+    assert ("times as slowly in bfloat16 as in float32: loop.precision=float32" in said) is told
     assert ("multiplies 40 times as slowly" in said) is told
 
 

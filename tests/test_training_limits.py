@@ -7,7 +7,7 @@ from tiny_runs import tiny_config, tiny_train
 
 from pc_crvae.cli.train import load_splits
 from pc_crvae.errors import UserError
-from pc_crvae.runs import Run
+from pc_crvae.runs.folder import Run
 
 BATCH_NORMS = {
     "of the features": {"normalize_features": True},

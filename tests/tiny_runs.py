@@ -15,8 +15,8 @@ from pc_crvae.cli.train import load_splits
 from pc_crvae.config import Config, parse_config
 from pc_crvae.data import load_card
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.runs import Run
-from pc_crvae.training import Watchers, train
+from pc_crvae.runs.folder import Run
+from pc_crvae.training.loop import Watchers, train
 from pc_crvae.utils.progress import TrainingProgress
 
 STEPS_PER_EPOCH = 5

@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Draw."""
-    from pc_crvae.curves import read_curve
     from pc_crvae.errors import UserError
+    from pc_crvae.runs.record import read_curve
     from pc_crvae.visualization.curves import plot_curves
 
     if options.out.suffix not in (".png", ".svg", ".pdf"):

@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.images.evaluate import evaluate_images
     from pc_crvae.evaluation.images.protocol import ImageProtocol
     from pc_crvae.evaluation.images.report import format_images
-    from pc_crvae.runs import find_run_config
+    from pc_crvae.runs.folder import find_run_config
     from pc_crvae.utils.files import atomic_path
 
     protocol = ImageProtocol(

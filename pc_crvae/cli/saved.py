@@ -89,7 +89,7 @@ def load_model(options: argparse.Namespace) -> tuple["Pretrained", Path]:
     import torch
 
     from pc_crvae.models.saved import read_model
-    from pc_crvae.runs import find_export
+    from pc_crvae.runs.folder import find_export
 
     folder = find_export(options.ckpt, options.which)
     model = read_model(folder)
@@ -122,7 +122,7 @@ def load_point_model(options: argparse.Namespace) -> tuple["PointVAE", Path]:
 
 def load_saved(options: argparse.Namespace) -> Saved:
     """Load the model and settle which data it is used on."""
-    from pc_crvae.runs import find_run_config
+    from pc_crvae.runs.folder import find_run_config
 
     model, folder = load_model(options)
     config = find_run_config(folder)

@@ -174,7 +174,7 @@ def _write_summary(
 
 
 def _report(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, report: Path) -> None:
-    from pc_crvae.curves import read_curve
+    from pc_crvae.runs.record import read_curve
     from pc_crvae.study.markdown import format_report
     from pc_crvae.study.runner import Outcomes
     from pc_crvae.study.summary import summarize

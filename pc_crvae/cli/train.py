@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from pc_crvae.data import CloudSet, ImageSet, ItemSet
     from pc_crvae.models.pretrained import Pretrained
-    from pc_crvae.runs import Run
-    from pc_crvae.training import Watchers
+    from pc_crvae.runs.folder import Run
+    from pc_crvae.training.loop import Watchers
 
 DESCRIPTION = "Train a model as a configuration says."
 _PICTURED = 8
@@ -51,8 +51,8 @@ def run(options: argparse.Namespace) -> None:
     config = with_absolute_paths(config)
     folder: Path = getattr(options, "out", None) or Path("runs") / options.config.stem
 
-    from pc_crvae.runs import Run
-    from pc_crvae.training import train
+    from pc_crvae.runs.folder import Run
+    from pc_crvae.training.loop import train
     from pc_crvae.utils.interruption import Interrupted
 
     run = Run(folder)
@@ -115,7 +115,7 @@ def _watchers(
     from pc_crvae.data.batches import batch_of
     from pc_crvae.data.clouds import CloudSet
     from pc_crvae.evaluation.probe import validation_probe
-    from pc_crvae.training import Watchers
+    from pc_crvae.training.loop import Watchers
     from pc_crvae.utils.files import atomic_path
     from pc_crvae.visualization.image_grid import image_grid
     from pc_crvae.visualization.pictures import cloud_grid_image

@@ -35,7 +35,7 @@ def _probe(folder: Path, report_path: Path, protocol_name: str, seeds: int | Non
     from pc_crvae.evaluation.predictions import predictions_path, save_predictions
     from pc_crvae.evaluation.probe import format_table
     from pc_crvae.evaluation.protocol import changed, load_protocol
-    from pc_crvae.runs import find_run_config
+    from pc_crvae.runs.folder import find_run_config
     from pc_crvae.utils.files import atomic_path
 
     saved = load_saved(argparse.Namespace(ckpt=folder, which="last", device="auto"))

@@ -14,7 +14,8 @@ from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe import Encode, Probed, probe_encoders, protocol_for
 from pc_crvae.evaluation.protocol import Pool, ProbeProtocol
 from pc_crvae.models.points import DGCNN, FrameAveraged, PointNet
-from pc_crvae.models.pretrained import Pretrained, PretrainedVAE
+from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness.keys import seed_from_key
 from pc_crvae.turn_averages import averaged

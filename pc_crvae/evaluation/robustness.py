@@ -49,7 +49,7 @@ from pc_crvae.evaluation.robustness_report import (
 )
 from pc_crvae.evaluation.versions import library_versions
 from pc_crvae.latents.posteriors import DiagonalGaussian, gaussian_kl
-from pc_crvae.models.pretrained import PretrainedVAE
+from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.vae import evaluating
 
 _POINTS_AT_ONCE = 64 * 1024

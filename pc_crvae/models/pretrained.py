@@ -1,30 +1,41 @@
-"""What a model as a user holds it shares, whatever it is a model of: decoding, saving, loading."""
+"""What a model as a user holds it shares, whatever it is a model of: encoding, saving, loading.
 
-from abc import ABC, abstractmethod
+A saved model is a folder with ``model.safetensors`` and ``config.json``. Nothing is unpickled; a
+model of another class or format, or with other weights, is refused.
+"""
+
+import json
+from abc import abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
+import pydantic
 import torch
 from huggingface_hub import ModelHubMixin, snapshot_download
 from huggingface_hub.errors import HFValidationError
-from pydantic import BaseModel
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from pc_crvae.errors import UserError
-from pc_crvae.export import EXPORT_FILES, read_export, write_export
-from pc_crvae.latents.interpolation import InterpolationKind, interpolate_latents
-from pc_crvae.models.vae import VAE, evaluating
+from pc_crvae.models.vae import evaluating
 from pc_crvae.objectives.base import LatentVariableModel
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.validation import describe
+from pc_crvae.version import __version__
 
-_CHUNK = 64  # items encoded or decoded at once
+FORMAT_VERSION = 1
+WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
+EXPORT_FILES = (WEIGHTS, DESCRIPTION)
+
+_CHUNK = 64  # items encoded at once
 
 
 class Pretrained(LatentVariableModel, ModelHubMixin):
     """A model that is saved to a folder and loaded from it, or from the Hugging Face Hub."""
 
-    Description: ClassVar[type[BaseModel]]
+    Description: ClassVar[type[pydantic.BaseModel]]
     """What of a saved model's ``config.json`` makes the model again."""
 
     data: dict[str, Any]
@@ -120,55 +131,100 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
         return read_export(folder, cls)
 
 
-class PretrainedVAE(VAE, Pretrained, ABC):
-    """A `VAE` that is used as it is held: observations in, latents and observations out."""
+Model = TypeVar("Model", bound=Pretrained)
 
-    @property
-    def has_prior(self) -> bool:
-        """Whether it is a VAE rather than a plain auto-encoder."""
-        return self.head.log_variance is not None
 
-    @abstractmethod
-    def embed(self, x: Any) -> Tensor:
-        """The posterior mean of one observation or a batch, as the user has them."""
+def write_export(model: Pretrained, folder: Path) -> None:
+    """Write ``model`` to ``folder``: both files whole, or neither.
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Observations of ``latents`` (B, D), prepared as in training, float32 on the CPU."""
-        with evaluating(self):
-            return torch.cat(
-                [
-                    self.likelihood((part.to(self.device),)).mean.cpu()
-                    for part in torch.split(latents, _CHUNK)
-                ]
-            )
+    Raises:
+        UserError: if it cannot be written; what was there stays.
+    """
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in _weights(model)}
+    description = {
+        "class": type(model).__name__,
+        "format_version": FORMAT_VERSION,
+        "pc_crvae_version": __version__,
+        **model.description(),
+    }
+    # Neither takes its place before both are written.
+    with (
+        atomic_path(folder / WEIGHTS) as weights_path,
+        atomic_path(folder / DESCRIPTION) as description_path,
+    ):
+        weights_path.write_bytes(save(weights))
+        description_path.write_text(json.dumps(description, indent=2) + "\n")
 
-    def reconstructions(self, x: Tensor, seed: int = 0) -> Tensor:
-        """What the posterior mean of each item decodes to; nothing is drawn."""
-        return self.decode(self.encode(x))
 
-    def sample(self, count: int, seed: int = 0) -> Tensor:
-        """Decode ``count`` draws of the prior: (count, ...) float32 on the CPU.
+def read_export(folder: Path, model_class: type[Model]) -> Model:
+    """Read what `write_export` wrote, in evaluation mode, on the CPU.
 
-        Raises:
-            ValueError: for a plain auto-encoder, which has no prior.
-        """
-        if not self.has_prior:
-            raise ValueError("a plain auto-encoder has no prior to sample from")
-        generator = keyed_generator("sample", seed)
-        return self.decode(torch.randn(count, self.latent_dim, generator=generator))
+    Raises:
+        UserError: if a file is missing or damaged, or holds another model.
+    """
+    model = model_class.from_description(_read_description(folder / DESCRIPTION, model_class))
+    path = folder / WEIGHTS
+    try:
+        weights = load_file(path)
+    except FileNotFoundError:
+        raise UserError(f"{folder} holds no {WEIGHTS}: it is not a saved model") from None
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path} is damaged ({error}): restore it from a copy, or use another checkpoint"
+        ) from None
+    try:
+        model.load_state_dict(weights, strict=True)
+    except RuntimeError:
+        expected = {name: tuple(tensor.shape) for name, tensor in _weights(model)}
+        found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        odd = next(
+            name for name in sorted(expected | found) if expected.get(name) != found.get(name)
+        )
+        raise UserError(
+            f"{path} holds the weights of another model than {folder / DESCRIPTION} describes: "
+            f"{odd} is {found.get(odd, 'missing')}, not {expected.get(odd, 'part of it')}"
+        ) from None
+    return model.eval()
 
-    def interpolate(
-        self, start: Any, end: Any, steps: int = 9, kind: InterpolationKind = "spherical"
-    ) -> Tensor:
-        """Observations along the path between two ones' posterior means.
 
-        Args:
-            start: one observation, as `embed` takes it.
-            end: another.
-            steps: how many are returned, both ends included.
-            kind: ``spherical`` or ``linear``, see `pc_crvae.latents.interpolation`.
+def exported_class(folder: Path) -> str | None:
+    """The name of the class whose model ``folder`` holds, None where it does not say.
 
-        Returns:
-            (steps, ...) float32 on the CPU, as `decode` gives them.
-        """
-        return self.decode(interpolate_latents(self.embed(start), self.embed(end), steps, kind))
+    Raises:
+        UserError: if its description is missing or damaged.
+    """
+    found = _read_json(folder / DESCRIPTION)
+    return str(found["class"]) if isinstance(found, dict) and "class" in found else None
+
+
+def _weights(model: Pretrained) -> list[tuple[str, Any]]:
+    return list(model.state_dict().items())
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        raise UserError(f"{path} is damaged: it is not JSON") from None
+
+
+def _read_description(path: Path, model_class: type[Pretrained]) -> pydantic.BaseModel:
+    description = _read_json(path)
+    found = description.get("class") if isinstance(description, dict) else None
+    if found != model_class.__name__:
+        raise UserError(
+            f"{path} describes a {found or 'unknown model'}, not a {model_class.__name__}"
+        )
+    if description.get("format_version") != FORMAT_VERSION:
+        raise UserError(
+            f"{path} has format version {description.get('format_version')}, and this version of "
+            f"pc_crvae reads {FORMAT_VERSION}: load it with the version that wrote it, "
+            f"{description.get('pc_crvae_version', 'unknown')}"
+        )
+    try:
+        # JSON mode is strict about types yet takes a list for a tuple.
+        return model_class.Description.model_validate_json(json.dumps(description))
+    except pydantic.ValidationError as error:
+        raise UserError(describe(error, str(path), model_class.Description)) from None

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from pc_crvae.errors import UserError
-from pc_crvae.export import exported_class, read_export
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.models.pretrained import Pretrained, exported_class, read_export
 
 CLASSES: dict[str, type[Pretrained]] = {
     model_class.__name__: model_class for model_class in (PointVAE, ImageVAE, PretrainedNVAE)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from pc_crvae.curves import Curve
+from pc_crvae.runs.record import Curve
 from pc_crvae.visualization.pictures import INK, save_figure
 
 _COLORS = ("#2b6ca3", "#c7522a", "#3f8f5f", "#8a5aa8", "#b8892b", "#5a6672")

@@ -14,7 +14,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.latents.interpolation import InterpolationKind, interpolate_latents
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.models.pretrained import PretrainedVAE
+from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.randomness.keys import keyed_numpy_generator
 from pc_crvae.visualization.image_pictures import interpolation_rows
 

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from pc_crvae.config import Config, plain
-from pc_crvae.curves import Record, read_record
 from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
@@ -19,7 +18,8 @@ from pc_crvae.geometry import chamfer_distance
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.randomness.keys import keyed_numpy_generator
-from pc_crvae.runs import find_run_config, run_of
+from pc_crvae.runs.folder import find_run_config, run_of
+from pc_crvae.runs.record import Record, read_record
 from pc_crvae.version import __version__
 from pc_crvae.visualization.contact_sheet import Tile, tile_figures, tile_of
 from pc_crvae.visualization.embedding_map import MOST_POINTS, map_element, project_codes

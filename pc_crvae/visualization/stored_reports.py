@@ -12,8 +12,8 @@ import numpy as np
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.predictions import load_predictions, predictions_path
-from pc_crvae.export import WEIGHTS
-from pc_crvae.runs import Run
+from pc_crvae.models.pretrained import WEIGHTS
+from pc_crvae.runs.folder import Run
 
 _MOST_BYTES = 32 << 20
 DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from pc_crvae.curves import Curve, Record
+from pc_crvae.runs.record import Curve, Record
 from pc_crvae.visualization.pictures import INK, quiet_axes
 
 OPENING_SHARE = 0.05

@@ -20,7 +20,7 @@ from pc_crvae.cli import train as command
 from pc_crvae.cli.train import load_splits
 from pc_crvae.config import load_config
 from pc_crvae.data import load
-from pc_crvae.runs import Run
+from pc_crvae.runs.folder import Run
 
 
 @pytest.fixture(autouse=True)

@@ -17,9 +17,9 @@ from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.predictions import Predictions, predictions_path, save_predictions
-from pc_crvae.experiment import build_model
-from pc_crvae.export import write_export
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
+from pc_crvae.models.pretrained import write_export
+from pc_crvae.training.build import build_model
 from pc_crvae.visualization.run_report import write_run_report
 from pc_crvae.visualization.stored_reports import Subject
 

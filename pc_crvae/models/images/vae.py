@@ -10,7 +10,7 @@ from pc_crvae.config import plain
 from pc_crvae.config.images import ImageModelConfig
 from pc_crvae.models.images.build import build_decoder, build_encoder, build_likelihood
 from pc_crvae.models.images.checks import ImageShape, prepared_images
-from pc_crvae.models.pretrained import PretrainedVAE
+from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.vae import PosteriorHead
 
 Image = Tensor | np.ndarray

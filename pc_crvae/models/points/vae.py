@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pc_crvae.config import PointModelConfig, plain
 from pc_crvae.models.points.build import build_decoder, build_encoder, build_likelihood
-from pc_crvae.models.pretrained import PretrainedVAE
+from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.vae import PosteriorHead
 
 Cloud = Tensor | np.ndarray

@@ -15,7 +15,7 @@ import torch
 
 from pc_crvae.config import Config, load_config, plain, save_config
 from pc_crvae.errors import UserError
-from pc_crvae.export import EXPORT_FILES, write_export
+from pc_crvae.models.pretrained import EXPORT_FILES, write_export
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.utils.files import atomic_folder
 

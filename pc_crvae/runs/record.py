@@ -9,7 +9,7 @@ from typing import Any
 
 from pc_crvae.config import load_config
 from pc_crvae.errors import UserError
-from pc_crvae.runs import Run
+from pc_crvae.runs.folder import Run
 
 _PLACES = ("split", "step", "epoch")
 

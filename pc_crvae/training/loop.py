@@ -20,19 +20,19 @@ from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
 from pc_crvae.data.prefetch import prefetched
 from pc_crvae.errors import UserError
-from pc_crvae.experiment import build_model, build_training_objective, image_shape_of
-from pc_crvae.half_precision import bfloat16_slowdown
 from pc_crvae.latents.statistics import ActiveUnits
-from pc_crvae.memory import keep_freed_memory
-from pc_crvae.metrics import MetricsRecord, RunningMean, require_tensorboard, scalar_means
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.vae import evaluating
 from pc_crvae.objectives.base import Terms, TrainingObjective
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.randomness.keys import keyed_numpy_generator
-from pc_crvae.runs import Run
-from pc_crvae.schedules import learning_rate_factor, warmup_factor
+from pc_crvae.runs.folder import Run
+from pc_crvae.runs.metrics import MetricsRecord, RunningMean, require_tensorboard, scalar_means
+from pc_crvae.training.build import build_model, build_training_objective, image_shape_of
+from pc_crvae.training.half_precision import bfloat16_slowdown
+from pc_crvae.training.memory import keep_freed_memory
+from pc_crvae.training.schedules import learning_rate_factor, warmup_factor
 from pc_crvae.utils.interruption import Interrupted, listen_for_interruption
 from pc_crvae.utils.progress import TrainingProgress
 

@@ -1,0 +1,68 @@
+"""A VAE as a user holds it, whatever the modality: decoding, sampling, interpolating."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pc_crvae.latents.interpolation import InterpolationKind, interpolate_latents
+from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.models.vae import VAE, evaluating
+from pc_crvae.randomness.draws import keyed_generator
+
+_CHUNK = 64  # latents decoded at once
+
+
+class PretrainedVAE(VAE, Pretrained, ABC):
+    """A `VAE` that is used as it is held: observations in, latents and observations out."""
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether it is a VAE rather than a plain auto-encoder."""
+        return self.head.log_variance is not None
+
+    @abstractmethod
+    def embed(self, x: Any) -> Tensor:
+        """The posterior mean of one observation or a batch, as the user has them."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Observations of ``latents`` (B, D), prepared as in training, float32 on the CPU."""
+        with evaluating(self):
+            return torch.cat(
+                [
+                    self.likelihood((part.to(self.device),)).mean.cpu()
+                    for part in torch.split(latents, _CHUNK)
+                ]
+            )
+
+    def reconstructions(self, x: Tensor, seed: int = 0) -> Tensor:
+        """What the posterior mean of each item decodes to; nothing is drawn."""
+        return self.decode(self.encode(x))
+
+    def sample(self, count: int, seed: int = 0) -> Tensor:
+        """Decode ``count`` draws of the prior: (count, ...) float32 on the CPU.
+
+        Raises:
+            ValueError: for a plain auto-encoder, which has no prior.
+        """
+        if not self.has_prior:
+            raise ValueError("a plain auto-encoder has no prior to sample from")
+        generator = keyed_generator("sample", seed)
+        return self.decode(torch.randn(count, self.latent_dim, generator=generator))
+
+    def interpolate(
+        self, start: Any, end: Any, steps: int = 9, kind: InterpolationKind = "spherical"
+    ) -> Tensor:
+        """Observations along the path between two ones' posterior means.
+
+        Args:
+            start: one observation, as `embed` takes it.
+            end: another.
+            steps: how many are returned, both ends included.
+            kind: ``spherical`` or ``linear``, see `pc_crvae.latents.interpolation`.
+
+        Returns:
+            (steps, ...) float32 on the CPU, as `decode` gives them.
+        """
+        return self.decode(interpolate_latents(self.embed(start), self.embed(end), steps, kind))
