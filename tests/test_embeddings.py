@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pc_crvae import embeddings as module
-from pc_crvae.embeddings import About, CardSplit, Embeddings, embed_clouds, load_embeddings
+from pc_crvae.embedding import index as module
+from pc_crvae.embedding.index import About, CardSplit, Embeddings, embed_clouds, load_embeddings
 from pc_crvae.errors import UserError
 
 needs_pyarrow = pytest.mark.skipif(

@@ -423,7 +423,7 @@ def test_a_processor_that_is_slow_in_bfloat16_is_told_of(
         tiny_config(tmp_path, training={"precision": "bfloat16", "epochs": 1}), tmp_path / "run"
     )
     said = capsys.readouterr().out
-    assert ("times as slowly in bfloat16 as in float32: loop.precision=float32" in said) is told
+    assert ("times as slowly in bfloat16 as in float32: training.precision=float32" in said) is told
     assert ("multiplies 40 times as slowly" in said) is told
 
 

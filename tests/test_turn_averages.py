@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from pc_crvae.embedding.rotation_average import averaged, check_group, rotations_of
 from pc_crvae.errors import UserError
-from pc_crvae.turn_averages import averaged, check_group, rotations_of
 
 CLOUDS = np.random.default_rng(0).normal(size=(5, 32, 3)).astype(np.float32)
 WEIGHTS = np.random.default_rng(1).normal(size=(3, 8)).astype(np.float32)

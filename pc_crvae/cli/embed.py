@@ -16,7 +16,7 @@ from pc_crvae.cli.saved import (
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
-    from pc_crvae.embeddings import Embeddings
+    from pc_crvae.embedding.index import Embeddings
 
 DESCRIPTION = "Embed one's own meshes and clouds, or a data set's split, as vectors in one file."
 
@@ -86,8 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Embed."""
-    from pc_crvae.embeddings import check_suffix
-    from pc_crvae.turn_averages import check_group
+    from pc_crvae.embedding.index import check_suffix
+    from pc_crvae.embedding.rotation_average import check_group
 
     check_suffix(options.out)
     if bool(options.places) == hasattr(options, "data"):
@@ -119,7 +119,7 @@ def _of_files(options: argparse.Namespace) -> "Embeddings":
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.data.readers.shape_files import find_shape_files
-    from pc_crvae.embeddings import About, Embeddings, embed_files, weights_sha256
+    from pc_crvae.embedding.index import About, Embeddings, embed_files, weights_sha256
 
     files = find_shape_files(options.places)
     model, folder = load_point_model(options)
@@ -154,7 +154,7 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.data import load_card
-    from pc_crvae.embeddings import About, CardSplit, Embeddings, embed_clouds, weights_sha256
+    from pc_crvae.embedding.index import About, CardSplit, Embeddings, embed_clouds, weights_sha256
 
     saved = load_saved(options)
     model = of_points(saved.model, saved.folder)

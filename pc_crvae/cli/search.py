@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pc_crvae.data.cards import Axis
-    from pc_crvae.embeddings import About, Embeddings
+    from pc_crvae.embedding.index import About, Embeddings
     from pc_crvae.models.points.vae import PointVAE
 
     _Shown = tuple[NDArray[np.float32] | None, str]
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
 
     import numpy as np
 
-    from pc_crvae.embeddings import load_embeddings, weights_sha256
+    from pc_crvae.embedding.index import load_embeddings, weights_sha256
     from pc_crvae.visualization.contact_sheet import Tile, contact_page, contact_sheet
 
     index = load_embeddings(options.index)
@@ -113,7 +113,7 @@ def _query(
     model: "PointVAE", name: str, index: "Embeddings", about: "About", indexed: "_Indexed"
 ) -> _Query:
     from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
-    from pc_crvae.embeddings import embed_files
+    from pc_crvae.embedding.index import embed_files
 
     path = Path(name)
     if path.is_file():

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pc_crvae.data.items import ItemSet
+from pc_crvae.embedding.rotation_average import averaged
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe import Encode, Probed, probe_encoders, protocol_for
 from pc_crvae.evaluation.protocol import Pool, ProbeProtocol
@@ -18,7 +19,6 @@ from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness.keys import seed_from_key
-from pc_crvae.turn_averages import averaged
 
 _CHUNK = 64  # items encoded at once
 _WIDE_CHUNK = 4

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from pc_crvae.config.sections import PositiveInt, Section
+from pc_crvae.embedding.rotation_average import RotationGroup
 from pc_crvae.errors import UserError
-from pc_crvae.turn_averages import RotationGroup
 from pc_crvae.utils.validation import validate_plain
 from pc_crvae.utils.yaml import read_yaml
 

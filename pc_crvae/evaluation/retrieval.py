@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.cosine import unit_rows
+from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.linear_probe import Labels
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pc_crvae.cosine import unit_rows
 from pc_crvae.data.clouds import CloudSet
+from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import check_enough_of_each, check_same_classes
 from pc_crvae.evaluation.conditions import (

@@ -9,10 +9,10 @@ import trimesh
 from PIL import Image
 from tiny_runs import tiny_config, tiny_train
 
-from pc_crvae import embeddings as embeddings_module
 from pc_crvae.cli import main
 from pc_crvae.data import load_clouds
-from pc_crvae.embeddings import load_embeddings
+from pc_crvae.embedding import index as embeddings_module
+from pc_crvae.embedding.index import load_embeddings
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from pc_crvae.cosine import unit_rows
+from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation import retrieval
 from pc_crvae.evaluation.retrieval import retrieve

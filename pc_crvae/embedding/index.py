@@ -22,11 +22,11 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
-from pc_crvae.cosine import unit_rows
 from pc_crvae.data.cards import Axis, Split
 from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
+from pc_crvae.embedding.cosine import unit_rows
+from pc_crvae.embedding.rotation_average import Features, RotationGroup, averaged
 from pc_crvae.errors import UserError
-from pc_crvae.turn_averages import Features, RotationGroup, averaged
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.utils.validation import validate
 from pc_crvae.version import __version__

@@ -1,0 +1,1 @@
+"""Vectors of items: made by a model, kept with what made them, searched."""
