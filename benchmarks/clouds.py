@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pc_crvae.data.clouds import normalize
-from pc_crvae.data.shapes import make_shapes
+from pc_crvae.data.procedural.shapes import make_shapes
 from pc_crvae.randomness.draws import keyed_generator
 from pc_crvae.randomness.keys import keyed_numpy_generator
 

@@ -99,8 +99,8 @@ def _measure_in_child(what: str, root: Path, cache: Path, number: str) -> dict[s
 
 
 def _prepare(root: Path, workers: int) -> dict[str, float]:
+    from pc_crvae.data.cache.shape_sets import prepare_shapes
     from pc_crvae.data.cards import load_card
-    from pc_crvae.data.shape_sets import prepare_shapes
 
     card = load_card("mesh-folder")
     started = time.perf_counter()
@@ -112,8 +112,6 @@ def _first_batch(root: Path, count: int) -> dict[str, float]:
     import torch
 
     # What a load imports, so that it is neither timed nor counted.
-    import pc_crvae.data.readers.mesh_trees
-    import pc_crvae.data.shape_sets  # noqa: F401
     from pc_crvae.data import load_clouds
     from pc_crvae.data.batches import batch_of
 

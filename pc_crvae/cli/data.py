@@ -253,7 +253,7 @@ def _fetch(options: argparse.Namespace) -> None:
         place = root or default_roots(card)[0]
         raise UserError(f"{card.name} {why}: {how_to_get(card)}; then put its files into {place}")
 
-    from pc_crvae.data.download import fetch
+    from pc_crvae.data.fetching.download import fetch
 
     folder = root or _found(card) or default_roots(card)[0]
     for path in fetch(card, folder):
@@ -261,7 +261,7 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    from pc_crvae.data.preparation import RefusedFilesError
+    from pc_crvae.data.cache.preparation import RefusedFilesError
 
     refused = []
     for split in _splits(options):
@@ -305,7 +305,7 @@ def _splits(options: argparse.Namespace) -> "list[Split]":
 
 
 def _check(options: argparse.Namespace) -> dict[str, Any]:
-    from pc_crvae.data.checks import check
+    from pc_crvae.data.inspection.checks import check
 
     strict = getattr(options, "strict", False)
     found = check(options.name, root=_root(options), up=_up(options), strict=strict, say=print)
@@ -324,7 +324,7 @@ def _check(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _stats(options: argparse.Namespace) -> dict[str, Any]:
-    from pc_crvae.data.summaries import summarize
+    from pc_crvae.data.inspection.summaries import summarize
 
     summary = summarize(
         options.name,

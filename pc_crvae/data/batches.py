@@ -1,6 +1,8 @@
-"""From items of a set to the array that a model is given."""
+"""From items of a set to the arrays that a model is given, made ahead of their use."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +10,8 @@ from numpy.typing import NDArray
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
+
+_Item = TypeVar("_Item")
 
 
 def batch_of(
@@ -32,3 +36,23 @@ def batch_of(
     if isinstance(items, ImageSet):
         return items.batch(indices)
     raise TypeError(f"{type(items).__name__} is neither clouds nor images")
+
+
+def prefetched(items: Iterator[_Item]) -> Generator[_Item]:
+    """Yield ``items`` in their order, each made on a thread while the one before it is used.
+
+    What making an item raises comes out where that item would have. The thread ends with the
+    items or when the generator is closed, so a loop that may be left early closes it::
+
+        with closing(prefetched(batches)) as ready:
+            for batch in ready: ...
+
+    Args:
+        items: drawn from on the thread alone, one at a time and at most one ahead.
+    """
+    exhausted = object()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch") as thread:
+        following = thread.submit(next, items, exhausted)
+        while (item := following.result()) is not exhausted:
+            following = thread.submit(next, items, exhausted)
+            yield item  # type: ignore[misc]

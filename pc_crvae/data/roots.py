@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from pc_crvae.data.cards import Card, card_names
-from pc_crvae.data.fetch_record import refuse_unfinished
+from pc_crvae.data.fetching.record import refuse_unfinished
 from pc_crvae.errors import UserError
 from pc_crvae.utils.resources import checkout_folder
 

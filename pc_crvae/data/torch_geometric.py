@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Axis
 from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
-from pc_crvae.data.readers.cloud_files import check_points, choose_points
+from pc_crvae.data.formats.cloud_files import check_points, choose_points
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:

@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pc_crvae.config import Config, TrainingConfig
-from pc_crvae.data.batches import batch_of
+from pc_crvae.data.batches import batch_of, prefetched
 from pc_crvae.data.items import ItemSet
-from pc_crvae.data.prefetch import prefetched
 from pc_crvae.errors import UserError
 from pc_crvae.latents.statistics import ActiveUnits
 from pc_crvae.models.batch_norm import BatchNorm

@@ -138,7 +138,7 @@ def test_a_set_fetched_goes_where_it_is_looked_for(
         return [folder / source.file for source in card.sources]
 
     module = SimpleNamespace(fetch=fetch)
-    monkeypatch.setitem(sys.modules, "pc_crvae.data.download", module)
+    monkeypatch.setitem(sys.modules, "pc_crvae.data.fetching.download", module)
     text = _data(capsys, "fetch", "mnist")
     place = workplace / "home" / "mnist"
     assert str(place / "train-images-idx3-ubyte.gz") in text

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pc_crvae.data.cache.preparation import Shapes
+from pc_crvae.data.formats import meshes
 from pc_crvae.data.items import Item, Sample
-from pc_crvae.data.preparation import Shapes
-from pc_crvae.data.readers import meshes
 from pc_crvae.errors import UserError
 
 COUNT = 12

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pc_crvae.data import archives
-from pc_crvae.data.archives import ArchiveRefused, unpack
+from pc_crvae.data.fetching import archives
+from pc_crvae.data.fetching.archives import ArchiveRefused, unpack
 from pc_crvae.errors import UserError
 
 TREE = {"set/train.txt": b"a\n" * 700, "set/chair/1.off": b"OFF\n1 0 0\n0 0 0\n", "set/empty": b""}

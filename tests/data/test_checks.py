@@ -8,11 +8,11 @@ import pytest
 import yaml
 from tiny_hdf5 import write_hdf5
 
-from pc_crvae.data import checks
 from pc_crvae.data.cards import load_card
-from pc_crvae.data.checks import Check, check
-from pc_crvae.data.fetch_record import FetchedFile, FetchRecord, write_record
-from pc_crvae.data.summaries import summarize
+from pc_crvae.data.fetching.record import FetchedFile, FetchRecord, write_record
+from pc_crvae.data.inspection import checks
+from pc_crvae.data.inspection.checks import Check, check
+from pc_crvae.data.inspection.summaries import summarize
 from pc_crvae.errors import UserError
 
 NAMES = ("bathtub", "bed", "chair")

@@ -10,8 +10,8 @@ import cloud_writers as write
 import numpy as np
 import pytest
 
-from pc_crvae.data.readers.cloud_files import SUFFIXES, choose_points, load_points, read_cloud
-from pc_crvae.data.readers.pcd_clouds import unpack_lzf
+from pc_crvae.data.formats.cloud_files import SUFFIXES, choose_points, load_points, read_cloud
+from pc_crvae.data.formats.pcd import unpack_lzf
 from pc_crvae.errors import UserError
 
 # Halves and quarters, so that every format holds them exactly; few values, so that they pack.
@@ -312,7 +312,7 @@ def test_an_array_that_unpacks_to_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     path = save(tmp_path, "a.npz", write.npz(packed=True, points=np.ones((1000, 3))))
-    monkeypatch.setattr("pc_crvae.data.readers.npy_clouds._LARGEST_MEMBER", 10_000)
+    monkeypatch.setattr("pc_crvae.data.formats.npy._LARGEST_MEMBER", 10_000)
     with pytest.raises(UserError, match="unpacks to 24128 bytes, more than the 10000 allowed"):
         read_cloud(path)
 

@@ -19,6 +19,7 @@ from test_cloud_files import GOOD
 from tiny_hdf5 import write_hdf5
 
 from pc_crvae.data.clouds import RawClouds, normalize
+from pc_crvae.data.formats.cloud_files import load_points, load_points_and_normals
 from pc_crvae.data.items import Item, Sample
 from pc_crvae.data.readers import (
     modelnet_hdf5,
@@ -27,7 +28,6 @@ from pc_crvae.data.readers import (
     shapenet_hdf5,
     shapenet_part,
 )
-from pc_crvae.data.readers.cloud_files import load_points, load_points_and_normals
 
 SEEDS = st.integers(0, 2**32 - 1)
 CASES = 2000

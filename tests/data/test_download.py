@@ -20,11 +20,11 @@ import requests
 from mirror_server import Answer, MirrorServer, mirror_server
 from rich.console import Console
 
-from pc_crvae.data import download, transfer
 from pc_crvae.data.cards import Card, Source, load_card
-from pc_crvae.data.download import fetch
-from pc_crvae.data.fetch_record import RECORD_NAME, read_record, refuse_unfinished
-from pc_crvae.data.transfer import Patience, TransferError
+from pc_crvae.data.fetching import download, transfer
+from pc_crvae.data.fetching.download import fetch
+from pc_crvae.data.fetching.record import RECORD_NAME, read_record, refuse_unfinished
+from pc_crvae.data.fetching.transfer import Patience, TransferError
 from pc_crvae.errors import UserError
 
 CONTENT = bytes(range(256)) * 1000
@@ -418,7 +418,7 @@ def test_a_fetch_that_is_killed_is_gone_on_with(
         # A shell's background jobs ignore SIGINT, and so would what they start.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "import sys; from pathlib import Path; from pc_crvae.data.cards import Card;"
-        "from pc_crvae.data.download import fetch;"
+        "from pc_crvae.data.fetching.download import fetch;"
         "fetch(Card.model_validate_json(sys.argv[1]), Path(sys.argv[2]))"
     )
     child = subprocess.Popen(

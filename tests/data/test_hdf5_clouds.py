@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from pc_crvae.data.readers.hdf5_clouds import file_and_row, read_part
+from pc_crvae.data.formats.hdf5 import file_and_row, read_part
 from pc_crvae.errors import UserError
 
 POINTS = np.random.default_rng(1).normal(size=(6, 16, 3)).astype(np.float32)

@@ -21,11 +21,13 @@ from filelock import FileLock
 from flaky_reader import COUNT, shapes
 from rich.console import Console
 
-from pc_crvae.data import load_clouds, preparation, shape_records, shape_workers, store
+from pc_crvae.data import load_clouds
+from pc_crvae.data.cache import journal, preparation, store, workers
+from pc_crvae.data.cache.preparation import Prepared, Recipe, Shapes, prepare
 from pc_crvae.data.clouds import normalize
+from pc_crvae.data.formats import meshes
 from pc_crvae.data.items import Item
-from pc_crvae.data.preparation import Prepared, Recipe, Shapes, prepare
-from pc_crvae.data.readers import mesh_trees, meshes
+from pc_crvae.data.readers import mesh_trees
 from pc_crvae.errors import UserError
 
 HERE = Path(__file__).parent
@@ -43,8 +45,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are read here, where no worker takes time to start."""
 
-    def draw_shapes(tasks: list[shape_workers.Task], *how: Any) -> Iterator[object]:
-        yield from (shape_workers.draw_shape(task, *how[:2]) for task in tasks)
+    def draw_shapes(tasks: list[workers.Task], *how: Any) -> Iterator[object]:
+        yield from (workers.draw_shape(task, *how[:2]) for task in tasks)
 
     monkeypatch.setattr(preparation, "draw_shapes", draw_shapes)
 
@@ -127,10 +129,10 @@ def test_far_small_and_large_shapes_are_normalised_alike(scale: float):
     points = rng.normal(size=(50, 3))
 
     def load(path: Path, count: int, rng: np.random.Generator) -> object:
-        return shape_workers.Sample(points * scale, None, {})
+        return workers.Sample(points * scale, None, {})
 
-    task = shape_workers.Task("key", "path", "id")
-    record = shape_workers.draw_shape(task, load, Recipe("z", points=50))
+    task = workers.Task("key", "path", "id")
+    record = workers.draw_shape(task, load, Recipe("z", points=50))
     np.testing.assert_allclose(record.arrays[0], normalize(points[None])[0], atol=1e-6)
     np.testing.assert_allclose(np.array(record.centre) / scale, points.mean(axis=0), atol=1e-9)
     radius = np.linalg.norm(points - points.mean(axis=0), axis=1).max()
@@ -357,12 +359,12 @@ def test_a_count_of_points_out_of_range_is_refused(points: int):
 
 
 def test_normals_that_are_not_there_are_told(root: Path):
-    task = shape_workers.Task("key", str(root / "x"), "id")
+    task = workers.Task("key", str(root / "x"), "id")
 
     def load(path: Path, count: int, rng: np.random.Generator) -> object:
-        return shape_workers.Sample(rng.normal(size=(count, 3)), None, {})
+        return workers.Sample(rng.normal(size=(count, 3)), None, {})
 
-    record = shape_workers.draw_shape(task, load, Recipe("z", points=8, normals=True))
+    record = workers.draw_shape(task, load, Recipe("z", points=8, normals=True))
     assert record.refused is not None
     assert "has no normals" in record.refused
 
@@ -373,7 +375,7 @@ def start(root: Path, **environment: str) -> subprocess.Popen[str]:
         "import signal, sys; from pathlib import Path\n"
         # Which whoever runs the tests in the background may have switched off.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from pc_crvae.data import preparation; from flaky_reader import shapes\n"
+        "from pc_crvae.data.cache import preparation; from flaky_reader import shapes\n"
         "recipe, place = preparation.Recipe('z', points=64), {'folder': sys.argv[1]}\n"
         "try: preparation.prepare(shapes(Path(sys.argv[1])), recipe, place, workers=2)\n"
         "except KeyboardInterrupt as stopped: print(stopped, file=sys.stderr); sys.exit(130)\n"
@@ -512,7 +514,7 @@ def test_a_full_disk_is_told_in_one_sentence_and_what_was_done_is_kept(
     root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as full:
-        full.setattr(shape_records, "FileIO", FullDisk)
+        full.setattr(journal, "FileIO", FullDisk)
         with pytest.raises(UserError, match="No space left on device; free some space") as caught:
             run(root)
     assert "goes on" in str(caught.value)
@@ -549,69 +551,69 @@ def test_a_cache_that_cannot_be_written_is_named(
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Path:
+def three_records(tmp_path: Path) -> Path:
     path = tmp_path / "journal"
-    kept = shape_records.Journal(path, "one")
+    kept = journal.Journal(path, "one")
     for number in range(3):
         kept.append(record(number))
     kept.close()
     return path
 
 
-def record(number: int) -> shape_records.ShapeRecord:
+def record(number: int) -> journal.ShapeRecord:
     arrays = np.full((1, 4, 3), number, np.float32)
-    return shape_records.ShapeRecord(f"k{number}", None, {"x": 1}, (0.1, 0.2, 0.3), 0.7, arrays)
+    return journal.ShapeRecord(f"k{number}", None, {"x": 1}, (0.1, 0.2, 0.3), 0.7, arrays)
 
 
 def keys(path: Path, heading: str = "one") -> list[str]:
-    opened = shape_records.Journal(path, heading)
+    opened = journal.Journal(path, heading)
     try:
         return [f"k{number}" for number in range(4) if f"k{number}" in opened]
     finally:
         opened.close()
 
 
-def test_a_journal_gives_back_what_was_written(journal: Path):
-    opened = shape_records.Journal(journal, "one")
+def test_a_journal_gives_back_what_was_written(three_records: Path):
+    opened = journal.Journal(three_records, "one")
     read = opened.read("k2")
     assert (read.key, read.refused, read.repairs) == ("k2", None, {"x": 1})
     assert (read.centre, read.scale) == ((0.1, 0.2, 0.3), 0.7)
     np.testing.assert_array_equal(read.arrays, np.full((1, 4, 3), 2))
     opened.append(record(3))
     opened.close()
-    assert keys(journal) == ["k0", "k1", "k2", "k3"]
+    assert keys(three_records) == ["k0", "k1", "k2", "k3"]
 
 
-def test_a_journal_of_other_code_is_begun_anew(journal: Path):
-    assert keys(journal, "other") == []
-    assert keys(journal, "one") == []
+def test_a_journal_of_other_code_is_begun_anew(three_records: Path):
+    assert keys(three_records, "other") == []
+    assert keys(three_records, "one") == []
 
 
 @pytest.mark.parametrize("cut", [1, 5, 60, 130])
-def test_a_journal_cut_short_keeps_its_whole_records(journal: Path, cut: int):
-    content = journal.read_bytes()
-    journal.write_bytes(content[:-cut])
-    assert keys(journal) == ["k0", "k1"]
-    opened = shape_records.Journal(journal, "one")
+def test_a_journal_cut_short_keeps_its_whole_records(three_records: Path, cut: int):
+    content = three_records.read_bytes()
+    three_records.write_bytes(content[:-cut])
+    assert keys(three_records) == ["k0", "k1"]
+    opened = journal.Journal(three_records, "one")
     opened.append(record(3))
     opened.close()
-    assert keys(journal) == ["k0", "k1", "k3"]
+    assert keys(three_records) == ["k0", "k1", "k3"]
 
 
-def test_a_journal_with_a_flipped_bit_is_read_up_to_it(journal: Path):
-    content = bytearray(journal.read_bytes())
+def test_a_journal_with_a_flipped_bit_is_read_up_to_it(three_records: Path):
+    content = bytearray(three_records.read_bytes())
     content[len(content) // 2] ^= 1
-    journal.write_bytes(content)
-    assert keys(journal) == ["k0"]
+    three_records.write_bytes(content)
+    assert keys(three_records) == ["k0"]
 
 
-def test_a_length_that_lies_takes_no_memory(journal: Path):
-    content = journal.read_bytes()
-    frame = shape_records._FRAME.pack(2**31, 2**31, 0)
-    journal.write_bytes(content + frame)
+def test_a_length_that_lies_takes_no_memory(three_records: Path):
+    content = three_records.read_bytes()
+    frame = journal._FRAME.pack(2**31, 2**31, 0)
+    three_records.write_bytes(content + frame)
     tracemalloc.start()
     try:
-        assert keys(journal) == ["k0", "k1", "k2"]
+        assert keys(three_records) == ["k0", "k1", "k2"]
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()

@@ -4,7 +4,7 @@ import pytest
 
 from pc_crvae.data import roots
 from pc_crvae.data.cards import load_card
-from pc_crvae.data.fetch_record import FetchRecord, write_record
+from pc_crvae.data.fetching.record import FetchRecord, write_record
 from pc_crvae.errors import UserError
 
 CARD = load_card("modelnet10")

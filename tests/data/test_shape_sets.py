@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from pc_crvae.data.cache.shape_sets import prepare_shapes
 from pc_crvae.data.cards import load_card
-from pc_crvae.data.shape_sets import prepare_shapes
 from pc_crvae.errors import UserError
 
 CARD = load_card("cloud-folder")

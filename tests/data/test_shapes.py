@@ -3,6 +3,7 @@ import pytest
 import trimesh
 from scipy.stats import chisquare
 
+from pc_crvae.data.procedural.shapes import CLASSES, make_mesh, make_shapes
 from pc_crvae.data.procedural.solids import (
     arc,
     box,
@@ -13,7 +14,6 @@ from pc_crvae.data.procedural.solids import (
     smooth,
     tube,
 )
-from pc_crvae.data.shapes import CLASSES, make_mesh, make_shapes
 from pc_crvae.data.surface_sampling import sample_surface, surface_areas
 
 SHAPES_PER_CLASS = 6

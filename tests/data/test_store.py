@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 import yaml
 
-from pc_crvae.data import CloudSet, load, load_card, shapes, split_validation, store
+from pc_crvae.data import CloudSet, load, load_card, split_validation
+from pc_crvae.data.cache import store
+from pc_crvae.data.cache.store import cache_folder
+from pc_crvae.data.procedural import shapes
 from pc_crvae.data.readers import generated_shapes, modelnet_hdf5
-from pc_crvae.data.store import cache_folder
 from pc_crvae.errors import UserError
 
 
@@ -467,7 +469,7 @@ def test_without_a_home_folder_nothing_is_kept(hdf5_root: Path, monkeypatch: pyt
 
     monkeypatch.setenv("PC_CRVAE_CACHE", "~nobody/cache")
     monkeypatch.setattr(Path, "expanduser", no_home)
-    monkeypatch.setattr("pc_crvae.data.find_root", lambda card, root: root)
+    monkeypatch.setattr("pc_crvae.data.loading.find_root", lambda card, root: root)
     with pytest.warns(UserWarning, match="is not kept.*home directory"):
         assert len(load_train(hdf5_root)) == 9
 

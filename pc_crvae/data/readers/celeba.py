@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pc_crvae.data.cards import Card, Split
+from pc_crvae.data.formats.images import decode_image
+from pc_crvae.data.formats.zip_members import open_zip, read_member
 from pc_crvae.data.images import RawImages
 from pc_crvae.data.items import Item
-from pc_crvae.data.readers.image_files import decode_image
-from pc_crvae.data.readers.zip_members import open_zip, read_member
 from pc_crvae.errors import UserError
 
 VERSION = 1

@@ -1,14 +1,14 @@
 """Folders of one's own clouds, a file a shape, in the trees of :mod:`.class_tree`.
 
-:func:`pc_crvae.data.readers.cloud_files.load_points` reads a file of it.
+:func:`pc_crvae.data.formats.cloud_files.load_points` reads a file of it.
 """
 
 from pathlib import Path
 
 from pc_crvae.data.cards import Card, Split
+from pc_crvae.data.formats.cloud_files import SUFFIXES, load_points
 from pc_crvae.data.items import Item
 from pc_crvae.data.readers.class_tree import ClassTree, class_tree_paths, read_class_tree
-from pc_crvae.data.readers.cloud_files import SUFFIXES, load_points
 
 VERSION = 1
 

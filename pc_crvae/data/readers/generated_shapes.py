@@ -1,4 +1,4 @@
-"""The layout of `pc_crvae.data.shapes`: nothing is read, a card's count and seed make a split."""
+"""The layout of the set `shapes`: nothing is read, a card's count and seed make a split."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ VERSION = 1
 
 def read_split(root: None, split: Split, card: Card) -> RawClouds:
     """Make one split."""
-    from pc_crvae.data.shapes import CLASSES, make_shapes
+    from pc_crvae.data.procedural.shapes import CLASSES, make_shapes
 
     count, seed = card.recipe(split)
     if card.points is None:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pc_crvae.data.cards import Card, ImageShape, Split
+from pc_crvae.data.formats.images import as_grey_or_rgb, decode_image
 from pc_crvae.data.images import RawImages
 from pc_crvae.data.items import Item
 from pc_crvae.data.readers.class_tree import class_tree_paths, list_class_tree
-from pc_crvae.data.readers.image_files import as_grey_or_rgb, decode_image
 from pc_crvae.errors import UserError
 
 VERSION = 1

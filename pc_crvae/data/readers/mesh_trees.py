@@ -1,6 +1,6 @@
 """Trees of meshes, a file a shape: ModelNet's, ShapeNetCore's, and folders of one's own.
 
-Each lists what it holds; :func:`pc_crvae.data.readers.meshes.load_points` reads a file of it.
+Each lists what it holds; :func:`pc_crvae.data.formats.meshes.load_points` reads a file of it.
 """
 
 import csv
@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pc_crvae.data.cards import Card, Split
+from pc_crvae.data.formats.meshes import SUFFIXES, load_points
 from pc_crvae.data.items import Item
 from pc_crvae.data.readers.class_tree import ClassTree, class_tree_paths, read_class_tree
-from pc_crvae.data.readers.meshes import SUFFIXES, load_points
-from pc_crvae.data.synsets import SHAPENET_SYNSETS
+from pc_crvae.data.readers.synsets import SHAPENET_SYNSETS
 from pc_crvae.errors import UserError
 
 VERSION = 1

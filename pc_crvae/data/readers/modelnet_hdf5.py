@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.clouds import RawClouds
-from pc_crvae.data.readers.hdf5_clouds import (
+from pc_crvae.data.formats.hdf5 import (
     check_labels,
     file_and_row,
     join_parts,

@@ -4,7 +4,7 @@ import json
 import unicodedata
 from pathlib import Path
 
-from pc_crvae.data.readers.text_clouds import reason
+from pc_crvae.data.formats.text import reason
 from pc_crvae.errors import UserError
 
 _LONGEST = 255

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.clouds import RawClouds
-from pc_crvae.data.readers.hdf5_clouds import check_labels, file_and_row, join_parts, read_part
+from pc_crvae.data.formats.hdf5 import check_labels, file_and_row, join_parts, read_part
 from pc_crvae.errors import UserError
 
 VERSION = 1

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pc_crvae.data.cards import Card, Split
+from pc_crvae.data.formats.cloud_files import load_points
 from pc_crvae.data.items import Item
 from pc_crvae.data.readers.class_tree import ClassTree, class_tree_paths, read_class_tree
-from pc_crvae.data.readers.cloud_files import load_points
-from pc_crvae.data.synsets import SHAPENET_SYNSETS
+from pc_crvae.data.readers.synsets import SHAPENET_SYNSETS
 from pc_crvae.errors import UserError
 
 VERSION = 1

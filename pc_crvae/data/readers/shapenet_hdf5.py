@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.clouds import RawClouds
-from pc_crvae.data.readers.hdf5_clouds import (
+from pc_crvae.data.formats.hdf5 import (
     Part,
     check_labels,
     file_and_row,

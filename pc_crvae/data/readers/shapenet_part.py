@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from pc_crvae.data.cards import Card, Split
+from pc_crvae.data.formats.cloud_files import load_points_and_normals
 from pc_crvae.data.items import Item, Sample
-from pc_crvae.data.readers.cloud_files import load_points_and_normals
 from pc_crvae.data.readers.name_lists import read_json_names, read_lines
 from pc_crvae.errors import UserError
 

@@ -9,8 +9,8 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.readers.number_text import parse_numbers
-from pc_crvae.data.readers.polygons import fan_triangles
+from pc_crvae.data.formats.number_text import parse_numbers
+from pc_crvae.data.formats.polygons import fan_triangles
 
 _COMMENT = re.compile(rb"#[^\r\n]*")
 _TEXTURE_OR_NORMAL = re.compile(rb"/[^ ]*")

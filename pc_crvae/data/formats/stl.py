@@ -8,7 +8,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.readers.number_text import parse_numbers
+from pc_crvae.data.formats.number_text import parse_numbers
 
 _HEADER = 84
 """Bytes before the triangles of a binary file; the last four count them."""

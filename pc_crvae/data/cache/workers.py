@@ -22,10 +22,10 @@ from typing import IO
 
 import numpy as np
 
+from pc_crvae.data.cache.journal import ShapeRecord, read_record
 from pc_crvae.data.cards import Axis
 from pc_crvae.data.clouds import normalize, turn_z_up
 from pc_crvae.data.items import Sample
-from pc_crvae.data.shape_records import ShapeRecord, read_record
 from pc_crvae.errors import UserError
 
 LoadPoints = Callable[[Path, int, np.random.Generator], Sample]
@@ -174,7 +174,7 @@ class _Worker:
     """The parent's end of a worker process."""
 
     def __init__(self, load_points: LoadPoints, recipe: Recipe) -> None:
-        package = str(Path(__file__).parents[2])
+        package = str(Path(__file__).parents[3])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         # A session of its own, so that Ctrl-C is for the parent to answer.
         self._process = subprocess.Popen(

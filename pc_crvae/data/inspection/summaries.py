@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data import load
+from pc_crvae.data.cache.shape_sets import prepare_shapes
 from pc_crvae.data.cards import Axis, Card, Split, load_card
 from pc_crvae.data.clouds import CloudSet, RawClouds, extents
 from pc_crvae.data.images import ImageSet
-from pc_crvae.data.layouts import has_a_file_a_shape, reader_of
+from pc_crvae.data.readers.registry import has_a_file_a_shape, reader_of
 from pc_crvae.data.roots import find_root
-from pc_crvae.data.shape_sets import prepare_shapes
 
 _MOST_CLOUDS = 1000
 """That distinct points are counted in, spread evenly over a split."""

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.readers.number_text import as_indices, parse_numbers
-from pc_crvae.data.readers.polygons import fan, fan_triangles
+from pc_crvae.data.formats.number_text import as_indices, parse_numbers
+from pc_crvae.data.formats.polygons import fan, fan_triangles
 
 _LONGEST_HEADER = 1 << 20
 _OPENING = re.compile(rb"ply[ \t]*(\r\n|\n|\r)", re.IGNORECASE)

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from pc_crvae.data.prefetch import prefetched
+from pc_crvae.data.batches import prefetched
 
 
 def prefetch_threads() -> list[threading.Thread]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Axis
 from pc_crvae.data.clouds import normalize, turn_z_up
-from pc_crvae.data.readers import cloud_files, meshes
+from pc_crvae.data.formats import cloud_files, meshes
 from pc_crvae.data.readers.file_ids import ids_of
 from pc_crvae.data.readers.missing import gone
 from pc_crvae.errors import UserError

@@ -22,11 +22,8 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from rich.console import Console
 
-from pc_crvae.data.clouds import CloudSet
-from pc_crvae.data.items import Item
-from pc_crvae.data.shape_records import Journal, ShapeRecord
-from pc_crvae.data.shape_workers import LoadPoints, Recipe, Task, draw_shapes
-from pc_crvae.data.store import (
+from pc_crvae.data.cache.journal import Journal, ShapeRecord
+from pc_crvae.data.cache.store import (
     FORMAT,
     Blocks,
     Entry,
@@ -37,6 +34,9 @@ from pc_crvae.data.store import (
     whole,
     write_entry,
 )
+from pc_crvae.data.cache.workers import LoadPoints, Recipe, Task, draw_shapes
+from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.items import Item
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.utils.progress import items_bar

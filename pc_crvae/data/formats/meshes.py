@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.formats.gltf import parse_glb, parse_gltf
+from pc_crvae.data.formats.obj import parse_obj
+from pc_crvae.data.formats.off import parse_off
+from pc_crvae.data.formats.ply import parse_ply
+from pc_crvae.data.formats.stl import parse_stl
 from pc_crvae.data.items import Sample
-from pc_crvae.data.readers.gltf import parse_glb, parse_gltf
 from pc_crvae.data.readers.missing import gone
-from pc_crvae.data.readers.obj import parse_obj
-from pc_crvae.data.readers.off import parse_off
-from pc_crvae.data.readers.ply import parse_ply
-from pc_crvae.data.readers.stl import parse_stl
 from pc_crvae.data.surface_sampling import face_vectors, sample_faces
 from pc_crvae.errors import UserError
 

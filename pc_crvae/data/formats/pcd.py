@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.readers.text_clouds import parse_rows, text_lines
+from pc_crvae.data.formats.text import parse_rows, text_lines
 from pc_crvae.errors import UserError
 
 _LONGEST_HEADER = 1 << 20

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.readers.text_clouds import reason
+from pc_crvae.data.formats.text import reason
 from pc_crvae.errors import UserError
 
 _KEYS = ("points", "pos", "data")

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import RawClouds
-from pc_crvae.data.readers.cloud_files import FARTHEST, defects_of_scale
+from pc_crvae.data.formats.cloud_files import FARTHEST, defects_of_scale
+from pc_crvae.data.formats.text import reason
 from pc_crvae.data.readers.name_lists import read_json_names, read_lines
-from pc_crvae.data.readers.text_clouds import reason
 from pc_crvae.errors import UserError
 
 _MOST_UNPACKED = 1032

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import extents
+from pc_crvae.data.formats.npy import parse_npy, parse_npz
+from pc_crvae.data.formats.pcd import parse_pcd
+from pc_crvae.data.formats.ply import parse_ply_vertices
+from pc_crvae.data.formats.text import parse_text, reason
 from pc_crvae.data.items import Sample
 from pc_crvae.data.readers.missing import gone
-from pc_crvae.data.readers.npy_clouds import parse_npy, parse_npz
-from pc_crvae.data.readers.pcd_clouds import parse_pcd
-from pc_crvae.data.readers.ply import parse_ply_vertices
-from pc_crvae.data.readers.text_clouds import parse_text, reason
 from pc_crvae.errors import UserError
 
 

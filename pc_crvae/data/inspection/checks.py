@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data import load
+from pc_crvae.data.cache.preparation import Prepared
+from pc_crvae.data.cache.shape_sets import prepare_shapes
 from pc_crvae.data.cards import Axis, Card, Source, Split, load_card
 from pc_crvae.data.clouds import CloudSet
-from pc_crvae.data.fetch_record import read_record
+from pc_crvae.data.fetching.record import read_record
 from pc_crvae.data.images import ImageSet
-from pc_crvae.data.layouts import has_a_file_a_shape
-from pc_crvae.data.preparation import Prepared
+from pc_crvae.data.readers.registry import has_a_file_a_shape
 from pc_crvae.data.roots import find_root
-from pc_crvae.data.shape_sets import prepare_shapes
 from pc_crvae.errors import UserError
 
 Subject = Literal["reading", "count", "classes", "values", "duplicates", "sources"]

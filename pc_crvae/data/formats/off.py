@@ -9,8 +9,8 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.readers.number_text import as_indices, parse_numbers
-from pc_crvae.data.readers.polygons import fan, fan_triangles
+from pc_crvae.data.formats.number_text import as_indices, parse_numbers
+from pc_crvae.data.formats.polygons import fan, fan_triangles
 
 _KEYWORD = re.compile(rb"(?:\xef\xbb\xbf)?\s*((?:ST)?C?N?)OFF(?![A-Za-z])")
 """Vertices may carry more than their place (texture, colour, normal), which is passed over."""

@@ -25,17 +25,17 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from pc_crvae.data.archives import ArchiveRefused, unpack
 from pc_crvae.data.cards import Card, Source
-from pc_crvae.data.fetch_record import (
+from pc_crvae.data.fetching.archives import ArchiveRefused, unpack
+from pc_crvae.data.fetching.record import (
     RECORD_NAME,
     FetchedFile,
     FetchRecord,
     read_record,
     write_record,
 )
+from pc_crvae.data.fetching.transfer import Patience, Transfer, TransferError
 from pc_crvae.data.roots import how_to_get
-from pc_crvae.data.transfer import Patience, Transfer, TransferError
 from pc_crvae.errors import UserError
 
 _STAGING = ".fetching"
@@ -63,7 +63,8 @@ def fetch(
     come, if it is not.
 
     Interrupted, fetching keeps what has come and goes on from there the next time. Until it has
-    ended, :func:`pc_crvae.data.fetch_record.refuse_unfinished` keeps ``folder`` from being loaded.
+    ended,
+    :func:`pc_crvae.data.fetching.record.refuse_unfinished` keeps ``folder`` from being loaded.
 
     Args:
         card: the data set.

@@ -1,0 +1,1 @@
+"""What was read once is kept on disk: the store of prepared splits, and how it is filled."""

@@ -1,0 +1,1 @@
+"""Getting a data set's files from its mirrors: transfer, checks, unpacking."""

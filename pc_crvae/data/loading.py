@@ -1,0 +1,204 @@
+"""Loading a split: from its prepared entry, or from its files by the reader of its layout."""
+
+from pathlib import Path
+from typing import Literal
+
+from pc_crvae.data.cache.store import load_prepared
+from pc_crvae.data.cards import Axis, Card, Split, load_card
+from pc_crvae.data.clouds import CloudSet, RawClouds, normalize, turn_z_up
+from pc_crvae.data.images import ImageSet, RawImages
+from pc_crvae.data.items import joined
+from pc_crvae.data.readers.missing import gone
+from pc_crvae.data.readers.registry import check_normals, has_a_file_a_shape, reader_of
+from pc_crvae.data.roots import find_root
+from pc_crvae.errors import UserError
+
+
+def load(
+    name: str | Path,
+    split: Split,
+    *,
+    root: Path | None = None,
+    up: Axis | None = None,
+    allow_refused: bool = False,
+    normals: bool = False,
+) -> CloudSet | ImageSet:
+    """Load one split of a data set.
+
+    Clouds come z up, each with mean 0 and largest radius 1; images as their files hold them.
+    The first load reads or generates the split and keeps it on disk, where later ones map it
+    from (:mod:`pc_crvae.data.cache.store`).
+
+    Args:
+        name: of a card that comes with the package, or the path of one's own.
+        split: the official one; :func:`split_validation` cuts a validation split from train.
+        root: the folder of the files, instead of where :func:`find_root` looks by default.
+        up: the axis that points up in the files, instead of what the card says.
+        allow_refused: a set of many files may be short of those that cannot be used.
+        normals: whether the set is to carry the normal at each point: of meshes, and of text files
+            that list them. It is prepared and kept beside the same set without.
+
+    Raises:
+        UserError: the card, the folder or a file is missing or cannot be used, or normals are
+            not read of its layout.
+    """
+    card = load_card(name)
+    if split not in card.splits:
+        raise UserError(f"{card.name} has no split {split}: its card has {', '.join(card.splits)}")
+    if up is not None and card.modality != "points":
+        raise UserError(f"{card.name} holds {card.modality}, which have no up axis: leave out up")
+    if normals:
+        check_normals(card)
+    up = up or card.up
+    folder = _folder(card, root)
+    if folder is not None and up is not None and has_a_file_a_shape(card):
+        # Imported here because it brings what shows progress.
+        from pc_crvae.data.cache.shape_sets import prepare_shapes
+
+        prepared = prepare_shapes(card, split, folder, up, normals=normals)
+        return prepared.checked(allow_refused=allow_refused)
+    reader = reader_of(card)
+
+    def prepare() -> CloudSet | ImageSet:
+        raw = reader.read_split(folder, split, card)
+        _check_classes(card, raw.classes, folder)
+        _check_images(card, raw)
+        return item_set(card.name, split, raw, up)
+
+    return load_prepared(
+        card.name,
+        split,
+        {
+            "layout": card.layout,
+            "variant": card.variant,
+            "reader": reader.VERSION,
+            "up": up,
+            "folder": None if folder is None else str(folder),
+            "points": card.points,
+            "image": None if card.image is None else card.image.model_dump(),
+            "recipe": None if card.reads_files else card.splits[split].model_dump(),
+            "classes": card.classes,
+        },
+        sources=lambda: reader.source_paths(folder, split, card),
+        prepare=prepare,
+    )
+
+
+def load_clouds(
+    name: str | Path,
+    split: Split,
+    *,
+    root: Path | None = None,
+    up: Axis | None = None,
+    allow_refused: bool = False,
+    normals: bool = False,
+) -> CloudSet:
+    """Load one split of a set of point clouds; as :func:`load`.
+
+    Raises:
+        UserError: also where the set holds something else.
+    """
+    items = load(name, split, root=root, up=up, allow_refused=allow_refused, normals=normals)
+    if not isinstance(items, CloudSet):
+        raise UserError(f"{items.name} holds {items.holds}, and this model reads point clouds")
+    return items
+
+
+def from_folder(
+    path: str | Path,
+    split: Split | None = None,
+    *,
+    kind: Literal["mesh", "cloud", "image"] = "mesh",
+    up: Axis | None = None,
+    allow_refused: bool = False,
+    normals: bool = False,
+) -> CloudSet | ImageSet:
+    """Load a folder of one's own files, with class folders or without.
+
+    Args:
+        path: the folder.
+        split: ``train`` or ``test``, by folders of these names, or else a fifth of each class for
+            ``test``; by default both together.
+        kind: what the files are, as the cards ``mesh-folder``, ``cloud-folder`` and
+            ``image-folder`` describe them.
+        up: the axis that points up in the files, z by default; not of images.
+        allow_refused: leave out files that cannot be used, instead of raising.
+        normals: whether the set is to carry the normal at each point; of meshes.
+
+    Raises:
+        UserError: the folder is missing, holds no such files, or files that cannot be used.
+    """
+    name, root = f"{kind}-folder", Path(path).expanduser()
+    if not root.is_dir():
+        raise UserError(
+            f"{root} is a file: give the folder that holds it"
+            if root.exists()
+            else f"{gone(root)}: give the folder of your files"
+        )
+    splits: tuple[Split, ...] = ("train", "test") if split is None else (split,)
+    parts = [
+        load(name, part, root=root, up=up, allow_refused=allow_refused, normals=normals)
+        for part in splits
+    ]
+    return parts[0] if split is not None else joined(parts, "all")
+
+
+def item_set(
+    name: str, split: Split, raw: RawClouds | RawImages, up: Axis | None
+) -> CloudSet | ImageSet:
+    """Return images as they are, and clouds z up, each with mean 0 and largest radius 1.
+
+    Args:
+        name: of the data set.
+        split: of the data set.
+        raw: what its reader found.
+        up: the axis that points up in clouds.
+
+    Raises:
+        ValueError: clouds come without ``up``.
+    """
+    labels, classes, ids = raw.labels, raw.classes, raw.ids
+    if isinstance(raw, RawImages):
+        return ImageSet(
+            name=name, split=split, images=raw.images, labels=labels, classes=classes, ids=ids
+        )
+    if up is None:
+        raise ValueError(f"clouds of {name} have an up axis, and none was given")
+    points = normalize(turn_z_up(raw.points, up))
+    return CloudSet(name=name, split=split, points=points, labels=labels, classes=classes, ids=ids)
+
+
+def _folder(card: Card, root: Path | None) -> Path | None:
+    """Return where the files lie; None for a set that reads none."""
+    if card.reads_files:
+        # Absolute, so that its files are the same ones from any working directory.
+        return find_root(card, root).resolve()
+    if root is not None:
+        raise UserError(
+            f"{card.name} is generated and reads no files: leave out data.root ({root})"
+        )
+    return None
+
+
+def _check_classes(card: Card, classes: tuple[str, ...], folder: Path | None) -> None:
+    # A variant may have other classes than the card names, which its reader then checks.
+    if card.variant is not None or not card.classes:
+        return
+    unknown = [name for name in classes if name not in card.classes]
+    if unknown:
+        raise UserError(
+            f"{folder} has the class {unknown[0]}, which {card.name} does not have: "
+            "is it the folder of another data set?"
+        )
+
+
+def _check_images(card: Card, raw: RawClouds | RawImages) -> None:
+    if card.image is None or not isinstance(raw, RawImages):
+        return
+    found = raw.images.shape[1:]
+    stated = (card.image.channels, card.image.height, card.image.width)
+    if found != stated:
+        raise UserError(
+            f"the images of {card.name} are {' x '.join(map(str, found))} (channels, height, "
+            f"width), and its card states {' x '.join(map(str, stated))}: correct the card"
+        )
