@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compare."""
-    from pc_crvae.evaluation.comparison import compare_probes, format_comparison, read_probe
+    from pc_crvae.evaluation.probe.comparison import compare_probes, format_comparison, read_probe
     from pc_crvae.utils.files import atomic_path
 
     rows = getattr(options, "rows", None)

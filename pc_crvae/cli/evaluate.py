@@ -68,9 +68,9 @@ def run(options: argparse.Namespace) -> None:
     require_writable(report_path)
 
     from pc_crvae.cli.counting import counting
-    from pc_crvae.evaluation.images.evaluate import evaluate_images
     from pc_crvae.evaluation.images.protocol import ImageProtocol
     from pc_crvae.evaluation.images.report import format_images
+    from pc_crvae.evaluation.images.run import evaluate_images
     from pc_crvae.runs.folder import find_run_config
     from pc_crvae.utils.files import atomic_path
 

@@ -55,11 +55,7 @@ def run(options: argparse.Namespace) -> None:
     model = of_points(saved.model, saved.folder)
 
     from pc_crvae.cli.counting import counting
-    from pc_crvae.evaluation.shape_quality import (
-        QualityProtocol,
-        evaluate_quality,
-        format_quality,
-    )
+    from pc_crvae.evaluation.generation.run import QualityProtocol, evaluate_quality, format_quality
     from pc_crvae.utils.files import atomic_path
     from pc_crvae.visualization.quality_picture import quality_picture
 

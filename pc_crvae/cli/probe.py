@@ -10,8 +10,8 @@ from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
     from pc_crvae.data import ItemSet
-    from pc_crvae.evaluation.predictions import Predictions
-    from pc_crvae.evaluation.protocol import ProbeProtocol
+    from pc_crvae.evaluation.probe.predictions import Predictions
+    from pc_crvae.evaluation.probe.protocol import ProbeProtocol
 
 DESCRIPTION = "Fit linear SVMs on frozen features, of the trained and the untrained encoder."
 
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Probe."""
-    from pc_crvae.evaluation.protocol import changed, load_protocol
+    from pc_crvae.evaluation.probe.protocol import changed, load_protocol
 
     if hasattr(options, "ckpt") == hasattr(options, "features"):
         raise UserError(
@@ -80,7 +80,7 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
     for name, option in _MODEL_OPTIONS.items():
         if hasattr(options, name):
             raise UserError(f"{option} is about a model's data, and --features has none: omit it")
-    from pc_crvae.evaluation.features import probe_arrays, read_features
+    from pc_crvae.evaluation.probe.features import probe_arrays, read_features
 
     train, test = options.features
     report, predictions = probe_arrays(
@@ -123,8 +123,8 @@ def _is_transfer(saved: Saved, probed: "ItemSet") -> bool:
 
 
 def _deliver(report: dict[str, Any], predictions: "Predictions", path: Path | None) -> None:
-    from pc_crvae.evaluation.predictions import predictions_path, save_predictions
-    from pc_crvae.evaluation.report import format_table
+    from pc_crvae.evaluation.probe.predictions import predictions_path, save_predictions
+    from pc_crvae.evaluation.probe.report import format_table
     from pc_crvae.utils.files import atomic_path
     from pc_crvae.visualization.pictures import confusion_matrix
 

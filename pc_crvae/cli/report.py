@@ -55,8 +55,8 @@ def run(options: argparse.Namespace) -> None:
     named = hasattr(options, "data") or hasattr(options, "data_root")
     split = _split(saved, named=named)
 
-    from pc_crvae.visualization.run_report import write_run_report
-    from pc_crvae.visualization.stored_reports import Subject
+    from pc_crvae.report.run import write_run_report
+    from pc_crvae.report.stored import Subject
 
     problems = write_run_report(
         saved.model,

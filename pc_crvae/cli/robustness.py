@@ -66,12 +66,12 @@ def run(options: argparse.Namespace) -> None:
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.encoders import untrained_like
-    from pc_crvae.evaluation.robustness import (
+    from pc_crvae.evaluation.robustness.report import format_robustness, read_reference
+    from pc_crvae.evaluation.robustness.run import (
         RobustnessProtocol,
         posterior_encoder,
         run_robustness,
     )
-    from pc_crvae.evaluation.robustness_report import format_robustness, read_reference
     from pc_crvae.utils.files import atomic_path
     from pc_crvae.visualization.robustness_plot import robustness_curves
 

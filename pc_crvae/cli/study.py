@@ -103,7 +103,7 @@ def _check_protocol_and_data(study: "Study", runs: "list[PlannedRun]") -> None:
     """Refuse before anything starts what would fail every run."""
     from pc_crvae.cli.train import load_splits
     from pc_crvae.config import PointModelConfig
-    from pc_crvae.evaluation.protocol import load_protocol
+    from pc_crvae.evaluation.probe.protocol import load_protocol
 
     if study.probe is not None:
         load_protocol(study.probe.protocol)
@@ -124,7 +124,7 @@ def _check_protocol_and_data(study: "Study", runs: "list[PlannedRun]") -> None:
 def _check_measures(study: "Study", run: "PlannedRun") -> None:
     from pc_crvae.config import PointModelConfig
     from pc_crvae.data import load
-    from pc_crvae.evaluation.corruptions import LOCAL_POINTS
+    from pc_crvae.evaluation.robustness.corruptions import LOCAL_POINTS
 
     asked = study.measures.asked_of(run.arm)
     if not asked:

@@ -114,7 +114,7 @@ def _watchers(
 
     from pc_crvae.data.batches import batch_of
     from pc_crvae.data.clouds import CloudSet
-    from pc_crvae.evaluation.probe import validation_probe
+    from pc_crvae.evaluation.probe.run import validation_probe
     from pc_crvae.training.loop import Watchers
     from pc_crvae.utils.files import atomic_path
     from pc_crvae.visualization.image_grid import image_grid

@@ -32,9 +32,9 @@ def _probe(folder: Path, report_path: Path, protocol_name: str, seeds: int | Non
     from pc_crvae.cli.saved import load_saved
     from pc_crvae.cli.train import load_splits
     from pc_crvae.evaluation.encoders import probe_model
-    from pc_crvae.evaluation.predictions import predictions_path, save_predictions
-    from pc_crvae.evaluation.probe import format_table
-    from pc_crvae.evaluation.protocol import changed, load_protocol
+    from pc_crvae.evaluation.probe.predictions import predictions_path, save_predictions
+    from pc_crvae.evaluation.probe.protocol import changed, load_protocol
+    from pc_crvae.evaluation.probe.run import format_table
     from pc_crvae.runs.folder import find_run_config
     from pc_crvae.utils.files import atomic_path
 

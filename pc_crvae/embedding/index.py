@@ -125,7 +125,8 @@ class Embeddings:
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Find the vectors nearest to each query by cosine distance, 1 - cosine, in [0, 2].
 
-        Why the cosine: see :mod:`pc_crvae.evaluation.retrieval`, which scores by the same one.
+        Why the cosine: see :mod:`pc_crvae.evaluation.metrics.retrieval`, which scores by
+        the same one.
 
         Args:
             queries: (q, d).

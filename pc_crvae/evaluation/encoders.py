@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from pc_crvae.data.items import ItemSet
 from pc_crvae.embedding.rotation_average import averaged
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.probe import Encode, Probed, probe_encoders, protocol_for
-from pc_crvae.evaluation.protocol import Pool, ProbeProtocol
+from pc_crvae.evaluation.probe.protocol import Pool, ProbeProtocol
+from pc_crvae.evaluation.probe.run import Encode, Probed, probe_encoders, protocol_for
 from pc_crvae.models.points import DGCNN, FrameAveraged, PointNet
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.pretrained_vae import PretrainedVAE
@@ -31,7 +31,7 @@ def probe_model(
     protocol: ProbeProtocol,
     progress: Callable[[str], None] | None = None,
 ) -> Probed:
-    """Probe a model, and untrained ones like it; see `pc_crvae.evaluation.probe.probe_encoders`.
+    """Probe a model, and untrained ones like it; see `probe_encoders`.
 
     Args:
         model: the trained one.

@@ -200,8 +200,8 @@ def _is_current(report: Path, run: PlannedRun) -> bool:
 
 
 def _is_probed(run: PlannedRun, probe: ProbeOfStudy) -> bool:
-    from pc_crvae.evaluation.predictions import predictions_path
-    from pc_crvae.evaluation.protocol import load_protocol
+    from pc_crvae.evaluation.probe.predictions import predictions_path
+    from pc_crvae.evaluation.probe.protocol import load_protocol
 
     report = report_of(run, probe)
     if not _is_current(report, run):

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.cards import load_card
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.comparison import StoredProbe, read_probe
-from pc_crvae.evaluation.paired import LEVEL, paired_difference
-from pc_crvae.evaluation.predictions import row_name
+from pc_crvae.evaluation.metrics.significance import LEVEL, paired_difference
+from pc_crvae.evaluation.probe.comparison import StoredProbe, read_probe
+from pc_crvae.evaluation.probe.predictions import row_name
 from pc_crvae.runs.record import read_curve
 from pc_crvae.study.evaluations import (
     describe_cut,

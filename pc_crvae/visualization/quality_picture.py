@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pc_crvae.evaluation.shape_quality import Pictured
+from pc_crvae.evaluation.generation.run import Pictured
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.visualization.pictures import cloud_grid_image
 

@@ -32,7 +32,7 @@ def robustness_curves(report: dict[str, Any], path: Path | str) -> None:
     over the seeds either way.
 
     Args:
-        report: as `pc_crvae.evaluation.robustness.run_robustness` makes it, with a part beside
+        report: as `pc_crvae.evaluation.robustness.run.run_robustness` makes it, with a part beside
             ``rotation``.
         path: the picture to write; its suffix chooses the format.
 

@@ -10,7 +10,7 @@ from tiny_runs import tiny_config, tiny_train
 from pc_crvae.cli import main
 from pc_crvae.config import NVAEModelConfig
 from pc_crvae.data import load
-from pc_crvae.evaluation.images import evaluate
+from pc_crvae.evaluation.images import run as evaluation_run
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.pretrained import write_export
 
@@ -109,7 +109,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
 ):
     (tmp_path / "file").touch()
     (tmp_path / "folder.json").mkdir()
-    monkeypatch.setattr(evaluate, "evaluate_images", None)  # what calls it fails
+    monkeypatch.setattr(evaluation_run, "evaluate_images", None)  # what calls it fails
     for path, reason in [
         (tmp_path / "file" / "new" / "a.json", "Not a directory"),
         (tmp_path / "folder.json", "Is a directory"),

@@ -15,7 +15,7 @@ import yaml
 from tiny_runs import write_card
 
 from pc_crvae.cli import main
-from pc_crvae.evaluation.protocol import PROTOCOL_FOLDER
+from pc_crvae.evaluation.probe.protocol import PROTOCOL_FOLDER
 from pc_crvae.utils.resources import resource_folder
 
 TOOL = Path(__file__).parents[2] / "tools" / "study.py"

@@ -5,8 +5,8 @@ from test_probe import clouds
 
 from pc_crvae.embedding.rotation_average import averaged
 from pc_crvae.evaluation.encoders import encoder_of, probe_model, untrained_like
-from pc_crvae.evaluation.probe import probe_encoders
-from pc_crvae.evaluation.protocol import LinearSVM, ProbeProtocol
+from pc_crvae.evaluation.probe.protocol import LinearSVM, ProbeProtocol
+from pc_crvae.evaluation.probe.run import probe_encoders
 
 
 def test_training_and_test_items_are_averaged_alike_trained_and_untrained():

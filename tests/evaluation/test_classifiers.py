@@ -9,9 +9,9 @@ from sklearn.svm import SVC
 from sklearn.svm import LinearSVC as LiblinearSVC
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation import protocol as rules
-from pc_crvae.evaluation.classifiers import fit_classifier
-from pc_crvae.evaluation.linear_probe import fit_linear_svm
+from pc_crvae.evaluation.probe import protocol as rules
+from pc_crvae.evaluation.probe.classifiers import fit_classifier
+from pc_crvae.evaluation.probe.linear_svm import fit_linear_svm
 
 ONE_OF_EACH = [
     rules.LinearSVM(c=(0.1,)),
@@ -116,7 +116,7 @@ def test_unstandardised_our_solver_finds_the_minimum_of_liblinear():
 
 
 def test_a_solver_that_stops_early_says_so_and_warns_nobody(monkeypatch, recwarn):
-    monkeypatch.setattr("pc_crvae.evaluation.classifiers._MAX_ITERATIONS", 1)
+    monkeypatch.setattr("pc_crvae.evaluation.probe.classifiers._MAX_ITERATIONS", 1)
     features, labels = blobs(spread=2.0)
     assert not fit_classifier(
         rules.LinearSVC(name="linear_svc"), features, labels, standardise=False

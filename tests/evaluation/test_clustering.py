@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.clustering import agreement, cluster
+from pc_crvae.evaluation.metrics.clustering import agreement, cluster
 
 
 def blobs(spread, seed=0):

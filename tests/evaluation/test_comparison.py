@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pc_crvae.cli import main
-from pc_crvae.evaluation.predictions import (
+from pc_crvae.evaluation.probe.predictions import (
     Predictions,
     load_predictions,
     predictions_path,

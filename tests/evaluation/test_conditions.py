@@ -3,14 +3,14 @@ import pytest
 
 from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.conditions import (
+from pc_crvae.evaluation.robustness.conditions import (
     PARTS,
     Condition,
     apply_condition,
     check_points,
     conditions_of,
 )
-from pc_crvae.evaluation.corruptions import corrupt
+from pc_crvae.evaluation.robustness.corruptions import corrupt
 
 POINTS = normalize(np.random.default_rng(0).normal(size=(5, 600, 3)))
 SHAPES = CloudSet(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pc_crvae.data.clouds import normalize
-from pc_crvae.evaluation.corruptions import (
+from pc_crvae.evaluation.robustness.corruptions import (
     CORRUPTIONS,
     SEVERITIES,
     corrupt,

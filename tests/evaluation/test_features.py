@@ -7,14 +7,20 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.svm import SVC
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation import features as module
 from pc_crvae.evaluation import probe_features
-from pc_crvae.evaluation.clustering import cluster
-from pc_crvae.evaluation.features import probe_arrays
-from pc_crvae.evaluation.linear_probe import accuracy, class_mean_accuracy, fit_linear_svm
-from pc_crvae.evaluation.protocol import FewShot, KernelSVC, LowLabel, ProbeProtocol, parse_protocol
-from pc_crvae.evaluation.report import format_table
-from pc_crvae.evaluation.retrieval import retrieve
+from pc_crvae.evaluation.metrics.clustering import cluster
+from pc_crvae.evaluation.metrics.retrieval import retrieve
+from pc_crvae.evaluation.probe import features as module
+from pc_crvae.evaluation.probe.features import probe_arrays
+from pc_crvae.evaluation.probe.linear_svm import accuracy, class_mean_accuracy, fit_linear_svm
+from pc_crvae.evaluation.probe.protocol import (
+    FewShot,
+    KernelSVC,
+    LowLabel,
+    ProbeProtocol,
+    parse_protocol,
+)
+from pc_crvae.evaluation.probe.report import format_table
 
 EVERYTHING = ProbeProtocol(
     seeds=(0, 1),

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.few_shot import (
+from pc_crvae.evaluation.probe.few_shot import (
     predict_episodes,
     predict_from_share,
     score_episode,
     stratified_share,
 )
-from pc_crvae.evaluation.protocol import FewShot, LowLabel
+from pc_crvae.evaluation.probe.protocol import FewShot, LowLabel
 
 
 def blobs(seed, per_class=30, classes=6, spread=0.1):

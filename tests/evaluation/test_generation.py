@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from pc_crvae.evaluation.generation import (
+from pc_crvae.evaluation.metrics.generation import (
     coverage,
     distances_within,
     generation_metrics,
@@ -11,7 +11,7 @@ from pc_crvae.evaluation.generation import (
     one_nearest_neighbor_accuracy,
     pairwise_distances,
 )
-from pc_crvae.evaluation.reconstruction import earth_movers_distance
+from pc_crvae.evaluation.metrics.reconstruction import earth_movers_distance
 
 RNG = np.random.default_rng(0)
 

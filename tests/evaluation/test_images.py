@@ -13,10 +13,10 @@ from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.images import latents, likelihood
 from pc_crvae.evaluation.images.consistency import consistency_kl
-from pc_crvae.evaluation.images.evaluate import NO_PRIOR, evaluate_images
 from pc_crvae.evaluation.images.observations import observe
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.images.report import format_images
+from pc_crvae.evaluation.images.run import NO_PRIOR, evaluate_images
 from pc_crvae.latents.posteriors import DiagonalGaussian, gaussian_kl
 from pc_crvae.latents.statistics import active_units, mutual_information
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE

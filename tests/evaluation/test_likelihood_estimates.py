@@ -8,7 +8,7 @@ import torch
 from reference.linear_gaussian import LinearGaussian, TwoGroupGaussian
 from toy_models import image_vae
 
-from pc_crvae.evaluation.likelihood import importance_sampled_nll, rate_and_distortion
+from pc_crvae.evaluation.metrics.likelihood import importance_sampled_nll, rate_and_distortion
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 STRENGTHS = [2.0, 1.0, 0.3]

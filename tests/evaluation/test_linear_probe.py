@@ -4,7 +4,7 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.linear_probe import accuracy, class_mean_accuracy, fit_linear_svm
+from pc_crvae.evaluation.probe.linear_svm import accuracy, class_mean_accuracy, fit_linear_svm
 
 
 def blobs(count=240, dimensions=12, classes=4, spread=0.8, seed=0):
@@ -95,7 +95,7 @@ def test_convergence_is_claimed_only_where_it_was_reached_however_large_c_is(c):
 
 
 def test_a_solver_stopped_early_says_so(monkeypatch):
-    monkeypatch.setattr("pc_crvae.evaluation.linear_probe._MAX_STEPS", 2)
+    monkeypatch.setattr("pc_crvae.evaluation.probe.linear_svm._MAX_STEPS", 2)
     assert not fit_linear_svm(*overlapping_classes(), c_grid=[1.0]).converged
     assert not fit_linear_svm(*overlapping_classes(), c_grid=[1e-4, 1.0]).converged
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pc_crvae.evaluation.occlusion import CAMERA_DISTANCE, camera_at, visible_points
+from pc_crvae.evaluation.robustness.occlusion import CAMERA_DISTANCE, camera_at, visible_points
 
 RNG = np.random.default_rng(0)
 

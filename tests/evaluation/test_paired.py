@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from pc_crvae.evaluation.paired import combined_p_value, mcnemar_exact, paired_difference
+from pc_crvae.evaluation.metrics.significance import (
+    combined_p_value,
+    mcnemar_exact,
+    paired_difference,
+)
 
 
 def correct(share: float, count: int, seed: int, seeds: int = 3) -> np.ndarray:

@@ -9,16 +9,10 @@ from poison import PoisonedLabels
 from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation import probe as module
-from pc_crvae.evaluation.linear_probe import FittedProbe, fit_linear_svm
-from pc_crvae.evaluation.probe import (
-    ProbeProtocol,
-    format_table,
-    protocol_for,
-    run_probe,
-    validation_probe,
-)
-from pc_crvae.evaluation.protocol import (
+from pc_crvae.evaluation.metrics.retrieval import retrieve
+from pc_crvae.evaluation.probe import run as module
+from pc_crvae.evaluation.probe.linear_svm import FittedProbe, fit_linear_svm
+from pc_crvae.evaluation.probe.protocol import (
     Clustering,
     FewShot,
     LinearSVM,
@@ -27,7 +21,13 @@ from pc_crvae.evaluation.protocol import (
     Ridge,
     load_protocol,
 )
-from pc_crvae.evaluation.retrieval import retrieve
+from pc_crvae.evaluation.probe.run import (
+    ProbeProtocol,
+    format_table,
+    protocol_for,
+    run_probe,
+    validation_probe,
+)
 
 
 def changed(**changes):

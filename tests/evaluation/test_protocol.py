@@ -6,7 +6,7 @@ import yaml
 
 from pc_crvae.cli import probe
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.protocol import (
+from pc_crvae.evaluation.probe.protocol import (
     PROTOCOL_FOLDER,
     KernelSVC,
     LinearSVC,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pc_crvae.evaluation.reconstruction import (
+from pc_crvae.evaluation.metrics.reconstruction import (
     earth_movers_distance,
     f_score,
     reconstruction_metrics,

@@ -4,8 +4,8 @@ from sklearn.metrics import average_precision_score
 
 from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation import retrieval
-from pc_crvae.evaluation.retrieval import retrieve
+from pc_crvae.evaluation.metrics import retrieval
+from pc_crvae.evaluation.metrics.retrieval import retrieve
 
 
 def at_angles(*degrees):

@@ -8,14 +8,14 @@ from matplotlib.image import imread
 from pc_crvae.config import PointModelConfig
 from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation import robustness
-from pc_crvae.evaluation.robustness import (
+from pc_crvae.evaluation.robustness import run
+from pc_crvae.evaluation.robustness.report import corruption_errors, format_robustness
+from pc_crvae.evaluation.robustness.run import (
     Encoded,
     RobustnessProtocol,
     posterior_encoder,
     run_robustness,
 )
-from pc_crvae.evaluation.robustness_report import corruption_errors, format_robustness
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.visualization.robustness_plot import robustness_curves
 
@@ -127,13 +127,13 @@ def test_posteriors_without_a_density_have_no_divergence():
 
 def test_classifiers_are_fitted_on_training_labels_alone(monkeypatch):
     fitted = []
-    fit = robustness.fit_linear_svm
+    fit = run.fit_linear_svm
 
     def spy(features, labels, **options):
         fitted.append((len(features), labels.tolist()))
         return fit(features, labels, **options)
 
-    monkeypatch.setattr(robustness, "fit_linear_svm", spy)
+    monkeypatch.setattr(run, "fit_linear_svm", spy)
     train, test = shapes("train", 24), shapes("test", 14)
     honest = measured(train=train, test=test, seeds=(0,))
     assert len(fitted) == 2 * 2 * 3

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from pc_crvae.visualization.confusion_table import MOST_CLASSES, confusion_table
+from pc_crvae.report.confusion_table import MOST_CLASSES, confusion_table
 
 
 def rows_of(table):

@@ -1,7 +1,7 @@
 import numpy as np
 from matplotlib.image import imread
 
-from pc_crvae.evaluation.shape_quality import Pictured
+from pc_crvae.evaluation.generation.run import Pictured
 from pc_crvae.visualization.quality_picture import quality_picture
 
 

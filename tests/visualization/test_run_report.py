@@ -16,12 +16,12 @@ from pc_crvae.config.nvae import PRESETS, NVAEModelConfig
 from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.predictions import Predictions, predictions_path, save_predictions
+from pc_crvae.evaluation.probe.predictions import Predictions, predictions_path, save_predictions
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.pretrained import write_export
+from pc_crvae.report.run import write_run_report
+from pc_crvae.report.stored import Subject
 from pc_crvae.training.build import build_model
-from pc_crvae.visualization.run_report import write_run_report
-from pc_crvae.visualization.stored_reports import Subject
 
 HOSTILE = '</script><script>alert("1")</script>&<img src=x onerror=alert(2)>$\\foo$'
 RNG = np.random.default_rng(0)
@@ -351,7 +351,7 @@ def test_predictions_that_are_missing_or_of_other_items_are_told(model, tmp_path
 
 
 def test_traversals_that_lie_beside_an_evaluation_are_shown_only_if_they_are_a_picture(tmp_path):
-    from pc_crvae.visualization.report_measurements import traversals
+    from pc_crvae.report.measurements import traversals
 
     Image.new("RGB", (20, 10)).save(tmp_path / "evaluation-traversals.png")
     assert "max-width: 20px" in traversals(tmp_path / "evaluation.json")

@@ -1,7 +1,7 @@
 import numpy as np
 
+from pc_crvae.report.page import drawing
 from pc_crvae.runs.record import Curve, Record
-from pc_crvae.visualization.report_page import drawing
 from pc_crvae.visualization.training_curves import kl_by_dimension, training_curves
 
 

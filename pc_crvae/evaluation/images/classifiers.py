@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.images import ImageSet
 from pc_crvae.evaluation.classes import set_to_take_instead
-from pc_crvae.evaluation.classifiers import fit_classifier
 from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel
 from pc_crvae.evaluation.images.protocol import ImageProtocol
-from pc_crvae.evaluation.linear_probe import accuracy
-from pc_crvae.evaluation.protocol import (
+from pc_crvae.evaluation.probe.classifiers import fit_classifier
+from pc_crvae.evaluation.probe.linear_svm import accuracy
+from pc_crvae.evaluation.probe.protocol import (
     Classifier,
     LinearSVM,
     LogisticRegression,

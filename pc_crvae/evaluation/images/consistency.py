@@ -12,7 +12,7 @@ from pc_crvae.evaluation.images.observations import (
     Observed,
     refuse_non_finite,
 )
-from pc_crvae.evaluation.likelihood import mean_and_stderr
+from pc_crvae.evaluation.metrics.likelihood import mean_and_stderr
 from pc_crvae.models.images.build import onto_levels
 from pc_crvae.models.vae import evaluating
 from pc_crvae.objectives.binarization import binarize

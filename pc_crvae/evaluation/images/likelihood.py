@@ -8,7 +8,7 @@ from torch import Tensor
 from pc_crvae.config.images import BernoulliLikelihoodConfig, GaussianLikelihoodConfig
 from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel, refuse_non_finite
 from pc_crvae.evaluation.images.protocol import ESTIMATED_AT_ONCE, ImageProtocol
-from pc_crvae.evaluation.likelihood import (
+from pc_crvae.evaluation.metrics.likelihood import (
     DECODED_AT_ONCE,
     importance_sampled_nll,
     rate_and_distortion,

@@ -1,7 +1,7 @@
 """What a protocol's classifiers answer for one set of features under one probe seed.
 
 `predict_items` knows no label of a test item: what it returns is scored by
-:mod:`pc_crvae.evaluation.report` afterwards.
+:mod:`pc_crvae.evaluation.probe.report` afterwards.
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
-from pc_crvae.evaluation.classifiers import fit_classifier
-from pc_crvae.evaluation.clustering import cluster
-from pc_crvae.evaluation.few_shot import Episode, predict_episodes, predict_from_share
-from pc_crvae.evaluation.linear_probe import Labels
-from pc_crvae.evaluation.protocol import ProbeProtocol
-from pc_crvae.evaluation.retrieval import Retrieval, retrieve
+from pc_crvae.evaluation.metrics.clustering import cluster
+from pc_crvae.evaluation.metrics.retrieval import Retrieval, retrieve
+from pc_crvae.evaluation.probe.classifiers import fit_classifier
+from pc_crvae.evaluation.probe.few_shot import Episode, predict_episodes, predict_from_share
+from pc_crvae.evaluation.probe.linear_svm import Labels
+from pc_crvae.evaluation.probe.protocol import ProbeProtocol
 
 Features = NDArray[np.floating]
 EXTRAS_SETTING = "aligned"  # of the test items that few labels, few shots and clusters are about

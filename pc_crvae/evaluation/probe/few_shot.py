@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.classifiers import fit_classifier
-from pc_crvae.evaluation.linear_probe import Labels
-from pc_crvae.evaluation.protocol import FewShot, LowLabel
+from pc_crvae.evaluation.probe.classifiers import fit_classifier
+from pc_crvae.evaluation.probe.linear_svm import Labels
+from pc_crvae.evaluation.probe.protocol import FewShot, LowLabel
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
 Features = NDArray[np.floating]

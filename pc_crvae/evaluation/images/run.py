@@ -23,7 +23,7 @@ from pc_crvae.evaluation.images.observations import (
     observe,
 )
 from pc_crvae.evaluation.images.protocol import ImageProtocol
-from pc_crvae.evaluation.report import describe_data
+from pc_crvae.evaluation.probe.report import describe_data
 from pc_crvae.evaluation.versions import library_versions
 from pc_crvae.latents.statistics import ACTIVE_VARIANCE
 from pc_crvae.models.images.build import has_levels

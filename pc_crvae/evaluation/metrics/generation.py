@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pc_crvae.evaluation.reconstruction import earth_movers_distance
+from pc_crvae.evaluation.metrics.reconstruction import earth_movers_distance
 from pc_crvae.geometry import chamfer_distance
 
 Distance = Literal["cd", "emd"]

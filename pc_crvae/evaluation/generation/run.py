@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.generation import generation_metrics
-from pc_crvae.evaluation.reconstruction import reconstruction_metrics
-from pc_crvae.evaluation.report import describe_data
-from pc_crvae.evaluation.robustness import Encoded, posterior_encoder
+from pc_crvae.evaluation.metrics.generation import generation_metrics
+from pc_crvae.evaluation.metrics.reconstruction import reconstruction_metrics
+from pc_crvae.evaluation.probe.report import describe_data
+from pc_crvae.evaluation.robustness.run import Encoded, posterior_encoder
 from pc_crvae.evaluation.versions import library_versions
 from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.latents.statistics import ACTIVE_VARIANCE, active_units, mutual_information

@@ -2,8 +2,8 @@
 
 The classifier is fitted on unturned training shapes and scored on test shapes as they are,
 turned about the vertical, and turned by any rotation; so is retrieval among the test shapes
-(:mod:`pc_crvae.evaluation.retrieval`). The untrained encoder is always scored beside the trained
-one, on the very same points, turns and folds, because much of what a linear classifier reads is
+(:mod:`pc_crvae.evaluation.metrics.retrieval`). The untrained encoder is always scored beside the
+trained one, on the very same points, turns and folds, because much of what a linear classifier reads is
 there before any training.
 """
 
@@ -24,12 +24,11 @@ from pc_crvae.evaluation.classes import (
     check_same_classes,
     check_several,
 )
-from pc_crvae.evaluation.conditions import turn
-from pc_crvae.evaluation.linear_probe import Labels, accuracy, fit_linear_svm
-from pc_crvae.evaluation.outcomes import Outcome, predict_items, retrieve_items
-from pc_crvae.evaluation.predictions import Predictions
-from pc_crvae.evaluation.protocol import ProbeProtocol
-from pc_crvae.evaluation.report import (
+from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, fit_linear_svm
+from pc_crvae.evaluation.probe.outcomes import Outcome, predict_items, retrieve_items
+from pc_crvae.evaluation.probe.predictions import Predictions
+from pc_crvae.evaluation.probe.protocol import ProbeProtocol
+from pc_crvae.evaluation.probe.report import (
     FEATURES,
     assemble,
     collect_predictions,
@@ -40,6 +39,7 @@ from pc_crvae.evaluation.report import (
     format_table,
     versions,
 )
+from pc_crvae.evaluation.robustness.conditions import turn
 
 if TYPE_CHECKING:
     from pc_crvae.models.points.vae import PointVAE

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.linear_probe import Labels
+from pc_crvae.evaluation.probe.linear_svm import Labels
 from pc_crvae.utils.files import atomic_path
 
 _PREFIX = "predictions."

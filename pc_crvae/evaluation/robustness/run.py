@@ -1,8 +1,7 @@
 """How much of a frozen representation is left when test shapes are turned, spoilt or seen in part.
 
 A linear SVM is fitted on the features of training shapes and scored on those of test shapes under
-every condition of :mod:`pc_crvae.evaluation.conditions`; beside its accuracy stands how far the
-posterior of a shape has moved. The untrained encoder is put through all of it as well, on the
+every condition of :mod:`.conditions`; beside its accuracy stands how far the posterior of a shape has moved. The untrained encoder is put through all of it as well, on the
 very same clouds. Nothing is chosen by a test label: they are scored against, at the end.
 """
 
@@ -18,7 +17,15 @@ from pc_crvae.data.clouds import CloudSet
 from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import check_enough_of_each, check_same_classes
-from pc_crvae.evaluation.conditions import (
+from pc_crvae.evaluation.probe.linear_svm import (
+    DEFAULT_C_GRID,
+    FittedProbe,
+    Labels,
+    accuracy,
+    fit_linear_svm,
+)
+from pc_crvae.evaluation.probe.report import describe_data
+from pc_crvae.evaluation.robustness.conditions import (
     PARTS,
     Clouds,
     Condition,
@@ -28,16 +35,8 @@ from pc_crvae.evaluation.conditions import (
     conditions_of,
     turn,
 )
-from pc_crvae.evaluation.corruptions import CORRUPTIONS, SEVERITIES
-from pc_crvae.evaluation.linear_probe import (
-    DEFAULT_C_GRID,
-    FittedProbe,
-    Labels,
-    accuracy,
-    fit_linear_svm,
-)
-from pc_crvae.evaluation.report import describe_data
-from pc_crvae.evaluation.robustness_report import (
+from pc_crvae.evaluation.robustness.corruptions import CORRUPTIONS, SEVERITIES
+from pc_crvae.evaluation.robustness.report import (
     FEATURES,
     REPRESENTATIONS,
     Drift,

@@ -11,7 +11,7 @@ import numpy as np
 
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.predictions import load_predictions, predictions_path
+from pc_crvae.evaluation.probe.predictions import load_predictions, predictions_path
 from pc_crvae.models.pretrained import WEIGHTS
 from pc_crvae.runs.folder import Run
 

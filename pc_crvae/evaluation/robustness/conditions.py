@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.corruptions import (
+from pc_crvae.evaluation.robustness.corruptions import (
     CORRUPTIONS,
     LOCAL_POINTS,
     SEVERITIES,
     Corruption,
     corrupt,
 )
-from pc_crvae.evaluation.occlusion import camera_at, visible_points
+from pc_crvae.evaluation.robustness.occlusion import camera_at, visible_points
 from pc_crvae.geometry.rotations import rotate, rotation_about_z, rotation_from_quaternion
 from pc_crvae.randomness.draws import keyed_generator
 from pc_crvae.randomness.keys import Key, keyed_numpy_generator

@@ -9,15 +9,15 @@ from typing import Any
 from PIL import Image
 
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.generation.run import format_quality
 from pc_crvae.evaluation.images.report import format_images
-from pc_crvae.evaluation.report import format_table
-from pc_crvae.evaluation.robustness_report import format_robustness
-from pc_crvae.evaluation.shape_quality import format_quality
+from pc_crvae.evaluation.probe.report import format_table
+from pc_crvae.evaluation.robustness.report import format_robustness
+from pc_crvae.report.confusion_table import confusion_table
+from pc_crvae.report.page import Headline, paragraph, picture, preformatted
+from pc_crvae.report.stored import DAMAGE, Stored
 from pc_crvae.runs.record import Record
-from pc_crvae.visualization.confusion_table import confusion_table
-from pc_crvae.visualization.report_page import Headline, paragraph, picture, preformatted
 from pc_crvae.visualization.robustness_plot import robustness_curves
-from pc_crvae.visualization.stored_reports import DAMAGE, Stored
 
 _MOST_PIXELS = 4_000_000  # of a picture that lies beside a report
 

@@ -11,10 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import WITH_ONE_C, check_enough_of_each, check_several
-from pc_crvae.evaluation.outcomes import EXTRAS_SETTING, Outcome, predict_items, retrieve_items
-from pc_crvae.evaluation.predictions import Predictions, read_arrays
-from pc_crvae.evaluation.protocol import ProbeProtocol, changed, load_protocol
-from pc_crvae.evaluation.report import (
+from pc_crvae.evaluation.probe.outcomes import (
+    EXTRAS_SETTING,
+    Outcome,
+    predict_items,
+    retrieve_items,
+)
+from pc_crvae.evaluation.probe.predictions import Predictions, read_arrays
+from pc_crvae.evaluation.probe.protocol import ProbeProtocol, changed, load_protocol
+from pc_crvae.evaluation.probe.report import (
     assemble,
     collect_predictions,
     confusion_counts,
@@ -70,7 +75,8 @@ def probe_arrays(
 
     Returns:
         A report of plain numbers, strings and lists, ready for JSON, in the form of
-        `pc_crvae.evaluation.probe.probe_encoders` with one row, ``features``; and the predictions.
+        `pc_crvae.evaluation.probe.run.probe_encoders` with one row, ``features``; and the
+        predictions.
 
     Raises:
         UserError: features that are not finite, real and (n, d), or empty; lengths or

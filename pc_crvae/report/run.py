@@ -13,18 +13,13 @@ from pc_crvae.config import Config, plain
 from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.predictions import predictions_path
+from pc_crvae.evaluation.probe.predictions import predictions_path
 from pc_crvae.geometry import chamfer_distance
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.randomness.keys import keyed_numpy_generator
-from pc_crvae.runs.folder import find_run_config, run_of
-from pc_crvae.runs.record import Record, read_record
-from pc_crvae.version import __version__
-from pc_crvae.visualization.contact_sheet import Tile, tile_figures, tile_of
-from pc_crvae.visualization.embedding_map import MOST_POINTS, map_element, project_codes
-from pc_crvae.visualization.report_measurements import TELLERS, headlines, traversals
-from pc_crvae.visualization.report_page import (
+from pc_crvae.report.measurements import TELLERS, headlines, traversals
+from pc_crvae.report.page import (
     Section,
     advice,
     collapsed,
@@ -35,8 +30,13 @@ from pc_crvae.visualization.report_page import (
     report_page,
     tile_rows,
 )
-from pc_crvae.visualization.report_views import Model, Views, look_at
-from pc_crvae.visualization.stored_reports import Stored, Subject, read_guesses, read_stored
+from pc_crvae.report.stored import Stored, Subject, read_guesses, read_stored
+from pc_crvae.report.views import Model, Views, look_at
+from pc_crvae.runs.folder import find_run_config, run_of
+from pc_crvae.runs.record import Record, read_record
+from pc_crvae.version import __version__
+from pc_crvae.visualization.contact_sheet import Tile, tile_figures, tile_of
+from pc_crvae.visualization.embedding_map import MOST_POINTS, map_element, project_codes
 from pc_crvae.visualization.training_curves import (
     OPENING_SHARE,
     kl_by_dimension,

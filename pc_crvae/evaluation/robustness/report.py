@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.conditions import OCCLUSIONS, Condition
-from pc_crvae.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corruption_error
+from pc_crvae.evaluation.robustness.conditions import OCCLUSIONS, Condition
+from pc_crvae.evaluation.robustness.corruptions import CORRUPTIONS, SEVERITIES, corruption_error
 
 FEATURES = ("trained", "untrained")
 REPRESENTATIONS = {"mean": "posterior_mean", "pooled": "pooled"}

@@ -9,18 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.items import ItemSet
-from pc_crvae.evaluation.clustering import agreement
-from pc_crvae.evaluation.few_shot import score_episode
-from pc_crvae.evaluation.linear_probe import Labels, accuracy, class_mean_accuracy
-from pc_crvae.evaluation.outcomes import EXTRAS_SETTING, Outcome
-from pc_crvae.evaluation.paired import LEVEL, paired_difference
-from pc_crvae.evaluation.predictions import Predictions, row_name
-from pc_crvae.evaluation.protocol import (
-    CLASSIFIERS,
-    ProbeProtocol,
-    grid_of,
-    parameter_of,
-)
+from pc_crvae.evaluation.metrics.clustering import agreement
+from pc_crvae.evaluation.metrics.significance import LEVEL, paired_difference
+from pc_crvae.evaluation.probe.few_shot import score_episode
+from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
+from pc_crvae.evaluation.probe.outcomes import EXTRAS_SETTING, Outcome
+from pc_crvae.evaluation.probe.predictions import Predictions, row_name
+from pc_crvae.evaluation.probe.protocol import CLASSIFIERS, ProbeProtocol, grid_of, parameter_of
 
 SETTINGS = {"aligned": "aligned", "z": "z", "so3": "SO(3)"}
 REPRESENTATIONS = {"mean": "posterior_mean", "pooled": "pooled", "given": "features"}

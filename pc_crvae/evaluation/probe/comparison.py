@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.paired import LEVEL, combined_p_value, mcnemar_exact, paired_difference
-from pc_crvae.evaluation.predictions import (
+from pc_crvae.evaluation.metrics.significance import (
+    LEVEL,
+    combined_p_value,
+    mcnemar_exact,
+    paired_difference,
+)
+from pc_crvae.evaluation.probe.predictions import (
     Predictions,
     load_predictions,
     predictions_path,

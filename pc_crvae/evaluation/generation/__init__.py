@@ -1,0 +1,1 @@
+"""Generation: what a model of points decodes, and how it uses its latents."""

@@ -1,0 +1,1 @@
+"""The probe: what a simple classifier reads off a frozen representation."""
