@@ -3,8 +3,8 @@
 The classifier is fitted on unturned training shapes and scored on test shapes as they are,
 turned about the vertical, and turned by any rotation; so is retrieval among the test shapes
 (:mod:`pc_crvae.evaluation.metrics.retrieval`). The untrained encoder is always scored beside the
-trained one, on the very same points, turns and folds, because much of what a linear classifier reads is
-there before any training.
+trained one, on the very same points, turns and folds, because much of what a linear classifier
+reads is there before any training.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,9 @@
 """How much of a frozen representation is left when test shapes are turned, spoilt or seen in part.
 
 A linear SVM is fitted on the features of training shapes and scored on those of test shapes under
-every condition of :mod:`.conditions`; beside its accuracy stands how far the posterior of a shape has moved. The untrained encoder is put through all of it as well, on the
-very same clouds. Nothing is chosen by a test label: they are scored against, at the end.
+every condition of :mod:`.conditions`; beside its accuracy stands how far the posterior
+of a shape has moved. The untrained encoder is put through all of it as well, on the very same
+clouds. Nothing is chosen by a test label: they are scored against, at the end.
 """
 
 from collections.abc import Callable, Sequence
