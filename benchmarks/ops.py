@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from reference import textbook
 from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
 from benchmarks.clouds import FULL, QUICK, Sizes, collapsed, spread_pair
 from benchmarks.memory import added_memory
 from benchmarks.report import Row, say
+from benchmarks.textbook import models as textbook
 from benchmarks.timing import Action, Effort, alternate
 from pc_crvae.geometry import (
     chamfer_distance,

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
-from reference import textbook
 from torch import Tensor
 
 from benchmarks.clouds import FULL, QUICK, collapsed, spread_pair
 from benchmarks.memory import added_memory
 from benchmarks.ops import forward_and_backward
 from benchmarks.report import Row, say
+from benchmarks.textbook import models as textbook
 from benchmarks.timing import Action, Effort, alternate
 from pc_crvae.geometry import chamfer_distance, k_nearest_neighbors
 

@@ -6,7 +6,6 @@ from itertools import count
 from typing import Any, cast
 
 import torch
-from reference import textbook
 from torch import Tensor, nn
 
 from benchmarks.clouds import spread_pair
@@ -18,6 +17,7 @@ from benchmarks.floor import (
 )
 from benchmarks.memory import added_memory
 from benchmarks.report import Row, say
+from benchmarks.textbook import models as textbook
 from benchmarks.timing import Action, Effort, alternate
 from pc_crvae.config import (
     Config,

@@ -1,13 +1,10 @@
-"""What all tests share: the reference implementations on the path, and where real data lies."""
+"""What all tests share: a cache of their own, and where real data lies."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from check_demo import failures, main
+
+from acceptance.check_demo import failures, main
 
 
 def rows(z: float, aligned: float, deviation: float = 0.01) -> list[dict[str, Any]]:

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from tiny_hdf5 import CLASSES, write_hdf5
 
+from helpers.tiny_hdf5 import CLASSES, write_hdf5
 from pc_crvae.cli import main
 from pc_crvae.data import load_clouds
 from pc_crvae.data.cards import card_names, load_card

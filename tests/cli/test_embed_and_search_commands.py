@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
-from tiny_runs import tiny_config, tiny_train
 
+from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.cli import main
 from pc_crvae.data import load_clouds
 from pc_crvae.embedding import index as embeddings_module

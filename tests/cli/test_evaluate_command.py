@@ -5,8 +5,8 @@ import math
 
 import pytest
 from matplotlib.image import imread
-from tiny_runs import tiny_config, tiny_train
 
+from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.cli import main
 from pc_crvae.config import NVAEModelConfig
 from pc_crvae.data import load

@@ -4,8 +4,8 @@ import json
 
 import pytest
 import torch
-from tiny_runs import tiny_config, tiny_train
 
+from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.cli import main
 from pc_crvae.data import load
 from pc_crvae.models.points.vae import PointVAE

@@ -6,8 +6,8 @@ import shutil
 import sys
 
 import pytest
-from tiny_runs import tiny_config, tiny_train, tiny_values
 
+from helpers.tiny_runs import tiny_config, tiny_train, tiny_values
 from pc_crvae.cli import main
 from pc_crvae.data import load
 from pc_crvae.visualization import offscreen

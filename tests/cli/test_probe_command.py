@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yaml
-from tiny_runs import tiny_config, tiny_train, tiny_values
 
+from helpers.tiny_runs import tiny_config, tiny_train, tiny_values
 from pc_crvae.cli import main, probe
 from pc_crvae.cli.saved import load_split
 from pc_crvae.data import load

@@ -4,8 +4,8 @@ import json
 import shutil
 
 import pytest
-from tiny_runs import tiny_config, tiny_train
 
+from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.cli import main
 
 

@@ -6,8 +6,8 @@ import shutil
 import pytest
 import yaml
 from matplotlib.image import imread
-from tiny_runs import tiny_config, tiny_train, write_card
 
+from helpers.tiny_runs import tiny_config, tiny_train, write_card
 from pc_crvae.cli import main
 from pc_crvae.data import load
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from tiny_runs import write_card
 
+from helpers.tiny_runs import write_card
 from pc_crvae.cli import main
 from pc_crvae.evaluation.probe.protocol import PROTOCOL_FOLDER
 from pc_crvae.utils.resources import resource_folder

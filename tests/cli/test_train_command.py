@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tiny_hdf5 import write_hdf5
-from tiny_runs import acting_after, read_metrics, tiny_values, write_card
 
+from helpers.tiny_hdf5 import write_hdf5
+from helpers.tiny_runs import acting_after, read_metrics, tiny_values, write_card
 from pc_crvae.cli import main
 from pc_crvae.cli import train as command
 from pc_crvae.cli.train import load_splits

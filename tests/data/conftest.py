@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from tiny_hdf5 import write_hdf5
+
+from helpers.tiny_hdf5 import write_hdf5
 
 
 @pytest.fixture

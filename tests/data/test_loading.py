@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import h5py
-import mesh_writers
 import numpy as np
 import pytest
 from PIL import Image
 
+from helpers import mesh_writers
 from pc_crvae.data import from_folder, load, load_clouds
 from pc_crvae.data.clouds import normalize
 from pc_crvae.errors import UserError

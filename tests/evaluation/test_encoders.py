@@ -2,23 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from pc_crvae.config import PointModelConfig
+from helpers.toy_models import with_encoder as model
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.encoders import encoder_of
 from pc_crvae.geometry import principal_frames
 from pc_crvae.models.points.vae import PointVAE
 
 CLOUDS = np.random.default_rng(0).normal(size=(5, 32, 3)).astype(np.float32)
-
-
-def model(**encoder):
-    torch.manual_seed(0)
-    values = {
-        "encoder": encoder,
-        "latent_dim": 4,
-        "decoder": {"name": "fully_connected", "points": 16, "widths": [8]},
-    }
-    return PointVAE(PointModelConfig.model_validate(values, strict=False), points=32).eval()
 
 
 ENCODERS = [

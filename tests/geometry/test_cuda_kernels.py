@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from reference import neighbors as reference
 
+from benchmarks.textbook import neighbors as reference
 from pc_crvae.geometry import (
     farthest_point_sampling,
     gather_points,

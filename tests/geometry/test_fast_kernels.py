@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from reference import chamfer as chamfer_loops
-from reference import neighbors as loops
 from torch import Tensor
 
+from benchmarks.textbook import chamfer as chamfer_loops
+from benchmarks.textbook import neighbors as loops
 from pc_crvae.geometry import (
     chamfer_distance,
     edge_moments,

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from reference import neighbors as reference
 
+from benchmarks.textbook import neighbors as reference
 from pc_crvae.geometry import (
     gather_points,
     k_nearest_neighbors,

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 import torch
-from reference.chamfer import chamfer
 
+from benchmarks.textbook.chamfer import chamfer
 from pc_crvae.likelihoods import ChamferLikelihood
 
 VARIANTS = list(itertools.product([True, False], ["sum", "mean", "max"]))

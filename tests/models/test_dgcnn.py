@@ -2,11 +2,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.edgeconv import edge_conv
-from reference.textbook import EdgeConv as TextbookEdgeConv
 from torch import Tensor, nn
 from torch_geometric.nn import EdgeConv as GeometricEdgeConv
 
+from benchmarks.textbook.edgeconv import edge_conv
+from benchmarks.textbook.models import EdgeConv as TextbookEdgeConv
 from pc_crvae.geometry import k_nearest_neighbors
 from pc_crvae.models.points import dgcnn
 from pc_crvae.models.points.dgcnn import DGCNN, EdgeConv

@@ -2,9 +2,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.folding import folding_decoder
 from torch import nn
 
+from benchmarks.textbook.folding import folding_decoder
 from pc_crvae.models.points.folding import FoldingDecoder, source_points
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from turned_clouds import clouds, turns
 
+from helpers.turned_clouds import clouds, turns
 from pc_crvae.config import PointModelConfig
 from pc_crvae.geometry import principal_frames, rotate, rotation_about_z
 from pc_crvae.models.points import DGCNN, FoldingNetEncoder, FrameAveraged, PointNet

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from toy_models import LATENT_DIM, clouds, point_vae
 
+from helpers.toy_models import LATENT_DIM, clouds, point_vae
 from pc_crvae.latents.interpolation import interpolate_latents
 from pc_crvae.models.vae import evaluating
 

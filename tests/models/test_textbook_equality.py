@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from reference import textbook
 from torch import Tensor, nn
 
+from benchmarks.textbook import models as textbook
 from pc_crvae.config import PointModelConfig, parse_config
 from pc_crvae.geometry import (
     chamfer_distance,

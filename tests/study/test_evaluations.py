@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from study_summaries import summary_of
 
+from helpers.study_summaries import summary_of
 from pc_crvae.errors import UserError
 from pc_crvae.study.evaluations import (
     FIGURES,

@@ -4,8 +4,8 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from study_summaries import summary_of
 
+from helpers.study_summaries import summary_of
 from pc_crvae.errors import UserError
 from pc_crvae.study.figures import describe_figures
 from pc_crvae.study.markdown import format_summary

@@ -1,6 +1,7 @@
 """Protocols as data: what decides a probe's numbers, apart from the features and the labels.
 
-A protocol is a YAML file that this schema checks. Those of the folder ``protocols`` go by their names; ``ours`` is the default, and the others follow published evaluations or add to ours.
+A protocol is a YAML file that this schema checks. Those of the folder ``protocols`` go by their
+names; ``ours`` is the default, and the others follow published evaluations or add to ours.
 """
 
 import difflib

@@ -1,0 +1,634 @@
+"""Preparation: what comes out depends on files and recipe alone, and nothing done is lost."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from io import FileIO, StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from rich.console import Console
+
+from helpers import mesh_writers as write
+from helpers.flaky_reader import COUNT, shapes
+from pc_crvae.data import load_clouds
+from pc_crvae.data.cache import journal, preparation, store, workers
+from pc_crvae.data.cache.preparation import Prepared, Recipe, Shapes, prepare
+from pc_crvae.data.clouds import normalize
+from pc_crvae.data.formats import meshes
+from pc_crvae.data.items import Item
+from pc_crvae.data.readers import mesh_trees
+from pc_crvae.errors import UserError
+
+TESTS = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own; workers find the reader of the tests."""
+    monkeypatch.setenv("PC_CRVAE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are read here, where no worker takes time to start."""
+
+    def draw_shapes(tasks: list[workers.Task], *how: Any) -> Iterator[object]:
+        yield from (workers.draw_shape(task, *how[:2]) for task in tasks)
+
+    monkeypatch.setattr(preparation, "draw_shapes", draw_shapes)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "own" / "meshes"
+    folder.mkdir(parents=True)
+    for number in range(COUNT):
+        stretch = np.array([(1, 0, 0), (0, 1 + number, 0), (0, 0, 1)])
+        mesh = write.pyramid().apply_transform(np.pad(stretch, (0, 1)) + np.diag((0, 0, 0, 1)))
+        (folder / f"shape_{number:02d}.off").write_bytes(mesh.export(file_type="off").encode())
+    return folder
+
+
+def quiet() -> Console:
+    return Console(file=StringIO())
+
+
+def run(
+    root: Path,
+    recipe: Recipe | None = None,
+    rows: list[int] | None = None,
+    labelled: bool = True,
+    workers: int = 1,
+    console: Console | None = None,
+) -> Prepared:
+    recipe = Recipe("z", points=64) if recipe is None else recipe
+    place = {"folder": str(root)}
+    return prepare(
+        shapes(root, rows, labelled), recipe, place, workers=workers, console=console or quiet()
+    )
+
+
+def reads(root: Path, parent: int | None = None) -> list[str]:
+    """Names of the files read so far, by the workers of one process or by all."""
+    log = root.parent / "reads.log"
+    lines = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+    return [name for name, process in lines if parent in (None, int(process))]
+
+
+def spoil(root: Path, row: int, text: str) -> Path:
+    path = root / f"shape_{row:02d}.off"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_clouds_are_drawn_normalised_and_indexed(root: Path):
+    prepared = run(root)
+    clouds = prepared.checked()
+    assert clouds.points.shape == (COUNT, 64, 3)
+    assert clouds.ids == tuple(f"s{row}" for row in range(COUNT))
+    assert clouds.labels is not None
+    assert clouds.labels.tolist() == [row % 3 for row in range(COUNT)]
+    assert clouds.classes == ("a", "b", "c")
+    np.testing.assert_allclose(clouds.points.mean(axis=1), 0, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(clouds.points, axis=2).max(axis=1), 1, atol=1e-6)
+    assert prepared.sources[3] == str(root / "shape_03.off")
+    assert prepared.clouds.normals is None
+    np.testing.assert_array_equal(np.load(prepared.entry, allow_pickle=False), clouds.points)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_centre_and_scale_lead_back_to_the_surface(root: Path):
+    prepared = run(root, Recipe("y", points=256))
+    for row, points in enumerate(prepared.clouds.points):
+        placed = points * prepared.scales[row] + prepared.centres[row]
+        x, y, z = placed.T
+        source = np.stack((x, z, -y), axis=1)  # y up again
+        corners = write.VERTICES * (1, 1 + row, 1)
+        assert (source >= corners.min(axis=0) - 1e-5).all()
+        assert (source <= corners.max(axis=0) + 1e-5).all()
+        assert np.ptp(source, axis=0) == pytest.approx(np.ptp(corners, axis=0), rel=0.25)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
+def test_far_small_and_large_shapes_are_normalised_alike(scale: float):
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(50, 3))
+
+    def load(path: Path, count: int, rng: np.random.Generator) -> object:
+        return workers.Sample(points * scale, None, {})
+
+    task = workers.Task("key", "path", "id")
+    record = workers.draw_shape(task, load, Recipe("z", points=50))
+    np.testing.assert_allclose(record.arrays[0], normalize(points[None])[0], atol=1e-6)
+    np.testing.assert_allclose(np.array(record.centre) / scale, points.mean(axis=0), atol=1e-9)
+    radius = np.linalg.norm(points - points.mean(axis=0), axis=1).max()
+    assert record.scale / scale == pytest.approx(radius)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_normals_are_kept_where_they_are_wanted(root: Path):
+    prepared = run(root, Recipe("x", points=64, normals=True))
+    normals = prepared.clouds.normals
+    assert normals is not None
+    assert normals.shape == (COUNT, 64, 3)
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=2), 1, atol=1e-6)
+    floor = normals[..., 0] > 0.99  # that looked along -z, and x is up
+    placed = prepared.clouds.points * prepared.scales[:, None, None] + prepared.centres[:, None]
+    assert floor.any()
+    np.testing.assert_allclose(placed[floor][:, 0], 0, atol=1e-5)
+
+
+def test_neither_order_nor_workers_nor_company_matter(root: Path):
+    one = run(root, workers=2)
+    backwards = run(root, rows=list(range(COUNT))[::-1], workers=3)
+    np.testing.assert_array_equal(backwards.clouds.points[::-1], one.clouds.points)
+    alone = run(root, rows=[5])
+    np.testing.assert_array_equal(alone.clouds.points[0], one.clouds.points[5])
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_seeds_and_ids_make_other_points(root: Path):
+    one = run(root)
+    other = run(root, Recipe("z", points=64, seed=1))
+    assert not np.array_equal(one.clouds.points, other.clouds.points)
+    text = (root / "shape_00.off").read_text()
+    spoil(root, 1, text)
+    same = run(root, rows=[0, 1])
+    assert not np.array_equal(same.clouds.points[0], same.clouds.points[1])
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_the_second_time_reads_no_file(root: Path):
+    first = run(root)
+    assert sorted(reads(root)) == [f"shape_{row:02d}.off" for row in range(COUNT)]
+    again = run(root)
+    assert len(reads(root)) == COUNT
+    assert again.clouds.fingerprint() == first.clouds.fingerprint()
+    base = again.clouds.points
+    while base is not None and not isinstance(base, np.memmap):
+        base = base.base
+    assert base is not None
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("change", ["content", "another", "label", "gone"])
+def test_a_set_that_changed_is_prepared_anew(root: Path, change: str):
+    run(root, rows=[0, 1, 2])
+    rows, labelled = [0, 1, 2], True
+    match change:
+        case "content":
+            spoil(root, 1, (root / "shape_07.off").read_text())
+        case "another":
+            rows = [0, 1, 2, 3]
+        case "label":
+            labelled = False
+        case "gone":
+            (root / "shape_02.off").unlink()
+    prepared = run(root, rows=rows, labelled=labelled)
+    again = {"content": [1], "another": [3], "gone": [2], "label": []}[change]
+    assert reads(root)[3:] == [f"shape_{row:02d}.off" for row in again]
+    assert (prepared.clouds.labels is None) == (change == "label")
+    assert len(prepared.refused) == (change == "gone")
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("normals", [False, True])
+def test_what_was_prepared_before_ends_in_the_same_bytes_as_what_was_not(
+    root: Path, cache: Path, normals: bool
+):
+    recipe = Recipe("y", points=64, normals=normals)
+    spoil(root, 1, "OFF\n4 3 0\n0 0 0\n1 0 0\n0 1 0\n0 1 0\n3 0 1 2\n3 0 1 1\n3 0 0 0\n")
+    run(root, recipe, rows=[5, 1, 2])
+    grown = run(root, recipe, rows=[0, 1, 2, 3])
+    assert len(reads(root)) == 5
+    assert grown.repairs == {"degenerate faces": (1, 2)}
+    first = grown.entry.read_bytes()
+    grown.entry.unlink()
+    assert run(root, recipe, rows=[0, 1, 2, 3]).entry.read_bytes() == first
+    assert len(reads(root)) == 9
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_what_was_prepared_in_another_format_is_drawn_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run(root, rows=[0, 1])
+    monkeypatch.setattr(store, "FORMAT", store.FORMAT + 1)
+    run(root, rows=[0, 1, 2])
+    assert len(reads(root)) == 5
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_files_that_were_refused_are_tried_again_when_others_are_added(root: Path):
+    spoil(root, 1, "REFUSE")
+    run(root, rows=[0, 1])
+    assert len(run(root, rows=[0, 1, 2]).refused) == 1
+    assert sorted(reads(root)) == [f"shape_{row:02d}.off" for row in (0, 1, 1, 2)]
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("split_by_folder", [True, False])
+def test_meshes_new_to_a_split_of_a_folder_are_the_only_ones_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split_by_folder: bool
+):
+    read: list[str] = []
+
+    def load_points(path: Path, *how: Any) -> object:
+        read.append(path.name)
+        return mesh_trees_load(path, *how)
+
+    mesh_trees_load = mesh_trees.load_points
+    monkeypatch.setattr(mesh_trees, "load_points", load_points)
+    root = tmp_path / "mine"
+    folders = [root / "a" / "train", root / "a" / "test"] if split_by_folder else [root / "a"]
+
+    def add(numbers: range) -> None:
+        for number in numbers:
+            folder = folders[number % len(folders)]
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number:02d}.off").write_bytes(write.off())
+
+    def load_both() -> dict[str, set[str]]:
+        """Names of the files of each split, by what is loaded."""
+        return {
+            split: {
+                f"{Path(name).name}.off"
+                for name in load_clouds("mesh-folder", split, root=root).ids
+            }
+            for split in ("train", "test")
+        }
+
+    add(range(30))
+    first = load_both()
+    assert sorted(read) == [f"{number:02d}.off" for number in range(30)]
+    add(range(30, 40))
+    second = load_both()
+    moved = sum(len(second[split] - first[split]) for split in first) - 10
+    assert moved == (0 if split_by_folder else 1)  # where a fifth is the test split, from train
+    assert sum(map(len, second.values())) == 40
+    assert sorted(read[30:]) == sorted(
+        (second["train"] - first["train"]) | (second["test"] - first["test"])
+    )
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_refused_files_are_named_and_the_set_does_not_load_short_unasked(root: Path):
+    bad = spoil(root, 2, "OFF\n1 1 0\nREFUSE")
+    missing = root / "shape_04.off"
+    missing.unlink()
+    spoil(root, 6, "POINT")
+    console = quiet()
+    prepared = run(root, console=console)
+    assert [refusal.id for refusal in prepared.refused] == ["s2", "s4", "s6"]
+    assert len(prepared.clouds) == COUNT - 3
+    with pytest.raises(UserError, match=rf"3 of the 12 files .* the first as {bad}") as caught:
+        prepared.checked()
+    assert str(prepared.report) in str(caught.value)
+    assert len(prepared.checked(allow_refused=True)) == COUNT - 3
+    assert prepared.clouds.ids[2:4] == ("s3", "s5")
+    report = json.loads(prepared.report.read_text())
+    assert report["prepared"] == COUNT - 3
+    assert [refusal["source"] for refusal in report["refused"]][:2] == [str(bad), str(missing)]
+    assert "is missing" in report["refused"][1]["reason"]
+    assert "one single point" in report["refused"][2]["reason"]
+    assert report["passed_over"] == {"of another kind": [str(root / "notes.txt")]}
+    said = console.file.getvalue()
+    assert "9 shapes prepared, 3 files refused" in said
+    assert str(bad) in said
+    with pytest.raises(UserError):  # nor later
+        run(root).checked()
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_set_of_which_nothing_can_be_used_never_loads(root: Path):
+    spoil(root, 0, "REFUSE")
+    prepared = run(root, rows=[0])
+    with pytest.raises(UserError, match="1 of the 1 files") as caught:
+        prepared.checked(allow_refused=True)
+    assert "allow_refused" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_repairs_are_counted_by_file(root: Path):
+    text = "OFF\n4 3 0\n0 0 0\n1 0 0\n0 1 0\n0 1 0\n3 0 1 2\n3 0 1 1\n3 0 0 0\n"
+    for row in (1, 2):
+        spoil(root, row, text)
+    prepared = run(root)
+    assert prepared.repairs == {"degenerate faces": (2, 4)}
+    told = json.loads(prepared.report.read_text())["repairs"]
+    assert told == {"degenerate faces": {"files": 2, "count": 4}}
+    assert "mended: 4 degenerate faces in 2 files" in prepared.summary()
+
+
+def test_a_file_that_crashes_its_reader_is_refused_and_the_rest_prepared(root: Path):
+    bad = spoil(root, 3, "CRASH")
+    prepared = run(root)
+    assert [refusal.reason for refusal in prepared.refused] == [
+        f"{bad} ended the process that read it (SIGSEGV): is it too large?"
+    ]
+    assert len(prepared.clouds) == COUNT - 1
+
+
+def test_an_error_of_the_code_is_not_taken_for_a_bad_file(
+    root: Path, capfd: pytest.CaptureFixture[str]
+):
+    spoil(root, 3, "BUG")
+    with pytest.raises(RuntimeError, match=r"the worker that read .*shape_03\.off failed"):
+        run(root)
+    assert "ZeroDivisionError: an error of the code" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("points", [0, 1, 16_385])
+def test_a_count_of_points_out_of_range_is_refused(points: int):
+    with pytest.raises(UserError, match="2 to 16384"):
+        Recipe("z", points=points)
+
+
+def test_normals_that_are_not_there_are_told(root: Path):
+    task = workers.Task("key", str(root / "x"), "id")
+
+    def load(path: Path, count: int, rng: np.random.Generator) -> object:
+        return workers.Sample(rng.normal(size=(count, 3)), None, {})
+
+    record = workers.draw_shape(task, load, Recipe("z", points=8, normals=True))
+    assert record.refused is not None
+    assert "has no normals" in record.refused
+
+
+def start(root: Path, **environment: str) -> subprocess.Popen[str]:
+    """Prepare in a process of its own."""
+    code = (
+        "import signal, sys; from pathlib import Path\n"
+        # Which whoever runs the tests in the background may have switched off.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from pc_crvae.data.cache import preparation; from helpers.flaky_reader import shapes\n"
+        "recipe, place = preparation.Recipe('z', points=64), {'folder': sys.argv[1]}\n"
+        "try: preparation.prepare(shapes(Path(sys.argv[1])), recipe, place, workers=2)\n"
+        "except KeyboardInterrupt as stopped: print(stopped, file=sys.stderr); sys.exit(130)\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(root)],
+        env=os.environ | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def journal_of(cache: Path) -> Path:
+    (path,) = cache.glob("*.partial")
+    return path
+
+
+def wait_for(done: Callable[[], bool], seconds: float = 200) -> None:
+    until = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until, "it takes too long"
+        time.sleep(0.01)
+
+
+def records_of(cache: Path) -> int:
+    """How many shapes a running preparation has written down."""
+    found = list(cache.glob("*.partial"))
+    return found[0].read_bytes().count(b'"key"') if found else 0
+
+
+@pytest.fixture
+def slow_root(root: Path) -> Path:
+    for path in root.iterdir():
+        path.write_text(path.read_text() + "# SLOW\n")
+    return root
+
+
+def test_a_killed_preparation_goes_on_and_ends_in_the_same_bytes(slow_root: Path, cache: Path):
+    process = start(slow_root)
+    wait_for(lambda: records_of(cache) >= 4)
+    process.kill()
+    process.wait()
+    done = records_of(cache)
+    with journal_of(cache).open("ab") as file:
+        file.write(b"half a record")
+    interrupted = run(slow_root)
+    assert 4 <= done < COUNT
+    assert len(reads(slow_root, os.getpid())) == COUNT - done
+    first = interrupted.entry.read_bytes()
+    assert not list(cache.glob("*.partial"))
+    for path in cache.iterdir():
+        path.unlink()
+    assert run(slow_root, workers=1).entry.read_bytes() == first
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_killed_parent(slow_root: Path, cache: Path):
+    process = start(slow_root)
+    wait_for(lambda: records_of(cache) >= 1)
+    children = Path(f"/proc/{process.pid}/task")
+    workers = [
+        int(child)
+        for thread in children.iterdir()
+        for child in (thread / "children").read_text().split()
+    ]
+    assert workers
+    process.kill()
+    process.wait()
+    wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+
+
+def test_ctrl_c_stops_with_one_sentence_and_keeps_what_is_done(slow_root: Path, cache: Path):
+    process = start(slow_root)
+    wait_for(lambda: records_of(cache) >= 2)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=200)[1]
+    assert process.returncode == 130
+    assert "of the 12 files of own done: the same command goes on from there" in said
+    assert "Traceback" not in said
+    assert records_of(cache) >= 2
+    done = len(reads(slow_root))
+    run(slow_root)
+    assert len(reads(slow_root)) <= done + COUNT - 2
+
+
+@pytest.mark.slow
+def test_two_preparations_at_once_share_the_work_of_one(slow_root: Path, cache: Path):
+    processes = [start(slow_root) for _ in range(2)]
+    said = [process.communicate(timeout=200)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert len(reads(slow_root)) == COUNT
+    assert len(list(cache.glob("*.npy"))) == 1
+    assert len(run(slow_root).checked()) == COUNT
+
+
+def test_who_comes_second_says_that_it_waits(root: Path, cache: Path):
+    place = {"folder": str(root), "recipe": asdict(Recipe("z", points=64))}
+    entry = store.entry_path("own", "train", place)
+    cache.mkdir()
+    with FileLock(entry.with_suffix(".lock")):
+        process = start(root)
+        assert process.stderr is not None
+        assert "another process prepares" in process.stderr.readline()
+        assert reads(root) == []
+    process.communicate(timeout=200)
+    assert process.returncode == 0
+    assert len(reads(root)) == COUNT
+
+
+@pytest.mark.slow
+def test_one_takes_over_where_the_other_is_killed(slow_root: Path, cache: Path):
+    first = start(slow_root)
+    wait_for(lambda: records_of(cache) >= 1)
+    second = start(slow_root)
+    wait_for(lambda: records_of(cache) >= 3)
+    first.kill()
+    first.wait()
+    assert second.wait(timeout=200) == 0
+    assert len(reads(slow_root)) <= COUNT + 2
+
+
+class FullDisk(FileIO):
+    """A file on a disk that is full after so many bytes."""
+
+    room = 4000
+
+    def write(self, content: memoryview) -> int:
+        left = FullDisk.room - self.tell()
+        if left <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(content[:left])
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_full_disk_is_told_in_one_sentence_and_what_was_done_is_kept(
+    root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as full:
+        full.setattr(journal, "FileIO", FullDisk)
+        with pytest.raises(UserError, match="No space left on device; free some space") as caught:
+            run(root)
+    assert "goes on" in str(caught.value)
+    done = len(reads(root))
+    assert done >= 4
+    assert journal_of(cache).exists()
+    assert len(run(root).checked()) == COUNT
+    assert len(reads(root)) <= done + COUNT - 3
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_disk_that_is_full_at_the_end_keeps_all_that_was_done(
+    root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "fsync", full)
+        with pytest.raises(UserError, match="No space left on device"):
+            run(root)
+    assert [path.suffix for path in sorted(cache.iterdir()) if path.suffix == ".npy"] == []
+    assert len(run(root).checked()) == COUNT
+    assert len(reads(root)) == COUNT
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("PC_CRVAE_CACHE", str(tmp_path / "a file" / "cache"))
+    with pytest.raises(UserError, match=r"could not write.*\$PC_CRVAE_CACHE"):
+        run(root)
+
+
+@pytest.fixture
+def three_records(tmp_path: Path) -> Path:
+    path = tmp_path / "journal"
+    kept = journal.Journal(path, "one")
+    for number in range(3):
+        kept.append(record(number))
+    kept.close()
+    return path
+
+
+def record(number: int) -> journal.ShapeRecord:
+    arrays = np.full((1, 4, 3), number, np.float32)
+    return journal.ShapeRecord(f"k{number}", None, {"x": 1}, (0.1, 0.2, 0.3), 0.7, arrays)
+
+
+def keys(path: Path, heading: str = "one") -> list[str]:
+    opened = journal.Journal(path, heading)
+    try:
+        return [f"k{number}" for number in range(4) if f"k{number}" in opened]
+    finally:
+        opened.close()
+
+
+def test_a_journal_gives_back_what_was_written(three_records: Path):
+    opened = journal.Journal(three_records, "one")
+    read = opened.read("k2")
+    assert (read.key, read.refused, read.repairs) == ("k2", None, {"x": 1})
+    assert (read.centre, read.scale) == ((0.1, 0.2, 0.3), 0.7)
+    np.testing.assert_array_equal(read.arrays, np.full((1, 4, 3), 2))
+    opened.append(record(3))
+    opened.close()
+    assert keys(three_records) == ["k0", "k1", "k2", "k3"]
+
+
+def test_a_journal_of_other_code_is_begun_anew(three_records: Path):
+    assert keys(three_records, "other") == []
+    assert keys(three_records, "one") == []
+
+
+@pytest.mark.parametrize("cut", [1, 5, 60, 130])
+def test_a_journal_cut_short_keeps_its_whole_records(three_records: Path, cut: int):
+    content = three_records.read_bytes()
+    three_records.write_bytes(content[:-cut])
+    assert keys(three_records) == ["k0", "k1"]
+    opened = journal.Journal(three_records, "one")
+    opened.append(record(3))
+    opened.close()
+    assert keys(three_records) == ["k0", "k1", "k3"]
+
+
+def test_a_journal_with_a_flipped_bit_is_read_up_to_it(three_records: Path):
+    content = bytearray(three_records.read_bytes())
+    content[len(content) // 2] ^= 1
+    three_records.write_bytes(content)
+    assert keys(three_records) == ["k0"]
+
+
+def test_a_length_that_lies_takes_no_memory(three_records: Path):
+    content = three_records.read_bytes()
+    frame = journal._FRAME.pack(2**31, 2**31, 0)
+    three_records.write_bytes(content + frame)
+    tracemalloc.start()
+    try:
+        assert keys(three_records) == ["k0", "k1", "k2"]
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_meshes_of_real_size_are_prepared(data_root: Path):
+    paths = sorted((data_root / "modelnet_off/ModelNet10").rglob("*.off"))
+    real = Shapes(
+        name="real",
+        split="train",
+        items=[Item(path, path.stem, None) for path in paths],
+        classes=(),
+        load_points=meshes.load_points,
+        passed_over={},
+    )
+    clouds = prepare(real, Recipe("z"), {}, workers=2, console=quiet()).checked()
+    assert clouds.points.shape == (7, 2048, 3)
+    assert len(np.unique(clouds.points.reshape(-1, 3), axis=0)) == 7 * 2048

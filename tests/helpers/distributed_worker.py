@@ -1,0 +1,104 @@
+"""What each process of the tests of distributed training runs: every case, one after another.
+
+Plain gradient descent stands in for AdamW, which turns a rounding error in a gradient near
+zero into a full step; so weights differ by as little as gradients do.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from helpers.tiny_runs import IMAGE_RUNS, acting_after, tiny_config, tiny_train
+from pc_crvae.config import Config, TrainingConfig
+from pc_crvae.errors import UserError
+from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.runs.folder import Run
+from pc_crvae.training import loop
+from pc_crvae.utils.interruption import Interrupted
+from pc_crvae.utils.processes import parting
+
+INTERRUPTED = "interrupted"
+FAILING = "failing"
+
+WITHOUT_BATCH_NORM = {"encoder": {"name": "pointnet", "widths": [8, 16], "batch_norm": False}}
+CASES = {
+    "without batch-norm": {"model": WITHOUT_BATCH_NORM},
+    "in two parts": {"model": WITHOUT_BATCH_NORM, "training": {"accumulation": 2}},
+    "averaged weights": {"model": WITHOUT_BATCH_NORM, "training": {"ema_decay": 0.5}},
+    "synchronised batch-norm": {},
+    "one joint batch": {
+        "consistency": {"joint_batch": True, "transforms": [{"name": "rotate_so3"}]}
+    },
+    "batch-norm of each process": {"training": {"synchronize_batch_norm": False}},
+    **IMAGE_RUNS,
+}
+
+
+def gradient_descent(model: torch.nn.Module, options: TrainingConfig) -> torch.optim.Optimizer:
+    """Stands in for `pc_crvae.training.loop.build_optimizer`."""
+    return torch.optim.SGD(model.parameters(), lr=options.learning_rate)
+
+
+def case_config(folder: Path, sections: dict[str, Any]) -> Config:
+    """An epoch of 5 steps."""
+    # No clipping, which would hide a gradient that is too large as a whole.
+    steady = {"epochs": 1, "learning_rate": 0.001, "clip_norm": None, "schedule": "constant"}
+    likelihood = {} if "name" in sections.get("model", {}) else {"likelihood": {"scale": 10.0}}
+    return tiny_config(
+        folder,
+        **{name: sections[name] for name in ("data", "objective") if name in sections},
+        model=likelihood | sections.get("model", {}),
+        consistency={"weight": 1.0} | sections.get("consistency", {}),
+        training=steady | sections.get("training", {}),
+        logging={"every_steps": 1},
+    )
+
+
+def train_cases(folder: Path) -> None:
+    """Train each case in a folder of its name."""
+    loop.build_optimizer = gradient_descent
+    for name, sections in CASES.items():
+        tiny_train(case_config(folder, sections), folder / name)
+
+
+def train_interrupted(folder: Path) -> None:
+    """Send the last process a signal at step 3, then go on."""
+    config = case_config(folder, CASES["synchronised batch-norm"])
+
+    def signal_the_last() -> None:
+        if dist.get_rank() == dist.get_world_size() - 1:
+            signal.raise_signal(signal.SIGTERM)
+
+    try:
+        with acting_after(3, signal_the_last):
+            tiny_train(config, folder / INTERRUPTED)
+    except Interrupted:
+        tiny_train(config, folder / INTERRUPTED, resume=True)
+
+
+def train_failing(folder: Path) -> None:
+    """Have the main process, which alone writes, find the disk full at its first best state."""
+
+    def full(run: Run, model: PointVAE) -> None:
+        raise UserError("could not write the best state")
+
+    Run.save_best = full
+    tiny_train(case_config(folder, {}), folder / FAILING)
+
+
+if __name__ == "__main__":
+    worker_folder = Path(sys.argv[1])
+    with parting():
+        if sys.argv[2:] == [FAILING]:
+            train_failing(worker_folder)
+        else:
+            train_cases(worker_folder)
+            train_interrupted(worker_folder)
+    left = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    (worker_folder / f"threads-{os.environ['RANK']}.json").write_text(json.dumps(left))

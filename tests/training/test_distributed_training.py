@@ -1,0 +1,119 @@
+"""Two processes train as one process does on the same global batch."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.utils import set_seed
+from safetensors.torch import load_file
+
+from helpers.distributed_worker import CASES, FAILING, INTERRUPTED, train_cases
+from helpers.tiny_runs import read_metrics, write_card
+from pc_crvae.config import load_config
+from pc_crvae.runs.folder import Run
+from pc_crvae.training import loop
+from pc_crvae.training.build import build_model
+
+TWO_PROCESSES = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+WORKER = Path(__file__).parents[1] / "helpers" / "distributed_worker.py"
+DIGITS = (1, 8, 8)
+ROUNDING = 1e-5
+EQUAL = sorted(CASES.keys() - {"batch-norm of each process"})
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Folders of the cases trained by one process and by two."""
+    alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
+    write_card(together)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "build_optimizer", loop.build_optimizer)  # put back after
+        train_cases(alone)
+    subprocess.run(
+        [sys.executable, *TWO_PROCESSES, str(WORKER), str(together)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+        check=True,
+        timeout=300,
+    )
+    return alone, together
+
+
+def relative_difference(alone, together):
+    """Of what training changed: the largest over tensors, parameters and statistics alike.
+
+    A shift before a batch-norm has no gradient but rounding, and is only asked to stay put.
+    """
+    config = load_config(alone / "config.yaml")
+    set_seed(config.seed)
+    start = build_model(config, DIGITS).state_dict()
+    ours, theirs = load_file(alone / "model.safetensors"), load_file(together / "model.safetensors")
+    moved = {
+        name: float((ours[name] - start[name]).norm())
+        for name in start
+        if start[name].is_floating_point()
+    }
+    changed = [name for name in moved if moved[name] > ROUNDING]
+    assert len(changed) > len(start) / 2
+    for name in moved.keys() - set(changed):
+        assert float((theirs[name] - start[name]).norm()) < 10 * ROUNDING, name
+    resolution = torch.finfo(torch.float32).eps
+    return max(
+        (float((ours[name] - theirs[name]).norm()) - resolution * float(ours[name].norm()))
+        / moved[name]
+        for name in changed
+    )
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_two_processes_learn_the_weights_of_one(runs, case):
+    alone, together = runs
+    assert relative_difference(alone / case, together / case) < 1e-4
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_two_processes_report_the_terms_of_one(runs, case):
+    one, two = (read_metrics(folder / case) for folder in runs)
+    assert len(one) == len(two) == 6  # five steps and the validation
+    for ours, theirs in zip(one, two, strict=True):
+        assert theirs.pop("split") == ours.pop("split")
+        assert theirs == {name: pytest.approx(value, rel=1e-4) for name, value in ours.items()}
+
+
+def test_the_comparison_tells_batch_norm_of_each_process_from_that_of_one(runs):
+    alone, together = (folder / "batch-norm of each process" for folder in runs)
+    assert relative_difference(alone, together) > 1e-2
+
+
+def test_a_signal_to_one_process_stops_both_and_both_resume(runs):
+    _, together = runs
+    whole, stopped = together / "synchronised batch-norm", together / INTERRUPTED
+    assert [path.name for path in Run(stopped).states()] == ["step-00000003", "step-00000005"]
+    assert read_metrics(stopped) == read_metrics(whole)
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, stopped)]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_no_thread_of_the_group_outlives_it(runs, rank):
+    _, together = runs
+    left = json.loads((together / f"threads-{rank}.json").read_text())
+    assert left
+    assert [name for name in left if "gloo" in name] == []
+
+
+def test_a_failure_of_the_main_process_stops_both(tmp_path):
+    write_card(tmp_path)
+    together = subprocess.run(
+        [sys.executable, *TWO_PROCESSES, str(WORKER), str(tmp_path), FAILING],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert together.returncode != 0
+    assert "UserError: could not write the best state" in together.stderr
+    assert "UserError: the main process failed" in together.stderr

@@ -1,0 +1,292 @@
+"""A run that was stopped and resumed is, to the last bit, the run that was not."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+import yaml
+
+from helpers.tiny_runs import (
+    IMAGE_RUNS,
+    acting_after,
+    read_metrics,
+    read_state,
+    tiny_config,
+    tiny_train,
+    tiny_values,
+)
+from pc_crvae.cli import main
+from pc_crvae.errors import UserError
+from pc_crvae.runs.folder import Run
+from pc_crvae.training import loop
+from pc_crvae.utils.interruption import Interrupted
+
+AFTER_EVERY_STEP = {"every_minutes": 1e-9}
+AFTER_AN_EPOCH = {"every_minutes": None}
+
+VARIANTS = {
+    "plain": {},
+    "ema": {"training": {"ema_decay": 0.9}},
+    "accumulation": {"training": {"accumulation": 2}},
+    "bfloat16": {"training": {"precision": "bfloat16"}},
+    "warm-ups": {
+        "objective": {"name": "elbo", "warmup_epochs": 3.0, "free_bits": 0.1},
+        "consistency": {"warmup_epochs": 2.5, "target": "original"},
+    },
+    "autoencoder": {"objective": {"name": "autoencoder"}, "consistency": None},
+    **IMAGE_RUNS,
+}
+COSTLY = {"IWAE", "NVAE"}
+
+
+class Killed(BaseException):
+    """Stands for a death that nothing is done about."""
+
+
+def die():
+    raise Killed
+
+
+def four_epochs(folder, variant=None, **sections):
+    sections = (variant or {}) | sections
+    training = {"epochs": 4} | sections.pop("training", {})
+    return tiny_config(folder, training=training, **sections)
+
+
+def assert_same_run(one, other):
+    assert read_metrics(one) == read_metrics(other)
+    state, other_state = read_state(one), read_state(other)
+    # The record's size counts the digits of wall-clock fields too.
+    assert state.keys() == other_state.keys() > {"/metrics_size"}
+    for name in state.keys() - {"/metrics_size"}:
+        value, other_value = state[name], other_state[name]
+        if torch.is_tensor(value):
+            assert value.dtype == other_value.dtype, name
+            assert torch.equal(value, other_value), name
+        else:
+            assert value == other_value, name
+    for path in ("model.safetensors", "config.json", "checkpoints/best/model.safetensors"):
+        assert (one / path).read_bytes() == (other / path).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in COSTLY else []) for name in VARIANTS],
+)
+@pytest.mark.parametrize(
+    ("checkpoints", "resumed_at"),
+    [(AFTER_AN_EPOCH, 10), (AFTER_EVERY_STEP, 12)],
+    ids=["an epoch's end", "the middle of an epoch"],
+)
+def test_a_run_resumed_from_any_state_equals_one_in_one_go(tmp_path, name, checkpoints, resumed_at):
+    config = four_epochs(tmp_path, VARIANTS[name], checkpoints=checkpoints)
+    tiny_train(config, tmp_path / "whole")
+    with acting_after(13, die), pytest.raises(Killed):
+        tiny_train(config, tmp_path / "resumed")
+    assert Run(tmp_path / "resumed").load_state()["step"] == resumed_at
+
+    tiny_train(config, tmp_path / "resumed", resume=True)
+
+    assert_same_run(tmp_path / "whole", tmp_path / "resumed")
+
+
+def test_a_run_killed_by_the_system_within_an_epoch_resumes_to_the_same_bits(tmp_path):
+    values = tiny_values(tmp_path, training={"epochs": 4, "ema_decay": 0.9})
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    tiny_train(tiny_config(tmp_path, training={"epochs": 4, "ema_decay": 0.9}), tmp_path / "whole")
+    kill_itself = (
+        "import os, signal, sys\n"
+        "from pc_crvae.cli import main\n"
+        "from helpers.tiny_runs import acting_after\n"
+        "with acting_after(13, lambda: os.kill(os.getpid(), signal.SIGKILL)):\n"
+        "    main(['train', *sys.argv[1:]])"
+    )
+    arguments = [str(tmp_path / "config.yaml"), "--out", str(tmp_path / "killed")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    first = [sys.executable, "-c", kill_itself, *arguments]
+    assert subprocess.run(first, env=environment, check=False).returncode == -signal.SIGKILL
+    assert Run(tmp_path / "killed").load_state()["step"] == 10
+
+    assert main(["train", *arguments, "--resume"]) == 0
+
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_lines_recorded_after_the_state_resumed_from_are_cut_off(tmp_path):
+    config = four_epochs(tmp_path, checkpoints=AFTER_AN_EPOCH)
+    with acting_after(13, die), pytest.raises(Killed):
+        tiny_train(config, tmp_path / "run")
+    steps = [line["step"] for line in read_metrics(tmp_path / "run")]
+    assert steps == [3, 5, 6, 9, 10, 12]  # every third step and the ends of epochs
+
+    with acting_after(11, die), pytest.raises(Killed):
+        tiny_train(config, tmp_path / "run", resume=True)
+
+    assert [line["step"] for line in read_metrics(tmp_path / "run")] == [3, 5, 6, 9, 10]
+
+
+def test_the_best_before_a_stop_stays_the_best_after_it(tmp_path, monkeypatch):
+    objectives = iter([-5.0, -1.0, -4.0, -3.0])
+    monkeypatch.setattr(loop, "evaluate", lambda *arguments: {"objective": next(objectives)})
+    config = four_epochs(tmp_path)
+    with acting_after(13, die), pytest.raises(Killed):
+        tiny_train(config, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    best = (run.best / "model.safetensors").read_bytes()
+    tiny_train(config, tmp_path / "run", resume=True)
+    assert (run.best / "model.safetensors").read_bytes() == best
+
+
+def test_resuming_a_finished_run_says_so_and_changes_nothing(tmp_path, capsys):
+    config = tiny_config(tmp_path, logging={"tensorboard": True})
+    trained = tiny_train(config, tmp_path / "run")
+    files = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    capsys.readouterr()
+
+    returned = tiny_train(config, tmp_path / "run", resume=True)
+
+    assert "trained already: all its 10 steps are done" in capsys.readouterr().out
+    after = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert after == files
+    for name, weights in trained.state_dict().items():
+        assert torch.equal(returned.state_dict()[name], weights), name
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_after_its_step_with_the_state_saved(tmp_path, number):
+    config = tiny_config(tmp_path, checkpoints=AFTER_AN_EPOCH)
+    handler = signal.getsignal(number)
+    with (
+        acting_after(7, lambda: signal.raise_signal(number)),
+        pytest.raises(Interrupted, match=r"after step 7 of 10.*--resume") as stopped,
+    ):
+        tiny_train(config, tmp_path / "stopped")
+    assert stopped.value.signal_number == number
+    assert signal.getsignal(number) is handler
+    assert Run(tmp_path / "stopped").load_state()["step"] == 7
+
+    tiny_train(config, tmp_path / "whole")
+    tiny_train(config, tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+@pytest.fixture
+def heeded_interrupts():
+    """SIGINT as Python takes it, which a shell's background jobs ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_acts_at_once(tmp_path, heeded_interrupts):
+    def interrupt_twice():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with acting_after(7, interrupt_twice), pytest.raises(KeyboardInterrupt):
+        tiny_train(tiny_config(tmp_path), tmp_path / "run")
+    assert Run(tmp_path / "run").load_state()["step"] == 5
+
+
+@pytest.fixture
+def half_run(tmp_path):
+    """A run stopped after step 7, with states after each step."""
+    config = tiny_config(tmp_path, checkpoints=AFTER_EVERY_STEP)
+    with acting_after(8, die), pytest.raises(Killed):
+        tiny_train(config, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("sections", "key"),
+    [
+        ({"training": {"learning_rate": 0.5}}, "training.learning_rate = 0.001, not 0.5"),
+        ({"training": {"epochs": 9}}, "training.epochs = 2, not 9"),
+        ({"model": {"latent_dim": 5}}, "model.latent_dim = 4, not 5"),
+        ({"consistency": None}, "consistency."),
+    ],
+)
+def test_a_resumed_run_keeps_its_configuration(half_run, tmp_path, sections, key):
+    changed = tiny_config(tmp_path, **sections)
+    with pytest.raises(UserError, match=re.escape(f"started with {key}")):
+        tiny_train(changed, half_run, resume=True)
+
+
+def test_what_is_logged_and_saved_may_change(half_run, tmp_path):
+    changed = tiny_config(
+        tmp_path, logging={"every_steps": 1}, checkpoints={"keep": 1, "every_epochs": 2}
+    )
+    tiny_train(changed, half_run, resume=True)
+    assert [path.name for path in Run(half_run).states()] == ["step-00000010"]
+    assert [line["step"] for line in read_metrics(half_run)] == [3, 5, 6, 8, 9, 10, 10]
+
+
+def test_a_run_is_not_resumed_on_other_shapes(half_run, tmp_path):
+    card = tmp_path / "tiny.yaml"
+    card.write_text(card.read_text().replace("seed: 0", "seed: 7"))
+    with pytest.raises(UserError, match="started on other data than tiny holds now"):
+        tiny_train(tiny_config(tmp_path), half_run, resume=True)
+
+
+def test_without_a_run_there_is_nothing_to_resume(tmp_path):
+    with pytest.raises(UserError, match="no run to resume"):
+        tiny_train(tiny_config(tmp_path), tmp_path / "run", resume=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_a_state_there_is_nothing_to_resume_from(tmp_path):
+    config = tiny_config(tmp_path, checkpoints=AFTER_AN_EPOCH)
+    with acting_after(3, die), pytest.raises(Killed):
+        tiny_train(config, tmp_path / "run")
+    with pytest.raises(UserError, match="holds no checkpoint yet"):
+        tiny_train(config, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"not a state", None], ids=["empty", "overwritten", "cut short"]
+)
+def test_a_damaged_state_is_refused_and_the_one_before_it_serves(half_run, tmp_path, damaged):
+    config = tiny_config(tmp_path)
+    newest = Run(half_run).states()[-1]
+    state = newest / "state.pt"
+    state.write_bytes(state.read_bytes()[:-1000] if damaged is None else damaged)
+    with pytest.raises(UserError, match=f"{state} is damaged .*: remove {newest} to go on"):
+        tiny_train(config, half_run, resume=True)
+
+    shutil.rmtree(newest)
+    tiny_train(config, half_run, resume=True)
+    tiny_train(config, tmp_path / "whole")
+    assert_same_run(tmp_path / "whole", half_run)
+
+
+def test_a_state_of_another_model_is_refused(half_run, tmp_path):
+    other = tiny_config(tmp_path, model=tiny_values(tmp_path)["model"] | {"latent_dim": 5})
+    tiny_train(other, tmp_path / "other")
+    theirs = Run(tmp_path / "other").states()[-1] / "state.pt"
+    shutil.copy(theirs, Run(half_run).states()[-1] / "state.pt")
+    with pytest.raises(UserError, match="is of another model than"):
+        tiny_train(tiny_config(tmp_path), half_run, resume=True)
+
+
+def test_a_state_of_another_format_is_refused(half_run, tmp_path):
+    path = Run(half_run).states()[-1] / "state.pt"
+    torch.save(torch.load(path, weights_only=True) | {"format": 99}, path)
+    with pytest.raises(UserError, match="is not a state of format 1"):
+        tiny_train(tiny_config(tmp_path), half_run, resume=True)
+
+
+def test_a_record_that_lost_lines_is_refused(half_run, tmp_path):
+    Run(half_run).metrics.write_text("")
+    with pytest.raises(UserError, match="is 0 bytes long"):
+        tiny_train(tiny_config(tmp_path), half_run, resume=True)
+
+
+def test_a_state_holds_plain_tensors_and_numbers_only(half_run):
+    for name, value in read_state(half_run).items():
+        plain = torch.is_tensor(value) or isinstance(value, (bool, int, float, str, type(None)))
+        assert plain, f"{name} is a {type(value).__name__}"
