@@ -86,9 +86,9 @@ def _how_to_read(rows: Rows) -> str:
     return f"""**How to read it.** Contenders take turns in one process, after a warm-up that \
 compiles kernels; each time is the median over the rounds, in milliseconds, and each ratio is the \
 reference's time over ours: 2.00 means that ours takes half the time. The reference is in float32 \
-throughout. The textbook form (`benchmarks/textbook/models.py`) is what public code does: distances \
-as N x N matrices, each edge's input formed before it is multiplied, the codeword copied to each \
-point; `tests/models/test_textbook_equality.py` shows that values, gradients and running \
+throughout. The textbook form (`benchmarks/textbook/models.py`) is what public code does: \
+distances as N x N matrices, each edge's input formed before it is multiplied, the codeword copied \
+to each point; `tests/models/test_textbook_equality.py` shows that values, gradients and running \
 statistics are the same. Memory is the peak that one call adds, in MB of 10^6 bytes, measured in \
 a process of its own, without inputs, parameters and buffers that libraries keep. Spread clouds: \
 {SPREAD}. Collapsed clouds: {COLLAPSED}."""
