@@ -55,11 +55,11 @@ _DAMAGE = (
 """What the libraries raise at bytes that make no sense to them."""
 
 
-class ArchiveRefused(UserError):  # noqa: N818 - says what was done, as the libraries' names do
+class ArchiveRejected(UserError):  # noqa: N818 - says what was done, as the libraries' names do
     """An archive is not to be unpacked, whatever room there is for it."""
 
 
-class _Refused(Exception):  # noqa: N818 - a reason, told by the UserError it becomes
+class _Rejected(Exception):  # noqa: N818 - a reason, told by the UserError it becomes
     pass
 
 
@@ -102,7 +102,7 @@ def unpack(
         strip: the folder at the top whose contents belong right into ``target``.
 
     Raises:
-        ArchiveRefused: the archive is refused, damaged or no archive.
+        ArchiveRejected: the archive is refused, damaged or no archive.
         UserError: it is not there, or the disk has no room for what it holds.
     """
     if not archive.is_file():
@@ -114,8 +114,8 @@ def unpack(
                 _extract(members, folder, budget)
         except UserError:
             raise
-        except _Refused as refusal:
-            raise ArchiveRefused(f"{archive} was not unpacked: {refusal}") from refusal
+        except _Rejected as refusal:
+            raise ArchiveRejected(f"{archive} was not unpacked: {refusal}") from refusal
         except _DAMAGE as error:
             raise _damaged(archive, error) from error
         except OSError as error:
@@ -127,9 +127,9 @@ def unpack(
             _lift(folder, strip)
 
 
-def _damaged(archive: Path, error: Exception) -> ArchiveRefused:
+def _damaged(archive: Path, error: Exception) -> ArchiveRejected:
     reason = str(error) or type(error).__name__
-    return ArchiveRefused(f"{archive} was not unpacked: it is damaged or cut short ({reason})")
+    return ArchiveRejected(f"{archive} was not unpacked: it is damaged or cut short ({reason})")
 
 
 class _Budget:
@@ -153,7 +153,7 @@ class _Budget:
     def check(self, total: int) -> None:
         """Refuse a total that is promised, or that a decompressor has come to."""
         if total > self.most_bytes:
-            raise _Refused(self._too_large)
+            raise _Rejected(self._too_large)
 
     def count_member(self) -> None:
         self.members += 1
@@ -161,7 +161,7 @@ class _Budget:
 
     def check_members(self, count: int) -> None:
         if count > self._most_members:
-            raise _Refused(f"it holds more than {self._most_members} files and folders")
+            raise _Rejected(f"it holds more than {self._most_members} files and folders")
 
 
 def _extract(members: Iterable[_Member], folder: Path, budget: _Budget) -> None:
@@ -181,7 +181,7 @@ def _extract(members: Iterable[_Member], folder: Path, budget: _Budget) -> None:
         _write(member, path, budget)
         files += 1
     if files == 0:
-        raise _Refused("it holds no file")
+        raise _Rejected("it holds no file")
 
 
 def _write(member: _Member, path: Path, budget: _Budget) -> None:
@@ -192,7 +192,7 @@ def _write(member: _Member, path: Path, budget: _Budget) -> None:
             written += len(block)
             file.write(block)
     if written != member.size:
-        raise _Refused(
+        raise _Rejected(
             f"it is damaged: {member.name} has {written} bytes where {member.size} are promised"
         )
 
@@ -213,20 +213,20 @@ def _parts(name: str) -> tuple[str, ...]:
     """Return the folders and the file of a member's name; none for the top itself."""
     shown = repr(name if len(name) <= _LONGEST_PART else f"{name[:60]}...")
     if not name:
-        raise _Refused("a member of it has no name")
+        raise _Rejected("a member of it has no name")
     if name.startswith("/"):
-        raise _Refused(f"its member {shown} has an absolute path")
+        raise _Rejected(f"its member {shown} has an absolute path")
     if any(character in "\\:\x7f" or character < " " for character in name):
-        raise _Refused(f"its member {shown} has a backslash, colon or control character in it")
+        raise _Rejected(f"its member {shown} has a backslash, colon or control character in it")
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     if ".." in parts:
-        raise _Refused(f"its member {shown} points out of the folder")
+        raise _Rejected(f"its member {shown} points out of the folder")
     try:
         longest = max((len(part.encode()) for part in parts), default=0)
     except UnicodeEncodeError:
-        raise _Refused(f"its member {shown} has a name that is not Unicode") from None
+        raise _Rejected(f"its member {shown} has a name that is not Unicode") from None
     if longest > _LONGEST_PART or len(name.encode()) > _LONGEST_NAME:
-        raise _Refused(f"its member {shown} has too long a name")
+        raise _Rejected(f"its member {shown} has too long a name")
     return parts
 
 
@@ -255,7 +255,7 @@ class _Names:
         if kind == "file" and before is now:
             return
         if before != now or kind == "file":
-            raise _Refused(
+            raise _Rejected(
                 f"two members of it have the name {'/'.join(parts)!r} where letter case is ignored"
             )
 
@@ -284,12 +284,12 @@ def _members_of(archive: Path, folder: Path, budget: _Budget) -> Generator[_Memb
         if start.startswith(signature):
             return _tar_members(archive, opener, folder, budget)
     if start[257:262] == b"ustar":
-        _refuse_full_disk(archive, folder, archive.stat().st_size)
+        _reject_full_disk(archive, folder, archive.stat().st_size)
         return _tar_members(archive, cast(_Opener, open), folder, budget)
-    raise _Refused(f"it is neither a zip nor a tar file (it begins with {start[:16]!r})")
+    raise _Rejected(f"it is neither a zip nor a tar file (it begins with {start[:16]!r})")
 
 
-def _refuse_full_disk(archive: Path, folder: Path, needed: int) -> None:
+def _reject_full_disk(archive: Path, folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
@@ -304,15 +304,15 @@ def _zip_members(archive: Path, folder: Path, budget: _Budget) -> Generator[_Mem
         budget.check_members(len(infos))
         promised = sum(info.file_size for info in infos)
         budget.check(promised)
-        _refuse_full_disk(archive, folder, promised)
+        _reject_full_disk(archive, folder, promised)
         for info in infos:
             # The name as it is stored: zipfile cuts it at a NUL, and turns backslashes on Windows.
             name = info.orig_filename
             kind = stat.S_IFMT(info.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _Refused(f"its member {name!r} is a link or a device, not a file")
+                raise _Rejected(f"its member {name!r} is a link or a device, not a file")
             if info.flag_bits & 0x1:
-                raise _Refused(f"its member {name!r} is encrypted")
+                raise _Rejected(f"its member {name!r} is encrypted")
 
             def content(info: zipfile.ZipInfo = info) -> IO[bytes]:
                 return opened.open(info)
@@ -333,7 +333,7 @@ def _tar_members(
             opened.members.clear()  # type: ignore[attr-defined]
         # tarfile takes a damaged header, or the file's end, for the end of the archive.
         if stream.last != bytes(512):
-            raise _Refused("it is damaged or cut short (its members have no end)")
+            raise _Rejected("it is damaged or cut short (its members have no end)")
         while stream.read(_BLOCK):
             pass  # To the end, where the decompressor checks its sum.
 
@@ -341,14 +341,14 @@ def _tar_members(
 def _tar_member(opened: tarfile.TarFile, info: tarfile.TarInfo, folder: Path) -> _Member:
     _parts(info.name)  # Our own sentence goes before the filter's.
     if info.issym() or info.islnk():
-        raise _Refused(f"its member {info.name!r} is a link")
+        raise _Rejected(f"its member {info.name!r} is a link")
     if not (info.isdir() or info.isreg()) or info.issparse() or info.size < 0:
-        raise _Refused(f"its member {info.name!r} is not a plain file or folder")
+        raise _Rejected(f"its member {info.name!r} is not a plain file or folder")
     try:
         # Python's own filter, a second opinion on all of the above.
         tarfile.data_filter(info, str(folder))
     except tarfile.FilterError as error:
-        raise _Refused(str(error)) from error
+        raise _Rejected(str(error)) from error
 
     def content() -> IO[bytes]:
         return cast(IO[bytes], opened.extractfile(info))
@@ -366,7 +366,7 @@ class _BoundedStream:
 
     def read(self, count: int) -> bytes:
         if count > _LARGEST_HEADER:
-            raise _Refused(f"it has a header of {count} bytes")
+            raise _Rejected(f"it has a header of {count} bytes")
         self.last = self._stream.read(count)
         self._check(self._stream.tell())
         return self.last

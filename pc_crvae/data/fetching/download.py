@@ -26,7 +26,7 @@ from rich.progress import (
 )
 
 from pc_crvae.data.cards import Card, Source
-from pc_crvae.data.fetching.archives import ArchiveRefused, unpack
+from pc_crvae.data.fetching.archives import ArchiveRejected, unpack
 from pc_crvae.data.fetching.record import (
     RECORD_NAME,
     FetchedFile,
@@ -150,7 +150,7 @@ class _Fetch:
         self._record = read_record(folder)
 
     def run(self) -> list[Path]:
-        self._refuse_what_is_not_ours()
+        self._reject_what_is_not_ours()
         if not any(_visible(self._folder)):
             self._note(unfinished=True)
         for source in self._card.sources:
@@ -162,7 +162,7 @@ class _Fetch:
         self._note(unfinished=False)
         return self._all_paths()
 
-    def _refuse_what_is_not_ours(self) -> None:
+    def _reject_what_is_not_ours(self) -> None:
         """Before hundreds of megabytes come that would have to be laid over what is there."""
         if all(not source.unpack or self._is_unpacked(source) for source in self._card.sources):
             return
@@ -308,7 +308,7 @@ class _Fetch:
         noted = self._record.files[source.file]
         try:
             unpack(self._folder / source.file, fresh, strip=self._card.folder)
-        except ArchiveRefused as refusal:
+        except ArchiveRejected as refusal:
             if source.sha256 is None and not noted.unpacked:
                 # What was noted at first sight was not worth it: a better file has another hash.
                 self._note(source.file, None)

@@ -153,9 +153,9 @@ class Transfer:
                     response = self._ask(session, url, 0, None)
             with response:
                 if start == 0:
-                    _refuse_other_answers(response, self._part.name)
+                    _reject_other_answers(response, self._part.name)
                     total = _length(response)
-                    self._refuse_size(total)
+                    self._reject_size(total)
                     self._begin(response, url, total)
                 else:
                     assert note is not None
@@ -200,7 +200,7 @@ class Transfer:
         except requests.RequestException as error:
             raise TransferError(f"could not be reached ({_root_of(error)})") from error
 
-    def _refuse_size(self, total: int | None) -> None:
+    def _reject_size(self, total: int | None) -> None:
         if self._size is not None and total not in (None, self._size):
             raise TransferError(f"has a file of {total} bytes, not of {self._size}")
 
@@ -220,7 +220,7 @@ class Transfer:
         with self._part.open("ab") as file:
             for block in self._blocks(response):
                 if done >= look_at_disk_at:
-                    self._refuse_full_disk(1 if expected is None else expected - done)
+                    self._reject_full_disk(1 if expected is None else expected - done)
                     look_at_disk_at += _LOOK_AT_DISK_EVERY
                 done += len(block)
                 if expected is not None and done > expected:
@@ -260,7 +260,7 @@ class Transfer:
                     )
                 since, arrived = time.monotonic(), 0
 
-    def _refuse_full_disk(self, needed: int) -> None:
+    def _reject_full_disk(self, needed: int) -> None:
         free = shutil.disk_usage(self._part.parent).free
         if needed + _KEPT_FREE > free:
             raise UserError(
@@ -308,7 +308,7 @@ def _is_the_rest(response: requests.Response, start: int, note: _Note | None) ->
     return tag in (None, note.tag) and changed in (None, note.changed)
 
 
-def _refuse_other_answers(response: requests.Response, name: str) -> None:
+def _reject_other_answers(response: requests.Response, name: str) -> None:
     if response.status_code != http.HTTPStatus.OK:
         raise TransferError(f"answered {response.status_code} {response.reason}")
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

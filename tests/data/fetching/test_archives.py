@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pc_crvae.data.fetching import archives
-from pc_crvae.data.fetching.archives import ArchiveRefused, unpack
+from pc_crvae.data.fetching.archives import ArchiveRejected, unpack
 from pc_crvae.errors import UserError
 
 TREE = {"set/train.txt": b"a\n" * 700, "set/chair/1.off": b"OFF\n1 0 0\n0 0 0\n", "set/empty": b""}
@@ -85,7 +85,7 @@ def refused(place: Path) -> Callable[..., str]:
         assert archive.name in message
         assert "\n" not in message
         is_the_archive = "the disk of" not in message and "is not a file" not in message
-        assert isinstance(caught.value, ArchiveRefused) == is_the_archive
+        assert isinstance(caught.value, ArchiveRejected) == is_the_archive
         assert list(place.iterdir()) == []
         return message
 
