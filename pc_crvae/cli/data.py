@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from pc_crvae.data import CloudSet, ImageSet
     from pc_crvae.data.cards import Axis, Card, Split
 
-DESCRIPTION = "List the data sets, and show, fetch, prepare, check, measure or preview one."
+DESCRIPTION = (
+    "List the data sets, and show, fetch, prepare, check, measure or preview one; prune what is "
+    "prepared."
+)
 
 _MOST_CLASSES = 60
 _PIPE_WIDTH = 140
@@ -29,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "name",
         metavar="NAME",
         nargs="?",
-        help="of a data set, or the path of a card of one's own (all but list need it)",
+        help="of a data set, or the path of a card of one's own (all but list and prune need it)",
     )
     parser.add_argument(
         "--data-root",
@@ -61,6 +64,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=argparse.SUPPRESS,
         help="of prepare: keep the normal at each point too, for load(..., normals=True)",
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="of prune: remove everything that is prepared, what is up to date as well",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="of prune: only show what would be removed",
     )
     parser.add_argument(
         "--strict",
@@ -261,22 +276,39 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 def _prepare(options: argparse.Namespace) -> None:
-    from pc_crvae.data.cache.preparation import RefusedFilesError
+    from pc_crvae.data.cache.preparation import RejectedFilesError
 
-    refused = []
+    rejected = []
     for split in _splits(options):
         try:
             items = _load(options, split)
-        except (
-            RefusedFilesError
-        ) as error:  # told at the end, so that the other split is prepared too
-            refused.append(error)
+        except RejectedFilesError as error:
+            # Told at the end, so that the other split is prepared too.
+            rejected.append(error)
             continue
         shape = " x ".join(f"{length:,}" for length in items.array.shape[1:])
         normals = ", with normals" if "normals" in options else ""
         print(f"{split}: {len(items):,} items of {shape}{normals}")
-    if refused:
-        raise RefusedFilesError.together(refused)
+    if rejected:
+        together = RejectedFilesError.together(rejected)
+        option = " (--allow-refused)" if together.some_are_left else ""
+        raise UserError(f"{together}{option}")
+
+
+def _prune(options: argparse.Namespace) -> None:
+    from pc_crvae.data.cache.pruning import prune
+    from pc_crvae.data.cache.store import cache_folder
+
+    dry_run = "dry_run" in options
+    pruned = prune(everything="all" in options, dry_run=dry_run)
+    verb = "would remove" if dry_run else "removed"
+    for leftover in pruned.removed:
+        size = f"{leftover.size / 1e6:,.1f} MB"
+        print(f"{verb} {leftover.path.name}, {leftover.reason}: {size}")
+    for name in pruned.busy:
+        print(f"left {name}, which another process prepares")
+    total = sum(leftover.size for leftover in pruned.removed) / 1e6
+    print(f"{verb} {total:,.1f} MB from {cache_folder()}")
 
 
 def _load(options: argparse.Namespace, split: "Split") -> "CloudSet | ImageSet":
@@ -434,6 +466,12 @@ _ACTIONS = {
     "fetch": _Action(_fetch, "download it, or say what to do by hand", frozenset({"data_root"})),
     "prepare": _Action(
         _prepare, "read it once, so that it loads at once", frozenset({*_READING, "normals"})
+    ),
+    "prune": _Action(
+        _prune,
+        "remove what was prepared and is out of date",
+        frozenset({"all", "dry_run"}),
+        takes_name=False,
     ),
     "check": _Action(
         _check,

@@ -71,7 +71,6 @@ def load(
         {
             "layout": card.layout,
             "variant": card.variant,
-            "reader": reader.VERSION,
             "up": up,
             "folder": None if folder is None else str(folder),
             "points": card.points,
@@ -79,6 +78,7 @@ def load(
             "recipe": None if card.reads_files else card.splits[split].model_dump(),
             "classes": card.classes,
         },
+        reader=reader.VERSION,
         sources=lambda: reader.source_paths(folder, split, card),
         prepare=prepare,
     )

@@ -98,6 +98,9 @@ def test_show_writes_the_card_as_json(capsys):
         (["show"], "show needs the name of a data set"),
         (["check", "mnist", "--split", "test"], "check takes no --split"),
         (["stats", "mnist", "--strict"], "stats takes no --strict"),
+        (["prune", "shapes"], "prune takes no name"),
+        (["prune", "--strict"], "prune takes no --strict"),
+        (["list", "--dry-run"], "list takes no --dry-run"),
         (["preview", "shapes", "--normals"], "preview takes no --normals"),
         (["preview", "shapes", "--json", "x"], "preview takes no --json"),
         (["preview", "shapes", "--per-class", "0"], "--per-class must be at least 1, not 0"),
@@ -156,6 +159,27 @@ def test_prepare_keeps_a_set_for_later(capsys, tiny: str, workplace: Path):
     assert text == "train: 9 items of 16 x 3\ntest: 3 items of 16 x 3\n"
 
 
+def test_prune_says_what_it_removes_and_a_dry_run_only_says_it(
+    capsys, tiny: str, workplace: Path, monkeypatch: pytest.MonkeyPatch
+):
+    cache = workplace / "cache"
+    monkeypatch.setenv("PC_CRVAE_CACHE", str(cache))
+    _data(capsys, "prepare", tiny)
+    (old,) = cache.glob("tiny-test-*-*")
+    (workplace / "home" / "tiny" / "shape_names.txt").touch()
+    _data(capsys, "prepare", tiny, "--split", "test")
+    told = _data(capsys, "prune", "--dry-run")
+    assert told.splitlines() == [
+        f"would remove {old.name}, superseded by a later state: 0.0 MB",
+        f"would remove 0.0 MB from {cache}",
+    ]
+    assert old.exists()
+    assert _data(capsys, "prune") == told.replace("would remove", "removed")
+    assert len(list(cache.glob("tiny-*-*-*"))) == 2
+    _data(capsys, "prune", "--all")
+    assert list(cache.iterdir()) == []
+
+
 def test_files_that_cannot_be_used_are_refused_unless_allowed(capsys, workplace: Path):
     root = workplace / "mine"
     for split in ("train", "test"):
@@ -186,7 +210,7 @@ def test_files_refused_in_both_splits_are_told_together(capsys, workplace: Path)
     assert "bad in train.off" in error
     assert "; 1 of the 1 files of mesh-folder, split test, cannot be used" in error
     assert "bad in test.off" in error
-    assert error.endswith("): mend or remove them")  # nothing of test is left without its file
+    assert error.endswith("): repair or remove them")  # nothing of test is left without its file
 
 
 def test_normals_are_prepared_where_they_are_asked_for(capsys, tiny: str, workplace: Path):

@@ -26,6 +26,7 @@ def shapes(root: Path, rows: list[int] | None = None, labelled: bool = True) -> 
         items=[Item(paths[row], f"s{row}", row % 3 if labelled else None) for row in rows],
         classes=("a", "b", "c") if labelled else (),
         load_points=load_points,
+        reader=1,
         passed_over={"of another kind": (root / "notes.txt",)},
     )
 

@@ -29,16 +29,16 @@ class ShapeRecord:
 
     Attributes:
         key: which file it was made from, in which state.
-        refused: the sentence why the file cannot be used; None where it can. The other
+        rejected: the sentence why the file cannot be used; None where it can. The other
             attributes are then worth nothing.
-        repairs: how often what was mended in it.
+        repairs: how often what was repaired in it.
         centre: what was subtracted from the points, z up, in the unit of the file.
         scale: what they were then divided by.
         arrays: (1, P, 3) float32 points, or (2, P, 3) with their normals behind.
     """
 
     key: str
-    refused: str | None
+    rejected: str | None
     repairs: dict[str, int]
     centre: tuple[float, float, float]
     scale: float
@@ -49,7 +49,7 @@ class ShapeRecord:
         text = json.dumps(
             {
                 "key": self.key,
-                "refused": self.refused,
+                "rejected": self.rejected,
                 "repairs": self.repairs,
                 "centre": self.centre,
                 "scale": self.scale,

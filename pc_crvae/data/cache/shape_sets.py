@@ -55,15 +55,11 @@ def prepare_shapes(
             items=items,
             classes=classes,
             load_points=reader.load_points,
+            reader=reader.VERSION,
             passed_over=passed_over,
         ),
         Recipe(up=up, points=card.points or _POINTS, normals=normals),
-        {
-            "layout": card.layout,
-            "variant": card.variant,
-            "folder": str(folder),
-            "reader": reader.VERSION,
-        },
+        {"layout": card.layout, "variant": card.variant, "folder": str(folder)},
         workers=workers,
         console=Console(stderr=True, highlight=False, quiet=not is_main_process()),
     )

@@ -1,53 +1,172 @@
-"""Prepared splits on disk: written at the first load, mapped into memory at every later one.
+"""Prepared splits on disk: made at the first load, mapped into memory at every later one.
 
-An entry is one file, so that it is replaced as a whole however many processes write it at once:
-the items as ``.npy`` holds them, perhaps further arrays, then a record in JSON (classes, ids, what
-they were made from, where which array lies), then where the record starts, 8 bytes little-endian.
-It holds for as long as the data set's description, the format, the reader's version and the source
-files (by size and time of change) are those it was made from, and as long as it is as it was
-written; otherwise it is made anew.
+An entry is a folder whose name is its key. It holds plain ``.npy`` arrays and ``record.json``, in
+which the other values stand and, of each array's file, the type, shape, size and SHA-256. The key
+covers all that the content depends on: the set, the split, what is wanted of it, :data:`FORMAT`,
+the version of the reader, and size and time of change of every source. So nobody ever writes into
+an entry: other sources or another version make another entry beside it, and
+:mod:`pc_crvae.data.cache.pruning` removes those that nothing loads any more. An entry is made under
+a temporary name and renamed when it is whole; one that is there but damaged is told, and replaced.
+
+SHA-256 takes about a second a gigabyte, as long as all the rest of a load. So every opening
+verifies the record and arrays of up to :data:`ALWAYS_VERIFIED` bytes, and a larger array where the
+time of its file says that somebody wrote to it. ``pc-crvae data check`` verifies every array, and
+so does a preparation that takes over what an older entry holds.
 """
 
 import hashlib
 import json
-import math
 import os
+import shutil
 import stat
-import time
+import uuid
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import atomic_folder
 from pc_crvae.utils.processes import is_main_process
 
-FORMAT = 5
+FORMAT = 6
 """Of the entries; those of another one are made anew.
 
 Raise it where what an entry holds of the same files changes for every layout: how arrays lie in the
-file, how clouds are turned and scaled, how surfaces are sampled, how a file format is read. Where
+folder, how clouds are turned and scaled, how surfaces are sampled, how a file format is read. Where
 it changes for one layout alone, raise the ``VERSION`` of its reader.
 """
+
+ALWAYS_VERIFIED = 2**23
+"""Bytes of the largest array whose digest every opening verifies, which takes some 10 ms."""
+
+_SEALED_AT = 946_684_800 * 10**9
+"""The time of change that every array's file is given, the start of the year 2000: another one says
+that the file was written since."""
+
+_RECORD = "record.json"
+REPORT = "report.json"
 
 _KINDS: dict[str, type[CloudSet] | type[ImageSet]] = {"points": CloudSet, "images": ImageSet}
 Blocks = tuple[tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]]
 """Shape and type of an array, and the array itself, cut anywhere along its first axis."""
 
 _Items = TypeVar("_Items", bound=ItemSet)
+_Read = TypeVar("_Read")
 
-_FOOTER_BYTES = 8
-_ALIGNMENT = 64
-_COARSEST_TIMES = 2 * 10**9
-"""What file systems round a time of change to, at worst, in nanoseconds."""
+
+class NotKeptError(UserError):
+    """What is prepared cannot be kept on the disk.
+
+    Args:
+        reason: why.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"{reason}; name a folder that can be written with $PC_CRVAE_CACHE")
+
+
+class DamagedEntryError(UserError):
+    """An entry is there and is not what was written.
+
+    Args:
+        folder: the entry.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, folder: Path, reason: Exception) -> None:
+        super().__init__(f"{folder} is damaged ({reason or type(reason).__name__})")
+
+
+@dataclass(frozen=True)
+class Key:
+    """What the content of an entry depends on.
+
+    Attributes:
+        name: of the data set.
+        split: of the data set.
+        wanted: plain values that say what is wanted of the split, and of which folder.
+        reader: the version of the reader.
+        sources: plain values that change when the sources do, such as their :func:`stamp`.
+    """
+
+    name: str
+    split: str
+    wanted: Mapping[str, Any]
+    reader: int
+    sources: Any
+
+    @property
+    def made_by(self) -> list[int]:
+        """The format and the version of the reader."""
+        return [FORMAT, self.reader]
+
+    @property
+    def heading(self) -> str:
+        """What the journal begins with: those of other code or of something else are begun anew."""
+        return json.dumps([*self.made_by, self.wanted])
+
+    @property
+    def place(self) -> Path:
+        """What the paths of all entries begin with that differ by sources and versions alone.
+
+        Raises:
+            NotKeptError: as :func:`cache_folder`.
+        """
+        wanted = _digest([self.name, self.split, self.wanted])
+        return cache_folder() / f"{self.name}-{self.split}-{wanted}"
+
+    @property
+    def folder(self) -> Path:
+        """The entry; raises as :attr:`place`."""
+        return _beside(self.place, f"-{_digest([self.made_by, self.sources])}")
+
+    @property
+    def journal(self) -> Path:
+        """Where a preparation writes down what it has done; raises as :attr:`place`."""
+        return _beside(self.place, ".partial")
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """What is to become an entry.
+
+    Attributes:
+        arrays: by name; the first holds the items.
+        content: plain values.
+        report: plain values for people, in a file of their own; None: there is none.
+    """
+
+    arrays: Mapping[str, Blocks]
+    content: Mapping[str, Any]
+    report: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What an entry holds.
+
+    Attributes:
+        folder: where it lies.
+        arrays: by name, mapped from their files and read-only.
+        content: the plain values written with them, ``made_by`` and ``wanted`` of the key included.
+    """
+
+    folder: Path
+    arrays: dict[str, NDArray[Any]]
+    content: dict[str, Any]
 
 
 def cache_folder() -> Path:
@@ -56,44 +175,25 @@ def cache_folder() -> Path:
     ``$PC_CRVAE_CACHE`` if set, else ``$XDG_CACHE_HOME/pc_crvae``, else ``~/.cache/pc_crvae``.
 
     Raises:
-        RuntimeError: none of them is set and the user has no home folder.
+        NotKeptError: none of them is set and the user has no home folder.
     """
     named = os.environ.get("PC_CRVAE_CACHE")
-    if named:
-        return Path(named).expanduser()
     caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # A relative one is to be ignored, says the XDG Base Directory Specification.
-    return (caches if caches.is_absolute() else Path("~/.cache").expanduser()) / "pc_crvae"
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """What a file of the store holds.
-
-    Attributes:
-        arrays: by name, mapped from the file and read-only.
-        content: the plain values written with them.
-    """
-
-    arrays: dict[str, NDArray[Any]]
-    content: dict[str, Any]
-
-
-def entry_path(name: str, split: str, description: dict[str, Any]) -> Path:
-    """Return where the entry of a split lies that is described by plain values.
-
-    Raises:
-        RuntimeError: as :func:`cache_folder`.
-    """
-    place = hashlib.sha256(json.dumps([name, split, description]).encode()).hexdigest()
-    return cache_folder() / f"{name}-{split}-{place[:16]}.npy"
+    try:
+        if named:
+            return Path(named).expanduser()
+        # A relative one is to be ignored, says the XDG Base Directory Specification.
+        return (caches if caches.is_absolute() else Path("~/.cache").expanduser()) / "pc_crvae"
+    except RuntimeError as error:
+        raise NotKeptError(f"there is no place to keep what is prepared ({error})") from error
 
 
 def load_prepared(
     name: str,
     split: str,
-    description: dict[str, Any],
+    wanted: Mapping[str, Any],
     *,
+    reader: int,
     sources: Callable[[], Iterable[Path]],
     prepare: Callable[[], _Items],
 ) -> _Items:
@@ -104,53 +204,142 @@ def load_prepared(
     Args:
         name: of the data set.
         split: of the data set.
-        description: plain values that the result depends on; a place of its own for each.
+        wanted: plain values that the result depends on, beside the sources.
+        reader: the version of the reader.
         sources: the paths, whether there or not, that ``prepare`` looks at.
         prepare: makes the split from its sources.
 
     Raises:
-        UserError: from ``prepare``.
+        UserError: from ``sources`` and ``prepare``.
     """
+    made: list[_Items] = []
+
+    def draft() -> AbstractContextManager[Draft]:
+        items = prepare()
+        made.append(items)
+        arrays = {items.holds: whole(np.asarray(items.array))}
+        if items.labels is not None:
+            arrays["labels"] = whole(items.labels)
+        content = {"sources": key.sources, "classes": list(items.classes), "ids": list(items.ids)}
+        return nullcontext(Draft(arrays, content))
+
     try:
-        entry = entry_path(name, split, description)
-    except RuntimeError as error:
-        _tell_not_kept(str(error))
-        return prepare()
-    kept = _open(entry, name, split)
-    if kept is not None:
-        return cast(_Items, kept)
-    # Stamped before they are read: what changes meanwhile differs from its stamp at the next load.
-    stamps = {str(path): stamp(path) for path in sources()}
-    items = prepare()
-    try:
-        _write(entry, items, stamps)
-    except UserError as error:
-        reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else None
-        _tell_not_kept(f"{entry.parent} cannot be written: {reason or error}")
-    kept = _open(entry, name, split)
-    return items if kept is None else cast(_Items, kept)
+        # Stamped before they are read: what changes meanwhile has another stamp at the next load.
+        key = Key(name, split, wanted, reader, None)
+        key = replace(key, sources=_stamps(key, sources))
+        return obtain(key, draft, lambda entry: cast(_Items, as_item_set(entry, name, split)))[0]
+    except NotKeptError as error:
+        _warn(
+            f"prepared data is not kept, so each start prepares it anew ({error.reason}): "
+            "name a folder that can be written with $PC_CRVAE_CACHE"
+        )
+        return made[0] if made else prepare()
 
 
-def _open(path: Path, name: str, split: str) -> ItemSet | None:
-    """Return what ``path`` holds; None where it is missing, damaged or of other sources."""
-    entry = read_entry(path)
-    try:
-        if entry is None:
-            return None
-        sources = entry.content["sources"]
-        if any(stamp(Path(path)) != stamped for path, stamped in sources.items()):
-            return None
-        return as_item_set(entry, name, split)
-    except (ValueError, KeyError, TypeError):
+def obtain(
+    key: Key,
+    draft: Callable[[], AbstractContextManager[Draft]],
+    read: Callable[[Entry], _Read],
+    tell: Callable[[str], None] = lambda text: None,
+) -> tuple[_Read, bool]:
+    """Open an entry, or make it and open it.
+
+    Of several processes that want the same, one makes it and the others wait and take that.
+
+    Args:
+        key: of the entry.
+        draft: prepares what it is to hold, until the context is left.
+        read: makes of an entry what is wanted; ValueError, KeyError and TypeError say that it
+            cannot, and so that the entry is damaged.
+        tell: is told that another process is waited for.
+
+    Returns:
+        What ``read`` gives, and whether the entry was made for it.
+
+    Raises:
+        NotKeptError: the entry cannot be written.
+        UserError: from ``draft``.
+    """
+    folder = key.folder
+    with suppress(DamagedEntryError):
+        if (found := _open(folder, read)) is not None:
+            return found, False
+    with _alone(key.place, tell):
+        try:
+            if (found := _open(folder, read)) is not None:
+                return found, False
+        except DamagedEntryError as damage:
+            _warn(f"{damage}, so it is made anew")
+        with draft() as made:
+            _write(key, made)
+    with suppress(DamagedEntryError):
+        if (found := _open(folder, read)) is not None:
+            return found, True
+    raise NotKeptError(f"{folder} was changed or removed while it was made")
+
+
+def open_entry(folder: Path, *, verify: bool = False) -> Entry | None:
+    """Return an entry; None where there is none, or one of another format.
+
+    Args:
+        folder: where it lies.
+        verify: whether to verify the digests of all arrays, however large.
+
+    Raises:
+        DamagedEntryError: it is there and is not what was written.
+    """
+    if not folder.exists():
         return None
+    try:
+        content = _read_record(folder / _RECORD)
+        if content["made_by"][0] != FORMAT:
+            return None
+        arrays = {
+            name: _open_array(folder / f"{name}.npy", about, verify)
+            for name, about in content["arrays"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedEntryError(folder, error) from error
+    return Entry(folder, arrays, content)
 
 
-def _write(path: Path, items: ItemSet, stamps: dict[str, list[int] | None]) -> None:
-    arrays = {items.holds: whole(np.asarray(items.array))}
-    if items.labels is not None:
-        arrays["labels"] = whole(items.labels)
-    content = {"sources": stamps, "classes": list(items.classes), "ids": list(items.ids)}
-    write_entry(path, arrays, content)
+def newest_entry(key: Key) -> Entry | None:
+    """Return the newest sound entry of the key's place that the same code made, all of it verified.
+
+    None where there is none.
+    """
+    for folder in _entries(key.place):
+        with suppress(DamagedEntryError):
+            entry = open_entry(folder, verify=True)
+            if entry is not None and entry.content["made_by"] == key.made_by:
+                return entry
+    return None
+
+
+def discard_damaged(name: str, split: str) -> list[DamagedEntryError]:
+    """Verify all that the entries of a split hold, remove the damaged ones, and return which.
+
+    Raises:
+        NotKeptError: the cache folder cannot be written.
+    """
+    damaged: list[DamagedEntryError] = []
+    try:
+        cache = cache_folder()
+    except NotKeptError:
+        return damaged
+    for folder in cache.glob(f"{name}-{split}-{'[0-9a-f]' * 16}-{'[0-9a-f]' * 16}"):
+        try:
+            open_entry(folder, verify=True)
+        except DamagedEntryError as damage:
+            with _alone(folder.with_name(folder.name.rpartition("-")[0])):
+                discard(folder)
+            damaged.append(damage)
+    return damaged
+
+
+def newest_first(folders: Iterable[Path]) -> list[Path]:
+    """Return entries, the one first that was made last."""
+    return sorted(folders, key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
 
 
 def as_item_set(entry: Entry, name: str, split: str) -> CloudSet | ImageSet:
@@ -173,74 +362,18 @@ def as_item_set(entry: Entry, name: str, split: str) -> CloudSet | ImageSet:
     )
 
 
-def read_entry(path: Path) -> Entry | None:
-    """Return the entry at ``path``; None where it is missing, damaged or of another format."""
-    try:
-        with path.open("rb") as file:
-            raw = np.asarray(np.memmap(file, np.uint8, "r"))
-            changed_at = os.fstat(file.fileno()).st_mtime_ns
-        record_at = int.from_bytes(raw[-_FOOTER_BYTES:].tobytes(), "little")
-        record = json.loads(raw[record_at:-_FOOTER_BYTES].tobytes())
-        content = record["content"]
-        if record["sha256"] != _digest(content) or content["format"] != FORMAT:
-            return None
-        if content["written_at"] != changed_at:
-            return None
-        arrays, end = {}, 0
-        for name, (dtype, shape, start) in content["arrays"].items():
-            end = start + np.dtype(dtype).itemsize * math.prod(shape)
-            arrays[name] = raw[start:end].view(dtype).reshape(shape)
-        return Entry(arrays, content) if end == record_at else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def write_entry(
-    path: Path,
-    arrays: Mapping[str, Blocks],
-    content: Mapping[str, Any],
-    written_at: int | None = None,
-) -> None:
-    """Write an entry in place of the one at ``path``.
-
-    Args:
-        path: of the file.
-        arrays: by name; ``numpy.load`` finds the first.
-        content: plain values.
-        written_at: the file's time of change, in nanoseconds, where it is to be another than now,
-            for example so that what is made twice of the same is the same.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    # Noted within, so that a later change shows.
-    written_at = (time.time_ns() if written_at is None else written_at) // _COARSEST_TIMES
-    written_at *= _COARSEST_TIMES
-    places: dict[str, tuple[str, tuple[int, ...], int]] = {}
-    with atomic_path(path) as temporary:
-        with temporary.open("wb") as file:
-            for name, (shape, dtype, blocks) in arrays.items():
-                stored = dtype.newbyteorder("<")
-                if not places:
-                    header = {"descr": stored.str, "fortran_order": False, "shape": shape}
-                    np.lib.format.write_array_header_1_0(file, header)
-                file.write(bytes(-file.tell() % _ALIGNMENT))
-                places[name] = (stored.str, shape, file.tell())
-                for block in blocks:
-                    file.write(np.ascontiguousarray(block, dtype=stored).data)
-            record_at = file.tell()
-            record = {"format": FORMAT, "written_at": written_at, "arrays": places, **content}
-            file.write(json.dumps({"sha256": _digest(record), "content": record}).encode())
-            file.write(record_at.to_bytes(_FOOTER_BYTES, "little"))
-            file.flush()
-            # Renamed before its blocks are on the disk, it could be whole in size and empty in
-            # places after a crash.
-            os.fsync(file.fileno())
-        os.utime(temporary, ns=(written_at, written_at))
+def discard(path: Path) -> None:
+    """Remove an entry, as a whole for whoever looks, or a file; who has mapped it keeps it."""
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+    elif path.name.startswith("."):
+        shutil.rmtree(path)
+    else:
+        shutil.rmtree(path.rename(path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")))
 
 
 def whole(array: NDArray[Any]) -> Blocks:
-    """Return an array as :func:`write_entry` takes it."""
+    """Return an array as a :class:`Draft` takes it."""
     return array.shape, array.dtype, [array]
 
 
@@ -258,14 +391,138 @@ def stamp(path: Path) -> list[int] | None:
     return [status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else None
 
 
-def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+def _entries(place: Path) -> list[Path]:
+    return newest_first(place.parent.glob(f"{place.name}-*"))
 
 
-def _tell_not_kept(reason: str) -> None:
+def _stamps(key: Key, sources: Callable[[], Iterable[Path]]) -> list[list[Any]]:
+    """Stamp the sources: those of an entry, if all are as they were when it was made, else anew."""
+    for folder in _entries(key.place):
+        with suppress(OSError, ValueError, KeyError):  # of a damaged one, which obtain tells
+            kept: list[list[Any]] = _read_record(folder / _RECORD)["sources"]
+            if replace(key, sources=kept).folder == folder and all(
+                stamp(Path(path)) == stamped for path, stamped in kept
+            ):
+                return kept
+    return [[str(path), stamp(path)] for path in sources()]
+
+
+@contextmanager
+def _alone(place: Path, tell: Callable[[str], None] = lambda text: None) -> Iterator[None]:
+    """Hold the lock of a place, which the system takes back from a process that dies."""
+    lock = FileLock(_beside(place, ".lock"))
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            tell(f"another process prepares {place.name}: waiting for it")
+            lock.acquire()
+    except (OSError, NotImplementedError) as error:  # the latter where there are no file locks
+        raise _cannot_write(place, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _open(folder: Path, read: Callable[[Entry], _Read]) -> _Read | None:
+    entry = open_entry(folder)
+    try:
+        return None if entry is None else read(entry)
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedEntryError(folder, error) from error
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    raw = path.read_bytes()
+    head, _, rest = raw.partition(b"\n")
+    if head != _record_head(rest):
+        raise ValueError(f"{path.name} is not as it was written")
+    content: dict[str, Any] = json.loads(raw)["content"]
+    return content
+
+
+def _record_head(rest: bytes) -> bytes:
+    """The first line of a record, whose digest is that of the ``rest``."""
+    return b'{"sha256": "%b",' % hashlib.sha256(rest).hexdigest().encode()
+
+
+def _open_array(path: Path, about: Mapping[str, Any], verify: bool) -> NDArray[Any]:
+    status = path.stat()
+    if status.st_size != about["bytes"]:
+        raise ValueError(f"{path.name} has {status.st_size} bytes, not {about['bytes']}")
+    if verify or status.st_size <= ALWAYS_VERIFIED or status.st_mtime_ns != _SEALED_AT:
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != about["sha256"]:
+                raise ValueError(f"{path.name} is not as it was written")
+    # As numpy.load with allow_pickle=False, for .npy alone: arrays of objects are refused.
+    array = np.asarray(np.lib.format.open_memmap(path, mode="r"))
+    if [array.dtype.str, list(array.shape)] != [about["dtype"], about["shape"]]:
+        raise ValueError(f"{path.name} holds another array")
+    return array
+
+
+def _write(key: Key, draft: Draft) -> None:
+    """Make an entry, in place of the damaged one if there is one."""
+    try:
+        with atomic_folder(key.folder) as folder:
+            arrays = {
+                name: _write_array(folder / f"{name}.npy", *blocks)
+                for name, blocks in draft.arrays.items()
+            }
+            if draft.report is not None:
+                text = json.dumps(draft.report, indent=2) + "\n"
+                (folder / REPORT).write_text(text, encoding="utf-8")
+            about = {"made_by": key.made_by, "wanted": dict(key.wanted), "arrays": arrays}
+            rest = b'"content": %b}\n' % json.dumps(about | dict(draft.content)).encode()
+            _write_whole(folder / _RECORD, [_record_head(rest), b"\n", rest])
+    except UserError as error:
+        raise _cannot_write(key.place, error.__cause__ or error) from error
+
+
+def _write_array(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], blocks: Iterable[NDArray[Any]]
+) -> dict[str, Any]:
+    """Write a ``.npy`` file and return what the record says of it."""
+    stored = dtype.newbyteorder("<")
+    header = BytesIO()
+    about = {"descr": stored.str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, about)
+    parts = (np.ascontiguousarray(block, dtype=stored).data for block in blocks)
+    size, digest = _write_whole(path, chain([header.getvalue()], parts))
+    os.utime(path, ns=(_SEALED_AT, _SEALED_AT))
+    return {"dtype": stored.str, "shape": shape, "bytes": size, "sha256": digest}
+
+
+def _write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> tuple[int, str]:
+    """Write a file and return its bytes and SHA-256."""
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for part in parts:
+            digest.update(part)
+            file.write(part)
+        file.flush()
+        # Renamed before its blocks are on the disk, it could be whole in size and empty in
+        # places after a crash.
+        os.fsync(file.fileno())
+        return file.tell(), digest.hexdigest()
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
+
+
+def _beside(place: Path, ending: str) -> Path:
+    # Not by with_suffix, as the name of a set may have dots in it.
+    return place.with_name(f"{place.name}{ending}")
+
+
+def _cannot_write(place: Path, error: BaseException) -> NotKeptError:
+    reason = getattr(error, "strerror", None) or error
+    return NotKeptError(f"{place.parent} cannot be written: {reason}")
+
+
+def _warn(text: str) -> None:
     if is_main_process():
-        warnings.warn(
-            f"prepared data is not kept, so each start prepares it anew ({reason}): "
-            "name a folder that can be written with $PC_CRVAE_CACHE",
-            stacklevel=1,
-        )
+        warnings.warn(text, stacklevel=1)

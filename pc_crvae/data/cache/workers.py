@@ -107,7 +107,7 @@ def _normalized(task: Task, sample: Sample, recipe: Recipe) -> ShapeRecord:
         arrays.append(turn_z_up(sample.normals, recipe.up).astype(np.float32))
     return ShapeRecord(
         key=task.key,
-        refused=None,
+        rejected=None,
         repairs=sample.repairs,
         centre=(float(centre[0]), float(centre[1]), float(centre[2])),
         scale=float(radius * size),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pc_crvae.data import load
 from pc_crvae.data.cache.preparation import Prepared
 from pc_crvae.data.cache.shape_sets import prepare_shapes
+from pc_crvae.data.cache.store import discard_damaged
 from pc_crvae.data.cards import Axis, Card, Source, Split, load_card
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.fetching.record import read_record
@@ -21,7 +22,7 @@ from pc_crvae.data.readers.registry import has_a_file_a_shape
 from pc_crvae.data.roots import find_root
 from pc_crvae.errors import UserError
 
-Subject = Literal["reading", "count", "classes", "values", "duplicates", "sources"]
+Subject = Literal["prepared", "reading", "count", "classes", "values", "duplicates", "sources"]
 
 _ITEMS_AT_ONCE = 256
 _EXAMPLES = 3
@@ -88,11 +89,12 @@ def check(
 ) -> Check:
     """Hold a data set against its card.
 
-    Read are all its splits; compared are counts, class names and, where the archives still lie
-    beside what was unpacked from them, their checksums. Items are looked at for values that are
-    not finite and for exact copies: by the content of the files where each holds one shape, else
-    by that of the clouds and images as they are loaded. A set cut to a part of its items is no
-    defect, nor are archives that differ where it is cut.
+    It verifies what was prepared of the set before, whose damaged entries it has prepared anew, and
+    reads all splits. It compares counts, class names and, where the archives still lie beside what
+    was unpacked from them, their checksums. It looks for values that are not finite and for exact
+    copies: by the content of the files where each holds one shape, else by that of the clouds and
+    images as they are loaded. A set cut to a part of its items is no defect, nor are archives that
+    differ where it is cut.
 
     Args:
         name: of a card, or the path of one's own.
@@ -111,6 +113,10 @@ def check(
     files: dict[Split, Sequence[str]] = {}
     for split in card.splits:
         say(f"reading {split}")
+        findings += [
+            Finding("prepared", f"{damage}, and is prepared anew", defect=True)
+            for damage in discard_damaged(card.name, split)
+        ]
         try:
             if folder is not None and has_a_file_a_shape(card):
                 prepared = prepare_shapes(card, split, folder, up or card.up or "z")
@@ -147,16 +153,16 @@ def sha256_of(path: Path) -> str:
 
 
 def _preparation(split: Split, prepared: Prepared) -> Iterator[Finding]:
-    refused = prepared.refused
-    if refused:
-        total = len(refused) + len(prepared.clouds)
+    rejected = prepared.rejected
+    if rejected:
+        total = len(rejected) + len(prepared.clouds)
         sentence = (
-            f"{len(refused):,} of {total:,} files of {split} cannot be used, the first as "
-            f"{refused[0].reason} (all are in {prepared.report})"
+            f"{len(rejected):,} of {total:,} files of {split} cannot be used, the first as "
+            f"{rejected[0].reason} (all are in {prepared.report})"
         )
         yield Finding("reading", sentence, defect=True)
     for name, (files, count) in prepared.repairs.items():
-        sentence = f"mended in {split}: {count:,} {name} in {files:,} files"
+        sentence = f"repaired in {split}: {count:,} {name} in {files:,} files"
         yield Finding("reading", sentence, defect=False)
 
 

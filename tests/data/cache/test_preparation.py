@@ -3,13 +3,14 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import FileIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,14 @@ def reads(root: Path, parent: int | None = None) -> list[str]:
     return [name for name, process in lines if parent in (None, int(process))]
 
 
+def entries(cache: Path) -> list[Path]:
+    return [path for path in cache.iterdir() if path.is_dir()]
+
+
+def content(prepared: Prepared) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in prepared.entry.iterdir()}
+
+
 def spoil(root: Path, row: int, text: str) -> Path:
     path = root / f"shape_{row:02d}.off"
     path.write_text(text)
@@ -107,7 +116,8 @@ def test_clouds_are_drawn_normalised_and_indexed(root: Path):
     np.testing.assert_allclose(np.linalg.norm(clouds.points, axis=2).max(axis=1), 1, atol=1e-6)
     assert prepared.sources[3] == str(root / "shape_03.off")
     assert prepared.clouds.normals is None
-    np.testing.assert_array_equal(np.load(prepared.entry, allow_pickle=False), clouds.points)
+    kept = np.load(prepared.entry / "points.npy", mmap_mode="r", allow_pickle=False)
+    np.testing.assert_array_equal(kept, clouds.points)
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -202,7 +212,7 @@ def test_a_set_that_changed_is_prepared_anew(root: Path, change: str):
     again = {"content": [1], "another": [3], "gone": [2], "label": []}[change]
     assert reads(root)[3:] == [f"shape_{row:02d}.off" for row in again]
     assert (prepared.clouds.labels is None) == (change == "label")
-    assert len(prepared.refused) == (change == "gone")
+    assert len(prepared.rejected) == (change == "gone")
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -216,10 +226,42 @@ def test_what_was_prepared_before_ends_in_the_same_bytes_as_what_was_not(
     grown = run(root, recipe, rows=[0, 1, 2, 3])
     assert len(reads(root)) == 5
     assert grown.repairs == {"degenerate faces": (1, 2)}
-    first = grown.entry.read_bytes()
-    grown.entry.unlink()
-    assert run(root, recipe, rows=[0, 1, 2, 3]).entry.read_bytes() == first
+    first = content(grown)
+    shutil.rmtree(cache)
+    assert content(run(root, recipe, rows=[0, 1, 2, 3])) == first
     assert len(reads(root)) == 9
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_an_older_state_stays_as_it_was_beside_the_newer_one(root: Path, cache: Path):
+    first = run(root, rows=[0, 1])
+    before = content(first)
+    run(root, rows=[0, 1, 2])
+    assert content(first) == before
+    assert len(entries(cache)) == 2
+    run(root, rows=[0, 1])
+    assert len(reads(root)) == 3
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_nothing_is_taken_over_from_a_damaged_entry(root: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(store, "ALWAYS_VERIFIED", 0)
+    points = run(root, rows=[0, 1]).entry / "points.npy"
+    status = points.stat()
+    points.write_bytes(points.read_bytes()[:-1] + b"?")
+    os.utime(points, ns=(status.st_atime_ns, status.st_mtime_ns))
+    run(root, rows=[0, 1, 2])
+    assert len(reads(root)) == 5
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_what_another_version_of_the_reader_read_is_read_again(root: Path):
+    one = shapes(root, [0, 1])
+    for version in (1, 2):
+        prepare(
+            replace(one, reader=version), Recipe("z", points=64), {"folder": "x"}, console=quiet()
+        )
+    assert len(reads(root)) == 4
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -236,7 +278,7 @@ def test_what_was_prepared_in_another_format_is_drawn_again(
 def test_files_that_were_refused_are_tried_again_when_others_are_added(root: Path):
     spoil(root, 1, "REFUSE")
     run(root, rows=[0, 1])
-    assert len(run(root, rows=[0, 1, 2]).refused) == 1
+    assert len(run(root, rows=[0, 1, 2]).rejected) == 1
     assert sorted(reads(root)) == [f"shape_{row:02d}.off" for row in (0, 1, 1, 2)]
 
 
@@ -293,7 +335,7 @@ def test_refused_files_are_named_and_the_set_does_not_load_short_unasked(root: P
     spoil(root, 6, "POINT")
     console = quiet()
     prepared = run(root, console=console)
-    assert [refusal.id for refusal in prepared.refused] == ["s2", "s4", "s6"]
+    assert [rejection.id for rejection in prepared.rejected] == ["s2", "s4", "s6"]
     assert len(prepared.clouds) == COUNT - 3
     with pytest.raises(UserError, match=rf"3 of the 12 files .* the first as {bad}") as caught:
         prepared.checked()
@@ -302,12 +344,12 @@ def test_refused_files_are_named_and_the_set_does_not_load_short_unasked(root: P
     assert prepared.clouds.ids[2:4] == ("s3", "s5")
     report = json.loads(prepared.report.read_text())
     assert report["prepared"] == COUNT - 3
-    assert [refusal["source"] for refusal in report["refused"]][:2] == [str(bad), str(missing)]
+    assert [rejection["source"] for rejection in report["refused"]][:2] == [str(bad), str(missing)]
     assert "is missing" in report["refused"][1]["reason"]
     assert "one single point" in report["refused"][2]["reason"]
     assert report["passed_over"] == {"of another kind": [str(root / "notes.txt")]}
     said = console.file.getvalue()
-    assert "9 shapes prepared, 3 files refused" in said
+    assert "9 shapes prepared, 3 files rejected" in said
     assert str(bad) in said
     with pytest.raises(UserError):  # nor later
         run(root).checked()
@@ -331,13 +373,13 @@ def test_repairs_are_counted_by_file(root: Path):
     assert prepared.repairs == {"degenerate faces": (2, 4)}
     told = json.loads(prepared.report.read_text())["repairs"]
     assert told == {"degenerate faces": {"files": 2, "count": 4}}
-    assert "mended: 4 degenerate faces in 2 files" in prepared.summary()
+    assert "repaired: 4 degenerate faces in 2 files" in prepared.summary()
 
 
 def test_a_file_that_crashes_its_reader_is_refused_and_the_rest_prepared(root: Path):
     bad = spoil(root, 3, "CRASH")
     prepared = run(root)
-    assert [refusal.reason for refusal in prepared.refused] == [
+    assert [rejection.reason for rejection in prepared.rejected] == [
         f"{bad} ended the process that read it (SIGSEGV): is it too large?"
     ]
     assert len(prepared.clouds) == COUNT - 1
@@ -365,8 +407,8 @@ def test_normals_that_are_not_there_are_told(root: Path):
         return workers.Sample(rng.normal(size=(count, 3)), None, {})
 
     record = workers.draw_shape(task, load, Recipe("z", points=8, normals=True))
-    assert record.refused is not None
-    assert "has no normals" in record.refused
+    assert record.rejected is not None
+    assert "has no normals" in record.rejected
 
 
 def start(root: Path, **environment: str) -> subprocess.Popen[str]:
@@ -424,11 +466,10 @@ def test_a_killed_preparation_goes_on_and_ends_in_the_same_bytes(slow_root: Path
     interrupted = run(slow_root)
     assert 4 <= done < COUNT
     assert len(reads(slow_root, os.getpid())) == COUNT - done
-    first = interrupted.entry.read_bytes()
+    first = content(interrupted)
     assert not list(cache.glob("*.partial"))
-    for path in cache.iterdir():
-        path.unlink()
-    assert run(slow_root, workers=1).entry.read_bytes() == first
+    shutil.rmtree(cache)
+    assert content(run(slow_root, workers=1)) == first
 
 
 @pytest.mark.slow
@@ -467,15 +508,15 @@ def test_two_preparations_at_once_share_the_work_of_one(slow_root: Path, cache: 
     said = [process.communicate(timeout=200)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     assert len(reads(slow_root)) == COUNT
-    assert len(list(cache.glob("*.npy"))) == 1
+    assert len(entries(cache)) == 1
     assert len(run(slow_root).checked()) == COUNT
 
 
 def test_who_comes_second_says_that_it_waits(root: Path, cache: Path):
-    place = {"folder": str(root), "recipe": asdict(Recipe("z", points=64))}
-    entry = store.entry_path("own", "train", place)
+    wanted = {"folder": str(root), "recipe": asdict(Recipe("z", points=64))}
+    place = store.Key("own", "train", wanted, 1, None).place
     cache.mkdir()
-    with FileLock(entry.with_suffix(".lock")):
+    with FileLock(f"{place}.lock"):
         process = start(root)
         assert process.stderr is not None
         assert "another process prepares" in process.stderr.readline()
@@ -536,7 +577,7 @@ def test_a_disk_that_is_full_at_the_end_keeps_all_that_was_done(
         context.setattr(os, "fsync", full)
         with pytest.raises(UserError, match="No space left on device"):
             run(root)
-    assert [path.suffix for path in sorted(cache.iterdir()) if path.suffix == ".npy"] == []
+    assert entries(cache) == []
     assert len(run(root).checked()) == COUNT
     assert len(reads(root)) == COUNT
 
@@ -546,7 +587,7 @@ def test_a_cache_that_cannot_be_written_is_named(
 ):
     (tmp_path / "a file").touch()
     monkeypatch.setenv("PC_CRVAE_CACHE", str(tmp_path / "a file" / "cache"))
-    with pytest.raises(UserError, match=r"could not write.*\$PC_CRVAE_CACHE"):
+    with pytest.raises(UserError, match=r"cannot be written.*\$PC_CRVAE_CACHE"):
         run(root)
 
 
@@ -576,7 +617,7 @@ def keys(path: Path, heading: str = "one") -> list[str]:
 def test_a_journal_gives_back_what_was_written(three_records: Path):
     opened = journal.Journal(three_records, "one")
     read = opened.read("k2")
-    assert (read.key, read.refused, read.repairs) == ("k2", None, {"x": 1})
+    assert (read.key, read.rejected, read.repairs) == ("k2", None, {"x": 1})
     assert (read.centre, read.scale) == ((0.1, 0.2, 0.3), 0.7)
     np.testing.assert_array_equal(read.arrays, np.full((1, 4, 3), 2))
     opened.append(record(3))
@@ -627,6 +668,7 @@ def test_meshes_of_real_size_are_prepared(data_root: Path):
         items=[Item(path, path.stem, None) for path in paths],
         classes=(),
         load_points=meshes.load_points,
+        reader=1,
         passed_over={},
     )
     clouds = prepare(real, Recipe("z"), {}, workers=2, console=quiet()).checked()

@@ -1,5 +1,6 @@
 """Prepared splits are kept on disk, and what is kept is never what it should not be."""
 
+import hashlib
 import io
 import json
 import os
@@ -8,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -43,8 +46,12 @@ def load_train(root: Path) -> CloudSet:
     return load("modelnet40", "train", root=root)
 
 
+def entries(cache: Path) -> list[Path]:
+    return [path for path in cache.iterdir() if path.suffix != ".lock"] if cache.exists() else []
+
+
 def only_entry(cache: Path) -> Path:
-    (entry,) = cache.iterdir()
+    (entry,) = entries(cache)
     return entry
 
 
@@ -101,7 +108,9 @@ def test_what_is_kept_is_what_the_reader_gives(
 
 def test_numpy_reads_the_points_of_an_entry(hdf5_root: Path, cache: Path):
     points = load_train(hdf5_root).points
-    np.testing.assert_array_equal(np.load(only_entry(cache), allow_pickle=False), points)
+    np.testing.assert_array_equal(
+        np.load(only_entry(cache) / "points.npy", allow_pickle=False), points
+    )
 
 
 def test_points_are_mapped_and_read_only_from_the_first_load_on(hdf5_root: Path):
@@ -142,14 +151,14 @@ def test_another_recipe_makes_other_shapes_beside_the_first(
     first = load(small_card(tmp_path), "train")
     other = load(small_card(tmp_path, **changes), "train")
     assert first.fingerprint() != other.fingerprint()
-    assert len(list(cache.iterdir())) == 2
+    assert len(entries(cache)) == 2
     assert_same(first, load(small_card(tmp_path), "train"))
 
 
 def test_splits_and_up_axes_lie_apart(hdf5_root: Path, cache: Path):
     loads = [("train", None), ("test", None), ("train", "z"), ("train", "y")]  # y is the card's
     prints = [load("modelnet40", split, root=hdf5_root, up=up).fingerprint() for split, up in loads]
-    assert len(set(prints)) == 3 == len(list(cache.iterdir()))
+    assert len(set(prints)) == 3 == len(entries(cache))
     assert prints[0] == prints[3]
 
 
@@ -203,16 +212,19 @@ def hide_behind_a_nearer_file(root: Path) -> None:
         hide_behind_a_nearer_file,
     ],
 )
-def test_a_changed_source_is_prepared_anew_in_place_of_the_old(
+def test_a_changed_source_is_prepared_anew_beside_the_old(
     hdf5_root: Path, cache: Path, change: Callable[[Path], None]
 ):
     before = load_train(hdf5_root)
+    old = only_entry(cache)
+    content = {path: path.read_bytes() for path in old.iterdir()}
     change(hdf5_root)
     after = load_train(hdf5_root)
     assert (before.fingerprint(), before.classes) != (after.fingerprint(), after.classes)
     assert_same(after, load_train(hdf5_root))
     assert is_mapped(after)
-    assert only_entry(cache)
+    assert len(entries(cache)) == 2
+    assert {path: path.read_bytes() for path in old.iterdir()} == content
 
 
 def test_a_list_of_meshes_that_turns_up_later_is_read(hdf5_root: Path):
@@ -254,7 +266,7 @@ def test_what_is_refused_is_not_kept(hdf5_root: Path, cache: Path):
     for _ in range(2):
         with pytest.raises(UserError, match="spaceship"):
             load_train(hdf5_root)
-    assert not cache.exists()
+    assert entries(cache) == []
 
 
 def test_entries_of_another_format_are_made_anew(hdf5_root: Path, monkeypatch: pytest.MonkeyPatch):
@@ -317,39 +329,76 @@ def flipped(content: bytes, position: int) -> bytes:
 DAMAGES = {
     "empty": lambda content: b"",
     "a few bytes": lambda content: content[:5],
-    "cut within the points": lambda content: content[:1000],
-    "cut within the record": lambda content: content[:-100],
+    "cut in the middle": lambda content: content[: len(content) // 2],
     "cut by a byte": lambda content: content[:-1],
     "longer by a byte": lambda content: content + b"?",
     "zeros": lambda content: bytes(len(content)),
-    "a record of nothing": lambda content: b"{}" + bytes(8),
-    "a flipped bit in the record": lambda content: flipped(content, -20),
-    "a record that starts elsewhere": lambda content: content[:-8] + b"\xff" * 8,
+    "other JSON": lambda content: b"{}",
+    "a flipped bit at the start": lambda content: flipped(content, 3),
+    "a flipped bit near the end": lambda content: flipped(content, -20),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("write", [rewrite, rewrite_unseen])
-def test_a_damaged_entry_is_made_anew(
-    hdf5_root: Path, cache: Path, damage: str, write: Callable[[Path, bytes], None]
+@pytest.mark.parametrize("file", ["record.json", "points.npy", "labels.npy"])
+def test_a_damaged_entry_is_told_and_made_anew(
+    hdf5_root: Path, cache: Path, damage: str, write: Callable[[Path, bytes], None], file: str
 ):
     first = load_train(hdf5_root).fingerprint()
     entry = only_entry(cache)
-    write(entry, DAMAGES[damage](entry.read_bytes()))
-    again = load_train(hdf5_root)
+    write(entry / file, DAMAGES[damage]((entry / file).read_bytes()))
+    with pytest.warns(UserWarning, match=rf"{entry} is damaged \({file} .*made anew"):
+        again = load_train(hdf5_root)
     assert again.fingerprint() == first
     assert is_mapped(again)
-    assert only_entry(cache)
+    assert only_entry(cache) == entry
     inode = entry.stat().st_ino
     load_train(hdf5_root)
     assert entry.stat().st_ino == inode
 
 
-def test_a_flipped_bit_in_the_points_shows_by_the_time_of_the_change(hdf5_root: Path, cache: Path):
+def test_an_entry_that_lacks_a_file_is_made_anew(hdf5_root: Path, cache: Path):
+    first = load_train(hdf5_root).fingerprint()
+    for name in ("points.npy", "record.json"):
+        (only_entry(cache) / name).unlink()
+        with pytest.warns(UserWarning, match=f"is damaged .*{name}"):
+            assert load_train(hdf5_root).fingerprint() == first
+
+
+def test_a_flipped_bit_in_a_large_array_shows_by_the_time_of_the_change(
+    hdf5_root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(store, "ALWAYS_VERIFIED", 100)
+    first = load_train(hdf5_root).fingerprint()
+    points = only_entry(cache) / "points.npy"
+    rewrite(points, flipped(points.read_bytes(), 300))
+    with pytest.warns(UserWarning, match=r"points\.npy is not as it was written"):
+        assert load_train(hdf5_root).fingerprint() == first
+
+
+def test_a_copy_of_an_entry_is_as_good(
+    hdf5_root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(store, "ALWAYS_VERIFIED", 100)
     first = load_train(hdf5_root).fingerprint()
     entry = only_entry(cache)
-    rewrite(entry, flipped(entry.read_bytes(), 300))
+    shutil.copytree(entry, cache / "copy", copy_function=shutil.copyfile)
+    shutil.rmtree(entry)
+    (cache / "copy").rename(entry)
+    for path in hdf5_root.iterdir():
+        spoil_unseen(path)
     assert load_train(hdf5_root).fingerprint() == first
+
+
+def test_the_record_holds_the_digest_of_each_file(hdf5_root: Path, cache: Path):
+    load_train(hdf5_root)
+    entry = only_entry(cache)
+    about = json.loads((entry / "record.json").read_text())["content"]["arrays"]
+    assert {f"{name}.npy" for name in about} == {path.name for path in entry.glob("*.npy")}
+    for name, values in about.items():
+        content = (entry / f"{name}.npy").read_bytes()
+        assert values["sha256"] == hashlib.sha256(content).hexdigest()
 
 
 def test_nothing_pickled_is_loaded_even_where_the_record_vouches_for_it(
@@ -357,13 +406,21 @@ def test_nothing_pickled_is_loaded_even_where_the_record_vouches_for_it(
 ):
     first = load_train(hdf5_root).fingerprint()
     entry = only_entry(cache)
-    content = entry.read_bytes()
-    record = content[int.from_bytes(content[-8:], "little") : -8]
     pickled = io.BytesIO()
     np.save(pickled, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    start = pickled.tell().to_bytes(8, "little")
-    rewrite_unseen(entry, pickled.getvalue() + record + start)
-    assert load_train(hdf5_root).fingerprint() == first
+    rewrite_unseen(entry / "points.npy", pickled.getvalue())
+    content = json.loads((entry / "record.json").read_text())["content"]
+    content["arrays"]["points"] |= {
+        "bytes": len(pickled.getvalue()),
+        "sha256": hashlib.sha256(pickled.getvalue()).hexdigest(),
+        "dtype": "|O",
+        "shape": [1],
+    }
+    rest = '"content": ' + json.dumps(content) + "}\n"
+    digest = hashlib.sha256(rest.encode()).hexdigest()
+    (entry / "record.json").write_text(f'{{"sha256": "{digest}",\n{rest}')
+    with pytest.warns(UserWarning, match="is damaged .*Python objects"):
+        assert load_train(hdf5_root).fingerprint() == first
 
 
 def test_a_set_in_use_outlives_its_entry(hdf5_root: Path, cache: Path):
@@ -407,7 +464,7 @@ def test_a_full_disk_leaves_nothing_behind(
     with pytest.warns(UserWarning, match="cannot be written: No space left on device"):
         clouds = load_train(hdf5_root)
     assert len(clouds) == 9
-    assert list(cache.iterdir()) == []
+    assert entries(cache) == []
 
 
 def test_processes_that_prepare_at_once_all_get_the_set_and_leave_one_entry(
@@ -474,39 +531,72 @@ def test_without_a_home_folder_nothing_is_kept(hdf5_root: Path, monkeypatch: pyt
         assert len(load_train(hdf5_root)) == 9
 
 
-def entry_of(cache: Path, **changes: object) -> tuple[Path, dict[str, np.ndarray]]:
-    """Write an entry of several arrays, the first in blocks."""
-    path = cache / "several.npy"
+def entry_of(name: str = "several") -> tuple[store.Entry, dict[str, np.ndarray]]:
+    """Make an entry of several arrays, the first in blocks."""
     first = np.arange(30, dtype=np.float32).reshape(10, 3)
     others = {"labels": np.arange(10), "bits": np.array([1, 2, 3], np.uint8), "none": np.empty(0)}
-    store.write_entry(
-        path,
-        {"points": (first.shape, first.dtype, [first[:4], first[4:]])}
-        | {name: store.whole(array) for name, array in others.items()},
-        {"note": "é", **changes},
-        written_at=1_700_000_001_000_000_007,
-    )
-    return path, {"points": first, **others}
+    arrays = {"points": (first.shape, first.dtype, [first[:4], first[4:]])}
+    arrays |= {name: store.whole(array) for name, array in others.items()}
+    draft = store.Draft(arrays, {"note": "é"}, {"told": 1})
+    key = store.Key(name, "train", {"points": 3}, 1, [])
+    entry, is_new = store.obtain(key, lambda: nullcontext(draft), lambda entry: entry)
+    assert is_new
+    return entry, {"points": first, **others}
 
 
-def test_an_entry_of_several_arrays_gives_them_back_mapped_and_read_only(cache: Path):
-    path, arrays = entry_of(cache)
-    entry = store.read_entry(path)
-    assert entry is not None
+def test_an_entry_of_several_arrays_gives_them_back_mapped_and_read_only():
+    entry, arrays = entry_of()
     assert list(entry.arrays) == list(arrays)
     for name, array in arrays.items():
         np.testing.assert_array_equal(entry.arrays[name], array)
         assert entry.arrays[name].dtype == array.dtype
         assert not entry.arrays[name].flags.writeable
         assert entry.arrays[name].flags.aligned
+        kept = np.load(entry.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        np.testing.assert_array_equal(kept, array)
     assert entry.content["note"] == "é"
-    np.testing.assert_array_equal(np.load(path, allow_pickle=False), arrays["points"])
+    assert json.loads((entry.folder / "report.json").read_text()) == {"told": 1}
 
 
-def test_the_same_entry_at_the_same_time_is_the_same_bytes(cache: Path):
-    first = entry_of(cache)[0].read_bytes()
-    path, _ = entry_of(cache)
-    assert path.read_bytes() == first
-    assert path.stat().st_mtime_ns == 1_700_000_000_000_000_000
-    os.utime(path)
-    assert store.read_entry(path) is None
+def test_the_same_entry_is_the_same_bytes():
+    entry, _ = entry_of()
+    first = {path.name: path.read_bytes() for path in entry.folder.iterdir()}
+    shutil.rmtree(entry.folder)
+    again, _ = entry_of()
+    assert again.folder == entry.folder
+    assert {path.name: path.read_bytes() for path in again.folder.iterdir()} == first
+
+
+def test_sets_whose_names_have_dots_lie_apart():
+    folders = {entry_of(name)[0].folder for name in ("v1.0", "v1.1", "v1")}
+    assert len(folders) == 3
+
+
+def test_what_is_there_is_not_made_again(cache: Path):
+    entry, _ = entry_of()
+    key = store.Key("several", "train", {"points": 3}, 1, [])
+
+    def draft() -> None:
+        raise AssertionError("it is there")
+
+    again, is_new = store.obtain(key, draft, lambda entry: entry)
+    assert not is_new
+    assert again.folder == entry.folder == key.folder
+
+
+def test_a_key_covers_all_that_the_content_depends_on(monkeypatch: pytest.MonkeyPatch):
+    key = store.Key("a", "train", {"points": 3}, 1, [1])
+    others = [
+        replace(key, **change)
+        for change in (
+            {"name": "b"},
+            {"split": "test"},
+            {"wanted": {"points": 4}},
+            {"reader": 2},
+            {"sources": [2]},
+        )
+    ]
+    folders = {one.folder for one in (key, *others)}
+    monkeypatch.setattr(store, "FORMAT", store.FORMAT + 1)
+    assert len(folders | {key.folder}) == 7
+    assert len({one.place for one in (key, *others)}) == 4  # sources and versions share one

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import os
 from pathlib import Path
 
 import h5py
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from helpers.tiny_hdf5 import write_hdf5
+from pc_crvae.data.cache import store
 from pc_crvae.data.cards import load_card
 from pc_crvae.data.fetching.record import FetchedFile, FetchRecord, write_record
 from pc_crvae.data.inspection import checks
@@ -240,6 +242,30 @@ def _idx_card(folder: Path, root: Path, train: int = 6, test: int = 3) -> Path:
     counts = {"train": {"count": train}, "test": {"count": test}}
     classes = [str(digit) for digit in range(10)]
     return _card(folder, "mnist", sources=sources, splits=counts, classes=classes)
+
+
+def _spoil_unseen(path: Path) -> None:
+    """Flip a bit so that only the digest tells."""
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("verified_at_once", [0, 2**20])
+def test_a_damaged_array_of_what_was_prepared_is_named_and_prepared_anew(
+    hdf5_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verified_at_once: int
+):
+    monkeypatch.setenv("PC_CRVAE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(store, "ALWAYS_VERIFIED", verified_at_once)
+    card = _clouds_card(tmp_path)
+    assert check(card, root=hdf5_root).findings == ()
+    (entry,) = (tmp_path / "cache").glob("tiny-test-*-*")
+    _spoil_unseen(entry / "points.npy")
+    (told,) = check(card, root=hdf5_root).findings
+    sentence = f"{entry} is damaged (points.npy is not as it was written), and is prepared anew"
+    assert (told.subject, told.sentence, told.defect) == ("prepared", sentence, True)
+    assert check(card, root=hdf5_root).findings == ()
 
 
 def test_archives_are_held_against_the_published_checksums(tmp_path: Path):
