@@ -26,81 +26,72 @@ _LEAST_ROOM = 24
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.argument_default = argparse.SUPPRESS  # so that those given can be told from the others
     actions = "; ".join(f"{name}: {action.meaning}" for name, action in _ACTIONS.items())
     parser.add_argument("action", metavar="ACTION", choices=_ACTIONS, help=actions)
     parser.add_argument(
         "name",
         metavar="NAME",
         nargs="?",
+        default=None,
         help="of a data set, or the path of a card of one's own (all but list and prune need it)",
     )
     parser.add_argument(
         "--data-root",
         type=Path,
         metavar="DIR",
-        default=argparse.SUPPRESS,
         help="folder of the data (default: where it is looked for by default, which list shows)",
     )
     parser.add_argument(
         "--up",
         choices=("x", "y", "z"),
-        default=argparse.SUPPRESS,
         help="the axis that points up in the files (default: the card's)",
     )
     parser.add_argument(
         "--split",
         choices=("train", "test"),
-        default=argparse.SUPPRESS,
         help="of prepare, stats and preview: only this split (default: every one)",
     )
     parser.add_argument(
         "--allow-refused",
         action="store_true",
-        default=argparse.SUPPRESS,
         help="of prepare, stats and preview: do without the files that cannot be used",
     )
     parser.add_argument(
         "--normals",
         action="store_true",
-        default=argparse.SUPPRESS,
         help="of prepare: keep the normal at each point too, for load(..., normals=True)",
     )
     parser.add_argument(
         "--all",
         action="store_true",
-        default=argparse.SUPPRESS,
         help="of prune: remove everything that is prepared, what is up to date as well",
     )
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        default=argparse.SUPPRESS,
         help="of prune: only show what would be removed",
     )
     parser.add_argument(
         "--strict",
         action="store_true",
-        default=argparse.SUPPRESS,
         help="of check: what differs from the card is a defect, a cut set as well",
     )
     parser.add_argument(
         "--per-class",
         type=int,
         metavar="COUNT",
-        default=argparse.SUPPRESS,
         help="of preview: items drawn of each class (default: 8)",
     )
     parser.add_argument(
         "--seed",
         type=int,
-        default=argparse.SUPPRESS,
         help="of preview: fixes which items are drawn (default: 0)",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        default=argparse.SUPPRESS,
         help="of preview: the folder that a picture and a page of each split go into "
         "(default: previews/NAME)",
     )
@@ -108,7 +99,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json",
         type=Path,
         metavar="FILE",
-        default=argparse.SUPPRESS,
         help="of list, show, check and stats: a file for what is printed, as JSON "
         "(default: none is written)",
     )
@@ -290,9 +280,8 @@ def _prepare(options: argparse.Namespace) -> None:
         normals = ", with normals" if "normals" in options else ""
         print(f"{split}: {len(items):,} items of {shape}{normals}")
     if rejected:
-        together = RejectedFilesError.together(rejected)
-        option = " (--allow-refused)" if together.some_are_left else ""
-        raise UserError(f"{together}{option}")
+        option = " (--allow-refused)" if all(one.some_are_left for one in rejected) else ""
+        raise UserError("; ".join(map(str, rejected)) + option)
 
 
 def _prune(options: argparse.Namespace) -> None:

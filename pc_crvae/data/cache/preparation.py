@@ -82,7 +82,7 @@ class Rejection:
 
 
 class RejectedFilesError(UserError):
-    """Files of a split that cannot be used, told together with what to do.
+    """Files of a split that cannot be used, told with what to do.
 
     Args:
         found: which, as the start of a sentence.
@@ -90,18 +90,9 @@ class RejectedFilesError(UserError):
     """
 
     def __init__(self, found: str, *, some_are_left: bool) -> None:
-        self.found = found
         self.some_are_left = some_are_left
         without = ", or set allow_refused to do without them" if some_are_left else ""
         super().__init__(f"{found}: repair or remove them{without}")
-
-    @classmethod
-    def together(cls, rejected: Sequence["RejectedFilesError"]) -> "RejectedFilesError":
-        """Tell several in one sentence."""
-        return cls(
-            "; ".join(one.found for one in rejected),
-            some_are_left=all(one.some_are_left for one in rejected),
-        )
 
 
 @dataclass(frozen=True, eq=False)

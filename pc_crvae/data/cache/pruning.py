@@ -2,8 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,22 +76,18 @@ def prune(*, everything: bool = False, dry_run: bool = False) -> Pruned:
     pruned = Pruned([], [])
     for place, paths in sorted(_by_place(cache_folder()).items()):
         lock = place.with_name(f"{place.name}.lock")
-        with _is_free(lock) as free:
-            if not free:
-                pruned.busy.append(place.name)
-                continue
-            others = [path for path in paths if path != lock]
-            found = [
-                Leftover(path, reason, _size(path))
-                for path, reason in _leftovers(others, everything)
-            ]
-            for leftover in found if not dry_run else ():
-                discard(leftover.path)
-        if lock in paths and len(found) == len(others):
-            found.append(Leftover(lock, "the lock of what is gone", 0))
-            if not dry_run:
-                discard(lock)
+        others = [path for path in paths if path != lock]
+        try:
+            with FileLock(lock, timeout=0):
+                found = _leftovers(others, everything)
+                for leftover in found if not dry_run else ():
+                    discard(leftover.path)
+        except Timeout:
+            pruned.busy.append(place.name)
+            continue
         pruned.removed.extend(found)
+        if len(found) == len(others) and not (dry_run and lock in paths):
+            lock.unlink(missing_ok=True)
     return pruned
 
 
@@ -107,43 +102,27 @@ def _by_place(folder: Path) -> dict[Path, list[Path]]:
     return places
 
 
-@contextmanager
-def _is_free(path: Path) -> Iterator[bool]:
-    """Keep others from preparing meanwhile; False where another process prepares already."""
-    if not path.exists():
-        yield True
-        return
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
-
-
-def _leftovers(paths: Sequence[Path], everything: bool) -> Iterator[tuple[Path, str]]:
-    """Yield what of a place is to go, and why."""
+def _leftovers(paths: Sequence[Path], everything: bool) -> list[Leftover]:
+    """Return what of a place is to go."""
     kinds = {path: found["kind"] for path in paths if (found := _OURS.fullmatch(path.name))}
-    is_newest = True
+    reasons: dict[Path, str | None] = {}
     for path in newest_first(path for path in kinds if path.is_dir()):
-        reason = _fault(path) or (None if is_newest else "superseded by a later state")
-        is_newest = is_newest and reason is not None
-        if everything or reason is not None:
-            yield path, reason or "an entry"
+        is_newest = None not in reasons.values()
+        reasons[path] = _fault(path) or (None if is_newest else "superseded by a later state")
     for path in paths:
         if path not in kinds:
-            yield path, "left by an interrupted preparation"
+            reasons[path] = "left by an interrupted preparation"
         elif kinds[path] in (".npy", ".report.json"):
-            yield path, "of version 0.1"
+            reasons[path] = "of version 0.1"
         elif kinds[path] == ".partial":
             with path.open("rb") as file:
-                is_of_this_format = file.readline().startswith(b"[%d, " % FORMAT)
-            if everything or not is_of_this_format:
-                yield path, "an unfinished preparation" if everything else "of another format"
+                is_ours = file.readline().startswith(b"[%d, " % FORMAT)
+            reasons[path] = None if is_ours else "of another format"
+    return [
+        Leftover(path, reason or "up to date", _size(path))
+        for path, reason in reasons.items()
+        if everything or reason is not None
+    ]
 
 
 def _fault(folder: Path) -> str | None:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -35,7 +35,6 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.images import ImageSet
-from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import atomic_folder
 from pc_crvae.utils.processes import is_main_process
@@ -55,6 +54,7 @@ _SEALED_AT = 946_684_800 * 10**9
 """The time of change that every array's file is given, the start of the year 2000: another one says
 that the file was written since."""
 
+_NAME_ANOTHER = "name a folder that can be written with $PC_CRVAE_CACHE"
 _RECORD = "record.json"
 REPORT = "report.json"
 
@@ -62,32 +62,15 @@ _KINDS: dict[str, type[CloudSet] | type[ImageSet]] = {"points": CloudSet, "image
 Blocks = tuple[tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]]
 """Shape and type of an array, and the array itself, cut anywhere along its first axis."""
 
-_Items = TypeVar("_Items", bound=ItemSet)
 _Read = TypeVar("_Read")
 
 
 class NotKeptError(UserError):
-    """What is prepared cannot be kept on the disk.
-
-    Args:
-        reason: why.
-    """
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(f"{reason}; name a folder that can be written with $PC_CRVAE_CACHE")
+    """What is prepared cannot be kept on the disk."""
 
 
 class DamagedEntryError(UserError):
-    """An entry is there and is not what was written.
-
-    Args:
-        folder: the entry.
-        reason: what is wrong with it.
-    """
-
-    def __init__(self, folder: Path, reason: Exception) -> None:
-        super().__init__(f"{folder} is damaged ({reason or type(reason).__name__})")
+    """An entry is there and is not what was written."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +168,9 @@ def cache_folder() -> Path:
         # A relative one is to be ignored, says the XDG Base Directory Specification.
         return (caches if caches.is_absolute() else Path("~/.cache").expanduser()) / "pc_crvae"
     except RuntimeError as error:
-        raise NotKeptError(f"there is no place to keep what is prepared ({error})") from error
+        raise NotKeptError(
+            f"there is no place to keep what is prepared ({error}): {_NAME_ANOTHER}"
+        ) from error
 
 
 def load_prepared(
@@ -195,8 +180,8 @@ def load_prepared(
     *,
     reader: int,
     sources: Callable[[], Iterable[Path]],
-    prepare: Callable[[], _Items],
-) -> _Items:
+    prepare: Callable[[], CloudSet | ImageSet],
+) -> CloudSet | ImageSet:
     """Return a split from its entry, its items mapped; prepare it and write the entry if need be.
 
     Where the entry cannot be written, a warning says so and the split stays in memory.
@@ -212,7 +197,7 @@ def load_prepared(
     Raises:
         UserError: from ``sources`` and ``prepare``.
     """
-    made: list[_Items] = []
+    made: list[CloudSet | ImageSet] = []
 
     def draft() -> AbstractContextManager[Draft]:
         items = prepare()
@@ -227,12 +212,9 @@ def load_prepared(
         # Stamped before they are read: what changes meanwhile has another stamp at the next load.
         key = Key(name, split, wanted, reader, None)
         key = replace(key, sources=_stamps(key, sources))
-        return obtain(key, draft, lambda entry: cast(_Items, as_item_set(entry, name, split)))[0]
+        return obtain(key, draft, lambda entry: as_item_set(entry, name, split))[0]
     except NotKeptError as error:
-        _warn(
-            f"prepared data is not kept, so each start prepares it anew ({error.reason}): "
-            "name a folder that can be written with $PC_CRVAE_CACHE"
-        )
+        _warn(f"prepared data is not kept, so each start prepares it anew: {error}")
         return made[0] if made else prepare()
 
 
@@ -275,7 +257,7 @@ def obtain(
     with suppress(DamagedEntryError):
         if (found := _open(folder, read)) is not None:
             return found, True
-    raise NotKeptError(f"{folder} was changed or removed while it was made")
+    raise NotKeptError(f"{folder} was changed while it was made: {_NAME_ANOTHER}")
 
 
 def open_entry(folder: Path, *, verify: bool = False) -> Entry | None:
@@ -299,7 +281,7 @@ def open_entry(folder: Path, *, verify: bool = False) -> Entry | None:
             for name, about in content["arrays"].items()
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedEntryError(folder, error) from error
+        raise DamagedEntryError(f"{folder} is damaged ({error})") from error
     return Entry(folder, arrays, content)
 
 
@@ -431,7 +413,7 @@ def _open(folder: Path, read: Callable[[Entry], _Read]) -> _Read | None:
     try:
         return None if entry is None else read(entry)
     except (ValueError, KeyError, TypeError) as error:
-        raise DamagedEntryError(folder, error) from error
+        raise DamagedEntryError(f"{folder} is damaged ({error})") from error
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -520,7 +502,7 @@ def _beside(place: Path, ending: str) -> Path:
 
 def _cannot_write(place: Path, error: BaseException) -> NotKeptError:
     reason = getattr(error, "strerror", None) or error
-    return NotKeptError(f"{place.parent} cannot be written: {reason}")
+    return NotKeptError(f"{place.parent} cannot be written: {reason}; {_NAME_ANOTHER}")
 
 
 def _warn(text: str) -> None:
