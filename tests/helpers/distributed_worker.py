@@ -19,7 +19,7 @@ from pc_crvae.config import Config, TrainingConfig
 from pc_crvae.errors import UserError
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.runs.folder import Run
-from pc_crvae.training import loop
+from pc_crvae.training import state
 from pc_crvae.utils.interruption import Interrupted
 from pc_crvae.utils.processes import parting
 
@@ -32,17 +32,14 @@ CASES = {
     "in two parts": {"model": WITHOUT_BATCH_NORM, "training": {"accumulation": 2}},
     "averaged weights": {"model": WITHOUT_BATCH_NORM, "training": {"ema_decay": 0.5}},
     "synchronised batch-norm": {},
-    "one joint batch": {
-        "consistency": {"joint_batch": True, "transforms": [{"name": "rotate_so3"}]}
-    },
     "batch-norm of each process": {"training": {"synchronize_batch_norm": False}},
     **IMAGE_RUNS,
 }
 
 
-def gradient_descent(model: torch.nn.Module, options: TrainingConfig) -> torch.optim.Optimizer:
-    """Stands in for `pc_crvae.training.loop.build_optimizer`."""
-    return torch.optim.SGD(model.parameters(), lr=options.learning_rate)
+def gradient_descent(objective: torch.nn.Module, options: TrainingConfig) -> torch.optim.Optimizer:
+    """Stands in for `pc_crvae.training.build.build_optimizer`."""
+    return torch.optim.SGD(objective.parameters(), lr=options.learning_rate)
 
 
 def case_config(folder: Path, sections: dict[str, Any]) -> Config:
@@ -62,7 +59,7 @@ def case_config(folder: Path, sections: dict[str, Any]) -> Config:
 
 def train_cases(folder: Path) -> None:
     """Train each case in a folder of its name."""
-    loop.build_optimizer = gradient_descent
+    state.build_optimizer = gradient_descent
     for name, sections in CASES.items():
         tiny_train(case_config(folder, sections), folder / name)
 

@@ -15,7 +15,7 @@ from helpers.distributed_worker import CASES, FAILING, INTERRUPTED, train_cases
 from helpers.tiny_runs import read_metrics, write_card
 from pc_crvae.config import load_config
 from pc_crvae.runs.folder import Run
-from pc_crvae.training import loop
+from pc_crvae.training import state
 from pc_crvae.training.build import build_model
 
 TWO_PROCESSES = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
@@ -31,7 +31,7 @@ def runs(tmp_path_factory):
     alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
     write_card(together)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "build_optimizer", loop.build_optimizer)  # put back after
+        patch.setattr(state, "build_optimizer", state.build_optimizer)  # put back after
         train_cases(alone)
     subprocess.run(
         [sys.executable, *TWO_PROCESSES, str(WORKER), str(together)],

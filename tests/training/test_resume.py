@@ -23,7 +23,7 @@ from helpers.tiny_runs import (
 from pc_crvae.cli import main
 from pc_crvae.errors import UserError
 from pc_crvae.runs.folder import Run
-from pc_crvae.training import loop
+from pc_crvae.training import validation
 from pc_crvae.utils.interruption import Interrupted
 
 AFTER_EVERY_STEP = {"every_minutes": 1e-9}
@@ -132,7 +132,7 @@ def test_lines_recorded_after_the_state_resumed_from_are_cut_off(tmp_path):
 
 def test_the_best_before_a_stop_stays_the_best_after_it(tmp_path, monkeypatch):
     objectives = iter([-5.0, -1.0, -4.0, -3.0])
-    monkeypatch.setattr(loop, "evaluate", lambda *arguments: {"objective": next(objectives)})
+    monkeypatch.setattr(validation, "evaluate", lambda *arguments: {"objective": next(objectives)})
     config = four_epochs(tmp_path)
     with acting_after(13, die), pytest.raises(Killed):
         tiny_train(config, tmp_path / "run")
@@ -163,7 +163,7 @@ def test_a_signal_ends_the_run_after_its_step_with_the_state_saved(tmp_path, num
     handler = signal.getsignal(number)
     with (
         acting_after(7, lambda: signal.raise_signal(number)),
-        pytest.raises(Interrupted, match=r"after step 7 of 10.*--resume") as stopped,
+        pytest.raises(Interrupted, match=r"after step 7 of 10.*can be resumed") as stopped,
     ):
         tiny_train(config, tmp_path / "stopped")
     assert stopped.value.signal_number == number
