@@ -124,6 +124,15 @@ def tiny_train(
     return train(config, Run(folder), *sets, callbacks, resume=resume, overwrite=overwrite)
 
 
+class Killed(BaseException):
+    """Stands for a death that nothing is done about."""
+
+
+def die() -> None:
+    """Die as `Killed`."""
+    raise Killed
+
+
 @contextmanager
 def acting_after(step: int, action: Callable[[], None]) -> Iterator[None]:
     """Have ``action`` called in every run of the block once ``step`` steps are taken."""
@@ -162,3 +171,20 @@ def read_state(folder: Path) -> dict[str, Any]:
     return flatten(
         torch.load(Run(folder).states()[-1] / "state.pt", map_location="cpu", weights_only=True)
     )
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Check that two runs recorded the same, and saved the same bits."""
+    assert read_metrics(one) == read_metrics(other)
+    state, other_state = read_state(one), read_state(other)
+    # The record's size counts the digits of wall-clock fields too.
+    assert state.keys() == other_state.keys() > {"/metrics_size"}
+    for name in state.keys() - {"/metrics_size"}:
+        value, other_value = state[name], other_state[name]
+        if torch.is_tensor(value):
+            assert value.dtype == other_value.dtype, name
+            assert torch.equal(value, other_value), name
+        else:
+            assert value == other_value, name
+    for path in ("model.safetensors", "config.json", "checkpoints/best/model.safetensors"):
+        assert (one / path).read_bytes() == (other / path).read_bytes()
