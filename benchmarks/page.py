@@ -158,7 +158,7 @@ def _consistency(rows: Rows) -> str:
 
 Both passes, x and t(x), with the consistency KL, against one pass of the same model, both ours \
 in float32. t turns about z, keeps a random half to all of the points and jitters them; \
-with all points kept, both passes encode equally large clouds, in a joint batch at once. \
+with all points kept, both passes encode equally large clouds. \
 Here, as in the training loop, freed memory is kept for the next step. The floor is of both \
 passes, at the mean number of points kept.
 

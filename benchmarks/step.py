@@ -28,8 +28,7 @@ from pc_crvae.config import (
 )
 from pc_crvae.objectives.base import TrainingObjective
 from pc_crvae.randomness.draws import Draws, keyed_generator
-from pc_crvae.training.build import build_model, build_training_objective
-from pc_crvae.training.loop import build_optimizer
+from pc_crvae.training.build import build_model, build_optimizer, build_training_objective
 from pc_crvae.training.memory import keep_freed_memory
 
 
@@ -59,7 +58,6 @@ _MOVES_ONLY = tuple(
 _CONSISTENCY: dict[str, ConsistencyConfig] = {
     "": ConsistencyConfig(),
     ", all points kept": ConsistencyConfig(transforms=_MOVES_ONLY),
-    ", all points kept, joint batch": ConsistencyConfig(transforms=_MOVES_ONLY, joint_batch=True),
 }
 
 

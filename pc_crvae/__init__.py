@@ -21,7 +21,6 @@ def load(path: str | Path, which: Literal["last", "best"] = "last") -> "Pretrain
     Raises:
         pc_crvae.errors.UserError: if there is no model, or it is damaged.
     """
-    from pc_crvae.models.saved import read_model
-    from pc_crvae.runs.folder import find_export
+    from pc_crvae.runs.saved import SavedModel
 
-    return read_model(find_export(Path(path), which))
+    return SavedModel.open(path, which).model

@@ -6,13 +6,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import (
-    add_checkpoint_arguments,
-    load_clouds_of,
-    load_point_model,
-    load_saved,
-    of_points,
-)
+from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
@@ -122,7 +116,8 @@ def _of_files(options: argparse.Namespace) -> "Embeddings":
     from pc_crvae.embedding.index import About, Embeddings, embed_files, weights_sha256
 
     files = find_shape_files(options.places)
-    model, folder = load_point_model(options)
+    saved = open_saved(options)
+    model, folder = saved.point_model, saved.folder
     about = About(
         model_sha256=weights_sha256(folder),
         points=getattr(options, "points", model.points),
@@ -156,9 +151,9 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
     from pc_crvae.data import load_card
     from pc_crvae.embedding.index import About, CardSplit, Embeddings, embed_clouds, weights_sha256
 
-    saved = load_saved(options)
-    model = of_points(saved.model, saved.folder)
-    items = load_clouds_of(saved, options.split)
+    saved = open_saved(options)
+    model = saved.point_model
+    items = saved.clouds(options.split)
     available = items.points.shape[1]
     points = getattr(options, "points", min(model.points, available))
     name = saved.data

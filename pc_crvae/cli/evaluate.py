@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pc_crvae.cli.saved import Saved, add_model_arguments, load_saved, load_split
+from pc_crvae.cli.saved import add_model_arguments, open_saved
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pc_crvae.config import Config
     from pc_crvae.data import ImageSet
     from pc_crvae.evaluation.images.observations import ImageModel, Observed
+    from pc_crvae.runs.saved import SavedModel
     from pc_crvae.transforms.images import ImageTransform
 
 DESCRIPTION = "Evaluate a model of images: likelihood, KLs, information, classifiers, pictures."
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Evaluate."""
     report_path: Path = getattr(options, "json", options.ckpt / "evaluation.json")
-    saved = load_saved(options)
+    saved = open_saved(options)
     model = _of_images(saved)
     require_writable(report_path)
 
@@ -71,7 +72,6 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.images.protocol import ImageProtocol
     from pc_crvae.evaluation.images.report import format_images
     from pc_crvae.evaluation.images.run import evaluate_images
-    from pc_crvae.runs.folder import find_run_config
     from pc_crvae.utils.files import atomic_path
 
     protocol = ImageProtocol(
@@ -80,9 +80,8 @@ def run(options: argparse.Namespace) -> None:
         train_items=options.train_items,
         seed=options.seed,
     )
-    config = find_run_config(saved.folder)
-    train_set, held_out = _splits(saved, options.split, config)
-    transform, whose = _transform(config)
+    train_set, held_out = _splits(saved, options.split)
+    transform, whose = _transform(saved.config)
     with counting("parts of the images", protocol.steps(held_out)) as advance:
         report, observed = evaluate_images(
             model, train_set, held_out, protocol, transform, advance=advance
@@ -98,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
         print(f"{name}: {path}")
 
 
-def _of_images(saved: Saved) -> "ImageModel":
+def _of_images(saved: "SavedModel") -> "ImageModel":
     from pc_crvae.models.points.vae import PointVAE
 
     if isinstance(saved.model, PointVAE):
@@ -110,13 +109,14 @@ def _of_images(saved: Saved) -> "ImageModel":
     return cast("ImageModel", saved.model)
 
 
-def _splits(saved: Saved, split: str, config: "Config | None") -> tuple["ImageSet", "ImageSet"]:
+def _splits(saved: "SavedModel", split: str) -> tuple["ImageSet", "ImageSet"]:
     """What classifiers are fitted on, and what is evaluated."""
     from pc_crvae.data import split_validation
 
-    official = cast("ImageSet", load_split(saved, "train"))
+    official = cast("ImageSet", saved.split("train"))
     if split == "test":
-        return official, cast("ImageSet", load_split(saved, "test"))
+        return official, cast("ImageSet", saved.split("test"))
+    config = saved.config
     if config is None or saved.data != saved.model.data.get("name"):
         raise UserError(
             "--split validation is what the model's own training held out, and "

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_model_arguments, load_clouds_of, load_saved, of_points
+from pc_crvae.cli.saved import add_model_arguments, open_saved
 from pc_crvae.errors import UserError
 
 DESCRIPTION = "Measure reconstructions, samples of the prior, and the use of latents."
@@ -51,15 +51,15 @@ def run(options: argparse.Namespace) -> None:
     if options.workers < 1:
         raise UserError(f"--workers must be at least 1, not {options.workers}")
     report_path: Path = getattr(options, "json", options.ckpt / "generation.json")
-    saved = load_saved(options)
-    model = of_points(saved.model, saved.folder)
+    saved = open_saved(options)
+    model = saved.point_model
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.generation.run import QualityProtocol, evaluate_quality, format_quality
     from pc_crvae.utils.files import atomic_path
     from pc_crvae.visualization.quality_picture import quality_picture
 
-    train_set, test_set = load_clouds_of(saved, "train"), load_clouds_of(saved, "test")
+    train_set, test_set = saved.clouds("train"), saved.clouds("test")
     least = min(len(train_set), len(test_set)) if options.baseline else len(test_set)
     available = test_set.points.shape[1]
     protocol = QualityProtocol(

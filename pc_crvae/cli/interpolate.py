@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_model_arguments, load_clouds_of, load_saved, of_points
+from pc_crvae.cli.saved import add_model_arguments, open_saved
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ def run(options: argparse.Namespace) -> None:
     if options.pairs < 0 or getattr(options, "random", 0) < 0:
         raise UserError("--pairs and --random must not be negative")
 
-    saved = load_saved(options)
-    model = of_points(saved.model, saved.folder)
-    shapes = load_clouds_of(saved, "test")
+    saved = open_saved(options)
+    model = saved.point_model
+    shapes = saved.clouds("test")
     if start is not None and end is not None:
         chosen = [(_index_of(shapes, start), _index_of(shapes, end))]
     else:

@@ -5,13 +5,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pc_crvae.cli.saved import Saved, add_model_arguments, load_saved, load_split
+from pc_crvae.cli.saved import add_model_arguments, open_saved
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
     from pc_crvae.data import ItemSet
     from pc_crvae.evaluation.probe.predictions import Predictions
     from pc_crvae.evaluation.probe.protocol import ProbeProtocol
+    from pc_crvae.runs.saved import SavedModel
 
 DESCRIPTION = "Fit linear SVMs on frozen features, of the trained and the untrained encoder."
 
@@ -91,8 +92,8 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
 
 
 def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None:
-    saved = load_saved(options)
-    train_set, test_set = load_split(saved, "train"), load_split(saved, "test")
+    saved = open_saved(options)
+    train_set, test_set = saved.split("train"), saved.split("test")
     if train_set.labels is None or test_set.labels is None:
         print(f"{train_set.name} has no labels, so there is nothing to probe; next: tools/embed.py")
         return
@@ -109,7 +110,7 @@ def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None
     _deliver(report, probed.predictions, getattr(options, "json", options.ckpt / "probe.json"))
 
 
-def _is_transfer(saved: Saved, probed: "ItemSet") -> bool:
+def _is_transfer(saved: "SavedModel", probed: "ItemSet") -> bool:
     """Whether the model was trained on another set than it is probed on."""
     from pc_crvae.data import load_card
 

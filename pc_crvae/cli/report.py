@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import Saved, add_model_arguments, load_saved, load_split
+from pc_crvae.cli.saved import add_model_arguments, open_saved
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
     from pc_crvae.data import ItemSet
+    from pc_crvae.runs.saved import SavedModel
 
 DESCRIPTION = "Write a run's curves, pictures, embeddings and measurements as one HTML page."
 
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
     path: Path = getattr(options, "out", options.ckpt / "report.html")
     if path.suffix not in (".html", ".htm"):
         raise UserError(f"--out {path} must end in .html")
-    saved = load_saved(options)
+    saved = open_saved(options)
     named = hasattr(options, "data") or hasattr(options, "data_root")
     split = _split(saved, named=named)
 
@@ -71,10 +72,10 @@ def run(options: argparse.Namespace) -> None:
     print(f"page: {path}")
 
 
-def _split(saved: Saved, *, named: bool) -> "ItemSet | UserError":
+def _split(saved: "SavedModel", *, named: bool) -> "ItemSet | UserError":
     """The test split; or why it cannot be had, where nobody named the data."""
     try:
-        return load_split(saved, "test")
+        return saved.split("test")
     except UserError as error:
         if named:
             raise

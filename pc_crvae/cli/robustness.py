@@ -3,9 +3,13 @@
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-from pc_crvae.cli.saved import add_model_arguments, load_clouds_of, load_saved, of_points
+from pc_crvae.cli.saved import add_model_arguments, open_saved
 from pc_crvae.errors import UserError
+
+if TYPE_CHECKING:
+    from pc_crvae.models.points.vae import PointVAE
 
 DESCRIPTION = "Score frozen features of turned, corrupted, occluded and sparse test shapes."
 
@@ -61,8 +65,8 @@ def run(options: argparse.Namespace) -> None:
     if options.seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {options.seeds}")
     report_path: Path = getattr(options, "json", options.ckpt / "robustness.json")
-    saved = load_saved(options)
-    model = of_points(saved.model, saved.folder)
+    saved = open_saved(options)
+    model = saved.point_model
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.encoders import untrained_like
@@ -78,7 +82,7 @@ def run(options: argparse.Namespace) -> None:
     reference = read_reference(options.reference) if hasattr(options, "reference") else None
     if reference is not None and "corruption" not in options.parts:
         raise UserError("--reference is for the corruptions: leave it out, or have them measured")
-    train_set, test_set = load_clouds_of(saved, "train"), load_clouds_of(saved, "test")
+    train_set, test_set = saved.clouds("train"), saved.clouds("test")
     available = min(items.points.shape[1] for items in (train_set, test_set))
     counts = [count for count in _POINT_COUNTS if count <= test_set.points.shape[1]]
     protocol = RobustnessProtocol(
@@ -93,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
     with counting("sets of features", protocol.steps) as advance:
         report = run_robustness(
             posterior_encoder(model),
-            lambda seed: posterior_encoder(of_points(untrained_like(model, seed), saved.folder)),
+            lambda seed: posterior_encoder(cast("PointVAE", untrained_like(model, seed))),
             train_set,
             test_set,
             protocol,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_checkpoint_arguments, load_point_model
+from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.visualization.contact_sheet import Tile, contact_page, contact_sheet
 
     index = load_embeddings(options.index)
-    model, folder = load_point_model(options)
+    saved = open_saved(options)
+    model, folder = saved.point_model, saved.folder
     if weights_sha256(folder) != index.about.model_sha256:
         raise UserError(
             f"{options.index} was made by another model than {folder}, whose vectors mean other "

@@ -101,9 +101,9 @@ def _run(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, worke
 
 def _check_protocol_and_data(study: "Study", runs: "list[PlannedRun]") -> None:
     """Refuse before anything starts what would fail every run."""
-    from pc_crvae.cli.train import load_splits
     from pc_crvae.config import PointModelConfig
     from pc_crvae.evaluation.probe.protocol import load_protocol
+    from pc_crvae.runs.saved import load_splits
 
     if study.probe is not None:
         load_protocol(study.probe.protocol)
@@ -174,7 +174,7 @@ def _write_summary(
 
 
 def _report(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, report: Path) -> None:
-    from pc_crvae.runs.record import read_curve
+    from pc_crvae.runs.record import read_curve, read_record
     from pc_crvae.study.markdown import format_report
     from pc_crvae.study.runner import Outcomes
     from pc_crvae.study.summary import summarize
@@ -201,7 +201,7 @@ def _report(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, re
         for run in runs
         if run.name in complete
         and run.seed == study.seeds[0]
-        and '"probe_accuracy"' in (run.folder / "metrics.jsonl").read_text()
+        and ("validation", "probe_accuracy") in read_record(run.folder).curves
     ]
     if watched:
         curves = report.with_name(f"{name}-curves.png")

@@ -29,23 +29,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _probe(folder: Path, report_path: Path, protocol_name: str, seeds: int | None) -> None:
-    from pc_crvae.cli.saved import load_saved
-    from pc_crvae.cli.train import load_splits
     from pc_crvae.evaluation.encoders import probe_model
     from pc_crvae.evaluation.probe.predictions import predictions_path, save_predictions
     from pc_crvae.evaluation.probe.protocol import changed, load_protocol
     from pc_crvae.evaluation.probe.run import format_table
-    from pc_crvae.runs.folder import find_run_config
+    from pc_crvae.runs.saved import SavedModel
     from pc_crvae.utils.files import atomic_path
 
-    saved = load_saved(argparse.Namespace(ckpt=folder, which="last", device="auto"))
-    config = find_run_config(saved.folder)
-    if config is None:
-        raise UserError(f"{folder} is no run, whose config says what it was validated on")
+    saved = SavedModel.open(folder, device="auto")
     protocol = load_protocol(protocol_name)
     if seeds is not None:
         protocol = changed(protocol, "--seeds", seeds=list(range(seeds)))
-    train_set, validation_set = load_splits(config)
+    train_set, validation_set = saved.training_splits()
     probed = probe_model(saved.model, train_set, validation_set, protocol, progress=print)
     report = probed.report
     report["checkpoint"] = {"path": str(saved.folder), "which": "last"}

@@ -107,10 +107,6 @@ class ConsistencyConfig(Section):
     dimensions: tuple[int, int] | None = Field(
         None, description="[start, stop] of the latent dimensions the KL acts on; null: all"
     )
-    joint_batch: bool = Field(
-        False, description="encode both as one batch; the transform must keep the point count"
-    )
-    shared_noise: bool = Field(False, description="the same latent noise in both passes of a step")
     transforms: tuple[TransformConfig, ...] = (
         RotateZConfig(name="rotate_z"),
         SubsampleConfig(name="subsample"),
@@ -247,12 +243,6 @@ class Config(Section):
                 f"the transform {foreign[0]} is of {'images' if of_points else 'point clouds'}, "
                 f"and model.name is {self.model.name}: give others in consistency.transforms"
             )
-        resizing = [name for name in names if name in _RESIZING]
-        if consistency.joint_batch and resizing:
-            raise ValueError(
-                f"consistency.joint_batch needs transforms that keep the point count, and "
-                f"{resizing[0]} does not"
-            )
 
     def _clouds_are_large_enough(self, model: PointModelConfig) -> None:
         """For the neighbours that the encoder looks for."""
@@ -270,7 +260,6 @@ class Config(Section):
             )
 
 
-_RESIZING = ("subsample", "drop_local_region")
 _OF_POINTS = {
     get_args(section.model_fields["name"].annotation)[0]
     for section in get_args(get_args(PointTransformConfig)[0])

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel
 
 from pc_crvae.config.experiment import Config
+from pc_crvae.config.removed import without_removed_keys
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.utils.resources import find_experiment, resource_folder
@@ -42,8 +43,11 @@ def load_config(path: Path, overrides: list[str] | None = None) -> Config:
 
 
 def parse_config(values: dict[str, Any], where: str) -> Config:
-    """Check plain values against the schema; ``where`` names their source in errors."""
-    return validate_plain(Config, values, where)
+    """Check plain values against the schema; ``where`` names their source in errors.
+
+    Keys that earlier versions had are taken at the value that changed nothing, and dropped.
+    """
+    return validate_plain(Config, without_removed_keys(values, where), where)
 
 
 def with_absolute_paths(config: Config) -> Config:

@@ -9,15 +9,15 @@ from pc_crvae.objectives.base import (
     Terms,
     TrainingObjective,
 )
+from pc_crvae.objectives.binarization import binarize
 from pc_crvae.objectives.consistency import ConsistencyRegularized
-from pc_crvae.objectives.elbo import ELBO, BalancedELBO
+from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.objectives.iwae import IWAE
 
 __all__ = [
     "ELBO",
     "IWAE",
     "AutoEncoding",
-    "BalancedELBO",
     "ConsistencyRegularized",
     "Evaluation",
     "LatentVariableModel",
@@ -25,4 +25,5 @@ __all__ = [
     "SinglePass",
     "Terms",
     "TrainingObjective",
+    "binarize",
 ]

@@ -1,7 +1,9 @@
 """What is maximised for one observation: per-sample terms in nats, averaged by the loop."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -44,14 +46,28 @@ class Evaluation:
     path: LatentPath
 
 
-class Objective(ABC):
-    """An objective of a latent-variable model."""
+class Objective(nn.Module, ABC):
+    """An objective of a latent-variable model.
+
+    It may own weights, such as a projector's: training trains, averages and saves them with the
+    model's, and no export holds them.
+    """
 
     needs_density: bool = True
     """Whether the posterior must be a distribution, rather than an auto-encoder's code."""
 
+    @classmethod
+    def for_model(cls, model: LatentVariableModel, **settings: Any) -> Self:
+        """Make the objective that trains ``model``, whose sizes weights of its own may need.
+
+        Args:
+            model: what is trained.
+            settings: the constructor's arguments, as a config's ``objective`` names them.
+        """
+        return cls(**settings)
+
     @abstractmethod
-    def __call__(
+    def forward(
         self,
         model: LatentVariableModel,
         posterior: LatentChain,
@@ -75,7 +91,7 @@ class AutoEncoding(Objective):
 
     needs_density = False
 
-    def __call__(
+    def forward(
         self,
         model: LatentVariableModel,
         posterior: LatentChain,
@@ -107,18 +123,31 @@ class TrainingObjective(nn.Module, ABC):
         """Per-sample terms of a batch; the one called ``objective`` is maximised."""
 
 
+Observe = Callable[[Tensor, Draws], Tensor]
+"""Draws the observation that each item of a batch is trained as."""
+
+
+def as_it_is(x: Tensor, draws: Draws) -> Tensor:
+    """Observe each item as it is, and draw nothing."""
+    return x
+
+
 class SinglePass(TrainingObjective):
-    """One objective of the observation as it is: a plain AE or VAE, no transform.
+    """One objective of the observation alone: a plain AE or VAE, no transform.
 
     Args:
         model: what is trained.
         objective: what is maximised.
+        observe: draws the observation of each item, before anything else is drawn.
     """
 
-    def __init__(self, model: LatentVariableModel, objective: Objective) -> None:
+    def __init__(
+        self, model: LatentVariableModel, objective: Objective, observe: Observe = as_it_is
+    ) -> None:
         super().__init__()
         self.model = model
         self.objective = objective
+        self.observe = observe
 
     def forward(
         self,
@@ -128,5 +157,7 @@ class SinglePass(TrainingObjective):
         consistency_warmup: float = 1.0,
     ) -> Terms:
         """Terms of the objective; ``consistency_warmup`` has nothing to act on."""
-        evaluation = self.objective(self.model, self.model.posterior(x), x, draws, kl_warmup)
+        x = self.observe(x, draws)
+        posterior = self.model.posterior(x)
+        evaluation: Evaluation = self.objective(self.model, posterior, x, draws, kl_warmup)
         return {"objective": evaluation.objective, **evaluation.terms}

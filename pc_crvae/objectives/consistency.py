@@ -13,7 +13,15 @@ import torch
 from torch import Tensor
 
 from pc_crvae.latents.posteriors import LatentChain, LatentPath
-from pc_crvae.objectives.base import LatentVariableModel, Objective, Terms, TrainingObjective
+from pc_crvae.objectives.base import (
+    Evaluation,
+    LatentVariableModel,
+    Objective,
+    Observe,
+    Terms,
+    TrainingObjective,
+    as_it_is,
+)
 from pc_crvae.randomness.draws import Draws
 
 Direction = Literal["transformed_first", "original_first"]
@@ -37,8 +45,7 @@ class ConsistencyRegularized(TrainingObjective):
         target: what the second objective explains: ``transformed`` is the paper's t(x);
             ``original`` asks the posterior of t(x) to explain x itself, a canonical target.
         dimensions: (start, stop) of the latent dimensions the KL acts on, all by default.
-        joint_batch: encode x and t(x) as one batch (shared batch-norm statistics) rather
-            than in two passes; t must then keep the shape of x.
+        observe: draws the observations of x and of t(x): what both objectives encode and explain.
     """
 
     def __init__(
@@ -52,7 +59,7 @@ class ConsistencyRegularized(TrainingObjective):
         stop_gradient: bool = False,
         target: Target = "transformed",
         dimensions: tuple[int, int] | None = None,
-        joint_batch: bool = False,
+        observe: Observe = as_it_is,
     ) -> None:
         super().__init__()
         if weight < 0:
@@ -74,7 +81,7 @@ class ConsistencyRegularized(TrainingObjective):
         self.stop_gradient = stop_gradient
         self.target = target
         self.dimensions = slice(*dimensions) if dimensions else slice(None)
-        self.joint_batch = joint_batch
+        self.observe = observe
 
     def forward(
         self,
@@ -87,16 +94,20 @@ class ConsistencyRegularized(TrainingObjective):
 
         Args:
             x: the batch, items first.
-            draws: source of the transform's randomness and, after it, of the latent noise
-                of x and then of t(x).
+            draws: source of the transform's randomness, then of the observations of x and of
+                t(x), then of the latent noise of x and of t(x).
             kl_warmup: factor in [0, 1] on the KL to the prior.
             consistency_warmup: factor in [0, 1] on lambda.
         """
         transformed_x = self.transform(x, draws)
-        posterior, transformed_posterior = self._posteriors(x, transformed_x)
-        second_target = transformed_x if self.target == "transformed" else x
-        first = self.objective(self.model, posterior, x, draws, kl_warmup)
-        second = self.objective(self.model, transformed_posterior, second_target, draws, kl_warmup)
+        x, transformed_x = self.observe(x, draws), self.observe(transformed_x, draws)
+        posterior = self.model.posterior(x)
+        transformed_posterior = self.model.posterior(transformed_x)
+        target = transformed_x if self.target == "transformed" else x
+        first: Evaluation = self.objective(self.model, posterior, x, draws, kl_warmup)
+        second: Evaluation = self.objective(
+            self.model, transformed_posterior, target, draws, kl_warmup
+        )
 
         terms = {"objective": first.objective + second.objective, **first.terms}
         terms |= {f"transformed/{name}": term for name, term in second.terms.items()}
@@ -111,17 +122,6 @@ class ConsistencyRegularized(TrainingObjective):
         if weight > 0:
             terms["objective"] = terms["objective"] - weight * terms["consistency"]
         return terms
-
-    def _posteriors(self, x: Tensor, transformed_x: Tensor) -> tuple[LatentChain, LatentChain]:
-        if not self.joint_batch:
-            return self.model.posterior(x), self.model.posterior(transformed_x)
-        if x.shape != transformed_x.shape:
-            raise ValueError(
-                f"joint_batch needs a transform that keeps the shape: {tuple(x.shape)} became "
-                f"{tuple(transformed_x.shape)}"
-            )
-        joint = self.model.posterior(torch.cat([x, transformed_x]))
-        return joint.rows(slice(0, len(x))), joint.rows(slice(len(x), None))
 
     def _divergence(
         self,

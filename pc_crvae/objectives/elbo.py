@@ -1,10 +1,10 @@
 """The evidence lower bound: log-likelihood less beta times the KL to the prior.
 
-`BalancedELBO` is that of hierarchical models while the KL warms up, so that no latent group falls
-silent early. A group whose KL costs as much as any other is given up first where it says least.
-While the KL's weight rises, each group's KL is therefore charged in proportion to what it says for
-each of its dimensions (Vahdat et al. 2018, arXiv 1802.04920, appendix H; Vahdat & Kautz 2020, arXiv
-2007.03898, appendix A, where the division by the group's size is misprinted as a product).
+Balancing keeps the latent groups of hierarchical models from falling silent while the KL warms up:
+a group whose KL costs as much as any other is given up first where it says least. While the KL's
+weight rises, each group's KL is therefore charged in proportion to what it says for each of its
+dimensions (Vahdat et al. 2018, arXiv 1802.04920, appendix H; Vahdat & Kautz 2020, arXiv 2007.03898,
+appendix A, where the division by the group's size is misprinted as a product).
 """
 
 import torch
@@ -32,15 +32,24 @@ class ELBO(Objective):
             dimension's KL counts as max(KL, free_bits), after Kingma et al. (2016), who
             average over the batch first; here it acts on a sample, so that no term depends
             on which samples share its batch. The reported KL is the true one.
+        balanced_groups: balance the KLs of latent groups as long as ``kl_warmup`` is below 1.
+            After the warm-up, and for a single group, nothing changes. Reported KLs are the true
+            ones. It does not go with ``free_bits``.
     """
 
-    def __init__(self, beta: float = 1.0, free_bits: float = 0.0) -> None:
+    def __init__(
+        self, beta: float = 1.0, free_bits: float = 0.0, balanced_groups: bool = False
+    ) -> None:
+        super().__init__()
         if beta < 0 or free_bits < 0:
             raise ValueError(f"beta {beta} and free_bits {free_bits} must not be negative")
+        if free_bits and balanced_groups:
+            raise ValueError("free_bits and balanced_groups do not go together")
         self.beta = beta
         self.free_bits = free_bits
+        self.balanced_groups = balanced_groups
 
-    def __call__(
+    def forward(
         self,
         model: LatentVariableModel,
         posterior: LatentChain,
@@ -52,62 +61,25 @@ class ELBO(Objective):
         path = posterior.sample(draws)
         log_likelihood = model.likelihood(path).log_prob(target)
         kl_per_dimension = posterior.kl(model.prior(), path)
-        charged = self.charged(kl_per_dimension, posterior, kl_warmup, training=model.training)
+        by_group = posterior.by_group("kl", kl_per_dimension)
+        if self.balanced_groups and by_group and kl_warmup < 1:
+            group_kls = torch.stack(list(by_group.values()), dim=1)
+            means = _mean_over_items(group_kls, over_processes=model.training)
+            charged = group_kls @ balancing_coefficients(means, posterior.group_sizes)
+        elif self.free_bits:
+            charged = kl_per_dimension.clamp(min=self.free_bits).sum(dim=1)
+        else:
+            charged = kl_per_dimension.sum(dim=1)
         return Evaluation(
             log_likelihood - kl_warmup * self.beta * charged,
             {
-                **posterior.by_group("kl", kl_per_dimension),
+                **by_group,
                 "log_likelihood": log_likelihood,
                 "kl": kl_per_dimension.sum(dim=1),
                 "kl_per_dimension": kl_per_dimension,
             },
             path,
         )
-
-    def charged(
-        self,
-        kl_per_dimension: Tensor,
-        posterior: LatentChain,
-        kl_warmup: float,
-        *,
-        training: bool,
-    ) -> Tensor:
-        """What of the KL (B, D) the objective is charged with, before beta: (B,) nats."""
-        if self.free_bits:
-            kl_per_dimension = kl_per_dimension.clamp(min=self.free_bits)
-        return kl_per_dimension.sum(dim=1)
-
-
-class BalancedELBO(ELBO):
-    """The ELBO, with the KLs of latent groups balanced as long as ``kl_warmup`` is below 1.
-
-    After the warm-up, and for a single group, it is `ELBO` itself. Reported KLs are the true
-    ones, one a group among them.
-
-    Args:
-        beta: weight of the KL, per nat.
-    """
-
-    def __init__(self, beta: float = 1.0) -> None:
-        super().__init__(beta)
-
-    def charged(
-        self,
-        kl_per_dimension: Tensor,
-        posterior: LatentChain,
-        kl_warmup: float,
-        *,
-        training: bool,
-    ) -> Tensor:
-        """The groups' KLs, each times its coefficient."""
-        by_group = posterior.by_group("kl", kl_per_dimension)
-        if not by_group or kl_warmup >= 1:
-            return kl_per_dimension.sum(dim=1)
-        group_kls = torch.stack(list(by_group.values()), dim=1)
-        shares = balancing_coefficients(
-            _mean_over_items(group_kls, over_processes=training), posterior.group_sizes
-        )
-        return group_kls @ shares
 
 
 def balancing_coefficients(group_kls: Tensor, group_sizes: tuple[int, ...]) -> Tensor:

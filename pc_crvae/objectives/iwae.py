@@ -38,6 +38,7 @@ class IWAE(Objective):
         samples: int,
         gradient: Literal["reparameterized", "doubly_reparameterized"] = "reparameterized",
     ) -> None:
+        super().__init__()
         if samples < 1:
             raise ValueError(f"the number of samples {samples} must be positive")
         if gradient not in ("reparameterized", "doubly_reparameterized"):
@@ -45,7 +46,7 @@ class IWAE(Objective):
         self.samples = samples
         self.gradient = gradient
 
-    def __call__(
+    def forward(
         self,
         model: LatentVariableModel,
         posterior: LatentChain,

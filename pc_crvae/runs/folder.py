@@ -9,19 +9,22 @@ checkpoints/best/                          an export: highest validation objecti
 import io
 import shutil
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import torch
 
 from pc_crvae.config import Config, load_config, plain, save_config
 from pc_crvae.errors import UserError
-from pc_crvae.models.pretrained import EXPORT_FILES, write_export
-from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.models.pretrained import EXPORT_FILES, Pretrained, write_export
 from pc_crvae.utils.files import atomic_folder
 
 STATE_FORMAT = 1
 
 Which = Literal["last", "best"]
+
+
+class RunExistsError(UserError):
+    """Something lies where a new run is to be made."""
 
 
 class Run:
@@ -49,15 +52,16 @@ class Run:
         """Make the folder of a new run.
 
         Raises:
-            UserError: if a run is there (unless ``overwrite``) or it cannot be written.
+            RunExistsError: if something is there (unless ``overwrite``).
+            UserError: if it is no run, or the folder cannot be written.
         """
+        if not overwrite:
+            self.require_absent()
         if self.exists:
-            if not overwrite:
-                self.refuse()
             if not (self.config.is_file() and self.checkpoints.is_dir()):
                 raise UserError(
-                    f"{self.folder} is not the folder of a run, so --overwrite does not touch "
-                    "it: choose another folder with --out"
+                    f"{self.folder} is not the folder of a run, so it is not overwritten: choose "
+                    "another folder"
                 )
             shutil.rmtree(self.folder)
         try:
@@ -66,12 +70,16 @@ class Run:
             raise UserError(f"cannot write to {self.folder}: {error.strerror}") from None
         save_config(config, self.config)
 
-    def refuse(self) -> NoReturn:
-        """Say that something is there already."""
-        raise UserError(
-            f"{self.folder} already exists: go on with --resume, replace it with --overwrite, "
-            "or choose another folder with --out"
-        )
+    def require_absent(self) -> None:
+        """Check that there is nothing that a new run would write over.
+
+        Raises:
+            RunExistsError: something is there.
+        """
+        if self.exists:
+            raise RunExistsError(
+                f"{self.folder} already exists: resume it, overwrite it, or choose another folder"
+            )
 
     def open(self, config: Config) -> None:
         """Check that this run can go on under ``config``.
@@ -142,7 +150,7 @@ class Run:
         states = self.states()
         if not states:
             raise UserError(
-                f"{self.folder} holds no checkpoint yet: start it anew with --overwrite"
+                f"{self.folder} holds no checkpoint yet: overwrite the run to start anew"
             )
         path = states[-1] / "state.pt"
         try:
@@ -159,7 +167,7 @@ class Run:
 
 
 def find_export(path: Path, which: Which = "last") -> Path:
-    """The folder of the saved model that ``--ckpt path`` means.
+    """The folder of the saved model that ``path`` means.
 
     Args:
         path: a run's folder, a checkpoint's, or that of a saved export.
@@ -169,14 +177,14 @@ def find_export(path: Path, which: Which = "last") -> Path:
         UserError: if there is no saved model.
     """
     if not path.is_dir():
-        raise UserError(f"{path} is not a folder: --ckpt takes a run, a checkpoint or an export")
+        raise UserError(f"{path} is not a folder: name that of a run, a checkpoint or an export")
     folder = Run(path).best if which == "best" else path
     if _holds_export(folder):
         return folder
     if which == "best":
-        raise UserError(f"{path} holds no best checkpoint: use --which last")
+        raise UserError(f"{path} holds no best checkpoint: use the last")
     raise UserError(
-        f"{path} holds no saved model ({' and '.join(EXPORT_FILES)}): --ckpt takes a run with at "
+        f"{path} holds no saved model ({' and '.join(EXPORT_FILES)}): name a run with at "
         "least one checkpoint, a checkpoint or an export"
     )
 

@@ -22,7 +22,7 @@ class MetricsRecord:
 
     Args:
         path: ``metrics.jsonl``, or None to record nothing (all processes but the first).
-        events: folder of TensorBoard's events, or None for none.
+        events: folder of TensorBoard's events, or None for none; unused where it is not installed.
         resume_at: bytes of ``path`` that belong to the state resumed from; what a killed run
             wrote after it is cut off. None starts anew.
         step: the step resumed at; later events are hidden by TensorBoard.
@@ -44,12 +44,12 @@ class MetricsRecord:
             if size < resume_at:
                 raise UserError(
                     f"{path} is {size} bytes long and the checkpoint was made at {resume_at}: "
-                    "restore the file, or start anew with --overwrite"
+                    "restore the file, or overwrite the run to start anew"
                 )
             self._file = path.open("r+", encoding="utf-8")
             self._file.truncate(resume_at)
             self._file.seek(resume_at)
-        self._events = _event_writer(events, step) if events else None
+        self._events = _event_writer(events, step) if events and has_tensorboard() else None
 
     def __enter__(self) -> Self:
         return self
@@ -114,17 +114,9 @@ def scalar_means(terms: Terms) -> dict[str, Tensor]:
     return {name: torch.mean(term.detach()) for name, term in terms.items() if term.ndim == 1}
 
 
-def require_tensorboard() -> None:
-    """Check that TensorBoard can be written.
-
-    Raises:
-        UserError: if it is not installed.
-    """
-    if importlib.util.find_spec("tensorboard") is None:
-        raise UserError(
-            "TensorBoard is not installed: pip install 'pc-crvae[log]', or set "
-            "logging.tensorboard=false"
-        )
+def has_tensorboard() -> bool:
+    """Whether TensorBoard is installed, without which no events are written."""
+    return importlib.util.find_spec("tensorboard") is not None
 
 
 def _event_writer(folder: Path, step: int) -> Any:

@@ -1,17 +1,51 @@
 """What runs recorded while they trained, against the time it took."""
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from pc_crvae.config import load_config
 from pc_crvae.errors import UserError
 from pc_crvae.runs.folder import Run
 
-_PLACES = ("split", "step", "epoch")
+_Value = int | float | None | list[float]
+
+
+class Moment(BaseModel):
+    """One line of a run's record.
+
+    Attributes:
+        split: ``train`` or ``validation``.
+        step: steps done.
+        epoch: epochs done.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    __pydantic_extra__: dict[str, _Value]
+
+    split: str
+    step: int
+    epoch: float
+
+    @model_validator(mode="after")
+    def _has_a_speed(self) -> Self:
+        if self.split == "train" and self.speed <= 0:
+            raise ValueError("a moment of training has a speed")
+        return self
+
+    @property
+    def values(self) -> Mapping[str, _Value]:
+        """Numbers and lists of them by name; null stands for one that was not finite."""
+        return self.model_extra or {}
+
+    @property
+    def speed(self) -> float:
+        """Items a second, the mean since the moment of training before; 0 where none is told."""
+        speed = self.values.get("items_per_second")
+        return speed if isinstance(speed, int | float) else 0.0
 
 
 @dataclass(frozen=True)
@@ -74,31 +108,40 @@ def read_record(folder: Path) -> Record:
     points: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
     lists: dict[tuple[str, str], tuple[float, ...]] = {}
     seconds, step = 0.0, 0
-    for number, text in enumerate(run.metrics.read_bytes().splitlines(), start=1):
-        try:
-            line = json.loads(text)
-            split, epoch = str(line["split"]), float(line["epoch"])
-            if split == "train":
-                # The speed is the mean since the line before.
-                seconds += (line["step"] - step) * batch_size / line["items_per_second"]
-                step = line["step"]
-            for name, value in line.items():
-                if name in _PLACES:
-                    continue
-                if isinstance(value, list):
-                    lists[split, name] = tuple(float(part) for part in value)
-                elif _is_number(value):
-                    found = points.setdefault((split, name), [])
-                    found.append((epoch, seconds / 60, float(value)))
-        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
-            raise UserError(f"{run.metrics}, line {number}, is damaged") from None
+    for moment in read_moments(run):
+        if moment.split == "train":
+            # The speed is the mean since the moment before.
+            seconds += (moment.step - step) * batch_size / moment.speed
+            step = moment.step
+        for name, value in moment.values.items():
+            if isinstance(value, list):
+                lists[moment.split, name] = tuple(value)
+            elif value is not None:
+                found = points.setdefault((moment.split, name), [])
+                found.append((moment.epoch, seconds / 60, value))
     name = folder.resolve().name
     return Record({key: _curve(name, found) for key, found in points.items()}, lists)
 
 
-def _is_number(value: Any) -> bool:
-    """Whether it is one to draw; the record holds null where there was none."""
-    return isinstance(value, int | float) and math.isfinite(value)
+def read_moments(run: Run) -> list[Moment]:
+    """Read the record of a run line by line.
+
+    Half of a last line is left out: a kill can leave one, which the resumed run writes anew.
+
+    Raises:
+        UserError: the record is missing or damaged.
+    """
+    try:
+        texts = run.metrics.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UserError(f"cannot read {run.metrics}: {error.strerror}") from None
+    moments = []
+    for number, text in enumerate(texts[:-1], start=1):
+        try:
+            moments.append(Moment.model_validate_json(text))
+        except ValidationError:
+            raise UserError(f"{run.metrics}, line {number}, is damaged") from None
+    return moments
 
 
 def _curve(name: str, points: Sequence[tuple[float, float, float]]) -> Curve:

@@ -307,8 +307,10 @@ def _terms(runs: Sequence[PlannedRun]) -> dict[str, dict[str, Any]]:
     """Means of the validation split after the last epoch."""
     found: dict[str, list[float]] = {}
     for run in runs:
-        last = last_validation(run) or {}
+        last = last_validation(run)
+        values = last.values if last else {}
         for name in TERMS:
-            if isinstance(last.get(name), int | float):
-                found.setdefault(name, []).append(float(last[name]))
+            value = values.get(name)
+            if isinstance(value, int | float):
+                found.setdefault(name, []).append(float(value))
     return {name: over_seeds(values) for name, values in found.items()}

@@ -1,10 +1,10 @@
-"""From a configuration to the model and to what its training maximises."""
+"""From a configuration to the model, what its training maximises, and the optimiser of both."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Literal, cast
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from pc_crvae.config import (
     Config,
@@ -12,6 +12,7 @@ from pc_crvae.config import (
     ImageTransformConfig,
     NVAEModelConfig,
     PointModelConfig,
+    TrainingConfig,
 )
 from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
@@ -31,17 +32,24 @@ from pc_crvae.objectives.base import (
     Objective,
     SinglePass,
     TrainingObjective,
+    as_it_is,
 )
-from pc_crvae.objectives.binarization import DynamicBinarization
+from pc_crvae.objectives.binarization import binarize
 from pc_crvae.objectives.consistency import ConsistencyRegularized
-from pc_crvae.objectives.elbo import ELBO, BalancedELBO
+from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.objectives.iwae import IWAE
 from pc_crvae.objectives.regularization import Regularized
 from pc_crvae.randomness.draws import Draws
-from pc_crvae.shared_noise import SharedNoise
 from pc_crvae.transforms import points as point_transforms
 
 BatchTransform = Callable[[Tensor, Draws], Tensor]
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "autoencoder": AutoEncoding,
+    "elbo": ELBO,
+    "iwae": IWAE,
+}
+"""What one pass maximises, by ``objective.name``."""
 
 _TRANSFORMS: dict[str, type[point_transforms.Transform]] = {
     "rotate_z": point_transforms.RotateZ,
@@ -105,21 +113,11 @@ def image_shape_of(config: Config, items: ItemSet) -> ImageShape | None:
     return channels, height, width
 
 
-def build_objective(config: Config) -> Objective:
-    """L, what one pass maximises."""
-    chosen = config.objective
-    objective: Objective
-    if chosen.name == "autoencoder":
-        objective = AutoEncoding()
-    elif chosen.name == "iwae":
-        objective = IWAE(chosen.samples, chosen.gradient)
-    elif chosen.balanced_groups:
-        objective = BalancedELBO(chosen.beta)
-    else:
-        objective = ELBO(beta=chosen.beta, free_bits=chosen.free_bits)
-    if config.consistency is not None and config.consistency.shared_noise:
-        return SharedNoise(objective)
-    return objective
+def build_objective(config: Config, model: LatentVariableModel) -> Objective:
+    """L, what one pass maximises; its settings are those of the config, by the same names."""
+    # The warm-up is the schedule's.
+    settings = config.objective.model_dump(exclude={"name", "warmup_epochs"})
+    return OBJECTIVES[config.objective.name].for_model(model, **settings)
 
 
 def build_transform(config: Config, consistency: ConsistencyConfig) -> BatchTransform:
@@ -138,35 +136,37 @@ def build_transform(config: Config, consistency: ConsistencyConfig) -> BatchTran
 def build_training_objective(config: Config, model: LatentVariableModel) -> TrainingObjective:
     """The one module whose forward is the whole of a training step's objective."""
     consistency = config.consistency
-    transform = build_transform(config, consistency) if consistency else None
-    objective = build_objective(config)
+    objective = build_objective(config, model)
+    observe = binarize if is_binarized(config.model.likelihood) else as_it_is
     whole: TrainingObjective
-    if is_binarized(config.model.likelihood):
-        within = partial(_around, model, objective, consistency)
-        whole = DynamicBinarization(model, within, transform)
+    if consistency is None:
+        whole = SinglePass(model, objective, observe)
     else:
-        whole = _around(model, objective, consistency, transform)
+        settings = dict(consistency)
+        del settings["warmup_epochs"], settings["transforms"]
+        transform = build_transform(config, consistency)
+        whole = ConsistencyRegularized(model, objective, transform, observe=observe, **settings)
     return Regularized(whole, model.regularization) if isinstance(model, NVAE) else whole
 
 
-def _around(
-    model: LatentVariableModel,
-    objective: Objective,
-    consistency: ConsistencyConfig | None,
-    transform: BatchTransform | None,
-) -> TrainingObjective:
-    if consistency is None or transform is None:
-        return SinglePass(model, objective)
-    return ConsistencyRegularized(
-        model,
-        objective,
-        transform,
-        weight=consistency.weight,
-        direction=consistency.direction,
-        stop_gradient=consistency.stop_gradient,
-        target=consistency.target,
-        dimensions=consistency.dimensions,
-        joint_batch=consistency.joint_batch,
+def build_optimizer(objective: nn.Module, options: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW (Loshchilov & Hutter 2019), decaying weight matrices and nothing else.
+
+    Fused: one pass over all parameters, on the device where they lie now.
+
+    Args:
+        objective: whose parameters it trains, the model's and the objective's own.
+        options: the learning rate and the decay of the weights.
+    """
+    matrices = [parameter for parameter in objective.parameters() if parameter.ndim >= 2]
+    others = [parameter for parameter in objective.parameters() if parameter.ndim < 2]
+    return torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": options.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=options.learning_rate,
+        fused=True,
     )
 
 

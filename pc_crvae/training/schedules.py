@@ -1,7 +1,58 @@
 """Schedules as pure functions of the step, so that resuming has no state to restore."""
 
 import math
+from dataclasses import dataclass
 from typing import Literal
+
+from pc_crvae.config import Config
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What the number of a step says about it.
+
+    Attributes:
+        config: the experiment.
+        items: in the training set.
+    """
+
+    config: Config
+    items: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in the training set."""
+        return self.items // self.config.training.batch_size
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole run."""
+        return self.config.training.epochs * self.steps_per_epoch
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate of step ``step``, from 0."""
+        options = self.config.training
+        return options.learning_rate * learning_rate_factor(
+            step,
+            total=self.total,
+            warmup=round(options.warmup_epochs * self.steps_per_epoch),
+            schedule=options.schedule,
+        )
+
+    def warmups(self, step: int) -> tuple[float, float]:
+        """The factors of step ``step`` on beta and on lambda."""
+        consistency = self.config.consistency
+        beta_epochs = getattr(self.config.objective, "warmup_epochs", 0.0)
+        lambda_epochs = consistency.warmup_epochs if consistency else 0.0
+        return (
+            warmup_factor(step, beta_epochs * self.steps_per_epoch),
+            warmup_factor(step, lambda_epochs * self.steps_per_epoch),
+        )
+
+    def consistency_weight(self, step: int) -> float:
+        """Lambda at step ``step``; 0 without consistency."""
+        consistency = self.config.consistency
+        return consistency.weight * self.warmups(step)[1] if consistency else 0.0
 
 
 def learning_rate_factor(

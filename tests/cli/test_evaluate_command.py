@@ -151,7 +151,7 @@ def test_help_is_of_images(capsys):
 
 
 def test_images_of_another_shape_are_refused_by_every_command(run, tmp_path, capsys):
-    from data.tiny_images import write_mnist
+    from helpers.tiny_images import write_mnist
 
     write_mnist(tmp_path / "mnist")
     given = ["--ckpt", str(run), "--data", "mnist", "--data-root", str(tmp_path / "mnist")]

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from helpers.tiny_runs import tiny_config, tiny_train, tiny_values
-from pc_crvae.cli import main, probe
-from pc_crvae.cli.saved import load_split
+from pc_crvae.cli import main
 from pc_crvae.data import load
+from pc_crvae.runs.saved import SavedModel
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +69,12 @@ def test_the_report_holds_the_table_the_protocol_and_the_data(trained, run, caps
 
 
 def test_a_set_without_labels_is_not_probed_and_says_so(run, monkeypatch, capsys):
-    def without_labels(saved, split):
-        return replace(load_split(saved, split), labels=None)
+    split_of = SavedModel.split
 
-    monkeypatch.setattr(probe, "load_split", without_labels)
+    def without_labels(saved, split):
+        return replace(split_of(saved, split), labels=None)
+
+    monkeypatch.setattr(SavedModel, "split", without_labels)
     assert main(["probe", "--ckpt", str(run)]) == 0
     said = capsys.readouterr()
     assert "tiny has no labels, so there is nothing to probe" in said.out
@@ -307,7 +309,7 @@ def test_a_place_without_a_model_is_refused(tmp_path, capsys):
 
 def test_a_run_without_a_best_state_says_so(run, capsys):
     shutil.rmtree(run / "checkpoints" / "best")
-    assert "use --which last" in refused(capsys, "--ckpt", run, "--which", "best")
+    assert "use the last" in refused(capsys, "--ckpt", run, "--which", "best")
 
 
 def test_a_report_that_cannot_be_written_is_one_sentence(run, tmp_path, capsys):

@@ -50,7 +50,7 @@ def test_the_page_lies_in_the_run_or_where_it_is_told(run, tmp_path, capsys):
 
 def test_a_damaged_record_is_told_and_the_rest_is_written(run, capsys):
     with (run / "metrics.jsonl").open("ab") as file:
-        file.write(b'{"split": "tr\xff')
+        file.write(b'{"split": "tr\xff\n')
     assert main(["report", "--ckpt", str(run), "--items", "1"]) == 0
     said = capsys.readouterr().out
     assert "metrics.jsonl, line" in said

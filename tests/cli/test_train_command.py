@@ -17,10 +17,11 @@ from helpers.tiny_hdf5 import write_hdf5
 from helpers.tiny_runs import acting_after, read_metrics, tiny_values, write_card
 from pc_crvae.cli import main
 from pc_crvae.cli import train as command
-from pc_crvae.cli.train import load_splits
 from pc_crvae.config import load_config
 from pc_crvae.data import load
 from pc_crvae.runs.folder import Run
+from pc_crvae.runs.saved import load_splits
+from pc_crvae.training import run as training_run
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +85,7 @@ def test_a_set_without_labels_is_trained_on_without_the_probe_and_says_so(
     def without_labels(config):
         return [replace(clouds, labels=None) for clouds in load_splits(config)]
 
-    monkeypatch.setattr(command, "load_splits", without_labels)
+    monkeypatch.setattr(training_run, "load_splits", without_labels)
     overrides = ["training.epochs=1", "logging.probe_every_epochs=1"]
     assert main(["train", str(config), *overrides]) == 0
     said = capsys.readouterr().out

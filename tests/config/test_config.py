@@ -10,6 +10,7 @@ import yaml
 from pc_crvae import config as schema
 from pc_crvae.config import Config, find_config, load_config, parse_config, plain, save_config
 from pc_crvae.config import points as points_schema
+from pc_crvae.config.removed import REMOVED_KEYS
 from pc_crvae.errors import UserError
 from pc_crvae.training.build import build_model, build_training_objective
 from pc_crvae.utils.resources import resource_folder
@@ -147,10 +148,23 @@ def test_dimensions_within_the_latent_are_taken(empty, dimensions):
     assert config.consistency.dimensions == dimensions
 
 
-def test_a_joint_batch_refuses_transforms_that_change_the_point_count(empty):
-    assert "subsample does not" in refusal(empty, "consistency.joint_batch=true")
-    rotation = "consistency.transforms=[{name: rotate_z}]"
-    assert load_config(empty, ["consistency.joint_batch=true", rotation]).consistency.joint_batch
+@pytest.mark.parametrize("path", REMOVED_KEYS)
+def test_a_removed_key_is_read_at_its_default_alone(write, empty, path):
+    section, key = path.split(".")
+    kept = yaml.safe_dump({section: {key: REMOVED_KEYS[path]}})
+    assert load_config(write(kept)) == Config()
+    changed = refusal(write(yaml.safe_dump({section: {key: "other"}})))
+    assert f"a.yaml: {path} was removed" in changed
+    write("")
+    assert load_config(empty, [f"{path}={yaml.safe_dump(REMOVED_KEYS[path])}"]) == Config()
+    assert f"the command line: {path} was removed" in refusal(empty, f"{path}=other")
+
+
+@pytest.mark.parametrize("path", REMOVED_KEYS)
+def test_a_removed_key_is_no_key_any_more(path):
+    values = plain(Config())
+    section, key = path.split(".")
+    assert key not in values[section]
 
 
 def test_an_override_goes_before_the_file(write):

@@ -10,20 +10,23 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.distributed as dist
 
+from helpers.projecting import ProjectingELBO
 from helpers.tiny_runs import IMAGE_RUNS, acting_after, tiny_config, tiny_train
 from pc_crvae.config import Config, TrainingConfig
 from pc_crvae.errors import UserError
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.runs.folder import Run
-from pc_crvae.training import loop
+from pc_crvae.training import build, state
 from pc_crvae.utils.interruption import Interrupted
 from pc_crvae.utils.processes import parting
 
 INTERRUPTED = "interrupted"
+PROJECTING = "an objective with weights"
 FAILING = "failing"
 
 WITHOUT_BATCH_NORM = {"encoder": {"name": "pointnet", "widths": [8, 16], "batch_norm": False}}
@@ -32,17 +35,15 @@ CASES = {
     "in two parts": {"model": WITHOUT_BATCH_NORM, "training": {"accumulation": 2}},
     "averaged weights": {"model": WITHOUT_BATCH_NORM, "training": {"ema_decay": 0.5}},
     "synchronised batch-norm": {},
-    "one joint batch": {
-        "consistency": {"joint_batch": True, "transforms": [{"name": "rotate_so3"}]}
-    },
+    PROJECTING: {"model": WITHOUT_BATCH_NORM},
     "batch-norm of each process": {"training": {"synchronize_batch_norm": False}},
     **IMAGE_RUNS,
 }
 
 
-def gradient_descent(model: torch.nn.Module, options: TrainingConfig) -> torch.optim.Optimizer:
-    """Stands in for `pc_crvae.training.loop.build_optimizer`."""
-    return torch.optim.SGD(model.parameters(), lr=options.learning_rate)
+def gradient_descent(objective: torch.nn.Module, options: TrainingConfig) -> torch.optim.Optimizer:
+    """Stands in for `pc_crvae.training.build.build_optimizer`."""
+    return torch.optim.SGD(objective.parameters(), lr=options.learning_rate)
 
 
 def case_config(folder: Path, sections: dict[str, Any]) -> Config:
@@ -62,9 +63,11 @@ def case_config(folder: Path, sections: dict[str, Any]) -> Config:
 
 def train_cases(folder: Path) -> None:
     """Train each case in a folder of its name."""
-    loop.build_optimizer = gradient_descent
+    state.build_optimizer = gradient_descent
     for name, sections in CASES.items():
-        tiny_train(case_config(folder, sections), folder / name)
+        objectives = {"elbo": ProjectingELBO} if name == PROJECTING else {}
+        with mock.patch.dict(build.OBJECTIVES, objectives):
+            tiny_train(case_config(folder, sections), folder / name)
 
 
 def train_interrupted(folder: Path) -> None:

@@ -6,8 +6,8 @@ import torch
 from helpers.toy_models import image_vae
 from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.vae import VAE, PosteriorHead
-from pc_crvae.objectives.base import AutoEncoding, SinglePass
-from pc_crvae.objectives.binarization import DynamicBinarization, binarize
+from pc_crvae.objectives.base import AutoEncoding, SinglePass, as_it_is
+from pc_crvae.objectives.binarization import binarize
 from pc_crvae.objectives.consistency import ConsistencyRegularized
 from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.objectives.iwae import IWAE
@@ -44,10 +44,9 @@ def bernoulli_vae():
     return VAE(Recording(), PosteriorHead(8, 3), decoder, BernoulliLikelihood, 3)
 
 
-def consistent(model, objective=None, **options):
-    return lambda transform: ConsistencyRegularized(
-        model, objective or ELBO(), transform, weight=2.0, **options
-    )
+def consistent(model, transform=darken, objective=None, **options):
+    options = {"observe": binarize, "weight": 2.0} | options
+    return ConsistencyRegularized(model, objective or ELBO(), transform, **options)
 
 
 def test_a_pixel_is_1_as_often_as_its_level_says():
@@ -79,20 +78,19 @@ def test_parts_of_a_batch_are_drawn_like_the_whole():
 
 
 @pytest.mark.parametrize("target", ["transformed", "original"])
-@pytest.mark.parametrize("joint_batch", [False, True])
 @pytest.mark.parametrize("objective", [ELBO(0.7), IWAE(3)])
-def test_x_is_drawn_and_t_of_the_grey_x_is_drawn_and_the_rest_is_consistency(
-    objective, target, joint_batch
-):
+def test_x_is_drawn_and_t_of_the_grey_x_is_drawn_and_the_rest_is_consistency(objective, target):
     model, x = bernoulli_vae(), images()
-    make = consistent(model, objective, target=target, joint_batch=joint_batch)
-    terms = DynamicBinarization(model, make, darken)(x, draws())
+    terms = consistent(model, objective=objective, target=target)(x, draws())
     seen = model.encoder.seen.copy()
 
     source = draws()
     transformed = darken(x, source)
     pixels, transformed_pixels = binarize(x, source), binarize(transformed, source)
-    expected = make(lambda images, draws: transformed_pixels)(pixels, source)
+    drawn = consistent(
+        model, lambda images, draws: transformed_pixels, objective, target=target, observe=as_it_is
+    )
+    expected = drawn(pixels, source)
     assert terms.keys() == expected.keys()
     for name, term in expected.items():
         assert torch.equal(terms[name], term), name
@@ -102,7 +100,7 @@ def test_x_is_drawn_and_t_of_the_grey_x_is_drawn_and_the_rest_is_consistency(
 
 def test_without_a_transform_the_pixels_explained_are_the_pixels_encoded():
     model, x = bernoulli_vae(), images()
-    terms = DynamicBinarization(model, lambda transform: SinglePass(model, ELBO()))(x, draws())
+    terms = SinglePass(model, ELBO(), binarize)(x, draws())
     source = draws()
     pixels = binarize(x, source)
     expected = SinglePass(model, ELBO())(pixels, source)
@@ -112,7 +110,7 @@ def test_without_a_transform_the_pixels_explained_are_the_pixels_encoded():
 
 def test_black_and_white_images_without_a_transform_give_the_objective_itself():
     model, x = bernoulli_vae(), (images() > 0.5).float()
-    whole = DynamicBinarization(model, lambda transform: SinglePass(model, AutoEncoding()))
+    whole = SinglePass(model, AutoEncoding(), binarize)
     source = draws()
     source.uniform(1, 4, 4)  # what binarising has drawn
     expected = SinglePass(model, AutoEncoding())(x, source)
@@ -121,7 +119,7 @@ def test_black_and_white_images_without_a_transform_give_the_objective_itself():
 
 def test_the_warm_ups_reach_what_is_within():
     model, x = bernoulli_vae(), images()
-    objective = DynamicBinarization(model, consistent(model), darken)
+    objective = consistent(model)
     terms = objective(x, draws(), 0.25, 0.5)
     expected = (
         terms["log_likelihood"]
@@ -134,7 +132,7 @@ def test_the_warm_ups_reach_what_is_within():
 
 def test_it_is_one_module_whose_parameters_are_the_model_s():
     model = image_vae()
-    objective = DynamicBinarization(model, consistent(model), darken)
+    objective = consistent(model)
     assert {id(p) for p in objective.parameters()} == {id(p) for p in model.parameters()}
     objective(images(), draws())["objective"].sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
@@ -142,7 +140,7 @@ def test_it_is_one_module_whose_parameters_are_the_model_s():
 
 def test_an_item_s_terms_depend_on_itself_alone():
     model, x = bernoulli_vae(), images()
-    objective = DynamicBinarization(model, consistent(model), darken)
+    objective = consistent(model)
     whole = objective(x, draws())
     for rows in (slice(0, 2), slice(3, 4)):
         part = objective(x[rows], draws(rows=rows))
@@ -153,4 +151,4 @@ def test_an_item_s_terms_depend_on_itself_alone():
 def test_what_the_objective_within_refuses_is_refused_at_once():
     model = image_vae()
     with pytest.raises(ValueError, match="auto-encoder has no posterior KL"):
-        DynamicBinarization(model, consistent(model, AutoEncoding()), darken)
+        consistent(model, objective=AutoEncoding())

@@ -5,7 +5,7 @@ import torch
 
 from helpers.toy_hierarchy import ToyHierarchy
 from helpers.toy_models import image_vae
-from pc_crvae.objectives.elbo import ELBO, BalancedELBO, balancing_coefficients
+from pc_crvae.objectives.elbo import ELBO, balancing_coefficients
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 
@@ -41,7 +41,9 @@ def test_coefficients_take_no_gradient():
 
 def test_during_the_warm_up_each_groups_kl_is_charged_by_its_coefficient():
     model, x = ToyHierarchy().double(), images()
-    evaluation = BalancedELBO(beta=2.0)(model, model.posterior(x), x, draws(), kl_warmup=0.25)
+    evaluation = ELBO(2.0, balanced_groups=True)(
+        model, model.posterior(x), x, draws(), kl_warmup=0.25
+    )
     kls = torch.stack([evaluation.terms[f"kl/group {g} of 3"] for g in (1, 2, 3)], dim=1)
     shares = balancing_coefficients(kls.mean(dim=0), (2, 3, 2))
     assert (shares - 1).abs().max() > 0.1
@@ -56,7 +58,7 @@ def test_during_the_warm_up_each_groups_kl_is_charged_by_its_coefficient():
 @pytest.mark.parametrize("beta", [1.0, 3.0])
 def test_after_the_warm_up_it_is_the_elbo(beta):
     model, x = ToyHierarchy().double(), images()
-    balanced = BalancedELBO(beta)(model, model.posterior(x), x, draws())
+    balanced = ELBO(beta, balanced_groups=True)(model, model.posterior(x), x, draws())
     plain = ELBO(beta)(model, model.posterior(x), x, draws())
     assert torch.equal(balanced.objective, plain.objective)
     assert all(torch.equal(balanced.terms[name], term) for name, term in plain.terms.items())
@@ -64,12 +66,14 @@ def test_after_the_warm_up_it_is_the_elbo(beta):
 
 def test_with_a_single_group_it_is_the_elbo_at_any_time():
     model, x = image_vae(), images().float()
-    balanced = BalancedELBO()(model, model.posterior(x), x, draws(), kl_warmup=0.3)
+    balanced = ELBO(balanced_groups=True)(model, model.posterior(x), x, draws(), kl_warmup=0.3)
     plain = ELBO()(model, model.posterior(x), x, draws(), kl_warmup=0.3)
     assert torch.equal(balanced.objective, plain.objective)
     assert balanced.terms.keys() == plain.terms.keys()
 
 
-def test_a_negative_beta_is_refused():
+def test_a_negative_beta_and_free_bits_are_refused():
     with pytest.raises(ValueError, match="must not be negative"):
-        BalancedELBO(beta=-1)
+        ELBO(beta=-1, balanced_groups=True)
+    with pytest.raises(ValueError, match="do not go together"):
+        ELBO(free_bits=0.1, balanced_groups=True)

@@ -23,7 +23,7 @@ def rewritten(run, folder, change):
     copy.mkdir()
     Run(copy).config.write_bytes(Run(run).config.read_bytes())
     lines = [json.loads(text) for text in Run(run).metrics.read_text().splitlines()]
-    Run(copy).metrics.write_text("\n".join(change(line) for line in lines))
+    Run(copy).metrics.write_text("".join(change(line) + "\n" for line in lines))
     return copy
 
 
@@ -66,7 +66,7 @@ def test_a_damaged_record_and_a_folder_without_one_are_told(run, tmp_path):
     cut = rewritten(run, tmp_path, lambda line: json.dumps(line)[:-4])
     with pytest.raises(UserError, match=r"metrics\.jsonl, line 1, is damaged"):
         read_curve(cut, "objective")
-    Run(cut).metrics.write_bytes(b'{"split": "\xff"}')
+    Run(cut).metrics.write_bytes(b'{"split": "\xff"}\n')
     with pytest.raises(UserError, match=r"line 1, is damaged"):
         read_record(cut)
     with pytest.raises(UserError, match="is no run"):

@@ -11,11 +11,11 @@ import torch
 from accelerate.utils import set_seed
 from safetensors.torch import load_file
 
-from helpers.distributed_worker import CASES, FAILING, INTERRUPTED, train_cases
-from helpers.tiny_runs import read_metrics, write_card
+from helpers.distributed_worker import CASES, FAILING, INTERRUPTED, PROJECTING, train_cases
+from helpers.tiny_runs import read_metrics, read_state, write_card
 from pc_crvae.config import load_config
 from pc_crvae.runs.folder import Run
-from pc_crvae.training import loop
+from pc_crvae.training import state
 from pc_crvae.training.build import build_model
 
 TWO_PROCESSES = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
@@ -31,7 +31,7 @@ def runs(tmp_path_factory):
     alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
     write_card(together)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "build_optimizer", loop.build_optimizer)  # put back after
+        patch.setattr(state, "build_optimizer", state.build_optimizer)  # put back after
         train_cases(alone)
     subprocess.run(
         [sys.executable, *TWO_PROCESSES, str(WORKER), str(together)],
@@ -81,6 +81,12 @@ def test_two_processes_report_the_terms_of_one(runs, case):
     for ours, theirs in zip(one, two, strict=True):
         assert theirs.pop("split") == ours.pop("split")
         assert theirs == {name: pytest.approx(value, rel=1e-4) for name, value in ours.items()}
+
+
+def test_two_processes_learn_the_objectives_own_weights_of_one(runs):
+    name = "/objective/objective.projector.weight"
+    ours, theirs = (read_state(folder / PROJECTING)[name] for folder in runs)
+    torch.testing.assert_close(theirs, ours, rtol=1e-5, atol=1e-6)
 
 
 def test_the_comparison_tells_batch_norm_of_each_process_from_that_of_one(runs):

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from helpers.tiny_runs import read_metrics, tiny_config, tiny_train
-from pc_crvae.cli.train import load_splits
 from pc_crvae.config import Config
 from pc_crvae.geometry import kernels
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.runs.folder import Run
+from pc_crvae.runs.saved import load_splits
 from pc_crvae.training import loop
 from pc_crvae.training.build import build_model, build_training_objective
 

@@ -13,7 +13,10 @@ import yaml
 
 from helpers.tiny_runs import (
     IMAGE_RUNS,
+    Killed,
     acting_after,
+    assert_same_run,
+    die,
     read_metrics,
     read_state,
     tiny_config,
@@ -23,7 +26,7 @@ from helpers.tiny_runs import (
 from pc_crvae.cli import main
 from pc_crvae.errors import UserError
 from pc_crvae.runs.folder import Run
-from pc_crvae.training import loop
+from pc_crvae.training import validation
 from pc_crvae.utils.interruption import Interrupted
 
 AFTER_EVERY_STEP = {"every_minutes": 1e-9}
@@ -44,34 +47,10 @@ VARIANTS = {
 COSTLY = {"IWAE", "NVAE"}
 
 
-class Killed(BaseException):
-    """Stands for a death that nothing is done about."""
-
-
-def die():
-    raise Killed
-
-
 def four_epochs(folder, variant=None, **sections):
     sections = (variant or {}) | sections
     training = {"epochs": 4} | sections.pop("training", {})
     return tiny_config(folder, training=training, **sections)
-
-
-def assert_same_run(one, other):
-    assert read_metrics(one) == read_metrics(other)
-    state, other_state = read_state(one), read_state(other)
-    # The record's size counts the digits of wall-clock fields too.
-    assert state.keys() == other_state.keys() > {"/metrics_size"}
-    for name in state.keys() - {"/metrics_size"}:
-        value, other_value = state[name], other_state[name]
-        if torch.is_tensor(value):
-            assert value.dtype == other_value.dtype, name
-            assert torch.equal(value, other_value), name
-        else:
-            assert value == other_value, name
-    for path in ("model.safetensors", "config.json", "checkpoints/best/model.safetensors"):
-        assert (one / path).read_bytes() == (other / path).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -89,6 +68,33 @@ def test_a_run_resumed_from_any_state_equals_one_in_one_go(tmp_path, name, check
     with acting_after(13, die), pytest.raises(Killed):
         tiny_train(config, tmp_path / "resumed")
     assert Run(tmp_path / "resumed").load_state()["step"] == resumed_at
+
+    tiny_train(config, tmp_path / "resumed", resume=True)
+
+    assert_same_run(tmp_path / "whole", tmp_path / "resumed")
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("ema", "model"),
+        pytest.param("NVAE", "objective.model", marks=pytest.mark.slow),
+    ],
+)
+def test_a_state_that_holds_the_average_of_the_model_alone_is_resumed(tmp_path, name, place):
+    """As version 0.1 wrote them."""
+    training = VARIANTS[name].get("training", {}) | {"ema_decay": 0.9}
+    config = four_epochs(tmp_path, VARIANTS[name], training=training, checkpoints=AFTER_AN_EPOCH)
+    tiny_train(config, tmp_path / "whole")
+    with acting_after(13, die), pytest.raises(Killed):
+        tiny_train(config, tmp_path / "resumed")
+    path = Run(tmp_path / "resumed").states()[-1] / "state.pt"
+    state = torch.load(path, weights_only=True)
+    state["average"] = {
+        key.replace(f"module.{place}.", "module."): value for key, value in state["average"].items()
+    }
+    assert "module.encoder" in str(list(state["average"]))
+    torch.save(state, path)
 
     tiny_train(config, tmp_path / "resumed", resume=True)
 
@@ -132,7 +138,7 @@ def test_lines_recorded_after_the_state_resumed_from_are_cut_off(tmp_path):
 
 def test_the_best_before_a_stop_stays_the_best_after_it(tmp_path, monkeypatch):
     objectives = iter([-5.0, -1.0, -4.0, -3.0])
-    monkeypatch.setattr(loop, "evaluate", lambda *arguments: {"objective": next(objectives)})
+    monkeypatch.setattr(validation, "evaluate", lambda *arguments: {"objective": next(objectives)})
     config = four_epochs(tmp_path)
     with acting_after(13, die), pytest.raises(Killed):
         tiny_train(config, tmp_path / "run")
@@ -163,7 +169,7 @@ def test_a_signal_ends_the_run_after_its_step_with_the_state_saved(tmp_path, num
     handler = signal.getsignal(number)
     with (
         acting_after(7, lambda: signal.raise_signal(number)),
-        pytest.raises(Interrupted, match=r"after step 7 of 10.*--resume") as stopped,
+        pytest.raises(Interrupted, match=r"after step 7 of 10.*can be resumed") as stopped,
     ):
         tiny_train(config, tmp_path / "stopped")
     assert stopped.value.signal_number == number

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from helpers.tiny_runs import tiny_config, tiny_train
-from pc_crvae.cli.train import load_splits
 from pc_crvae.errors import UserError
 from pc_crvae.runs.folder import Run
+from pc_crvae.runs.saved import load_splits
 
 BATCH_NORMS = {
     "of the features": {"normalize_features": True},

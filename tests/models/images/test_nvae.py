@@ -17,7 +17,7 @@ from pc_crvae.models.images.nvae.gaussian import ClampedGaussian, soft_clamp
 from pc_crvae.models.vae import VAE, evaluating
 from pc_crvae.objectives.base import SinglePass
 from pc_crvae.objectives.consistency import ConsistencyRegularized
-from pc_crvae.objectives.elbo import ELBO, BalancedELBO
+from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.objectives.regularization import Regularized
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
@@ -243,7 +243,8 @@ def test_posteriors_are_relative_to_the_priors_of_their_own_groups():
 def test_training_stays_finite_and_gains(flows):
     model = toy((1, 4, 4), flows=flows)
     objective = Regularized(
-        ConsistencyRegularized(model, BalancedELBO(), flip, weight=1.0), model.regularization
+        ConsistencyRegularized(model, ELBO(balanced_groups=True), flip, weight=1.0),
+        model.regularization,
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     x = images(16, (1, 4, 4))
@@ -270,7 +271,7 @@ def test_every_weight_is_trained():
 
 
 def test_the_kl_of_every_group_is_reported_by_name():
-    terms = SinglePass(toy(), BalancedELBO())(images(), draws())
+    terms = SinglePass(toy(), ELBO(balanced_groups=True))(images(), draws())
     groups = [terms[f"kl/group {number} of 3"] for number in (1, 2, 3)]
     torch.testing.assert_close(sum(groups), terms["kl"])
     assert next(iter(terms)) == "objective"
@@ -330,10 +331,10 @@ def test_more_groups_in_the_representation_than_there_are_is_refused():
         toy(representation_groups=4)
 
 
-def test_rows_of_a_joint_batch_are_posteriors_of_their_own():
+def test_rows_of_a_batch_are_posteriors_of_their_own():
     model = toy().eval()
     x = images(4)
-    joint: HierarchicalPosterior = model.posterior(x)
+    whole: HierarchicalPosterior = model.posterior(x)
     torch.testing.assert_close(
-        joint.rows(slice(1, 3)).mean, model.posterior(x[1:3]).mean, rtol=1e-4, atol=1e-5
+        whole.rows(slice(1, 3)).mean, model.posterior(x[1:3]).mean, rtol=1e-4, atol=1e-5
     )

@@ -12,10 +12,9 @@ from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.images.nvae import NVAE
 from pc_crvae.objectives.consistency import ConsistencyRegularized
-from pc_crvae.objectives.elbo import BalancedELBO
+from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.objectives.regularization import Regularized
 from pc_crvae.randomness.draws import Draws, keyed_generator
-from pc_crvae.shared_noise import SharedNoise
 
 BATCH = 6
 
@@ -29,7 +28,7 @@ def _step(rows: slice, *, synchronized: bool) -> dict[str, torch.Tensor]:
             module.synchronized = synchronized
     objective = Regularized(
         ConsistencyRegularized(
-            model, SharedNoise(BalancedELBO()), lambda x, _: x.flip(-1), weight=1.0
+            model, ELBO(balanced_groups=True), lambda x, _: x.flip(-1), weight=1.0
         ),
         model.regularization,
     )

@@ -1,0 +1,198 @@
+"""A saved model and the data that it is used on: of a run, a checkpoint or an export alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+
+from pc_crvae.config import Config
+from pc_crvae.data import CloudSet, ImageSet, load, split_validation
+from pc_crvae.data.cards import Axis, Split
+from pc_crvae.errors import UserError
+from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
+from pc_crvae.models.images.vae import ImageVAE
+from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.models.pretrained import Pretrained, exported_class, read_export
+from pc_crvae.runs.folder import Run, Which, find_export, find_run_config, run_of
+
+CLASSES: dict[str, type[Pretrained]] = {
+    model_class.__name__: model_class for model_class in (PointVAE, ImageVAE, PretrainedNVAE)
+}
+"""Models that exports hold, by the name of their class."""
+
+
+def read_model(folder: Path) -> Pretrained:
+    """Read the model that an export holds, in evaluation mode, on the CPU.
+
+    Raises:
+        UserError: if a file is missing or damaged, or holds something else.
+    """
+    name = exported_class(folder)
+    if name not in CLASSES:
+        raise UserError(
+            f"{folder} holds a model of the class {name or '(none given)'}, and this version of "
+            f"pc_crvae reads {', '.join(CLASSES)}"
+        )
+    return read_export(folder, CLASSES[name])
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A saved model and where the data it is to be used on lies.
+
+    Attributes:
+        model: in evaluation mode.
+        folder: the export it was read from.
+        config: of the run that the export lies in, None where it lies in none.
+        card: name or path of the data set's card, None where nothing says it.
+        root: folder of the data, None for where it is looked for by default.
+        up: the source's up axis, None for the card's.
+        allow_refused: do without the files that cannot be used.
+    """
+
+    model: Pretrained
+    folder: Path
+    config: Config | None
+    card: str | None
+    root: Path | None = None
+    up: Axis | None = None
+    allow_refused: bool = False
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        which: Which = "last",
+        *,
+        device: Literal["auto", "cpu"] = "cpu",
+        card: str | None = None,
+        root: Path | None = None,
+        up: Axis | None = None,
+        allow_refused: bool = False,
+    ) -> Self:
+        """Read a model; of its own data, what is not given is as it was in training.
+
+        Args:
+            path: a run's folder, a checkpoint's, or that of a saved export.
+            which: of a run, its last state or the best by the validation objective.
+            device: ``auto`` is a GPU where there is one.
+            card: name or path of the data set's card, by default what the model was trained on.
+            root: folder of the data.
+            up: the source's up axis.
+            allow_refused: do without the files that cannot be used.
+
+        Raises:
+            UserError: if there is no model, or it is damaged.
+        """
+        folder = find_export(Path(path), which)
+        model = read_model(folder)
+        if device == "auto" and torch.cuda.is_available():
+            model.to("cuda")
+        config = find_run_config(folder)
+        trained_on = model.data.get("name")
+        card = card or trained_on
+        if card == trained_on:
+            up = up or model.data.get("up")
+            if config is not None:
+                allow_refused = allow_refused or config.data.allow_refused
+                if root is None and config.data.root is not None:
+                    root = Path(config.data.root)
+        return cls(model, folder, config, card, root, up, allow_refused)
+
+    @property
+    def run(self) -> Run | None:
+        """The run that the export lies in, None where it lies in none."""
+        return None if self.config is None else run_of(self.folder)
+
+    @property
+    def data(self) -> str:
+        """Name or path of the data set's card.
+
+        Raises:
+            UserError: nothing says which.
+        """
+        if self.card is None:
+            raise UserError(f"{self.folder} does not say what data it is for: name a data set")
+        return self.card
+
+    @property
+    def point_model(self) -> PointVAE:
+        """The model, where shapes are needed for what is done with it.
+
+        Raises:
+            UserError: it is a model of images.
+        """
+        if not isinstance(self.model, PointVAE):
+            raise UserError(
+                f"{self.folder} holds a {type(self.model).__name__}, a model of images, and this "
+                "is for models of point clouds"
+            )
+        return self.model
+
+    def split(self, split: Split) -> CloudSet | ImageSet:
+        """Load one official split of the data.
+
+        Raises:
+            UserError: it cannot be loaded, or the model is of the other modality, or of images of
+                another shape.
+        """
+        items = load(
+            self.data, split, root=self.root, up=self.up, allow_refused=self.allow_refused
+        )
+        if isinstance(items, CloudSet) != isinstance(self.model, PointVAE):
+            raise UserError(
+                f"{items.name} holds {items.holds}, and {self.folder} a "
+                f"{type(self.model).__name__}: name another data set"
+            )
+        taken = getattr(self.model, "shape", None)
+        if isinstance(items, ImageSet) and items.images.shape[1:] != taken:
+            raise UserError(
+                f"the images of {items.name} are {_shape(items.images.shape[1:])}, and "
+                f"{self.folder} holds a model of images of {_shape(taken)}: name another data set"
+            )
+        return items
+
+    def clouds(self, split: Split) -> CloudSet:
+        """Load one official split of the data, for a model of clouds.
+
+        Raises:
+            UserError: as `split`, or the model is one of images.
+        """
+        _ = self.point_model
+        items = self.split(split)
+        assert isinstance(items, CloudSet)
+        return items
+
+    def training_splits(self) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
+        """What the run trained on, and what its best state was chosen on.
+
+        Raises:
+            UserError: the export lies in no run, or the data cannot be loaded.
+        """
+        if self.config is None:
+            raise UserError(
+                f"{self.folder} is no run, whose config says what it was validated on"
+            )
+        return load_splits(self.config)
+
+
+def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
+    """Load the training split less its validation part, and that part.
+
+    Raises:
+        UserError: the data cannot be loaded.
+    """
+    data = config.data
+    official = load(
+        data.name,
+        "train",
+        root=Path(data.root) if data.root else None,
+        up=data.up,
+        allow_refused=data.allow_refused,
+    )
+    return split_validation(official, data.validation_fraction)
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return " x ".join(map(str, shape or ()))

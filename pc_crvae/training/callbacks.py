@@ -1,0 +1,121 @@
+"""What looks at the model every few epochs: a probe and a picture. None changes the training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.image import imsave
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pc_crvae.config import Config
+from pc_crvae.data.batches import batch_of
+from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.items import ItemSet
+from pc_crvae.evaluation.probe.run import validation_probe
+from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.runs.folder import Run
+from pc_crvae.utils.files import atomic_path
+from pc_crvae.visualization.image_grid import image_grid
+from pc_crvae.visualization.pictures import cloud_grid_image
+
+_PICTURED = 8
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What training calls in its main process.
+
+    Attributes:
+        probe: the accuracy in [0, 1] of a cheap probe on the validation split.
+        picture: an image (H, W, 3) uint8 of inputs beside reconstructions, which it also
+            writes for the given epoch.
+        note: what is said at the start, of a callback that there is none of.
+    """
+
+    probe: Callable[[Pretrained], float] | None = None
+    picture: Callable[[Pretrained, int], NDArray[np.uint8]] | None = None
+    note: str | None = None
+
+    @classmethod
+    def of_run(
+        cls, config: Config, run: Run, train_set: ItemSet, validation_set: ItemSet
+    ) -> "Callbacks":
+        """A picture of reconstructions and, where there are classes, a probe."""
+        picture = Reconstructions(config, run, validation_set)
+        labels = train_set.labels
+        if labels is not None and validation_set.labels is not None and len(np.unique(labels)) > 1:
+            return cls(ValidationProbe(config, train_set, validation_set), picture)
+        lacks = "no labels" if labels is None else "a single class"
+        note = f"{train_set.name} has {lacks}: training goes on without the validation probe"
+        return cls(None, picture, note if config.logging.probe_every_epochs else None)
+
+
+@dataclass(frozen=True)
+class ValidationProbe:
+    """Accuracy on the validation split of a probe fitted on the training split.
+
+    Attributes:
+        config: the experiment.
+        train_set: items with labels.
+        validation_set: items with labels.
+    """
+
+    config: Config
+    train_set: ItemSet
+    validation_set: ItemSet
+
+    def __call__(self, model: Pretrained) -> float:
+        """Encode both splits by ``model`` and probe."""
+        train, validation = self.train_set, self.validation_set
+        assert train.labels is not None
+        assert validation.labels is not None
+        features, validation_features = (
+            model.encode(_batch(self.config, items, np.arange(len(items)))).numpy()
+            for items in (train, validation)
+        )
+        return validation_probe(features, train.labels, validation_features, validation.labels)
+
+
+@dataclass(frozen=True)
+class Reconstructions:
+    """A picture of a few items of each class above what the model makes of them.
+
+    Attributes:
+        config: the experiment.
+        run: keeps the pictures.
+        validation_set: what is pictured.
+    """
+
+    config: Config
+    run: Run
+    validation_set: ItemSet
+
+    def __call__(self, model: Pretrained, epoch: int) -> NDArray[np.uint8]:
+        """Draw, write the picture of ``epoch``, and return it: (H, W, 3)."""
+        pictured = _one_of_each_class(self.validation_set)[:_PICTURED]
+        inputs = _batch(self.config, self.validation_set, pictured)
+        rows = [inputs.numpy(), model.reconstructions(inputs).numpy()]
+        if isinstance(self.validation_set, CloudSet):
+            titles = ["input", "reconstruction"]
+            image = cloud_grid_image([list(row) for row in rows], row_titles=titles)
+        else:
+            image = image_grid(rows)
+        with atomic_path(self.run.pictures / f"epoch-{epoch:04d}.png") as temporary:
+            imsave(temporary, image)
+        return image
+
+
+def _batch(config: Config, items: ItemSet, indices: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(batch_of(items, indices, config.data.points, "watched", config.seed))
+
+
+def _one_of_each_class(items: ItemSet) -> NDArray[np.int64]:
+    """All indices, the first of each class before the seconds, and so on."""
+    labels = np.zeros(len(items), dtype=int) if items.labels is None else items.labels
+    rank = np.zeros(len(items), dtype=int)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        rank[members] = np.arange(len(members))
+    return np.argsort(rank, kind="stable")

@@ -1,0 +1,70 @@
+"""What training refuses: sizes that do not go together, and terms that are not finite."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pc_crvae.config import Config
+from pc_crvae.data.items import ItemSet
+from pc_crvae.errors import UserError
+from pc_crvae.runs.folder import Run
+
+
+def require_trainable(
+    config: Config, train_set: ItemSet, validation_set: ItemSet, *, part_size: int
+) -> None:
+    """Check that there are items enough for what ``config`` asks.
+
+    Args:
+        config: the experiment.
+        train_set: what is trained on.
+        validation_set: what the best state is chosen on.
+        part_size: items of a batch that are computed at once.
+
+    Raises:
+        UserError: there are too few.
+    """
+    batch_size = config.training.batch_size
+    head = getattr(config.model, "head", None)
+    if part_size == 1 and head and (head.normalize_features or head.batch_norm):
+        raise UserError(
+            "batch-norm in model.head needs two items at a time, and training.batch_size "
+            f"{batch_size} leaves one for each part: raise it"
+        )
+    if len(train_set) < batch_size:
+        raise UserError(
+            f"{train_set.name} has {len(train_set)} items to train on, fewer than "
+            f"training.batch_size {batch_size}: lower it"
+        )
+    if len(validation_set) < 2:
+        raise UserError(
+            f"{train_set.name} leaves {len(validation_set)} items for validation, fewer than 2: "
+            "raise data.validation_fraction"
+        )
+
+
+def require_finite(
+    terms: Mapping[str, Any], when: str, run: Run, *, consistency_weight: float
+) -> None:
+    """Check that the scalar ``terms`` are finite, the parts before their sum.
+
+    Args:
+        terms: means by name.
+        when: names the moment in the sentence.
+        run: whose last good state is named.
+        consistency_weight: of the consistency KL; at 0 it is reported only, with its parts, and
+            may be infinite without harm.
+
+    Raises:
+        UserError: one is not.
+    """
+    for name in sorted(terms, key=lambda name: name == "objective"):
+        is_finite = not isinstance(terms[name], float) or math.isfinite(terms[name])
+        is_reported_only = not consistency_weight > 0 and name.partition("/")[0] == "consistency"
+        if not is_finite and not is_reported_only:
+            states = run.states()
+            kept = f"the last good state is {states[-1]}" if states else "no state was saved yet"
+            raise UserError(
+                f"the term {name} became {terms[name]} {when}, so training stopped ({kept}): "
+                "lower training.learning_rate, or look at the data"
+            )

@@ -1,0 +1,71 @@
+"""A whole run: from a configuration and a folder to a trained model in it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pc_crvae.config import Config, with_absolute_paths
+from pc_crvae.data import CloudSet, ImageSet
+from pc_crvae.errors import UserError
+from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.runs.folder import Run
+from pc_crvae.runs.saved import load_splits
+from pc_crvae.training.callbacks import Callbacks
+from pc_crvae.training.loop import train
+from pc_crvae.utils.processes import parting
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training left.
+
+    Attributes:
+        run: its folder.
+        model: what was exported, in the mode it was trained in.
+        train_set: what it was trained on.
+    """
+
+    run: Run
+    model: Pretrained
+    train_set: CloudSet | ImageSet
+
+
+def run_training(
+    config: Config,
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    data_root: Path | None = None,
+) -> Trained:
+    """Load the data that ``config`` names and train on it, with a probe and pictures.
+
+    Args:
+        config: the experiment.
+        out: folder of the run.
+        resume: go on with the run in the folder.
+        overwrite: replace the run in the folder.
+        data_root: folder of the data, instead of ``data.root``.
+
+    Raises:
+        UserError: on data that cannot be loaded, a run that is there or cannot go on, too few
+            items, or a term that is not finite.
+        Interrupted: on SIGINT or SIGTERM, once the state is saved.
+    """
+    if resume and overwrite:
+        raise UserError(
+            "to resume a run is to go on with it, to overwrite it to replace it: give one"
+        )
+    if data_root is not None:
+        data = config.data.model_copy(update={"root": str(data_root)})
+        config = config.model_copy(update={"data": data})
+    config = with_absolute_paths(config)
+    run = Run(out)
+    if not resume and not overwrite:
+        run.require_absent()
+    train_set, validation_set = load_splits(config)
+    callbacks = Callbacks.of_run(config, run, train_set, validation_set)
+    with parting():
+        model = train(
+            config, run, train_set, validation_set, callbacks, resume=resume, overwrite=overwrite
+        )
+    return Trained(run, model, train_set)

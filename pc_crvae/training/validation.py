@@ -1,0 +1,131 @@
+"""What happens at the end of an epoch: evaluation on the validation split, and what follows."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from pc_crvae.config import Config
+from pc_crvae.data.batches import batch_of, prefetched
+from pc_crvae.data.items import ItemSet
+from pc_crvae.latents.statistics import ActiveUnits
+from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.models.vae import evaluating
+from pc_crvae.objectives.base import Terms, TrainingObjective
+from pc_crvae.randomness.draws import Draws, keyed_generator
+from pc_crvae.runs.folder import Run
+from pc_crvae.runs.metrics import MetricsRecord
+from pc_crvae.training.callbacks import Callbacks
+from pc_crvae.training.limits import require_finite
+from pc_crvae.training.schedules import Schedule
+from pc_crvae.training.state import TrainingState
+from pc_crvae.utils.progress import TrainingProgress
+
+
+@dataclass
+class Validation:
+    """The end of each epoch, in the main process.
+
+    Attributes:
+        items: the validation split.
+        schedule: of the training.
+        run: keeps the best export.
+        record: of the run.
+        progress: says how the epoch ended.
+        callbacks: called where they are due.
+        told_fall: whether a fallen objective was told of.
+    """
+
+    items: ItemSet
+    schedule: Schedule
+    run: Run
+    record: MetricsRecord
+    progress: TrainingProgress
+    callbacks: Callbacks
+    told_fall: bool = False
+
+    def end_epoch(self, state: TrainingState) -> None:
+        """Evaluate, record, call back, and keep the model if it is the best so far.
+
+        Raises:
+            UserError: a term is not finite, or the best export cannot be written.
+        """
+        config, step, model = self.schedule.config, state.step, state.exported
+        epochs = step // self.schedule.steps_per_epoch
+        results = evaluate(config, model, state.evaluated, self.items)
+        weight = config.consistency.weight if config.consistency else 0.0
+        when = f"in validation after step {step}"
+        require_finite(results, when, self.run, consistency_weight=weight)
+        if self.callbacks.probe and self._is_due(config.logging.probe_every_epochs, epochs):
+            results["probe_accuracy"] = self.callbacks.probe(model)
+        self.record.add("validation", step, step / self.schedule.steps_per_epoch, results)
+        if self.callbacks.picture and self._is_due(config.logging.pictures_every_epochs, epochs):
+            self.record.add_picture("reconstructions", step, self.callbacks.picture(model, epochs))
+        if results["objective"] > state.best_objective:
+            state.best_objective = results["objective"]
+            self.run.save_best(model)
+        self.progress.say(self._line(epochs, results))
+        self._tell_a_fall(results["objective"], state)
+
+    def _is_due(self, every: int, epochs: int) -> bool:
+        is_last = epochs == self.schedule.config.training.epochs
+        return every > 0 and (epochs % every == 0 or is_last)
+
+    def _line(self, epochs: int, results: dict[str, Any]) -> str:
+        shown = (
+            *("objective", "log_likelihood", "kl", "consistency"),
+            *("active_units", "probe_accuracy"),
+        )
+        text = "  ".join(f"{name} {results[name]:.4g}" for name in shown if name in results)
+        total, left = self.schedule.config.training.epochs, self.progress.time_left()
+        return f"epoch {epochs}/{total}  {text}  left {left}"
+
+    def _tell_a_fall(self, objective: float, state: TrainingState) -> None:
+        """Tell, once, of an objective so far below its best that noise cannot be why."""
+        best = state.best_objective
+        warm = self.schedule.warmups(state.step - 1) == (1, 1)
+        if warm and not self.told_fall and best - objective > 4 * max(abs(best), 1.0):
+            self.told_fall = True
+            self.progress.say(
+                f"note: the objective fell to {objective:,.0f} from {best:,.0f}: unless it comes "
+                "back, training has diverged; the best checkpoint is the state of before, and a "
+                "lower training.learning_rate may avoid it"
+            )
+
+
+def evaluate(
+    config: Config, model: Pretrained, objective: TrainingObjective, items: ItemSet
+) -> dict[str, Any]:
+    """Mean terms on ``items`` under fixed draws, active units and the KL per dimension."""
+    batches: list[Terms] = []  # means over each: a hierarchy's KLs a dimension are many an item
+    units = ActiveUnits()
+    sizes: list[int] = []
+    size = config.training.batch_size
+    starts = range(0, len(items), size)
+    prepared = prefetched(
+        batch_of(
+            items,
+            np.arange(start, min(start + size, len(items))),
+            config.data.points,
+            "validation points",
+            config.seed,
+        )
+        for start in starts
+    )
+    with evaluating(objective), closing(prepared):
+        for start, batch in zip(starts, prepared, strict=True):
+            x = torch.from_numpy(batch).to(model.device)
+            generator = keyed_generator("validation", config.seed, start, device=model.device)
+            terms = objective(x, Draws(generator, len(x)))
+            batches.append({name: term.cpu().double().mean(dim=0) for name, term in terms.items()})
+            units.add(model.posterior(x).mean.cpu())
+            sizes.append(len(x))
+    weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+    results: dict[str, Any] = {}
+    for name in batches[0]:
+        per_batch = torch.stack([terms[name] for terms in batches])
+        results[name] = torch.tensordot(weights, per_batch, dims=1).tolist()
+    results["active_units"] = units.count()
+    return results
