@@ -197,6 +197,19 @@ class Compose(Transform):
         return points
 
 
+TRANSFORMS: dict[str, type[Transform]] = {
+    "rotate_z": RotateZ,
+    "rotate_about_random_axis": RotateAboutRandomAxis,
+    "rotate_so3": RotateSO3,
+    "jitter": Jitter,
+    "subsample": Subsample,
+    "drop_local_region": DropLocalRegion,
+    "scale_anisotropic": ScaleAnisotropic,
+    "translate": Translate,
+}
+"""By the names that configurations give them."""
+
+
 def _require(holds: bool, transform: Transform, bounds: str) -> None:
     if not holds:
         raise ValueError(f"{transform!r} is out of bounds: {bounds}")

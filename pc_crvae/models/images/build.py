@@ -1,7 +1,7 @@
-"""From configuration to encoder, decoder, likelihood and transforms of images."""
+"""From configuration to encoder, decoder and likelihood of images."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,6 @@ from pc_crvae.config.images import (
     GaussianLikelihoodConfig,
     ImageLikelihoodConfig,
     ImageModelConfig,
-    ImageTransformConfig,
 )
 from pc_crvae.likelihoods import (
     BernoulliLikelihood,
@@ -28,15 +27,7 @@ from pc_crvae.likelihoods.logistic import mixture_parameters
 from pc_crvae.models.images.checks import ImageShape
 from pc_crvae.models.images.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from pc_crvae.models.images.mlp import MLPDecoder, MLPEncoder
-from pc_crvae.transforms.images import (
-    Affine,
-    ColorJitter,
-    ComposeImages,
-    Flip,
-    ImageTransform,
-    RoundToLevels,
-    published,
-)
+from pc_crvae.transforms.images import ComposeImages, ImageTransform, RoundToLevels
 
 ImageEncoder = MLPEncoder | ConvolutionalEncoder
 
@@ -47,12 +38,6 @@ ENCODERS: dict[str, Callable[..., ImageEncoder]] = {
 DECODERS: dict[str, Callable[..., nn.Module]] = {
     "mlp": MLPDecoder,
     "convolutional": ConvolutionalDecoder,
-}
-TRANSFORMS: dict[str, Callable[..., ImageTransform]] = {
-    "affine": Affine,
-    "flip": Flip,
-    "color_jitter": ColorJitter,
-    "published": published,
 }
 
 # A standard deviation of half a level of 256: pixels that never change would else be worth
@@ -96,11 +81,6 @@ def build_likelihood(
     if isinstance(config, DiscretizedLogisticLikelihoodConfig):
         return DiscretizedLogisticLikelihood
     return partial(DiscretizedLogisticMixtureLikelihood, channels=channels)
-
-
-def build_transform(configs: Sequence[ImageTransformConfig]) -> ImageTransform:
-    """t, the listed transforms one after the other."""
-    return ComposeImages([TRANSFORMS[config.name](**_arguments(config)) for config in configs])
 
 
 def has_levels(likelihood: ImageLikelihoodConfig) -> bool:
