@@ -17,8 +17,8 @@ from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
+from pc_crvae.models.checks import ImageShape
 from pc_crvae.models.images.build import onto_levels
-from pc_crvae.models.images.checks import ImageShape
 from pc_crvae.models.images.nvae.model import NVAE
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from pc_crvae.geometry import edge_moments, k_nearest_neighbors, pool_neighbors
 from pc_crvae.models.batch_norm import BatchNorm
-from pc_crvae.models.mlp import Perceptron, check_positive
-from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.checks import check_clouds, check_positive
+from pc_crvae.models.mlp import Perceptron
 from pc_crvae.models.points.encoder import pool_over_points
 from pc_crvae.models.points.pooled import maximum_over_points
+from pc_crvae.models.registry import POINT_ENCODERS
 
 _NEGATIVE_SLOPE = 0.2
 
@@ -65,6 +66,7 @@ class EdgeConv(nn.Module):
         return F.leaky_relu(normalized, _NEGATIVE_SLOPE)
 
 
+@POINT_ENCODERS.register("dgcnn")
 class DGCNN(nn.Module):
     """DGCNN encoder (Wang et al. 2019, arXiv 1801.07829, section 3.2 and figure 3).
 

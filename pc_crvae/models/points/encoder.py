@@ -5,24 +5,19 @@ from typing import Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from pc_crvae.models.registry import Encoder
+
 Pooling = Literal["max", "mean", "max_mean"]
 """Over the points: their maximum, their mean, or the maximum and then the mean."""
 
 
 @runtime_checkable
-class PointEncoder(Protocol):
-    """An encoder of clouds, whose features evaluators can pool otherwise than it does itself.
+class PointEncoder(Encoder, Protocol):
+    """An encoder of clouds (B, N, 3), whose features evaluators can pool in their own way.
 
     ``encoder(points)`` equals ``encoder.pool(encoder.forward_features(points), pooling)`` at the
     encoder's own pooling, up to rounding, and may take less memory and time.
     """
-
-    out_features: int
-    """Width of the pooled features."""
-
-    def __call__(self, points: Tensor) -> Tensor:
-        """Encode clouds (B, N, 3) to pooled features (B, out_features)."""
-        ...
 
     def forward_features(self, points: Tensor) -> Tensor:
         """The features (B, N, F) of each point of clouds (B, N, 3)."""

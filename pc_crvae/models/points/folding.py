@@ -10,13 +10,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pc_crvae.geometry.kernels import kernels_for
-from pc_crvae.models.mlp import check_latent, check_positive, in_full_precision
+from pc_crvae.models.checks import check_latent, check_positive
+from pc_crvae.models.mlp import in_full_precision
 from pc_crvae.models.points.fold_by_cloud import fold_by_cloud
+from pc_crvae.models.registry import POINT_DECODERS
 from pc_crvae.randomness.draws import keyed_generator
 
 Source = Literal["plane", "sphere", "gaussian"]
 
 
+@POINT_DECODERS.register("folding")
 class FoldingDecoder(nn.Module):
     """Folding-based decoder (Yang et al. 2018, arXiv 1712.07262, section 2.2).
 

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from pc_crvae.geometry import gather_points, k_nearest_neighbors, pool_neighbors
-from pc_crvae.models.mlp import Perceptron, check_positive, perceptrons
-from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.checks import check_clouds, check_positive
+from pc_crvae.models.mlp import Perceptron, mlp
 from pc_crvae.models.points.encoder import pool_over_points
 from pc_crvae.models.points.pooled import maximum_over_points
+from pc_crvae.models.registry import POINT_ENCODERS
 
 
+@POINT_ENCODERS.register("foldingnet")
 class FoldingNetEncoder(nn.Module):
     """Graph-based encoder (Yang et al. 2018, arXiv 1712.07262, section 2.1).
 
@@ -44,7 +46,7 @@ class FoldingNetEncoder(nn.Module):
     ) -> None:
         check_positive("FoldingNetEncoder", k=k, widths=widths, graph_widths=graph_widths)
         super().__init__()
-        self.perceptrons = perceptrons(12 if covariance else 3, widths, batch_norm=batch_norm)
+        self.perceptrons = mlp(12 if covariance else 3, widths, batch_norm=batch_norm)
         self.graph_layers = nn.ModuleList(
             Perceptron(before, after, batch_norm=batch_norm)
             for before, after in pairwise((widths[-1], *graph_widths))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from pc_crvae.geometry.frames import FRAMES, Turns, principal_frames
-from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.checks import check_clouds
 from pc_crvae.models.points.encoder import PointEncoder, Pooling
 
 

@@ -5,12 +5,14 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from pc_crvae.models.mlp import Perceptron, check_positive, perceptrons
-from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.checks import check_clouds, check_positive
+from pc_crvae.models.mlp import Perceptron, mlp
 from pc_crvae.models.points.encoder import pool_over_points
 from pc_crvae.models.points.pooled import maximum_over_points
+from pc_crvae.models.registry import POINT_ENCODERS
 
 
+@POINT_ENCODERS.register("pointnet")
 class PointNet(nn.Module):
     """PointNet encoder without transformation nets (Qi et al. 2017, arXiv 1612.00593).
 
@@ -29,7 +31,7 @@ class PointNet(nn.Module):
     ) -> None:
         check_positive("PointNet", widths=widths)
         super().__init__()
-        self.perceptrons = perceptrons(3, widths, batch_norm=batch_norm)
+        self.perceptrons = mlp(3, widths, batch_norm=batch_norm)
         self.out_features = widths[-1]
 
     def forward(self, points: Tensor) -> Tensor:
