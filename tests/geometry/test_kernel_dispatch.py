@@ -22,7 +22,7 @@ from pc_crvae.geometry import (
     nearest_neighbors,
     pool_neighbors,
 )
-from pc_crvae.geometry.kernels import cpu
+from pc_crvae.geometry.kernels import cpu, reference
 from pc_crvae.geometry.kernels.cpu import parallel
 from pc_crvae.models.mlp import Perceptron
 from pc_crvae.models.points import pooled
@@ -56,8 +56,8 @@ def test_a_cpu_has_fast_kernels_unless_told_otherwise(value, monkeypatch):
 
 def test_the_environment_can_ask_for_plain_pytorch(monkeypatch):
     monkeypatch.setenv("PC_CRVAE_KERNELS", "reference")
-    assert kernels.kernels_for(CPU) is None
-    assert kernels.kernels_for(META) is None
+    assert kernels.kernels_for(CPU) is reference
+    assert kernels.kernels_for(META) is reference
 
 
 @pytest.mark.parametrize("value", ["numba", "FAST", " fast"])
@@ -70,7 +70,7 @@ def test_another_value_is_refused_in_one_line_that_names_what_may_stand_there(va
 
 
 def test_a_device_without_kernels_is_served_by_plain_pytorch_and_refuses_fast(monkeypatch):
-    assert kernels.kernels_for(META) is None
+    assert kernels.kernels_for(META) is reference
     with kernels.forced("fast"), pytest.raises(UserError, match="no fast kernels for meta"):
         kernels.kernels_for(META)
     monkeypatch.setenv("PC_CRVAE_KERNELS", "fast")
@@ -83,15 +83,15 @@ def test_forcing_goes_before_the_environment_and_ends_with_its_block(monkeypatch
     with kernels.forced("fast"):
         assert kernels.kernels_for(CPU) is cpu
         with kernels.forced("reference"):
-            assert kernels.kernels_for(CPU) is None
+            assert kernels.kernels_for(CPU) is reference
         with kernels.forced("auto"):
             assert kernels.kernels_for(CPU) is cpu
-            assert kernels.kernels_for(META) is None
+            assert kernels.kernels_for(META) is reference
         assert kernels.kernels_for(CPU) is cpu
-    assert kernels.kernels_for(CPU) is None
+    assert kernels.kernels_for(CPU) is reference
     with pytest.raises(KeyError), kernels.forced("fast"):
         raise KeyError
-    assert kernels.kernels_for(CPU) is None
+    assert kernels.kernels_for(CPU) is reference
 
 
 def test_the_public_functions_ask_for_the_kernels_that_are_forced(monkeypatch):

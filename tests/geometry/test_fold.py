@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pc_crvae.geometry import kernels
-from pc_crvae.models.points import folding
-from pc_crvae.models.points.fold_by_cloud import fold_by_cloud
+from pc_crvae.geometry.kernels import cpu
 from pc_crvae.models.points.folding import Fold, FoldingDecoder
 
 WIDTHS = [(1,), (7,), (7, 6), (7, 6, 5), (8, 8, 8, 8)]
@@ -85,7 +84,7 @@ def test_it_passes_gradcheck(depth, batch, points_batch):
 
     def fold(latent_terms: Tensor, points: Tensor, weight: Tensor, *layers: Tensor) -> Tensor:
         pairs = list(zip(layers[::2], layers[1::2], strict=True))
-        return fold_by_cloud(latent_terms, points, weight, pairs)
+        return cpu.fold(latent_terms, points, weight, pairs)
 
     assert torch.autograd.gradcheck(fold, tensors)
 
@@ -95,9 +94,10 @@ def test_the_decoder_folds_cloud_by_cloud_on_a_cpu_unless_plain_pytorch_is_asked
 
     def recording(*arguments: Tensor) -> Tensor:
         calls.append(arguments)
-        return fold_by_cloud(*arguments)
+        return by_cloud(*arguments)
 
-    monkeypatch.setattr(folding, "fold_by_cloud", recording)
+    by_cloud = cpu.fold
+    monkeypatch.setattr(cpu, "fold", recording)
     decoder, latent = FoldingDecoder(4, points=12, widths=(8,), folds=3), torch.randn(2, 4)
     with kernels.forced("reference"):
         expected = decoder(latent)
