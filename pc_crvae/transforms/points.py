@@ -92,9 +92,9 @@ class RotateSO3(Transform):
 
     def _transform(self, points: Tensor, draws: Draws) -> Tensor:
         quaternions = draws.normal(4).to(points)
-        turned = (draws.uniform() < self.probability).to(points.device)  # (B,)
+        chosen = (draws.uniform() < self.probability).to(points.device)  # (B,)
         rotated = rotate(points, rotation_from_quaternion(quaternions))
-        return torch.where(turned[:, None, None], rotated, points)
+        return torch.where(chosen[:, None, None], rotated, points)
 
 
 @dataclass(frozen=True)

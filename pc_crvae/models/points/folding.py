@@ -129,7 +129,7 @@ def _plane_grid(count: int) -> Tensor:
 
 
 def _fibonacci_sphere(count: int) -> Tensor:
-    """Points of equal area each, along a spiral that turns by the golden angle."""
+    """Points of equal area each, along a spiral that advances by the golden angle."""
     index = torch.arange(count, dtype=torch.float64)
     z = 1 - (2 * index + 1) / count
     radius = torch.sqrt(1 - z.square())

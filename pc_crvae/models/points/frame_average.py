@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from pc_crvae.geometry.frames import FRAMES, Turns, principal_frames
+from pc_crvae.geometry.frames import FRAMES, RotationGroup, principal_frames
 from pc_crvae.models.checks import check_clouds
 from pc_crvae.models.points.encoder import PointEncoder, Pooling
 
@@ -23,13 +23,13 @@ class FrameAveraged(nn.Module):
 
     Args:
         encoder: (B, N, 3) to (B, out_features).
-        turns: the rotations that are not to matter.
+        group: the rotations that are not to matter.
     """
 
-    def __init__(self, encoder: PointEncoder, turns: Turns) -> None:
+    def __init__(self, encoder: PointEncoder, group: RotationGroup) -> None:
         super().__init__()
         self.encoder = encoder
-        self.turns = turns
+        self.group = group
         self.out_features = encoder.out_features
 
     def forward(self, points: Tensor) -> Tensor:
@@ -53,16 +53,16 @@ class FrameAveraged(nn.Module):
     def pool(self, features: Tensor, pooling: Pooling) -> Tensor:
         """Pool what `forward_features` gave within each frame, and take the mean over them."""
         batch, rows, width = features.shape
-        frames = FRAMES[self.turns]
+        frames = FRAMES[self.group]
         by_frame = features.reshape(batch * frames, rows // frames, width)
         return self._mean_over_frames(self.encoder.pool(by_frame, pooling))
 
     def _framed(self, points: Tensor) -> Tensor:
         """Clouds (B, N, 3) in each of their frames, (B, K, N, 3)."""
         check_clouds(points)
-        frames = principal_frames(points, self.turns)
+        frames = principal_frames(points, self.group)
         with torch.autocast(points.device.type, enabled=False):
             return points.unsqueeze(1) @ frames
 
     def _mean_over_frames(self, pooled: Tensor) -> Tensor:
-        return pooled.reshape(-1, FRAMES[self.turns], pooled.shape[-1]).mean(dim=1)
+        return pooled.reshape(-1, FRAMES[self.group], pooled.shape[-1]).mean(dim=1)
