@@ -6,10 +6,7 @@ at. The functions of `pc_crvae.geometry` are what to call.
 
 import importlib.util
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
-from typing import Literal, cast, get_args
 
 import torch
 
@@ -17,10 +14,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.geometry.kernels import reference
 from pc_crvae.geometry.kernels.operations import Kernels
 
-Mode = Literal["auto", "fast", "reference"]
-
 _VARIABLE = "PC_CRVAE_KERNELS"
-_forced: Mode | None = None
 
 
 def kernels_for(device: torch.device) -> Kernels:
@@ -32,7 +26,9 @@ def kernels_for(device: torch.device) -> Kernels:
     Raises:
         UserError: another value in the environment, or ``fast`` and no fast kernels.
     """
-    mode = _mode()
+    mode = os.environ.get(_VARIABLE, "auto") or "auto"
+    if mode not in ("auto", "fast", "reference"):
+        raise UserError(f"{_VARIABLE} must be reference, fast or auto, not {mode!r}")
     if mode == "reference":
         return reference
     kernels = _kernels_of(device.type)
@@ -42,26 +38,6 @@ def kernels_for(device: torch.device) -> Kernels:
             "plain PyTorch serves there"
         )
     return kernels
-
-
-@contextmanager
-def forced(mode: Mode) -> Iterator[None]:
-    """Use ``reference`` or ``fast`` kernels, or choose by device (``auto``), whatever is set."""
-    global _forced
-    before, _forced = _forced, mode
-    try:
-        yield
-    finally:
-        _forced = before
-
-
-def _mode() -> Mode:
-    if _forced is not None:
-        return _forced
-    mode = os.environ.get(_VARIABLE, "auto") or "auto"
-    if mode not in get_args(Mode):
-        raise UserError(f"{_VARIABLE} must be reference, fast or auto, not {mode!r}")
-    return cast(Mode, mode)
 
 
 @cache
