@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from pc_crvae.geometry.kernels import kernels_for
+from pc_crvae.geometry.kernels import kernels_for, reference
 
 _PACKAGES = ("torch", "numba", "numpy", "scipy", "torch-geometric")
 
@@ -63,4 +63,4 @@ def _version(package: str) -> str | None:
 
 def _kernels() -> str:
     """What `pc_crvae.geometry` runs on."""
-    return "reference" if kernels_for(torch.device("cpu")) is None else "fast"
+    return "reference" if kernels_for(torch.device("cpu")) is reference else "fast"

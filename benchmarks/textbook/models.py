@@ -90,7 +90,7 @@ class Perceptron(nn.Module):
         return output
 
 
-def perceptrons(in_features: int, widths: Sequence[int], batch_norm: bool) -> nn.Sequential:
+def mlp(in_features: int, widths: Sequence[int], batch_norm: bool) -> nn.Sequential:
     """Perceptrons one after another."""
     return nn.Sequential(
         *(
@@ -107,7 +107,7 @@ class PointNet(nn.Module):
         self, widths: Sequence[int] = (64, 64, 64, 128, 1024), batch_norm: bool = True
     ) -> None:
         super().__init__()
-        self.perceptrons = perceptrons(3, widths, batch_norm)
+        self.perceptrons = mlp(3, widths, batch_norm)
         self.out_features = widths[-1]
 
     def forward(self, points: Tensor) -> Tensor:
@@ -182,7 +182,7 @@ class FoldingNetEncoder(nn.Module):
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.perceptrons = perceptrons(12 if covariance else 3, widths, batch_norm)
+        self.perceptrons = mlp(12 if covariance else 3, widths, batch_norm)
         self.graph_layers = nn.ModuleList(
             Perceptron(before, after, batch_norm)
             for before, after in pairwise((widths[-1], *graph_widths))
@@ -261,7 +261,7 @@ class Head(nn.Module):
 
     def __init__(self, in_features: int, latent_dim: int, widths: Sequence[int] = (512,)) -> None:
         super().__init__()
-        self.hidden = perceptrons(in_features, widths, batch_norm=False)
+        self.hidden = mlp(in_features, widths, batch_norm=False)
         self.mean = nn.Linear(widths[-1] if widths else in_features, latent_dim)
 
     def forward(self, features: Tensor) -> Tensor:

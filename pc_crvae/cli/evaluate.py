@@ -128,13 +128,13 @@ def _splits(saved: "SavedModel", split: str) -> tuple["ImageSet", "ImageSet"]:
 
 def _transform(config: "Config | None") -> tuple["ImageTransform", str]:
     """T of the consistency KL, and where it is from."""
-    from pc_crvae.models.images.build import build_transform
+    from pc_crvae.training.build import build_image_transform
     from pc_crvae.transforms.images import published
 
     if config is None or config.consistency is None:
         return published("small"), "the preset published small: the run was trained without any"
     transforms = cast("Any", config.consistency.transforms)
-    return build_transform(transforms), "the run's own"
+    return build_image_transform(transforms), "the run's own"
 
 
 def _draw(

@@ -1,4 +1,4 @@
-"""The section of an experiment's schema that describes an NVAE, and its presets."""
+"""The section of an experiment's schema that describes an NVAE."""
 
 from typing import Annotated, Literal
 
@@ -57,49 +57,3 @@ class NVAEModelConfig(NVAEConfig):
     """An NVAE and the likelihood of the images it is a model of."""
 
     likelihood: ImageLikelihoodConfig = Field(BernoulliLikelihoodConfig(name="bernoulli"))
-
-
-PRESETS: dict[str, NVAEConfig] = {
-    # Three groups of a few channels: a test's, or a look at 8x8 digits.
-    "toy": NVAEConfig(
-        name="nvae",
-        initial_channels=4,
-        preprocess_blocks=1,
-        groups_per_scale=(1, 2),
-        latent_channels=2,
-        expansion=2,
-        postprocess_expansion=2,
-    ),
-    "mnist-small": NVAEConfig(
-        name="nvae",
-        initial_channels=8,
-        preprocess_blocks=2,
-        groups_per_scale=(2, 3),
-        latent_channels=8,
-        expansion=3,
-        postprocess_expansion=1,  # the full resolution is what takes the time on a CPU
-    ),
-    # Table 6 and the commands of the authors' release.
-    "mnist": NVAEConfig(
-        name="nvae",
-        initial_channels=32,
-        preprocess_blocks=2,
-        preprocess_cells=3,
-        postprocess_cells=3,
-        groups_per_scale=(5, 10),
-        encoder_cells=2,
-        decoder_cells=2,
-    ),
-    "cifar10": NVAEConfig(
-        name="nvae",
-        initial_channels=128,
-        preprocess_blocks=1,
-        preprocess_cells=2,
-        postprocess_cells=2,
-        groups_per_scale=(30,),
-        encoder_cells=2,
-        decoder_cells=2,
-        flows=1,
-    ),
-}
-"""Sizes by name; ``cifar10`` is the published one with flows: 30 groups of 20 x 16 x 16."""

@@ -180,10 +180,10 @@ class PointModelConfig(Section):
     encoder: EncoderConfig = Field(PointNetConfig(name="pointnet"))
     frames: Literal["z", "so3"] | None = Field(
         None,
-        description="features are means over a cloud's principal frames, so that turns about the "
-        "vertical (z) or any (so3) change nothing where the axes are told apart; 2 or 4 passes of "
-        "the encoder (arXiv 2110.03336). How a shape was turned cannot be decoded then: for shapes "
-        "that all face one way, with consistency.target original",
+        description="features are means over a cloud's principal frames, so that rotations about "
+        "the vertical (z) or any (so3) change nothing where the axes are told apart; 2 or 4 passes "
+        "of the encoder (arXiv 2110.03336). How a shape was rotated cannot be decoded then: for "
+        "shapes that all face one way, with consistency.target original",
     )
     head: HeadConfig = HeadConfig()
     latent_dim: PositiveInt = 256

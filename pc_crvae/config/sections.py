@@ -1,6 +1,6 @@
 """What the parts of the schema are made of."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,10 @@ class Section(BaseModel):
     """A part of the schema: no unknown key, no silent conversion, never changed once made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    def arguments(self) -> dict[str, Any]:
+        """The fields but ``name``, which are the arguments of what the section describes."""
+        return {field: value for field, value in self if field != "name"}
 
 
 class HeadConfig(Section):

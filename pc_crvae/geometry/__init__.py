@@ -1,7 +1,7 @@
 """Functions on batches of points: distances, neighbours, sampling, rotations."""
 
 from pc_crvae.geometry.chamfer import Directions, chamfer_distance
-from pc_crvae.geometry.frames import Turns, principal_frames
+from pc_crvae.geometry.frames import RotationGroup, principal_frames
 from pc_crvae.geometry.gather import gather_points
 from pc_crvae.geometry.neighborhoods import (
     Moments,
@@ -26,7 +26,7 @@ __all__ = [
     "Directions",
     "Moments",
     "NeighborPool",
-    "Turns",
+    "RotationGroup",
     "chamfer_distance",
     "edge_moments",
     "farthest_point_sampling",

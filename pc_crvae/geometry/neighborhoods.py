@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pc_crvae.geometry.gather import gather_points
 from pc_crvae.geometry.kernels import kernels_for
 
 
@@ -59,16 +58,10 @@ def pool_neighbors(
                 f"neighbours {lowest} to {highest} are not all among {features.shape[1]} points"
             )
     features = features.to(torch.promote_types(features.dtype, torch.float32))
-    if kernels_for(features.device):
-        extreme, total = _PoolNeighbors.apply(  # type: ignore[no-untyped-call]
-            features, indices, extreme_signs(largest, features), with_sum
-        )
-        return NeighborPool(extreme, total if with_sum else None)
-    edges = gather_points(features, indices)  # (B, N, k, C)
-    extreme = edges.max(dim=2).values
-    if largest is not None:
-        extreme = torch.where(largest, extreme, edges.min(dim=2).values)
-    return NeighborPool(extreme, edges.sum(dim=2) if with_sum else None)
+    extreme, total = _PoolNeighbors.apply(  # type: ignore[no-untyped-call]
+        features, indices, extreme_signs(largest, features), with_sum
+    )
+    return NeighborPool(extreme, total if with_sum else None)
 
 
 def extreme_signs(largest: Tensor | None, like: Tensor) -> Tensor:
@@ -77,20 +70,14 @@ def extreme_signs(largest: Tensor | None, like: Tensor) -> Tensor:
     return signs if largest is None else torch.where(largest, signs, -signs)
 
 
-def sums_dtype(like: Tensor) -> torch.dtype:
-    """float64 for sums that may cancel, where the device of ``like`` has it."""
-    return like.dtype if like.device.type == "mps" else torch.float64
-
-
 class _PoolNeighbors(torch.autograd.Function):
-    """The fused gather of :func:`pool_neighbors`; its gradient keeps one index a value."""
+    """The gather of :func:`pool_neighbors`; its gradient keeps one index a value."""
 
     @staticmethod
     def forward(
         ctx: Any, features: Tensor, indices: Tensor, signs: Tensor, with_sum: bool
     ) -> tuple[Tensor, Tensor]:
         kernels = kernels_for(features.device)
-        assert kernels is not None
         extreme, argument, total = kernels.pool_neighbors(
             features, indices, signs, with_sum=with_sum
         )
@@ -171,14 +158,7 @@ class _EdgeMoments(torch.autograd.Function):
         u_mean, v_mean = s.mean(dim=0) / k, v.mean(dim=0)
         ctx.save_for_backward(u, v, s, degrees, u_mean, v_mean)
         ctx.k = k
-        kernels = kernels_for(u.device)
-        if kernels and hasattr(kernels, "edge_squares"):
-            squares: Tensor = kernels.edge_squares(u, v, s, degrees, u_mean, v_mean, k)
-        else:
-            dtype = sums_dtype(u)
-            u, v = u.to(dtype) - u_mean, v.to(dtype) - v_mean
-            s = s.to(dtype) - k * u_mean.to(dtype)
-            squares = (degrees.unsqueeze(1) * u.square() + v * (2 * s + k * v)).sum(dim=0)
+        squares = kernels_for(u.device).edge_squares(u, v, s, degrees, u_mean, v_mean, k)
         # Terms that cancel exactly may leave a rounding below zero.
         variance = (squares / (len(v) * k)).clamp(min=0).to(u_mean.dtype)
         return u_mean + v_mean, variance
@@ -189,13 +169,7 @@ class _EdgeMoments(torch.autograd.Function):
         u, v, s, degrees, u_mean, v_mean = ctx.saved_tensors
         k, rows = ctx.k, len(v)
         slope, level = variance_gradient * (2 / (rows * k)), mean_gradient / rows
-        kernels = kernels_for(u.device)
-        if kernels and hasattr(kernels, "edge_squares_backward"):
-            gradients = kernels.edge_squares_backward(
-                u, v, s, degrees, u_mean, v_mean, k, slope, level
-            )
-            return *gradients, None, None
-        centered = v - v_mean
-        u_gradient = degrees.unsqueeze(1).to(u.dtype) * ((u - u_mean) * slope)
-        v_gradient = slope * (s - k * u_mean + k * centered) + level
-        return u_gradient, v_gradient, slope * centered + level / k, None, None
+        gradients = kernels_for(u.device).edge_squares_backward(
+            u, v, s, degrees, u_mean, v_mean, k, slope, level
+        )
+        return *gradients, None, None

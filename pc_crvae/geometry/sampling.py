@@ -28,23 +28,9 @@ def farthest_point_sampling(points: Tensor, count: int, start: Tensor | None = N
     """
     _check_arguments(points, count, start)
     points = points.to(torch.promote_types(points.dtype, torch.float32))
-    batch, n_points, _ = points.shape
-    clouds = torch.arange(batch, device=points.device)
-    first = torch.zeros_like(clouds) if start is None else start
-    kernels = kernels_for(points.device)
-    if kernels:
-        return kernels.farthest_points(points.contiguous(), count, first)  # type: ignore[no-any-return]
-    chosen = torch.empty(batch, count, dtype=torch.int64, device=points.device)
-    squared_distances = points.new_full((batch, n_points), torch.inf)  # to the nearest chosen
-    latest = first
-    for i in range(count):
-        chosen[:, i] = latest
-        offsets = points - points[clouds, latest].unsqueeze(1)  # (B, N, 3)
-        # fmin, unlike minimum, lets a NaN distance change nothing.
-        squared_distances = torch.fmin(squared_distances, offsets.square().sum(dim=2))
-        squared_distances[clouds, latest] = -1.0  # never again: no distance is below it
-        latest = squared_distances.max(dim=1).indices
-    return chosen
+    if start is None:
+        start = torch.zeros(len(points), dtype=torch.int64, device=points.device)
+    return kernels_for(points.device).farthest_points(points.contiguous(), count, start)
 
 
 def _check_arguments(points: Tensor, count: int, start: Tensor | None) -> None:

@@ -1,7 +1,7 @@
 """Posterior and prior of a hierarchical model: chains made by one top-down network.
 
 The top-down network holds a state. Each group's prior is read from the state, its posterior from
-the state and from the encoder's evidence on x for that group, and its latent is absorbed into
+the state and from the encoder's features of x for that group, and its latent is combined into
 the state, which the next group sees, or after the last one the decoder. Hence
 p(z) = p(z_1) p(z_2|z_1) ..., q(z|x) = q(z_1|x) q(z_2|x, z_1) ..., and one pass along a path
 gives both (Sonderby et al. 2016; Vahdat & Kautz 2020, arXiv 2007.03898).
@@ -30,7 +30,7 @@ class TopDownPass:
 
     Attributes:
         path: the latents chosen.
-        posteriors: the distribution each was chosen of; the priors, in a pass without evidence.
+        posteriors: the distribution each was chosen of; the priors, in a pass of the prior alone.
         priors: the prior of each group, given the groups before it.
         state: the state after the last group, or None where the pass stopped before it.
     """
@@ -59,17 +59,17 @@ class TopDown(nn.Module, ABC):
 
     @abstractmethod
     def posterior(
-        self, group: int, state: Tensor, prior: DiagonalGaussian, evidence: Tensor
+        self, group: int, state: Tensor, prior: DiagonalGaussian, encoder_features: Tensor
     ) -> Conditional:
         """q(z_l|x, z_<l), given what the encoder says about x for this group."""
 
     @abstractmethod
-    def absorb(self, group: int, state: Tensor, latent: Tensor) -> Tensor:
+    def combine(self, group: int, state: Tensor, latent: Tensor) -> Tensor:
         """The state after z_l (B, D_l), as the next group or the decoder sees it."""
 
     def forward(
         self,
-        evidence: Sequence[Tensor] | None,
+        encoder_features: Sequence[Tensor] | None,
         choose: Choice,
         *,
         groups: int | None = None,
@@ -78,10 +78,10 @@ class TopDown(nn.Module, ABC):
         """Run from the top.
 
         Args:
-            evidence: the encoder's on x, one tensor a group; None runs the prior alone.
+            encoder_features: of x, one tensor a group; None runs the prior alone.
             choose: the latent to go on with.
             groups: how many to run, all by default.
-            to_the_end: also absorb the last group's latent, for the decoder.
+            to_the_end: also combine the last group's latent, for the decoder.
         """
         count = len(self.group_sizes) if groups is None else groups
         state, path = self.start(), []
@@ -90,11 +90,11 @@ class TopDown(nn.Module, ABC):
         for group in range(count):
             prior = self.prior(group, state)
             conditional: Conditional = prior
-            if evidence is not None:
-                conditional = self.posterior(group, state, prior, evidence[group])
+            if encoder_features is not None:
+                conditional = self.posterior(group, state, prior, encoder_features[group])
             latent = choose(group, conditional)
             if to_the_end or group < count - 1:
-                state = self.absorb(group, state, latent)
+                state = self.combine(group, state, latent)
             priors.append(prior)
             posteriors.append(conditional)
             path.append(latent)
@@ -149,7 +149,7 @@ class _Chain(LatentChain):
 
     def _run(
         self,
-        evidence: Sequence[Tensor] | None,
+        encoder_features: Sequence[Tensor] | None,
         choose: Choice,
         *,
         records_statistics: bool = False,
@@ -161,16 +161,16 @@ class _Chain(LatentChain):
         options = {"groups": groups, "to_the_end": to_the_end}
         with keeping:
             if not self.constant:
-                record: TopDownPass = self.network(evidence, choose, **options)
+                record: TopDownPass = self.network(encoder_features, choose, **options)
                 return record
             # Constants in place of the weights; a path may still be differentiated through.
             weights = {name: weight.detach() for name, weight in self.network.named_parameters()}
-            record = functional_call(self.network, weights, (evidence, choose), options)
+            record = functional_call(self.network, weights, (encoder_features, choose), options)
             return record
 
-    def _run_along(self, path: LatentPath, evidence: Sequence[Tensor] | None) -> TopDownPass:
+    def _run_along(self, path: LatentPath, features: Sequence[Tensor] | None) -> TopDownPass:
         self._check(path)
-        return self._run(evidence, lambda group, _: path[group], to_the_end=False)
+        return self._run(features, lambda group, _: path[group], to_the_end=False)
 
     def _check(self, path: LatentPath) -> None:
         sizes = tuple(latent.shape[-1] for latent in path)
@@ -186,7 +186,7 @@ class HierarchicalPosterior(_Chain):
 
     Args:
         network: the top-down network.
-        evidence: what the encoder says about x, one tensor a group, items first.
+        encoder_features: of x, one tensor a group, items first.
         representation_groups: how many groups, from the top, the representation is made of.
         constant: take part in no gradient but the path's; see `detach`.
     """
@@ -194,17 +194,17 @@ class HierarchicalPosterior(_Chain):
     def __init__(
         self,
         network: TopDown,
-        evidence: Sequence[Tensor],
+        encoder_features: Sequence[Tensor],
         *,
         representation_groups: int | None = None,
         constant: bool = False,
     ) -> None:
-        if len(evidence) != len(network.group_sizes):
+        if len(encoder_features) != len(network.group_sizes):
             raise ValueError(
-                f"{len(evidence)} tensors of evidence for {len(network.group_sizes)} groups"
+                f"{len(encoder_features)} encoder features for {len(network.group_sizes)} groups"
             )
         super().__init__(network, constant=constant)
-        self.evidence = tuple(evidence)
+        self.encoder_features = tuple(encoder_features)
         self.representation_groups = representation_groups
 
     @property
@@ -215,7 +215,7 @@ class HierarchicalPosterior(_Chain):
         whole image, or of all; not the mean of z, which has no closed form. Takes a pass.
         """
         record = self._run(
-            self.evidence,
+            self.encoder_features,
             lambda _, conditional: conditional.mean,
             groups=self.representation_groups,
             to_the_end=False,
@@ -224,17 +224,19 @@ class HierarchicalPosterior(_Chain):
 
     def top(self) -> Conditional:
         """q(z_1|x) of the top group, which depends on no path."""
-        record = self._run(self.evidence, lambda _, group: group.mean, groups=1, to_the_end=False)
+        record = self._run(
+            self.encoder_features, lambda _, group: group.mean, groups=1, to_the_end=False
+        )
         return record.posteriors[0]
 
     def mean_path(self) -> LatentPath:
         """The path of all groups' means, each given the means before it; nothing is drawn."""
-        return RecordedPath.of(self._run(self.evidence, lambda _, group: group.mean), self)
+        return RecordedPath.of(self._run(self.encoder_features, lambda _, group: group.mean), self)
 
     def sample(self, draws: Draws) -> LatentPath:
         """Draw a path from the top down; what the pass computed stays with it."""
         record = self._run(
-            self.evidence,
+            self.encoder_features,
             lambda _, conditional: conditional.sample(draws)[0],
             records_statistics=not self.constant,
         )
@@ -248,31 +250,31 @@ class HierarchicalPosterior(_Chain):
             and path.stands_for_a_pass_of(self.network)
         ):
             return path.record.posteriors
-        return self._run_along(path, self.evidence).posteriors
+        return self._run_along(path, self.encoder_features).posteriors
 
     def rows(self, rows: slice) -> Self:
         """The posteriors of some of the items."""
-        return self._with([evidence[rows] for evidence in self.evidence], self.constant)
+        return self._with([features[rows] for features in self.encoder_features], self.constant)
 
     def detach(self) -> Self:
-        """The same distributions as constants: neither evidence nor weights take a gradient.
+        """The same distributions as constants: neither features nor weights take a gradient.
 
         A conditional still depends on the groups before it, so that a path it is asked along
         takes its gradient.
         """
-        return self._with([evidence.detach() for evidence in self.evidence], True)
+        return self._with([features.detach() for features in self.encoder_features], True)
 
-    def _with(self, evidence: Sequence[Tensor], constant: bool) -> Self:
+    def _with(self, encoder_features: Sequence[Tensor], constant: bool) -> Self:
         return type(self)(
             self.network,
-            evidence,
+            encoder_features,
             representation_groups=self.representation_groups,
             constant=constant,
         )
 
 
 class HierarchicalPrior(_Chain):
-    """p(z) of a hierarchical model: the same network without evidence; the same for all items."""
+    """p(z) of a hierarchical model: the same network without an encoder; the same for all items."""
 
     def __init__(self, network: TopDown, *, constant: bool = False) -> None:
         super().__init__(network, constant=constant)

@@ -1,4 +1,4 @@
-"""Perceptrons over the last dimension, and the checks of sizes and of latents."""
+"""Multi-layer perceptrons over the last dimension."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -42,7 +42,7 @@ class Perceptron(nn.Module):
         return F.leaky_relu(self.norm(self.linear(features)), self.negative_slope)
 
 
-def perceptrons(in_features: int, widths: Sequence[int], *, batch_norm: bool) -> nn.Sequential:
+def mlp(in_features: int, widths: Sequence[int], *, batch_norm: bool) -> nn.Sequential:
     """Stack ReLU perceptrons of the given ``widths`` on ``in_features`` inputs."""
     return nn.Sequential(
         *(
@@ -62,25 +62,3 @@ def in_full_precision(layer: nn.Module, features: Tensor) -> Tensor:
     with torch.autocast(features.device.type, enabled=False):
         output: Tensor = layer(features.to(dtype))
         return output
-
-
-def check_positive(model: str, **sizes: int | Sequence[int]) -> None:
-    """Refuse sizes, or sequences of sizes, that are empty or hold anything below one.
-
-    Raises:
-        ValueError: naming ``model``, the argument and its value.
-    """
-    for name, value in sizes.items():
-        values = (value,) if isinstance(value, int) else tuple(value)
-        if not values or min(values) < 1:
-            raise ValueError(f"{model}: {name} must be positive, got {value}")
-
-
-def check_latent(latent: Tensor, latent_dim: int) -> None:
-    """Refuse anything but a batch of latent vectors (B, latent_dim).
-
-    Raises:
-        ValueError: another shape.
-    """
-    if latent.dim() != 2 or latent.shape[1] != latent_dim:
-        raise ValueError(f"latent must have shape (B, {latent_dim}), got {tuple(latent.shape)}")

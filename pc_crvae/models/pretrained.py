@@ -65,9 +65,19 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
         """The model's part of ``config.json``: at least the fields of `Description`."""
 
     @classmethod
-    @abstractmethod
-    def from_description(cls, description: Any) -> Self:
+    def from_description(cls, description: pydantic.BaseModel) -> Self:
         """Make the model, with random weights, that a checked `Description` describes."""
+        return cls(**dict(description))
+
+    @abstractmethod
+    def parts(self) -> dict[str, Any]:
+        """What tells models of this class apart, for the ``repr``."""
+
+    def __repr__(self) -> str:
+        """One line, where torch would print a page of modules."""
+        parameters = sum(parameter.numel() for parameter in self.parameters())
+        told = [f"{name}={value}" for name, value in self.parts().items()]
+        return f"{type(self).__name__}({', '.join(told)}, parameters={parameters:,})"
 
     def save_pretrained(
         self,

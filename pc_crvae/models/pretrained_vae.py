@@ -1,21 +1,63 @@
 """A VAE as a user holds it, whatever the modality: decoding, sampling, interpolating."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from pc_crvae.config import ImageModelConfig, PointModelConfig
 from pc_crvae.latents.interpolation import InterpolationKind, interpolate_latents
+from pc_crvae.likelihoods import Likelihood
 from pc_crvae.models.pretrained import Pretrained
-from pc_crvae.models.vae import VAE, evaluating
+from pc_crvae.models.registry import Encoder
+from pc_crvae.models.vae import VAE, PosteriorHead, evaluating
 from pc_crvae.randomness.draws import keyed_generator
 
 _CHUNK = 64  # latents decoded at once
 
 
 class PretrainedVAE(VAE, Pretrained, ABC):
-    """A `VAE` that is used as it is held: observations in, latents and observations out."""
+    """A `VAE` that is used as it is held: observations in, latents and observations out.
+
+    Args:
+        architecture: head and latent size, and what the other parts are made of.
+        posterior: ``gaussian``, or ``code`` for a plain auto-encoder.
+        data: what it was trained on, carried along in exports.
+        encoder: made of the architecture.
+        make_decoder: from the latent size to the decoder, made after the head.
+        make_likelihood: the decoder's output to p(x|z).
+    """
+
+    def __init__(
+        self,
+        architecture: PointModelConfig | ImageModelConfig,
+        posterior: Literal["gaussian", "code"],
+        data: dict[str, Any] | None,
+        *,
+        encoder: Encoder,
+        make_decoder: Callable[[int], nn.Module],
+        make_likelihood: Callable[[Tensor], Likelihood],
+    ) -> None:
+        latent_dim = architecture.latent_dim
+        head = PosteriorHead(
+            encoder.out_features, latent_dim, posterior=posterior, **architecture.head.arguments()
+        )
+        super().__init__(
+            cast(nn.Module, encoder), head, make_decoder(latent_dim), make_likelihood, latent_dim
+        )
+        self.architecture = architecture
+        self.posterior_kind: Literal["gaussian", "code"] = posterior
+        self.data = data or {}
+
+    def parts(self) -> dict[str, Any]:
+        """The names of encoder and decoder, and the latent size."""
+        return {
+            "encoder": self.architecture.encoder.name,
+            "decoder": self.architecture.decoder.name,
+            "latent_dim": self.latent_dim,
+        }
 
     @property
     def has_prior(self) -> bool:

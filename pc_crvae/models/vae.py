@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pc_crvae.latents.posteriors import DiagonalGaussian, LatentChain, LatentPath, PointMass
 from pc_crvae.likelihoods import Likelihood
 from pc_crvae.models.batch_norm import BatchNorm
-from pc_crvae.models.mlp import perceptrons
+from pc_crvae.models.mlp import mlp
 from pc_crvae.objectives.base import LatentVariableModel
 
 LOG_VARIANCE_BOUND = 12.0
@@ -46,7 +46,7 @@ class PosteriorHead(nn.Module):
     ) -> None:
         super().__init__()
         self.norm = BatchNorm(in_features) if normalize_features else nn.Identity()
-        self.hidden = perceptrons(in_features, widths, batch_norm=batch_norm)
+        self.hidden = mlp(in_features, widths, batch_norm=batch_norm)
         in_features = widths[-1] if widths else in_features
         self.mean = nn.Linear(in_features, latent_dim)
         self.log_variance = nn.Linear(in_features, latent_dim) if posterior == "gaussian" else None

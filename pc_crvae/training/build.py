@@ -18,9 +18,8 @@ from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
-from pc_crvae.models.images.build import build_transform as build_image_transform
+from pc_crvae.models.checks import ImageShape
 from pc_crvae.models.images.build import onto_levels
-from pc_crvae.models.images.checks import ImageShape
 from pc_crvae.models.images.nvae.model import NVAE
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
@@ -40,7 +39,7 @@ from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.objectives.iwae import IWAE
 from pc_crvae.objectives.regularization import Regularized
 from pc_crvae.randomness.draws import Draws
-from pc_crvae.transforms import points as point_transforms
+from pc_crvae.transforms import images, points
 
 BatchTransform = Callable[[Tensor, Draws], Tensor]
 
@@ -50,17 +49,6 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "iwae": IWAE,
 }
 """What one pass maximises, by ``objective.name``."""
-
-_TRANSFORMS: dict[str, type[point_transforms.Transform]] = {
-    "rotate_z": point_transforms.RotateZ,
-    "rotate_about_random_axis": point_transforms.RotateAboutRandomAxis,
-    "rotate_so3": point_transforms.RotateSO3,
-    "jitter": point_transforms.Jitter,
-    "subsample": point_transforms.Subsample,
-    "drop_local_region": point_transforms.DropLocalRegion,
-    "scale_anisotropic": point_transforms.ScaleAnisotropic,
-    "translate": point_transforms.Translate,
-}
 
 
 def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretrained:
@@ -125,11 +113,15 @@ def build_transform(config: Config, consistency: ConsistencyConfig) -> BatchTran
     if not isinstance(config.model, PointModelConfig):
         transforms = cast(Sequence[ImageTransformConfig], consistency.transforms)
         return onto_levels(build_image_transform(transforms), config.model.likelihood)
-    return point_transforms.Compose(
-        [
-            _TRANSFORMS[listed.name](**listed.model_dump(exclude={"name"}))
-            for listed in consistency.transforms
-        ]
+    return points.Compose(
+        [points.TRANSFORMS[listed.name](**listed.arguments()) for listed in consistency.transforms]
+    )
+
+
+def build_image_transform(transforms: Sequence[ImageTransformConfig]) -> images.ImageTransform:
+    """The listed transforms of images one after the other."""
+    return images.ComposeImages(
+        [images.TRANSFORMS[listed.name](**listed.arguments()) for listed in transforms]
     )
 
 

@@ -8,7 +8,7 @@ it. Binarisation comes after: see `pc_crvae.objectives.binarization`.
 import importlib.util
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -109,7 +109,7 @@ class Affine(ImageTransform):
 
 @dataclass(frozen=True)
 class Flip(ImageTransform):
-    """Turn an image upside down (``vertical``) or left for right, with the given probability."""
+    """Mirror an image upside down (``vertical``) or left for right, with the given probability."""
 
     axis: Literal["vertical", "horizontal"] = "vertical"
     probability: float = 0.5
@@ -217,6 +217,15 @@ def published(
     if color:
         transforms.append(ColorJitter())
     return ComposeImages(transforms)
+
+
+TRANSFORMS: dict[str, Callable[..., ImageTransform]] = {
+    "affine": Affine,
+    "flip": Flip,
+    "color_jitter": ColorJitter,
+    "published": published,
+}
+"""By the names that configurations give them."""
 
 
 def _require(holds: bool, transform: ImageTransform, bounds: str) -> None:

@@ -92,9 +92,9 @@ class RotateSO3(Transform):
 
     def _transform(self, points: Tensor, draws: Draws) -> Tensor:
         quaternions = draws.normal(4).to(points)
-        turned = (draws.uniform() < self.probability).to(points.device)  # (B,)
+        chosen = (draws.uniform() < self.probability).to(points.device)  # (B,)
         rotated = rotate(points, rotation_from_quaternion(quaternions))
-        return torch.where(turned[:, None, None], rotated, points)
+        return torch.where(chosen[:, None, None], rotated, points)
 
 
 @dataclass(frozen=True)
@@ -195,6 +195,19 @@ class Compose(Transform):
         for transform in self.transforms:
             points = transform(points, draws)
         return points
+
+
+TRANSFORMS: dict[str, type[Transform]] = {
+    "rotate_z": RotateZ,
+    "rotate_about_random_axis": RotateAboutRandomAxis,
+    "rotate_so3": RotateSO3,
+    "jitter": Jitter,
+    "subsample": Subsample,
+    "drop_local_region": DropLocalRegion,
+    "scale_anisotropic": ScaleAnisotropic,
+    "translate": Translate,
+}
+"""By the names that configurations give them."""
 
 
 def _require(holds: bool, transform: Transform, bounds: str) -> None:

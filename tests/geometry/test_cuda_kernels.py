@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from benchmarks.textbook import neighbors as reference
+from helpers.kernel_choice import forced
 from pc_crvae.geometry import (
     farthest_point_sampling,
     gather_points,
@@ -44,7 +45,7 @@ both_dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], i
 
 @pytest.fixture(autouse=True)
 def plain_pytorch_serves_what_kernels_are_compared_with():
-    with dispatch.forced("reference"):
+    with forced("reference"):
         yield
 
 
@@ -427,7 +428,7 @@ def test_the_functions_of_geometry_reach_the_kernels_whatever_the_strides(monkey
     start = torch.tensor([[3, 0], [5, 0]], device=DEVICE)[:, 0]
     results = []
     for mode in ("reference", "fast"):
-        with dispatch.forced(mode):
+        with forced(mode):
             neighbors = k_nearest_neighbors(points, 4)
             extreme, total = pool_neighbors(features, neighbors, largest, with_sum=True)
             alone = pool_neighbors(features, neighbors, largest, with_sum=False).extreme

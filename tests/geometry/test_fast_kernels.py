@@ -13,13 +13,13 @@ from torch import Tensor
 
 from benchmarks.textbook import chamfer as chamfer_loops
 from benchmarks.textbook import neighbors as loops
+from helpers.kernel_choice import forced
 from pc_crvae.geometry import (
     chamfer_distance,
     edge_moments,
     farthest_point_sampling,
     gather_points,
     k_nearest_neighbors,
-    kernels,
     mutual_nearest_neighbors,
     nearest_neighbors,
     pool_neighbors,
@@ -41,7 +41,7 @@ lattice_clouds = hnp.arrays(
 
 @pytest.fixture(autouse=True)
 def _fast_kernels() -> Iterator[None]:
-    with kernels.forced("fast"):
+    with forced("fast"):
         yield
 
 
@@ -53,7 +53,7 @@ def strategy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def by_reference(function: Callable, *arguments, **options):
-    with kernels.forced("reference"):
+    with forced("reference"):
         return function(*arguments, **options)
 
 
@@ -297,7 +297,7 @@ def test_the_chamfer_distance_and_its_gradients_are_the_references(
     pairs, results = ugly_pairs(torch.float32)[case], []
     for mode in ("fast", "reference"):
         leaves = [cloud.clone().requires_grad_() for cloud in pairs]
-        with kernels.forced(mode):
+        with forced(mode):
             distance = chamfer_distance(*leaves, squared=squared, directions=directions)
         results.append([distance, *torch.autograd.grad(distance.sum(), leaves)])
     for value, expected in zip(*results, strict=True):
@@ -634,7 +634,7 @@ def test_what_was_not_used_of_a_pool_gets_no_gradient():
         gradients = []
         for mode in ("fast", "reference"):
             leaf = features.clone().requires_grad_()
-            with kernels.forced(mode):
+            with forced(mode):
                 getattr(pool_neighbors(leaf, indices), name).sum().backward()
             gradients.append(leaf.grad)
         torch.testing.assert_close(*gradients)
@@ -651,7 +651,7 @@ def test_the_layout_in_memory_changes_no_pool():
     gradients = []
     for mode in ("fast", "reference"):
         leaf = features.clone().requires_grad_()
-        with kernels.forced(mode):
+        with forced(mode):
             pool = pool_neighbors(leaf, indices)
         (pool.extreme.sum() + 2 * pool.sum.sum()).backward()
         gradients.append(leaf.grad)
@@ -687,7 +687,7 @@ def test_the_moments_are_those_of_all_edges(mode, count, k, channels, dtype):
     v = 2 * randn(3, count, channels, seed=1, dtype=dtype) - 9
     indices = randint(count, 3, count, k)
     edges = edge_values(u.double(), v.double(), indices)
-    with kernels.forced(mode):
+    with forced(mode):
         mean, variance, rows = edge_moments(u, v, pool_neighbors(u, indices).sum, indices)
     assert rows == len(edges)
     digits = 1e-5 if dtype == torch.float32 else 1e-12
@@ -706,7 +706,7 @@ def test_the_variance_survives_terms_that_cancel(spread, offset, mode):
     v = -offset + spread * randn(4, 256, 8, seed=1)
     indices = randint(256, 4, 256, 20)
     edges = edge_values(u.double(), v.double(), indices)
-    with kernels.forced(mode):
+    with forced(mode):
         mean, variance, _ = edge_moments(u, v, pool_neighbors(u, indices).sum, indices)
     # What rounding the terms' sums to float32 costs, and no more.
     rounding = offset * torch.finfo(torch.float32).eps
@@ -725,7 +725,7 @@ def test_the_variance_survives_neighbors_that_all_but_cancel_their_point(noise, 
     point = torch.arange(256).expand(4, 256)
     indices = torch.stack([point, (point + 128) % 256], dim=2)
     edges = edge_values(u.double(), v.double(), indices)
-    with kernels.forced(mode):
+    with forced(mode):
         _, variance, _ = edge_moments(u, v, pool_neighbors(u, indices).sum, indices)
     expected = edges.var(dim=0, unbiased=False)
     torch.testing.assert_close(variance.double(), expected, rtol=1e-4, atol=0)
@@ -744,7 +744,7 @@ def test_the_moments_pass_gradcheck_and_have_the_gradient_of_all_edges(mode):
         edges = edge_values(u, v, indices)
         return edges.mean(dim=0), edges.var(dim=0, unbiased=False)
 
-    with kernels.forced(mode):
+    with forced(mode):
         assert torch.autograd.gradcheck(moments, (u, v))
         for found, expected in zip(moments(u, v), moments_of_edges(u, v), strict=True):
             weights = torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)

@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
+from helpers.kernel_choice import forced
 from pc_crvae.geometry import edge_moments, farthest_point_sampling, pool_neighbors
-from pc_crvae.geometry.kernels import forced
 from pc_crvae.geometry.kernels.cpu import parallel
 
 

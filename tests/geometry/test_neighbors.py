@@ -11,8 +11,8 @@ from pc_crvae.geometry import (
     k_nearest_neighbors,
     mutual_nearest_neighbors,
     nearest_neighbors,
-    neighbors,
 )
+from pc_crvae.geometry.kernels import reference as kernels
 
 # Few distinct values: duplicates and equally near points abound, and squares are exact.
 lattice_clouds = hnp.arrays(
@@ -42,12 +42,12 @@ def test_among_equally_near_points_the_lowest_index_is_nearest(query, others):
     np.testing.assert_array_equal(indices[0], reference.nearest_neighbors(query, others))
 
 
-@pytest.mark.parametrize("block_bytes", [1, 200, 1500, neighbors._CPU_BLOCK_BYTES])
+@pytest.mark.parametrize("block_bytes", [1, 200, 1500, kernels._CPU_BLOCK_BYTES])
 def test_the_mutual_search_equals_two_searches_at_any_block_size(block_bytes, monkeypatch):
     x, y = random_points(5, 20, 3), random_points(5, 31, 3, seed=1)
     x, y = torch.cat([x, x.round()], 1), torch.cat([y, y.round()], 1)  # ties across blocks too
     expected = nearest_neighbors(x, y), nearest_neighbors(y, x)
-    monkeypatch.setattr(neighbors, "_CPU_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(kernels, "_CPU_BLOCK_BYTES", block_bytes)
     for indices, wanted in zip(mutual_nearest_neighbors(x, y), expected, strict=True):
         assert torch.equal(indices, wanted)
 
@@ -60,9 +60,9 @@ def test_a_small_cloud_far_from_the_origin_keeps_its_neighbors():
 
 
 @pytest.mark.parametrize("dimension", [3, 64])
-@pytest.mark.parametrize("block_bytes", [1, 1500, neighbors._CPU_BLOCK_BYTES])
+@pytest.mark.parametrize("block_bytes", [1, 1500, kernels._CPU_BLOCK_BYTES])
 def test_the_k_nearest_neighbors_equal_the_loop(dimension, block_bytes, monkeypatch):
-    monkeypatch.setattr(neighbors, "_CPU_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(kernels, "_CPU_BLOCK_BYTES", block_bytes)
     points = random_points(4, 25, dimension)
     indices = k_nearest_neighbors(points, 7)
     assert indices.shape == (4, 25, 7)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from benchmarks.textbook import neighbors as reference
+from helpers.kernel_choice import forced
 from pc_crvae.geometry import farthest_point_sampling
-from pc_crvae.geometry.kernels import forced
 
 lattice_clouds = hnp.arrays(
     np.float32, st.tuples(st.integers(1, 10), st.just(3)), elements=st.integers(-2, 2)

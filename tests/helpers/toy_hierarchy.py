@@ -33,7 +33,7 @@ class ToyTopDown(TopDown):
         self.absorbers = nn.ModuleList(nn.Linear(STATE + size, STATE) for size in sizes)
         norm = nn.BatchNorm1d if batch_norm else nn.Identity
         self.norms = nn.ModuleList(norm(STATE) for _ in sizes)
-        self.absorbed = 0  # groups absorbed so far, in all passes
+        self.combined = 0  # groups combined so far, in all passes
 
     @property
     def group_sizes(self):
@@ -48,13 +48,13 @@ class ToyTopDown(TopDown):
             return DiagonalGaussian.standard(self.sizes[0], like=mean)
         return DiagonalGaussian(mean, log_variance)
 
-    def posterior(self, group, state, prior, evidence):
-        both = torch.cat([state.expand(len(evidence), -1), evidence], dim=1)
+    def posterior(self, group, state, prior, encoder_features):
+        both = torch.cat([state.expand(len(encoder_features), -1), encoder_features], dim=1)
         mean, log_variance = self.posteriors[group](both).chunk(2, dim=1)
         return DiagonalGaussian(prior.mean + mean, prior.log_variance + log_variance)
 
-    def absorb(self, group, state, latent):
-        self.absorbed += 1
+    def combine(self, group, state, latent):
+        self.combined += 1
         both = torch.cat([state.expand(len(latent), -1), latent], dim=1)
         return self.norms[group](torch.tanh(self.absorbers[group](both)))
 

@@ -37,7 +37,7 @@ def network(sizes=SIZES, seed=0, **options):
     return ToyTopDown(sizes, **options).double()
 
 
-def evidence(rows, seed=0, groups=3):
+def encoder_features(rows, seed=0, groups=3):
     generator = torch.Generator().manual_seed(seed)
     return [
         torch.randn(rows, STATE, generator=generator, dtype=torch.float64) for _ in range(groups)
@@ -46,7 +46,7 @@ def evidence(rows, seed=0, groups=3):
 
 def posterior(top_down, rows=2, seed=0, **options):
     groups = len(top_down.group_sizes)
-    return HierarchicalPosterior(top_down, evidence(rows, seed, groups), **options)
+    return HierarchicalPosterior(top_down, encoder_features(rows, seed, groups), **options)
 
 
 def log_density(chain, path):
@@ -113,22 +113,22 @@ def test_a_drawn_path_needs_no_second_pass_for_kl_and_decoder():
     top_down = network()
     first = posterior(top_down)
     path = first.sample(draws(2))
-    assert top_down.absorbed == len(SIZES)
+    assert top_down.combined == len(SIZES)
     first.kl(HierarchicalPrior(top_down), path)
     decoder_state(top_down, path)
-    assert top_down.absorbed == len(SIZES)
+    assert top_down.combined == len(SIZES)
     posterior(top_down, seed=1).conditionals(path)  # of another image: along the path anew
-    assert top_down.absorbed == 2 * len(SIZES) - 1
+    assert top_down.combined == 2 * len(SIZES) - 1
 
 
 def test_paths_are_stacked_with_what_they_remember_for_the_decoder():
     top_down = network(batch_norm=True).eval()
     first, noise = posterior(top_down), draws(2)
     paths = [first.sample(noise) for _ in range(3)]
-    before = top_down.absorbed
+    before = top_down.combined
     stacked = stack_paths(paths)
     state = decoder_state(top_down, stacked)
-    assert top_down.absorbed == before
+    assert top_down.combined == before
     torch.testing.assert_close(state, decoder_state(top_down, tuple(stacked)))
     prior = HierarchicalPrior(top_down)
     torch.testing.assert_close(
@@ -138,12 +138,12 @@ def test_paths_are_stacked_with_what_they_remember_for_the_decoder():
     # With one that remembers nothing, or another network's, they are run anew.
     foreign = HierarchicalPrior(network(batch_norm=True, seed=1).eval()).sample(draws(2))
     for mixed in ([paths[0], tuple(paths[1])], [paths[0], foreign]):
-        before = top_down.absorbed
+        before = top_down.combined
         stacked = stack_paths(mixed)
         torch.testing.assert_close(
             decoder_state(top_down, stacked), decoder_state(top_down, tuple(stacked))
         )
-        assert top_down.absorbed == before + 6
+        assert top_down.combined == before + 6
 
 
 def test_what_a_path_remembers_is_what_a_pass_along_it_computes():
@@ -176,17 +176,17 @@ def test_a_path_drawn_otherwise_is_run_anew():
     assert not torch.equal(path.record.state, decoder_state(top_down, path))  # another mode
     top_down.train()
     other = copy.deepcopy(top_down)
-    before = other.absorbed
+    before = other.combined
     HierarchicalPrior(other).conditionals(path)  # another network's weights
-    assert other.absorbed > before
+    assert other.combined > before
     constant = first.detach().sample(draws(8))
     assert prior.conditionals(constant)[1].mean.requires_grad  # a constant's record has none
 
 
-@pytest.mark.parametrize("part", ["evidence", "weights"])
+@pytest.mark.parametrize("part", ["encoder_features", "weights"])
 def test_the_gradients_of_sample_kl_and_state_are_right(part):
     top_down = network((2, 1))
-    given = evidence(2, groups=2)
+    given = encoder_features(2, groups=2)
 
     def value(*_):
         first = HierarchicalPosterior(top_down, given)
@@ -198,7 +198,7 @@ def test_the_gradients_of_sample_kl_and_state_are_right(part):
             decoder_state(top_down, path),
         )
 
-    inputs = tuple(given) if part == "evidence" else tuple(top_down.parameters())
+    inputs = tuple(given) if part == "encoder_features" else tuple(top_down.parameters())
     for tensor in inputs:
         tensor.requires_grad_()
     # Some weights do not matter: the top group's prior is N(0, I).
@@ -207,7 +207,7 @@ def test_the_gradients_of_sample_kl_and_state_are_right(part):
 
 def test_a_detached_posterior_is_the_same_and_only_its_path_takes_a_gradient():
     top_down = network()
-    given = [e.requires_grad_() for e in evidence(2)]
+    given = [e.requires_grad_() for e in encoder_features(2)]
     chain = HierarchicalPosterior(top_down, given)
     constant = chain.detach()
     path = tuple(latent.detach().requires_grad_() for latent in chain.sample(draws(2)))
@@ -261,9 +261,9 @@ def test_the_representation_is_the_groups_means_along_the_mean_path():
 def test_the_top_group_s_posterior_is_that_of_any_path():
     top_down = network()
     chain = posterior(top_down)
-    before = top_down.absorbed
+    before = top_down.combined
     top = chain.top()
-    assert top_down.absorbed == before
+    assert top_down.combined == before
     for seed in range(2):
         conditional = chain.conditionals(chain.sample(draws(2, seed)))[0]
         assert torch.equal(top.mean, conditional.mean)
@@ -277,9 +277,9 @@ def test_the_mean_path_is_of_all_groups_and_remembers_its_pass():
     path = chain.mean_path()
     torch.testing.assert_close(torch.cat(path, dim=1), posterior(top_down).mean)
     assert all(map(torch.equal, [norm.running_mean for norm in top_down.norms], statistics))
-    before = top_down.absorbed
+    before = top_down.combined
     state = decoder_state(top_down, path)
-    assert top_down.absorbed == before
+    assert top_down.combined == before
     torch.testing.assert_close(state, decoder_state(top_down, tuple(path)))
     for mine, theirs in zip(chain.conditionals(path), chain.conditionals(tuple(path)), strict=True):
         torch.testing.assert_close(mine.mean, theirs.mean)
@@ -313,8 +313,8 @@ def test_a_kl_splits_into_one_number_a_group():
 def test_a_path_of_other_groups_is_refused():
     with pytest.raises(ValueError, match=r"groups of \(2, 3\) dimensions .* \(2, 3, 2\)"):
         posterior(network()).conditionals((torch.zeros(2, 2), torch.zeros(2, 3)))
-    with pytest.raises(ValueError, match="2 tensors of evidence for 3 groups"):
-        HierarchicalPosterior(network(), evidence(2)[:2])
+    with pytest.raises(ValueError, match="2 encoder features for 3 groups"):
+        HierarchicalPosterior(network(), encoder_features(2)[:2])
 
 
 def test_only_a_sample_moves_batch_norms_statistics():

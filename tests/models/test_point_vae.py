@@ -216,3 +216,11 @@ def test_log_variances_stay_within_their_bounds_whatever_the_features():
     q = model.posterior(clouds())
     assert (q.log_variance.abs() <= 12).all()
     assert q.kl(model.prior(), ()).isfinite().all()
+
+
+def test_a_model_is_told_in_one_line():
+    model = point_vae(encoder={"name": "pointnet", "widths": [8], "batch_norm": False})
+    weights = sum(weight.numel() for weight in model.parameters())
+    assert repr(model) == (
+        f"PointVAE(encoder=pointnet, decoder=folding, latent_dim=4, parameters={weights:,})"
+    )

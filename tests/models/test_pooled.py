@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pc_crvae.geometry import kernels
+from helpers.kernel_choice import forced
 from pc_crvae.models.mlp import Perceptron
 from pc_crvae.models.points.pooled import maximum_over_points
 
@@ -18,7 +18,7 @@ CASES = [(batch_norm, slope) for batch_norm in (True, False) for slope in (0.0, 
 
 @pytest.fixture(params=["fast", "reference"], autouse=True)
 def _kernels(request: pytest.FixtureRequest) -> Iterator[None]:
-    with kernels.forced(request.param):
+    with forced(request.param):
         yield
 
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.textbook import models as textbook
+from helpers.kernel_choice import forced
 from pc_crvae.config import PointModelConfig, parse_config
 from pc_crvae.geometry import (
     chamfer_distance,
     farthest_point_sampling,
     k_nearest_neighbors,
-    kernels,
 )
 from pc_crvae.models.points import DGCNN, FoldingDecoder, FoldingNetEncoder, PointNet
 from pc_crvae.models.points.vae import PointVAE
@@ -27,7 +27,7 @@ TOLERANCE = 1e-9
 @pytest.fixture(params=["fast", "reference"], autouse=True)
 def _kernels(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every test here holds whichever kernels serve."""
-    with kernels.forced(request.param):
+    with forced(request.param):
         yield
 
 

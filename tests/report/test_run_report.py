@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.nvae_sizes import TOY
 from pc_crvae.config import parse_config
-from pc_crvae.config.nvae import PRESETS, NVAEModelConfig
+from pc_crvae.config.nvae import NVAEModelConfig
 from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
@@ -236,7 +237,7 @@ def test_a_page_of_large_noise_has_less_than_five_megabytes(tmp_path):
 
 
 def test_an_nvae_is_interpolated_group_by_group(tmp_path):
-    values = {**PRESETS["toy"].model_dump(), "likelihood": {"name": "bernoulli"}}
+    values = {**TOY.model_dump(), "likelihood": {"name": "bernoulli"}}
     model = PretrainedNVAE(NVAEModelConfig.model_validate(values), shape=(1, 8, 8)).eval()
     page, problems = write(model, subject_of(model, tmp_path), images())
     assert problems == []

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from helpers.kernel_choice import forced
 from helpers.tiny_runs import read_metrics, tiny_config, tiny_train
 from pc_crvae.config import Config
-from pc_crvae.geometry import kernels
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.saved import load_splits
@@ -48,22 +48,20 @@ def dgcnn_config(folder: Path, epochs: int = STEPS // 5) -> Config:
     )
 
 
-def losses(config: Config, folder: Path, mode: kernels.Mode = "fast") -> Tensor:
-    with kernels.forced(mode):
+def losses(config: Config, folder: Path, mode: str = "fast") -> Tensor:
+    with forced(mode):
         tiny_train(config, folder)
     lines = [line for line in read_metrics(folder) if line["split"] == "train"]
     return torch.tensor([line["objective"] for line in lines], dtype=torch.float64)
 
 
-def gradient(
-    config: Config, state: dict[str, Tensor], mode: kernels.Mode, dtype: torch.dtype
-) -> Tensor:
+def gradient(config: Config, state: dict[str, Tensor], mode: str, dtype: torch.dtype) -> Tensor:
     """Of the training objective in all parameters, on one batch."""
     objective = build_training_objective(config, build_model(config))
     objective.load_state_dict(copy.deepcopy(state))
     objective.to(dtype).train()
     batch = load_splits(config)[0].batch(range(8), config.data.points, "batch")
-    with kernels.forced(mode):
+    with forced(mode):
         terms = objective(torch.from_numpy(batch).to(dtype), Draws(keyed_generator("draws"), 8))
         (-terms["objective"].mean()).backward()
     gradients = [parameter.grad for parameter in objective.parameters()]
@@ -97,7 +95,7 @@ def test_losses_part_no_farther_than_those_of_runs_that_differ_in_rounding(tmp_p
     as the test below holds, so that their spread over threads is zero and measures nothing.
     """
     config = dgcnn_config(tmp_path)
-    runs: dict[tuple[kernels.Mode, int], Tensor] = {}
+    runs: dict[tuple[str, int], Tensor] = {}
     for ulps in (0, 1, -1):
 
         def build_rounded_otherwise(config: Config, image_shape: None, *, ulps: int = ulps):

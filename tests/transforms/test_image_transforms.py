@@ -7,8 +7,8 @@ import torch
 
 from pc_crvae.config.images import AffineConfig, ColorJitterConfig, FlipConfig, PublishedConfig
 from pc_crvae.errors import UserError
-from pc_crvae.models.images.build import build_transform
 from pc_crvae.randomness.draws import Draws, keyed_generator
+from pc_crvae.training.build import build_image_transform
 from pc_crvae.transforms.images import (
     Affine,
     ColorJitter,
@@ -320,7 +320,7 @@ def test_without_kornia_the_extra_is_named_when_a_transform_is_made(monkeypatch,
 
 
 def test_configurations_build_the_transforms_they_name():
-    assert build_transform(
+    assert build_image_transform(
         [
             AffineConfig(name="affine", max_degrees=3.0, padding="border"),
             FlipConfig(name="flip", axis="horizontal"),
@@ -335,7 +335,7 @@ def test_configurations_build_the_transforms_they_name():
             published("large", flip=True, color=True),
         ]
     )
-    defaults = build_transform(
+    defaults = build_image_transform(
         [
             AffineConfig(name="affine"),
             FlipConfig(name="flip"),

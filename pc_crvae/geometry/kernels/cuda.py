@@ -1,7 +1,7 @@
 """Triton kernels for CUDA: neighbour searches, pooling over neighbours, farthest points.
 
 Importing this module imports Triton, so it is imported only where a CUDA tensor asks for it.
-Arguments are taken as checked: on one device, detached, float32 or float64.
+The operations are those of `pc_crvae.geometry.kernels.operations.Kernels`, on one device.
 
 Squared distances are (dx dx + dy dy) + dz dz with every operation rounded by itself (the
 compiler may not contract them to fused multiply-adds), which is what a CPU computes: ties are
@@ -16,6 +16,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from pc_crvae.geometry.kernels import reference as plain
+
 # A search program holds a tile of queries x columns in registers; each of its lanes keeps the
 # best of the points that passed through it, and lanes are compared once at the end. Heights
 # keep a thread near 120 registers in either dtype. The k nearest compare their lanes k times,
@@ -29,18 +31,28 @@ _POOL_ROWS = 16
 _POOL_COLUMNS = 64
 _ROUND_EACH_OPERATION = {"enable_fp_fusion": False}
 
+# At these plain PyTorch is as fast.
+edge_squares = plain.edge_squares
+edge_squares_backward = plain.edge_squares_backward
+column_extremes = plain.column_extremes
+picked_products = plain.picked_products
+picked_products_backward = plain.picked_products_backward
+fold = plain.fold
+
 
 def nearest(query: Tensor, reference: Tensor) -> Tensor:
     """Return, for each query point, the index of the nearest reference point.
 
     Args:
-        query: (B, N, 3) float32 or float64.
-        reference: (B, M, 3) of the same dtype, M >= 1.
+        query: (B, N, D) float32 or float64; plain PyTorch serves where D is not 3.
+        reference: (B, M, D) of the same dtype, M >= 1.
 
     Returns:
         (B, N) int64, the lowest index among equally near points. A distance that is NaN is
         never the smallest; where all are, the index is 0.
     """
+    if query.shape[2] != 3:
+        return plain.nearest(query, reference)
     query, reference = query.contiguous(), reference.contiguous()
     batch, n_query, _ = query.shape
     indices = torch.empty(batch, n_query, dtype=torch.int64, device=query.device)
@@ -59,8 +71,15 @@ def nearest(query: Tensor, reference: Tensor) -> Tensor:
     return indices
 
 
+def mutual_nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """`nearest` both ways."""
+    if x.shape[2] != 3:
+        return plain.mutual_nearest(x, y)
+    return nearest(x, y), nearest(y, x)
+
+
 def supports_k_nearest(points: Tensor, k: int) -> bool:
-    """Whether :func:`k_nearest` takes these points and is expected to pay."""
+    """Whether the search for neighbours takes these points and is expected to pay."""
     return points.shape[2] == 3 and k <= _MOST_NEIGHBORS
 
 
@@ -71,13 +90,16 @@ def k_nearest(points: Tensor, k: int) -> Tensor:
     best of each lane, until k are found: once or twice on usual clouds, at most k times.
 
     Args:
-        points: (B, N, 3) float32 or float64.
+        points: (B, N, D) float32 or float64; plain PyTorch serves where
+            it is expected to be faster.
         k: neighbours a point, itself included; 1 <= k <= N.
 
     Returns:
         (B, N, k) int64, nearest first: the point itself, then by distance, the lowest index
         first among equally near points. Distances that are NaN or overflow come last.
     """
+    if not supports_k_nearest(points, k):
+        return plain.k_nearest(points, k)
     points = points.contiguous()
     batch, count, _ = points.shape
     indices = torch.empty(batch, count, k, dtype=torch.int64, device=points.device)
@@ -163,7 +185,7 @@ def unpool_neighbors(
         (B, M, C).
     """
     if torch.are_deterministic_algorithms_enabled():
-        return _unpool_in_order(extreme_gradient, argument, sum_gradient, indices, n_points)
+        return plain.unpool_neighbors(extreme_gradient, argument, sum_gradient, indices, n_points)
     extreme_gradient, indices = extreme_gradient.contiguous(), indices.contiguous()
     if sum_gradient is not None:
         sum_gradient = sum_gradient.contiguous()
@@ -235,26 +257,6 @@ def _pool_grid(n_rows: int, channels: int) -> tuple[tuple[int, int], int, int]:
     columns = min(_POOL_COLUMNS, triton.next_power_of_2(max(1, channels)))
     rows = _POOL_ROWS * _POOL_COLUMNS // columns
     return (triton.cdiv(n_rows, rows), triton.cdiv(channels, columns)), rows, columns
-
-
-def _unpool_in_order(
-    extreme_gradient: Tensor,
-    argument: Tensor,
-    sum_gradient: Tensor | None,
-    indices: Tensor,
-    n_points: int,
-) -> Tensor:
-    """`unpool_neighbors` by `index_add_`, of which CUDA has a deterministic form."""
-    batch, _, channels = extreme_gradient.shape
-    gradient = extreme_gradient.new_zeros(batch * n_points, channels)
-    clouds = n_points * torch.arange(batch, device=indices.device)[:, None, None]
-    entries = (argument + clouds) * channels + torch.arange(channels, device=indices.device)
-    gradient.view(-1).index_add_(0, entries.flatten(), extreme_gradient.flatten())
-    if sum_gradient is not None:
-        # One neighbour at a time, lest the gradient be repeated k times in memory.
-        for neighbors in (indices + clouds).flatten(0, 1).unbind(dim=1):  # (B * N,)
-            gradient.index_add_(0, neighbors, sum_gradient.flatten(0, 1))
-    return gradient.view(batch, n_points, channels)
 
 
 @triton.jit

@@ -1,12 +1,10 @@
-"""From configuration to encoder, decoder, likelihood and transforms of images."""
+"""From configuration to the likelihood of images."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from pydantic import BaseModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from pc_crvae.config.images import (
     BernoulliLikelihoodConfig,
@@ -14,8 +12,6 @@ from pc_crvae.config.images import (
     DiscretizedLogisticMixtureLikelihoodConfig,
     GaussianLikelihoodConfig,
     ImageLikelihoodConfig,
-    ImageModelConfig,
-    ImageTransformConfig,
 )
 from pc_crvae.likelihoods import (
     BernoulliLikelihood,
@@ -25,51 +21,11 @@ from pc_crvae.likelihoods import (
     PixelLikelihood,
 )
 from pc_crvae.likelihoods.logistic import mixture_parameters
-from pc_crvae.models.images.checks import ImageShape
-from pc_crvae.models.images.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
-from pc_crvae.models.images.mlp import MLPDecoder, MLPEncoder
-from pc_crvae.transforms.images import (
-    Affine,
-    ColorJitter,
-    ComposeImages,
-    Flip,
-    ImageTransform,
-    RoundToLevels,
-    published,
-)
-
-ImageEncoder = MLPEncoder | ConvolutionalEncoder
-
-ENCODERS: dict[str, Callable[..., ImageEncoder]] = {
-    "mlp": MLPEncoder,
-    "convolutional": ConvolutionalEncoder,
-}
-DECODERS: dict[str, Callable[..., nn.Module]] = {
-    "mlp": MLPDecoder,
-    "convolutional": ConvolutionalDecoder,
-}
-TRANSFORMS: dict[str, Callable[..., ImageTransform]] = {
-    "affine": Affine,
-    "flip": Flip,
-    "color_jitter": ColorJitter,
-    "published": published,
-}
+from pc_crvae.transforms.images import ComposeImages, ImageTransform, RoundToLevels
 
 # A standard deviation of half a level of 256: pixels that never change would else be worth
 # infinitely many nats.
 _LOWEST_LOG_VARIANCE = 2 * math.log(0.5 / 255)
-
-
-def build_encoder(config: ImageModelConfig, shape: ImageShape) -> ImageEncoder:
-    """The encoder, (B, C, H, W) to (B, out_features)."""
-    return ENCODERS[config.encoder.name](shape, **_arguments(config.encoder))
-
-
-def build_decoder(config: ImageModelConfig, shape: ImageShape) -> nn.Module:
-    """The decoder, (B, latent_dim) to the parameters of the likelihood."""
-    channels, height, width = shape
-    made = (likelihood_parameters(config.likelihood, channels), height, width)
-    return DECODERS[config.decoder.name](config.latent_dim, made, **_arguments(config.decoder))
 
 
 def likelihood_parameters(config: ImageLikelihoodConfig, channels: int) -> int:
@@ -98,11 +54,6 @@ def build_likelihood(
     return partial(DiscretizedLogisticMixtureLikelihood, channels=channels)
 
 
-def build_transform(configs: Sequence[ImageTransformConfig]) -> ImageTransform:
-    """t, the listed transforms one after the other."""
-    return ComposeImages([TRANSFORMS[config.name](**_arguments(config)) for config in configs])
-
-
 def has_levels(likelihood: ImageLikelihoodConfig) -> bool:
     """Whether it gives probabilities of the 256 levels of a pixel, and of nothing between them."""
     return isinstance(
@@ -124,8 +75,3 @@ def _gaussian_of_both(parameters: Tensor) -> GaussianLikelihood:
     """Means, then log-variances, of all channels."""
     mean, log_variance = parameters.chunk(2, dim=1)
     return GaussianLikelihood(mean, log_variance.clamp(min=_LOWEST_LOG_VARIANCE))
-
-
-def _arguments(section: BaseModel) -> dict[str, Any]:
-    # The schema's fields are the constructors' arguments, by the same names.
-    return {name: value for name, value in section if name != "name"}

@@ -13,12 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pc_crvae.models.batch_norm import BatchNorm
-from pc_crvae.models.images.checks import ImageShape, check_images
-from pc_crvae.models.mlp import check_latent, check_positive, in_full_precision, perceptrons
+from pc_crvae.models.checks import ImageShape, check_images, check_latent, check_positive
+from pc_crvae.models.mlp import in_full_precision, mlp
+from pc_crvae.models.registry import IMAGE_DECODERS, IMAGE_ENCODERS
 
 _KERNEL, _STRIDE, _PADDING = 4, 2, 1
 
 
+@IMAGE_ENCODERS.register("convolutional")
 class ConvolutionalEncoder(nn.Module):
     """4x4 convolutions of stride 2 with batch-norm and ReLU, flattened at the end.
 
@@ -63,6 +65,7 @@ class ConvolutionalEncoder(nn.Module):
         return features.permute(0, 2, 3, 1).flatten(1)
 
 
+@IMAGE_DECODERS.register("convolutional")
 class ConvolutionalDecoder(nn.Module):
     """A linear to the coarsest features, then 4x4 transposed convolutions of stride 2.
 
@@ -91,9 +94,7 @@ class ConvolutionalDecoder(nn.Module):
         super().__init__()
         sizes = _sizes(shape, len(widths))[::-1]
         self.coarsest = (*sizes[0], widths[0])  # (h, w, C), channels last
-        self.perceptrons = perceptrons(
-            latent_dim, (*hidden, prod(self.coarsest)), batch_norm=batch_norm
-        )
+        self.perceptrons = mlp(latent_dim, (*hidden, prod(self.coarsest)), batch_norm=batch_norm)
         outputs = (*widths[1:], shape[0])
         convolutions = [
             nn.ConvTranspose2d(

@@ -5,10 +5,12 @@ from math import prod
 
 from torch import Tensor, nn
 
-from pc_crvae.models.images.checks import ImageShape, check_images
-from pc_crvae.models.mlp import check_latent, check_positive, in_full_precision, perceptrons
+from pc_crvae.models.checks import ImageShape, check_images, check_latent, check_positive
+from pc_crvae.models.mlp import in_full_precision, mlp
+from pc_crvae.models.registry import IMAGE_DECODERS, IMAGE_ENCODERS
 
 
+@IMAGE_ENCODERS.register("mlp")
 class MLPEncoder(nn.Module):
     """ReLU perceptrons on all pixels.
 
@@ -29,7 +31,7 @@ class MLPEncoder(nn.Module):
     ) -> None:
         check_positive("MLPEncoder", shape=shape, widths=widths)
         super().__init__()
-        self.perceptrons = perceptrons(prod(shape), widths, batch_norm=batch_norm)
+        self.perceptrons = mlp(prod(shape), widths, batch_norm=batch_norm)
         self.shape = shape
         self.out_features = widths[-1]
 
@@ -44,6 +46,7 @@ class MLPEncoder(nn.Module):
         return features
 
 
+@IMAGE_DECODERS.register("mlp")
 class MLPDecoder(nn.Module):
     """ReLU perceptrons and a linear that gives the parameters of all pixels.
 
@@ -66,7 +69,7 @@ class MLPDecoder(nn.Module):
     ) -> None:
         check_positive("MLPDecoder", latent_dim=latent_dim, shape=shape, widths=widths)
         super().__init__()
-        self.perceptrons = perceptrons(latent_dim, widths, batch_norm=batch_norm)
+        self.perceptrons = mlp(latent_dim, widths, batch_norm=batch_norm)
         self.pixels = nn.Linear(widths[-1], prod(shape))
         self.latent_dim = latent_dim
         self.shape = shape

@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pc_crvae.geometry.kernels import kernels_for
-from pc_crvae.models.mlp import check_latent, check_positive, in_full_precision
-from pc_crvae.models.points.fold_by_cloud import fold_by_cloud
+from pc_crvae.models.checks import check_latent, check_positive
+from pc_crvae.models.registry import POINT_DECODERS
 from pc_crvae.randomness.draws import keyed_generator
 
 Source = Literal["plane", "sphere", "gaussian"]
 
 
+@POINT_DECODERS.register("folding")
 class FoldingDecoder(nn.Module):
     """Folding-based decoder (Yang et al. 2018, arXiv 1712.07262, section 2.2).
 
@@ -91,13 +92,9 @@ class Fold(nn.Module):
         """Fold ``points`` (B or 1, M, D) under ``latent`` (B, L) to (B, M, 3)."""
         latent_weight, point_weight = self.first.weight.tensor_split([latent.shape[1]], dim=1)
         latent_terms = F.linear(latent, latent_weight, self.first.bias)  # (B, C)
-        if points.device.type == "cpu" and kernels_for(points.device):
-            linears = [layer for layer in self.rest if isinstance(layer, nn.Linear)]
-            layers = [(layer.weight, layer.bias) for layer in linears]
-            return fold_by_cloud(latent_terms, points, point_weight, layers)
-        point_terms = F.linear(points, point_weight)  # (B or 1, M, C)
-        hidden = self.rest[:-1](latent_terms.unsqueeze(1) + point_terms)
-        return in_full_precision(self.rest[-1], hidden)
+        linears = [layer for layer in self.rest if isinstance(layer, nn.Linear)]
+        layers = [(layer.weight, layer.bias) for layer in linears]
+        return kernels_for(points.device).fold(latent_terms, points, point_weight, layers)
 
 
 def source_points(source: Source, count: int) -> Tensor:
@@ -132,7 +129,7 @@ def _plane_grid(count: int) -> Tensor:
 
 
 def _fibonacci_sphere(count: int) -> Tensor:
-    """Points of equal area each, along a spiral that turns by the golden angle."""
+    """Points of equal area each, along a spiral that advances by the golden angle."""
     index = torch.arange(count, dtype=torch.float64)
     z = 1 - (2 * index + 1) / count
     radius = torch.sqrt(1 - z.square())

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from pc_crvae.models.mlp import check_latent, check_positive, in_full_precision, perceptrons
+from pc_crvae.models.checks import check_latent, check_positive
+from pc_crvae.models.mlp import in_full_precision, mlp
+from pc_crvae.models.registry import POINT_DECODERS
 
 
+@POINT_DECODERS.register("fully_connected")
 class FullyConnectedDecoder(nn.Module):
     """Perceptrons with ReLU and a linear that gives all coordinates at once.
 
@@ -26,7 +29,7 @@ class FullyConnectedDecoder(nn.Module):
     ) -> None:
         check_positive("FullyConnectedDecoder", latent_dim=latent_dim, points=points, widths=widths)
         super().__init__()
-        self.perceptrons = perceptrons(latent_dim, widths, batch_norm=False)
+        self.perceptrons = mlp(latent_dim, widths, batch_norm=False)
         self.coordinates = nn.Linear(widths[-1], 3 * points)
         self.latent_dim = latent_dim
         self.out_points = points

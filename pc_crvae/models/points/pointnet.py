@@ -5,11 +5,14 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from pc_crvae.models.mlp import Perceptron, check_positive, perceptrons
-from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.checks import check_clouds, check_positive
+from pc_crvae.models.mlp import Perceptron, mlp
+from pc_crvae.models.points.encoder import pool_over_points
 from pc_crvae.models.points.pooled import maximum_over_points
+from pc_crvae.models.registry import POINT_ENCODERS
 
 
+@POINT_ENCODERS.register("pointnet")
 class PointNet(nn.Module):
     """PointNet encoder without transformation nets (Qi et al. 2017, arXiv 1612.00593).
 
@@ -21,12 +24,14 @@ class PointNet(nn.Module):
         ValueError: a width is not positive.
     """
 
+    pool = staticmethod(pool_over_points)
+
     def __init__(
         self, widths: Sequence[int] = (64, 64, 64, 128, 1024), batch_norm: bool = True
     ) -> None:
         check_positive("PointNet", widths=widths)
         super().__init__()
-        self.perceptrons = perceptrons(3, widths, batch_norm=batch_norm)
+        self.perceptrons = mlp(3, widths, batch_norm=batch_norm)
         self.out_features = widths[-1]
 
     def forward(self, points: Tensor) -> Tensor:
@@ -38,3 +43,13 @@ class PointNet(nn.Module):
         check_clouds(points)
         features: Tensor = self.perceptrons[:-1](points)  # (B, N, C)
         return maximum_over_points(cast(Perceptron, self.perceptrons[-1]), features)
+
+    def forward_features(self, points: Tensor) -> Tensor:
+        """The features (B, N, out_features) of each point of ``points`` (B, N, 3).
+
+        Raises:
+            ValueError: ``points`` has another shape.
+        """
+        check_clouds(points)
+        features: Tensor = self.perceptrons(points)
+        return features

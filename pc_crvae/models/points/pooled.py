@@ -1,15 +1,16 @@
 """A wide perceptron and the maximum over the points after it, without the wide activation."""
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pc_crvae.geometry import Moments, gather_points
+from pc_crvae.geometry import Moments
 from pc_crvae.geometry.kernels import kernels_for
-from pc_crvae.geometry.neighborhoods import extreme_signs, sums_dtype
+from pc_crvae.geometry.kernels.reference import sums_dtype
+from pc_crvae.geometry.neighborhoods import extreme_signs
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.mlp import Perceptron
 
@@ -69,6 +70,7 @@ class _PooledLinear(torch.autograd.Function):
         with_moments: bool,
         product_dtype: torch.dtype,
     ) -> tuple[Tensor, Tensor, Tensor]:
+        kernels = kernels_for(features.device)
         batch, count, _ = features.shape
         channels = weight.shape[0]
         signs = extreme_signs(largest, weight[:, 0])
@@ -83,12 +85,12 @@ class _PooledLinear(torch.autograd.Function):
         for b in range(batch):
             torch.mm(inputs[b], transposed, out=products)
             values = products if products.dtype == features.dtype else precise.copy_(products)
-            extreme[b], argument[b] = _column_extremes(
+            extreme[b], argument[b] = kernels.column_extremes(
                 values, mean, signs, squares if with_moments else None
             )
         if product_dtype != features.dtype:
             # The products chose; their values are worth more digits than they were chosen by.
-            extreme = _picked_products(features, weight, argument)
+            extreme = kernels.picked_products(features, weight, argument)
         ctx.save_for_backward(features, weight, argument, feature_mean)
         ctx.with_moments, ctx.product_dtype = with_moments, product_dtype
         return extreme, mean, (squares / (batch * count)).to(features.dtype)
@@ -114,46 +116,7 @@ class _PooledLinear(torch.autograd.Function):
             gradient = features.new_zeros((rows, dimensions))
             moments_gradient = torch.zeros_like(weight)
         gradient = gradient.reshape(features.shape)
-        weight_gradient = moments_gradient + _picked_products_backward(
+        weight_gradient = moments_gradient + kernels_for(features.device).picked_products_backward(
             extreme_gradient, features, weight, argument, gradient
         )
         return gradient, weight_gradient, None, None, None
-
-
-def _column_extremes(
-    values: Tensor, centers: Tensor, signs: Tensor, squares: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Extremes (C,) of (N, C) ``values`` and their rows; adds squared deviations to ``squares``."""
-    kernels = kernels_for(values.device)
-    if kernels and hasattr(kernels, "column_extremes"):
-        found = kernels.column_extremes(values, centers, signs, squares)
-        return cast(tuple[Tensor, Tensor], found)
-    if squares is not None:
-        squares += (values - centers).square().sum(dim=0, dtype=squares.dtype)
-    extreme, argument = (values * signs).max(dim=0)
-    return extreme * signs, argument
-
-
-def _picked_products(features: Tensor, weight: Tensor, argument: Tensor) -> Tensor:
-    """Products (B, C') of each channel's weight with the point ``argument`` (B, C') names."""
-    kernels = kernels_for(features.device)
-    if kernels and hasattr(kernels, "picked_products"):
-        return cast(Tensor, kernels.picked_products(features, weight, argument))
-    return (gather_points(features, argument) * weight).sum(dim=2)
-
-
-def _picked_products_backward(
-    gradient: Tensor, features: Tensor, weight: Tensor, argument: Tensor, features_gradient: Tensor
-) -> Tensor:
-    """The weight's gradient; the features' is added to ``features_gradient`` (B, N, C)."""
-    kernels = kernels_for(features.device)
-    if kernels and hasattr(kernels, "picked_products_backward"):
-        return cast(
-            Tensor,
-            kernels.picked_products_backward(
-                gradient, features, weight, argument, features_gradient
-            ),
-        )
-    expanded = argument.unsqueeze(2).expand(-1, -1, features.shape[2])
-    features_gradient.scatter_add_(1, expanded, gradient.unsqueeze(2) * weight)
-    return torch.einsum("bc,bcd->cd", gradient, gather_points(features, argument))

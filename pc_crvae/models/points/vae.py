@@ -1,7 +1,8 @@
 """The point-cloud model as a user holds it: embed, reconstruct, sample, interpolate, save."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from functools import partial
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pydantic
@@ -9,9 +10,11 @@ import torch
 from torch import Tensor
 
 from pc_crvae.config import PointModelConfig, plain
-from pc_crvae.models.points.build import build_decoder, build_encoder, build_likelihood
+from pc_crvae.likelihoods import ChamferLikelihood
+from pc_crvae.models.points.encoder import PointEncoder
+from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.pretrained_vae import PretrainedVAE
-from pc_crvae.models.vae import PosteriorHead
+from pc_crvae.models.registry import POINT_DECODERS, POINT_ENCODERS
 
 Cloud = Tensor | np.ndarray
 """(N, 3) or (B, N, 3)."""
@@ -37,6 +40,7 @@ class PointVAE(PretrainedVAE):
     """
 
     Description = _Description
+    architecture: PointModelConfig
 
     def __init__(
         self,
@@ -46,24 +50,19 @@ class PointVAE(PretrainedVAE):
         points: int = 1024,
         data: dict[str, Any] | None = None,
     ) -> None:
-        encoder = build_encoder(architecture)
-        head = PosteriorHead(
-            encoder.out_features,
-            architecture.latent_dim,
-            posterior=posterior,
-            **dict(architecture.head),
-        )
+        encoding, decoding = architecture.encoder, architecture.decoder
+        encoder: PointEncoder = POINT_ENCODERS[encoding.name](**encoding.arguments())
+        if architecture.frames is not None:
+            encoder = FrameAveraged(encoder, architecture.frames)
         super().__init__(
-            encoder,
-            head,
-            build_decoder(architecture),
-            build_likelihood(architecture),
-            architecture.latent_dim,
+            architecture,
+            posterior,
+            data,
+            encoder=encoder,
+            make_decoder=partial(POINT_DECODERS[decoding.name], **decoding.arguments()),
+            make_likelihood=partial(ChamferLikelihood, **architecture.likelihood.arguments()),
         )
-        self.architecture = architecture
-        self.posterior_kind: Literal["gaussian", "code"] = posterior
         self.points = points
-        self.data = data or {}
 
     def description(self) -> dict[str, Any]:
         """What makes the model again, and what it takes."""
@@ -74,16 +73,6 @@ class PointVAE(PretrainedVAE):
             "input": {"up": "z", "normalization": "mean at 0, largest radius 1"},
             "data": self.data,
         }
-
-    @classmethod
-    def from_description(cls, description: _Description) -> Self:
-        """Make the described model, with random weights."""
-        return cls(
-            description.architecture,
-            posterior=description.posterior,
-            points=description.points,
-            data=description.data,
-        )
 
     def embed(self, points: Cloud) -> Tensor:
         """The posterior mean of clouds in any position and size.
@@ -104,8 +93,8 @@ class PointVAE(PretrainedVAE):
     def reconstruct(self, points: Cloud) -> Tensor:
         """Encode to the posterior mean and decode, in the position and size of the input.
 
-        A model that is blind to turns (``frames``), or learnt to be by the original as target,
-        gives a turned shape back as its training shapes face.
+        A model that is rotation-invariant (``frames``), or learnt to be by the original as target,
+        gives a rotated shape back as its training shapes face.
 
         Args:
             points: (N, 3) or (B, N, 3), z up.

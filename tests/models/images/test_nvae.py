@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from pc_crvae.config.nvae import PRESETS
+from helpers.nvae_sizes import MNIST, TOY, cifar10
 from pc_crvae.latents.hierarchical import HierarchicalPosterior
 from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.images.nvae import NVAE
@@ -24,7 +24,7 @@ from pc_crvae.randomness.draws import Draws, keyed_generator
 
 def toy(shape=(1, 8, 8), parameters=1, seed=0, **changes):
     torch.manual_seed(seed)
-    config = PRESETS["toy"].model_copy(update=changes)
+    config = TOY.model_copy(update=changes)
     return NVAE(config, shape, parameters, BernoulliLikelihood)
 
 
@@ -311,8 +311,8 @@ def test_a_copy_and_a_loaded_state_are_the_same_model():
 @pytest.mark.slow
 def test_the_published_sizes_build():
     with torch.device("meta"):
-        cifar = NVAE(PRESETS["cifar10"], (3, 32, 32), 100, BernoulliLikelihood)
-        mnist = NVAE(PRESETS["mnist"], (1, 28, 28), 1, BernoulliLikelihood)
+        cifar = NVAE(cifar10(), (3, 32, 32), 100, BernoulliLikelihood)
+        mnist = NVAE(MNIST, (1, 28, 28), 1, BernoulliLikelihood)
     assert cifar.top_down.group_sizes == (20 * 16 * 16,) * 30
     assert mnist.top_down.group_sizes == (20 * 4 * 4,) * 5 + (20 * 8 * 8,) * 10
     assert cifar.encoder.stem.out_channels == 128

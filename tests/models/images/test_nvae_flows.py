@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from pc_crvae.config.nvae import PRESETS
+from helpers.nvae_sizes import TOY
 from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.images.nvae import NVAE
@@ -154,7 +154,7 @@ def test_a_detached_flow_keeps_its_density_and_takes_no_gradient():
 
 def nvae(seed=0):
     torch.manual_seed(seed)
-    config = PRESETS["toy"].model_copy(update={"flows": 1})
+    config = TOY.model_copy(update={"flows": 1})
     model = NVAE(config, (1, 4, 4), 1, BernoulliLikelihood).double().eval()
     for index, group in enumerate(model.top_down.groups):
         randomized(group.flow, spread=0.3, seed=index)

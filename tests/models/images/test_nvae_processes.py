@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from pc_crvae.config.nvae import PRESETS
+from helpers.nvae_sizes import TOY
 from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.images.nvae import NVAE
@@ -22,7 +22,7 @@ BATCH = 6
 def _step(rows: slice, *, synchronized: bool) -> dict[str, torch.Tensor]:
     """Gradients, terms and buffers of one step on some rows of the batch."""
     torch.manual_seed(0)
-    model = NVAE(PRESETS["toy"], (1, 8, 8), 1, BernoulliLikelihood).double()
+    model = NVAE(TOY, (1, 8, 8), 1, BernoulliLikelihood).double()
     for module in model.modules():
         if isinstance(module, BatchNorm):
             module.synchronized = synchronized

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pc_crvae.config.nvae import PRESETS
+from helpers.nvae_sizes import TOY
 from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.images.nvae import NVAE
 from pc_crvae.models.images.nvae.cells import ImageBatchNorm, normalized_convolution
@@ -109,7 +109,7 @@ def test_it_saves_no_weight_twice():
 @pytest.mark.parametrize("weights", [(0.5, 0.0), (0.0, 0.5), (0.1, 0.2)])
 def test_a_models_regularization_weighs_convolutions_and_batch_norms(weights):
     torch.manual_seed(0)
-    config = PRESETS["toy"].model_copy(
+    config = TOY.model_copy(
         update={"spectral_weight": weights[0], "batch_norm_weight": weights[1], "flows": 1}
     )
     model = NVAE(config, (1, 8, 8), 1, BernoulliLikelihood)

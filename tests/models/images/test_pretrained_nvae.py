@@ -92,3 +92,9 @@ def test_a_batch_has_no_path_between_its_images():
     for start, end in ((x, x[0]), (x[0], x[:1])):
         with pytest.raises(ValueError, match="are one image each"):
             model.interpolate(start, end)
+
+
+def test_a_model_is_told_in_one_line():
+    model = nvae()
+    weights = sum(weight.numel() for weight in model.parameters())
+    assert repr(model) == f"PretrainedNVAE(shape=(1, 8, 8), groups=3, parameters={weights:,})"

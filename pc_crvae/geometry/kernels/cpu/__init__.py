@@ -1,13 +1,13 @@
 """Kernels for the CPU, in numba: no compiler is needed where they run.
 
-Every function takes checked tensors on the CPU, float32 or float64, and knows nothing of
-gradients.
+The operations are those of `pc_crvae.geometry.kernels.operations.Kernels`, on the CPU.
 """
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pc_crvae.geometry.kernels import reference as plain
 from pc_crvae.geometry.kernels.cpu import (
     columns,
     feature_search,
@@ -16,6 +16,7 @@ from pc_crvae.geometry.kernels.cpu import (
     sampling,
     search,
 )
+from pc_crvae.geometry.kernels.cpu.folding import fold as fold
 
 _SORTING_PAYS = 2**25
 """Pairs of points from which on sorting two clouds costs less than comparing all pairs."""
@@ -31,7 +32,9 @@ _CHANNELS = 128
 
 
 def nearest(query: Tensor, reference: Tensor) -> Tensor:
-    """(B, N, 3) and (B, M, 3) to (B, N) int64, the lowest index of equals."""
+    """(B, N, D) and (B, M, D) to (B, N) int64, the lowest index of equals."""
+    if query.shape[2] != 3:
+        return plain.nearest(query, reference)
     indices = torch.empty(query.shape[:2], dtype=torch.int64)
     queries, references, out = _arrays(query, reference, indices)
     if queries.shape[1] * references.shape[1] < _SORTING_PAYS:
@@ -51,8 +54,17 @@ def nearest(query: Tensor, reference: Tensor) -> Tensor:
     return indices
 
 
+def mutual_nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """`nearest` both ways."""
+    if x.shape[2] != 3:
+        return plain.mutual_nearest(x, y)
+    return nearest(x, y), nearest(y, x)
+
+
 def k_nearest(points: Tensor, k: int) -> Tensor:
     """(B, N, D) to (B, N, k) int64, nearest first, the point itself in front."""
+    if not supports_k_nearest(points, k):
+        return plain.k_nearest(points, k)
     neighbors = torch.empty((*points.shape[:2], k), dtype=torch.int64)
     if points.shape[2] == 3:
         blocks = _sorted_blocks(*_arrays(points))
@@ -64,7 +76,7 @@ def k_nearest(points: Tensor, k: int) -> Tensor:
 
 
 def supports_k_nearest(points: Tensor, k: int) -> bool:
-    """Whether :func:`k_nearest` can be exact and pays."""
+    """Whether the search for neighbours can be exact and pays."""
     return k <= _MOST_SORTED_NEIGHBORS and (points.shape[2] == 3 or _products_are_exact())
 
 

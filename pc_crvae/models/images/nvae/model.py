@@ -72,9 +72,9 @@ class NVAE(LatentVariableModel):
                 f"images must be (B, {', '.join(map(str, self.image_shape))}), not {tuple(x.shape)}"
             )
         framed = F.pad(2 * x - 1, self._frame, value=-1.0)
-        evidence = self.encoder(framed.contiguous(memory_format=torch.channels_last))
+        features = self.encoder(framed.contiguous(memory_format=torch.channels_last))
         return HierarchicalPosterior(
-            self.top_down, evidence, representation_groups=self.config.representation_groups
+            self.top_down, features, representation_groups=self.config.representation_groups
         )
 
     def likelihood(self, path: LatentPath) -> Likelihood:

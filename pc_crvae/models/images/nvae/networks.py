@@ -51,12 +51,12 @@ class BottomUp(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Features of ``images`` (B, C, H, W) for each group, the top one first."""
         features = self.preprocess(self.stem(images))
-        evidence: list[Tensor] = []
+        by_group: list[Tensor] = []
         for part in self.parts:
             features = part(features)
-            evidence.append(features)
-        evidence[-1] = F.elu(self.top(F.elu(evidence[-1])))
-        return evidence[::-1]
+            by_group.append(features)
+        by_group[-1] = F.elu(self.top(F.elu(by_group[-1])))
+        return by_group[::-1]
 
 
 class Group(nn.Module):
@@ -154,16 +154,18 @@ class GroupsTopDown(TopDown):
         return ClampedGaussian(*_parameters(part.prior, F.elu(state)))
 
     def posterior(
-        self, group: int, state: Tensor, prior: DiagonalGaussian, evidence: Tensor
+        self, group: int, state: Tensor, prior: DiagonalGaussian, encoder_features: Tensor
     ) -> Conditional:
         """A Gaussian relative to the prior, behind a flow if there is one."""
         assert isinstance(prior, ClampedGaussian)
         part = self._group(group)
-        features = evidence if part.combine is None else evidence + part.combine(state)
+        features = encoder_features
+        if part.combine is not None:
+            features = features + part.combine(state)
         gaussian = prior.shifted(*_parameters(part.posterior, features))
         return FlowGaussian(gaussian, part.flow, features) if part.flow else gaussian
 
-    def absorb(self, group: int, state: Tensor, latent: Tensor) -> Tensor:
+    def combine(self, group: int, state: Tensor, latent: Tensor) -> Tensor:
         """Mix the latent into the state and run the cells up to the next group."""
         part = self._group(group)
         image = latent.reshape(len(latent), *part.latent_shape)

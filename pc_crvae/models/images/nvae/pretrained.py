@@ -1,20 +1,19 @@
 """NVAE as a user holds it: saved, loaded, sampled from."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import numpy as np
 import pydantic
 import torch
 from torch import Tensor
 
-from pc_crvae.config import NVAEModelConfig, plain
+from pc_crvae.config import NVAEModelConfig
 from pc_crvae.latents.interpolation import InterpolationKind, interpolate_groups
 from pc_crvae.latents.posteriors import LatentPath
+from pc_crvae.models.checks import ImageShape
 from pc_crvae.models.images.build import build_likelihood, likelihood_parameters
-from pc_crvae.models.images.checks import ImageShape, prepared_images
 from pc_crvae.models.images.nvae.model import NVAE
-from pc_crvae.models.images.vae import Image
-from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.models.images.pretrained import Image, PretrainedOfImages, prepared_images
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
@@ -31,7 +30,7 @@ class _Description(pydantic.BaseModel):
     data: dict[str, Any]
 
 
-class PretrainedNVAE(NVAE, Pretrained):
+class PretrainedNVAE(NVAE, PretrainedOfImages):
     """An NVAE that is saved to a folder and loaded from it.
 
     Args:
@@ -41,6 +40,7 @@ class PretrainedNVAE(NVAE, Pretrained):
     """
 
     Description = _Description
+    architecture: NVAEModelConfig
 
     def __init__(
         self,
@@ -59,49 +59,15 @@ class PretrainedNVAE(NVAE, Pretrained):
         self.shape = shape
         self.data = data or {}
 
-    def description(self) -> dict[str, Any]:
-        """What makes the model again, and what it takes."""
-        return {
-            "architecture": plain(self.architecture),
-            "shape": list(self.shape),
-            "input": {"layout": "channels, height, width", "range": [0, 1]},
-            "data": self.data,
-        }
+    def parts(self) -> dict[str, Any]:
+        """The size of the images, and the latent groups."""
+        return {"shape": self.shape, "groups": sum(self.architecture.groups_per_scale)}
 
-    @classmethod
-    def from_description(cls, description: _Description) -> Self:
-        """Make the described model, with random weights."""
-        return cls(description.architecture, shape=description.shape, data=description.data)
-
-    def embed(self, x: Image) -> Tensor:
-        """The representation of images: the groups' means, along the path of means.
-
-        Args:
-            x: (C, H, W) or (B, C, H, W), of one channel also (H, W); floating point in [0, 1], or
-                uint8, whose 255 is 1.
-
-        Returns:
-            (D,) or (B, D) float32 on the CPU.
-
-        Raises:
-            ValueError: on another shape, or values that are not finite or not in [0, 1].
-        """
-        means = self.encode(prepared_images(x, self.shape))
-        return means if np.ndim(x) == 4 else means[0]
-
-    def reconstruct(self, x: Image) -> Tensor:
-        """Encode to the path of all groups' means and decode it to the likelihood's mean.
-
-        Args:
-            x: as in `embed`.
-
-        Returns:
-            (C, H, W) or (B, C, H, W) float32 on the CPU.
-        """
-        parts = torch.split(prepared_images(x, self.shape), _CHUNK)
+    def _decoded_means(self, x: Tensor) -> Tensor:
         with evaluating(self):
-            decoded = torch.cat([self._decode(self._mean_path(part)) for part in parts])
-        return decoded if np.ndim(x) == 4 else decoded[0]
+            return torch.cat(
+                [self._decode(self._mean_path(part)) for part in torch.split(x, _CHUNK)]
+            )
 
     def interpolate(
         self, start: Image, end: Image, steps: int = 9, kind: InterpolationKind = "spherical"

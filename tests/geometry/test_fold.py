@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pc_crvae.geometry import kernels
-from pc_crvae.models.points import folding
-from pc_crvae.models.points.fold_by_cloud import fold_by_cloud
+from helpers.kernel_choice import forced
+from pc_crvae.geometry.kernels import cpu
 from pc_crvae.models.points.folding import Fold, FoldingDecoder
 
 WIDTHS = [(1,), (7,), (7, 6), (7, 6, 5), (8, 8, 8, 8)]
@@ -29,7 +28,7 @@ def inputs(fold: Fold, batch: int, points_batch: int, count: int = 9) -> tuple[T
 
 def result(fold: nn.Module, arguments: tuple[Tensor, ...], mode: str) -> list[Tensor]:
     """Output, and gradients in arguments and parameters, of a loss that knows every entry."""
-    with kernels.forced(mode):
+    with forced(mode):
         output = fold(*arguments)
     steps = torch.arange(output.numel(), dtype=output.dtype).reshape(output.shape)
     wanted = [tensor for tensor in arguments if tensor.requires_grad]
@@ -85,7 +84,7 @@ def test_it_passes_gradcheck(depth, batch, points_batch):
 
     def fold(latent_terms: Tensor, points: Tensor, weight: Tensor, *layers: Tensor) -> Tensor:
         pairs = list(zip(layers[::2], layers[1::2], strict=True))
-        return fold_by_cloud(latent_terms, points, weight, pairs)
+        return cpu.fold(latent_terms, points, weight, pairs)
 
     assert torch.autograd.gradcheck(fold, tensors)
 
@@ -95,14 +94,15 @@ def test_the_decoder_folds_cloud_by_cloud_on_a_cpu_unless_plain_pytorch_is_asked
 
     def recording(*arguments: Tensor) -> Tensor:
         calls.append(arguments)
-        return fold_by_cloud(*arguments)
+        return by_cloud(*arguments)
 
-    monkeypatch.setattr(folding, "fold_by_cloud", recording)
+    by_cloud = cpu.fold
+    monkeypatch.setattr(cpu, "fold", recording)
     decoder, latent = FoldingDecoder(4, points=12, widths=(8,), folds=3), torch.randn(2, 4)
-    with kernels.forced("reference"):
+    with forced("reference"):
         expected = decoder(latent)
     assert not calls
-    with kernels.forced("fast"):
+    with forced("fast"):
         torch.testing.assert_close(decoder(latent), expected)
     assert len(calls) == 3
 
@@ -115,7 +115,7 @@ def test_under_autocast_it_is_as_close_to_float32_as_the_plain_fold(widths):
     target = torch.randn(4, 100, 3)
 
     def values(mode: str, autocast: bool) -> list[Tensor]:
-        with kernels.forced(mode), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        with forced(mode), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             output = decoder(latent)
         assert output.dtype == torch.float32
         # Not of random signs, whose sums would be little but rounding.
@@ -147,7 +147,7 @@ def test_each_activation_is_kept_once_in_the_precision_of_the_products(autocast)
         return tensor
 
     with (
-        kernels.forced("fast"),
+        forced("fast"),
         torch.autocast("cpu", torch.bfloat16, enabled=autocast),
         torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
     ):

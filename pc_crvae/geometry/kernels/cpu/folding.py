@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def fold_by_cloud(
+def fold(
     latent_terms: Tensor,
     points: Tensor,
     point_weight: Tensor,

@@ -1,0 +1,136 @@
+"""Which operations the kernels of every device have."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Kernels(Protocol):
+    """The operations of one device's kernels; a module is such a set.
+
+    All but `fold` take detached tensors, float32 or float64, whose shapes the callers checked, and
+    know nothing of gradients.
+    """
+
+    def nearest(self, query: Tensor, reference: Tensor) -> Tensor:
+        """Nearest of (B, M, D) ``reference`` to each of (B, N, D) ``query``: (B, N) int64.
+
+        Of equals it is the lowest index.
+        """
+        ...
+
+    def mutual_nearest(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """`nearest` of (B, N, D) ``x`` in (B, M, D) ``y``, (B, N), and of y in x, (B, M)."""
+        ...
+
+    def k_nearest(self, points: Tensor, k: int) -> Tensor:
+        """Nearest of (B, N, D) to each other, itself first: (B, N, k) int64, 1 <= k <= N."""
+        ...
+
+    def farthest_points(self, points: Tensor, count: int, start: Tensor) -> Tensor:
+        """Choices (B, count) int64 among (B, N, 3), each the farthest from those before it.
+
+        The first choices are ``start`` (B,) int64.
+        """
+        ...
+
+    def pool_neighbors(
+        self, features: Tensor, indices: Tensor, signs: Tensor, *, with_sum: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Extremes of ``features`` (B, M, C) over the neighbours ``indices`` (B, N, k) int64.
+
+        ``signs`` (C,) is 1 where the largest counts and -1 where the smallest. Gives the extreme
+        (B, N, C), NaN where a neighbour is; the index (B, N, C) int32 in [0, M) of a neighbour
+        that has it; and the sum (B, N, C) over the neighbours, (0, 0, 0) without ``with_sum``.
+        """
+        ...
+
+    def unpool_neighbors(
+        self,
+        extreme_gradient: Tensor,
+        argument: Tensor,
+        sum_gradient: Tensor | None,
+        indices: Tensor,
+        n_points: int,
+    ) -> Tensor:
+        """The gradient (B, M, C) of `pool_neighbors` in its features, M being ``n_points``."""
+        ...
+
+    def edge_squares(
+        self,
+        u: Tensor,
+        v: Tensor,
+        s: Tensor,
+        degrees: Tensor,
+        u_mean: Tensor,
+        v_mean: Tensor,
+        k: int,
+    ) -> Tensor:
+        """Sum over edges of (u_j + v_i - mean)^2, (C,), see `pc_crvae.geometry.edge_moments`.
+
+        ``u``, ``v`` and ``s`` are (R, C), ``degrees`` (R,) int64, the means (C,).
+        """
+        ...
+
+    def edge_squares_backward(
+        self,
+        u: Tensor,
+        v: Tensor,
+        s: Tensor,
+        degrees: Tensor,
+        u_mean: Tensor,
+        v_mean: Tensor,
+        k: int,
+        slope: Tensor,
+        level: Tensor,
+    ) -> Sequence[Tensor]:
+        """Gradients (R, C) in u, v and s.
+
+        ``slope`` (C,) is the gradient of the squares, twice, and ``level`` (C,) that of the mean
+        over the R rows.
+        """
+        ...
+
+    def column_extremes(
+        self, values: Tensor, centers: Tensor, signs: Tensor, squares: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Extremes (C,) of the columns of ``values`` (N, C) and their rows (C,) int64.
+
+        Adds the squared deviations from ``centers`` (C,) to ``squares`` (C,), if given.
+        """
+        ...
+
+    def picked_products(self, features: Tensor, weight: Tensor, argument: Tensor) -> Tensor:
+        """Products (B, C) of the rows of ``weight`` (C, D) with the points they picked.
+
+        ``features`` is (B, N, D), ``argument`` (B, C) int64 in [0, N).
+        """
+        ...
+
+    def picked_products_backward(
+        self,
+        gradient: Tensor,
+        features: Tensor,
+        weight: Tensor,
+        argument: Tensor,
+        features_gradient: Tensor,
+    ) -> Tensor:
+        """The weight's gradient (C, D); adds that of the features to ``features_gradient``."""
+        ...
+
+    def fold(
+        self,
+        latent_terms: Tensor,
+        points: Tensor,
+        point_weight: Tensor,
+        layers: Sequence[tuple[Tensor, Tensor]],
+    ) -> Tensor:
+        """A perceptron on ``points`` (B or 1, M, D) under each cloud's latent, differentiably.
+
+        The first hidden layer is ReLU(latent_terms + point_weight p), of ``latent_terms`` (B, C)
+        and ``point_weight`` (C, D). The linear ones after it, with ReLU between them, are
+        ``layers``: weight (C', C) and bias (C',) of each. The last gives coordinates (B, M, 3), in
+        the precision of its weight whatever the autocast.
+        """
+        ...

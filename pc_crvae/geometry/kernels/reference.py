@@ -1,0 +1,195 @@
+"""Every operation in plain PyTorch: right on any device, and what fast kernels are held against."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pc_crvae.geometry.gather import gather_points
+
+# Scratch memory of one block of distances. On a CPU a block should stay in cache; an
+# accelerator wants few, large kernels.
+_CPU_BLOCK_BYTES = 2 * 2**20
+_ACCELERATOR_BLOCK_BYTES = 32 * 2**20
+
+
+def nearest(query: Tensor, reference: Tensor) -> Tensor:
+    """(B, N, D) and (B, M, D) to (B, N) int64, the lowest index of equals."""
+    indices = torch.empty(query.shape[:2], dtype=torch.int64, device=query.device)
+    for clouds, rows, distances in _distance_blocks(query, reference):
+        indices[clouds, rows] = distances.min(dim=2).indices
+    return indices
+
+
+def mutual_nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """`nearest` both ways, with every distance computed once."""
+    x_to_y = torch.empty(x.shape[:2], dtype=torch.int64, device=x.device)
+    y_to_x = torch.zeros(y.shape[:2], dtype=torch.int64, device=x.device)
+    smallest = torch.full(y.shape[:2], torch.inf, dtype=x.dtype, device=x.device)
+    for clouds, rows, distances in _distance_blocks(x, y):
+        x_to_y[clouds, rows] = distances.min(dim=2).indices
+        block_smallest, block_indices = distances.min(dim=1)
+        # Blocks come in order of rows, so a strict comparison keeps the lowest index.
+        nearer = block_smallest < smallest[clouds]
+        smallest[clouds] = torch.where(nearer, block_smallest, smallest[clouds])
+        y_to_x[clouds] = torch.where(nearer, block_indices + rows.start, y_to_x[clouds])
+    return x_to_y, y_to_x
+
+
+def k_nearest(points: Tensor, k: int) -> Tensor:
+    """(B, N, D) to (B, N, k) int64, nearest first, the point itself in front."""
+    indices = torch.empty((*points.shape[:2], k), dtype=torch.int64, device=points.device)
+    for clouds, rows, distances in _distance_blocks(points, points):
+        distances.diagonal(offset=rows.start, dim1=1, dim2=2).fill_(-1.0)  # itself first
+        indices[clouds, rows] = distances.topk(k, dim=2, largest=False).indices
+    return indices
+
+
+def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
+    """(B, N, 3) to (B, count) int64 in order of choice."""
+    batch, n_points, _ = points.shape
+    clouds = torch.arange(batch, device=points.device)
+    chosen = torch.empty(batch, count, dtype=torch.int64, device=points.device)
+    squared_distances = points.new_full((batch, n_points), torch.inf)  # to the nearest chosen
+    latest = start
+    for i in range(count):
+        chosen[:, i] = latest
+        offsets = points - points[clouds, latest].unsqueeze(1)  # (B, N, 3)
+        # fmin, unlike minimum, lets a NaN distance change nothing.
+        squared_distances = torch.fmin(squared_distances, offsets.square().sum(dim=2))
+        squared_distances[clouds, latest] = -1.0  # never again: no distance is below it
+        latest = squared_distances.max(dim=1).indices
+    return chosen
+
+
+def pool_neighbors(
+    features: Tensor, indices: Tensor, signs: Tensor, *, with_sum: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Extreme (B, N, C), its argument (B, N, C) int32, and the sum (B, N, C) or (0, 0, 0)."""
+    edges = gather_points(features, indices)  # (B, N, k, C)
+    extreme, place = (edges * signs).max(dim=2)
+    argument = indices.gather(2, place).int()
+    total = edges.sum(dim=2) if with_sum else edges.new_empty((0, 0, 0))
+    return extreme * signs, argument, total
+
+
+def unpool_neighbors(
+    extreme_gradient: Tensor,
+    argument: Tensor,
+    sum_gradient: Tensor | None,
+    indices: Tensor,
+    n_points: int,
+) -> Tensor:
+    """The gradient (B, M, C), by `index_add_`, of which CUDA has a deterministic form."""
+    batch, _, channels = extreme_gradient.shape
+    gradient = extreme_gradient.new_zeros(batch * n_points, channels)
+    clouds = n_points * torch.arange(batch, device=indices.device)[:, None, None]
+    entries = (argument + clouds) * channels + torch.arange(channels, device=indices.device)
+    gradient.view(-1).index_add_(0, entries.flatten(), extreme_gradient.flatten())
+    if sum_gradient is not None:
+        # One neighbour at a time, lest the gradient be repeated k times in memory.
+        for neighbors in (indices + clouds).flatten(0, 1).unbind(dim=1):  # (B * N,)
+            gradient.index_add_(0, neighbors, sum_gradient.flatten(0, 1))
+    return gradient.view(batch, n_points, channels)
+
+
+def edge_squares(
+    u: Tensor, v: Tensor, s: Tensor, degrees: Tensor, u_mean: Tensor, v_mean: Tensor, k: int
+) -> Tensor:
+    """Sum over edges of (u_j + v_i - mean)^2, (C,), added up in `sums_dtype`."""
+    dtype = sums_dtype(u)
+    u, v = u.to(dtype) - u_mean, v.to(dtype) - v_mean
+    s = s.to(dtype) - k * u_mean.to(dtype)
+    return (degrees.unsqueeze(1) * u.square() + v * (2 * s + k * v)).sum(dim=0)
+
+
+def edge_squares_backward(
+    u: Tensor,
+    v: Tensor,
+    s: Tensor,
+    degrees: Tensor,
+    u_mean: Tensor,
+    v_mean: Tensor,
+    k: int,
+    slope: Tensor,
+    level: Tensor,
+) -> Sequence[Tensor]:
+    """Gradients (R, C) in u, v and s."""
+    centered = v - v_mean
+    u_gradient = degrees.unsqueeze(1).to(u.dtype) * ((u - u_mean) * slope)
+    v_gradient = slope * (s - k * u_mean + k * centered) + level
+    return u_gradient, v_gradient, slope * centered + level / k
+
+
+def column_extremes(
+    values: Tensor, centers: Tensor, signs: Tensor, squares: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Extremes (C,) of (N, C) and their rows (C,); adds squared deviations to ``squares``."""
+    if squares is not None:
+        squares += (values - centers).square().sum(dim=0, dtype=squares.dtype)
+    extreme, argument = (values * signs).max(dim=0)
+    return extreme * signs, argument
+
+
+def picked_products(features: Tensor, weight: Tensor, argument: Tensor) -> Tensor:
+    """(B, N, D), (C, D) and (B, C) to (B, C)."""
+    return (gather_points(features, argument) * weight).sum(dim=2)
+
+
+def picked_products_backward(
+    gradient: Tensor,
+    features: Tensor,
+    weight: Tensor,
+    argument: Tensor,
+    features_gradient: Tensor,
+) -> Tensor:
+    """The weight's gradient (C, D); the features' is added to ``features_gradient`` (B, N, D)."""
+    expanded = argument.unsqueeze(2).expand(-1, -1, features.shape[2])
+    features_gradient.scatter_add_(1, expanded, gradient.unsqueeze(2) * weight)
+    return torch.einsum("bc,bcd->cd", gradient, gather_points(features, argument))
+
+
+def fold(
+    latent_terms: Tensor,
+    points: Tensor,
+    point_weight: Tensor,
+    layers: Sequence[tuple[Tensor, Tensor]],
+) -> Tensor:
+    """The fold's layers one after another on the whole batch, (B, M, 3)."""
+    hidden = F.relu(latent_terms.unsqueeze(1) + F.linear(points, point_weight))
+    *inner, (weight, bias) = layers
+    for inner_weight, inner_bias in inner:
+        hidden = F.relu(F.linear(hidden, inner_weight, inner_bias))
+    with torch.autocast(hidden.device.type, enabled=False):
+        return F.linear(hidden.to(weight.dtype), weight, bias)
+
+
+def sums_dtype(like: Tensor) -> torch.dtype:
+    """float64 for sums that may cancel, where the device of ``like`` has it."""
+    return like.dtype if like.device.type == "mps" else torch.float64
+
+
+def _distance_blocks(query: Tensor, reference: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Yield (clouds, rows, distances): each block holds (b, n, M) distances.
+
+    The distances lie between the query points that ``clouds`` and ``rows`` select and all
+    reference points of their clouds. Whole clouds are taken together as long as they fit,
+    otherwise some rows of one cloud; a block exceeds its budget only where one row does.
+    """
+    batch, n_query, n_reference = *query.shape[:2], reference.shape[1]
+    budget = _CPU_BLOCK_BYTES if query.device.type == "cpu" else _ACCELERATOR_BLOCK_BYTES
+    rows_that_fit = max(1, budget // (n_reference * query.element_size()))
+    clouds_step = max(1, rows_that_fit // max(1, n_query))
+    rows_step = min(rows_that_fit, max(1, n_query))
+    for cloud in range(0, batch, clouds_step):
+        clouds = slice(cloud, min(cloud + clouds_step, batch))
+        for row in range(0, n_query, rows_step):
+            rows = slice(row, min(row + rows_step, n_query))
+            # Not the matrix product, which would cancel and which autocast would blur.
+            distances = torch.cdist(
+                query[clouds, rows],
+                reference[clouds],
+                compute_mode="donot_use_mm_for_euclid_dist",
+            )
+            yield clouds, rows, distances
