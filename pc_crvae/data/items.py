@@ -2,10 +2,11 @@
 
 import hashlib
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,20 @@ class Item:
     path: Path
     id: str
     label: int | None
+
+
+class Listing(NamedTuple):
+    """What a folder holds of one split, where each item has a file of its own.
+
+    Attributes:
+        items: of the split, in a fixed order.
+        classes: the class names, those of all splits; empty where there are no classes.
+        passed_over: what belongs to no split, by the reason, such as ``of another kind``.
+    """
+
+    items: list[Item]
+    classes: tuple[str, ...]
+    passed_over: Mapping[str, tuple[Path, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import pydantic
 from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Axis, Split
-from pc_crvae.data.formats.shape_files import ShapeFile, load_shape
+from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
 from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.embedding.rotation_average import Features, RotationGroup, averaged
 from pc_crvae.errors import UserError

@@ -1,4 +1,4 @@
-"""Writing a file so that readers see the old one or the new one, never half of one."""
+"""Files written whole or not at all, and read within a bound."""
 
 import errno
 import os
@@ -84,6 +84,30 @@ def require_writable(path: Path) -> None:
             raise _os_error(errno.EACCES)
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+def gone(path: Path) -> str:
+    """Say, as the start of a sentence, that nothing is at ``path``; of a link, where it leads."""
+    if path.is_symlink():
+        return f"{path} is a link to {path.readlink()}, which is missing"
+    return f"{path} is missing"
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """Read a file whole, if it has no more than ``most`` bytes.
+
+    Raises:
+        UserError: it is missing, larger or no regular file, or cannot be read.
+    """
+    try:
+        if not path.is_file():
+            raise UserError(f"{path} is not a file" if path.exists() else gone(path))
+        size = path.stat().st_size
+        if size > most:
+            raise UserError(f"{path} has {size} bytes, more than the {most} that are read of it")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _os_error(number: int) -> OSError:

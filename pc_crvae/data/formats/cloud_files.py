@@ -13,8 +13,8 @@ from pc_crvae.data.formats.pcd import parse_pcd
 from pc_crvae.data.formats.ply import parse_ply_vertices
 from pc_crvae.data.formats.text import parse_text, reason
 from pc_crvae.data.items import Sample
-from pc_crvae.data.readers.missing import gone
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import read_bytes
 
 
 def _parse_ply(path: Path, content: bytes) -> NDArray[np.float64]:
@@ -43,7 +43,7 @@ SUFFIXES: tuple[str, ...] = tuple(_PARSERS)
 FARTHEST = 1e150
 """Coordinates beyond it would overflow when they are squared."""
 
-_LARGEST_FILE = 1 << 32
+LARGEST_FILE = 1 << 32
 """Bytes of a file that is read as one cloud."""
 
 _LEAST_EXTENT = 1e-12
@@ -68,7 +68,7 @@ def read_cloud(path: Path) -> NDArray[np.float64]:
             f"{path} is no cloud by its name, which should end in {', '.join(SUFFIXES)}"
         )
     with np.errstate(invalid="ignore"):  # a NaN of single precision, which is refused below
-        points = parse(path, read_bytes(path))[:, :3].astype(np.float64)
+        points = parse(path, read_bytes(path, LARGEST_FILE))[:, :3].astype(np.float64)
     check_points(path, points)
     return points
 
@@ -92,7 +92,7 @@ def load_points_and_normals(path: Path, count: int, rng: np.random.Generator) ->
     Raises:
         UserError: as :func:`read_cloud`, or the points chosen coincide.
     """
-    table = parse_text(path, read_bytes(path), 6)
+    table = parse_text(path, read_bytes(path, LARGEST_FILE), 6)
     points, normals = table[:, :3], table[:, 3:]
     check_points(path, points)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -139,25 +139,6 @@ def choose_points(
     chosen = points[rows]
     _check_extent(path, chosen)
     return Sample(chosen, None if normals is None else normals[rows], repairs)
-
-
-def read_bytes(path: Path) -> bytes:
-    """Read a file whole.
-
-    Raises:
-        UserError: it is missing, cannot be read, or is too large for one cloud.
-    """
-    try:
-        if not path.is_file():
-            raise UserError(f"{path} is not a file" if path.exists() else gone(path))
-        if path.stat().st_size > _LARGEST_FILE:
-            raise UserError(
-                f"{path} takes {path.stat().st_size} bytes, and a file of one cloud may take "
-                f"{_LARGEST_FILE}: choose fewer of its points"
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def check_points(path: Path | str, points: NDArray[np.float64]) -> None:

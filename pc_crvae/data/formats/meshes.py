@@ -13,9 +13,9 @@ from pc_crvae.data.formats.off import parse_off
 from pc_crvae.data.formats.ply import parse_ply
 from pc_crvae.data.formats.stl import parse_stl
 from pc_crvae.data.items import Sample
-from pc_crvae.data.readers.missing import gone
 from pc_crvae.data.surface_sampling import face_vectors, sample_faces
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import read_bytes
 
 _Parsed = tuple[NDArray[np.float64], NDArray[np.int64]]
 
@@ -31,7 +31,7 @@ _PARSERS: dict[str, Callable[[bytes, Path], _Parsed]] = {
 SUFFIXES = frozenset(_PARSERS)
 """Of the files that :func:`read_surface` reads, in lower case."""
 
-LARGEST_FILE = 2**31
+_LARGEST_FILE = 2**31
 """Bytes; a file is held in memory, several times over while it is parsed."""
 
 _DAMAGE = (
@@ -79,20 +79,7 @@ def read_surface(path: Path) -> Surface:
         raise UserError(
             f"{path} is no mesh that is read here: the suffixes are {', '.join(sorted(SUFFIXES))}"
         )
-    if path.exists() and not path.is_file():
-        raise UserError(f"{path} is not a file")
-    try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise UserError(
-                f"{path} has {size} bytes, more than the {LARGEST_FILE} that are read of a mesh: "
-                "simplify it"
-            )
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(gone(path)) from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+    data = read_bytes(path, _LARGEST_FILE)
     try:
         vertices, faces = parse(data, path)
     except _DAMAGE as error:

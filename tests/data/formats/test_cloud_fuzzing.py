@@ -20,10 +20,10 @@ from helpers.good_clouds import GOOD
 from helpers.tiny_hdf5 import write_hdf5
 from pc_crvae.data.clouds import RawClouds, normalize
 from pc_crvae.data.formats.cloud_files import load_points, load_points_and_normals
-from pc_crvae.data.items import Item, Sample
+from pc_crvae.data.items import Listing, Sample
 from pc_crvae.data.readers import (
     modelnet_hdf5,
-    resampled_text,
+    modelnet_resampled,
     scanobjectnn,
     shapenet_hdf5,
     shapenet_part,
@@ -74,8 +74,8 @@ def check_raw(raw: RawClouds) -> None:
     assert all(0 <= label < len(raw.classes) for label in raw.labels)
 
 
-def check_items(listed: tuple[list[Item], tuple[str, ...]]) -> None:
-    items, classes = listed
+def check_items(listed: Listing) -> None:
+    items, classes, _ = listed
     assert len({item.id for item in items}) == len(items) > 0
     assert all(item.label in range(len(classes)) for item in items)
 
@@ -188,7 +188,7 @@ LAYOUTS = {
     ),
     "modelnet_resampled": Layout(
         make_resampled,
-        lambda root: resampled_text.list_items(root, "train", RESAMPLED),
+        lambda root: modelnet_resampled.list_items(root, "train", RESAMPLED),
         check_items,
     ),
     "shapenet_part": Layout(

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from pc_crvae.data.cards import Axis
 from pc_crvae.data.clouds import normalize, turn_z_up
 from pc_crvae.data.formats import cloud_files, meshes
-from pc_crvae.data.readers.file_ids import ids_of
-from pc_crvae.data.readers.missing import gone
+from pc_crvae.data.readers.class_tree import ids_of
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import gone, read_bytes
 
 SUFFIXES = tuple(sorted(meshes.SUFFIXES.union(cloud_files.SUFFIXES)))
 """Of the files that are read, in lower case."""
@@ -98,7 +98,7 @@ def load_shape(path: Path, count: int, up: Axis) -> NDArray[np.float32]:
         UserError: the file cannot be used; the sentence names it and says why.
     """
     suffix = path.suffix.lower()
-    content = cloud_files.read_bytes(path)
+    content = read_bytes(path, cloud_files.LARGEST_FILE)
     rng = np.random.default_rng(list(hashlib.sha256(content).digest()))
     if suffix in meshes.SUFFIXES and (suffix != ".ply" or _has_faces(content)):
         points = meshes.load_points(path, max(count, _SURFACE_POINTS), rng).points

@@ -9,7 +9,7 @@ import trimesh
 from pc_crvae.data import from_folder
 from pc_crvae.data.clouds import normalize, turn_z_up
 from pc_crvae.data.formats.meshes import read_surface
-from pc_crvae.data.formats.shape_files import SUFFIXES, find_shape_files, load_shape
+from pc_crvae.data.readers.shape_files import SUFFIXES, find_shape_files, load_shape
 from pc_crvae.errors import UserError
 
 

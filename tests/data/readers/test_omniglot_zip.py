@@ -17,7 +17,7 @@ from helpers.tiny_images import (
 from pc_crvae.config import find_config, load_config
 from pc_crvae.data.cards import load_card
 from pc_crvae.data.loading import item_set
-from pc_crvae.data.readers.omniglot import read_split, source_paths
+from pc_crvae.data.readers.omniglot_zip import read_split, source_paths
 from pc_crvae.data.splits import split_validation
 from pc_crvae.errors import UserError
 
