@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import extents
-from pc_crvae.data.formats.npy import parse_npy, parse_npz
+from pc_crvae.data.formats.npy import parse_npy_cloud, read_npz_cloud
 from pc_crvae.data.formats.pcd import parse_pcd
 from pc_crvae.data.formats.ply import parse_ply_vertices
 from pc_crvae.data.formats.text import parse_text, reason
@@ -33,8 +33,8 @@ _PARSERS: dict[str, Callable[[Path, bytes], NDArray[Any]]] = {
     ".txt": parse_text,
     ".csv": parse_text,
     ".pts": parse_text,
-    ".npy": parse_npy,
-    ".npz": parse_npz,
+    ".npy": parse_npy_cloud,
+    ".npz": lambda path, content: read_npz_cloud(path),
 }
 
 SUFFIXES: tuple[str, ...] = tuple(_PARSERS)
@@ -55,7 +55,7 @@ def read_cloud(path: Path) -> NDArray[np.float64]:
 
     Its suffix says how: ``.ply`` (a mesh's vertices; faces behind them are not read, so damage to
     them is not refused), ``.pcd``, ``.xyz``, ``.txt``, ``.csv`` and ``.pts`` (see
-    :func:`parse_text`), ``.npy`` (N, 3 or more) and ``.npz`` (see :func:`parse_npz`); columns
+    :func:`parse_text`), ``.npy`` (N, 3 or more) and ``.npz`` (see :func:`read_npz_cloud`); columns
     after the third are ignored.
 
     Raises:

@@ -24,10 +24,10 @@ from PIL import Image
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.images import decode_image
-from pc_crvae.data.formats.zip_members import open_zip, read_member
 from pc_crvae.data.images import RawImages
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import read_bytes
+from pc_crvae.utils.zip_members import open_zip, read_member
 
 VERSION = 1
 

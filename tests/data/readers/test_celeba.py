@@ -179,7 +179,7 @@ def test_a_damaged_archive_is_named(tmp_path: Path):
     write_celeba(tmp_path / "celeba", packed=True)
     path = tmp_path / "celeba" / "img_align_celeba.zip"
     path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(UserError, match=r"img_align_celeba\.zip cannot be read or is damaged"):
+    with pytest.raises(UserError, match=r"img_align_celeba\.zip cannot be read or is not a whole"):
         read_split(tmp_path / "celeba", "train", CARD)
 
 
