@@ -1,12 +1,12 @@
 """What the sets of every modality share: named, perhaps labelled items in one array."""
 
 import hashlib
-from abc import ABC
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +110,10 @@ class PickedRows(Generic[_Scalar]):
 class ItemSet(ABC):
     """One split of a data set; its arrays are read-only, and may lie in a mapped file.
 
+    ``items[3]`` is one item as :meth:`sample` gives it, iteration gives one after another, and
+    ``items[10:20]`` or ``items[indices]`` is a set of some. PyTorch's ``DataLoader`` takes a set as
+    it is and makes batches of its items.
+
     Attributes:
         name: of the data set.
         split: ``train``, ``validation`` or ``test``.
@@ -151,6 +155,39 @@ class ItemSet(ABC):
 
     def __len__(self) -> int:
         return len(self.array)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self.sample(row) for row in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int | np.integer) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice | list[int] | NDArray[Any]) -> Self: ...
+    def __getitem__(
+        self, index: int | np.integer | slice | list[int] | NDArray[Any]
+    ) -> dict[str, Any] | Self:
+        if isinstance(index, int | np.integer):
+            return self.sample(range(len(self))[index])
+        return self.subset(np.arange(len(self))[index])
+
+    def __repr__(self) -> str:
+        classes = f"{len(self.classes)} classes" if self.labels is not None else "unlabelled"
+        having = "".join(
+            f", with {name}" for name in self.companions if getattr(self, name) is not None
+        )
+        return (
+            f"<{type(self).__name__} {self.name}, {self.split}: {len(self):,} x "
+            f"{self.array.shape[1:]} {self.array.dtype}{having}, {classes}>"
+        )
+
+    @abstractmethod
+    def sample(self, row: int) -> dict[str, Any]:
+        """Return the item at ``row``: arrays of its own, its ``id``, and where labelled ``label``.
+
+        Nothing in it is None, so that PyTorch's default collation makes batches of such items.
+        """
+        item: dict[str, Any] = {"id": self.ids[row]}
+        return item if self.labels is None else item | {"label": int(self.labels[row])}
 
     def subset(self, indices: Sequence[int] | NDArray[np.int64], split: str | None = None) -> Self:
         """Return the items at ``indices``, in that order, under the name ``split`` if given.
