@@ -1,6 +1,5 @@
 """One cloud a file, in the formats that scanners and programs write."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,37 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import extents
-from pc_crvae.data.formats.npy import parse_npy_cloud, read_npz_cloud
-from pc_crvae.data.formats.pcd import parse_pcd
-from pc_crvae.data.formats.ply import parse_ply_vertices
-from pc_crvae.data.formats.text import parse_text, reason
+from pc_crvae.data.formats.registry import CLOUD_SUFFIXES, format_of
+from pc_crvae.data.formats.text import parse_text
 from pc_crvae.data.items import Sample
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import read_bytes
-
-
-def _parse_ply(path: Path, content: bytes) -> NDArray[np.float64]:
-    try:
-        return parse_ply_vertices(content)
-    except (ValueError, OverflowError) as error:
-        raise UserError(
-            f"{path} is damaged or no PLY file ({reason(error)}): mend it or leave it out"
-        ) from error
-
-
-_PARSERS: dict[str, Callable[[Path, bytes], NDArray[Any]]] = {
-    ".ply": _parse_ply,
-    ".pcd": parse_pcd,
-    ".xyz": parse_text,
-    ".txt": parse_text,
-    ".csv": parse_text,
-    ".pts": parse_text,
-    ".npy": parse_npy_cloud,
-    ".npz": lambda path, content: read_npz_cloud(path),
-}
-
-SUFFIXES: tuple[str, ...] = tuple(_PARSERS)
-"""Of the files that are read as clouds."""
 
 FARTHEST = 1e150
 """Coordinates beyond it would overflow when they are squared."""
@@ -62,10 +35,10 @@ def read_cloud(path: Path) -> NDArray[np.float64]:
         UserError: the file is missing, damaged or of another kind, a coordinate is not finite,
             or all points coincide; the sentence names the file and the defect.
     """
-    parse = _PARSERS.get(path.suffix.lower())
+    parse = format_of(path).cloud
     if parse is None:
         raise UserError(
-            f"{path} is no cloud by its name, which should end in {', '.join(SUFFIXES)}"
+            f"{path} is no cloud by its name, which should end in {', '.join(CLOUD_SUFFIXES)}"
         )
     with np.errstate(invalid="ignore"):  # a NaN of single precision, which is refused below
         points = parse(path, read_bytes(path, LARGEST_FILE))[:, :3].astype(np.float64)

@@ -1,35 +1,16 @@
 """Surfaces of mesh files, and points drawn from them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.formats.gltf import parse_glb, parse_gltf
-from pc_crvae.data.formats.obj import parse_obj
-from pc_crvae.data.formats.off import parse_off
-from pc_crvae.data.formats.ply import parse_ply
-from pc_crvae.data.formats.stl import parse_stl
+from pc_crvae.data.formats.registry import MESH_SUFFIXES, format_of
 from pc_crvae.data.items import Sample
 from pc_crvae.data.surface_sampling import face_vectors, sample_faces
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import read_bytes
-
-_Parsed = tuple[NDArray[np.float64], NDArray[np.int64]]
-
-_PARSERS: dict[str, Callable[[bytes, Path], _Parsed]] = {
-    ".off": lambda data, path: parse_off(data),
-    ".obj": lambda data, path: parse_obj(data),
-    ".ply": lambda data, path: parse_ply(data),
-    ".stl": lambda data, path: parse_stl(data),
-    ".glb": parse_glb,
-    ".gltf": parse_gltf,
-}
-
-SUFFIXES = frozenset(_PARSERS)
-"""Of the files that :func:`read_surface` reads, in lower case."""
 
 _LARGEST_FILE = 2**31
 """Bytes; a file is held in memory, several times over while it is parsed."""
@@ -74,14 +55,15 @@ def read_surface(path: Path) -> Surface:
         UserError: the file is missing, of another kind or damaged, or has no surface; the
             sentence names the file and the defect.
     """
-    parse = _PARSERS.get(path.suffix.lower())
+    parse = format_of(path).mesh
     if parse is None:
         raise UserError(
-            f"{path} is no mesh that is read here: the suffixes are {', '.join(sorted(SUFFIXES))}"
+            f"{path} is no mesh that is read here: the suffixes are "
+            f"{', '.join(sorted(MESH_SUFFIXES))}"
         )
     data = read_bytes(path, _LARGEST_FILE)
     try:
-        vertices, faces = parse(data, path)
+        vertices, faces = parse(path, data)
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(

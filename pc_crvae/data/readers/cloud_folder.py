@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.formats.cloud_files import SUFFIXES, load_points
+from pc_crvae.data.formats.cloud_files import load_points
+from pc_crvae.data.formats.registry import CLOUD_SUFFIXES
 from pc_crvae.data.items import Listing
 from pc_crvae.data.readers.class_tree import read_class_tree
 
@@ -18,4 +19,4 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
     Raises:
         UserError: as :func:`read_class_tree`.
     """
-    return read_class_tree(root, split, SUFFIXES, card.classes)
+    return read_class_tree(root, split, CLOUD_SUFFIXES, card.classes)

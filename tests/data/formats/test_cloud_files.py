@@ -11,8 +11,9 @@ import pytest
 
 from helpers import cloud_writers as write
 from helpers.good_clouds import GOOD, POINTS
-from pc_crvae.data.formats.cloud_files import SUFFIXES, choose_points, load_points, read_cloud
+from pc_crvae.data.formats.cloud_files import choose_points, load_points, read_cloud
 from pc_crvae.data.formats.pcd import unpack_lzf
+from pc_crvae.data.formats.registry import CLOUD_SUFFIXES
 from pc_crvae.errors import UserError
 
 
@@ -45,7 +46,7 @@ def test_faces_behind_the_vertices_are_not_read(tmp_path: Path, name: str, end: 
 
 
 def test_every_suffix_is_tried():
-    assert {Path(name).suffix.lower() for name in GOOD} == set(SUFFIXES)
+    assert {Path(name).suffix.lower() for name in GOOD} == set(CLOUD_SUFFIXES)
 
 
 @pytest.mark.parametrize("order", ["ascii", "binary"])
