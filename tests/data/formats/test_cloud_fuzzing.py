@@ -94,7 +94,7 @@ NORMALS = {
 }
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS)
 def test_a_damaged_cloud_is_refused_or_valid(tmp_path_factory: pytest.TempPathFactory, seed: int):
     folder = tmp_path_factory.getbasetemp()
@@ -211,7 +211,7 @@ def fuzz_layout(name: str, root: Path, seed: int, cases: int) -> int:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(name=st.sampled_from(sorted(LAYOUTS)), seed=SEEDS)
 def test_a_damaged_set_is_refused_or_valid(
     tmp_path_factory: pytest.TempPathFactory, name: str, seed: int

@@ -158,9 +158,7 @@ FILES = TREES.flatmap(
 )
 
 
-@settings(max_examples=100, deadline=None)
-@given(files=FILES)
-def test_every_file_of_a_tree_has_one_place_or_the_tree_is_refused(files: set[str]):
+def check_places(files: set[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = plant(Path(folder), files)
         trees = []
@@ -178,6 +176,19 @@ def test_every_file_of_a_tree_has_one_place_or_the_tree_is_refused(files: set[st
             places += [path for paths in trees[0].passed_over.values() for path in paths]
             shown = [root / file for file in files if not Path(file).name.startswith(".")]
             assert sorted(places) == sorted(shown)
+
+
+@settings(max_examples=25, deadline=None)
+@given(files=FILES)
+def test_every_file_of_a_tree_has_one_place_or_the_tree_is_refused(files: set[str]):
+    check_places(files)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None)
+@given(files=FILES)
+def test_every_file_of_many_trees_has_one_place_or_the_tree_is_refused(files: set[str]):
+    check_places(files)
 
 
 def test_what_is_passed_over_is_told(tmp_path: Path):

@@ -335,9 +335,10 @@ def test_a_name_of_several_lines_is_told_in_one(root: Path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "count", "alphabets", "characters"),
-    [pytest.param("train", 13_496, 30, 964, marks=pytest.mark.slow), ("test", 9_226, 20, 659)],
+    [("train", 13_496, 30, 964), ("test", 9_226, 20, 659)],
 )
 def test_the_real_set_loads(
     data_root: Path, split: str, count: int, alphabets: int, characters: int
