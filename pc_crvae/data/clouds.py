@@ -61,14 +61,14 @@ class CloudSet(ItemSet):
                 object.__setattr__(self, "normals", read_only(self.normals))
         super().__post_init__()
 
-    def sample(self, row: int) -> dict[str, Any]:
+    def item(self, row: int) -> dict[str, Any]:
         """Return one cloud: ``points`` and, where the set has them, ``normals``, (P, 3) float32.
 
         With its ``id`` and, where labelled, its ``label``.
         """
         arrays = {name: getattr(self, name) for name in (self.holds, *self.companions)}
         own = {name: np.array(array[row]) for name, array in arrays.items() if array is not None}
-        return own | super().sample(row)
+        return own | super().item(row)
 
     def batch(
         self, indices: Sequence[int] | NDArray[np.int64], count: int, *key: int | str

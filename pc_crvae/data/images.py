@@ -50,9 +50,9 @@ class ImageSet(ItemSet):
             raise ValueError(f"images should be uint8, not {self.images.dtype}")
         super().__post_init__()
 
-    def sample(self, row: int) -> dict[str, Any]:
+    def item(self, row: int) -> dict[str, Any]:
         """Return one ``image``, (C, H, W) float32 in [0, 1], its ``id`` and any ``label``."""
-        return {"image": self.batch([row])[0]} | super().sample(row)
+        return {"image": self.batch([row])[0]} | super().item(row)
 
     def batch(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the images at ``indices``: (b, C, H, W) float32 in [0, 1]."""

@@ -37,7 +37,7 @@ class Listing(NamedTuple):
     """What a folder holds of one split, where each item has a file of its own.
 
     Attributes:
-        items: of the split, in a fixed order.
+        items: those of the split, in a fixed order.
         classes: the class names, those of all splits; empty where there are no classes.
         passed_over: what belongs to no split, by the reason, such as ``of another kind``.
     """
@@ -54,7 +54,7 @@ class Sample:
     Attributes:
         points: (P, 3).
         normals: (P, 3) unit vectors; None where there are none.
-        repairs: how often what was mended, by name, such as ``degenerate faces``.
+        repairs: how often what was repaired, by name, such as ``degenerate faces``.
     """
 
     points: NDArray[np.floating[Any]]
@@ -110,12 +110,12 @@ class PickedRows(Generic[_Scalar]):
 class ItemSet(ABC):
     """One split of a data set; its arrays are read-only, and may lie in a mapped file.
 
-    ``items[3]`` is one item as :meth:`sample` gives it, iteration gives one after another, and
+    ``items[3]`` is one item as :meth:`item` gives it, iteration gives one after another, and
     ``items[10:20]`` or ``items[indices]`` is a set of some. PyTorch's ``DataLoader`` takes a set as
     it is and makes batches of its items.
 
     Attributes:
-        name: of the data set.
+        name: the name of the data set.
         split: ``train``, ``validation`` or ``test``.
         labels: (n,) int64, indices into ``classes``; None where unlabelled.
         classes: the class names.
@@ -157,7 +157,7 @@ class ItemSet(ABC):
         return len(self.array)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (self.sample(row) for row in range(len(self)))
+        return (self.item(row) for row in range(len(self)))
 
     @overload
     def __getitem__(self, index: int | np.integer) -> dict[str, Any]: ...
@@ -167,7 +167,7 @@ class ItemSet(ABC):
         self, index: int | np.integer | slice | list[int] | NDArray[Any]
     ) -> dict[str, Any] | Self:
         if isinstance(index, int | np.integer):
-            return self.sample(range(len(self))[index])
+            return self.item(range(len(self))[index])
         return self.subset(np.arange(len(self))[index])
 
     def __repr__(self) -> str:
@@ -181,7 +181,7 @@ class ItemSet(ABC):
         )
 
     @abstractmethod
-    def sample(self, row: int) -> dict[str, Any]:
+    def item(self, row: int) -> dict[str, Any]:
         """Return the item at ``row``: arrays of its own, its ``id``, and where labelled ``label``.
 
         Nothing in it is None, so that PyTorch's default collation makes batches of such items.
@@ -222,7 +222,7 @@ def joined(parts: Sequence[_Items], split: str) -> _Items:
     """Return one set of the items of all ``parts``, in their order; their arrays are copied.
 
     Args:
-        parts: of one kind, with the same classes and companions, labelled or not alike.
+        parts: sets of one kind, with the same classes and companions, labelled or not alike.
         split: its name.
 
     Raises:

@@ -87,7 +87,7 @@ class CloudData(Dataset):  # type: ignore[misc]
 
     Args:
         clouds: the set.
-        transform: of torch-geometric, applied to each item as it is made, such as ``KNNGraph``.
+        transform: one of torch-geometric's, such as ``KNNGraph``, applied to each item.
     """
 
     def __init__(self, clouds: CloudSet, transform: Callable[[Any], Any] | None = None) -> None:

@@ -139,8 +139,8 @@ def read_npz(
     """Read arrays of an ``.npz`` file; nothing in it is unpickled.
 
     Args:
-        path: of the file.
-        names: of the arrays.
+        path: the file.
+        names: the arrays to read.
         most: bytes that these may take, unpacked; by default a GiB or 20 times the file's,
             whichever is more.
 
@@ -172,7 +172,7 @@ def parse_npy(where: str, content: bytes) -> NDArray[Any]:
 
     Args:
         where: the file, for the sentence of an error.
-        content: of the file.
+        content: what the file holds.
 
     Raises:
         UserError: it is damaged or of another kind, or holds Python objects.

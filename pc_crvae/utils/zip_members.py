@@ -20,7 +20,7 @@ def open_zip(path: Path, kind: str = "zip archive") -> Iterator[zipfile.ZipFile]
     """Open an archive for reading.
 
     Args:
-        path: of the file.
+        path: the file.
         kind: what to call it in an error.
 
     Raises:
@@ -40,8 +40,8 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) ->
     """Return the content of a member, its check sum met.
 
     Args:
-        archive: from :func:`open_zip`.
-        member: of the archive.
+        archive: one that :func:`open_zip` gave.
+        member: one of its members.
         most: bytes; nothing longer is unpacked.
 
     Raises:

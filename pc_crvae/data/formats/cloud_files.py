@@ -92,7 +92,7 @@ def choose_points(
     counted as the repair ``points repeated``.
 
     Args:
-        path: of the file, for the sentence of an error.
+        path: the file, for the sentence of an error.
         points: (N, 3).
         normals: (N, 3), one a point, or None.
         count: points to choose.
@@ -118,7 +118,7 @@ def check_points(path: Path | str, points: NDArray[np.float64]) -> None:
     """Refuse a cloud that cannot be normalised.
 
     Args:
-        path: of its file, for the sentence of an error.
+        path: its file, for the sentence of an error.
         points: (N, 3).
 
     Raises:

@@ -55,7 +55,7 @@ def parse_gltf(path: Path, data: bytes) -> tuple[NDArray[np.float64], NDArray[np
     """Return vertices (V, 3) and triangles (T, 3) of the scene, each part where it is placed.
 
     Args:
-        path: of the file, for the buffers beside it.
+        path: the file, for the buffers beside it.
         data: the JSON text.
 
     Raises:

@@ -28,7 +28,7 @@ class Part:
     """What one file holds.
 
     Attributes:
-        path: of the file.
+        path: the file.
         points: (n, P, 3), any real type, all finite, no cloud collapsed.
         labels: (n,) int64, as the file has them.
         ids: n names.
@@ -44,7 +44,7 @@ def read_part(path: Path, ids_of: Callable[[Path, int], list[str]]) -> Part:
     """Read and check a file.
 
     Args:
-        path: of the file.
+        path: the file.
         ids_of: gives the names of the n clouds of a file.
 
     Raises:

@@ -68,7 +68,7 @@ def read_surface(path: Path) -> Surface:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
             f"{path} is damaged or no {path.suffix.lower()} file ({reason[:200]}): "
-            "mend it or leave it out"
+            "repair it or leave it out"
         ) from error
     return _checked(path, vertices, faces)
 
@@ -79,7 +79,7 @@ def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
     The normals are those of the faces that the points lie on.
 
     Args:
-        path: of the file.
+        path: the file.
         count: points P.
         rng: what fixes them.
 

@@ -118,7 +118,7 @@ def parse_ply_cloud(path: Path, data: bytes) -> NDArray[np.float64]:
         return _coordinates(_columns(data, header, wanted)["vertex"], places)
     except (ValueError, OverflowError) as error:
         raise UserError(
-            f"{path} is damaged or no PLY file ({reason(error)}): mend it or leave it out"
+            f"{path} is damaged or no PLY file ({reason(error)}): repair it or leave it out"
         ) from error
 
 

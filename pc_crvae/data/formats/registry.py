@@ -30,7 +30,7 @@ class Format:
             damaged; None where the format holds no meshes.
         cloud: gives points (N, 3 or more), and raises a UserError where a file is damaged; None
             where the format holds no clouds.
-        is_mesh: of a format that holds both, whether this content is a mesh.
+        is_mesh: whether this content is a mesh, where the format holds both.
     """
 
     mesh: Callable[[Path, bytes], tuple[NDArray[np.float64], NDArray[np.int64]]] | None = None
@@ -55,7 +55,7 @@ FORMATS = {
     ".npy": Format(cloud=parse_npy_cloud),
     ".npz": Format(cloud=lambda path, content: read_npz_cloud(path)),
 }
-"""By the suffix, in lower case."""
+"""Each format by its suffix, in lower case."""
 
 MESH_SUFFIXES = tuple(suffix for suffix, format in FORMATS.items() if format.mesh)
 CLOUD_SUFFIXES = tuple(suffix for suffix, format in FORMATS.items() if format.cloud)

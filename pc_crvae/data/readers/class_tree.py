@@ -59,7 +59,7 @@ def read_class_tree(
     Args:
         root: the folder.
         split: ``train`` or ``test``.
-        suffixes: of the files wanted, such as ``.off``; case does not matter.
+        suffixes: those of the files wanted, such as ``.off``; case does not matter.
         classes: the names allowed, in the order of their labels; if empty, those of the folders,
             sorted.
 

@@ -29,7 +29,7 @@ def read_json_names(path: Path, kind: str) -> list[str]:
     """Return the names of a JSON list.
 
     Args:
-        path: of the list.
+        path: the list.
         kind: what is named, for the sentence of an error.
 
     Raises:
@@ -73,9 +73,9 @@ def read_names(path: Path, of: Path, count: int, kind: str) -> list[str]:
     """Read a JSON list of one name a cloud.
 
     Args:
-        path: of the list.
+        path: the list.
         of: the file whose clouds it names.
-        count: of its clouds.
+        count: how many clouds it has.
         kind: what it names, ``mesh`` or ``class``, for the sentence of an error.
 
     Raises:

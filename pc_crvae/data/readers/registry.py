@@ -69,14 +69,14 @@ LAYOUTS = {
     "digits": Layout("images", "library"),
     "image_folder": Layout("images", "own", classes_of_card=False),
 }
-"""By the name that a card gives as its ``layout``, and that the module of its reader has."""
+"""Each layout by the name that a card gives, which is also that of the reader's module."""
 
 
 class Reader(Protocol):
     """A layout whose files hold a split as a whole; its root is None where it reads no files."""
 
     VERSION: int
-    """Of the layout: raised where the same files are read as something else than before."""
+    """The version of the reader, raised where it reads the same files as something else."""
 
     def read_split(
         self, root: Path | None, split: "Split", card: "Card"
@@ -96,7 +96,7 @@ class ShapeReader(Protocol):
     """A layout that keeps each shape in a file of its own."""
 
     VERSION: int
-    """Of the layout: raised where the same files are read as something else than before."""
+    """The version of the reader, raised where it reads the same files as something else."""
 
     def list_items(self, root: Path, split: "Split", card: "Card") -> "Listing":
         """List the shapes of one split in a fixed order.

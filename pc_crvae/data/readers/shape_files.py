@@ -81,7 +81,7 @@ def load_shape(path: Path, count: int, up: Axis) -> NDArray[np.float32]:
     A PLY file is a mesh where it has faces, else a cloud.
 
     Args:
-        path: of a mesh or cloud file.
+        path: a mesh or cloud file.
         count: points wanted; a cloud that has fewer is taken as it is.
         up: the axis that points up in the file.
 
