@@ -163,8 +163,11 @@ def _found(card: "Card") -> Path | None:
 
 
 def _where_without_files(card: "Card") -> str:
+    from pc_crvae.data.readers.registry import LAYOUTS
+
+    origin = LAYOUTS[card.layout].origin
     if not card.reads_files:
-        return "generated" if card.layout == "shapes" else "comes with a library"
+        return "generated" if origin == "generated" else "comes with a library"
     return "not here" if card.folder else "yours: --data-root"
 
 

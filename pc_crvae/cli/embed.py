@@ -112,7 +112,7 @@ def _of_files(options: argparse.Namespace) -> "Embeddings":
     import numpy as np
 
     from pc_crvae.cli.counting import counting
-    from pc_crvae.data.formats.shape_files import find_shape_files
+    from pc_crvae.data.readers.shape_files import find_shape_files
     from pc_crvae.embedding.index import About, Embeddings, embed_files, weights_sha256
 
     files = find_shape_files(options.places)

@@ -113,7 +113,7 @@ class _Query:
 def _query(
     model: "PointVAE", name: str, index: "Embeddings", about: "About", indexed: "_Indexed"
 ) -> _Query:
-    from pc_crvae.data.formats.shape_files import ShapeFile, load_shape
+    from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
     from pc_crvae.embedding.index import embed_files
 
     path = Path(name)
@@ -135,7 +135,7 @@ def _refuse(reason: str) -> None:
 def _indexed(index: "Embeddings") -> "_Indexed":
     """Return what gives a row's points, None where they cannot be had, and a remark."""
     from pc_crvae.data import load_clouds
-    from pc_crvae.data.formats.shape_files import load_shape
+    from pc_crvae.data.readers.shape_files import load_shape
 
     about = index.about
     if about.data is None:

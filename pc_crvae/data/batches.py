@@ -22,7 +22,7 @@ def batch_of(
     Args:
         items: clouds or images.
         indices: (b,) items of the set.
-        points: of each cloud, chosen anew for each ``key``; images are taken as they are.
+        points: how many of each cloud, chosen anew for each ``key``; images are taken as they are.
         key: what fixes the choice, for example ``("points", seed, epoch)``.
 
     Returns:

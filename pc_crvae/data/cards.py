@@ -6,10 +6,12 @@ commands can list and check data sets at once.
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic_core import PydanticKnownError
 
+from pc_crvae.data.readers.registry import LAYOUTS, Modality
 from pc_crvae.errors import UserError
 from pc_crvae.utils.resources import resource_folder
 from pc_crvae.utils.validation import validate
@@ -17,27 +19,13 @@ from pc_crvae.utils.yaml import read_yaml
 
 Split = Literal["train", "test"]
 Axis = Literal["x", "y", "z"]
-Modality = Literal["points", "images"]
-CloudLayout = Literal[
-    "shapes",
-    "modelnet_hdf5",
-    "shapenet_hdf5",
-    "shapenet_15k",
-    "shapenet_part",
-    "scanobjectnn",
-    "modelnet_off",
-    "shapenet_obj",
-    "mesh_folder",
-    "cloud_folder",
-    "modelnet_resampled",
-]
-ImageLayout = Literal[
-    "mnist_idx", "omniglot_zip", "cifar10_binary", "celeba", "digits", "image_folder"
-]
 
-_FROM_NO_FILES = {"shapes", "digits"}
-_OF_ONES_OWN = {"mesh_folder", "cloud_folder", "image_folder"}
-_WITHOUT_CLASSES = {"celeba"}
+
+def _known(layout: str) -> str:
+    if layout not in LAYOUTS:
+        *others, last = map(repr, LAYOUTS)
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
+    return layout
 
 
 class _Part(BaseModel):
@@ -86,7 +74,11 @@ class Card(_Part):
     manual_steps: str | None = Field(
         description="what to get or request by hand, and what to make of it"
     )
-    layout: CloudLayout | ImageLayout
+    layout: Annotated[
+        str,
+        AfterValidator(_known),
+        Field(json_schema_extra=lambda schema: schema.update(enum=[*LAYOUTS])),
+    ]
     variant: str | None = Field(None, description="which of several forms of the layout")
     folder: str | None = Field(description="its name under $PC_CRVAE_DATA")
     up: Axis | None = Field(None, description="the axis that points up in the files; of clouds")
@@ -109,7 +101,7 @@ class Card(_Part):
     @property
     def reads_files(self) -> bool:
         """Whether it lies on the disk; otherwise it is generated, or comes with a library."""
-        return self.layout not in _FROM_NO_FILES
+        return LAYOUTS[self.layout].reads_files
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -127,8 +119,7 @@ class Card(_Part):
         return self
 
     def _agrees_with_its_modality(self) -> None:
-        of_modality = CloudLayout if self.modality == "points" else ImageLayout
-        if self.layout not in get_args(of_modality):
+        if LAYOUTS[self.layout].holds != self.modality:
             raise ValueError(f"the layout {self.layout} does not hold {self.modality}")
         if self.modality == "points":
             if self.up is None or self.image is not None:
@@ -137,20 +128,21 @@ class Card(_Part):
             raise ValueError("a set of images takes neither up nor points")
 
     def _states_what_its_layout_needs(self) -> None:
-        if not self.reads_files:
+        layout = LAYOUTS[self.layout]
+        if not layout.reads_files:
             if self.folder is not None or self.sources:
                 raise ValueError(
                     f"a set of the layout {self.layout} reads no files, so it has neither folder "
                     "nor sources"
                 )
-        elif self.layout not in _OF_ONES_OWN and (self.folder is None or self.manual_steps is None):
+        elif layout.origin == "published" and None in (self.folder, self.manual_steps):
             raise ValueError("a set read from disk needs folder and manual_steps")
-        if self.layout == "shapes":
+        if layout.origin == "generated":
             if self.points is None:
                 raise ValueError("a generated set needs points")
             for split in self.splits:
                 self.recipe(split)
-        if not self.classes and self.layout not in _OF_ONES_OWN | _WITHOUT_CLASSES:
+        if layout.classes_of_card and not self.classes:
             raise ValueError(f"a set of the layout {self.layout} needs classes")
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("two classes are equal")

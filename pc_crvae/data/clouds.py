@@ -31,7 +31,7 @@ class RawClouds:
     ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class CloudSet(ItemSet):
     """One split of clouds.
 
@@ -60,6 +60,15 @@ class CloudSet(ItemSet):
             if isinstance(self.normals, np.ndarray):
                 object.__setattr__(self, "normals", read_only(self.normals))
         super().__post_init__()
+
+    def item(self, row: int) -> dict[str, Any]:
+        """Return one cloud: ``points`` and, where the set has them, ``normals``, (P, 3) float32.
+
+        With its ``id`` and, where labelled, its ``label``.
+        """
+        arrays = {name: getattr(self, name) for name in (self.holds, *self.companions)}
+        own = {name: np.array(array[row]) for name, array in arrays.items() if array is not None}
+        return own | super().item(row)
 
     def batch(
         self, indices: Sequence[int] | NDArray[np.int64], count: int, *key: int | str

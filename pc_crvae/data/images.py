@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ class RawImages:
     ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class ImageSet(ItemSet):
     """One split of images.
 
@@ -48,6 +49,10 @@ class ImageSet(ItemSet):
         if self.images.dtype != np.uint8:
             raise ValueError(f"images should be uint8, not {self.images.dtype}")
         super().__post_init__()
+
+    def item(self, row: int) -> dict[str, Any]:
+        """Return one ``image``, (C, H, W) float32 in [0, 1], its ``id`` and any ``label``."""
+        return {"image": self.batch([row])[0]} | super().item(row)
 
     def batch(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the images at ``indices``: (b, C, H, W) float32 in [0, 1]."""

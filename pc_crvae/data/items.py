@@ -1,11 +1,12 @@
 """What the sets of every modality share: named, perhaps labelled items in one array."""
 
 import hashlib
-from abc import ABC
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,20 @@ class Item:
     label: int | None
 
 
+class Listing(NamedTuple):
+    """What a folder holds of one split, where each item has a file of its own.
+
+    Attributes:
+        items: those of the split, in a fixed order.
+        classes: the class names, those of all splits; empty where there are no classes.
+        passed_over: what belongs to no split, by the reason, such as ``of another kind``.
+    """
+
+    items: list[Item]
+    classes: tuple[str, ...]
+    passed_over: Mapping[str, tuple[Path, ...]] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class Sample:
     """Points drawn from one shape, in the frame and scale of its file.
@@ -39,7 +54,7 @@ class Sample:
     Attributes:
         points: (P, 3).
         normals: (P, 3) unit vectors; None where there are none.
-        repairs: how often what was mended, by name, such as ``degenerate faces``.
+        repairs: how often what was repaired, by name, such as ``degenerate faces``.
     """
 
     points: NDArray[np.floating[Any]]
@@ -95,8 +110,12 @@ class PickedRows(Generic[_Scalar]):
 class ItemSet(ABC):
     """One split of a data set; its arrays are read-only, and may lie in a mapped file.
 
+    ``items[3]`` is one item as :meth:`item` gives it, iteration gives one after another, and
+    ``items[10:20]`` or ``items[indices]`` is a set of some. PyTorch's ``DataLoader`` takes a set as
+    it is and makes batches of its items.
+
     Attributes:
-        name: of the data set.
+        name: the name of the data set.
         split: ``train``, ``validation`` or ``test``.
         labels: (n,) int64, indices into ``classes``; None where unlabelled.
         classes: the class names.
@@ -137,6 +156,39 @@ class ItemSet(ABC):
     def __len__(self) -> int:
         return len(self.array)
 
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self.item(row) for row in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int | np.integer) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice | list[int] | NDArray[Any]) -> Self: ...
+    def __getitem__(
+        self, index: int | np.integer | slice | list[int] | NDArray[Any]
+    ) -> dict[str, Any] | Self:
+        if isinstance(index, int | np.integer):
+            return self.item(range(len(self))[index])
+        return self.subset(np.arange(len(self))[index])
+
+    def __repr__(self) -> str:
+        classes = f"{len(self.classes)} classes" if self.labels is not None else "unlabelled"
+        having = "".join(
+            f", with {name}" for name in self.companions if getattr(self, name) is not None
+        )
+        return (
+            f"<{type(self).__name__} {self.name}, {self.split}: {len(self):,} x "
+            f"{self.array.shape[1:]} {self.array.dtype}{having}, {classes}>"
+        )
+
+    @abstractmethod
+    def item(self, row: int) -> dict[str, Any]:
+        """Return the item at ``row``: arrays of its own, its ``id``, and where labelled ``label``.
+
+        Nothing in it is None, so that PyTorch's default collation makes batches of such items.
+        """
+        item: dict[str, Any] = {"id": self.ids[row]}
+        return item if self.labels is None else item | {"label": int(self.labels[row])}
+
     def subset(self, indices: Sequence[int] | NDArray[np.int64], split: str | None = None) -> Self:
         """Return the items at ``indices``, in that order, under the name ``split`` if given.
 
@@ -170,7 +222,7 @@ def joined(parts: Sequence[_Items], split: str) -> _Items:
     """Return one set of the items of all ``parts``, in their order; their arrays are copied.
 
     Args:
-        parts: of one kind, with the same classes and companions, labelled or not alike.
+        parts: sets of one kind, with the same classes and companions, labelled or not alike.
         split: its name.
 
     Raises:

@@ -8,10 +8,10 @@ from pc_crvae.data.cards import Axis, Card, Split, load_card
 from pc_crvae.data.clouds import CloudSet, RawClouds, normalize, turn_z_up
 from pc_crvae.data.images import ImageSet, RawImages
 from pc_crvae.data.items import joined
-from pc_crvae.data.readers.missing import gone
 from pc_crvae.data.readers.registry import check_normals, has_a_file_a_shape, reader_of
 from pc_crvae.data.roots import find_root
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import gone
 
 
 def load(
@@ -30,7 +30,7 @@ def load(
     from (:mod:`pc_crvae.data.cache.store`).
 
     Args:
-        name: of a card that comes with the package, or the path of one's own.
+        name: the name of a card that comes with the package, or the path of a card of your own.
         split: the official one; :func:`split_validation` cuts a validation split from train.
         root: the folder of the files, instead of where :func:`find_root` looks by default.
         up: the axis that points up in the files, instead of what the card says.
@@ -149,8 +149,8 @@ def item_set(
     """Return images as they are, and clouds z up, each with mean 0 and largest radius 1.
 
     Args:
-        name: of the data set.
-        split: of the data set.
+        name: the name of the data set.
+        split: the split of the data set.
         raw: what its reader found.
         up: the axis that points up in clouds.
 

@@ -8,8 +8,6 @@ from pc_crvae.data.fetching.record import refuse_unfinished
 from pc_crvae.errors import UserError
 from pc_crvae.utils.resources import checkout_folder
 
-_ELSEWHERE = "data.root=FOLDER (--data-root FOLDER of a tool)"
-
 
 def find_root(card: Card, root: Path | None = None) -> Path:
     """Return the folder that holds the files of ``card``.
@@ -62,7 +60,9 @@ def how_to_get(card: Card) -> str:
 def _how_to_get(card: Card, candidates: list[Path]) -> str:
     if card.folder is None:
         missing = f" ({candidates[0]} is not a folder)" if candidates else ""
-        return f"{card.name} is a folder of your own{missing}: say where it is with {_ELSEWHERE}"
+        return (
+            f"{card.name} is a folder of your own{missing}: say where it is with data.root=FOLDER"
+        )
     if card.gated:
         ways = f"it is gated, so only you can ask for it: {how_to_get(card)}"
     elif card.sources and card.name in card_names():
@@ -72,5 +72,5 @@ def _how_to_get(card: Card, candidates: list[Path]) -> str:
     return (
         f"the data set {card.name} is not there (looked for {', '.join(map(str, candidates))}): "
         f"{ways}; then put the folder {card.folder} into the folder that $PC_CRVAE_DATA names, or "
-        f"its files into datasets/{card.name}, or point elsewhere with {_ELSEWHERE}"
+        f"its files into datasets/{card.name}, or point elsewhere with data.root=FOLDER"
     )

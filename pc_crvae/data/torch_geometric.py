@@ -1,21 +1,21 @@
 """To and from torch-geometric: any data set of its kind whose items carry ``pos``."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch_geometric.data import Data, Dataset
 
 from pc_crvae.data.cards import Axis
 from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
 from pc_crvae.data.formats.cloud_files import check_points, choose_points
 from pc_crvae.errors import UserError
-
-if TYPE_CHECKING:
-    from torch_geometric.data import Data
+from pc_crvae.randomness.keys import keyed_numpy_generator
 
 
-class Dataset(Protocol):
+class Items(Protocol):
     """What is asked of a data set: a length, and items by their index."""
 
     def __len__(self) -> int: ...
@@ -24,7 +24,7 @@ class Dataset(Protocol):
 
 
 def from_torch_geometric(
-    dataset: Dataset,
+    dataset: Items,
     split: str,
     *,
     name: str | None = None,
@@ -78,24 +78,43 @@ def from_torch_geometric(
     )
 
 
-def to_torch_geometric(clouds: CloudSet) -> "list[Data]":
-    """Make a torch-geometric ``Data`` of each cloud.
+class CloudData(Dataset):  # type: ignore[misc]
+    """Clouds as a torch-geometric data set, whose items are made when they are asked for.
 
-    Each has ``pos`` (P, 3) float32, where the set carries normals ``normal`` (P, 3) float32, where
-    labelled ``y`` (1,) int64, and ``id``, its name.
+    An item is a ``Data`` of ``pos`` (P, 3) float32, where the set carries normals ``normal`` (P, 3)
+    float32, where labelled ``y`` (1,) int64, and ``id``, its name. ``categories`` has the class
+    names.
+
+    Args:
+        clouds: the set.
+        transform: one of torch-geometric's, such as ``KNNGraph``, applied to each item.
     """
-    import torch
-    from torch_geometric.data import Data
 
-    items = []
-    for row, name in enumerate(clouds.ids):
-        item = Data(pos=torch.from_numpy(np.array(clouds.points[row])), id=name)
-        if clouds.normals is not None:
-            item.normal = torch.from_numpy(np.array(clouds.normals[row]))
-        if clouds.labels is not None:
-            item.y = torch.tensor([int(clouds.labels[row])])
-        items.append(item)
-    return items
+    def __init__(self, clouds: CloudSet, transform: Callable[[Any], Any] | None = None) -> None:
+        super().__init__(transform=transform)
+        self.clouds = clouds
+        self.categories = list(clouds.classes)
+
+    def len(self) -> int:
+        """Return the number of clouds."""
+        return len(self.clouds)
+
+    def get(self, idx: int) -> Data:
+        """Return one item, before the transform."""
+        cloud = self.clouds[idx]
+        item = Data(pos=torch.from_numpy(cloud["points"]), id=cloud["id"])
+        if "normals" in cloud:
+            item.normal = torch.from_numpy(cloud["normals"])
+        if "label" in cloud:
+            item.y = torch.tensor([cloud["label"]])
+        return item
+
+
+def to_torch_geometric(
+    clouds: CloudSet, transform: Callable[[Any], Any] | None = None
+) -> CloudData:
+    """Make a torch-geometric data set of clouds: see :class:`CloudData`."""
+    return CloudData(clouds, transform)
 
 
 def _positions(where: str, item: Any) -> NDArray[np.float64]:
@@ -114,9 +133,6 @@ def _positions(where: str, item: Any) -> NDArray[np.float64]:
 def _equal_counts(
     name: str, clouds: list[NDArray[np.float64]], count: int | None
 ) -> NDArray[np.float64]:
-    # Imported here because it brings torch, which takes seconds that `--help` must not.
-    from pc_crvae.randomness.keys import keyed_numpy_generator
-
     counts = {len(points) for points in clouds}
     if count is None:
         if len(counts) > 1:
@@ -160,7 +176,7 @@ def _label(item: Any) -> int | None:
 
 
 def _class_names(
-    name: str, dataset: Dataset, labels: NDArray[np.int64] | None, classes: Sequence[str] | None
+    name: str, dataset: Items, labels: NDArray[np.int64] | None, classes: Sequence[str] | None
 ) -> tuple[str, ...]:
     if labels is None:
         return tuple(classes or ())

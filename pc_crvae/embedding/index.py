@@ -7,10 +7,7 @@ arrays ``ids``, ``vectors`` and ``sources`` and the JSON text ``about``; ``.parq
 """
 
 import hashlib
-import io
 import json
-import math
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,11 +20,11 @@ import pydantic
 from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Axis, Split
-from pc_crvae.data.formats.shape_files import ShapeFile, load_shape
+from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
 from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.embedding.rotation_average import Features, RotationGroup, averaged
 from pc_crvae.errors import UserError
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import atomic_path, read_npz
 from pc_crvae.utils.validation import validate
 from pc_crvae.version import __version__
 
@@ -330,58 +327,15 @@ _Columns = tuple[list[str], NDArray[np.float32], list[str], str]
 
 
 def _read_npz(path: Path) -> _Columns:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = path.stat().st_size
-            ids, vectors, sources, about = (
-                _read_member(archive, f"{name}.npy", size)
-                for name in ("ids", "vectors", "sources", "about")
-            )
-    except KeyError as error:
-        raise UserError(f"{path} holds no embeddings: {error.args[0]}") from error
-    # What the zip module and NumPy's header raise depends on the part that is damaged.
-    except (
-        zipfile.BadZipFile,
-        EOFError,
-        OSError,
-        RuntimeError,
-        NotImplementedError,
-        ValueError,
-        TypeError,
-        SyntaxError,
-        MemoryError,
-    ) as error:
-        raise UserError(f"{path} is damaged or no .npz file: make it anew") from error
+    # Stored, they take no more than the file.
+    arrays = read_npz(path, ["ids", "vectors", "sources", "about"], most=path.stat().st_size)
+    ids, vectors, sources, about = arrays.values()
     if not all(array.dtype.kind == "U" for array in (ids, sources, about)) or about.ndim:
         raise UserError(f"{path} holds no embeddings: its ids, sources and about should be texts")
     try:
         return ids.reshape(-1).tolist(), vectors, sources.reshape(-1).tolist(), str(about)
     except (ValueError, UnicodeError) as error:
         raise UserError(f"{path} is damaged: a text of it is none") from error
-
-
-def _read_member(archive: zipfile.ZipFile, name: str, size: int) -> NDArray[Any]:
-    """Read an array, whose promised size is held against the bytes that are there."""
-    info = archive.getinfo(name)
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
-        raise ValueError("packed, or larger than the file")
-    content = archive.read(info)
-    stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    read_header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read_header is None:
-        raise ValueError("a version of .npy that NumPy does not write for such arrays")
-    shape, fortran_order, dtype = read_header(stream)
-    start, count = stream.tell(), math.prod(shape)
-    if dtype.hasobject or count * dtype.itemsize != len(content) - start or count == 0:
-        raise ValueError("another size than promised")
-    if dtype.itemsize == 0:
-        return np.zeros(shape, dtype)
-    flat = np.frombuffer(content, dtype, count, start)
-    return flat.reshape(shape, order="F" if fortran_order else "C")
 
 
 def _pyarrow(path: Path) -> Any:

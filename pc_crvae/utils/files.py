@@ -1,14 +1,27 @@
-"""Writing a file so that readers see the old one or the new one, never half of one."""
+"""Files written whole or not at all, and read within a bound."""
 
 import errno
+import io
+import math
 import os
 import shutil
+import textwrap
+import tokenize
 import uuid
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pc_crvae.errors import UserError
+from pc_crvae.utils.zip_members import open_zip, read_member
+
+_NPY = ".npy"
+_MOST_UNPACKED = 1 << 30
 
 
 @contextmanager
@@ -84,6 +97,135 @@ def require_writable(path: Path) -> None:
             raise _os_error(errno.EACCES)
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+def gone(path: Path) -> str:
+    """Say, as the start of a sentence, that nothing is at ``path``; of a link, where it leads."""
+    if path.is_symlink():
+        return f"{path} is a link to {path.readlink()}, which is missing"
+    return f"{path} is missing"
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """Read a file whole, if it has no more than ``most`` bytes.
+
+    Raises:
+        UserError: it is missing, larger or no regular file, or cannot be read.
+    """
+    try:
+        _require_file(path)
+        size = path.stat().st_size
+        if size > most:
+            raise UserError(f"{path} has {size} bytes, more than the {most} that are read of it")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def npz_names(path: Path) -> list[str]:
+    """Return the names of the arrays of an ``.npz`` file.
+
+    Raises:
+        UserError: it is missing, damaged or of another kind.
+    """
+    _require_file(path)
+    with open_zip(path, ".npz file") as archive:
+        return [name.removesuffix(_NPY) for name in archive.namelist()]
+
+
+def read_npz(
+    path: Path, names: Sequence[str], *, most: int | None = None
+) -> dict[str, NDArray[Any]]:
+    """Read arrays of an ``.npz`` file; nothing in it is unpickled.
+
+    Args:
+        path: the file.
+        names: the arrays to read.
+        most: bytes that these may take, unpacked; by default a GiB or 20 times the file's,
+            whichever is more.
+
+    Raises:
+        UserError: it is missing, damaged or of another kind, lacks an array, has one of Python
+            objects, or unpacks to more than ``most``.
+    """
+    _require_file(path)
+    most = max(_MOST_UNPACKED, 20 * path.stat().st_size) if most is None else most
+    with open_zip(path, ".npz file") as archive:
+        members = {info.filename.removesuffix(_NPY): info for info in archive.infolist()}
+        missing = [name for name in names if name not in members]
+        if missing:
+            raise UserError(
+                f"{path} holds no array {' and no '.join(missing)}, only "
+                f"{', '.join(members) or 'nothing'}"
+            )
+        size = sum(members[name].file_size for name in names)
+        if size > most:
+            raise UserError(f"{path} unpacks to {size} bytes, more than the {most} allowed")
+        return {
+            name: parse_npy(f"{path} ({name})", read_member(archive, members[name], most))
+            for name in names
+        }
+
+
+def parse_npy(where: str, content: bytes) -> NDArray[Any]:
+    """Return the array of an ``.npy`` file as a view of its content; nothing is unpickled.
+
+    Args:
+        where: the file, for the sentence of an error.
+        content: what the file holds.
+
+    Raises:
+        UserError: it is damaged or of another kind, or holds Python objects.
+    """
+    shape, fortran_order, dtype, start = _npy_header(where, content)
+    if dtype.hasobject:
+        raise UserError(
+            f"{where} holds an array of Python objects, which is not loaded: it should hold "
+            "numbers, or texts of a fixed width"
+        )
+    count = math.prod(shape)
+    if min(shape, default=0) < 0 or dtype.itemsize == 0 or dtype.subdtype:
+        raise UserError(f"{where} is damaged: no array has the shape {shape} of {dtype}")
+    if count * dtype.itemsize > len(content) - start:
+        raise UserError(
+            f"{where} is cut short or damaged: an array of the shape {shape} takes "
+            f"{count * dtype.itemsize} bytes and {len(content) - start} are there"
+        )
+    flat = np.frombuffer(content, dtype, count, start)
+    return flat.reshape(shape, order="F" if fortran_order else "C")
+
+
+def _npy_header(where: str, content: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Return shape, whether columns come first, type, and where the numbers start."""
+    stream = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote, which are fine
+            shape, fortran_order, dtype = read_header(stream)
+    except KeyError as error:
+        raise UserError(f"{where} is of an unknown version of .npy or damaged") from error
+    # The header is a Python literal, and so are the ways in which it can be wrong.
+    except (
+        ValueError,
+        TypeError,
+        SyntaxError,
+        tokenize.TokenError,
+        RecursionError,
+        MemoryError,
+    ) as error:
+        reason = textwrap.shorten(str(error) or type(error).__name__, 200, placeholder=" ...")
+        raise UserError(f"{where} is not an .npy file or is damaged: {reason}") from error
+    return shape, fortran_order, dtype, stream.tell()
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise UserError(f"{path} is not a file" if path.exists() else gone(path))
 
 
 def _os_error(number: int) -> OSError:

@@ -292,7 +292,7 @@ def test_a_file_that_is_no_archive_or_missing_is_refused(features, tmp_path, cap
     test = tmp_path / "test.npz"
     assert "is not a whole .npz file" in refused(capsys, "--features", tmp_path / "text.npz", test)
     assert "is not a whole .npz file" in refused(capsys, "--features", cut, test)
-    assert "cannot read" in refused(capsys, "--features", tmp_path / "none.npz", test)
+    assert "none.npz is missing" in refused(capsys, "--features", tmp_path / "none.npz", test)
 
 
 def test_a_model_and_features_exclude_each_other(features, run, tmp_path, capsys):

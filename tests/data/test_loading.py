@@ -66,7 +66,13 @@ def test_a_split_the_card_does_not_have_is_refused(small_shapes: Path):
     ("card", "folder", "counts", "classes"),
     [
         ("modelnet10", "modelnet10_ply_hdf5_1024", {"train": 2793, "test": 635}, 10),
-        ("modelnet40", "modelnet33_vertices_hdf5_1024", {"train": 5314, "test": 1302}, 33),
+        pytest.param(
+            "modelnet40",
+            "modelnet33_vertices_hdf5_1024",
+            {"train": 5314, "test": 1302},
+            33,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_real_sets_load_whole(

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Data, InMemoryDataset
+from torch_geometric.loader import DataLoader
+from torch_geometric.transforms import NormalizeScale
 
 from pc_crvae.data.clouds import normalize, turn_z_up
 from pc_crvae.data.torch_geometric import from_torch_geometric, to_torch_geometric
@@ -129,6 +131,30 @@ def test_clouds_become_data_and_come_back():
     np.testing.assert_allclose(back.points, clouds.points[[2, 1]], atol=1e-6)
     items[0].pos += 1
     assert np.abs(clouds.points[2]).max() <= 1
+
+
+def test_clouds_with_normals_come_back_through_torch_geometric_s_own_loader():
+    clouds = from_torch_geometric(Small(items_of(20, 20, 20), ["bed", "chair"]), "train")
+    clouds = replace(clouds, normals=clouds.points[:, ::-1])
+    data = to_torch_geometric(clouds)
+    (batch,) = DataLoader(data, batch_size=3)
+    assert batch.y.tolist() == [0, 1, 0]
+    assert batch.id == list(clouds.ids)
+    np.testing.assert_array_equal(batch.pos.view(3, 20, 3), clouds.points)
+    np.testing.assert_array_equal(batch.normal.view(3, 20, 3), clouds.normals)
+    assert batch.batch.tolist() == [row for row in range(3) for _ in range(20)]
+    shuffled = DataLoader(data, batch_size=2, shuffle=True, num_workers=2)
+    assert sorted(name for part in shuffled for name in part.id) == list(clouds.ids)
+    back = from_torch_geometric(data, "train", name="Small")
+    assert (back.classes, back.ids) == (clouds.classes, clouds.ids)
+    np.testing.assert_array_equal(back.labels, clouds.labels)
+    np.testing.assert_allclose(back.points, clouds.points, atol=1e-6)
+
+
+def test_a_transform_of_torch_geometric_is_applied_to_each_item():
+    clouds = from_torch_geometric(items_of(20), "train")
+    item = to_torch_geometric(clouds, transform=NormalizeScale())[0]
+    assert item.pos.abs().max() == pytest.approx(0.999999)
 
 
 def test_unlabelled_clouds_become_data_without_y():

@@ -41,13 +41,7 @@ def prepare_shapes(
         check_normals(card)
     reader = shape_reader_of(card)
     folder = folder.resolve()  # so that its files are the same ones from any working directory
-    # Trees also tell what lies in them and is no shape.
-    read_tree = getattr(reader, "read_tree", None)
-    if read_tree is None:
-        (items, classes), passed_over = reader.list_items(folder, split, card), {}
-    else:
-        tree = read_tree(folder, split, card)
-        items, classes, passed_over = tree.items, tree.classes, tree.ignored
+    items, classes, passed_over = reader.list_items(folder, split, card)
     return prepare(
         Shapes(
             name=card.name,

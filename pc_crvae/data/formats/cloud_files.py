@@ -1,6 +1,5 @@
 """One cloud a file, in the formats that scanners and programs write."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,42 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import extents
-from pc_crvae.data.formats.npy import parse_npy, parse_npz
-from pc_crvae.data.formats.pcd import parse_pcd
-from pc_crvae.data.formats.ply import parse_ply_vertices
-from pc_crvae.data.formats.text import parse_text, reason
+from pc_crvae.data.formats.registry import CLOUD_SUFFIXES, format_of
+from pc_crvae.data.formats.text import parse_text
 from pc_crvae.data.items import Sample
-from pc_crvae.data.readers.missing import gone
 from pc_crvae.errors import UserError
-
-
-def _parse_ply(path: Path, content: bytes) -> NDArray[np.float64]:
-    try:
-        return parse_ply_vertices(content)
-    except (ValueError, OverflowError) as error:
-        raise UserError(
-            f"{path} is damaged or no PLY file ({reason(error)}): mend it or leave it out"
-        ) from error
-
-
-_PARSERS: dict[str, Callable[[Path, bytes], NDArray[Any]]] = {
-    ".ply": _parse_ply,
-    ".pcd": parse_pcd,
-    ".xyz": parse_text,
-    ".txt": parse_text,
-    ".csv": parse_text,
-    ".pts": parse_text,
-    ".npy": parse_npy,
-    ".npz": parse_npz,
-}
-
-SUFFIXES: tuple[str, ...] = tuple(_PARSERS)
-"""Of the files that are read as clouds."""
+from pc_crvae.utils.files import read_bytes
 
 FARTHEST = 1e150
 """Coordinates beyond it would overflow when they are squared."""
 
-_LARGEST_FILE = 1 << 32
+LARGEST_FILE = 1 << 32
 """Bytes of a file that is read as one cloud."""
 
 _LEAST_EXTENT = 1e-12
@@ -55,20 +28,20 @@ def read_cloud(path: Path) -> NDArray[np.float64]:
 
     Its suffix says how: ``.ply`` (a mesh's vertices; faces behind them are not read, so damage to
     them is not refused), ``.pcd``, ``.xyz``, ``.txt``, ``.csv`` and ``.pts`` (see
-    :func:`parse_text`), ``.npy`` (N, 3 or more) and ``.npz`` (see :func:`parse_npz`); columns
+    :func:`parse_text`), ``.npy`` (N, 3 or more) and ``.npz`` (see :func:`read_npz_cloud`); columns
     after the third are ignored.
 
     Raises:
         UserError: the file is missing, damaged or of another kind, a coordinate is not finite,
             or all points coincide; the sentence names the file and the defect.
     """
-    parse = _PARSERS.get(path.suffix.lower())
+    parse = format_of(path).cloud
     if parse is None:
         raise UserError(
-            f"{path} is no cloud by its name, which should end in {', '.join(SUFFIXES)}"
+            f"{path} is no cloud by its name, which should end in {', '.join(CLOUD_SUFFIXES)}"
         )
     with np.errstate(invalid="ignore"):  # a NaN of single precision, which is refused below
-        points = parse(path, read_bytes(path))[:, :3].astype(np.float64)
+        points = parse(path, read_bytes(path, LARGEST_FILE))[:, :3].astype(np.float64)
     check_points(path, points)
     return points
 
@@ -92,7 +65,7 @@ def load_points_and_normals(path: Path, count: int, rng: np.random.Generator) ->
     Raises:
         UserError: as :func:`read_cloud`, or the points chosen coincide.
     """
-    table = parse_text(path, read_bytes(path), 6)
+    table = parse_text(path, read_bytes(path, LARGEST_FILE), 6)
     points, normals = table[:, :3], table[:, 3:]
     check_points(path, points)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -119,7 +92,7 @@ def choose_points(
     counted as the repair ``points repeated``.
 
     Args:
-        path: of the file, for the sentence of an error.
+        path: the file, for the sentence of an error.
         points: (N, 3).
         normals: (N, 3), one a point, or None.
         count: points to choose.
@@ -141,30 +114,11 @@ def choose_points(
     return Sample(chosen, None if normals is None else normals[rows], repairs)
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a file whole.
-
-    Raises:
-        UserError: it is missing, cannot be read, or is too large for one cloud.
-    """
-    try:
-        if not path.is_file():
-            raise UserError(f"{path} is not a file" if path.exists() else gone(path))
-        if path.stat().st_size > _LARGEST_FILE:
-            raise UserError(
-                f"{path} takes {path.stat().st_size} bytes, and a file of one cloud may take "
-                f"{_LARGEST_FILE}: choose fewer of its points"
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
-
-
 def check_points(path: Path | str, points: NDArray[np.float64]) -> None:
     """Refuse a cloud that cannot be normalised.
 
     Args:
-        path: of its file, for the sentence of an error.
+        path: its file, for the sentence of an error.
         points: (N, 3).
 
     Raises:

@@ -25,7 +25,7 @@ _MOST_TRIANGLES = 50_000_000
 """Of a flattened scene: a small file may place one large part many times."""
 
 
-def parse_glb(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def parse_glb(path: Path, data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """As :func:`parse_gltf`, of a binary file.
 
     Raises:
@@ -51,12 +51,12 @@ def parse_glb(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np.
     return _parse(chunks[_JSON_CHUNK], path, chunks.get(_BINARY_CHUNK))
 
 
-def parse_gltf(data: bytes, path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def parse_gltf(path: Path, data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return vertices (V, 3) and triangles (T, 3) of the scene, each part where it is placed.
 
     Args:
+        path: the file, for the buffers beside it.
         data: the JSON text.
-        path: of the file, for the buffers beside it.
 
     Raises:
         ValueError: the scene cannot be read, promises more than its buffers hold, or needs a

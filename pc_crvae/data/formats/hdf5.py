@@ -7,7 +7,7 @@ disk before memory is taken, and no data are followed into other files.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from pc_crvae.data.clouds import RawClouds
 from pc_crvae.data.formats.cloud_files import FARTHEST, defects_of_scale
 from pc_crvae.data.formats.text import reason
-from pc_crvae.data.readers.name_lists import read_json_names, read_lines
 from pc_crvae.errors import UserError
 
 _MOST_UNPACKED = 1032
@@ -29,7 +28,7 @@ class Part:
     """What one file holds.
 
     Attributes:
-        path: of the file.
+        path: the file.
         points: (n, P, 3), any real type, all finite, no cloud collapsed.
         labels: (n,) int64, as the file has them.
         ids: n names.
@@ -45,7 +44,7 @@ def read_part(path: Path, ids_of: Callable[[Path, int], list[str]]) -> Part:
     """Read and check a file.
 
     Args:
-        path: of the file.
+        path: the file.
         ids_of: gives the names of the n clouds of a file.
 
     Raises:
@@ -103,46 +102,6 @@ def join_parts(parts: list[Part], classes: tuple[str, ...]) -> RawClouds:
     return RawClouds(
         points, labels, classes, _unique([name for part in parts for name in part.ids])
     )
-
-
-def listed_files(list_path: Path) -> list[Path]:
-    """Return the HDF5 files that a list names.
-
-    Raises:
-        UserError: the list or one of them is missing.
-    """
-    paths = []
-    for line in read_lines(list_path):
-        as_given, beside = listed_candidates(list_path, line)
-        path = as_given if as_given.is_file() else beside
-        if not path.is_file():
-            raise UserError(f"{path} is missing, though {list_path.name} lists it")
-        paths.append(path)
-    return paths
-
-
-def listed_candidates(list_path: Path, line: str) -> tuple[Path, Path]:
-    """Return where a file is looked for that a line of a list names."""
-    # The official lists carry the prefix of their authors' machine, so the bare name counts.
-    return list_path.parent / line, list_path.parent / PurePosixPath(line).name
-
-
-def read_names(path: Path, of: Path, count: int, kind: str) -> list[str]:
-    """Read a JSON list of one name a cloud.
-
-    Args:
-        path: of the list.
-        of: the file whose clouds it names.
-        count: of its clouds.
-        kind: what it names, ``mesh`` or ``class``, for the sentence of an error.
-
-    Raises:
-        UserError: it is missing or damaged, or not of that length.
-    """
-    names = read_json_names(path, kind)
-    if len(names) != count:
-        raise UserError(f"{path} names {len(names)} {kind}es for the {count} of {of.name}")
-    return names
 
 
 def file_and_row(path: Path, count: int) -> list[str]:

@@ -30,8 +30,8 @@ def decode_image(
     """Decode an image, in the mode that it is stored in.
 
     Args:
-        content: of the file.
-        name: of the file, for errors.
+        content: what the file holds.
+        name: the file, for errors.
         size: the width and height that it should have.
         upright: whether to turn a photograph as its camera noted.
 

@@ -1,37 +1,18 @@
 """Surfaces of mesh files, and points drawn from them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.formats.gltf import parse_glb, parse_gltf
-from pc_crvae.data.formats.obj import parse_obj
-from pc_crvae.data.formats.off import parse_off
-from pc_crvae.data.formats.ply import parse_ply
-from pc_crvae.data.formats.stl import parse_stl
+from pc_crvae.data.formats.registry import MESH_SUFFIXES, format_of
 from pc_crvae.data.items import Sample
-from pc_crvae.data.readers.missing import gone
 from pc_crvae.data.surface_sampling import face_vectors, sample_faces
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import read_bytes
 
-_Parsed = tuple[NDArray[np.float64], NDArray[np.int64]]
-
-_PARSERS: dict[str, Callable[[bytes, Path], _Parsed]] = {
-    ".off": lambda data, path: parse_off(data),
-    ".obj": lambda data, path: parse_obj(data),
-    ".ply": lambda data, path: parse_ply(data),
-    ".stl": lambda data, path: parse_stl(data),
-    ".glb": parse_glb,
-    ".gltf": parse_gltf,
-}
-
-SUFFIXES = frozenset(_PARSERS)
-"""Of the files that :func:`read_surface` reads, in lower case."""
-
-LARGEST_FILE = 2**31
+_LARGEST_FILE = 2**31
 """Bytes; a file is held in memory, several times over while it is parsed."""
 
 _DAMAGE = (
@@ -74,32 +55,20 @@ def read_surface(path: Path) -> Surface:
         UserError: the file is missing, of another kind or damaged, or has no surface; the
             sentence names the file and the defect.
     """
-    parse = _PARSERS.get(path.suffix.lower())
+    parse = format_of(path).mesh
     if parse is None:
         raise UserError(
-            f"{path} is no mesh that is read here: the suffixes are {', '.join(sorted(SUFFIXES))}"
+            f"{path} is no mesh that is read here: the suffixes are "
+            f"{', '.join(sorted(MESH_SUFFIXES))}"
         )
-    if path.exists() and not path.is_file():
-        raise UserError(f"{path} is not a file")
+    data = read_bytes(path, _LARGEST_FILE)
     try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise UserError(
-                f"{path} has {size} bytes, more than the {LARGEST_FILE} that are read of a mesh: "
-                "simplify it"
-            )
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(gone(path)) from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    try:
-        vertices, faces = parse(data, path)
+        vertices, faces = parse(path, data)
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
             f"{path} is damaged or no {path.suffix.lower()} file ({reason[:200]}): "
-            "mend it or leave it out"
+            "repair it or leave it out"
         ) from error
     return _checked(path, vertices, faces)
 
@@ -110,7 +79,7 @@ def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
     The normals are those of the faces that the points lie on.
 
     Args:
-        path: of the file.
+        path: the file.
         count: points P.
         rng: what fixes them.
 

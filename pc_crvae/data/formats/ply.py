@@ -9,6 +9,7 @@ truncated text file without a word.
 import re
 import struct
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,12 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.formats.number_text import as_indices, parse_numbers
 from pc_crvae.data.formats.polygons import fan, fan_triangles
+from pc_crvae.data.formats.text import reason
+from pc_crvae.errors import UserError
 
 _LONGEST_HEADER = 1 << 20
 _OPENING = re.compile(rb"ply[ \t]*(\r\n|\n|\r)", re.IGNORECASE)
+_FACES = re.compile(rb"^[ \t]*element[ \t]+face[ \t]+0*[1-9]", re.MULTILINE)
 _ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _CODES = {
     **dict.fromkeys(("char", "int8"), "b"),
@@ -97,20 +101,31 @@ def parse_ply(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     return vertices, fan_triangles([])
 
 
-def parse_ply_vertices(data: bytes) -> NDArray[np.float64]:
-    """Parse the vertices alone: (V, 3).
+def parse_ply_cloud(path: Path, data: bytes) -> NDArray[np.float64]:
+    """Return the vertices alone: (V, 3).
 
     What lies behind them is not read: a face list that is damaged or cut short is not refused.
 
     Raises:
-        ValueError, OverflowError: the file is none, or holds less than it promises of the vertices
-            and what precedes them.
+        UserError: the file is none, or holds less than it promises of the vertices and what
+            precedes them.
     """
-    header = _parse_header(data)
-    places = [header.elements["vertex"].place_of(axis) for axis in "xyz"]
-    elements = list(header.elements.values())
-    wanted = elements[: list(header.elements).index("vertex") + 1]
-    return _coordinates(_columns(data, header, wanted)["vertex"], places)
+    try:
+        header = _parse_header(data)
+        places = [header.elements["vertex"].place_of(axis) for axis in "xyz"]
+        elements = list(header.elements.values())
+        wanted = elements[: list(header.elements).index("vertex") + 1]
+        return _coordinates(_columns(data, header, wanted)["vertex"], places)
+    except (ValueError, OverflowError) as error:
+        raise UserError(
+            f"{path} is damaged or no PLY file ({reason(error)}): repair it or leave it out"
+        ) from error
+
+
+def has_faces(data: bytes) -> bool:
+    """Whether the header of a file promises a face or more, so that it is a mesh."""
+    header = data[:_LONGEST_HEADER].partition(b"end_header")[0]
+    return _FACES.search(header.replace(b"\r", b"\n")) is not None
 
 
 def _coordinates(vertices: _Columns, places: list[int]) -> NDArray[np.float64]:

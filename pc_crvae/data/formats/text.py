@@ -22,8 +22,8 @@ def parse_text(path: Path, content: bytes, columns: int = 3) -> NDArray[np.float
     columns; where those name x, y and z, the coordinates are read from there.
 
     Args:
-        path: of the file, for the sentence of an error.
-        content: of the file.
+        path: the file, for the sentence of an error.
+        content: what the file holds.
         columns: numbers a line.
 
     Raises:
@@ -72,7 +72,7 @@ def parse_rows(
     """Parse some columns of lines of numbers: (len(lines), len(columns)).
 
     Args:
-        path: of the file, for the sentence of an error.
+        path: the file, for the sentence of an error.
         lines: one or more, none of them empty.
         columns: numbers of the columns wanted, in their order.
         delimiter: between the columns; None for blanks.

@@ -14,7 +14,7 @@ that NVAE keeps to. Then it is resized to 64x64, bilinear with antialiasing.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,10 +24,10 @@ from PIL import Image
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.images import decode_image
-from pc_crvae.data.formats.zip_members import open_zip, read_member
 from pc_crvae.data.images import RawImages
-from pc_crvae.data.items import Item
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import read_bytes
+from pc_crvae.utils.zip_members import open_zip, read_member
 
 VERSION = 1
 
@@ -56,72 +56,23 @@ _MOST_LIST_BYTES = 1 << 26
 def read_split(root: Path, split: Split, card: Card) -> RawImages:
     """Read one split: images (n, 3, 64, 64) uint8, no labels, ids such as ``000001``.
 
-    The whole training split takes 2 GB; :func:`load_images` fills an array that lies elsewhere.
-
     Raises:
         UserError: the list or an image is missing or damaged, or an image has another size; the
             sentence names the file.
     """
-    items, classes = list_items(root, split, card)
-    images = np.empty((len(items), 3, SIDE, SIDE), np.uint8)
-    load_images([item.path for item in items], images, card)
-    return RawImages(images, None, classes, tuple(item.id for item in items))
-
-
-def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[str, ...]]:
-    """List the images of one split in the order of the list, and the classes, of which it has none.
-
-    The path of an image in the archive is that of the archive, then its own within it.
-
-    Raises:
-        UserError: the list is missing or damaged, or names an image that is not there.
-    """
-    folder, present = _present(root)
-    items = []
-    for name in _read_partition(root / _PARTITION, _NUMBER[split]):
-        if name not in present:
-            raise UserError(
-                f"{folder / name} is missing, though {_PARTITION} lists it: get it again"
-            )
-        items.append(Item(folder / name, Path(name).stem, None))
-    return items, ()
-
-
-def load_image(path: Path, card: Card) -> NDArray[np.uint8]:
-    """Return one image of :func:`list_items`: (3, 64, 64) uint8.
-
-    From the archive, each call opens it anew, which takes a second; :func:`load_images` does not.
-
-    Raises:
-        UserError: as :func:`load_images`.
-    """
-    image = np.empty((3, SIDE, SIDE), np.uint8)
-    load_images([path], image[None], card)
-    return image
-
-
-def load_images(paths: Sequence[Path], out: NDArray[np.uint8], card: Card) -> None:
-    """Read images of :func:`list_items` one after another.
-
-    Args:
-        paths: (n,) of one folder or archive.
-        out: (n, 3, 64, 64) that takes them; it may be mapped from a file.
-        card: of the set; its variant tells the crop.
-
-    Raises:
-        UserError: an image is missing, damaged, of another size or not in colour, or the card has
-            another variant.
-    """
-    if out.shape != (len(paths), 3, SIDE, SIDE) or out.dtype != np.uint8:
-        raise ValueError(
-            f"out should be ({len(paths)}, 3, {SIDE}, {SIDE}) uint8, not {out.shape} {out.dtype}"
-        )
-    if not paths:
-        return
+    names = _read_partition(root / _PARTITION, _NUMBER[split])
     top = _top_of_crop(card)
-    with _open_folder(paths[0].parent) as read:
-        for row, path in enumerate(paths):
-            out[row] = _crop(decode_image(read(path), str(path), _SIZE), path, top)
+    images = np.empty((len(names), 3, SIDE, SIDE), np.uint8)
+    with _open_images(root) as (folder, present, read):
+        missing = next((name for name in names if name not in present), None)
+        if missing is not None:
+            raise UserError(
+                f"{folder / missing} is missing, though {_PARTITION} lists it: get it again"
+            )
+        for row, name in enumerate(names):
+            path = folder / name
+            images[row] = _crop(decode_image(read(path), str(path), _SIZE), path, top)
+    return RawImages(images, None, (), tuple(Path(name).stem for name in names))
 
 
 def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
@@ -133,15 +84,17 @@ def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
     return [root / _PARTITION, root / _FOLDER, root / _ARCHIVE]
 
 
-def _present(root: Path) -> tuple[Path, set[str]]:
-    """Return the folder of the images, perhaps one in the archive, and the names in it."""
-    folder = root / _FOLDER
+@contextmanager
+def _open_images(root: Path) -> Iterator[tuple[Path, Collection[str], Callable[[Path], bytes]]]:
+    """Give the folder of the images, perhaps one in the archive, their names, and how to read."""
+    folder, path = root / _FOLDER, root / _ARCHIVE
     if folder.is_dir():
         try:
-            return folder, {path.name for path in folder.iterdir()}
+            names = {file.name for file in folder.iterdir()}
         except OSError as error:
             raise UserError(f"the folder {folder} cannot be read: {error.strerror}") from error
-    path = root / _ARCHIVE
+        yield folder, names, lambda path: read_bytes(path, _MOST_BYTES)
+        return
     if not path.is_file():
         raise UserError(
             f"{path} is missing, and so is the folder {_FOLDER}: is this the folder of CelebA's "
@@ -149,10 +102,16 @@ def _present(root: Path) -> tuple[Path, set[str]]:
         )
     prefix = f"{_FOLDER}/"
     with open_zip(path) as archive:
-        names = {
-            name.removeprefix(prefix) for name in archive.namelist() if name.startswith(prefix)
+        members = {
+            member.filename.removeprefix(prefix): member
+            for member in archive.infolist()
+            if member.filename.startswith(prefix)
         }
-    return path / _FOLDER, names
+        yield (
+            path / _FOLDER,
+            members,
+            lambda path: read_member(archive, members[path.name], _MOST_BYTES),
+        )
 
 
 def _read_partition(path: Path, number: str) -> list[str]:
@@ -182,33 +141,6 @@ def _read_partition(path: Path, number: str) -> list[str]:
     if not chosen:
         raise UserError(f"{path} lists no image of this split, which has the number {number}")
     return chosen
-
-
-@contextmanager
-def _open_folder(folder: Path) -> Iterator[Callable[[Path], bytes]]:
-    """Give a function that reads files of a folder, which may be one in an archive."""
-    if folder.is_dir():
-        yield _read_file
-        return
-    with open_zip(folder.parent) as archive:
-
-        def read(path: Path) -> bytes:
-            try:
-                member = archive.getinfo(f"{folder.name}/{path.name}")
-            except KeyError as error:
-                raise UserError(f"{path} is missing: download {_ARCHIVE} again") from error
-            return read_member(archive, member, _MOST_BYTES)
-
-        yield read
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise UserError(f"{path} has more than the {_MOST_BYTES} bytes expected")
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _top_of_crop(card: Card) -> int:

@@ -17,15 +17,14 @@ on a seed nor on the order of the files, and an item added moves few of the othe
 
 import hashlib
 import os
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pc_crvae.data.cards import Split
-from pc_crvae.data.items import Item
-from pc_crvae.data.readers.file_ids import ids_of
+from pc_crvae.data.items import Item, Listing
 from pc_crvae.data.readers.name_lists import is_name
 from pc_crvae.errors import UserError
 
@@ -40,21 +39,6 @@ _SPLITS = {
 
 
 @dataclass(frozen=True)
-class ClassTree:
-    """What a tree holds of one split, and what was passed over.
-
-    Attributes:
-        items: of the split, sorted by path.
-        classes: the class names, those of all splits; empty where there are no classes.
-        ignored: what belongs to no split, by the reason, such as ``of another kind``.
-    """
-
-    items: list[Item]
-    classes: tuple[str, ...]
-    ignored: dict[str, tuple[Path, ...]]
-
-
-@dataclass(frozen=True)
 class _File:
     """A file found: where it is, its path below the root, and what the folders say of it."""
 
@@ -64,18 +48,10 @@ class _File:
     category: str | None = None
 
 
-def list_class_tree(
-    root: Path, split: Split, suffixes: Collection[str], classes: tuple[str, ...] = ()
-) -> tuple[list[Item], tuple[str, ...]]:
-    """List the items of a split and the class names: :func:`read_class_tree` in short."""
-    tree = read_class_tree(root, split, suffixes, classes)
-    return tree.items, tree.classes
-
-
 def read_class_tree(
     root: Path, split: Split, suffixes: Collection[str], classes: tuple[str, ...] = ()
-) -> ClassTree:
-    """List what a tree holds of one split, and what was passed over.
+) -> Listing:
+    """List what a tree holds of one split, sorted by path, and what was passed over.
 
     Ids are those of :func:`ids_of`, of the paths relative to ``root``. Hidden files and folders (a
     dot in front) are not looked at.
@@ -83,7 +59,7 @@ def read_class_tree(
     Args:
         root: the folder.
         split: ``train`` or ``test``.
-        suffixes: of the files wanted, such as ``.off``; case does not matter.
+        suffixes: those of the files wanted, such as ``.off``; case does not matter.
         classes: the names allowed, in the order of their labels; if empty, those of the folders,
             sorted.
 
@@ -113,7 +89,7 @@ def read_class_tree(
         Item(file.path, ids[row], None if file.category is None else labels[file.category])
         for row, file in ((row, files[row]) for row in rows)
     ]
-    return ClassTree(items, names, ignored)
+    return Listing(items, names, ignored)
 
 
 def class_tree_paths(root: Path, suffixes: Collection[str]) -> list[Path]:
@@ -122,6 +98,22 @@ def class_tree_paths(root: Path, suffixes: Collection[str]) -> list[Path]:
         folders, files, _ = _walk(root, suffixes)
         return [*folders, *(file.path for file in files)]
     return [root]
+
+
+def ids_of(paths: Sequence[str]) -> list[str]:
+    """Return the ids of files: their paths without suffix, kept where files differ by it alone.
+
+    Args:
+        paths: different ones, with ``/`` between folders.
+
+    Returns:
+        As many different names.
+    """
+    stems = [path[: len(path) - len(PurePosixPath(path).suffix)] for path in paths]
+    count = Counter(stems)
+    ids = [path if count[stem] > 1 else stem for path, stem in zip(paths, stems, strict=True)]
+    # Whole paths can meet the stem of another one: x.off and x.obj beside x.off.obj.
+    return ids if len(set(ids)) == len(ids) else list(paths)
 
 
 def _walk(

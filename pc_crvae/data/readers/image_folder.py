@@ -14,8 +14,9 @@ from pc_crvae.data.cards import Card, ImageShape, Split
 from pc_crvae.data.formats.images import as_grey_or_rgb, decode_image
 from pc_crvae.data.images import RawImages
 from pc_crvae.data.items import Item
-from pc_crvae.data.readers.class_tree import class_tree_paths, list_class_tree
+from pc_crvae.data.readers.class_tree import class_tree_paths, read_class_tree
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import read_bytes
 
 VERSION = 1
 
@@ -38,7 +39,7 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
         UserError: there are no images, or one is damaged, see-through, of another kind or unlike
             the others; the sentence names the file.
     """
-    items, classes = list_class_tree(root, split, SUFFIXES, card.classes)
+    items, classes, _ = read_class_tree(root, split, SUFFIXES, card.classes)
     shape = card.image
     if shape is None:
         first = _decode(items[0].path)
@@ -77,12 +78,7 @@ def _allocate(root: Path, count: int, shape: ImageShape) -> NDArray[np.uint8]:
 
 def _decode(path: Path) -> Image.Image:
     """Return an image in one of the modes L and RGB."""
-    try:
-        if path.stat().st_size > _MOST_FILE_BYTES:
-            raise UserError(f"{path} has more than the {_MOST_FILE_BYTES} bytes that are read")
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    content = read_bytes(path, _MOST_FILE_BYTES)
     return as_grey_or_rgb(decode_image(content, str(path), upright=True), str(path))
 
 

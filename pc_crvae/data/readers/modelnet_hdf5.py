@@ -15,12 +15,14 @@ from pc_crvae.data.formats.hdf5 import (
     check_labels,
     file_and_row,
     join_parts,
-    listed_candidates,
-    listed_files,
-    read_names,
     read_part,
 )
-from pc_crvae.data.readers.name_lists import read_lines
+from pc_crvae.data.readers.name_lists import (
+    listed_candidates,
+    listed_files,
+    read_lines,
+    read_names,
+)
 from pc_crvae.errors import UserError
 
 VERSION = 1

@@ -2,7 +2,7 @@
 
 import json
 import unicodedata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pc_crvae.data.formats.text import reason
 from pc_crvae.errors import UserError
@@ -29,7 +29,7 @@ def read_json_names(path: Path, kind: str) -> list[str]:
     """Return the names of a JSON list.
 
     Args:
-        path: of the list.
+        path: the list.
         kind: what is named, for the sentence of an error.
 
     Raises:
@@ -44,6 +44,46 @@ def read_json_names(path: Path, kind: str) -> list[str]:
         isinstance(name, str) and is_name(name) for name in names
     ):
         raise UserError(f"{path} should hold a list of {kind} names")
+    return names
+
+
+def listed_files(list_path: Path) -> list[Path]:
+    """Return the files that a list names, a file a line.
+
+    Raises:
+        UserError: the list or one of them is missing.
+    """
+    paths = []
+    for line in read_lines(list_path):
+        as_given, beside = listed_candidates(list_path, line)
+        path = as_given if as_given.is_file() else beside
+        if not path.is_file():
+            raise UserError(f"{path} is missing, though {list_path.name} lists it")
+        paths.append(path)
+    return paths
+
+
+def listed_candidates(list_path: Path, line: str) -> tuple[Path, Path]:
+    """Return where a file is looked for that a line of a list names."""
+    # The official lists carry the prefix of their authors' machine, so the bare name counts.
+    return list_path.parent / line, list_path.parent / PurePosixPath(line).name
+
+
+def read_names(path: Path, of: Path, count: int, kind: str) -> list[str]:
+    """Read a JSON list of one name a cloud.
+
+    Args:
+        path: the list.
+        of: the file whose clouds it names.
+        count: how many clouds it has.
+        kind: what it names, ``mesh`` or ``class``, for the sentence of an error.
+
+    Raises:
+        UserError: it is missing or damaged, or not of that length.
+    """
+    names = read_json_names(path, kind)
+    if len(names) != count:
+        raise UserError(f"{path} names {len(names)} {kind}es for the {count} of {of.name}")
     return names
 
 

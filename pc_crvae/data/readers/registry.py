@@ -1,55 +1,86 @@
-"""Which module reads which layout; each is imported when it is asked for."""
+"""The table of layouts: what is known of each before its reader is imported.
 
+A new layout takes a module of its name in this folder, a row here, and a card that names it.
+"""
+
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
-import numpy as np
-
-from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.clouds import RawClouds
-from pc_crvae.data.images import RawImages
-from pc_crvae.data.items import Item, Sample
 from pc_crvae.errors import UserError
 
-_READERS = {
-    "shapes": "generated_shapes",
-    "modelnet_hdf5": "modelnet_hdf5",
-    "shapenet_hdf5": "shapenet_hdf5",
-    "scanobjectnn": "scanobjectnn",
-    "mnist_idx": "mnist_idx",
-    "omniglot_zip": "omniglot",
-    "cifar10_binary": "cifar_binary",
-    "celeba": "celeba",
-    "digits": "digits",
-    "image_folder": "image_folder",
-}
-_SHAPE_READERS = {
-    "modelnet_off": "mesh_trees",
-    "shapenet_obj": "mesh_trees",
-    "mesh_folder": "mesh_trees",
-    "cloud_folder": "cloud_trees",
-    "modelnet_resampled": "resampled_text",
-    "shapenet_15k": "shapenet_15k",
-    "shapenet_part": "shapenet_part",
-}
+if TYPE_CHECKING:
+    import numpy as np
 
-_WITH_NORMALS = {
-    "modelnet_off",
-    "shapenet_obj",
-    "mesh_folder",
-    "modelnet_resampled",
-    "shapenet_part",
+    from pc_crvae.data.cards import Card, Split
+    from pc_crvae.data.clouds import RawClouds
+    from pc_crvae.data.images import RawImages
+    from pc_crvae.data.items import Listing, Sample
+
+Modality = Literal["points", "images"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a data set lies on the disk, and what a card of it states.
+
+    Attributes:
+        holds: points or images.
+        origin: ``published``, as files that the card says how to get; ``own``, as files in a
+            folder of one's own; ``generated`` by the card's counts and seeds; or of a ``library``.
+        a_file_a_shape: whether each shape has a file of its own, so that its module is a
+            :class:`ShapeReader`; the others are a :class:`Reader`.
+        normals: whether its shapes have normals.
+        classes_of_card: whether its card has to name the classes; otherwise its files may name
+            them, or it has none.
+    """
+
+    holds: Modality
+    origin: Literal["published", "own", "generated", "library"] = "published"
+    a_file_a_shape: bool = False
+    normals: bool = False
+    classes_of_card: bool = True
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether a set of it lies on the disk."""
+        return self.origin in ("published", "own")
+
+
+LAYOUTS = {
+    "shapes": Layout("points", "generated"),
+    "modelnet_hdf5": Layout("points"),
+    "shapenet_hdf5": Layout("points"),
+    "shapenet_15k": Layout("points", a_file_a_shape=True),
+    "shapenet_part": Layout("points", a_file_a_shape=True, normals=True),
+    "scanobjectnn": Layout("points"),
+    "modelnet_off": Layout("points", a_file_a_shape=True, normals=True),
+    "shapenet_obj": Layout("points", a_file_a_shape=True, normals=True),
+    "mesh_folder": Layout(
+        "points", "own", a_file_a_shape=True, normals=True, classes_of_card=False
+    ),
+    "cloud_folder": Layout("points", "own", a_file_a_shape=True, classes_of_card=False),
+    "modelnet_resampled": Layout("points", a_file_a_shape=True, normals=True),
+    "mnist_idx": Layout("images"),
+    "omniglot_zip": Layout("images"),
+    "cifar10_binary": Layout("images"),
+    "celeba": Layout("images", classes_of_card=False),
+    "digits": Layout("images", "library"),
+    "image_folder": Layout("images", "own", classes_of_card=False),
 }
+"""Each layout by the name that a card gives, which is also that of the reader's module."""
 
 
 class Reader(Protocol):
     """A layout whose files hold a split as a whole; its root is None where it reads no files."""
 
     VERSION: int
-    """Of the layout: raised where the same files are read as something else than before."""
+    """The version of the reader, raised where it reads the same files as something else."""
 
-    def read_split(self, root: Path | None, split: Split, card: Card) -> RawClouds | RawImages:
+    def read_split(
+        self, root: Path | None, split: "Split", card: "Card"
+    ) -> "RawClouds | RawImages":
         """Read one split of the set that ``card`` describes, from the folder ``root``.
 
         Raises:
@@ -57,7 +88,7 @@ class Reader(Protocol):
                 sentence names the file and the defect.
         """
 
-    def source_paths(self, root: Path | None, split: Split, card: Card) -> list[Path]:
+    def source_paths(self, root: Path | None, split: "Split", card: "Card") -> list[Path]:
         """Return every path that `read_split` looks at, whether it is there or not."""
 
 
@@ -65,18 +96,16 @@ class ShapeReader(Protocol):
     """A layout that keeps each shape in a file of its own."""
 
     VERSION: int
-    """Of the layout: raised where the same files are read as something else than before."""
+    """The version of the reader, raised where it reads the same files as something else."""
 
-    def list_items(
-        self, root: Path, split: Split, card: Card
-    ) -> tuple[list[Item], tuple[str, ...]]:
-        """List the shapes of one split in a fixed order, and the class names.
+    def list_items(self, root: Path, split: "Split", card: "Card") -> "Listing":
+        """List the shapes of one split in a fixed order.
 
         Raises:
             UserError: a folder or list is missing or damaged, or holds nothing of the split.
         """
 
-    def load_points(self, path: Path, count: int, rng: np.random.Generator) -> Sample:
+    def load_points(self, path: Path, count: int, rng: "np.random.Generator") -> "Sample":
         """Draw ``count`` points of a shape.
 
         Raises:
@@ -84,30 +113,30 @@ class ShapeReader(Protocol):
         """
 
 
-def has_a_file_a_shape(card: Card) -> bool:
+def has_a_file_a_shape(card: "Card") -> bool:
     """Whether the card's layout keeps each shape in a file of its own."""
-    return card.layout in _SHAPE_READERS
+    return LAYOUTS[card.layout].a_file_a_shape
 
 
-def check_normals(card: Card) -> None:
-    """Refuse a card whose layout no normals are read of.
+def check_normals(card: "Card") -> None:
+    """Refuse a card whose layout has no normals.
 
     Raises:
         UserError: it is such a one.
     """
-    if card.layout not in _WITH_NORMALS:
-        having = ", ".join(sorted(_WITH_NORMALS))
+    if not LAYOUTS[card.layout].normals:
+        having = ", ".join(sorted(name for name, layout in LAYOUTS.items() if layout.normals))
         raise UserError(
             f"no normals are read of {card.name}, whose layout is {card.layout}: take it without, "
             f"or a set of one of the layouts {having}"
         )
 
 
-def reader_of(card: Card) -> Reader:
+def reader_of(card: "Card") -> Reader:
     """Return the reader of a layout whose files hold a split as a whole."""
-    return cast(Reader, import_module(f"pc_crvae.data.readers.{_READERS[card.layout]}"))
+    return cast(Reader, import_module(f"pc_crvae.data.readers.{card.layout}"))
 
 
-def shape_reader_of(card: Card) -> ShapeReader:
+def shape_reader_of(card: "Card") -> ShapeReader:
     """Return the reader of a layout that keeps each shape in a file of its own."""
-    return cast(ShapeReader, import_module(f"pc_crvae.data.readers.{_SHAPE_READERS[card.layout]}"))
+    return cast(ShapeReader, import_module(f"pc_crvae.data.readers.{card.layout}"))

@@ -10,30 +10,18 @@ from pathlib import Path
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.cloud_files import load_points
-from pc_crvae.data.items import Item
-from pc_crvae.data.readers.class_tree import ClassTree, class_tree_paths, read_class_tree
+from pc_crvae.data.items import Listing
+from pc_crvae.data.readers.class_tree import read_class_tree
 from pc_crvae.data.readers.synsets import SHAPENET_SYNSETS
 from pc_crvae.errors import UserError
 
 VERSION = 1
 
-__all__ = ["list_items", "load_points", "read_tree", "source_paths"]
-
-_SUFFIXES = (".npy",)
+__all__ = ["list_items", "load_points"]
 
 
-def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[str, ...]]:
-    """List the shapes of a split, sorted by synset and model, and the card's classes.
-
-    Raises:
-        UserError: as :func:`read_tree`.
-    """
-    tree = read_tree(root, split, card)
-    return tree.items, tree.classes
-
-
-def read_tree(root: Path, split: Split, card: Card) -> ClassTree:
-    """List the shapes of a split, the card's classes, and what was passed over.
+def list_items(root: Path, split: Split, card: Card) -> Listing:
+    """List the shapes of a split, sorted by path, and what was passed over.
 
     Ids are synset and model (``02691156/1a04e3ea``); synsets without a folder are left out.
 
@@ -46,7 +34,7 @@ def read_tree(root: Path, split: Split, card: Card) -> ClassTree:
         for synset, name in SHAPENET_SYNSETS.items()
         if name in card.classes
     }
-    tree = read_class_tree(root, split, _SUFFIXES, tuple(synsets))
+    tree = read_class_tree(root, split, {".npy"}, tuple(synsets))
     items = []
     for item in tree.items:
         if item.label is None or item.path.parent.relative_to(root).parts != (
@@ -59,9 +47,4 @@ def read_tree(root: Path, split: Split, card: Card) -> ClassTree:
             )
         synset = tree.classes[item.label]
         items.append(replace(item, id=f"{synset}/{item.path.stem}", label=synsets[synset]))
-    return ClassTree(items, card.classes, tree.ignored)
-
-
-def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
-    """Return every path that :func:`list_items` and the reading of its items look at."""
-    return class_tree_paths(root, _SUFFIXES)
+    return Listing(items, card.classes, tree.passed_over)

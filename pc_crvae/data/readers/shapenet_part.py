@@ -8,24 +8,23 @@ shapes are in neither split.
 """
 
 import re
-from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.formats.cloud_files import load_points_and_normals
-from pc_crvae.data.items import Item, Sample
+from pc_crvae.data.formats.cloud_files import load_points_and_normals as load_points
+from pc_crvae.data.items import Item, Listing
 from pc_crvae.data.readers.name_lists import read_json_names, read_lines
 from pc_crvae.errors import UserError
 
 VERSION = 1
 
+__all__ = ["list_items", "load_points"]
+
 _CLASSES = "synsetoffset2category.txt"
 _ENTRY = re.compile(r"(?:[^/]+/)?([0-9]{8})/([\w-]+)", re.ASCII)
 
 
-def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[str, ...]]:
+def list_items(root: Path, split: Split, card: Card) -> Listing:
     """List the shapes of a split, sorted by synset and model, and the card's classes.
 
     Ids are synset and model (``02691156/1a04e3ea``). A listed shape whose file is missing is an
@@ -51,24 +50,7 @@ def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[
         items[name] = Item(root / synset / f"{model}.txt", name, label_of[synset])
     if not items:
         raise UserError(f"{path} lists no shapes")
-    return [items[name] for name in sorted(items)], card.classes
-
-
-def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
-    """Choose ``count`` points and their normals from a file, without replacement.
-
-    Raises:
-        UserError: the file is missing, damaged or holds no usable cloud.
-    """
-    return load_points_and_normals(path, count, rng)
-
-
-def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
-    """Return every path that :func:`list_items` and the reading of its items look at."""
-    paths = [root / _CLASSES, _list(root, split)]
-    with suppress(UserError):  # which list_items raises in its turn
-        paths += [item.path for item in list_items(root, split, card)[0]]
-    return paths
+    return Listing([items[name] for name in sorted(items)], card.classes)
 
 
 def _list(root: Path, split: Split) -> Path:

@@ -17,7 +17,7 @@ from pc_crvae.evaluation.probe.outcomes import (
     predict_items,
     retrieve_items,
 )
-from pc_crvae.evaluation.probe.predictions import Predictions, read_arrays
+from pc_crvae.evaluation.probe.predictions import Predictions
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol, changed, load_protocol
 from pc_crvae.evaluation.probe.report import (
     assemble,
@@ -26,6 +26,7 @@ from pc_crvae.evaluation.probe.report import (
     describe_protocol,
     versions,
 )
+from pc_crvae.utils.files import read_npz
 
 _ROW = ("given", "given")
 
@@ -133,7 +134,7 @@ def read_features(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     Raises:
         UserError: it cannot be read or lacks one of them.
     """
-    arrays = read_arrays(path, ("features", "labels"))
+    arrays = read_npz(path, ["features", "labels"])
     return arrays["features"], arrays["labels"]
 
 

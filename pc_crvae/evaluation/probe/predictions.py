@@ -1,20 +1,17 @@
 """Predictions item by item, kept beside a report so that two probes can be compared on them."""
 
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.linear_svm import Labels
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import atomic_path, npz_names, read_npz
 
 _PREFIX = "predictions."
-_MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -73,13 +70,10 @@ def load_predictions(path: Path) -> Predictions:
     Raises:
         UserError: there is no such file, or it holds something else.
     """
-    arrays = read_arrays(path, ("labels", "seeds", "items"))
+    named = [name for name in npz_names(path) if name.startswith(_PREFIX)]
+    arrays = read_npz(path, ["labels", "seeds", "items", *named])
     labels, seeds = arrays["labels"], arrays["seeds"]
-    rows = {
-        name.removeprefix(_PREFIX): array
-        for name, array in arrays.items()
-        if name.startswith(_PREFIX)
-    }
+    rows = {name.removeprefix(_PREFIX): arrays[name] for name in named}
     whole = [labels, seeds, *rows.values()]
     shapes_fit = labels.ndim == seeds.ndim == 1 and all(
         array.shape == (len(seeds), len(labels)) for array in rows.values()
@@ -87,38 +81,3 @@ def load_predictions(path: Path) -> Predictions:
     if not shapes_fit or not rows or any(array.dtype.kind not in "iu" for array in whole):
         raise UserError(f"{path} does not hold a probe's predictions: probe again to write them")
     return Predictions(labels.astype(np.int64), rows, seeds.astype(np.int64), str(arrays["items"]))
-
-
-def read_arrays(path: Path, needed: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Read all arrays of an .npz file; nothing in it is unpickled.
-
-    Raises:
-        UserError: it cannot be read, is no .npz file, lacks an array, or holds more than 1 GiB
-            in a compressed guise, or an array of Python objects.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > max(_MAX_BYTES, 20 * path.stat().st_size):
-            raise UserError(f"{path} would unpack to {size:,} bytes: not what it should hold")
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [name for name in needed if name not in archive.files]
-            if missing:
-                raise UserError(
-                    f"{path} holds no array {' and no '.join(missing)}, only "
-                    f"{', '.join(archive.files) or 'nothing'}"
-                )
-            return {name: archive[name] for name in archive.files}
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    except zipfile.BadZipFile:
-        raise UserError(f"{path} is not a whole .npz file, as np.savez writes them") from None
-    except UserError:
-        raise
-    except ValueError as error:
-        if "pickle" in str(error).lower() or "object" in str(error).lower():
-            raise UserError(
-                f"{path} holds an array of Python objects, which is not loaded: save numbers, or "
-                "strings of a fixed width"
-            ) from None
-        raise UserError(f"{path} is damaged: {error}") from None

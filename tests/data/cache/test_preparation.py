@@ -28,7 +28,7 @@ from pc_crvae.data.cache.preparation import Prepared, Recipe, Shapes, prepare
 from pc_crvae.data.clouds import normalize
 from pc_crvae.data.formats import meshes
 from pc_crvae.data.items import Item
-from pc_crvae.data.readers import mesh_trees
+from pc_crvae.data.readers import mesh_folder
 from pc_crvae.errors import UserError
 
 TESTS = Path(__file__).parents[2]
@@ -291,10 +291,10 @@ def test_meshes_new_to_a_split_of_a_folder_are_the_only_ones_read(
 
     def load_points(path: Path, *how: Any) -> object:
         read.append(path.name)
-        return mesh_trees_load(path, *how)
+        return mesh_folder_load(path, *how)
 
-    mesh_trees_load = mesh_trees.load_points
-    monkeypatch.setattr(mesh_trees, "load_points", load_points)
+    mesh_folder_load = mesh_folder.load_points
+    monkeypatch.setattr(mesh_folder, "load_points", load_points)
     root = tmp_path / "mine"
     folders = [root / "a" / "train", root / "a" / "test"] if split_by_folder else [root / "a"]
 

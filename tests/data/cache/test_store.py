@@ -22,7 +22,8 @@ from pc_crvae.data import CloudSet, load, load_card, split_validation
 from pc_crvae.data.cache import store
 from pc_crvae.data.cache.store import cache_folder
 from pc_crvae.data.procedural import shapes
-from pc_crvae.data.readers import generated_shapes, modelnet_hdf5
+from pc_crvae.data.readers import modelnet_hdf5
+from pc_crvae.data.readers import shapes as shapes_reader
 from pc_crvae.errors import UserError
 
 
@@ -292,7 +293,7 @@ def test_a_generator_of_another_version_makes_its_shapes_anew(
 ):
     card = small_card(tmp_path)
     load(card, "train")
-    monkeypatch.setattr(generated_shapes, "VERSION", generated_shapes.VERSION + 1)
+    monkeypatch.setattr(shapes_reader, "VERSION", shapes_reader.VERSION + 1)
     monkeypatch.delattr(shapes, "make_shapes")
     with pytest.raises(ImportError):
         load(card, "train")
@@ -304,7 +305,7 @@ def test_a_reader_of_another_version_leaves_other_layouts_as_they_are(
     load_train(hdf5_root)
     for path in hdf5_root.iterdir():
         spoil_unseen(path)
-    monkeypatch.setattr(generated_shapes, "VERSION", generated_shapes.VERSION + 1)
+    monkeypatch.setattr(shapes_reader, "VERSION", shapes_reader.VERSION + 1)
     assert len(load_train(hdf5_root)) == 9
 
 

@@ -185,7 +185,7 @@ def test_the_sets_are_valid_before_they_are_damaged(written: tuple[Layout, Path]
 
 
 @settings(
-    max_examples=60,
+    max_examples=12,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pc_crvae.data.readers.class_tree import class_tree_paths, list_class_tree, read_class_tree
+from pc_crvae.data.readers.class_tree import class_tree_paths, read_class_tree
 from pc_crvae.errors import UserError
 
 SUFFIXES = (".off", ".obj")
@@ -22,11 +22,11 @@ def plant(root: Path, names: Iterable[str]) -> Path:
 
 
 def ids_of(root: Path, split: str, classes: tuple[str, ...] = ()) -> list[str]:
-    return [item.id for item in list_class_tree(root, split, SUFFIXES, classes)[0]]
+    return [item.id for item in read_class_tree(root, split, SUFFIXES, classes)[0]]
 
 
 def labelled(root: Path, split: str, classes: tuple[str, ...] = ()) -> dict[str, str | None]:
-    items, names = list_class_tree(root, split, SUFFIXES, classes)
+    items, names, _ = read_class_tree(root, split, SUFFIXES, classes)
     return {item.id: None if item.label is None else names[item.label] for item in items}
 
 
@@ -86,7 +86,7 @@ def test_the_cut_depends_on_ids_alone(tmp_path: Path):
 def test_items_are_sorted_and_paths_lead_to_them(tmp_path: Path):
     paths = ["a/train/1.OFF", "a/train/b/deep.off", "a/train/c.off", "b/train/10.obj"]
     plant(tmp_path, [*reversed(paths), "a/test/x.off"])
-    items, classes = list_class_tree(tmp_path, "train", SUFFIXES)
+    items, classes, _ = read_class_tree(tmp_path, "train", SUFFIXES)
     assert classes == ("a", "b")
     assert [item.path for item in items] == [tmp_path / path for path in paths]
     assert [item.id for item in items] == [path[:-4] for path in paths]
@@ -119,16 +119,16 @@ def test_items_that_differ_by_suffix_alone_keep_it(tmp_path: Path):
 
 def test_labels_follow_the_given_classes_and_others_are_refused(tmp_path: Path):
     plant(tmp_path, ["train/bed/1.off", "train/car/2.off", "test/bed/3.off"])
-    items, classes = list_class_tree(tmp_path, "train", SUFFIXES, ("car", "toy", "bed"))
+    items, classes, _ = read_class_tree(tmp_path, "train", SUFFIXES, ("car", "toy", "bed"))
     assert classes == ("car", "toy", "bed")
     assert [item.label for item in items] == [2, 0]
     with pytest.raises(UserError, match="class folder car, which is no class of this data set"):
-        list_class_tree(tmp_path, "train", SUFFIXES, ("bed",))
+        read_class_tree(tmp_path, "train", SUFFIXES, ("bed",))
 
 
 def test_classes_are_those_of_both_splits(tmp_path: Path):
     plant(tmp_path, ["a/test/1.off", "b/train/2.off"])
-    items, classes = list_class_tree(tmp_path, "train", SUFFIXES)
+    items, classes, _ = read_class_tree(tmp_path, "train", SUFFIXES)
     assert classes == ("a", "b")
     assert items[0].label == 1
 
@@ -158,9 +158,7 @@ FILES = TREES.flatmap(
 )
 
 
-@settings(max_examples=100, deadline=None)
-@given(files=FILES)
-def test_every_file_of_a_tree_has_one_place_or_the_tree_is_refused(files: set[str]):
+def check_places(files: set[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = plant(Path(folder), files)
         trees = []
@@ -173,11 +171,24 @@ def test_every_file_of_a_tree_has_one_place_or_the_tree_is_refused(files: set[st
         ids = {item.id for tree in trees for item in tree.items}
         assert len(places) == len(set(places)) == len(ids)
         if len(trees) == 2:
-            assert trees[0].ignored == trees[1].ignored
+            assert trees[0].passed_over == trees[1].passed_over
             assert trees[0].classes == trees[1].classes
-            places += [path for paths in trees[0].ignored.values() for path in paths]
+            places += [path for paths in trees[0].passed_over.values() for path in paths]
             shown = [root / file for file in files if not Path(file).name.startswith(".")]
             assert sorted(places) == sorted(shown)
+
+
+@settings(max_examples=25, deadline=None)
+@given(files=FILES)
+def test_every_file_of_a_tree_has_one_place_or_the_tree_is_refused(files: set[str]):
+    check_places(files)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None)
+@given(files=FILES)
+def test_every_file_of_many_trees_has_one_place_or_the_tree_is_refused(files: set[str]):
+    check_places(files)
 
 
 def test_what_is_passed_over_is_told(tmp_path: Path):
@@ -187,7 +198,7 @@ def test_what_is_passed_over_is_told(tmp_path: Path):
     (tmp_path / "a" / "link").symlink_to(tmp_path / "a" / "test")
     tree = read_class_tree(tmp_path, "train", SUFFIXES)
     assert [item.id for item in tree.items] == ["a/train/1"]
-    assert tree.ignored == {
+    assert tree.passed_over == {
         "of another kind": (tmp_path / "README", tmp_path / "a/train/notes.txt"),
         "in a validation folder": (tmp_path / "a/val/2.off",),
         "not a regular file": (tmp_path / "a/train/pipe.off",),
@@ -249,7 +260,7 @@ def test_paths_to_watch_are_the_folders_and_the_files(tmp_path: Path):
 )
 def test_trees_that_cannot_be_told_are_refused(tmp_path: Path, names: list[str], problem: str):
     with pytest.raises(UserError, match=problem) as caught:
-        list_class_tree(plant(tmp_path, names), "train", SUFFIXES)
+        read_class_tree(plant(tmp_path, names), "train", SUFFIXES)
     assert str(tmp_path) in str(caught.value)
 
 
@@ -264,7 +275,7 @@ def test_a_root_that_is_no_folder_is_named(tmp_path: Path):
     plant(tmp_path, ["a.off"])
     for root in (tmp_path / "gone", tmp_path / "a.off"):
         with pytest.raises(UserError, match=f"{root} cannot be read"):
-            list_class_tree(root, "train", SUFFIXES)
+            read_class_tree(root, "train", SUFFIXES)
 
 
 def test_names_that_are_not_utf8_are_refused(tmp_path: Path):
@@ -274,11 +285,11 @@ def test_names_that_are_not_utf8_are_refused(tmp_path: Path):
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     with pytest.raises(UserError, match="not plain text in UTF-8"):
-        list_class_tree(tmp_path, "train", SUFFIXES)
+        read_class_tree(tmp_path, "train", SUFFIXES)
 
 
 def test_names_with_line_breaks_are_refused_in_one_line(tmp_path: Path):
     plant(tmp_path, ["a\nb.off"])
     with pytest.raises(UserError, match=r"a\\nb\.off' has a name that is not plain text") as caught:
-        list_class_tree(tmp_path, "train", SUFFIXES)
+        read_class_tree(tmp_path, "train", SUFFIXES)
     assert "\n" not in str(caught.value)

@@ -203,7 +203,7 @@ def test_an_image_of_more_pixels_than_are_read_is_named(root: Path):
 def test_a_file_of_more_bytes_than_are_read_is_named(root: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(image_folder, "_MOST_FILE_BYTES", 2000)
     (root / "train/dog/b.PNG").write_bytes(bytes(2001))
-    with pytest.raises(UserError, match=r"b\.PNG has more than the 2000 bytes that are read"):
+    with pytest.raises(UserError, match=r"b\.PNG has .* bytes, more than the 2000"):
         read_split(root, "train", CARD)
 
 
@@ -226,7 +226,7 @@ def test_a_class_that_the_card_lacks_is_named(root: Path):
 
 def test_a_link_to_nowhere_is_named(root: Path):
     (root / "train/dog/z.png").symlink_to(root / "gone.png")
-    with pytest.raises(UserError, match=r"z\.png cannot be read: No such file"):
+    with pytest.raises(UserError, match=r"z\.png is a link to .*gone\.png, which is missing"):
         read_split(root, "train", CARD)
 
 

@@ -7,24 +7,23 @@ lines ``x,y,z,nx,ny,nz``; y is up.
 """
 
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.formats.cloud_files import load_points_and_normals
-from pc_crvae.data.items import Item, Sample
+from pc_crvae.data.formats.cloud_files import load_points_and_normals as load_points
+from pc_crvae.data.items import Item, Listing
 from pc_crvae.data.readers.name_lists import read_lines
 from pc_crvae.errors import UserError
 
 VERSION = 1
 
+__all__ = ["list_items", "load_points"]
+
 _INNER = "modelnet40_normal_resampled"
 _VARIANTS = ("modelnet10", "modelnet40")
 
 
-def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[str, ...]]:
+def list_items(root: Path, split: Split, card: Card) -> Listing:
     """List the shapes of a split in the order of the official list, and the class names.
 
     The card's variant, ``modelnet40`` or ``modelnet10``, says which lists. Where those of
@@ -61,26 +60,7 @@ def list_items(root: Path, split: Split, card: Card) -> tuple[list[Item], tuple[
     name, count = Counter(item.id for item in items).most_common(1)[0]
     if count > 1:
         raise UserError(f"{list_path} lists {name[:80]} {count} times")
-    return items, classes
-
-
-def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
-    """Choose ``count`` points and their normals from a file, without replacement.
-
-    Raises:
-        UserError: the file is missing, damaged or holds no usable cloud.
-    """
-    return load_points_and_normals(path, count, rng)
-
-
-def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
-    """Return every path that :func:`list_items` and the reading of its items look at."""
-    paths = [root, root / _INNER]
-    for variant in _VARIANTS:
-        paths += [root / f"{variant}_shape_names.txt", root / f"{variant}_{split}.txt"]
-    with suppress(UserError):  # which list_items raises in its turn
-        paths += [item.path for item in list_items(root, split, card)[0]]
-    return paths
+    return Listing(items, classes)
 
 
 def _variant(card: Card) -> str:

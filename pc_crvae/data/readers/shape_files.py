@@ -6,7 +6,6 @@ file, so that the same file gives the same points, under whatever name.
 
 import hashlib
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +16,13 @@ from numpy.typing import NDArray
 from pc_crvae.data.cards import Axis
 from pc_crvae.data.clouds import normalize, turn_z_up
 from pc_crvae.data.formats import cloud_files, meshes
-from pc_crvae.data.readers.file_ids import ids_of
-from pc_crvae.data.readers.missing import gone
+from pc_crvae.data.formats.registry import FORMATS, format_of
+from pc_crvae.data.readers.class_tree import ids_of
 from pc_crvae.errors import UserError
-
-SUFFIXES = tuple(sorted(meshes.SUFFIXES.union(cloud_files.SUFFIXES)))
-"""Of the files that are read, in lower case."""
+from pc_crvae.utils.files import gone, read_bytes
 
 _SURFACE_POINTS = 4096
 """Drawn of a mesh, so that its centre and size are the surface's and hardly the draw's."""
-
-_PLY_FACES = re.compile(rb"^[ \t]*element[ \t]+face[ \t]+0*[1-9]", re.MULTILINE)
-_LONGEST_PLY_HEADER = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ def find_shape_files(places: Sequence[Path]) -> list[ShapeFile]:
     if not found:
         raise UserError(
             f"{', '.join(map(str, places))} holds no shape: the suffixes read are "
-            f"{', '.join(SUFFIXES)}"
+            f"{', '.join(sorted(FORMATS))}"
         )
     paths, names = zip(*found.values(), strict=True)
     if len(set(names)) < len(names):
@@ -87,7 +81,7 @@ def load_shape(path: Path, count: int, up: Axis) -> NDArray[np.float32]:
     A PLY file is a mesh where it has faces, else a cloud.
 
     Args:
-        path: of a mesh or cloud file.
+        path: a mesh or cloud file.
         count: points wanted; a cloud that has fewer is taken as it is.
         up: the axis that points up in the file.
 
@@ -97,16 +91,16 @@ def load_shape(path: Path, count: int, up: Axis) -> NDArray[np.float32]:
     Raises:
         UserError: the file cannot be used; the sentence names it and says why.
     """
-    suffix = path.suffix.lower()
-    content = cloud_files.read_bytes(path)
+    format = format_of(path)
+    content = read_bytes(path, cloud_files.LARGEST_FILE)
     rng = np.random.default_rng(list(hashlib.sha256(content).digest()))
-    if suffix in meshes.SUFFIXES and (suffix != ".ply" or _has_faces(content)):
+    if format.mesh is not None and format.is_mesh(content):
         points = meshes.load_points(path, max(count, _SURFACE_POINTS), rng).points
-    elif suffix in cloud_files.SUFFIXES:
+    elif format.cloud is not None:
         points = cloud_files.read_cloud(path)
     else:
         raise UserError(
-            f"{path} is no shape by its name, which should end in {', '.join(SUFFIXES)}"
+            f"{path} is no shape by its name, which should end in {', '.join(sorted(FORMATS))}"
         )
     chosen = rng.choice(len(points), min(count, len(points)), replace=False)
     try:
@@ -125,7 +119,7 @@ def _files_in(folder: Path) -> list[Path]:
     for place, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = [Path(place, name) for name in names if not name.startswith(".")]
-        files += [path for path in paths if path.suffix.lower() in SUFFIXES]
+        files += [path for path in paths if path.suffix.lower() in FORMATS]
     return sorted(files)
 
 
@@ -134,8 +128,3 @@ def _check_name(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise UserError(f"{str(path)!r} has a name that is not UTF-8: rename it") from error
-
-
-def _has_faces(content: bytes) -> bool:
-    header = content[:_LONGEST_PLY_HEADER].partition(b"end_header")[0]
-    return _PLY_FACES.search(header.replace(b"\r", b"\n")) is not None

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.images import RawImages
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import read_bytes
 
 VERSION = 1
 
@@ -72,7 +73,7 @@ def _read_files(root: Path, names: tuple[str, ...]) -> tuple[Path, dict[str, byt
     """Return where the files lie, and the content of each by its name."""
     folder = root / _FOLDER
     if folder.is_dir():
-        return folder, {name: _read_file(folder / name) for name in names}
+        return folder, {name: read_bytes(folder / name, _MOST_BYTES) for name in names}
     archive = root / _ARCHIVE
     if not archive.is_file():
         raise UserError(
@@ -84,17 +85,6 @@ def _read_files(root: Path, names: tuple[str, ...]) -> tuple[Path, dict[str, byt
         if name not in contents:
             raise UserError(f"{archive / _FOLDER / name} is missing: download {_ARCHIVE} again")
     return archive / _FOLDER, contents
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise UserError(f"{path} has more than the {_MOST_BYTES} bytes that are read")
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: unpack {_ARCHIVE} again") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
 
 
 class _Bounded(io.RawIOBase):

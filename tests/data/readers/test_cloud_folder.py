@@ -5,7 +5,7 @@ import pytest
 
 from helpers import cloud_writers as write
 from helpers.bare_cards import card
-from pc_crvae.data.readers.cloud_trees import list_items, load_points, read_tree, source_paths
+from pc_crvae.data.readers.cloud_folder import list_items, load_points
 from pc_crvae.errors import UserError
 
 
@@ -20,7 +20,7 @@ def test_clouds_of_every_kind_are_listed_by_class_and_split(tmp_path: Path):
     names = ["bed/train/1.npy", "bed/test/2.pcd", "car/train/3.ply", "car/train/4.csv"]
     for seed, name in enumerate(names):
         save(tmp_path / name, seed)
-    items, classes = list_items(tmp_path, "train", card())
+    items, classes, _ = list_items(tmp_path, "train", card())
     assert classes == ("bed", "car")
     assert [(item.id, item.label) for item in items] == [
         ("bed/train/1", 0),
@@ -29,19 +29,16 @@ def test_clouds_of_every_kind_are_listed_by_class_and_split(tmp_path: Path):
     ]
     for item in items:
         assert load_points(item.path, 20, np.random.default_rng(0)).points.shape == (20, 3)
-    assert {tmp_path / "bed/train", tmp_path / "bed/train/1.npy"} <= set(
-        source_paths(tmp_path, "train", card())
-    )
 
 
 def test_a_flat_folder_is_cut_and_what_is_passed_over_is_told(tmp_path: Path):
     for number in range(5):
         save(tmp_path / f"{number}.npy", number)
     (tmp_path / "mesh.off").touch()
-    tree = read_tree(tmp_path, "test", card())
+    tree = list_items(tmp_path, "test", card())
     assert [item.label for item in tree.items] == [None]
     assert tree.classes == ()
-    assert tree.ignored == {"of another kind": (tmp_path / "mesh.off",)}
+    assert tree.passed_over == {"of another kind": (tmp_path / "mesh.off",)}
 
 
 def test_classes_of_the_card_bind(tmp_path: Path):

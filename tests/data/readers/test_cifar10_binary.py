@@ -10,8 +10,8 @@ import pytest
 
 from helpers.tiny_images import CIFAR_CLASSES, cifar_members, image_card, write_cifar
 from pc_crvae.data.cards import load_card
-from pc_crvae.data.readers import cifar_binary
-from pc_crvae.data.readers.cifar_binary import read_split, source_paths
+from pc_crvae.data.readers import cifar10_binary
+from pc_crvae.data.readers.cifar10_binary import read_split, source_paths
 from pc_crvae.errors import UserError
 
 CARD = image_card("cifar10_binary", CIFAR_CLASSES)
@@ -156,8 +156,8 @@ def test_a_file_longer_than_any_of_this_layout_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     write_folder(tmp_path)
-    monkeypatch.setattr(cifar_binary, "_MOST_BYTES", 6145)
-    with pytest.raises(UserError, match=r"data_batch_1\.bin has more than the 6145 bytes"):
+    monkeypatch.setattr(cifar10_binary, "_MOST_BYTES", 6145)
+    with pytest.raises(UserError, match=r"data_batch_1\.bin has 6146 bytes, more than the 6145"):
         read_split(tmp_path, "train", CARD)
 
 

@@ -9,7 +9,8 @@ import trimesh
 from pc_crvae.data import from_folder
 from pc_crvae.data.clouds import normalize, turn_z_up
 from pc_crvae.data.formats.meshes import read_surface
-from pc_crvae.data.formats.shape_files import SUFFIXES, find_shape_files, load_shape
+from pc_crvae.data.formats.registry import FORMATS
+from pc_crvae.data.readers.shape_files import find_shape_files, load_shape
 from pc_crvae.errors import UserError
 
 
@@ -38,7 +39,7 @@ def test_folders_give_their_shapes_by_path_without_what_is_hidden_or_of_another_
     # Two that differ by their suffix alone keep it.
     assert [file.id for file in found] == ["a", "b/1", "b/2.off", "b/2.ply", "c.d"]
     assert [file.path for file in found] == [tmp_path / name for name in shown]
-    assert {".off", ".obj", ".ply", ".glb", ".xyz", ".pcd", ".npy"} <= set(SUFFIXES)
+    assert {".off", ".obj", ".ply", ".glb", ".xyz", ".pcd", ".npy"} <= set(FORMATS)
 
 
 def test_files_and_folders_may_be_given_together_and_twice(tmp_path, monkeypatch):

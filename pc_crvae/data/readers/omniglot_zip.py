@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.images import decode_image
-from pc_crvae.data.formats.zip_members import member_name, open_zip, read_member
 from pc_crvae.data.images import RawImages
 from pc_crvae.errors import UserError
+from pc_crvae.utils.zip_members import member_name, open_zip, read_member
 
 VERSION = 1
 

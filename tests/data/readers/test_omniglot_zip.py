@@ -17,7 +17,7 @@ from helpers.tiny_images import (
 from pc_crvae.config import find_config, load_config
 from pc_crvae.data.cards import load_card
 from pc_crvae.data.loading import item_set
-from pc_crvae.data.readers.omniglot import read_split, source_paths
+from pc_crvae.data.readers.omniglot_zip import read_split, source_paths
 from pc_crvae.data.splits import split_validation
 from pc_crvae.errors import UserError
 
@@ -233,7 +233,7 @@ def test_a_missing_archive_is_named(root: Path):
 def test_a_damaged_archive_is_named(root: Path, content: bytes | None):
     path = root / "images_background.zip"
     path.write_bytes(path.read_bytes()[:-100] if content is None else content)
-    with pytest.raises(UserError, match=r"images_background\.zip cannot be read or is damaged"):
+    with pytest.raises(UserError, match=r"images_background\.zip cannot be read or is not a whole"):
         read_split(root, "train", CARD)
 
 
@@ -253,7 +253,7 @@ def test_a_member_that_unpacks_to_more_than_it_says_is_unpacked_no_further(root:
     assert content.count(size) == 2
     path.write_bytes(content.replace(size, (200).to_bytes(4, "little")))
     tracemalloc.start()
-    with pytest.raises(UserError, match=r"0001_01\.png cannot be read or is damaged \(Bad CRC-32"):
+    with pytest.raises(UserError, match=r"0001_01\.png is damaged \(Bad CRC-32"):
         read_split(root, "train", CARD)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -274,7 +274,7 @@ def test_a_name_that_the_member_itself_disputes_is_told_in_short(root: Path):
     # The length of the name in front of the first member.
     content[26:28] = (500).to_bytes(2, "little")
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"0001_01\.png cannot be read or is damaged") as caught:
+    with pytest.raises(UserError, match=r"0001_01\.png is damaged") as caught:
         read_split(root, "train", CARD)
     assert len(str(caught.value)) < 400
 
@@ -313,7 +313,7 @@ def test_damage_within_an_archive_is_told(root: Path, start: bytes, offset: int,
     if value == b"\x00\x08":
         content[at + 46] = 0xFF
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"images_background\.zip.* cannot be read or is damaged"):
+    with pytest.raises(UserError, match=r"images_background\.zip.* (is damaged|is not a whole)"):
         read_split(root, "train", CARD)
 
 
@@ -324,7 +324,7 @@ def test_a_member_longer_than_the_archive_is_told(root: Path):
     at = content.index(b"PK\x01\x02")
     content[at + 20 : at + 28] = (60_000).to_bytes(4, "little") * 2
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"0001_01\.png cannot be .* \(it ends too early\)"):
+    with pytest.raises(UserError, match=r"0001_01\.png is damaged \(it ends too early\)"):
         read_split(root, "train", CARD)
 
 
@@ -335,9 +335,10 @@ def test_a_name_of_several_lines_is_told_in_one(root: Path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "count", "alphabets", "characters"),
-    [pytest.param("train", 13_496, 30, 964, marks=pytest.mark.slow), ("test", 9_226, 20, 659)],
+    [("train", 13_496, 30, 964), ("test", 9_226, 20, 659)],
 )
 def test_the_real_set_loads(
     data_root: Path, split: str, count: int, alphabets: int, characters: int

@@ -5,7 +5,7 @@ import pytest
 
 from helpers.bare_cards import card
 from pc_crvae.data.cards import load_card
-from pc_crvae.data.readers.resampled_text import list_items, load_points, source_paths
+from pc_crvae.data.readers.modelnet_resampled import list_items, load_points
 from pc_crvae.errors import UserError
 
 CARD = card("bed", "night_stand", "plant", variant="modelnet40")
@@ -28,7 +28,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_shapes_come_in_the_order_of_the_list(root: Path):
-    items, classes = list_items(root, "train", CARD)
+    items, classes, _ = list_items(root, "train", CARD)
     assert classes == CARD.classes
     assert [(item.id, item.label) for item in items] == [
         ("plant_0002", 2),
@@ -36,11 +36,10 @@ def test_shapes_come_in_the_order_of_the_list(root: Path):
         ("night_stand_0001", 1),
     ]
     assert all(item.path.is_file() for item in items)
-    assert {item.path for item in items} <= set(source_paths(root, "train", CARD))
 
 
 def test_ten_classes_are_taken_from_the_longer_list_where_theirs_is_missing(root: Path):
-    items, classes = list_items(root, "train", TEN)
+    items, classes, _ = list_items(root, "train", TEN)
     assert classes == TEN.classes
     assert [(item.id, item.label) for item in items] == [("bed_0001", 0), ("night_stand_0001", 1)]
     (root / "modelnet10_train.txt").write_text("night_stand_0001\n")
@@ -48,7 +47,7 @@ def test_ten_classes_are_taken_from_the_longer_list_where_theirs_is_missing(root
 
 
 def test_a_listed_shape_without_a_file_is_refused_when_it_is_read(root: Path):
-    items, _ = list_items(root, "test", CARD)
+    items, _, _ = list_items(root, "test", CARD)
     assert [item.id for item in items] == ["bed_0002", "plant_0001"]
     with pytest.raises(UserError, match=r"plant_0001\.txt is missing"):
         load_points(items[1].path, 10, np.random.default_rng(0))
@@ -114,7 +113,7 @@ def test_a_list_without_shapes_of_the_ten_classes_is_named(root: Path):
 
 def test_real_files_load_upright_after_a_turn(data_root: Path):
     root = data_root / "modelnet40_normal_resampled"
-    items, classes = list_items(root, "train", load_card("modelnet40_resampled"))
+    items, classes, _ = list_items(root, "train", load_card("modelnet40_resampled"))
     assert len(classes) == 40
     there = {item.id: item for item in items if item.path.is_file()}
     assert len(there) == 23

@@ -16,18 +16,22 @@ _LOCKED = 1
 
 
 @contextmanager
-def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_zip(path: Path, kind: str = "zip archive") -> Iterator[zipfile.ZipFile]:
     """Open an archive for reading.
 
+    Args:
+        path: the file.
+        kind: what to call it in an error.
+
     Raises:
-        UserError: it is missing, or is no zip archive or a damaged one.
+        UserError: it is missing, no zip archive or a damaged one.
     """
     try:
         archive = zipfile.ZipFile(path)
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: download it, and leave it packed") from error
     except _DAMAGE as error:
-        raise _damaged(path, error) from error
+        raise _broken(f"{path} cannot be read or is not a whole {kind}", error) from error
     with archive:
         yield archive
 
@@ -36,8 +40,8 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) ->
     """Return the content of a member, its check sum met.
 
     Args:
-        archive: from :func:`open_zip`.
-        member: of the archive.
+        archive: one that :func:`open_zip` gave.
+        member: one of its members.
         most: bytes; nothing longer is unpacked.
 
     Raises:
@@ -56,7 +60,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) ->
             # Asked for without a count, zipfile unpacks all there is before it cuts.
             return file.read(member.file_size)
     except _DAMAGE as error:
-        raise _damaged(path, error) from error
+        raise _broken(f"{path} is damaged", error) from error
 
 
 def member_name(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
@@ -65,7 +69,7 @@ def member_name(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
     return f"{archive.filename}/{name}"
 
 
-def _damaged(path: Path | str, error: Exception) -> UserError:
+def _broken(start: str, error: Exception) -> UserError:
     # Shortened because zipfile quotes what it found in place of a name.
     reason = textwrap.shorten(str(error) or "it ends too early", 120, placeholder=" ...")
-    return UserError(f"{path} cannot be read or is damaged ({reason}): download it again")
+    return UserError(f"{start} ({reason}): make or download it anew")

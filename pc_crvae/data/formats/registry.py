@@ -1,0 +1,66 @@
+"""The table of formats of shapes: which file is read how, by its suffix.
+
+A new format takes a file in this folder and a row here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.data.formats.gltf import parse_glb, parse_gltf
+from pc_crvae.data.formats.npy import parse_npy_cloud, read_npz_cloud
+from pc_crvae.data.formats.obj import parse_obj
+from pc_crvae.data.formats.off import parse_off
+from pc_crvae.data.formats.pcd import parse_pcd
+from pc_crvae.data.formats.ply import has_faces, parse_ply, parse_ply_cloud
+from pc_crvae.data.formats.stl import parse_stl
+from pc_crvae.data.formats.text import parse_text
+
+
+@dataclass(frozen=True)
+class Format:
+    """How the files of a suffix are read, from their path and content.
+
+    Attributes:
+        mesh: gives vertices (V, 3) and triangles (T, 3), and raises what comes where a file is
+            damaged; None where the format holds no meshes.
+        cloud: gives points (N, 3 or more), and raises a UserError where a file is damaged; None
+            where the format holds no clouds.
+        is_mesh: whether this content is a mesh, where the format holds both.
+    """
+
+    mesh: Callable[[Path, bytes], tuple[NDArray[np.float64], NDArray[np.int64]]] | None = None
+    cloud: Callable[[Path, bytes], NDArray[Any]] | None = None
+    is_mesh: Callable[[bytes], bool] = lambda content: True
+
+
+FORMATS = {
+    ".off": Format(mesh=lambda path, content: parse_off(content)),
+    ".obj": Format(mesh=lambda path, content: parse_obj(content)),
+    ".stl": Format(mesh=lambda path, content: parse_stl(content)),
+    ".glb": Format(mesh=parse_glb),
+    ".gltf": Format(mesh=parse_gltf),
+    ".ply": Format(
+        mesh=lambda path, content: parse_ply(content), cloud=parse_ply_cloud, is_mesh=has_faces
+    ),
+    ".pcd": Format(cloud=parse_pcd),
+    ".xyz": Format(cloud=parse_text),
+    ".txt": Format(cloud=parse_text),
+    ".csv": Format(cloud=parse_text),
+    ".pts": Format(cloud=parse_text),
+    ".npy": Format(cloud=parse_npy_cloud),
+    ".npz": Format(cloud=lambda path, content: read_npz_cloud(path)),
+}
+"""Each format by its suffix, in lower case."""
+
+MESH_SUFFIXES = tuple(suffix for suffix, format in FORMATS.items() if format.mesh)
+CLOUD_SUFFIXES = tuple(suffix for suffix, format in FORMATS.items() if format.cloud)
+
+
+def format_of(path: Path) -> Format:
+    """Return how a file is read, by its suffix in any case; of another, neither way."""
+    return FORMATS.get(path.suffix.lower(), Format())
