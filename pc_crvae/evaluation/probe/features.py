@@ -24,8 +24,8 @@ from pc_crvae.evaluation.probe.report import (
     collect_predictions,
     confusion_counts,
     describe_protocol,
-    versions,
 )
+from pc_crvae.evaluation.reports import library_versions
 
 _ROW = ("given", "given")
 
@@ -122,7 +122,7 @@ def probe_arrays(
         "train": _describe(train, named, "train"),
         "test": _describe(test, of_test, "test"),
     }
-    report["versions"] = versions()
+    report["versions"] = library_versions(torch=False)
     items = f"labels {report['data']['test']['labels_sha256']}"
     return report, collect_predictions({_ROW: outcomes}, places, rules, items)
 

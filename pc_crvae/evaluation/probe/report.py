@@ -1,14 +1,11 @@
 """What a probe reports: its scores over the probe seeds, as plain numbers and as a table."""
 
-import platform
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.items import ItemSet
 from pc_crvae.evaluation.metrics.clustering import agreement
 from pc_crvae.evaluation.metrics.significance import LEVEL, paired_difference
 from pc_crvae.evaluation.probe.few_shot import score_episode
@@ -294,20 +291,6 @@ def confusion_counts(
     return counts
 
 
-def describe_data(items: ItemSet) -> dict[str, Any]:
-    """Name a split and its hash, so that a reader can tell whether they hold the same data."""
-    _, *shape = items.array.shape
-    of_each = {"points_available": shape[0]} if items.holds == "points" else {"shape": shape}
-    return {
-        "name": items.name,
-        "split": items.split,
-        "count": len(items),
-        **of_each,
-        "classes": list(items.classes),
-        "sha256": items.fingerprint(),
-    }
-
-
 def describe_protocol(protocol: ProbeProtocol) -> dict[str, Any]:
     """All that a protocol says, and in words what it means."""
     values: dict[str, Any] = protocol.model_dump(mode="json")
@@ -333,14 +316,6 @@ def describe_protocol(protocol: ProbeProtocol) -> dict[str, Any]:
         f"group {protocol.average_over}",
         "accuracy_std": "sample standard deviation over the probe seeds (ddof = 1)",
         "seed": "fixes points, turns, folds, draws and the untrained encoder's weights",
-    }
-
-
-def versions(*more: str) -> dict[str, str]:
-    """The versions of what numbers depend on."""
-    return {
-        "python": platform.python_version(),
-        **{name: version(name) for name in (*more, "numpy", "scipy", "scikit-learn")},
     }
 
 

@@ -34,11 +34,10 @@ from pc_crvae.evaluation.probe.report import (
     collect_predictions,
     compare_with_untrained,
     confusion_counts,
-    describe_data,
     describe_protocol,
     format_table,
-    versions,
 )
+from pc_crvae.evaluation.reports import DataCut, library_versions
 from pc_crvae.evaluation.robustness.conditions import turn
 
 if TYPE_CHECKING:
@@ -162,8 +161,8 @@ def probe_encoders(
             "matrix": confusion_counts(test_labels, predictions, len(test.classes)),
         }
     report["protocol"] = describe_protocol(protocol)
-    report["data"] = {"train": describe_data(train), "test": describe_data(test)}
-    report["versions"] = versions("torch")
+    report["data"] = {"train": DataCut.of(train).plain(), "test": DataCut.of(test).plain()}
+    report["versions"] = library_versions()
     items = report["data"]["test"]["sha256"]
     return Probed(report, collect_predictions(outcomes, test_labels, protocol, items))
 

@@ -28,6 +28,7 @@ from pc_crvae.evaluation.probe.run import (
     run_probe,
     validation_probe,
 )
+from pc_crvae.evaluation.reports import DataCut
 
 
 def changed(**changes):
@@ -218,7 +219,6 @@ SCORING = (
     "assemble",
     "compare_with_untrained",
     "confusion_counts",
-    "describe_data",
     "collect_predictions",
 )
 
@@ -238,6 +238,7 @@ def test_no_test_label_is_read_but_to_score(train, test, monkeypatch, report):
 
     for name in SCORING:
         monkeypatch.setattr(module, name, allowed_in(getattr(module, name)))
+    monkeypatch.setattr(DataCut, "of", allowed_in(DataCut.of))
     poisoned = test.subset(range(len(test)))
     labels = PoisonedLabels(test.labels, lambda: bool(scoring))
     object.__setattr__(poisoned, "labels", labels)
