@@ -14,6 +14,9 @@ _SIGNS: dict[Turns, list[list[int]]] = {
     "so3": [[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]],
 }
 
+FRAMES: dict[Turns, int] = {turns: len(signs) for turns, signs in _SIGNS.items()}
+"""How many frames `principal_frames` gives a cloud."""
+
 
 def principal_frames(points: Tensor, turns: Turns) -> Tensor:
     """Every right-handed frame of the principal axes of clouds.

@@ -5,6 +5,7 @@ Encoders map points (B, N, 3) to pooled features (B, out_features), decoders map
 """
 
 from pc_crvae.models.points.dgcnn import DGCNN, EdgeConv
+from pc_crvae.models.points.encoder import PointEncoder, Pooling
 from pc_crvae.models.points.folding import FoldingDecoder
 from pc_crvae.models.points.foldingnet import FoldingNetEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
@@ -18,5 +19,7 @@ __all__ = [
     "FoldingNetEncoder",
     "FrameAveraged",
     "FullyConnectedDecoder",
+    "PointEncoder",
     "PointNet",
+    "Pooling",
 ]

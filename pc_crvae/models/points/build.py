@@ -10,15 +10,14 @@ from torch import nn
 from pc_crvae.config import PointModelConfig
 from pc_crvae.likelihoods import ChamferLikelihood
 from pc_crvae.models.points.dgcnn import DGCNN
+from pc_crvae.models.points.encoder import PointEncoder
 from pc_crvae.models.points.folding import FoldingDecoder
 from pc_crvae.models.points.foldingnet import FoldingNetEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.fully_connected import FullyConnectedDecoder
 from pc_crvae.models.points.pointnet import PointNet
 
-PointEncoder = PointNet | DGCNN | FoldingNetEncoder | FrameAveraged
-
-ENCODERS: dict[str, Callable[..., PointNet | DGCNN | FoldingNetEncoder]] = {
+ENCODERS: dict[str, Callable[..., PointEncoder]] = {
     "pointnet": PointNet,
     "dgcnn": DGCNN,
     "foldingnet": FoldingNetEncoder,

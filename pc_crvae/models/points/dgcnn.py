@@ -12,6 +12,7 @@ from pc_crvae.geometry import edge_moments, k_nearest_neighbors, pool_neighbors
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.mlp import Perceptron, check_positive
 from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.points.encoder import pool_over_points
 from pc_crvae.models.points.pooled import maximum_over_points
 
 _NEGATIVE_SLOPE = 0.2
@@ -80,6 +81,8 @@ class DGCNN(nn.Module):
         ValueError: a size is not positive, or ``pooling`` or ``graph`` is not one of the above.
     """
 
+    pool = staticmethod(pool_over_points)
+
     def __init__(
         self,
         widths: Sequence[int] = (64, 64, 128, 256),
@@ -113,6 +116,23 @@ class DGCNN(nn.Module):
         Raises:
             ValueError: ``points`` has another shape, or fewer than ``k`` points a cloud.
         """
+        if self.pooling == "max":
+            return maximum_over_points(self.embedding, self._edge_features(points))
+        features = self.forward_features(points)
+        # Not `pool`, whose maximum shares its gradient among points that are equal.
+        return torch.cat([features.max(dim=1).values, features.mean(dim=1)], dim=-1)
+
+    def forward_features(self, points: Tensor) -> Tensor:
+        """The features (B, N, embedding) of each point of ``points`` (B, N, 3).
+
+        Raises:
+            ValueError: ``points`` has another shape, or fewer than ``k`` points a cloud.
+        """
+        features: Tensor = self.embedding(self._edge_features(points))
+        return features
+
+    def _edge_features(self, points: Tensor) -> Tensor:
+        """What the edge convolutions give, side by side: (B, N, sum of the widths)."""
         check_clouds(points, at_least=self.k)
         neighbors = k_nearest_neighbors(points, self.k)
         features = points
@@ -122,9 +142,4 @@ class DGCNN(nn.Module):
                 neighbors = k_nearest_neighbors(features, self.k)
             features = convolution(features, neighbors)
             layers.append(features)
-        joined = torch.cat(layers, dim=-1)
-        if self.pooling == "max":
-            return maximum_over_points(self.embedding, joined)
-        embedded: Tensor = self.embedding(joined)  # (B, N, embedding)
-        maximum = embedded.max(dim=1).values
-        return torch.cat([maximum, embedded.mean(dim=1)], dim=-1)
+        return torch.cat(layers, dim=-1)

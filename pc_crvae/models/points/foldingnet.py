@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pc_crvae.geometry import gather_points, k_nearest_neighbors, pool_neighbors
 from pc_crvae.models.mlp import Perceptron, check_positive, perceptrons
 from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.points.encoder import pool_over_points
 from pc_crvae.models.points.pooled import maximum_over_points
 
 
@@ -30,6 +31,8 @@ class FoldingNetEncoder(nn.Module):
     Raises:
         ValueError: a size is not positive.
     """
+
+    pool = staticmethod(pool_over_points)
 
     def __init__(
         self,
@@ -56,6 +59,23 @@ class FoldingNetEncoder(nn.Module):
         Raises:
             ValueError: ``points`` has another shape, or fewer than ``k`` points a cloud.
         """
+        return maximum_over_points(self._last_layer, self._graph_features(points))
+
+    def forward_features(self, points: Tensor) -> Tensor:
+        """The features (B, N, out_features) of each point of ``points`` (B, N, 3).
+
+        Raises:
+            ValueError: ``points`` has another shape, or fewer than ``k`` points a cloud.
+        """
+        features: Tensor = self._last_layer(self._graph_features(points))
+        return features
+
+    @property
+    def _last_layer(self) -> Perceptron:
+        return cast(Perceptron, self.graph_layers[-1])
+
+    def _graph_features(self, points: Tensor) -> Tensor:
+        """The neighbourhoods' features (B, N, C) that the last graph layer takes."""
         check_clouds(points, at_least=self.k)
         neighbors = k_nearest_neighbors(points, self.k)
         features = points
@@ -63,11 +83,9 @@ class FoldingNetEncoder(nn.Module):
             covariance = neighborhood_covariance(points, neighbors)
             features = torch.cat([points, covariance.flatten(start_dim=2)], dim=-1)  # (B, N, 12)
         features = self.perceptrons(features)
-        *inner, last = self.graph_layers
-        for layer in inner:
+        for layer in self.graph_layers[:-1]:
             features = layer(pool_neighbors(features, neighbors, with_sum=False).extreme)
-        pooled = pool_neighbors(features, neighbors, with_sum=False).extreme
-        return maximum_over_points(cast(Perceptron, last), pooled)
+        return pool_neighbors(features, neighbors, with_sum=False).extreme
 
 
 def neighborhood_covariance(points: Tensor, neighbors: Tensor) -> Tensor:

@@ -1,50 +1,68 @@
-"""An encoder of clouds made blind to turns: its features averaged over a cloud's own frames."""
-
-from collections.abc import Callable
+"""An encoder of clouds made rotation-invariant: averaged over a cloud's own frames."""
 
 import torch
 from torch import Tensor, nn
 
-from pc_crvae.geometry.frames import Turns, principal_frames
+from pc_crvae.geometry.frames import FRAMES, Turns, principal_frames
 from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.points.encoder import PointEncoder, Pooling
 
 
 class FrameAveraged(nn.Module):
     """Frame averaging (Puny et al. 2022, arXiv 2110.03336) around any encoder.
 
     A cloud is encoded once in each of its principal frames (`principal_frames`), and the mean of
-    the features is taken: turning the cloud turns its frames along, and nothing changes. Unlike a
-    penalty it holds untrained and for shapes never seen, and unlike pooling invariant measurements
-    it hides nothing else. It costs 2 passes for turns about the vertical, 4 for any.
+    the features is taken: rotating the cloud rotates its frames along, and nothing changes. Unlike
+    a penalty it holds untrained and for shapes never seen, and unlike pooling invariant
+    measurements it hides nothing else. It costs 2 passes for rotations about the vertical, 4 for
+    any.
 
-    Where two principal axes spread alike, frames jump with the points that were drawn, which is
-    left for consistency with subsampled and jittered views to mend; where they spread exactly
-    alike, as the corners of a cube, they do not follow turns.
+    Where two principal axes spread alike, frames jump with the points that were drawn, which
+    consistency with subsampled and jittered views has to repair; where they spread exactly alike,
+    as in the corners of a cube, they do not follow rotations.
 
     Args:
         encoder: (B, N, 3) to (B, out_features).
-        turns: what is not to matter.
+        turns: the rotations that are not to matter.
     """
 
-    def __init__(self, encoder: nn.Module, turns: Turns) -> None:
+    def __init__(self, encoder: PointEncoder, turns: Turns) -> None:
         super().__init__()
         self.encoder = encoder
         self.turns = turns
-        self.out_features = int(encoder.out_features)  # type: ignore[arg-type]
+        self.out_features = encoder.out_features
 
     def forward(self, points: Tensor) -> Tensor:
-        """Encode ``points`` (B, N, 3) to (B, out_features), however they are turned.
+        """Encode ``points`` (B, N, 3) to (B, out_features), however they are rotated.
 
         Raises:
             ValueError: ``points`` has another shape, or too few points for the encoder.
         """
-        return self.over_frames(points, self.encoder)
+        return self._mean_over_frames(self.encoder(self._framed(points).flatten(end_dim=1)))
 
-    def over_frames(self, points: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
-        """The mean over each cloud's frames of ``encode``, of clouds in them to (..., C)."""
+    def forward_features(self, points: Tensor) -> Tensor:
+        """The features (B, K N, F) of each point in each of a cloud's K frames, one by one.
+
+        Raises:
+            ValueError: ``points`` has another shape, or too few points for the encoder.
+        """
+        framed = self._framed(points)
+        features = self.encoder.forward_features(framed.flatten(end_dim=1))
+        return features.reshape(len(points), -1, features.shape[-1])
+
+    def pool(self, features: Tensor, pooling: Pooling) -> Tensor:
+        """Pool what `forward_features` gave within each frame, and take the mean over them."""
+        batch, rows, width = features.shape
+        frames = FRAMES[self.turns]
+        by_frame = features.reshape(batch * frames, rows // frames, width)
+        return self._mean_over_frames(self.encoder.pool(by_frame, pooling))
+
+    def _framed(self, points: Tensor) -> Tensor:
+        """Clouds (B, N, 3) in each of their frames, (B, K, N, 3)."""
         check_clouds(points)
         frames = principal_frames(points, self.turns)
         with torch.autocast(points.device.type, enabled=False):
-            framed = points.unsqueeze(1) @ frames  # (B, F, N, 3)
-        features = encode(framed.flatten(end_dim=1))
-        return features.reshape(*frames.shape[:2], features.shape[-1]).mean(dim=1)
+            return points.unsqueeze(1) @ frames
+
+    def _mean_over_frames(self, pooled: Tensor) -> Tensor:
+        return pooled.reshape(-1, FRAMES[self.turns], pooled.shape[-1]).mean(dim=1)

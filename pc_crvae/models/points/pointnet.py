@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from pc_crvae.models.mlp import Perceptron, check_positive, perceptrons
 from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.points.encoder import pool_over_points
 from pc_crvae.models.points.pooled import maximum_over_points
 
 
@@ -20,6 +21,8 @@ class PointNet(nn.Module):
     Raises:
         ValueError: a width is not positive.
     """
+
+    pool = staticmethod(pool_over_points)
 
     def __init__(
         self, widths: Sequence[int] = (64, 64, 64, 128, 1024), batch_norm: bool = True
@@ -38,3 +41,13 @@ class PointNet(nn.Module):
         check_clouds(points)
         features: Tensor = self.perceptrons[:-1](points)  # (B, N, C)
         return maximum_over_points(cast(Perceptron, self.perceptrons[-1]), features)
+
+    def forward_features(self, points: Tensor) -> Tensor:
+        """The features (B, N, out_features) of each point of ``points`` (B, N, 3).
+
+        Raises:
+            ValueError: ``points`` has another shape.
+        """
+        check_clouds(points)
+        features: Tensor = self.perceptrons(points)
+        return features

@@ -1,12 +1,12 @@
 """The point-cloud model as a user holds it: embed, reconstruct, sample, interpolate, save."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 import numpy as np
 import pydantic
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pc_crvae.config import PointModelConfig, plain
 from pc_crvae.models.points.build import build_decoder, build_encoder, build_likelihood
@@ -54,7 +54,7 @@ class PointVAE(PretrainedVAE):
             **dict(architecture.head),
         )
         super().__init__(
-            encoder,
+            cast(nn.Module, encoder),
             head,
             build_decoder(architecture),
             build_likelihood(architecture),

@@ -1,0 +1,41 @@
+"""What every encoder of points offers, and how features of points are pooled."""
+
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+Pooling = Literal["max", "mean", "max_mean"]
+"""Over the points: their maximum, their mean, or the maximum and then the mean."""
+
+
+@runtime_checkable
+class PointEncoder(Protocol):
+    """An encoder of clouds, whose features evaluators can pool otherwise than it does itself.
+
+    ``encoder(points)`` equals ``encoder.pool(encoder.forward_features(points), pooling)`` at the
+    encoder's own pooling, up to rounding, and may take less memory and time.
+    """
+
+    out_features: int
+    """Width of the pooled features."""
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """Encode clouds (B, N, 3) to pooled features (B, out_features)."""
+        ...
+
+    def forward_features(self, points: Tensor) -> Tensor:
+        """The features (B, N, F) of each point of clouds (B, N, 3)."""
+        ...
+
+    def pool(self, features: Tensor, pooling: Pooling) -> Tensor:
+        """Pool what `forward_features` gave to (B, F), or to (B, 2 F) with ``max_mean``."""
+        ...
+
+
+def pool_over_points(features: Tensor, pooling: Pooling) -> Tensor:
+    """Pool ``features`` (B, N, F) over the points to (B, F), or to (B, 2 F) with ``max_mean``."""
+    if pooling == "max":
+        return features.amax(dim=1)
+    mean = features.mean(dim=1)
+    return mean if pooling == "mean" else torch.cat([features.amax(dim=1), mean], dim=1)
