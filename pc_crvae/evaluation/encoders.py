@@ -7,14 +7,14 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from pc_crvae.data.items import ItemSet
 from pc_crvae.embedding.rotation_average import averaged
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.protocol import Pool, ProbeProtocol
 from pc_crvae.evaluation.probe.run import Encode, Probed, probe_encoders, protocol_for
-from pc_crvae.models.points import DGCNN, FrameAveraged, PointNet
+from pc_crvae.models.points import PointEncoder
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.vae import evaluating
@@ -78,7 +78,7 @@ def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:
                     features = model.features(items)
                     means.append(model.head(features).mean.cpu())
                     if pool is not None:
-                        features = _pooled(model.encoder, items, pool)
+                        features = _pooled(cast(PointEncoder, model.encoder), items, pool)
                     pooled.append(features.cpu())
                 else:
                     means.append(model.posterior(items).mean.cpu())
@@ -90,37 +90,18 @@ def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:
 
 def _check_pool(model: Pretrained) -> None:
     encoder = model.encoder if isinstance(model, PretrainedVAE) else model
-    if isinstance(encoder, FrameAveraged):
-        encoder = encoder.encoder
-    if not isinstance(encoder, DGCNN | PointNet):
+    if not isinstance(encoder, PointEncoder):
         raise UserError(
             f"the protocol chooses the pool over the points, which a {type(encoder).__name__} has "
             "no choice of: take a protocol whose pool is null"
         )
 
 
-def _pooled(encoder: nn.Module, points: Tensor, pool: Pool) -> Tensor:
+def _pooled(encoder: PointEncoder, points: Tensor, pool: Pool) -> Tensor:
     """Features (B, F) of clouds (B, N, 3), or (B, 2 F) for both pools, the maximum first."""
-    if isinstance(encoder, FrameAveraged):
-        inner = encoder.encoder
-        return encoder.over_frames(points, lambda framed: _pooled(inner, framed, pool))
-    if isinstance(encoder, DGCNN):
-        built, encoder.pooling = encoder.pooling, "max_mean"
-        try:
-            maximum, mean = encoder(points).chunk(2, dim=1)
-        finally:
-            encoder.pooling = built
-    else:
-        shared = cast(PointNet, encoder).perceptrons
-        # A few at once, whose (B, N, F) stays in the cache; amax, since max finds places as well.
-        pools = []
-        for part in torch.split(points, _WIDE_CHUNK):
-            by_point = shared(part)
-            pools.append(torch.cat([by_point.amax(dim=1), by_point.mean(dim=1)], dim=1))
-        maximum, mean = torch.cat(pools).chunk(2, dim=1)
-    if pool == "max":
-        return cast(Tensor, maximum)
-    return cast(Tensor, mean) if pool == "mean" else torch.cat([maximum, mean], dim=1)
+    # A few clouds at once, whose features of points stay in the cache.
+    parts = torch.split(points, _WIDE_CHUNK)
+    return torch.cat([encoder.pool(encoder.forward_features(part), pool) for part in parts])
 
 
 def untrained_like(model: Pretrained, seed: int) -> Pretrained:

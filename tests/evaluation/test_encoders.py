@@ -3,9 +3,11 @@ import pytest
 import torch
 
 from helpers.toy_models import with_encoder as model
+from pc_crvae.config.images import ImageModelConfig
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.encoders import encoder_of
 from pc_crvae.geometry import principal_frames
+from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.points.vae import PointVAE
 
 CLOUDS = np.random.default_rng(0).normal(size=(5, 32, 3)).astype(np.float32)
@@ -50,5 +52,6 @@ def test_an_encoder_averaged_over_frames_is_pooled_in_each_of_them():
 
 
 def test_an_encoder_without_the_choice_is_refused():
+    image_model = ImageVAE(ImageModelConfig(name="image_vae"), shape=(1, 12, 12))
     with pytest.raises(UserError, match="take a protocol whose pool is null"):
-        encoder_of(model(name="foldingnet"), "max")
+        encoder_of(image_model, "max")
