@@ -11,15 +11,18 @@ Setting = Literal["aligned", "z", "so3"]
 SETTINGS: tuple[Setting, ...] = get_args(Setting)
 SETTING_TITLES: Mapping[str, str] = {"aligned": "aligned", "z": "z", "so3": "SO(3)"}
 
-Source = Literal["trained", "untrained"]
+Features = Literal["trained", "untrained"]
 """Whose features they are: the model's, or those of one like it as it was initialised."""
-SOURCES: tuple[Source, ...] = get_args(Source)
-
-Representation = Literal["mean", "pooled"]
+FEATURES: tuple[Features, ...] = get_args(Features)
+Encoded = Literal["mean", "pooled"]
 """What is taken of an encoder: the posterior's mean, or the pooled features before its head."""
-POSTERIOR_MEAN, POOLED = "posterior_mean", "pooled"
-REPRESENTATIONS: Mapping[str, str] = {"mean": POSTERIOR_MEAN, "pooled": POOLED}
-"""By the name in code and protocols, the name in reports."""
+Representation = Literal["posterior_mean", "pooled"]
+"""The same as reports name it."""
+POSTERIOR_MEAN: Representation = "posterior_mean"
+POOLED: Representation = "pooled"
+REPRESENTATIONS: Mapping[Encoded, Representation] = {"mean": POSTERIOR_MEAN, "pooled": POOLED}
+GIVEN = ("given", "features")
+"""Whose features, and which, where they come without a model."""
 
 Representations: TypeAlias = dict[str, NDArray[np.floating]]
 """Arrays (n, d) by the name of the representation."""

@@ -10,8 +10,9 @@ from pc_crvae.data.items import ItemSet
 from pc_crvae.embedding.extraction import Name, check_pool, extract
 from pc_crvae.embedding.names import Encode
 from pc_crvae.embedding.rotation_average import averaged
+from pc_crvae.evaluation.probe.assembly import Probed
 from pc_crvae.evaluation.probe.protocol import Pool, ProbeProtocol
-from pc_crvae.evaluation.probe.run import Probed, probe_encoders, protocol_for
+from pc_crvae.evaluation.probe.run import probe_encoders, protocol_for
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.randomness.keys import seed_from_key

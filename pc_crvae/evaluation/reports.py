@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -98,6 +99,35 @@ class DataCut(Part):
             classes=items.classes,
             sha256=items.fingerprint(),
         )
+
+
+class TrainAndTest(Part):
+    """The splits that something was fitted on, and scored on."""
+
+    train: DataCut
+    test: DataCut
+
+    @classmethod
+    def of(cls, train: ItemSet, test: ItemSet) -> Self:
+        """Describe both splits."""
+        return cls(train=DataCut.of(train), test=DataCut.of(test))
+
+
+class ModelReport(Report):
+    """A report of a saved model, whose last fields are ``checkpoint`` and ``trained_on``."""
+
+    def of_model(
+        self, folder: Path, which: Literal["last", "best"], trained_on: Mapping[str, Any]
+    ) -> Self:
+        """Return the report with the state of the model that it is of.
+
+        Args:
+            folder: of the model's export.
+            which: of the run.
+            trained_on: what the model says of its training data.
+        """
+        checkpoint = Checkpoint(path=str(folder), which=which)
+        return self.model_copy(update={"checkpoint": checkpoint, "trained_on": dict(trained_on)})
 
 
 def library_versions(*, torch: bool = True) -> dict[str, str]:

@@ -10,14 +10,14 @@ from pc_crvae.embedding.extraction import extract
 from pc_crvae.evaluation.classes import set_to_take_instead
 from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel
 from pc_crvae.evaluation.images.protocol import ImageProtocol
-from pc_crvae.evaluation.probe.classifiers import fit_classifier
-from pc_crvae.evaluation.probe.linear_svm import accuracy
-from pc_crvae.evaluation.probe.protocol import (
+from pc_crvae.evaluation.probe.classifier_settings import (
     Classifier,
     LinearSVM,
     LogisticRegression,
     NearestNeighbors,
 )
+from pc_crvae.evaluation.probe.classifiers import fit_classifier
+from pc_crvae.evaluation.probe.linear_svm import accuracy
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
 FOLDS = 3  # over which the classifiers' parameters are chosen

@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.probe.protocol import DEFAULT_C_GRID as DEFAULT_C_GRID
+from pc_crvae.evaluation.probe.classifier_settings import DEFAULT_C_GRID as DEFAULT_C_GRID
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
