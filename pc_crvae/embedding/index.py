@@ -192,7 +192,7 @@ def load_embeddings(path: Path) -> Embeddings:
     """
     check_suffix(path)
     if not path.is_file():
-        raise UserError(f"there is no file {path}: make an index with tools/embed.py")
+        raise UserError(f"there is no file {path}: embed shapes to make an index")
     ids, vectors, sources, text = _read_npz(path) if path.suffix == ".npz" else _read_parquet(path)
     about = _parse_about(path, text)
     try:

@@ -142,13 +142,11 @@ def compare_probes(
     if not np.array_equal(ours.seeds, theirs.seeds):
         raise UserError(
             f"{first.path} has the probe seeds {ours.seeds.tolist()} and {second.path} "
-            f"{theirs.seeds.tolist()}: probe both with the same --seeds"
+            f"{theirs.seeds.tolist()}: probe both with the same seeds"
         )
     pairs = [rows] if rows else [(row, row) for row in ours.rows if row in theirs.rows]
     if not pairs:
-        raise UserError(
-            f"{first.path} and {second.path} have no row in common: name one of each with --rows"
-        )
+        raise UserError(f"{first.path} and {second.path} have no row in common: name one of each")
     for probe, place in ((first, 0), (second, 1)):
         for pair in pairs:
             if pair[place] not in probe.predictions.rows:

@@ -48,8 +48,6 @@ class FittedProbe:
         shift: (d,) training means, or 0 where the features are not standardised.
         scale: (d,) training standard deviations, 1 for a constant feature, or 1.
         weights: (d + 1, K) one column a class, the intercept last.
-        validation_accuracy: accuracy over the held-out folds for each C tried, empty where there
-            was but one.
     """
 
     c: float
@@ -58,7 +56,6 @@ class FittedProbe:
     shift: Floats
     scale: Floats
     weights: Floats
-    validation_accuracy: tuple[tuple[float, float], ...] = ()
 
     def predict(self, features: NDArray[np.floating]) -> Labels:
         """Return the label (n,) with the largest decision value for features (n, d)."""
@@ -115,11 +112,7 @@ def fit_linear_svm(
     up_to_best = grid[: correct.argmax() + 1]
     final = _fit_paths(features, labels, [everything], up_to_best, standardise)[0][-1]
     converged = all(probe.converged for path in fold_paths for probe in path)
-    return replace(
-        final,
-        converged=converged and final.converged,
-        validation_accuracy=tuple(zip(grid, (correct / len(labels)).tolist(), strict=True)),
-    )
+    return replace(final, converged=converged and final.converged)
 
 
 def accuracy(labels: Labels, predictions: Labels) -> float:

@@ -80,8 +80,8 @@ def test_rows_of_different_names_are_compared_when_named(tmp_path, capsys):
     [
         ({"items": "another"}, "probed on different test items"),
         ({"labels": (LABELS + 1) % 5}, "probed on different test items"),
-        ({"seeds": (0, 2)}, "probe both with the same --seeds"),
-        ({"seeds": (0,)}, "probe both with the same --seeds"),
+        ({"seeds": (0, 2)}, "probe both with the same seeds"),
+        ({"seeds": (0,)}, "probe both with the same seeds"),
     ],
 )
 def test_runs_on_different_data_or_seeds_are_refused(tmp_path, capsys, other, sentence):
