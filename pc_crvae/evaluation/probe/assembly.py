@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +29,8 @@ class Probed:
     predictions: Predictions
 
 
-class Scores(TypedDict):
-    """The rows of a report."""
-
-    rows: tuple[ClassifierRow, ...]
-    extra_rows: tuple[ClassifierRow, ...]
-    metrics: dict[str, tuple[Row, ...]]
-
-
-def score_rows(outcomes: Outcomes, test_labels: Labels, protocol: ProbeProtocol) -> Scores:
-    """Score all outcomes; metrics that the protocol leaves out are left out of the report."""
+def score_rows(outcomes: Outcomes, test_labels: Labels, protocol: ProbeProtocol) -> dict[str, Any]:
+    """The rows of a report, by its fields; metrics that the protocol leaves out are not there."""
     rows: dict[bool, list[ClassifierRow]] = {False: [], True: []}
     metrics: dict[str, list[Row]] = {
         metric.key: []

@@ -36,14 +36,8 @@ def probe_features(
     progress: Callable[[str], None] | None = None,
 ) -> ProbeReport:
     """Return the report alone of `probe_arrays`."""
-    return probe_arrays(
-        train_features,
-        train_labels,
-        test_features,
-        test_labels,
-        protocol=protocol,
-        progress=progress,
-    ).report
+    arrays = train_features, train_labels, test_features, test_labels
+    return probe_arrays(*arrays, protocol=protocol, progress=progress).report
 
 
 def probe_arrays(

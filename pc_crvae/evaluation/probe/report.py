@@ -1,12 +1,14 @@
 """The report of a probe: rows of scores over the probe seeds, and what they were made by."""
 
 from collections.abc import Mapping
+from types import GenericAlias
 from typing import Any, Literal
 
 from pydantic import (
     JsonValue,
     SerializeAsAny,
     SerializerFunctionWrapHandler,
+    TypeAdapter,
     field_validator,
     model_serializer,
     model_validator,
@@ -160,9 +162,11 @@ class ProbeReport(WithMetrics, ModelReport):
     def _of_their_metric(cls, metrics: Any) -> Any:
         if not isinstance(metrics, Mapping):
             return metrics
-        types = {metric.key: metric.row for metric in METRICS}
+        types: dict[str, Any] = {
+            metric.key: GenericAlias(tuple, (metric.row, ...)) for metric in METRICS
+        }
         return {
-            key: tuple(types[key].model_validate(row) for row in rows)
+            key: TypeAdapter(types.get(key, Any)).validate_python(rows)
             for key, rows in metrics.items()
         }
 

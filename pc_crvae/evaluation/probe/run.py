@@ -1,9 +1,9 @@
-"""The probe's protocol: what a linear classifier reads off a frozen encoder, and under which turns.
+"""The probe of a model: what a classifier reads off a frozen encoder, under which rotations.
 
-The classifier is fitted on unturned training shapes and scored on test shapes as they are,
-turned about the vertical, and turned by any rotation; so is retrieval among the test shapes
+The classifier is fitted on training shapes as they are, and scored on test shapes as they are,
+rotated about the vertical, and rotated in any way; so is retrieval among the test shapes
 (:mod:`pc_crvae.evaluation.metrics.retrieval`). The untrained encoder is always scored beside the
-trained one, on the very same points, turns and folds, because much of what a linear classifier
+trained one, on the very same points, rotations and folds, because much of what a linear classifier
 reads is there before any training.
 """
 
@@ -61,7 +61,7 @@ def probe_encoders(
     Args:
         trained: the frozen encoder.
         untrained: a freshly initialised encoder of the same architecture for a probe seed.
-        train: labelled shapes that classifiers are fitted on, unturned.
+        train: labelled shapes that classifiers are fitted on, as they are.
         test: labelled shapes of the same classes; their labels are only scored against.
         protocol: the rest; its points are those drawn of each cloud, None for images.
         progress: told, in one line, what is being done.

@@ -133,16 +133,13 @@ class Metric(ABC, Generic[Asked, Found, RowType]):
         Raises:
             ValueError: a sentence that begins with the key that is wrong.
         """
-        del asked
 
     def chosen(self, asked: Asked) -> Sequence[Classifier]:
         """The classifiers whose parameter is chosen by cross-validation on the training items."""
-        del asked
         return ()
 
     def describe(self, asked: Asked) -> str | None:
         """What stands in reports in place of the section, in words; None: the section itself."""
-        del asked
         return None
 
     @abstractmethod
@@ -172,18 +169,8 @@ def per_cent(mean: float, std: float, count: int) -> str:
     return f"{100 * mean:.1f}" if count == 1 else f"{100 * mean:.1f} ± {100 * std:.1f}"
 
 
-class Accuracies(TypedDict):
-    """Accuracies in [0, 1] of several predictions, over all items and as means over classes."""
-
-    accuracy_mean: float
-    accuracy_std: float
-    class_mean: float
-    accuracies: tuple[float, ...]
-    class_means: tuple[float, ...]
-
-
-def summarize(accuracies: Sequence[float], class_means: Sequence[float]) -> Accuracies:
-    """Sum up what several predictions score."""
+def summarize(accuracies: Sequence[float], class_means: Sequence[float]) -> dict[str, Any]:
+    """The fields of a row that has scores of several predictions, over items and over classes."""
     return {
         "accuracy_mean": float(np.mean(accuracies)),
         "accuracy_std": spread(accuracies),
