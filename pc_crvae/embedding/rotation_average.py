@@ -3,7 +3,7 @@
 An encoder that was only asked to forget rotations still remembers a little of them. The mean of its
 features over the rotations of a finite group forgets those of the group exactly, whatever the
 encoder, and others as far as features change smoothly between them (group averaging, or
-symmetrisation). Of posterior means it is the mean of the posterior aggregated over the rotations. It
+symmetrisation). Of posterior means it is the mean of the posterior aggregated over the group. It
 costs as many passes as the group has rotations, for every shape that is encoded, and an encoder
 never trained gains by it too: so both are scored.
 """
