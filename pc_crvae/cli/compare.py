@@ -1,7 +1,6 @@
 """``compare``: whether one probe beats another on the same test items."""
 
 import argparse
-import json
 from pathlib import Path
 
 DESCRIPTION = "Compare two probes item by item: bootstrap interval and exact McNemar test."
@@ -32,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Compare."""
     from pc_crvae.evaluation.probe.comparison import compare_probes, format_comparison, read_probe
-    from pc_crvae.utils.files import atomic_path
 
     rows = getattr(options, "rows", None)
     compared = compare_probes(
@@ -40,6 +38,5 @@ def run(options: argparse.Namespace) -> None:
     )
     print(format_comparison(compared))
     if hasattr(options, "json"):
-        with atomic_path(options.json) as temporary:
-            temporary.write_text(json.dumps(compared, indent=2) + "\n")
+        compared.write(options.json)
         print(f"comparison: {options.json}")

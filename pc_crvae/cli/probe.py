@@ -1,9 +1,8 @@
 """``probe``: how good a frozen representation is, beside that of the untrained encoder."""
 
 import argparse
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pc_crvae.cli.saved import add_model_arguments, open_saved
 from pc_crvae.errors import UserError
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from pc_crvae.data import ItemSet
     from pc_crvae.evaluation.probe.predictions import Predictions
     from pc_crvae.evaluation.probe.protocol import ProbeProtocol
+    from pc_crvae.evaluation.probe.report import ProbeReport
     from pc_crvae.runs.saved import SavedModel
 
 DESCRIPTION = "Fit linear SVMs on frozen features, of the trained and the untrained encoder."
@@ -84,11 +84,12 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
     from pc_crvae.evaluation.probe.features import probe_arrays, read_features
 
     train, test = options.features
-    report, predictions = probe_arrays(
+    probed = probe_arrays(
         *read_features(train), *read_features(test), protocol=protocol, progress=print
     )
-    report["files"] = {"train": str(train), "test": str(test)}
-    _deliver(report, predictions, getattr(options, "json", None))
+    files = {"train": str(train), "test": str(test)}
+    report = probed.report.model_copy(update={"files": files})
+    _deliver(report, probed.predictions, getattr(options, "json", None))
 
 
 def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None:
@@ -101,12 +102,11 @@ def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None
     from pc_crvae.evaluation.encoders import probe_model
 
     probed = probe_model(saved.model, train_set, test_set, protocol, progress=print)
-    report = probed.report
-    report["checkpoint"] = {"path": str(saved.folder), "which": options.which}
-    report["trained_on"] = saved.model.data
-    report["transfer"] = _is_transfer(saved, train_set)
-    if report["transfer"]:
+    report = probed.report.of_model(saved.folder, options.which, saved.model.data)
+    transfer = _is_transfer(saved, train_set)
+    if transfer:
         print(f"trained on {saved.model.data.get('name')}, probed on {train_set.name}")
+    report = report.model_copy(update={"transfer": transfer})
     _deliver(report, probed.predictions, getattr(options, "json", options.ckpt / "probe.json"))
 
 
@@ -123,19 +123,20 @@ def _is_transfer(saved: "SavedModel", probed: "ItemSet") -> bool:
     return not Path(trained_on).is_file() or load_card(trained_on).name != probed.name
 
 
-def _deliver(report: dict[str, Any], predictions: "Predictions", path: Path | None) -> None:
+def _deliver(report: "ProbeReport", predictions: "Predictions", path: Path | None) -> None:
+    import numpy as np
+
     from pc_crvae.evaluation.probe.predictions import predictions_path, save_predictions
-    from pc_crvae.evaluation.probe.report import format_table
-    from pc_crvae.utils.files import atomic_path
+    from pc_crvae.evaluation.probe.table import format_table
     from pc_crvae.visualization.pictures import confusion_matrix
 
     told = [format_table(report)]
     if path is not None:
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(report, indent=2) + "\n")
+        report.write(path)
         save_predictions(predictions, predictions_path(path))
         told.append(f"report: {path}\npredictions: {predictions_path(path)}")
+    if path is not None and report.confusion is not None:
         picture = path.with_name(f"{path.stem}-confusion.png")
-        confusion_matrix(report["confusion"]["matrix"], report["confusion"]["classes"], picture)
+        confusion_matrix(np.array(report.confusion.matrix), report.confusion.classes, picture)
         told.append(f"confusion matrix: {picture}")
     print("\n".join(told))

@@ -5,7 +5,6 @@ own, since what is told of a model is told of the test split.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -32,9 +31,8 @@ def _probe(folder: Path, report_path: Path, protocol_name: str, seeds: int | Non
     from pc_crvae.evaluation.encoders import probe_model
     from pc_crvae.evaluation.probe.predictions import predictions_path, save_predictions
     from pc_crvae.evaluation.probe.protocol import changed, load_protocol
-    from pc_crvae.evaluation.probe.run import format_table
+    from pc_crvae.evaluation.probe.table import format_table
     from pc_crvae.runs.saved import SavedModel
-    from pc_crvae.utils.files import atomic_path
 
     saved = SavedModel.open(folder, device="auto")
     protocol = load_protocol(protocol_name)
@@ -42,11 +40,8 @@ def _probe(folder: Path, report_path: Path, protocol_name: str, seeds: int | Non
         protocol = changed(protocol, "--seeds", seeds=list(range(seeds)))
     train_set, validation_set = saved.training_splits()
     probed = probe_model(saved.model, train_set, validation_set, protocol, progress=print)
-    report = probed.report
-    report["checkpoint"] = {"path": str(saved.folder), "which": "last"}
-    report["trained_on"] = saved.model.data
-    with atomic_path(report_path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    report = probed.report.of_model(saved.folder, "last", saved.model.data)
+    report.write(report_path)
     save_predictions(probed.predictions, predictions_path(report_path))
     print(format_table(report))
 

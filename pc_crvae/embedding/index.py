@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from pc_crvae.data.cards import Axis, Split
 from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
 from pc_crvae.embedding.cosine import unit_rows
-from pc_crvae.embedding.rotation_average import Features, RotationGroup, averaged
+from pc_crvae.embedding.names import Representations
+from pc_crvae.embedding.rotation_average import RotationGroup, averaged
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import atomic_path, read_npz
 from pc_crvae.utils.validation import validate
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 SUFFIXES = (".npz", ".parquet")
-_ENCODED_AT_ONCE = 64
 _ROWS_AT_ONCE = 4096
 _KEY = b"pc_crvae"
 _UNSURE = 1e-5
@@ -189,7 +189,7 @@ def load_embeddings(path: Path) -> Embeddings:
     """
     check_suffix(path)
     if not path.is_file():
-        raise UserError(f"there is no file {path}: make an index with tools/embed.py")
+        raise UserError(f"there is no file {path}: embed shapes to make an index")
     ids, vectors, sources, text = _read_npz(path) if path.suffix == ".npz" else _read_parquet(path)
     about = _parse_about(path, text)
     try:
@@ -279,33 +279,22 @@ def embed_clouds(
     """
     import torch
 
-    def once(batch: NDArray[np.float32]) -> Features:
+    from pc_crvae.embedding.extraction import batches_of_one_size
+    from pc_crvae.models.pretrained import ENCODED_AT_ONCE
+
+    def once(batch: NDArray[np.float32]) -> Representations:
         return {"mean": model.encode(torch.from_numpy(batch)).numpy()}
 
     encode = once if average_over is None else averaged(once, average_over)
-    waiting: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
-    for place, cloud in enumerate(clouds):
-        batch = waiting.setdefault(len(cloud), [])
-        batch.append((place, cloud))
-        if len(batch) == _ENCODED_AT_ONCE:
-            yield from _embed_batch(encode, waiting.pop(len(cloud)))
-    for batch in waiting.values():
-        yield from _embed_batch(encode, batch)
-
-
-def _embed_batch(
-    encode: Callable[[NDArray[np.float32]], Features],
-    batch: list[tuple[int, NDArray[np.float32]]],
-) -> Iterator[tuple[int, NDArray[np.float32] | str]]:
-    try:
-        vectors = encode(np.stack([cloud for _, cloud in batch]))["mean"]
-    except ValueError as error:  # too few points for the encoder
-        for place, _ in batch:
-            yield place, str(error)
-        return
-    for (place, _), vector in zip(batch, vectors, strict=True):
-        finite = np.isfinite(vector).all()
-        yield place, vector if finite else "the model gives a vector that is not finite"
+    for places, batch in batches_of_one_size(clouds, lambda points: ENCODED_AT_ONCE):
+        try:
+            vectors = encode(batch)["mean"]
+        except ValueError as error:  # too few points for the encoder
+            yield from ((place, str(error)) for place in places)
+            continue
+        for place, vector in zip(places, vectors, strict=True):
+            finite = np.isfinite(vector).all()
+            yield place, vector if finite else "the model gives a vector that is not finite"
 
 
 def _parse_about(path: Path, text: str) -> About:

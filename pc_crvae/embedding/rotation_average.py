@@ -1,21 +1,21 @@
-"""Features averaged over turned copies of each shape: what an encoder sees from all sides.
+"""Rotation averaging: the mean of what an encoder makes of a shape's rotated copies.
 
-An encoder that was only asked to forget turns still remembers a little of them. The mean of its
+An encoder that was only asked to forget rotations still remembers a little of them. The mean of its
 features over the rotations of a finite group forgets those of the group exactly, whatever the
 encoder, and others as far as features change smoothly between them (group averaging, or
-symmetrisation). Of posterior means it is the mean of the posterior aggregated over the turns. It
+symmetrisation). Of posterior means it is the mean of the posterior aggregated over the group. It
 costs as many passes as the group has rotations, for every shape that is encoded, and an encoder
 never trained gains by it too: so both are scored.
 """
 
 import re
-from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pc_crvae.embedding.names import Encode, Representations
 from pc_crvae.errors import UserError
 
 _NAMES = r"^(C[1-9][0-9]{0,2}|T|O|I)$"
@@ -26,12 +26,8 @@ RotationGroup = Annotated[str, Field(pattern=_NAMES)]
 rotations of the tetrahedron, the cube (its axes the coordinates') or the icosahedron.
 """
 
-Features = dict[str, NDArray[np.floating]]
 
-
-def averaged(
-    encode: Callable[[NDArray[np.float32]], Features], group: RotationGroup
-) -> Callable[[NDArray[np.float32]], Features]:
+def averaged(encode: Encode, group: RotationGroup) -> Encode:
     """Encode clouds by the mean of their features over a group of rotations.
 
     Args:
@@ -44,8 +40,8 @@ def averaged(
     """
     rotations = rotations_of(group).astype(np.float32)
 
-    def encode_average(clouds: NDArray[np.float32]) -> Features:
-        sums: Features = {}
+    def encode_average(clouds: NDArray[np.float32]) -> Representations:
+        sums: Representations = {}
         for rotation in rotations:
             for name, features in encode(clouds @ rotation.T).items():  # rows p^T R^T = (R p)^T
                 sums[name] = sums.get(name, np.float64(0)) + features.astype(np.float64)

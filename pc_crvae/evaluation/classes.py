@@ -9,8 +9,8 @@ from pc_crvae.data.cards import card_names, load_card
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 
-WITH_ONE_C = "a protocol with one C, such as occo or crosspoint (--protocol occo)"
-WITH_ONE_C_FOR_IMAGES = "a protocol of one's own with one C (--protocol FILE)"
+WITH_ONE_C = "a protocol with one C, such as occo or crosspoint"
+WITH_ONE_C_FOR_IMAGES = "a protocol of one's own with one C"
 
 
 def check_same_classes(train: ItemSet, test: ItemSet) -> None:

@@ -2,26 +2,20 @@
 
 import json
 from collections.abc import Callable
-from typing import cast
+from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from pc_crvae.data.items import ItemSet
+from pc_crvae.embedding.extraction import Name, check_pool, extract
+from pc_crvae.embedding.names import Encode
 from pc_crvae.embedding.rotation_average import averaged
-from pc_crvae.errors import UserError
+from pc_crvae.evaluation.probe.assembly import Probed
 from pc_crvae.evaluation.probe.protocol import Pool, ProbeProtocol
-from pc_crvae.evaluation.probe.run import Encode, Probed, probe_encoders, protocol_for
-from pc_crvae.models.points import PointEncoder
+from pc_crvae.evaluation.probe.run import probe_encoders, protocol_for
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.pretrained_vae import PretrainedVAE
-from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness.keys import seed_from_key
-
-_CHUNK = 64  # items encoded at once
-_WIDE_CHUNK = 4
 
 
 def probe_model(
@@ -67,41 +61,9 @@ def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:
         UserError: the encoder cannot be pooled so.
     """
     if pool is not None:
-        _check_pool(model)
-
-    def encode(batch: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
-        means, pooled = [], []
-        with evaluating(model):
-            for part in torch.split(torch.from_numpy(batch), _CHUNK):
-                items = part.to(model.device)
-                if isinstance(model, PretrainedVAE):
-                    features = model.features(items)
-                    means.append(model.head(features).mean.cpu())
-                    if pool is not None:
-                        features = _pooled(cast(PointEncoder, model.encoder), items, pool)
-                    pooled.append(features.cpu())
-                else:
-                    means.append(model.posterior(items).mean.cpu())
-        encoded = {"mean": torch.cat(means).numpy()}
-        return encoded | ({"pooled": torch.cat(pooled).numpy()} if pooled else {})
-
-    return encode
-
-
-def _check_pool(model: Pretrained) -> None:
-    encoder = model.encoder if isinstance(model, PretrainedVAE) else model
-    if not isinstance(encoder, PointEncoder):
-        raise UserError(
-            f"the protocol chooses the pool over the points, which a {type(encoder).__name__} has "
-            "no choice of: take a protocol whose pool is null"
-        )
-
-
-def _pooled(encoder: PointEncoder, points: Tensor, pool: Pool) -> Tensor:
-    """Features (B, F) of clouds (B, N, 3), or (B, 2 F) for both pools, the maximum first."""
-    # A few clouds at once, whose features of points stay in the cache.
-    parts = torch.split(points, _WIDE_CHUNK)
-    return torch.cat([encoder.pool(encoder.forward_features(part), pool) for part in parts])
+        check_pool(model)
+    names: tuple[Name, ...] = ("mean", "pooled") if isinstance(model, PretrainedVAE) else ("mean",)
+    return partial(extract, model, names=names, pool=pool)
 
 
 def untrained_like(model: Pretrained, seed: int) -> Pretrained:

@@ -1,11 +1,15 @@
 """Reports: what an evaluation found, as typed values that are written to JSON and read back."""
 
 import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import atomic_path
 
@@ -43,13 +47,90 @@ class Report(Part):
         """
         try:
             if path.stat().st_size > _MOST_BYTES:
-                raise _damaged(path)
+                raise damaged(path)
             return cls.model_validate_json(path.read_bytes())
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-        except (ValidationError, ValueError):
-            raise _damaged(path) from None
+        except ValidationError:
+            raise damaged(path) from None
 
 
-def _damaged(path: Path) -> UserError:
+def damaged(path: Path) -> UserError:
+    """Return what to tell of a report that is not what its reader takes."""
     return UserError(f"{path} is damaged, or of another version: make it anew")
+
+
+class Checkpoint(Part):
+    """The state of a model that a report is of: the folder of its export, and which of the run."""
+
+    path: str
+    which: Literal["last", "best"]
+
+
+class DataCut(Part):
+    """A split that a report is of, and its hash, which tells whether two hold the same data.
+
+    Attributes:
+        points_available: points of each cloud.
+        shape: of each image.
+        sha256: of all items, labels and ids.
+    """
+
+    name: str
+    split: str
+    count: int
+    points_available: int | None = None
+    shape: tuple[int, ...] | None = None
+    classes: tuple[str, ...]
+    sha256: str
+
+    @classmethod
+    def of(cls, items: ItemSet) -> Self:
+        """Describe the split that ``items`` are."""
+        _, *shape = items.array.shape
+        of_each: dict[str, Any] = (
+            {"points_available": shape[0]} if items.holds == "points" else {"shape": tuple(shape)}
+        )
+        return cls(
+            name=items.name,
+            split=items.split,
+            count=len(items),
+            **of_each,
+            classes=items.classes,
+            sha256=items.fingerprint(),
+        )
+
+
+class TrainAndTest(Part):
+    """The splits that something was fitted on, and scored on."""
+
+    train: DataCut
+    test: DataCut
+
+    @classmethod
+    def of(cls, train: ItemSet, test: ItemSet) -> Self:
+        """Describe both splits."""
+        return cls(train=DataCut.of(train), test=DataCut.of(test))
+
+
+class ModelReport(Report):
+    """A report of a saved model, whose last fields are ``checkpoint`` and ``trained_on``."""
+
+    def of_model(
+        self, folder: Path, which: Literal["last", "best"], trained_on: Mapping[str, Any]
+    ) -> Self:
+        """Return the report with the state of the model that it is of.
+
+        Args:
+            folder: of the model's export.
+            which: of the run.
+            trained_on: what the model says of its training data.
+        """
+        checkpoint = Checkpoint(path=str(folder), which=which)
+        return self.model_copy(update={"checkpoint": checkpoint, "trained_on": dict(trained_on)})
+
+
+def library_versions(*, torch: bool = True) -> dict[str, str]:
+    """Return the version of Python and of the libraries that numbers depend on, by name."""
+    libraries = (*(("torch",) if torch else ()), "numpy", "scipy", "scikit-learn")
+    return {"python": platform.python_version(), **{name: version(name) for name in libraries}}

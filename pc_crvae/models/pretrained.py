@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from pc_crvae.errors import UserError
-from pc_crvae.models.vae import evaluating
+from pc_crvae.models.vae import encode_parts, evaluating
 from pc_crvae.objectives.base import LatentVariableModel
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.utils.files import atomic_path
@@ -29,7 +29,7 @@ FORMAT_VERSION = 1
 WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
 EXPORT_FILES = (WEIGHTS, DESCRIPTION)
 
-_CHUNK = 64  # items encoded at once
+ENCODED_AT_ONCE = 64  # items
 
 
 class Pretrained(LatentVariableModel, ModelHubMixin):
@@ -48,10 +48,8 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
 
     def encode(self, x: Tensor) -> Tensor:
         """Posterior means (B, D) of a batch prepared as in training, on the CPU."""
-        with evaluating(self):
-            return torch.cat(
-                [self.posterior(part.to(self.device)).mean.cpu() for part in torch.split(x, _CHUNK)]
-            )
+        parts = torch.split(x, ENCODED_AT_ONCE)
+        return encode_parts(self, parts, lambda part: {"mean": self.posterior(part).mean})["mean"]
 
     def reconstructions(self, x: Tensor, seed: int = 0) -> Tensor:
         """What one sample of each posterior decodes to, for a batch prepared as in training."""

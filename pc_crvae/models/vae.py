@@ -1,6 +1,6 @@
 """The variational auto-encoder that joins an encoder and a decoder of any modality."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -122,3 +122,25 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, was_training in modes.items():
             part.training = was_training
+
+
+def encode_parts(
+    module: nn.Module, parts: Iterable[Tensor], encode: Callable[[Tensor], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Encode a set, part after part, in evaluation mode: what every encoding of a set goes through.
+
+    Args:
+        module: what encodes; each part is moved to its device.
+        parts: at least one, items first.
+        encode: a part on the device to tensors by name, items first.
+
+    Returns:
+        The tensors of all parts joined, by name, on the CPU.
+    """
+    device = next(module.parameters()).device
+    found: dict[str, list[Tensor]] = {}
+    with evaluating(module):
+        for part in parts:
+            for name, values in encode(part.to(device)).items():
+                found.setdefault(name, []).append(values.cpu())
+    return {name: torch.cat(values) for name, values in found.items()}

@@ -11,7 +11,8 @@ from PIL import Image
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.generation.run import format_quality
 from pc_crvae.evaluation.images.report import format_images
-from pc_crvae.evaluation.probe.report import format_table
+from pc_crvae.evaluation.probe.report import ProbeReport
+from pc_crvae.evaluation.probe.table import format_table
 from pc_crvae.evaluation.robustness.report import format_robustness
 from pc_crvae.report.confusion_table import confusion_table
 from pc_crvae.report.page import Headline, paragraph, picture, preformatted
@@ -113,7 +114,9 @@ def _tell_probe(report: dict[str, Any]) -> str:
         "turned. Classifiers are fitted on unturned training items; "
         + (f"mean ± standard deviation of {seeds} probe seeds." if seeds > 1 else "one probe seed.")
     )
-    body = preformatted(format_table(report)) + paragraph(caption, "quiet")
+    body = preformatted(format_table(ProbeReport.model_validate(report))) + paragraph(
+        caption, "quiet"
+    )
     if "confusion" in report:
         confusion = report["confusion"]
         body += "<h3>Confusion, as they are, summed over seeds</h3>\n"

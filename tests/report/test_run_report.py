@@ -12,12 +12,15 @@ import torch
 from PIL import Image
 
 from helpers.nvae_sizes import TOY
+from helpers.probe_reports import report_of
 from pc_crvae.config import parse_config
 from pc_crvae.config.nvae import NVAEModelConfig
 from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, summarize
 from pc_crvae.evaluation.probe.predictions import Predictions, predictions_path, save_predictions
+from pc_crvae.evaluation.reports import TrainAndTest
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.pretrained import write_export
 from pc_crvae.report.run import write_run_report
@@ -26,7 +29,6 @@ from pc_crvae.training.build import build_model
 
 HOSTILE = '</script><script>alert("1")</script>&<img src=x onerror=alert(2)>$\\foo$'
 RNG = np.random.default_rng(0)
-SETTINGS = ["aligned"]
 
 
 def clouds(count=12, classes=("chair", "table", "lamp"), labelled=True):
@@ -85,18 +87,24 @@ def section(page, title):
 
 
 def probe_report(split, matrix=None):
-    """What ``probe`` writes of two encoders, as far as it is shown."""
-    classes, count = list(split.classes), len(split)
-    matrix = np.eye(len(classes), dtype=int).tolist() if matrix is None else matrix
-    row = {"representation": "posterior_mean", "setting": "aligned", "accuracies": [0.75, 0.75]}
-    row |= {"accuracy_mean": 0.75, "accuracy_std": 0.0}
-    return {
-        "rows": [row | {"features": name} for name in ("trained", "untrained")],
-        "extra_rows": [],
-        "retrieval": [],
-        "confusion": {"classes": classes, "matrix": matrix},
-        "protocol": {"settings": SETTINGS, "seeds": [0, 1]},
-        "data": {"test": {"name": split.name, "count": count, "sha256": split.fingerprint()}},
+    """What ``probe`` writes of two encoders."""
+    matrix = np.eye(len(split.classes), dtype=int).tolist() if matrix is None else matrix
+    predictions = Predictions(split.labels, {}, np.arange(2), "")
+    scores = summarize([0.75, 0.75], [0.75, 0.75])
+    rows = [
+        ClassifierRow(
+            features=features,
+            setting="aligned",
+            representation="posterior_mean",
+            classifier="linear_svm",
+            **scores,
+        )
+        for features in ("trained", "untrained")
+    ]
+    return report_of(predictions, settings=("aligned",), seeds=(0, 1)).plain() | {
+        "rows": [row.plain() for row in rows],
+        "confusion": {"classes": list(split.classes), "matrix": matrix},
+        "data": TrainAndTest.of(split, split).plain(),
         "checkpoint": {"path": "anywhere", "which": "last"},
     }
 

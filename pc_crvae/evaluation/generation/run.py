@@ -16,9 +16,8 @@ from pc_crvae.data.clouds import CloudSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.metrics.generation import generation_metrics
 from pc_crvae.evaluation.metrics.reconstruction import reconstruction_metrics
-from pc_crvae.evaluation.probe.report import describe_data
+from pc_crvae.evaluation.reports import DataCut, library_versions
 from pc_crvae.evaluation.robustness.run import Encoded, posterior_encoder
-from pc_crvae.evaluation.versions import library_versions
 from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.latents.statistics import ACTIVE_VARIANCE, active_units, mutual_information
 from pc_crvae.models.points.vae import PointVAE
@@ -136,7 +135,7 @@ def evaluate_quality(
         "latents": latent_statistics(encoded, protocol.seed),
         "generation": generation,
         "protocol": _describe(protocol, decoded.shape[1]),
-        "data": {"train": describe_data(train), "test": describe_data(test)},
+        "data": {"train": DataCut.of(train).plain(), "test": DataCut.of(test).plain()},
         "versions": library_versions(),
     }
     shown = None if samples is None else samples[:_PICTURED]

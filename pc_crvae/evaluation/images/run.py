@@ -23,8 +23,7 @@ from pc_crvae.evaluation.images.observations import (
     observe,
 )
 from pc_crvae.evaluation.images.protocol import ImageProtocol
-from pc_crvae.evaluation.probe.report import describe_data
-from pc_crvae.evaluation.versions import library_versions
+from pc_crvae.evaluation.reports import DataCut, library_versions
 from pc_crvae.latents.statistics import ACTIVE_VARIANCE
 from pc_crvae.models.images.build import has_levels
 from pc_crvae.transforms.images import ImageTransform
@@ -94,7 +93,7 @@ def evaluate_images(
         "notes": notes,
         "protocol": _describe(model, protocol, len(observed.pixels), transform)
         | {"data": held_out.name, "split": held_out.split},
-        "data": {"train": describe_data(train), held_out.split: describe_data(held_out)},
+        "data": {"train": DataCut.of(train).plain(), held_out.split: DataCut.of(held_out).plain()},
         "versions": library_versions(),
     }
     return report, observed

@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from threadpoolctl import threadpool_limits
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.probe.linear_svm import Labels, check_features
+from pc_crvae.evaluation.metrics.arrays import Labels, check_features
 
 
 @dataclass(frozen=True)

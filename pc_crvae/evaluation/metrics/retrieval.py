@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.probe.linear_svm import Labels
+from pc_crvae.evaluation.metrics.arrays import Labels
 
 PRECISION_AT = (1, 5, 10)
 _QUERIES_AT_ONCE = 256  # bounds the rows of distances kept: 256 x 10,000 take 20 MB

@@ -21,10 +21,10 @@ from sklearn.svm import SVC, LinearSVC
 from threadpoolctl import threadpool_limits
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.probe import protocol as rules
+from pc_crvae.evaluation.metrics.arrays import check_features
+from pc_crvae.evaluation.probe import classifier_settings as rules
 from pc_crvae.evaluation.probe.linear_svm import (
     Labels,
-    check_features,
     check_folds,
     check_training_data,
     fit_linear_svm,

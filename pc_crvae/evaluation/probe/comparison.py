@@ -1,6 +1,5 @@
 """Whether one probe beats another on the very same test items: from reports and predictions."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from pc_crvae.evaluation.probe.predictions import (
     predictions_path,
     row_name,
 )
+from pc_crvae.evaluation.probe.report import ProbeReport
+from pc_crvae.evaluation.reports import Part, Report
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,67 @@ class StoredProbe:
 
     Attributes:
         path: of the report.
-        report: its values.
+        found: what it holds.
         predictions: of its rows.
     """
 
     path: Path
-    report: dict[str, Any]
+    found: ProbeReport
     predictions: Predictions
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report as JSON has it."""
+        return self.found.plain()
+
+
+class ComparedRow(Part):
+    """How often two probes are right on the same items.
+
+    Attributes:
+        first: the row of the first probe.
+        second: the row of the second.
+        accuracies: of both, in [0, 1].
+        difference: first less second.
+        interval: of the difference, by the bootstrap over items and seeds.
+        only_first_right: items, one a seed.
+        only_second_right: items, one a seed.
+        p_of_seeds: of the exact McNemar test.
+        p: of all seeds together.
+    """
+
+    first: str
+    second: str
+    accuracies: tuple[float, float]
+    difference: float
+    interval: tuple[float, float]
+    only_first_right: tuple[int, ...]
+    only_second_right: tuple[int, ...]
+    p_of_seeds: tuple[float, ...]
+    p: float
+
+
+class Comparison(Report):
+    """Two probes compared item by item.
+
+    Attributes:
+        first: the report whose lead is measured.
+        second: the other.
+        protocols: of both.
+        level: of the intervals.
+        method: of intervals and tests.
+        note: what bears on the numbers.
+    """
+
+    first: str
+    second: str
+    protocols: tuple[str, str]
+    test_items: int
+    seeds: tuple[int, ...]
+    rows: tuple[ComparedRow, ...]
+    level: float
+    method: str
+    note: str | None = None
 
 
 def read_probe(path: Path) -> StoredProbe:
@@ -46,15 +101,11 @@ def read_probe(path: Path) -> StoredProbe:
     """
     if path.is_dir():
         path = path / "probe.json"
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-        rows = report["rows"] + report["extra_rows"]
-        mean = {row_name(*(row[key] for key in _ROW_KEYS)): row["accuracies"] for row in rows}
-        report["protocol"]["name"]
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path} is not a report that probe wrote") from None
+    report = ProbeReport.read(path)
+    mean = {
+        row_name(row.features, row.representation, row.setting): row.accuracies
+        for row in report.rows + report.extra_rows
+    }
     beside = predictions_path(path)
     if not beside.is_file():
         raise UserError(
@@ -71,17 +122,13 @@ def read_probe(path: Path) -> StoredProbe:
 
 def compare_probes(
     first: StoredProbe, second: StoredProbe, rows: tuple[str, str] | None = None
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare two probes item by item.
 
     Args:
         first: the one whose lead is measured.
         second: the other.
         rows: one of each, such as ``trained.pooled.aligned``; by default each that both hold.
-
-    Returns:
-        A report ready for JSON, ``rows`` with both accuracies, the ``difference`` with its
-        bootstrap ``interval`` over items and seeds, and the exact McNemar ``p``.
 
     Raises:
         UserError: other test items, other probe seeds, or no such rows.
@@ -95,66 +142,62 @@ def compare_probes(
     if not np.array_equal(ours.seeds, theirs.seeds):
         raise UserError(
             f"{first.path} has the probe seeds {ours.seeds.tolist()} and {second.path} "
-            f"{theirs.seeds.tolist()}: probe both with the same --seeds"
+            f"{theirs.seeds.tolist()}: probe both with the same seeds"
         )
     pairs = [rows] if rows else [(row, row) for row in ours.rows if row in theirs.rows]
     if not pairs:
-        raise UserError(
-            f"{first.path} and {second.path} have no row in common: name one of each with --rows"
-        )
+        raise UserError(f"{first.path} and {second.path} have no row in common: name one of each")
     for probe, place in ((first, 0), (second, 1)):
         for pair in pairs:
             if pair[place] not in probe.predictions.rows:
                 known = ", ".join(probe.predictions.rows)
                 raise UserError(f"{probe.path} has no row {pair[place]}, only {known}")
-    protocols = [probe.report["protocol"]["name"] for probe in (first, second)]
-    compared = {
-        "first": str(first.path),
-        "second": str(second.path),
-        "protocols": protocols,
-        "test_items": len(ours.labels),
-        "seeds": ours.seeds.tolist(),
-        "rows": [_compare(ours, theirs, *pair) for pair in pairs],
-        "level": LEVEL,
-        "method": "bootstrap percentile over test items and probe seeds; exact McNemar a seed, "
-        "twice the mean p-value over several",
-    }
+    protocols = first.found.protocol.name, second.found.protocol.name
+    note = {}
     if protocols[0] != protocols[1]:
-        compared["note"] = f"different protocols, {protocols[0]} and {protocols[1]}"
-    return compared
+        note = {"note": f"different protocols, {protocols[0]} and {protocols[1]}"}
+    return Comparison(
+        first=str(first.path),
+        second=str(second.path),
+        protocols=protocols,
+        test_items=len(ours.labels),
+        seeds=tuple(ours.seeds.tolist()),
+        rows=tuple(_compare(ours, theirs, *pair) for pair in pairs),
+        level=LEVEL,
+        method="bootstrap percentile over test items and probe seeds; exact McNemar a seed, "
+        "twice the mean p-value over several",
+        **note,
+    )
 
 
-def format_comparison(compared: dict[str, Any]) -> str:
+def format_comparison(compared: Comparison) -> str:
     """Lay a comparison out as plain text, in per cent."""
-    lines = [f"A: {compared['first']}\nB: {compared['second']}"]
-    for row in compared["rows"]:
-        names = " / ".join(dict.fromkeys((row["first"], row["second"])))
-        low, high = row["interval"]
+    lines = [f"A: {compared.first}\nB: {compared.second}"]
+    for row in compared.rows:
+        names = " / ".join(dict.fromkeys((row.first, row.second)))
+        low, high = row.interval
         lines.append(
-            f"{names}: A {100 * row['accuracies'][0]:.1f}, B {100 * row['accuracies'][1]:.1f}, "
-            f"A less B {100 * row['difference']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}], "
-            f"McNemar p = {row['p']:.3g}"
+            f"{names}: A {100 * row.accuracies[0]:.1f}, B {100 * row.accuracies[1]:.1f}, "
+            f"A less B {100 * row.difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}], "
+            f"McNemar p = {row.p:.3g}"
         )
-    if "note" in compared:
-        lines.append(f"note: {compared['note']}")
+    if compared.note is not None:
+        lines.append(f"note: {compared.note}")
     return "\n".join(lines)
 
 
-_ROW_KEYS = ("features", "representation", "setting")
-
-
-def _compare(ours: Predictions, theirs: Predictions, row: str, other: str) -> dict[str, Any]:
+def _compare(ours: Predictions, theirs: Predictions, row: str, other: str) -> ComparedRow:
     right, right_too = ours.correct(row), theirs.correct(other)
     difference = paired_difference(right, right_too)
     p_values = [mcnemar_exact(*of_seed) for of_seed in zip(right, right_too, strict=True)]
-    return {
-        "first": row,
-        "second": other,
-        "accuracies": [float(right.mean()), float(right_too.mean())],
-        "difference": difference.mean,
-        "interval": [difference.low, difference.high],
-        "only_first_right": np.count_nonzero(right & ~right_too, axis=1).tolist(),
-        "only_second_right": np.count_nonzero(right_too & ~right, axis=1).tolist(),
-        "p_of_seeds": p_values,
-        "p": combined_p_value(p_values),
-    }
+    return ComparedRow(
+        first=row,
+        second=other,
+        accuracies=(float(right.mean()), float(right_too.mean())),
+        difference=difference.mean,
+        interval=(difference.low, difference.high),
+        only_first_right=tuple(np.count_nonzero(right & ~right_too, axis=1).tolist()),
+        only_second_right=tuple(np.count_nonzero(right_too & ~right, axis=1).tolist()),
+        p_of_seeds=tuple(p_values),
+        p=combined_p_value(p_values),
+    )

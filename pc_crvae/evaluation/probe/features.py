@@ -2,33 +2,28 @@
 
 import hashlib
 from collections.abc import Callable, Sized
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pc_crvae.embedding.names import GIVEN
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import WITH_ONE_C, check_enough_of_each, check_several
-from pc_crvae.evaluation.probe.outcomes import (
-    EXTRAS_SETTING,
-    Outcome,
-    predict_items,
-    retrieve_items,
-)
-from pc_crvae.evaluation.probe.predictions import Predictions
-from pc_crvae.evaluation.probe.protocol import ProbeProtocol, changed, load_protocol
-from pc_crvae.evaluation.probe.report import (
-    assemble,
+from pc_crvae.evaluation.probe.assembly import (
+    Probed,
     collect_predictions,
-    confusion_counts,
+    confusion_of,
     describe_protocol,
-    versions,
+    score_rows,
 )
+from pc_crvae.evaluation.probe.metrics.base import ALIGNED
+from pc_crvae.evaluation.probe.outcomes import predict_items
+from pc_crvae.evaluation.probe.protocol import ProbeProtocol, changed, load_protocol
+from pc_crvae.evaluation.probe.report import FeaturesCut, ProbeReport, TrainAndTestFeatures
+from pc_crvae.evaluation.reports import library_versions
 from pc_crvae.utils.files import read_npz
-
-_ROW = ("given", "given")
 
 
 def probe_features(
@@ -39,17 +34,10 @@ def probe_features(
     *,
     protocol: ProbeProtocol | str | Path = "ours",
     progress: Callable[[str], None] | None = None,
-) -> dict[str, Any]:
+) -> ProbeReport:
     """Return the report alone of `probe_arrays`."""
-    report, _ = probe_arrays(
-        train_features,
-        train_labels,
-        test_features,
-        test_labels,
-        protocol=protocol,
-        progress=progress,
-    )
-    return report
+    arrays = train_features, train_labels, test_features, test_labels
+    return probe_arrays(*arrays, protocol=protocol, progress=progress).report
 
 
 def probe_arrays(
@@ -60,7 +48,7 @@ def probe_arrays(
     *,
     protocol: ProbeProtocol | str | Path = "ours",
     progress: Callable[[str], None] | None = None,
-) -> tuple[dict[str, Any], Predictions]:
+) -> Probed:
     """Probe features: fit on the training items, score on the test items.
 
     Test labels are read once everything is predicted. What a protocol says of points, pools and
@@ -75,9 +63,7 @@ def probe_arrays(
         progress: told, in one line, what is being done.
 
     Returns:
-        A report of plain numbers, strings and lists, ready for JSON, in the form of
-        `pc_crvae.evaluation.probe.run.probe_encoders` with one row, ``features``; and the
-        predictions.
+        A report with one row, of ``given`` ``features``, and the predictions.
 
     Raises:
         UserError: features that are not finite, real and (n, d), or empty; lengths or
@@ -100,32 +86,28 @@ def probe_arrays(
     check_several(list(classes), labels)
     if rules.chooses:
         check_enough_of_each(list(classes), labels, rules.folds, WITH_ONE_C)
-    outcomes: list[Outcome] = []
+    scorers = []
     for seed in rules.seeds:
         if progress is not None:
             progress(f"probe seed {seed}")
-        outcomes.append(predict_items(train, labels, {EXTRAS_SETTING: test}, rules, seed))
+        scorers.append(predict_items(train, labels, {ALIGNED: test}, rules, seed))
 
     of_test = _labels(test_labels, "test")
     places = _places_of(of_test, classes)
-    if rules.retrieval:
-        retrieved = retrieve_items({EXTRAS_SETTING: test}, places)
-        outcomes = [replace(outcome, retrieved=retrieved) for outcome in outcomes]
-    report = assemble({_ROW: outcomes}, places, rules)
-    report["confusion"] = {
-        "classes": [str(name) for name in classes],
-        "matrix": confusion_counts(
-            places, [outcome.predictions[EXTRAS_SETTING] for outcome in outcomes], len(classes)
-        ),
-    }
-    report["protocol"] = describe_protocol(rules)
-    report["data"] = {
-        "train": _describe(train, named, "train"),
-        "test": _describe(test, of_test, "test"),
-    }
-    report["versions"] = versions()
-    items = f"labels {report['data']['test']['labels_sha256']}"
-    return report, collect_predictions({_ROW: outcomes}, places, rules, items)
+    outcomes = {GIVEN: [score(places) for score in scorers]}
+    predictions = [outcome.predictions[ALIGNED] for outcome in outcomes[GIVEN]]
+    data = TrainAndTestFeatures(
+        train=_describe(train, named, "train"), test=_describe(test, of_test, "test")
+    )
+    report = ProbeReport(
+        **score_rows(outcomes, places, rules),
+        confusion=confusion_of(places, predictions, [str(name) for name in classes]),
+        protocol=describe_protocol(rules),
+        data=data,
+        versions=library_versions(torch=False),
+    )
+    items = f"labels {data.test.labels_sha256}"
+    return Probed(report, collect_predictions(outcomes, places, rules, items))
 
 
 def read_features(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -148,7 +130,7 @@ def _for_features(protocol: ProbeProtocol | str | Path) -> ProbeProtocol:
     made = {
         "points": None,
         "pool": None,
-        "settings": [EXTRAS_SETTING],
+        "settings": [ALIGNED],
         "representations": ["mean"],
     }
     return changed(rules, f"protocol {rules.name}", **made)
@@ -210,14 +192,16 @@ def _places_of(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]
     return np.searchsorted(classes, labels).astype(np.int64)
 
 
-def _describe(features: NDArray[np.floating], labels: NDArray[Any], split: str) -> dict[str, Any]:
+def _describe(
+    features: NDArray[np.floating], labels: NDArray[Any], split: Literal["train", "test"]
+) -> FeaturesCut:
     of_labels = hashlib.sha256(repr(labels.tolist()).encode()).hexdigest()
     digest = hashlib.sha256(repr(features.shape).encode() + of_labels.encode())
     digest.update(np.ascontiguousarray(features, dtype="<f8").data)
-    return {
-        "split": split,
-        "count": len(features),
-        "dimensions": features.shape[1],
-        "sha256": digest.hexdigest(),
-        "labels_sha256": of_labels,
-    }
+    return FeaturesCut(
+        split=split,
+        count=len(features),
+        dimensions=features.shape[1],
+        sha256=digest.hexdigest(),
+        labels_sha256=of_labels,
+    )

@@ -21,10 +21,11 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.probe.protocol import DEFAULT_C_GRID as DEFAULT_C_GRID
+from pc_crvae.evaluation.metrics.arrays import Labels as Labels
+from pc_crvae.evaluation.metrics.arrays import check_features
+from pc_crvae.evaluation.probe.classifier_settings import DEFAULT_C_GRID as DEFAULT_C_GRID
 
 Floats = NDArray[np.float64]
-Labels = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 _EASY_C = 1e-4  # a larger one is led up to in decades
@@ -48,8 +49,6 @@ class FittedProbe:
         shift: (d,) training means, or 0 where the features are not standardised.
         scale: (d,) training standard deviations, 1 for a constant feature, or 1.
         weights: (d + 1, K) one column a class, the intercept last.
-        validation_accuracy: accuracy over the held-out folds for each C tried, empty where there
-            was but one.
     """
 
     c: float
@@ -58,7 +57,6 @@ class FittedProbe:
     shift: Floats
     scale: Floats
     weights: Floats
-    validation_accuracy: tuple[tuple[float, float], ...] = ()
 
     def predict(self, features: NDArray[np.floating]) -> Labels:
         """Return the label (n,) with the largest decision value for features (n, d)."""
@@ -115,11 +113,7 @@ def fit_linear_svm(
     up_to_best = grid[: correct.argmax() + 1]
     final = _fit_paths(features, labels, [everything], up_to_best, standardise)[0][-1]
     converged = all(probe.converged for path in fold_paths for probe in path)
-    return replace(
-        final,
-        converged=converged and final.converged,
-        validation_accuracy=tuple(zip(grid, (correct / len(labels)).tolist(), strict=True)),
-    )
+    return replace(final, converged=converged and final.converged)
 
 
 def accuracy(labels: Labels, predictions: Labels) -> float:
@@ -345,18 +339,6 @@ def check_folds(labels: Labels, folds: int) -> None:
             f"class {classes[counts.argmin()]} has {counts.min()} training samples, fewer than"
             f" the {folds} folds of the cross-validation: add samples of it, leave it out, or give"
             " one value to choose from."
-        )
-
-
-def check_features(features: NDArray[np.floating], what: str) -> None:
-    """Refuse features that are not (n, d), by a `ValueError`, or not finite, by a `UserError`."""
-    if features.ndim != 2:
-        raise ValueError(f"{what} must be (n, d), got shape {features.shape}")
-    bad = np.count_nonzero(~np.isfinite(features).all(axis=1))
-    if bad:
-        raise UserError(
-            f"{bad} of {len(features)} rows of the {what} are NaN or infinite: check the encoder"
-            " that made them, for example for diverged weights."
         )
 
 

@@ -25,7 +25,7 @@ from pc_crvae.evaluation.probe.linear_svm import (
     accuracy,
     fit_linear_svm,
 )
-from pc_crvae.evaluation.probe.report import describe_data
+from pc_crvae.evaluation.reports import DataCut, library_versions
 from pc_crvae.evaluation.robustness.conditions import (
     PARTS,
     Clouds,
@@ -47,7 +47,6 @@ from pc_crvae.evaluation.robustness.report import (
     corruption_errors,
     drift_rows,
 )
-from pc_crvae.evaluation.versions import library_versions
 from pc_crvae.latents.posteriors import DiagonalGaussian, gaussian_kl
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.vae import evaluating
@@ -231,7 +230,7 @@ def run_robustness(
         ),
         "corruption_errors": corruption_errors(rows, reference),
         "protocol": _describe(protocol),
-        "data": {"train": describe_data(train), "test": describe_data(test)},
+        "data": {"train": DataCut.of(train).plain(), "test": DataCut.of(test).plain()},
         "versions": library_versions(),
     }
 

@@ -4,7 +4,8 @@ from helpers.solids import clouds
 from helpers.toy_models import with_encoder as model
 from pc_crvae.embedding.rotation_average import averaged
 from pc_crvae.evaluation.encoders import encoder_of, probe_model, untrained_like
-from pc_crvae.evaluation.probe.protocol import LinearSVM, ProbeProtocol
+from pc_crvae.evaluation.probe.classifier_settings import LinearSVM
+from pc_crvae.evaluation.probe.protocol import ProbeProtocol
 from pc_crvae.evaluation.probe.run import probe_encoders
 
 
@@ -26,6 +27,6 @@ def test_training_and_test_items_are_averaged_alike_trained_and_untrained():
     single = probe_model(
         point_model, train, test, protocol.model_copy(update={"average_over": None})
     )
-    assert found.report["rows"] != single.report["rows"]
-    assert found.report["protocol"]["fitted_on"].endswith("turned by the group C4")
-    assert single.report["protocol"]["fitted_on"] == "training shapes, unturned"
+    assert found.report.rows != single.report.rows
+    assert found.report.protocol.fitted_on.endswith("turned by the group C4")
+    assert single.report.protocol.fitted_on == "training shapes, unturned"

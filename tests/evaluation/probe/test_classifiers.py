@@ -9,9 +9,10 @@ from sklearn.svm import SVC
 from sklearn.svm import LinearSVC as LiblinearSVC
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.probe import protocol as rules
+from pc_crvae.evaluation.probe import classifier_settings as rules
 from pc_crvae.evaluation.probe.classifiers import fit_classifier
 from pc_crvae.evaluation.probe.linear_svm import fit_linear_svm
+from pc_crvae.evaluation.probe.protocol import load_protocol
 
 ONE_OF_EACH = [
     rules.LinearSVM(c=(0.1,)),
@@ -66,7 +67,7 @@ def test_published_presets_answer_as_the_code_of_their_sources_would():
         "occo": SVC(kernel="linear"),
         "crosspoint": SVC(C=0.1, kernel="linear"),
     }.items():
-        protocol = rules.load_protocol(name)
+        protocol = load_protocol(name)
         fitted = fit_classifier(
             protocol.classifier, features, labels, standardise=protocol.standardise
         )

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from helpers.probe_reports import store_probe
 from pc_crvae.cli import main
 from pc_crvae.evaluation.probe.predictions import (
     Predictions,
@@ -16,23 +17,14 @@ from pc_crvae.evaluation.probe.predictions import (
 LABELS = np.arange(200) % 5
 
 
-def store(path, accuracies, *, items="hash", labels=LABELS, seeds=(0, 1), rows=None):
+def store(path, accuracies, *, items="hash", labels=LABELS, seeds=(0, 1), name="ours"):
     """A report of a row for each of ``accuracies`` by name, as ``probe`` writes it."""
     rng = np.random.default_rng(len(path.name))
     predicted = {}
-    for name, share in accuracies.items():
+    for row, share in accuracies.items():
         wrong = rng.random((len(seeds), len(labels))) >= share
-        predicted[name] = np.where(wrong, (labels + 1) % 5, labels)
-    predictions = Predictions(labels, predicted, np.array(seeds), items)
-    described = [
-        dict(zip(("features", "representation", "setting"), name.split("."), strict=True))
-        | {"accuracies": predictions.correct(name).mean(axis=1).tolist()}
-        for name in predicted
-    ]
-    report = {"rows": described, "extra_rows": [], "protocol": {"name": "ours"}}
-    path.write_text(json.dumps(report))
-    save_predictions(predictions, predictions_path(path))
-    return path, predictions
+        predicted[row] = np.where(wrong, (labels + 1) % 5, labels)
+    return path, store_probe(path, predicted, labels, items=items, seeds=seeds, name=name)
 
 
 def compare(capsys, *arguments):
@@ -88,8 +80,8 @@ def test_rows_of_different_names_are_compared_when_named(tmp_path, capsys):
     [
         ({"items": "another"}, "probed on different test items"),
         ({"labels": (LABELS + 1) % 5}, "probed on different test items"),
-        ({"seeds": (0, 2)}, "probe both with the same --seeds"),
-        ({"seeds": (0,)}, "probe both with the same --seeds"),
+        ({"seeds": (0, 2)}, "probe both with the same seeds"),
+        ({"seeds": (0,)}, "probe both with the same seeds"),
     ],
 )
 def test_runs_on_different_data_or_seeds_are_refused(tmp_path, capsys, other, sentence):
@@ -102,7 +94,7 @@ def test_different_protocols_are_noted(tmp_path, capsys):
     a, _ = store(tmp_path / "a.json", {"trained.pooled.aligned": 0.9})
     b, _ = store(tmp_path / "b.json", {"trained.pooled.aligned": 0.9})
     assert "note" not in compare(capsys, a, b)
-    b.write_text(json.dumps(json.loads(b.read_text()) | {"protocol": {"name": "strl"}}))
+    store(b, {"trained.pooled.aligned": 0.9}, name="strl")
     assert "note: different protocols, ours and strl" in compare(capsys, a, b)
 
 
@@ -119,7 +111,7 @@ def test_reports_without_their_predictions_are_refused(tmp_path, capsys):
     assert "a-predictions.npz is missing" in compare(capsys, a, b)
     assert "holds predictions of another report" in compare(capsys, b, b)
     b.write_text("{}")
-    assert "is not a report that probe wrote" in compare(capsys, b, a)
+    assert "is damaged, or of another version: make it anew" in compare(capsys, b, a)
     np.savez(predictions_path(a), labels=LABELS, seeds=np.arange(2), items="hash")
     assert "does not hold a probe's predictions" in compare(capsys, a, a)
     predictions_path(a).write_bytes(b"PK")

@@ -6,21 +6,25 @@ from sklearn.metrics import normalized_mutual_info_score
 from sklearn.svm import SVC
 
 from helpers.poison import PoisonedLabels
+from pc_crvae import evaluation
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation import probe_features
 from pc_crvae.evaluation.metrics.clustering import cluster
 from pc_crvae.evaluation.metrics.retrieval import retrieve
 from pc_crvae.evaluation.probe import features as module
+from pc_crvae.evaluation.probe.classifier_settings import KernelSVC
 from pc_crvae.evaluation.probe.features import probe_arrays
 from pc_crvae.evaluation.probe.linear_svm import accuracy, class_mean_accuracy, fit_linear_svm
-from pc_crvae.evaluation.probe.protocol import (
-    FewShot,
-    KernelSVC,
-    LowLabel,
-    ProbeProtocol,
-    parse_protocol,
-)
-from pc_crvae.evaluation.probe.report import format_table
+from pc_crvae.evaluation.probe.metrics.few_shot import FewShot
+from pc_crvae.evaluation.probe.metrics.low_label import LowLabel
+from pc_crvae.evaluation.probe.protocol import ProbeProtocol, parse_protocol
+from pc_crvae.evaluation.probe.report import ProbeReport
+from pc_crvae.evaluation.probe.table import format_table
+
+
+def probe_features(**given):
+    """The report as JSON has it."""
+    return evaluation.probe_features(**given).plain()
+
 
 EVERYTHING = ProbeProtocol(
     seeds=(0, 1),
@@ -92,7 +96,7 @@ def test_few_labels_and_shots_are_scored_over_draws_trials_and_seeds(report):
     (shots,) = report["few_shot"]
     assert len(shots["accuracies"]) == 2 * 3
     assert shots["accuracy_std"] == pytest.approx(np.std(shots["accuracies"], ddof=1))
-    table = format_table(report)
+    table = format_table(ProbeReport.model_validate(report))
     for title in ("10 %", "3-way 4-shot", "svc linear", "NMI", "retrieval"):
         assert title in table
 
@@ -150,10 +154,11 @@ def test_test_labels_are_read_only_once_all_is_predicted(monkeypatch, report):
 
 
 def test_predictions_are_those_the_report_scores():
-    report, predictions = probe_arrays(**given(), protocol="point-mae")
+    probed = probe_arrays(**given(), protocol="point-mae")
+    predictions = probed.predictions
     (name,) = predictions.rows
     assert name == "given.features.aligned"
-    assert predictions.correct(name).mean(axis=1).tolist() == report["rows"][0]["accuracies"]
+    assert tuple(predictions.correct(name).mean(axis=1)) == probed.report.rows[0].accuracies
 
 
 def two_of(labels, label):

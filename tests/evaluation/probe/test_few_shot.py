@@ -2,13 +2,17 @@ import numpy as np
 import pytest
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.probe.few_shot import (
-    predict_episodes,
+from pc_crvae.evaluation.probe.metrics.base import Task
+from pc_crvae.evaluation.probe.metrics.few_shot import FewShot, predict_episodes, score_episode
+from pc_crvae.evaluation.probe.metrics.low_label import (
+    LowLabel,
     predict_from_share,
-    score_episode,
     stratified_share,
 )
-from pc_crvae.evaluation.probe.protocol import FewShot, LowLabel
+
+
+def task(train, labels, test):
+    return Task(train, labels, {"aligned": test}, standardise=True, folds=3, seed=0)
 
 
 def blobs(seed, per_class=30, classes=6, spread=0.1):
@@ -33,9 +37,7 @@ def test_more_labels_help_and_the_whole_is_drawn_once():
     low_label = LowLabel(draws=4)
     scores = {}
     for fraction in (0.04, 1.0):
-        drawn = predict_from_share(
-            train, labels, test, low_label, fraction, standardise=True, seed=0
-        )
+        drawn = predict_from_share(task(train, labels, test), low_label, fraction)
         scores[fraction] = np.mean([np.mean(found == test_labels) for _, found in drawn])
         assert len(drawn) == (1 if fraction == 1 else 4)
         assert {count for count, _ in drawn} == {180 if fraction == 1 else 6}
@@ -46,8 +48,8 @@ def test_more_labels_help_and_the_whole_is_drawn_once():
 def test_an_episode_is_of_its_classes_alone(queries_from):
     (train, labels), (test, test_labels) = blobs(0), blobs(1)
     few_shot = FewShot(ways=3, shots=5, queries=20, trials=8, queries_from=queries_from)
-    episodes = predict_episodes(train, labels, test, few_shot, standardise=True, seed=0)
-    again = predict_episodes(train, labels, test, few_shot, standardise=True, seed=0)
+    episodes = predict_episodes(task(train, labels, test), few_shot)
+    again = predict_episodes(task(train, labels, test), few_shot)
     assert len({tuple(episode.classes) for episode in episodes}) > 1
     for episode, same in zip(episodes, again, strict=True):
         assert len(set(episode.classes)) == 3
@@ -60,7 +62,7 @@ def test_an_episode_is_of_its_classes_alone(queries_from):
 def test_queries_of_the_training_split_are_others_than_the_labelled():
     train, labels = blobs(0)
     few_shot = FewShot(ways=6, shots=10, queries=20, trials=1, queries_from="train")
-    (episode,) = predict_episodes(train, labels, train[:0], few_shot, standardise=True, seed=0)
+    (episode,) = predict_episodes(task(train, labels, train[:0]), few_shot)
     left = episode.candidates >= 0
     assert np.bincount(labels[left]).tolist() == [20] * 6
     assert np.bincount(labels[~left]).tolist() == [10] * 6
@@ -70,7 +72,7 @@ def test_queries_of_the_training_split_are_others_than_the_labelled():
 def test_an_episode_scores_as_many_of_each_class_however_many_there_are():
     (train, labels), (test, test_labels) = blobs(0), blobs(1)
     few_shot = FewShot(ways=2, shots=5, queries=10, trials=1)
-    (episode,) = predict_episodes(train, labels, test, few_shot, standardise=True, seed=0)
+    (episode,) = predict_episodes(task(train, labels, test), few_shot)
     first, second = episode.classes
     # Right on the first class and wrong on the second, of which there are a third as many.
     kept = np.flatnonzero((test_labels == first) | (np.cumsum(test_labels == second) <= 10))
@@ -82,7 +84,7 @@ def test_too_few_classes_or_items_are_refused():
     (train, labels), (test, test_labels) = blobs(0), blobs(1)
 
     def predict(**kind):
-        return predict_episodes(train, labels, test, FewShot(**kind), standardise=True, seed=0)
+        return predict_episodes(task(train, labels, test), FewShot(**kind))
 
     with pytest.raises(UserError, match="episodes of 7 classes cannot be drawn from 6"):
         predict(ways=7)

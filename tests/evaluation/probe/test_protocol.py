@@ -6,12 +6,10 @@ import yaml
 
 from pc_crvae.cli import probe
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.probe.classifier_settings import KernelSVC, LinearSVC, grid_of
 from pc_crvae.evaluation.probe.protocol import (
     PROTOCOL_FOLDER,
-    KernelSVC,
-    LinearSVC,
     ProbeProtocol,
-    grid_of,
     load_protocol,
     parse_protocol,
     protocol_names,

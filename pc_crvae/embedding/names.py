@@ -1,0 +1,31 @@
+"""The names that settings, features and representations go by in protocols and reports."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+Setting = Literal["aligned", "z", "so3"]
+"""How test shapes are rotated: not at all, about the vertical, or by any rotation."""
+SETTINGS: tuple[Setting, ...] = get_args(Setting)
+SETTING_TITLES: Mapping[str, str] = {"aligned": "aligned", "z": "z", "so3": "SO(3)"}
+
+Features = Literal["trained", "untrained"]
+"""Whose features they are: the model's, or those of one like it as it was initialised."""
+FEATURES: tuple[Features, ...] = get_args(Features)
+Encoded = Literal["mean", "pooled"]
+"""What is taken of an encoder: the posterior's mean, or the pooled features before its head."""
+Representation = Literal["posterior_mean", "pooled"]
+"""The same as reports name it."""
+POSTERIOR_MEAN: Representation = "posterior_mean"
+POOLED: Representation = "pooled"
+REPRESENTATIONS: Mapping[Encoded, Representation] = {"mean": POSTERIOR_MEAN, "pooled": POOLED}
+GIVEN = ("given", "features")
+"""Whose features, and which, where they come without a model."""
+
+Representations: TypeAlias = dict[str, NDArray[np.floating]]
+"""Arrays (n, d) by the name of the representation."""
+
+Encode = Callable[[NDArray[np.float32]], Representations]
+"""What encodes items (n, ...), prepared as in training."""

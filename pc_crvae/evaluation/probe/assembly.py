@@ -1,0 +1,166 @@
+"""From what a probe found under each seed to its report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.embedding.names import POOLED, Representation, Setting
+from pc_crvae.evaluation.metrics.significance import LEVEL, paired_difference
+from pc_crvae.evaluation.probe.classifier_settings import CLASSIFIERS, grid_of, parameter_of
+from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
+from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, Name, Row, summarize
+from pc_crvae.evaluation.probe.outcomes import Outcome
+from pc_crvae.evaluation.probe.predictions import Predictions, row_name
+from pc_crvae.evaluation.probe.protocol import ProbeProtocol
+from pc_crvae.evaluation.probe.report import Confusion, PairedRow, ProbeReport, ProtocolReport
+
+Outcomes = Mapping[tuple[str, str], Sequence[Outcome]]
+"""By whose features they are and which, named as in reports; one a probe seed."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A probe's report, and the predictions it is made from."""
+
+    report: ProbeReport
+    predictions: Predictions
+
+
+def score_rows(outcomes: Outcomes, test_labels: Labels, protocol: ProbeProtocol) -> dict[str, Any]:
+    """The rows of a report, by its fields; metrics that the protocol leaves out are not there."""
+    rows: dict[bool, list[ClassifierRow]] = {False: [], True: []}
+    metrics: dict[str, list[Row]] = {
+        metric.key: []
+        for metric in protocol.known_metrics
+        if metric.always_reported or protocol.asked(metric)
+    }
+    for (features, representation), found in outcomes.items():
+        name = Name(features=features, representation=representation)
+        rows[representation == POOLED] += [
+            _classifier_row(name, setting, found, test_labels, protocol)
+            for setting in protocol.settings
+        ]
+        for metric in protocol.metrics:
+            of_seeds = [outcome.found[metric.key] for outcome in found]
+            metrics[metric.key] += metric.rows(protocol.asked(metric), of_seeds, name)
+    return {
+        "rows": tuple(rows[False]),
+        "extra_rows": tuple(rows[True]),
+        "metrics": {key: tuple(of_metric) for key, of_metric in metrics.items()},
+    }
+
+
+def _classifier_row(
+    name: Name,
+    setting: Setting,
+    outcomes: Sequence[Outcome],
+    test_labels: Labels,
+    protocol: ProbeProtocol,
+) -> ClassifierRow:
+    classifier = protocol.classifier
+    parameter, grid = parameter_of(classifier), grid_of(classifier)
+    predictions = [outcome.predictions[setting] for outcome in outcomes]
+    notes = []
+    if len(outcomes) == 1:
+        notes.append("one probe seed: accuracy_std is 0 for want of a spread")
+    if parameter == "c" and len(grid) > 1 and any(one.chosen == max(grid) for one in outcomes):
+        notes.append("the largest C of the grid was chosen: a larger one might do better")
+    if not all(outcome.converged for outcome in outcomes):
+        notes.append("the SVM solver stopped at its iteration limit for some C")
+    values: dict[str, Any] = {parameter: tuple(outcome.chosen for outcome in outcomes)}
+    if notes:
+        values["note"] = "; ".join(notes)
+    return ClassifierRow(
+        **name,
+        setting=setting,
+        classifier=classifier.name,
+        **summarize(
+            [accuracy(test_labels, predicted) for predicted in predictions],
+            [class_mean_accuracy(test_labels, predicted) for predicted in predictions],
+        ),
+        dimensions=outcomes[0].dimensions,
+        **values,
+    )
+
+
+def collect_predictions(
+    outcomes: Outcomes, test_labels: Labels, protocol: ProbeProtocol, items: str
+) -> Predictions:
+    """Gather what is compared item by item; ``items`` is the hash of the test items."""
+    rows = {
+        row_name(*name, setting): np.stack([outcome.predictions[setting] for outcome in found])
+        for name, found in outcomes.items()
+        for setting in protocol.settings
+    }
+    return Predictions(np.asarray(test_labels), rows, np.array(protocol.seeds), items)
+
+
+def compare_with_untrained(
+    setting: Setting, trained: Representation, outcomes: Outcomes, test_labels: Labels
+) -> PairedRow:
+    """Compare a trained representation with the strongest untrained one, shape by shape.
+
+    The strongest is picked on these very shapes, which favours the untrained side.
+    """
+
+    def correct(features: str, representation: str) -> NDArray[np.bool_]:
+        of_seeds = outcomes[features, representation]
+        return np.array([outcome.predictions[setting] == test_labels for outcome in of_seeds])
+
+    probed = [name for features, name in outcomes if features == "untrained"]
+    strongest = max(probed, key=lambda name: correct("untrained", name).mean())
+    difference = paired_difference(correct("trained", trained), correct("untrained", strongest))
+    return PairedRow(
+        setting=setting,
+        trained=trained,
+        untrained=cast(Representation, strongest),
+        difference=difference.mean,
+        interval=(difference.low, difference.high),
+        level=LEVEL,
+        method="bootstrap percentile, over test shapes and probe seeds",
+    )
+
+
+def confusion_of(
+    labels: Labels, predictions: Sequence[Labels], classes: Sequence[str]
+) -> Confusion:
+    """Count (true class, predicted class) over all of ``predictions``."""
+    matrix = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    for predicted in predictions:
+        np.add.at(matrix, (np.asarray(labels), predicted), 1)
+    return Confusion(classes=tuple(classes), matrix=tuple(tuple(row) for row in matrix.tolist()))
+
+
+def describe_protocol(protocol: ProbeProtocol) -> ProtocolReport:
+    """Put a protocol into a report, and into words."""
+    values: dict[str, Any] = protocol.model_dump(mode="json")
+    classifier = values["classifier"]
+    parameter = parameter_of(protocol.classifier)
+    described = {
+        metric.key: metric.describe(protocol.asked(metric)) for metric in protocol.known_metrics
+    }
+    return ProtocolReport.model_validate(
+        values
+        | {key: text for key, text in described.items() if text is not None}
+        | {
+            f"{parameter}_grid": classifier[parameter],
+            "classifier": CLASSIFIERS[protocol.classifier.name],
+            "classifier_settings": classifier,
+            "features": "standardised by the mean and standard deviation of the training shapes"
+            if protocol.standardise
+            else "as they are, not standardised",
+            f"choice_of_{parameter}": "stratified cross-validation on the training shapes, "
+            + ("smallest of equals" if parameter == "c" else "largest of equals")
+            if len(grid_of(protocol.classifier)) > 1
+            else "fixed",
+            "fitted_on": "training shapes, unturned"
+            if protocol.average_over is None
+            else "training shapes, unturned, each encoded by the mean over its copies turned by "
+            f"the group {protocol.average_over}",
+            "accuracy_std": "sample standard deviation over the probe seeds (ddof = 1)",
+            "seed": "fixes points, turns, folds, draws and the untrained encoder's weights",
+        }
+    )

@@ -1,0 +1,180 @@
+"""What a metric of the probe is: a section of the protocol, a measurement, rows, lines of a table.
+
+A metric is a module with one `Metric`, listed in :mod:`pc_crvae.evaluation.probe.metrics`. Its key
+is the name of its section in protocols and of its rows in reports.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypedDict, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.embedding.names import Setting
+from pc_crvae.evaluation.probe.classifier_settings import Classifier
+from pc_crvae.evaluation.probe.classifiers import FittedClassifier, fit_classifier
+from pc_crvae.evaluation.probe.linear_svm import Labels
+from pc_crvae.evaluation.reports import Part
+
+ALIGNED: Setting = "aligned"
+"""The test items that metrics are about which do not ask how items are rotated."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is measured on under one probe seed; it holds no label of a test item.
+
+    Attributes:
+        train: (n, d) features of the training items.
+        train_labels: (n,).
+        test: (m, d) features of the test items by setting.
+        standardise: whether features are, by the training items' statistics.
+        folds: of cross-validations on the training items.
+        seed: of folds, draws and starts.
+    """
+
+    train: NDArray[np.floating]
+    train_labels: Labels
+    test: Mapping[str, NDArray[np.floating]]
+    standardise: bool
+    folds: int
+    seed: int
+
+    def fit(self, classifier: Classifier) -> FittedClassifier:
+        """Fit a classifier on the training items.
+
+        Raises:
+            UserError: as `fit_classifier`.
+        """
+        return fit_classifier(
+            classifier,
+            self.train,
+            self.train_labels,
+            standardise=self.standardise,
+            folds=self.folds,
+            seed=self.seed,
+        )
+
+
+class Name(TypedDict):
+    """Whose features a row is of, and which, by their names in reports."""
+
+    features: str
+    representation: str
+
+
+class Row(Part):
+    """What every row of a probe's report begins with."""
+
+    features: str
+    setting: Setting
+    representation: str
+
+
+class ClassifierRow(Row):
+    """What a classifier scores, in [0, 1] over the probe seeds.
+
+    Attributes:
+        classifier: its name in protocols.
+        accuracy_mean: over the seeds.
+        accuracy_std: its sample standard deviation, 0 of a single seed.
+        class_mean: mean accuracy over the classes, over the seeds.
+        accuracies: one a seed.
+        class_means: one a seed.
+        c: the parameter that was chosen, one a seed; or ``k``, or ``alpha``.
+        dimensions: of the features.
+        note: what bears on the numbers.
+    """
+
+    classifier: str
+    accuracy_mean: float
+    accuracy_std: float
+    class_mean: float
+    accuracies: tuple[float, ...]
+    class_means: tuple[float, ...]
+    c: tuple[float, ...] | None = None
+    k: tuple[int, ...] | None = None
+    alpha: tuple[float, ...] | None = None
+    dimensions: int | None = None
+    note: str | None = None
+
+
+Asked = TypeVar("Asked")
+Found = TypeVar("Found")
+RowType = TypeVar("RowType", bound=Row)
+
+
+class Metric(ABC, Generic[Asked, Found, RowType]):
+    """A metric: what a protocol asks of it, what it finds under a seed, and its rows.
+
+    Attributes:
+        key: of its section in protocols and its rows in reports.
+        section: the type of its section.
+        default: what protocols ask for that do not say; where it is false, nothing.
+        row: the type of its rows.
+        title: of its lines in the table.
+        by_setting: whether it has a row a setting, shown beside those of the classifier.
+        always_reported: whether reports hold its key though nothing is asked for.
+    """
+
+    key: ClassVar[str]
+    section: ClassVar[Any]
+    default: ClassVar[Any] = None
+    row: type[RowType]
+    title: ClassVar[str]
+    by_setting: ClassVar[bool] = False
+    always_reported: ClassVar[bool] = False
+
+    def check(self, asked: Asked) -> None:
+        """Refuse what cannot be asked for.
+
+        Raises:
+            ValueError: a sentence that begins with the key that is wrong.
+        """
+
+    def chosen(self, asked: Asked) -> Sequence[Classifier]:
+        """The classifiers whose parameter is chosen by cross-validation on the training items."""
+        return ()
+
+    def describe(self, asked: Asked) -> str | None:
+        """What stands in reports in place of the section, in words; None: the section itself."""
+        return None
+
+    @abstractmethod
+    def measure(self, asked: Asked, task: Task) -> Callable[[Labels], Found]:
+        """Predict, and return what scores the predictions against the labels of the test items.
+
+        Raises:
+            UserError: the items do not allow it; so may what is returned.
+        """
+
+    @abstractmethod
+    def rows(self, asked: Asked, found: Sequence[Found], name: Name) -> list[RowType]:
+        """The rows over what was found under each probe seed."""
+
+    @abstractmethod
+    def cells(self, row: RowType) -> dict[str, str]:
+        """What the table shows of a row, by column; of a metric by setting, by the setting."""
+
+
+def spread(values: Sequence[float]) -> float:
+    """The sample standard deviation, 0 of a single value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def per_cent(mean: float, std: float, count: int) -> str:
+    """A score in [0, 1] as text, with its deviation where there are several."""
+    return f"{100 * mean:.1f}" if count == 1 else f"{100 * mean:.1f} ± {100 * std:.1f}"
+
+
+def summarize(accuracies: Sequence[float], class_means: Sequence[float]) -> dict[str, Any]:
+    """The fields of a row that has scores of several predictions, over items and over classes."""
+    return {
+        "accuracy_mean": float(np.mean(accuracies)),
+        "accuracy_std": spread(accuracies),
+        "class_mean": float(np.mean(class_means)),
+        "accuracies": tuple(accuracies),
+        "class_means": tuple(class_means),
+    }

@@ -1,0 +1,159 @@
+"""Few labels: classifiers fitted on a share of the training labels."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from pc_crvae.config.sections import PositiveInt, Section
+from pc_crvae.evaluation.probe.classifier_settings import (
+    ClassifierSection,
+    LinearSVM,
+    check_one_value,
+)
+from pc_crvae.evaluation.probe.classifiers import fit_classifier
+from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
+from pc_crvae.evaluation.probe.metrics.base import (
+    ALIGNED,
+    Metric,
+    Name,
+    Row,
+    Task,
+    per_cent,
+    summarize,
+)
+from pc_crvae.randomness.keys import keyed_numpy_generator
+
+
+class LowLabel(Section):
+    """Classifiers fitted on a share of the training labels, the same share of each class."""
+
+    fractions: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (
+        Field((0.01, 0.05, 0.1, 1.0), description="shares; at least one item of each class")
+    )
+    draws: PositiveInt = Field(5, description="draws of each share, but one of the whole")
+    classifier: ClassifierSection = Field(
+        LinearSVM(c=(1e-2,)), description="one value of its parameter: few labels leave no folds"
+    )
+
+
+class ShareRow(Row):
+    """What a classifier scores after a share of the labels, over its draws and the probe seeds.
+
+    Attributes:
+        fraction: the share.
+        labels: items that it is.
+        accuracy_mean: in [0, 1].
+        accuracy_std: its sample standard deviation, 0 of a single draw.
+        class_mean: mean accuracy over the classes.
+        accuracies: one a draw.
+        class_means: one a draw.
+    """
+
+    fraction: float
+    labels: int
+    accuracy_mean: float
+    accuracy_std: float
+    class_mean: float
+    accuracies: tuple[float, ...]
+    class_means: tuple[float, ...]
+
+
+class Draw(NamedTuple):
+    """What the classifier of one draw scores."""
+
+    labels: int
+    accuracy: float
+    class_mean: float
+
+
+class LowLabelMetric(Metric[LowLabel, list[list[Draw]], ShareRow]):
+    """A row for each share of the labels."""
+
+    key = "low_label"
+    section = LowLabel | None
+    row = ShareRow
+    title = "share of the labels"
+
+    def check(self, asked: LowLabel) -> None:
+        """Refuse a classifier whose parameter is to be chosen."""
+        check_one_value(asked.classifier, self.key)
+
+    def measure(self, asked: LowLabel, task: Task) -> Callable[[Labels], list[list[Draw]]]:
+        """Predict the test items from each draw of each share."""
+        shares = [predict_from_share(task, asked, fraction) for fraction in _fractions(asked)]
+        return lambda labels: [
+            [
+                Draw(count, accuracy(labels, predicted), class_mean_accuracy(labels, predicted))
+                for count, predicted in share
+            ]
+            for share in shares
+        ]
+
+    def rows(
+        self, asked: LowLabel, found: Sequence[list[list[Draw]]], name: Name
+    ) -> list[ShareRow]:
+        """A row for each share."""
+        rows = []
+        for place, fraction in enumerate(_fractions(asked)):
+            draws = [draw for of_seed in found for draw in of_seed[place]]
+            scores = summarize([one.accuracy for one in draws], [one.class_mean for one in draws])
+            rows.append(
+                ShareRow(
+                    **name, setting=ALIGNED, fraction=fraction, labels=draws[0].labels, **scores
+                )
+            )
+        return rows
+
+    def cells(self, row: ShareRow) -> dict[str, str]:
+        """The accuracy, under the share."""
+        shown = per_cent(row.accuracy_mean, row.accuracy_std, len(row.accuracies))
+        return {f"{100 * row.fraction:g} %": shown}
+
+
+def _fractions(asked: LowLabel) -> tuple[float, ...]:
+    return tuple(dict.fromkeys(asked.fractions))
+
+
+def stratified_share(labels: Labels, fraction: float, *key: int | str) -> Labels:
+    """Draw a share of each class, rounded, at least one item: indices, ascending.
+
+    Args:
+        labels: (n,).
+        fraction: in (0, 1].
+        key: what fixes the draw.
+    """
+    generator = keyed_numpy_generator("labelled share", *key)
+    kept = []
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        count = max(1, round(fraction * len(rows)))
+        kept.append(generator.permutation(rows)[:count])
+    drawn: Labels = np.sort(np.concatenate(kept)).astype(np.int64)
+    return drawn
+
+
+def predict_from_share(
+    task: Task, low_label: LowLabel, fraction: float
+) -> list[tuple[int, Labels]]:
+    """Predict the test items from a share of the training labels.
+
+    Returns:
+        For each draw how many labels there were, and the predictions (n,); one draw of the
+        whole.
+
+    Raises:
+        UserError: as `fit_classifier`.
+    """
+    found = []
+    for draw in range(1 if fraction == 1 else low_label.draws):
+        rows = stratified_share(task.train_labels, fraction, round(fraction * 1e9), draw, task.seed)
+        fitted = fit_classifier(
+            low_label.classifier,
+            task.train[rows],
+            task.train_labels[rows],
+            standardise=task.standardise,
+        )
+        found.append((len(rows), fitted.predict(task.test[ALIGNED])))
+    return found

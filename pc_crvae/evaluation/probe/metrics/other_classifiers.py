@@ -1,0 +1,97 @@
+"""Other classifiers: beside the protocol's own, on the unturned test items."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import Field
+
+from pc_crvae.evaluation.probe.classifier_settings import (
+    Classifier,
+    ClassifierSection,
+    parameter_of,
+)
+from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
+from pc_crvae.evaluation.probe.metrics.base import (
+    ALIGNED,
+    ClassifierRow,
+    Metric,
+    Name,
+    Task,
+    per_cent,
+    summarize,
+)
+
+
+class Scored(NamedTuple):
+    """What a classifier scores under one seed, and how it was fitted."""
+
+    accuracy: float
+    class_mean: float
+    chosen: float
+    converged: bool
+
+
+_Several = tuple[Classifier, ...]
+
+
+class OtherClassifiers(Metric[_Several, list[Scored], ClassifierRow]):
+    """A row for each of the other classifiers."""
+
+    key = "other_classifiers"
+    section = tuple[ClassifierSection, ...]
+    default = Field((), description="fitted beside, scored on unturned test items")
+    row = ClassifierRow
+    title = "other classifiers"
+
+    def check(self, asked: _Several) -> None:
+        """Refuse the same classifier twice."""
+        names = [classifier.name for classifier in asked]
+        if len(set(names)) < len(names):
+            raise ValueError(f"other_classifiers should be distinct, not {names}")
+
+    def chosen(self, asked: _Several) -> _Several:
+        """All of them."""
+        return asked
+
+    def measure(self, asked: _Several, task: Task) -> Callable[[Labels], list[Scored]]:
+        """Fit each on the training items and predict the test items."""
+        fitted = [task.fit(classifier) for classifier in asked]
+        answers = [(one, one.predict(task.test[ALIGNED])) for one in fitted]
+        return lambda labels: [
+            Scored(
+                accuracy(labels, predicted),
+                class_mean_accuracy(labels, predicted),
+                one.chosen,
+                one.converged,
+            )
+            for one, predicted in answers
+        ]
+
+    def rows(
+        self, asked: _Several, found: Sequence[list[Scored]], name: Name
+    ) -> list[ClassifierRow]:
+        """A row for each classifier."""
+        rows = []
+        for classifier, of_seeds in zip(asked, zip(*found, strict=True), strict=True):
+            values: dict[str, Any] = {
+                parameter_of(classifier): tuple(one.chosen for one in of_seeds)
+            }
+            if not all(one.converged for one in of_seeds):
+                values["note"] = "the solver stopped at its iteration limit for some fit"
+            rows.append(
+                ClassifierRow(
+                    **name,
+                    setting=ALIGNED,
+                    classifier=classifier.name,
+                    **summarize(
+                        [one.accuracy for one in of_seeds], [one.class_mean for one in of_seeds]
+                    ),
+                    **values,
+                )
+            )
+        return rows
+
+    def cells(self, row: ClassifierRow) -> dict[str, str]:
+        """The accuracy, under the classifier's name."""
+        shown = per_cent(row.accuracy_mean, row.accuracy_std, len(row.accuracies))
+        return {row.classifier.replace("_", " "): shown}
