@@ -1,0 +1,1 @@
+"""Runs on disk: their folder, what they record while they train, and reading both back."""
