@@ -27,12 +27,13 @@ def run(options: argparse.Namespace) -> None:
     """Draw."""
     from pc_crvae.errors import UserError
     from pc_crvae.runs.record import read_curve
-    from pc_crvae.visualization.curves import plot_curves
+    from pc_crvae.visualization.curves import Line, plot_curves
 
     if options.out.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"--out {options.out} must end in .png, .svg or .pdf")
     curves = [read_curve(folder, options.of, options.split) for folder in options.runs]
-    plot_curves(curves, f"{options.split} {options.of}", options.out)
+    lines = [Line(curve.minutes, curve.values, curve.name) for curve in curves]
+    plot_curves(lines, f"{options.split} {options.of}", options.out)
     for curve in curves:
         print(f"{curve.name}: {curve.values[-1]:.4g} after {curve.minutes[-1]:.1f} minutes")
     print(f"curves: {options.out}")

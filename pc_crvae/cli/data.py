@@ -411,10 +411,14 @@ def _preview(options: argparse.Namespace) -> None:
         from pc_crvae.visualization.contact_sheet import (
             contact_page,
             contact_sheet,
-            tiles_by_class,
+            rows_by_class,
+            tile_of,
         )
 
-        rows, titles = tiles_by_class(items, per_class, seed=getattr(options, "seed", 0))
+        labels = len(items) if items.labels is None else items.labels
+        seed = getattr(options, "seed", 0)
+        chosen, titles = rows_by_class(labels, items.classes, per_class, seed=seed)
+        rows = [[tile_of(items.ids[row], items.array[row]) for row in rows] for rows in chosen]
         title = f"{card.title}: {split}, {len(items):,} items"
         for write, suffix in ((contact_sheet, "png"), (contact_page, "html")):
             path = folder / f"{split}.{suffix}"

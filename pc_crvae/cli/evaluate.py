@@ -142,13 +142,13 @@ def _draw(
 ) -> dict[str, Path]:
     """Write the pictures; return their paths by what they show."""
     from pc_crvae.evaluation.images.observations import has_density
-    from pc_crvae.visualization.image_pictures import (
+    from pc_crvae.evaluation.images.pictures import (
         interpolation_rows,
         reconstruction_rows,
         sample_rows,
-        save_rows,
         traversal_rows,
     )
+    from pc_crvae.visualization.image_grid import save_image_grid
 
     drawn = {
         "reconstructions": reconstruction_rows(model, observed.grey, observed.pixels),
@@ -160,5 +160,5 @@ def _draw(
         drawn["traversals"] = traversal_rows(model, observed.pixels[:1], by_dimension)
     paths = {name: beside.with_name(f"{beside.stem}-{name}.png") for name in drawn}
     for name, rows in drawn.items():
-        save_rows(rows, paths[name])
+        save_image_grid(rows, paths[name])
     return paths

@@ -78,6 +78,9 @@ def run(options: argparse.Namespace) -> None:
     with atomic_path(report_path) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + "\n")
     picture = report_path.with_name(f"{report_path.stem}-shapes.png")
-    quality_picture(pictured, picture)
+    rows = {"test shapes": pictured.shapes, "reconstructions": pictured.reconstructions}
+    if pictured.samples is not None:
+        rows["samples"] = pictured.samples
+    quality_picture(rows, picture)
     print(format_quality(report))
     print(f"report: {report_path}\nshapes: {picture}")

@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> None:
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.encoders import untrained_like
+    from pc_crvae.evaluation.robustness.picture import robustness_curves
     from pc_crvae.evaluation.robustness.report import format_robustness, read_reference
     from pc_crvae.evaluation.robustness.run import (
         RobustnessProtocol,
@@ -77,7 +78,6 @@ def run(options: argparse.Namespace) -> None:
         run_robustness,
     )
     from pc_crvae.utils.files import atomic_path
-    from pc_crvae.visualization.robustness_plot import robustness_curves
 
     reference = read_reference(options.reference) if hasattr(options, "reference") else None
     if reference is not None and "corruption" not in options.parts:

@@ -176,11 +176,11 @@ def _write_summary(
 def _report(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, report: Path) -> None:
     from pc_crvae.runs.record import read_curve, read_record
     from pc_crvae.study.markdown import format_report
+    from pc_crvae.study.pictures import plot_accuracies, plot_figures
     from pc_crvae.study.runner import Outcomes
     from pc_crvae.study.summary import summarize
     from pc_crvae.utils.files import atomic_path
-    from pc_crvae.visualization.curves import plot_curves
-    from pc_crvae.visualization.study_plot import plot_accuracies, plot_figures
+    from pc_crvae.visualization.curves import Line, plot_curves
 
     summary = summarize(study, runs, where, out, Outcomes())
     if not any(run["status"] == "complete" for run in summary["runs"]):
@@ -205,11 +205,9 @@ def _report(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, re
     ]
     if watched:
         curves = report.with_name(f"{name}-curves.png")
-        plot_curves(
-            [read_curve(run.folder, "probe_accuracy") for run in watched],
-            "validation probe_accuracy",
-            curves,
-        )
+        recorded = [read_curve(run.folder, "probe_accuracy") for run in watched]
+        lines = [Line(curve.minutes, curve.values, curve.name) for curve in recorded]
+        plot_curves(lines, "validation probe_accuracy", curves)
         pictures.append(("validation accuracy while training, the first seed", curves.name))
     around = _around_report(report, name, summary["title"])
     text = format_report(summary, pictures, level=1 if around is None else 2)

@@ -13,12 +13,12 @@ from pc_crvae.evaluation.generation.run import format_quality
 from pc_crvae.evaluation.images.report import format_images
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.probe.table import format_table
+from pc_crvae.evaluation.robustness.picture import robustness_curves
 from pc_crvae.evaluation.robustness.report import format_robustness
 from pc_crvae.report.confusion_table import confusion_table
 from pc_crvae.report.page import Headline, paragraph, picture, preformatted
 from pc_crvae.report.stored import DAMAGE, Stored
 from pc_crvae.runs.record import Record
-from pc_crvae.visualization.robustness_plot import robustness_curves
 
 _MOST_PIXELS = 4_000_000  # of a picture that lies beside a report
 

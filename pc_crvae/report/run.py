@@ -36,6 +36,7 @@ from pc_crvae.runs.folder import find_run_config, run_of
 from pc_crvae.runs.record import Record, read_record
 from pc_crvae.version import __version__
 from pc_crvae.visualization.contact_sheet import Tile, tile_figures, tile_of
+from pc_crvae.visualization.curves import Line
 from pc_crvae.visualization.embedding_map import MOST_POINTS, map_element, project_codes
 from pc_crvae.visualization.training_curves import (
     OPENING_SHARE,
@@ -172,7 +173,9 @@ def _training(record: Record | str | None, subject: Subject, config: Config | No
         return Section(title, paragraph("This is an export outside its run.", "missing"))
     if isinstance(record, str):
         return Section(title, record)
-    figure = training_curves(record)
+    figure = training_curves(
+        {key: Line(curve.epochs, curve.values) for key, curve in record.curves.items()}
+    )
     if figure is None:
         command = f"python tools/train.py CONFIG --out {subject.folder} --resume"
         return Section(title, advice("Nothing is recorded yet; go on with", command))
@@ -191,9 +194,7 @@ def _training(record: Record | str | None, subject: Subject, config: Config | No
 
 
 def _tile(views: Views, of: NDArray[np.float32], caption: str, note: str = "") -> Tile:
-    if views.items.holds == "points":
-        return Tile(caption, cloud=of, note=note)
-    return Tile(caption, image=np.clip(of, 0, 1), note=note)
+    return tile_of(caption, of if views.items.holds == "points" else np.clip(of, 0, 1), note)
 
 
 def _class_of(items: ItemSet, row: int) -> str:
@@ -244,7 +245,10 @@ def _map(views: Views, guesses: Mapping[str, str], seed: int) -> str:
     # More of a cloud, where the model is given few of its points.
     points = min(MOST_POINTS, items.array.shape[1])
     shown = batch_of(items, range(count), points, "report map", seed)
-    return map_element(projections, items, shown, wrong) + paragraph(told, "quiet")
+    element = map_element(
+        projections, shown, items.ids, wrong, labels=items.labels, classes=items.classes
+    )
+    return element + paragraph(told, "quiet")
 
 
 def _interpolation(views: Views) -> str:
@@ -335,7 +339,7 @@ def _mistakes(split: ItemSet, guesses: Mapping[str, str], seed: int) -> str:
     tiles = []
     for row in np.sort(generator.permutation(rows)[:_MISTAKES]).tolist():
         note = f"{_class_of(split, row)}, taken for {guesses[split.ids[row]]}"
-        tiles.append(tile_of(split, row, note))
+        tiles.append(tile_of(split.ids[row], split.array[row], note))
     title = f"{len(tiles)} of the {len(guesses):,} that most seeds got wrong, drawn at random"
     return tile_rows(tile_figures([tiles]), [title])
 

@@ -11,12 +11,12 @@ from pc_crvae.data.batches import batch_of
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.images.pictures import interpolation_rows
 from pc_crvae.latents.interpolation import InterpolationKind, interpolate_latents
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.randomness.keys import keyed_numpy_generator
-from pc_crvae.visualization.image_pictures import interpolation_rows
 
 _SHOWN = 8
 _PATHS = 2

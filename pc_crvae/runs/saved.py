@@ -137,9 +137,7 @@ class SavedModel:
             UserError: it cannot be loaded, or the model is of the other modality, or of images of
                 another shape.
         """
-        items = load(
-            self.data, split, root=self.root, up=self.up, allow_refused=self.allow_refused
-        )
+        items = load(self.data, split, root=self.root, up=self.up, allow_refused=self.allow_refused)
         if isinstance(items, CloudSet) != isinstance(self.model, PointVAE):
             raise UserError(
                 f"{items.name} holds {items.holds}, and {self.folder} a "
@@ -171,9 +169,7 @@ class SavedModel:
             UserError: the export lies in no run, or the data cannot be loaded.
         """
         if self.config is None:
-            raise UserError(
-                f"{self.folder} is no run, whose config says what it was validated on"
-            )
+            raise UserError(f"{self.folder} is no run, whose config says what it was validated on")
         return load_splits(self.config)
 
 

@@ -11,8 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pc_crvae
-
 
 class ChildFailedError(Exception):
     """Why Open3D does not work here, as half a sentence."""
@@ -42,7 +40,7 @@ def run_with_open3d(
     try:
         child = subprocess.run(
             [sys.executable, "-m", module, *(argument.resolve() for argument in arguments)],
-            cwd=Path(pc_crvae.__file__).parents[1],  # python -m imports from here
+            cwd=Path(__file__).parents[2],  # python -m imports from here
             env={**os.environ, **_ENVIRONMENT},
             capture_output=True,
             text=True,

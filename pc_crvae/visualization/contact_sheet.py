@@ -11,7 +11,6 @@ from functools import cache
 from math import ceil
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -20,16 +19,11 @@ from matplotlib.font_manager import findfont
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pc_crvae.data.clouds import CloudSet
-from pc_crvae.data.items import ItemSet
 from pc_crvae.randomness.keys import keyed_numpy_generator
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.visualization.pictures import INK, Frame, draw_cloud
 from pc_crvae.visualization.view import as_clouds
 from pc_crvae.visualization.web_page import data_address, write_page
-
-if TYPE_CHECKING:
-    from pc_crvae.data.images import ImageSet
 
 _QUIET, _ACCENT, _CARD, _MARKED_CARD = "#74769a", "#2f67b1", "#f5f6fa", "#e6eef9"
 _PAPER = "white"
@@ -137,47 +131,50 @@ def tile_figures(rows: Sequence[Sequence[Tile]]) -> list[list[str]]:
     return [[_figure(tile, draw) for tile in tiles] for tiles in rows]
 
 
-def tiles_by_class(
-    items: "CloudSet | ImageSet", per_class: int = 8, *, seed: int = 0, most_classes: int = 60
-) -> tuple[list[list[Tile]], list[str] | None]:
+def rows_by_class(
+    labels: NDArray[np.int64] | int,
+    classes: Sequence[str] = (),
+    per_class: int = 8,
+    *,
+    seed: int = 0,
+    most_classes: int = 60,
+) -> tuple[list[list[int]], list[str] | None]:
     """Draw random items of each class for a sheet, one row a class.
 
     Args:
-        items: a split of a data set; without labels its items fill eight rows as they come.
-        per_class: tiles a row.
+        labels: (n,), indices into ``classes``; of items without labels their number n, and they
+            fill eight rows as they come.
+        classes: names.
+        per_class: items a row.
         seed: fixes the choice.
-        most_classes: of a set of more, that many classes are drawn at random.
+        most_classes: where there are more, that many classes are drawn at random.
 
     Returns:
-        The rows, and their titles: class names with their counts; None without labels.
+        The rows of items, by their indices, and titles of the rows: class names with their
+        counts; None without labels.
     """
     generator = keyed_numpy_generator("contact sheet", seed)
-    if items.labels is None:
-        chosen = np.sort(generator.permutation(len(items))[: 8 * per_class])
-        rows = [chosen[start : start + per_class] for start in range(0, len(chosen), per_class)]
-        return _tiles_of(items, rows), None
-    labels = items.labels
+    if isinstance(labels, int):
+        chosen = np.sort(generator.permutation(labels)[: 8 * per_class]).tolist()
+        return [
+            chosen[start : start + per_class] for start in range(0, len(chosen), per_class)
+        ], None
     present = np.unique(labels)
     if len(present) > most_classes:
         present = np.sort(generator.choice(present, most_classes, replace=False))
     rows, titles = [], []
     for label in present:
         members = np.flatnonzero(labels == label)
-        rows.append(np.sort(generator.permutation(members)[:per_class]))
-        titles.append(f"{items.classes[label]} ({len(members):,})")
-    return _tiles_of(items, rows), titles
+        rows.append(np.sort(generator.permutation(members)[:per_class]).tolist())
+        titles.append(f"{classes[label]} ({len(members):,})")
+    return rows, titles
 
 
-def tile_of(items: ItemSet, row: int, note: str = "") -> Tile:
-    """Return an item of a set as a tile, under its id."""
-    name, item = items.ids[row], items.array[row]
-    if isinstance(items, CloudSet):
-        return Tile(name, cloud=item, note=note)
-    return Tile(name, image=item, note=note)
-
-
-def _tiles_of(items: ItemSet, rows: Sequence[NDArray[np.int64]]) -> list[list[Tile]]:
-    return [[tile_of(items, item) for item in row.tolist()] for row in rows]
+def tile_of(caption: str, item: NDArray[np.number], note: str = "") -> Tile:
+    """Return a cloud (N, 3) or an image (C, H, W) as a tile."""
+    if item.ndim == 2:
+        return Tile(caption, cloud=item, note=note)
+    return Tile(caption, image=item, note=note)
 
 
 def _checked(

@@ -1,30 +1,45 @@
 """Curves of several runs in one picture."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from pc_crvae.runs.record import Curve
 from pc_crvae.visualization.pictures import INK, save_figure
 
 _COLORS = ("#2b6ca3", "#c7522a", "#3f8f5f", "#8a5aa8", "#b8892b", "#5a6672")
 
 
-def plot_curves(curves: Sequence[Curve], quantity: str, path: Path) -> None:
+@dataclass(frozen=True)
+class Line:
+    """Values recorded one after the other.
+
+    Attributes:
+        places: (n,) where: minutes or epochs of training.
+        values: (n,).
+        name: for the legend.
+    """
+
+    places: Sequence[float]
+    values: Sequence[float]
+    name: str = ""
+
+
+def plot_curves(lines: Sequence[Line], quantity: str, path: Path) -> None:
     """Draw a quantity against minutes of training, a line a run.
 
     Args:
-        curves: of the same quantity.
+        lines: of the same quantity, against minutes.
         quantity: what stands at the axis.
         path: a PNG, SVG or PDF file.
     """
     figure = Figure(figsize=(7.2, 4.0), layout="constrained")
     axes = figure.add_subplot()
-    for place, curve in enumerate(curves):
+    for place, line in enumerate(lines):
         color = _COLORS[place % len(_COLORS)]
-        axes.plot(curve.minutes, curve.values, color=color, label=curve.name, linewidth=1.6)
-        axes.plot(curve.minutes[-1], curve.values[-1], "o", color=color, markersize=5)
+        axes.plot(line.places, line.values, color=color, label=line.name, linewidth=1.6)
+        axes.plot(line.places[-1], line.values[-1], "o", color=color, markersize=5)
     axes.set_xlabel("minutes of training", color=INK)
     axes.set_ylabel(quantity.replace("_", " "), color=INK)
     axes.set_xlim(left=0)

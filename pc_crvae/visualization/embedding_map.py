@@ -12,8 +12,6 @@ from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 from PIL import Image
 
-from pc_crvae.data.clouds import CloudSet
-from pc_crvae.data.items import ItemSet
 from pc_crvae.visualization.contact_sheet import pixels_of
 from pc_crvae.visualization.view import PALETTE, eye_distance, point_radius, view_axes
 from pc_crvae.visualization.web_page import data_address, json_element
@@ -114,23 +112,30 @@ def class_colors(count: int) -> list[str]:
 
 def map_element(
     projections: Sequence[Projection],
-    items: ItemSet,
-    shown: NDArray[np.floating],
-    guesses: Sequence[str | None],
+    items: NDArray[np.floating],
+    ids: Sequence[str],
+    misclassified: Sequence[str | None],
+    *,
+    labels: NDArray[np.int64] | None,
+    classes: Sequence[str] = (),
 ) -> str:
     """Return the map as an element of a page, which the page's script brings to life.
 
     Args:
         projections: of the items, at least one; the first is shown first.
-        items: n clouds or images.
-        shown: the same as an array, (n, N, 3) clouds, of which at most `MOST_POINTS` points are
-            kept, or (n, C, H, W) images in [0, 1].
-        guesses: n classes that a probe took items for; None where it was right, or not asked.
+        items: (n, N, 3) clouds, of which at most `MOST_POINTS` points are kept, or (n, C, H, W)
+            images in [0, 1].
+        ids: their n names.
+        misclassified: n classes that a probe took items for; None where it was right, or not
+            asked.
+        labels: (n,), indices into ``classes``; None of items without any.
+        classes: names.
     """
-    labels = np.zeros(len(items), dtype=np.int64) if items.labels is None else items.labels
-    present = [] if items.labels is None else sorted(set(labels.tolist()))
+    present = [] if labels is None else sorted(set(labels.tolist()))
     colors = dict(zip(present, class_colors(len(present)), strict=True))
-    names = ["" if items.labels is None else items.classes[label] for label in labels]
+    of_items = [0] * len(items) if labels is None else labels.tolist()
+    names = ["" if labels is None else classes[label] for label in of_items]
+    of_clouds = items.ndim == 3
     places = [_on_the_map(projection.places) for projection in projections]
     content = {
         "maps": [
@@ -139,11 +144,11 @@ def map_element(
         ],
         "items": [
             {"id": item, "class": name, **({"guess": guess} if guess else {})}
-            for item, name, guess in zip(items.ids, names, guesses, strict=True)
+            for item, name, guess in zip(ids, names, misclassified, strict=True)
         ],
-        **(_clouds(shown) if isinstance(items, CloudSet) else {}),
+        **(_clouds(items) if of_clouds else {}),
     }
-    sprite = "" if isinstance(items, CloudSet) else _sprite(shown)
+    sprite = "" if of_clouds else _sprite(items)
     buttons = "".join(
         f'<label><input type="radio" name="map" autocomplete="off" value="{place}"'
         f"{' checked' * (place == 0)}> "
@@ -155,12 +160,12 @@ def map_element(
         f'data-class="{label}"{" class=wrong" * (guess is not None)}>'
         f"<title>{html.escape(item)}{html.escape(name and ', ' + name)}</title></circle>"
         for (x, y), label, item, name, guess in zip(
-            places[0], labels.tolist(), items.ids, names, guesses, strict=True
+            places[0], of_items, ids, names, misclassified, strict=True
         )
     )
     legend = "".join(
         f'<li data-class="{label}"><i style="background: {colors[label]}"></i>'
-        f"{html.escape(items.classes[label])}</li>"
+        f"{html.escape(classes[label])}</li>"
         for label in present[:_LEGEND]
     )
     more = f"<li>and {len(present) - _LEGEND} more</li>" if len(present) > _LEGEND else ""

@@ -1,9 +1,13 @@
 """Images side by side in one."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+from matplotlib.image import imsave
 from numpy.typing import NDArray
+
+from pc_crvae.utils.files import atomic_path
 
 _GAP = 2  # pixels between images
 _LEAST_SIDE = 56  # smaller images are magnified by a whole factor
@@ -34,3 +38,14 @@ def image_grid(rows: Sequence[NDArray[np.floating]]) -> NDArray[np.uint8]:
     padded = np.pad(levels, padding, constant_values=255)
     grid = padded.transpose(0, 3, 1, 4, 2).reshape(-1, columns * padded.shape[4], 3)
     return grid[:-_GAP, :-_GAP]
+
+
+def save_image_grid(rows: Sequence[NDArray[np.floating]], path: Path) -> None:
+    """Write rows of images, laid out by `image_grid`, as one picture.
+
+    Raises:
+        ValueError: no row, or rows of different shapes.
+        UserError: the picture cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        imsave(temporary, image_grid(rows))

@@ -1,10 +1,12 @@
-"""A picture of test shapes, what a model makes of them, and what it makes of its prior."""
+"""Rows of clouds in one small picture, such as shapes and what a model makes of them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from pc_crvae.evaluation.generation.run import Pictured
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.visualization.pictures import cloud_grid_image
 
@@ -12,19 +14,17 @@ _POINTS = 1024
 _COLORS = 128
 
 
-def quality_picture(pictured: Pictured, path: Path | str) -> None:
+def quality_picture(rows: Mapping[str, NDArray[np.floating]], path: Path | str) -> None:
     """Write a PNG of 128 colours, a third of the size of one of all, under 300 kB.
 
     Args:
-        pictured: equally many shapes in each row.
+        rows: by title, clouds (n, P, 3), each row with its own n and P; of the longer rows only
+            as many clouds are shown as the shortest has.
         path: the picture to write.
 
     Raises:
         UserError: the picture could not be written.
     """
-    rows = {"test shapes": pictured.shapes, "reconstructions": pictured.reconstructions}
-    if pictured.samples is not None:
-        rows["samples"] = pictured.samples
     shown = min(map(len, rows.values()))
     drawn = cloud_grid_image(
         [[cloud[:_POINTS] for cloud in clouds[:shown]] for clouds in rows.values()],

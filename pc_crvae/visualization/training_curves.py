@@ -1,6 +1,6 @@
 """Everything that a run recorded while it trained, a panel a quantity."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from pc_crvae.runs.record import Curve, Record
+from pc_crvae.visualization.curves import Line
 from pc_crvae.visualization.pictures import INK, quiet_axes
 
 OPENING_SHARE = 0.05
@@ -25,16 +25,17 @@ _LONG_RECORD = 20  # records, of which a twentieth may be set aside
 _LARGE = 10_000  # from where numbers at the axes are shortened: 20k
 
 
-def training_curves(record: Record) -> Figure | None:
+def training_curves(recorded: Mapping[tuple[str, str], Line]) -> Figure | None:
     """Draw each quantity against epochs, training and validation together.
 
     Args:
-        record: of a run. Long curves are thinned to means of neighbouring records.
+        recorded: by split and quantity, against epochs. Long ones are thinned to means of
+            neighbouring records.
 
     Returns:
         The figure; None where nothing is recorded yet.
     """
-    names = _ordered({name for split, name in record.curves if split in _LINES})
+    names = _ordered({name for split, name in recorded if split in _LINES})
     if not names:
         return None
     columns = min(_COLUMNS, len(names))
@@ -43,11 +44,11 @@ def training_curves(record: Record) -> Figure | None:
     axes = figure.subplots(rows, columns, squeeze=False)
     for cell in axes.flat[len(names) :]:
         cell.set_axis_off()
-    end = max(curve.epochs[-1] for curve in record.curves.values())
+    end = max(line.places[-1] for line in recorded.values())
     for cell, name in zip(axes.flat, names, strict=False):
         cell.set_xlim(0, 1.02 * end or 1)
-        _draw(cell, name, {split: record.curves.get((split, name)) for split in _LINES})
-    drawn = [split for split in _LINES if any(of_split == split for of_split, _ in record.curves)]
+        _draw(cell, name, {split: recorded.get((split, name)) for split in _LINES})
+    drawn = [split for split in _LINES if any(of_split == split for of_split, _ in recorded)]
     styles = [_LINES[split] for split in drawn]
     figure.legend(
         [axes.flat[0].plot([], [], style, color=color, lw=1.5)[0] for color, style in styles],
@@ -84,12 +85,12 @@ def _ordered(names: set[str]) -> list[str]:
     return known + sorted(names - {*known, *last}) + last
 
 
-def _draw(cell: Axes, name: str, curves: dict[str, Curve | None]) -> None:
+def _draw(cell: Axes, name: str, lines: dict[str, Line | None]) -> None:
     settled: list[float] = []
-    for split, curve in curves.items():
-        if curve is None:
+    for split, line in lines.items():
+        if line is None:
             continue
-        epochs, values = _thinned(curve)
+        epochs, values = _thinned(line)
         color, style = _LINES[split]
         style = "." if len(epochs) == 1 else style
         cell.plot(epochs, values, style, color=color, lw=1.3, ms=4)
@@ -108,12 +109,12 @@ def _draw(cell: Axes, name: str, curves: dict[str, Curve | None]) -> None:
     _style(cell)
 
 
-def _thinned(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _thinned(line: Line) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Epochs and values, few enough to be drawn."""
-    parts = min(len(curve.values), _MOST_POINTS)
+    parts = min(len(line.values), _MOST_POINTS)
     means: list[Any] = [
         [part.mean() for part in np.array_split(np.asarray(numbers, dtype=np.float64), parts)]
-        for numbers in (curve.epochs, curve.values)
+        for numbers in (line.places, line.values)
     ]
     return np.array(means[0]), np.array(means[1])
 

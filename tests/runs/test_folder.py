@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from helpers.tiny_runs import tiny_config, tiny_train
 
+from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.config import load_config
 from pc_crvae.errors import UserError
 from pc_crvae.models.pretrained import EXPORT_FILES
@@ -53,7 +53,9 @@ def test_an_empty_folder_is_free_for_a_run(tmp_path, config):
 def test_a_run_that_is_there_stays_unless_it_is_to_be_overwritten(run, tmp_path):
     write_files(run.folder, ["metrics.jsonl"])
     changed = tiny_config(tmp_path, training={"epochs": 7})
-    with pytest.raises(UserError, match=r"already exists: resume it, overwrite it, or choose another"):
+    with pytest.raises(
+        UserError, match=r"already exists: resume it, overwrite it, or choose another"
+    ):
         run.create(changed)
     assert run.metrics.read_text() == "saved"
 

@@ -1,8 +1,8 @@
 import json
 
 import pytest
-from helpers.tiny_runs import tiny_config, tiny_train
 
+from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.cli import main
 from pc_crvae.errors import UserError
 from pc_crvae.runs.folder import Run

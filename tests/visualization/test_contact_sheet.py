@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.errors import UserError
 from pc_crvae.visualization.contact_sheet import (
     _CELL,
@@ -15,8 +14,11 @@ from pc_crvae.visualization.contact_sheet import (
     _font,
     contact_page,
     contact_sheet,
-    tiles_by_class,
+    rows_by_class,
+    tile_of,
 )
+
+CLASSES = ("cup", "bed", "car")
 
 
 def cloud(seed=0, points=80):
@@ -26,19 +28,6 @@ def cloud(seed=0, points=80):
 
 def image(channels=1, side=8, value=255):
     return np.full((channels, side, side), value, dtype=np.uint8)
-
-
-def clouds(labels):
-    count = len(labels)
-    points = np.random.default_rng(3).normal(size=(count, 20, 3))
-    return CloudSet(
-        name="toy",
-        split="test",
-        points=normalize(points),
-        labels=np.array(labels) if None not in labels else None,
-        classes=("cup", "bed", "car"),
-        ids=tuple(f"shape{row:03d}" for row in range(count)),
-    )
 
 
 def drawn(path):
@@ -196,27 +185,30 @@ def test_a_sheet_that_cannot_be_written_is_a_user_error_naming_the_path(write, t
         write([[Tile("a", cloud=cloud())]], tmp_path / "file" / "sheet.png")
 
 
-def test_a_set_is_laid_out_by_class_at_random_but_repeatably():
-    shapes = clouds([0] * 20 + [2] * 3)
-    rows, titles = tiles_by_class(shapes, 5)
+def test_items_are_laid_out_by_class_at_random_but_repeatably():
+    labels = np.array([0] * 20 + [2] * 3)
+    rows, titles = rows_by_class(labels, CLASSES, 5)
     assert titles == ["cup (20)", "car (3)"]
     assert [len(row) for row in rows] == [5, 3]
-    names = [[tile.caption for tile in row] for row in rows]
-    assert all(name in shapes.ids[:20] for name in names[0])
-    assert names[1] == list(shapes.ids[20:])
-    np.testing.assert_array_equal(rows[1][0].cloud, shapes.points[20])
-    assert names == [[tile.caption for tile in row] for row in tiles_by_class(shapes, 5)[0]]
-    assert names != [[t.caption for t in row] for row in tiles_by_class(shapes, 5, seed=1)[0]]
+    assert set(rows[0]) < set(range(20))
+    assert rows[1] == [20, 21, 22]
+    assert rows == rows_by_class(labels, CLASSES, 5)[0]
+    assert rows != rows_by_class(labels, CLASSES, 5, seed=1)[0]
 
 
-def test_an_unlabelled_set_fills_rows_without_titles():
-    rows, titles = tiles_by_class(clouds([None] * 11), 4)
+def test_unlabelled_items_fill_rows_without_titles():
+    rows, titles = rows_by_class(11, per_class=4)
     assert titles is None
     assert [len(row) for row in rows] == [4, 4, 3]
-    assert len({tile.caption for row in rows for tile in row}) == 11
+    assert sorted(item for row in rows for item in row) == list(range(11))
 
 
 def test_of_very_many_classes_some_are_drawn():
-    rows, titles = tiles_by_class(clouds([0, 1, 2]), most_classes=2)
+    rows, titles = rows_by_class(np.arange(3), CLASSES, most_classes=2)
     assert titles is not None
     assert len(rows) == len(titles) == 2
+
+
+def test_a_tile_is_of_a_cloud_or_an_image_by_its_shape():
+    assert tile_of("a", cloud()).image is None
+    assert tile_of("a", image()).cloud is None

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pc_crvae.data.images import ImageSet
 from pc_crvae.visualization.embedding_map import (
     Projection,
     class_colors,
@@ -16,15 +15,18 @@ from pc_crvae.visualization.embedding_map import (
 RNG = np.random.default_rng(0)
 
 
-def image_set(count, side=4, channels=3):
-    return ImageSet(
-        name="tiny",
-        split="test",
-        images=RNG.integers(0, 256, (count, channels, side, side)).astype(np.uint8),
-        labels=np.arange(count) % 2,
+def map_of(places, misclassified):
+    """The map of five random images, and their pixels."""
+    pixels = RNG.integers(0, 256, (5, 3, 4, 4)).astype(np.uint8)
+    element = map_element(
+        [Projection("PCA", "note", places)],
+        pixels.astype(np.float32) / 255,
+        tuple("01234"),
+        misclassified,
+        labels=np.arange(5) % 2,
         classes=("a", "b"),
-        ids=tuple(map(str, range(count))),
     )
+    return element, pixels
 
 
 def content_of(element):
@@ -69,11 +71,8 @@ def test_codes_that_coincide_have_no_map(codes):
 
 
 def test_each_item_lies_in_the_map_at_one_scale_and_an_image_of_it_in_the_sheet():
-    items = image_set(5)
     places = np.array([[0, 0], [2, 0], [2, 1], [0, 1], [1, 0.5]])
-    element = map_element(
-        [Projection("PCA", "note", places)], items, items.batch(range(5)), [None] * 4 + ["a"]
-    )
+    element, _ = map_of(places, [None] * 4 + ["a"])
     content = content_of(element)
     drawn = np.array(content["maps"][0]["places"])
     across, upwards = drawn[1] - drawn[0], drawn[3] - drawn[0]
@@ -89,9 +88,7 @@ def test_the_sheet_of_images_holds_them_as_they_are(tmp_path):
     import base64
     import io
 
-    items = image_set(5)
-    projection = Projection("PCA", "note", RNG.normal(size=(5, 2)))
-    element = map_element([projection], items, items.batch(range(5)), [None] * 5)
+    element, pixels = map_of(RNG.normal(size=(5, 2)), [None] * 5)
     kind, data = re.findall(r'src="data:image/(\w+);base64,([^"]+)"', element)[0]
     sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
     assert kind == "png"
@@ -99,7 +96,7 @@ def test_the_sheet_of_images_holds_them_as_they_are(tmp_path):
     for place in range(5):
         top, left = 4 * (place // columns), 4 * (place % columns)
         cut = sheet[top : top + 4, left : left + 4]
-        assert (cut == items.images[place].transpose(1, 2, 0)).all()
+        assert (cut == pixels[place].transpose(1, 2, 0)).all()
 
 
 def test_classes_have_colours_of_their_own():

@@ -1,7 +1,6 @@
 import numpy as np
 from matplotlib.image import imread
 
-from pc_crvae.evaluation.generation.run import Pictured
 from pc_crvae.visualization.quality_picture import quality_picture
 
 
@@ -11,10 +10,11 @@ def clouds(count, points):
 
 
 def test_the_largest_picture_stays_small_and_shows_every_row(tmp_path):
-    whole = Pictured(clouds(5, 4096), clouds(5, 1024), clouds(5, 1000))
-    quality_picture(whole, tmp_path / "three.png")
+    rows = {"shapes": clouds(5, 4096), "made": clouds(5, 1024), "samples": clouds(5, 1000)}
+    quality_picture(rows, tmp_path / "three.png")
     assert (tmp_path / "three.png").stat().st_size < 300_000
-    quality_picture(Pictured(whole.shapes, whole.reconstructions, None), tmp_path / "two.png")
+    del rows["samples"]
+    quality_picture(rows, tmp_path / "two.png")
     three, two = (imread(tmp_path / name) for name in ("three.png", "two.png"))
     assert two.shape[0] < 0.8 * three.shape[0]
     for row in np.array_split(three[..., :3], 3):
@@ -22,7 +22,7 @@ def test_the_largest_picture_stays_small_and_shows_every_row(tmp_path):
 
 
 def test_a_row_of_fewer_shapes_sets_how_many_are_shown(tmp_path):
-    pictured = Pictured(clouds(5, 50), clouds(5, 40), clouds(2, 30))
-    quality_picture(pictured, tmp_path / "few.png")
+    rows = {"shapes": clouds(5, 50), "made": clouds(5, 40), "samples": clouds(2, 30)}
+    quality_picture(rows, tmp_path / "few.png")
     height, width = imread(tmp_path / "few.png").shape[:2]
     assert height > width

@@ -1,30 +1,27 @@
 import numpy as np
 
 from pc_crvae.report.page import drawing
-from pc_crvae.runs.record import Curve, Record
+from pc_crvae.visualization.curves import Line
 from pc_crvae.visualization.training_curves import kl_by_dimension, training_curves
 
 
 def curve(values):
-    epochs = tuple(float(epoch) for epoch in range(1, len(values) + 1))
-    return Curve("run", epochs, epochs, tuple(values))
+    return Line(range(1, len(values) + 1), values)
 
 
-def panels(record):
-    return {cell.get_title(loc="left"): cell for cell in training_curves(record).axes}
+def panels(recorded):
+    return {cell.get_title(loc="left"): cell for cell in training_curves(recorded).axes}
 
 
 def test_each_quantity_has_a_panel_with_what_was_recorded_of_it():
-    record = Record(
+    found = panels(
         {
             ("train", "kl"): curve([3.0, 2.0]),
             ("validation", "kl"): curve([2.5, 1.5]),
             ("validation", "probe_accuracy"): curve([0.5]),
             ("train", "a_term_of_ones_own"): curve([1.0, 1.0]),
-        },
-        {},
+        }
     )
-    found = panels(record)
     assert list(found)[:3] == ["kl", "probe accuracy", "a term of ones own"]
     drawn = [line.get_ydata().tolist() for line in found["kl"].lines]
     assert [3.0, 2.0] in drawn
@@ -33,23 +30,23 @@ def test_each_quantity_has_a_panel_with_what_was_recorded_of_it():
 
 def test_the_opening_of_a_long_record_does_not_set_the_scale():
     values = [1e6, 1e5, *np.linspace(2, 1, 58)]
-    low, high = panels(Record({("train", "kl"): curve(values)}, {}))["kl"].get_ylim()
+    low, high = panels({("train", "kl"): curve(values)})["kl"].get_ylim()
     assert low < 1
     assert high < 1000
 
 
 def test_a_long_record_is_thinned_to_means():
     values = np.arange(10_000.0)
-    record = Record({("train", "kl"): curve(values)}, {})
-    (line,) = [line for line in panels(record)["kl"].lines if len(line.get_xdata())]
+    recorded = {("train", "kl"): curve(values)}
+    (line,) = [line for line in panels(recorded)["kl"].lines if len(line.get_xdata())]
     assert len(line.get_xdata()) == 400
     assert line.get_ydata()[0] == np.mean(values[:25])
 
 
 def test_nothing_recorded_is_no_figure_and_formulas_stay_names():
-    assert training_curves(Record({}, {})) is None
-    record = Record({("train", "$\\foo$"): curve([1.0])}, {})
-    assert "image/svg+xml" in drawing(training_curves(record), "curves")
+    assert training_curves({}) is None
+    recorded = {("train", "$\\foo$"): curve([1.0])}
+    assert "image/svg+xml" in drawing(training_curves(recorded), "curves")
 
 
 def test_the_same_figure_is_the_same_bytes():

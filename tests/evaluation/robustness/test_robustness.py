@@ -9,6 +9,7 @@ from pc_crvae.config import PointModelConfig
 from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.robustness import run
+from pc_crvae.evaluation.robustness.picture import robustness_curves
 from pc_crvae.evaluation.robustness.report import corruption_errors, format_robustness
 from pc_crvae.evaluation.robustness.run import (
     Encoded,
@@ -17,7 +18,6 @@ from pc_crvae.evaluation.robustness.run import (
     run_robustness,
 )
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.visualization.robustness_plot import robustness_curves
 
 EDGES = np.linspace(0, 1, 7)
 

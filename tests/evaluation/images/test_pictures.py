@@ -6,10 +6,10 @@ import torch
 
 from pc_crvae.config import NVAEModelConfig
 from pc_crvae.config.images import ImageModelConfig
+from pc_crvae.evaluation.images.pictures import traversal_rows
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.vae import evaluating
-from pc_crvae.visualization.image_pictures import traversal_rows
 
 SHAPE = (1, 8, 8)
 NVAE = {"name": "nvae", "initial_channels": 4, "groups_per_scale": [1, 1], "latent_channels": 2}

@@ -1,10 +1,7 @@
-"""What a model of images makes, as grids of pictures."""
-
-from pathlib import Path
+"""What a model of images makes, as rows of pictures."""
 
 import numpy as np
 import torch
-from matplotlib.image import imsave
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -13,8 +10,6 @@ from pc_crvae.latents.interpolation import interpolate_groups
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness.draws import Draws, keyed_generator
-from pc_crvae.utils.files import atomic_path
-from pc_crvae.visualization.image_grid import image_grid
 
 Rows = list[NDArray[np.floating]]
 """Rows of images, each (n, C, H, W) in [0, 1]."""
@@ -92,13 +87,3 @@ def interpolation_rows(model: ImageModel, pixels: Tensor, seed: int) -> Rows:
             between = interpolate_groups(start, end, _COLUMNS)
             rows.append(model.likelihood(between).mean.cpu().numpy())
     return rows
-
-
-def save_rows(rows: Rows, path: Path) -> None:
-    """Write rows of images as one picture.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    with atomic_path(path) as temporary:
-        imsave(temporary, image_grid(rows))
