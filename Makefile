@@ -1,7 +1,8 @@
-# What one does in a checkout; every target sets the environment up first, once.
+# What one does in a checkout; every target sets the environment up first, once: that of a user,
+# and for tests and lint the developers' tools too.
 #   make demo        train configs/quickstart.yaml, probe it, interpolate between shapes
 #   make test        the everyday tests; make test-slow: the others; PYTEST_ARGS adds to either
-#   make lint        ruff and mypy
+#   make lint        ruff, mypy, and import-linter on the arrows between the rooms
 #   make schema      write configs/schema.json anew, after a change of pc_crvae/config
 #   make clean       remove caches and builds, never runs, data or the environment
 
@@ -9,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+DEV_INSTALLED := $(VENV)/dev-installed
 
 DEMO := runs/demo
 
@@ -17,12 +19,18 @@ DEMO := runs/demo
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: setup demo test test-slow lint schema clean
+.PHONY: setup dev demo test test-slow lint schema clean
 
 setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt tools/install_open3d_libraries.sh | $(BIN)/python
 	sh tools/install_open3d_libraries.sh
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[all]'
+	touch $@
+
+dev: $(DEV_INSTALLED)
+
+$(DEV_INSTALLED): $(INSTALLED)
 	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[all,dev]'
 	touch $@
 
@@ -41,16 +49,17 @@ demo: setup
 	$(BIN)/python tools/probe.py --ckpt $(DEMO)
 	$(BIN)/python tools/interpolate.py --ckpt $(DEMO)
 
-test: setup
+test: dev
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
-test-slow: setup
+test-slow: dev
 	$(PYTEST) -m slow $(PYTEST_ARGS)
 
-lint: setup
+lint: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 
 schema: setup
 	$(BIN)/python -c 'import pathlib, pc_crvae.config as config; \
