@@ -1,42 +1,32 @@
 """The commands: arguments in, exit status out. Everything heavy is imported by the command run."""
 
 import argparse
+import difflib
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import NoReturn
 
-from pc_crvae.cli import (
-    compare,
-    curves,
-    data,
-    embed,
-    evaluate,
-    generation,
-    interpolate,
-    probe,
-    report,
-    robustness,
-    search,
-    study,
-    train,
-)
 from pc_crvae.errors import UserError
 from pc_crvae.version import __version__
 
-COMMANDS = {
-    "data": data,
-    "train": train,
-    "probe": probe,
-    "compare": compare,
-    "robustness": robustness,
-    "generation": generation,
-    "evaluate": evaluate,
-    "interpolate": interpolate,
-    "embed": embed,
-    "search": search,
-    "curves": curves,
-    "study": study,
-    "report": report,
-}
+COMMANDS = (
+    "data",
+    "train",
+    "probe",
+    "compare",
+    "robustness",
+    "generation",
+    "evaluate",
+    "interpolate",
+    "embed",
+    "search",
+    "curves",
+    "study",
+    "report",
+)
+"""The modules beside this one with a ``DESCRIPTION``, ``add_arguments`` and ``run``."""
 
 
 def main(arguments: Sequence[str] | None = None, *, command: str | None = None) -> int:
@@ -49,20 +39,8 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
     Returns:
         0; 2 for a user's mistake, told in one sentence; 128 + N when signal N stopped it.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    prog = None
-    if command is None:
-        command = str(_parser_of_all().parse_args(given[:1]).command)
-        prog, given = f"pc-crvae {command}", given[1:]
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description=COMMANDS[command].DESCRIPTION,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    COMMANDS[command].add_arguments(parser)
-    options = parser.parse_intermixed_args(given)
     try:
-        COMMANDS[command].run(options)
+        _run(list(sys.argv[1:] if arguments is None else arguments), command)
     except UserError as error:
         return _refuse(str(error))
     except OSError as error:
@@ -74,14 +52,32 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
     return 0
 
 
-def _refuse(sentence: str) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
-    return 2
+def module_of(command: str) -> ModuleType:
+    """Import a command."""
+    return import_module(f"{__name__}.{command}")
 
 
-def _parser_of_all() -> argparse.ArgumentParser:
-    described = "\n".join(f"  {name:14}{module.DESCRIPTION}" for name, module in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+def _run(given: list[str], command: str | None) -> None:
+    prog = None
+    if command is None:
+        if not given or given[0] not in COMMANDS:
+            _end_without_command(given[:1])
+        command, *given = given
+        prog = f"pc-crvae {command}"
+    module = module_of(command)
+    parser = _Parser(
+        prog=prog,
+        description=module.DESCRIPTION,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    module.add_arguments(parser)
+    module.run(parser.parse_intermixed_args(given))
+
+
+def _end_without_command(given: list[str]) -> NoReturn:
+    """Print the help or the version, where either is asked for, or what is wrong."""
+    described = "\n".join(f"  {name:14}{module_of(name).DESCRIPTION}" for name in COMMANDS)
+    parser = _Parser(
         prog="pc-crvae",
         usage="pc-crvae COMMAND ...",
         description="Learn representations of 3D shapes without labels, and look at them.",
@@ -89,5 +85,21 @@ def _parser_of_all() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"pc-crvae {__version__}")
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help=argparse.SUPPRESS)
-    return parser
+    parser.parse_known_args(given)
+    if not given:
+        parser.error(f"name a command, one of {', '.join(COMMANDS)}")
+    near = difflib.get_close_matches(given[0], COMMANDS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(COMMANDS)}"
+    parser.error(f"there is no command {given[0]}: {hint}")
+
+
+class _Parser(argparse.ArgumentParser):
+    """One that answers a mistake in one sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_refuse(f"{message} ({self.prog} --help explains)"))
+
+
+def _refuse(sentence: str) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return 2
