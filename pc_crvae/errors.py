@@ -1,4 +1,4 @@
-"""The one exception that stands for a mistake the user can mend."""
+"""The exceptions that stand for a mistake the user can mend."""
 
 
 class UserError(ValueError):
@@ -7,3 +7,7 @@ class UserError(ValueError):
     Its message is one sentence that says what is wrong, where, and what to do. The
     commands print it without a traceback and exit with status 2.
     """
+
+
+class MissingPackageError(UserError):
+    """A package is not installed that an extra of this one brings; the message names it."""

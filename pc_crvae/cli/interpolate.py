@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pc_crvae.cli.saved import add_model_arguments, open_saved
-from pc_crvae.errors import UserError
+from pc_crvae.errors import MissingPackageError, UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -132,8 +132,11 @@ def run(options: argparse.Namespace) -> None:
         if "matplotlib" in how:
             renderer = "matplotlib"  # what failed once is not waited for again
     page = out / "interpolation.html"
-    interpolation_page(paths, page)
-    print(f"page: {page}")
+    try:
+        interpolation_page(paths, page)
+        print(f"page: {page}")
+    except MissingPackageError as error:
+        print(f"left out: {error}")
     if options.view:
         from pc_crvae.visualization.window import show_interpolation
 

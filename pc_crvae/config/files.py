@@ -1,6 +1,7 @@
 """Configurations as files: found, read, overridden on the command line, checked, written."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,27 @@ def load_config(path: Path, overrides: list[str] | None = None) -> Config:
             wrong type or a value out of range.
     """
     config = parse_config(read_yaml(path), str(path))
-    if not overrides:
+    return override_config(config, dict(map(_parsed, overrides or [])), "the command line")
+
+
+def override_config(config: Config, changes: Mapping[str, Any], where: str) -> Config:
+    """Return a configuration with other values of some keys.
+
+    Args:
+        config: what is changed.
+        changes: plain values by ``section.key``, as YAML holds them: lists, texts, numbers.
+        where: their source, in errors.
+
+    Raises:
+        UserError: on an unknown key, a wrong type or a value out of range.
+    """
+    if not changes:
         return config
     values = plain(config)
     # A change of kind goes first, so that keys of the new kind can follow in any order.
-    for override in sorted(overrides, key=lambda text: ".name=" not in text):
-        _apply_override(values, override)
-    return parse_config(values, "the command line")
+    for path in sorted(changes, key=lambda path: not path.endswith(".name")):
+        _apply_override(values, path, changes[path])
+    return parse_config(values, where)
 
 
 def parse_config(values: dict[str, Any], where: str) -> Config:
@@ -78,22 +93,26 @@ def json_schema() -> str:
     return json.dumps(Config.model_json_schema(), indent=2) + "\n"
 
 
-def _apply_override(values: dict[str, Any], override: str) -> None:
+def _parsed(override: str) -> tuple[str, Any]:
+    """The path and the value of ``section.key=value``."""
     path, separator, text = override.partition("=")
-    *sections, key = path.split(".")
-    if not separator or not key or not all(sections):
+    if not separator or not all(path.split(".")):
         raise UserError(f"override {override!r} must be written section.key=value")
     try:
-        value = parse_yaml(text)
+        return path, parse_yaml(text)
     except yaml.YAMLError:
         raise UserError(f"the value of override {override!r} is not valid YAML") from None
+
+
+def _apply_override(values: dict[str, Any], path: str, value: object) -> None:
+    *sections, key = path.split(".")
     section = values
     for name in sections:
         if section.get(name) is None:
             section[name] = {}
         section = section[name]
         if not isinstance(section, dict):
-            raise UserError(f"override {override!r}: {name!r} is a value, not a section")
+            raise UserError(f"override {path!r}: {name!r} is a value, not a section")
     changes_kind = key == "name" and sections != ["data"] and section.get("name") != value
     if changes_kind:
         section.clear()

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 from scipy.spatial import ConvexHull
 
-from pc_crvae.errors import UserError
+from pc_crvae.errors import MissingPackageError
 from pc_crvae.visualization.view import PALETTE, as_clouds, largest_radius, point_radius, view_axes
 from pc_crvae.visualization.web_page import json_element, write_page
 
@@ -57,14 +57,15 @@ def interpolation_page(
 
     Raises:
         ValueError: There are no paths.
-        UserError: plotly is not installed, or the page could not be written.
+        MissingPackageError: plotly is not installed.
+        UserError: the page could not be written.
     """
     if not paths:
         raise ValueError("expected at least one path, got none")
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
-        raise UserError(
+        raise MissingPackageError(
             f'{html_path} needs plotly: install it by pip install "pc-crvae[viz]"'
         ) from error
     radius = largest_radius([cloud for path in paths for cloud in path.clouds])

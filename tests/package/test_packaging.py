@@ -1,26 +1,16 @@
 """What a wheel holds, built from a copy of the checkout with a download lying beside the cards."""
 
-import importlib.util
-import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pc_crvae.utils.resources import checkout_folder
+from helpers.wheels import CHECKOUT, build_wheel, needs_a_checkout
 
-CHECKOUT = checkout_folder()
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHECKOUT is None, reason="an installed package has no source to build"),
-    pytest.mark.skipif(
-        importlib.util.find_spec("hatchling") is None,
-        reason="hatchling, which builds the wheel, is not installed: pip install pc-crvae[dev]",
-    ),
-]
+pytestmark = [pytest.mark.slow, *needs_a_checkout]
 
 
 def yaml_names(kind: str) -> set[str]:
@@ -34,33 +24,19 @@ def yaml_names(kind: str) -> set[str]:
 
 def protocol_names() -> set[str]:
     """The probe's protocols, as the wheel must name them."""
-    protocols = (CHECKOUT / "pc_crvae" / "evaluation" / "protocols").glob("*.yaml")
-    return {str(path.relative_to(CHECKOUT)) for path in protocols}
+    protocols = CHECKOUT / "pc_crvae" / "evaluation" / "probe" / "protocols"
+    return {str(path.relative_to(CHECKOUT)) for path in protocols.glob("*.yaml")}
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    copy = tmp_path_factory.mktemp("checkout")
-    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
-        shutil.copy(CHECKOUT / name, copy)
-    for name in ("pc_crvae", "tests", "tools", "configs"):
-        shutil.copytree(CHECKOUT / name, copy / name)
-    shutil.copytree(
-        CHECKOUT / "datasets",
-        copy / "datasets",
-        ignore=lambda folder, names: {name for name in names if not name.endswith(".yaml")},
-    )
-    download = copy / "datasets" / "modelnet10"
-    download.mkdir()
-    (download / "ply_data_train0.h5").write_bytes(b"data")
-    (download / "notes.yaml").write_text("not a card")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", "dist"],
-        cwd=copy,
-        check=True,
-    )
-    (built,) = (copy / "dist").glob("*.whl")
-    return zipfile.ZipFile(built)
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture
+def wheel(built: Path) -> Iterator[zipfile.ZipFile]:
+    with zipfile.ZipFile(built) as opened:
+        yield opened
 
 
 def test_a_wheel_carries_every_card_and_config_inside_the_package(wheel: zipfile.ZipFile):
