@@ -109,47 +109,37 @@ def refuse(reason: str) -> None:
 
 
 def _of_files(options: argparse.Namespace) -> "Embeddings":
-    import numpy as np
-
     from pc_crvae.cli.counting import counting
     from pc_crvae.data.readers.shape_files import find_shape_files
-    from pc_crvae.embedding.index import About, Embeddings, embed_files, weights_sha256
+    from pc_crvae.embedding.index import About, weights_sha256
+    from pc_crvae.embedding.shapes import embeddings_of_files
 
     files = find_shape_files(options.places)
     saved = open_saved(options)
-    model, folder = saved.point_model, saved.folder
+    model = saved.point_model
     about = About(
-        model_sha256=weights_sha256(folder),
+        model_sha256=weights_sha256(saved.folder),
         points=getattr(options, "points", model.points),
         up=getattr(options, "up", "z"),
         average_over=getattr(options, "average_over", None),
     )
     with counting("embedding", len(files)) as advance:
-        vectors = embed_files(model, files, about, refuse, advance)
-    refused = len(files) - len(vectors)
-    if not vectors:
-        raise UserError(f"every one of the {len(files)} files was refused: nothing to write")
+        embeddings = embeddings_of_files(model, files, about, refuse, advance)
+    refused = len(files) - len(embeddings)
     if refused and options.strict:
         raise UserError(
             f"{refused} of {len(files)} files were refused: nothing is written, by --strict"
         )
     if refused:
         print(f"{refused} of {len(files)} files were refused, see above", file=sys.stderr)
-    kept = [files[place] for place in vectors]
-    return Embeddings(
-        tuple(file.id for file in kept),
-        np.stack(list(vectors.values())),
-        tuple(str(file.path) for file in kept),
-        about,
-    )
+    return embeddings
 
 
 def _of_split(options: argparse.Namespace) -> "Embeddings":
-    import numpy as np
-
     from pc_crvae.cli.counting import counting
     from pc_crvae.data import load_card
-    from pc_crvae.embedding.index import About, CardSplit, Embeddings, embed_clouds, weights_sha256
+    from pc_crvae.embedding.index import About, CardSplit, weights_sha256
+    from pc_crvae.embedding.shapes import embeddings_of_clouds
 
     saved = open_saved(options)
     model = saved.point_model
@@ -170,12 +160,6 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
             root=None if saved.root is None else str(saved.root.expanduser().absolute()),
         ),
     )
-    vectors = np.empty((len(items), model.latent_dim), dtype=np.float32)
+    clouds = (items.batch([row], points, "embed")[0] for row in range(len(items)))
     with counting("embedding", len(items)) as advance:
-        clouds = (items.batch([row], points, "embed")[0] for row in range(len(items)))
-        for row, found in embed_clouds(model, clouds, about.average_over):
-            if isinstance(found, str):
-                raise UserError(f"{items.ids[row]} of {items.name} cannot be embedded: {found}")
-            vectors[row] = found
-            advance()
-    return Embeddings(items.ids, vectors, ("",) * len(items), about)
+        return embeddings_of_clouds(model, clouds, items.ids, about, advance)

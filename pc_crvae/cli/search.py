@@ -1,9 +1,7 @@
 """``search``: the shapes of an index that are most like a query."""
 
 import argparse
-import difflib
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pc_crvae.data.cards import Axis
-    from pc_crvae.embedding.index import About, Embeddings
-    from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.embedding.index import Embeddings
 
     _Shown = tuple[NDArray[np.float32] | None, str]
     _Indexed = Callable[[int], _Shown]
@@ -66,70 +62,37 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"--top must be at least 1, not {options.top}")
     out: Path = getattr(options, "out", options.ckpt / "search")
 
-    import numpy as np
-
-    from pc_crvae.embedding.index import load_embeddings, weights_sha256
+    from pc_crvae.data.readers.shape_files import load_shape
+    from pc_crvae.embedding.index import load_embeddings
+    from pc_crvae.embedding.shapes import find_query, nearest_hits, query_vector, require_model_of
     from pc_crvae.visualization.contact_sheet import Tile, contact_page, contact_sheet
 
     index = load_embeddings(options.index)
     saved = open_saved(options)
-    model, folder = saved.point_model, saved.folder
-    if weights_sha256(folder) != index.about.model_sha256:
-        raise UserError(
-            f"{options.index} was made by another model than {folder}, whose vectors mean other "
-            "things: search it with the model that made it, or embed its shapes anew"
-        )
-    up: Axis = getattr(options, "up", "z" if index.about.data else index.about.up)
-    about = index.about.model_copy(update={"up": up})
+    require_model_of(index, saved.folder)
+    about = index.about.for_queries(getattr(options, "up", None))
     indexed = _indexed(index)
-    queries = [_query(model, name, index, about, indexed) for name in options.queries]
-    distances, rows = index.nearest(np.stack([query.vector for query in queries]), options.top)
+    found = [find_query(name, index) for name in options.queries]
+    vectors = [query_vector(query, index, saved.point_model, about) for query in found]
 
     sheet = []
-    for query, nearest, hits in zip(queries, distances, rows, strict=True):
-        print(query.name)
-        tiles = [Tile(Path(query.name).name, cloud=query.cloud, note="query", marked=True)]
-        for place, (distance, row) in enumerate(zip(nearest, hits, strict=True), start=1):
-            name, (cloud, remark) = index.ids[row], indexed(int(row))
-            print(f"{place:4d}  {distance:.4f}  {name}")
-            note = f"{distance:.4f}, {remark}" if remark else f"{distance:.4f}"
-            tiles.append(Tile(name, cloud=cloud, note=note))
+    for name, query, vector in zip(options.queries, found, vectors, strict=True):
+        print(name)
+        if isinstance(query, int):
+            cloud, _ = indexed(query)
+        else:
+            cloud = load_shape(query, about.points, about.up)
+        tiles = [Tile(Path(name).name, cloud=cloud, note="query", marked=True)]
+        for place, hit in enumerate(nearest_hits(index, vector, options.top), start=1):
+            print(f"{place:4d}  {hit.distance:.4f}  {hit.id}")
+            cloud, remark = indexed(hit.row)
+            note = f"{hit.distance:.4f}, {remark}" if remark else f"{hit.distance:.4f}"
+            tiles.append(Tile(hit.id, cloud=cloud, note=note))
         sheet.append(tiles)
     title = f"Nearest of {len(index):,} shapes by cosine distance"
     contact_sheet(sheet, out / "search.png", title=title)
     contact_page(sheet, out / "search.html", title=title)
     print(f"contact sheet: {out / 'search.png'} and {out / 'search.html'}")
-
-
-@dataclass(frozen=True, eq=False)
-class _Query:
-    """A name, its vector (d,), and its points (P, 3), None where they could not be had."""
-
-    name: str
-    vector: "NDArray[np.float32]"
-    cloud: "NDArray[np.float32] | None"
-
-
-def _query(
-    model: "PointVAE", name: str, index: "Embeddings", about: "About", indexed: "_Indexed"
-) -> _Query:
-    from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
-    from pc_crvae.embedding.index import embed_files
-
-    path = Path(name)
-    if path.is_file():
-        vectors = embed_files(model, [ShapeFile(path, name)], about, _refuse)
-        return _Query(name, vectors[0], load_shape(path, about.points, about.up))
-    if name in index.ids:
-        row = index.ids.index(name)
-        return _Query(name, index.vectors[row], indexed(row)[0])
-    near = difflib.get_close_matches(name, index.ids, n=1)
-    question = f", did you mean {near[0]}?" if near else f", whose ids are such as {index.ids[0]}"
-    raise UserError(f"{name} is neither a file nor the id of a shape in the index{question}")
-
-
-def _refuse(reason: str) -> None:
-    raise UserError(reason)
 
 
 def _indexed(index: "Embeddings") -> "_Indexed":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 import pydantic
@@ -68,6 +68,10 @@ class About(pydantic.BaseModel):
     up: Axis
     average_over: RotationGroup | None = None
     data: CardSplit | None = None
+
+    def for_queries(self, up: Axis | None = None) -> Self:
+        """Return what the vectors of queries are; files face as those of the index by default."""
+        return self.model_copy(update={"up": up or ("z" if self.data else self.up)})
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.saved import load_splits
+from pc_crvae.training.build import build_transform
 from pc_crvae.training.callbacks import Callbacks
 from pc_crvae.training.loop import train
 from pc_crvae.utils.processes import parting
@@ -47,8 +48,8 @@ def run_training(
         data_root: folder of the data, instead of ``data.root``.
 
     Raises:
-        UserError: on data that cannot be loaded, a run that is there or cannot go on, too few
-            items, or a term that is not finite.
+        UserError: on a package that is missing, data that cannot be loaded, a run that is there or
+            cannot go on, too few items, or a term that is not finite.
         Interrupted: on SIGINT or SIGTERM, once the state is saved.
     """
     if resume and overwrite:
@@ -62,6 +63,8 @@ def run_training(
     run = Run(out)
     if not resume and not overwrite:
         run.require_absent()
+    if config.consistency is not None:
+        build_transform(config, config.consistency)  # a missing package is told before all else
     train_set, validation_set = load_splits(config)
     callbacks = Callbacks.of_run(config, run, train_set, validation_set)
     with parting():

@@ -86,16 +86,16 @@ def test_a_model_of_images_is_none_of_clouds(images):
 
 def test_data_of_another_kind_or_shape_is_refused(images, tmp_path):
     clouds = SavedModel.open(images.folder, card="shapes")
-    with pytest.raises(UserError, match="shapes holds .*: name another data set"):
+    with pytest.raises(UserError, match=r"shapes holds .*: name another data set"):
         clouds.split("test")
     write_mnist(tmp_path / "mnist")
     larger = SavedModel.open(images.folder, card="mnist", root=tmp_path / "mnist")
-    with pytest.raises(UserError, match="images of mnist are 1 x 28 x 28, .*: name another data"):
+    with pytest.raises(UserError, match=r"images of mnist are 1 x 28 x 28, .*: name another data"):
         larger.split("test")
 
 
 def test_a_model_of_an_unknown_class_is_refused_with_those_that_are_read(images):
     description = images.folder / "config.json"
     description.write_text(description.read_text().replace("ImageVAE", "SoundVAE"))
-    with pytest.raises(UserError, match="of the class SoundVAE, .* reads PointVAE, ImageVAE"):
+    with pytest.raises(UserError, match=r"of the class SoundVAE, .* reads PointVAE, ImageVAE"):
         read_model(images.folder)

@@ -1,0 +1,253 @@
+"""The front door: what the commands do, as functions. Everything heavy is imported when called."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pc_crvae.config import Config
+    from pc_crvae.data.cards import Axis
+    from pc_crvae.data.formats.meshes import Surface
+    from pc_crvae.embedding.index import Embeddings
+    from pc_crvae.embedding.rotation_average import RotationGroup
+    from pc_crvae.embedding.shapes import Hit
+    from pc_crvae.evaluation.probe.report import ProbeReport
+    from pc_crvae.models.pretrained import Pretrained
+
+Which = Literal["last", "best"]
+
+
+def train(
+    config: "str | Path | Config",
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    **overrides: Any,
+) -> Path:
+    """Train a model as a configuration says.
+
+    >>> small = {"data.name": str(card), "data.points": 64, "training.epochs": 1}
+    >>> run = pc_crvae.train("quickstart", out=folder / "run", **small)
+    epoch 1/1  objective ...
+    >>> (run / "model.safetensors").is_file()
+    True
+
+    Args:
+        config: a YAML file, the name of one that comes with the package, or a configuration.
+        out: the run's folder, by default ``runs/NAME`` by the name of the file.
+        resume: go on with the run in the folder.
+        overwrite: replace the run in the folder.
+        **overrides: values to use instead of the configuration's, by ``section.key`` as on the
+            command line: ``**{"training.epochs": 3}``, or ``seed=1``.
+
+    Returns:
+        The run's folder, which `load` and `probe` take.
+
+    Raises:
+        pc_crvae.errors.UserError: the configuration is wrong, the data cannot be loaded, or a run
+            is there.
+        pc_crvae.utils.interruption.Interrupted: on SIGINT or SIGTERM, once the state is saved.
+    """
+    from pc_crvae.config import Config, find_config, load_config, override_config
+    from pc_crvae.errors import UserError
+
+    if not isinstance(config, Config):
+        path = find_config(Path(config))
+        out = out or Path("runs") / path.stem
+        config = load_config(path)
+    if out is None:
+        raise UserError("a configuration has no name to call the run by: give out, its folder")
+    config = override_config(config, overrides, "the overrides")
+
+    from pc_crvae.training.run import run_training
+
+    return run_training(config, Path(out), resume=resume, overwrite=overwrite).run.folder
+
+
+def load(path: str | Path, which: Which = "last") -> "Pretrained":
+    """Load a saved model of whatever class, in evaluation mode, on the CPU.
+
+    >>> model = pc_crvae.load(run)
+    >>> model.embed(np.random.default_rng(0).normal(size=(2, 300, 3))).shape
+    torch.Size([2, 128])
+
+    Args:
+        path: a run's folder, a checkpoint's, or that of a saved export.
+        which: of a run, its last state or the best by the validation objective.
+
+    Raises:
+        pc_crvae.errors.UserError: there is no model, or it is damaged.
+    """
+    from pc_crvae.runs.saved import SavedModel
+
+    return SavedModel.open(path, which).model
+
+
+def probe(
+    run: str | Path, *, protocol: str | Path = "ours", which: Which = "last"
+) -> "ProbeReport":
+    """Score a model's frozen features by linear SVMs, beside those of the untrained encoder.
+
+    >>> report = pc_crvae.probe(run)
+    >>> sorted({row.features for row in report.rows})
+    ['trained', 'untrained']
+
+    Args:
+        run: as `load` takes it; its own data is read, training and test split.
+        protocol: the name of one that comes with the package, or a YAML file.
+        which: of a run, its last state or the best by the validation objective.
+
+    Returns:
+        The report; its method ``write`` makes the file that the command ``probe`` makes.
+
+    Raises:
+        pc_crvae.errors.UserError: there is no model, its data cannot be loaded, or has no labels.
+    """
+    from pc_crvae.evaluation.encoders import probe_model
+    from pc_crvae.evaluation.probe.protocol import load_protocol
+    from pc_crvae.runs.saved import SavedModel
+
+    saved = SavedModel.open(run, which, device="auto")
+    splits = saved.split("train"), saved.split("test")
+    probed = probe_model(saved.model, *splits, load_protocol(str(protocol)))
+    return probed.report.of_model(saved.folder, which, saved.model.data)
+
+
+def embed(
+    shapes: "str | Path | Sequence[str | Path] | NDArray[np.floating]",
+    *,
+    model: str | Path,
+    points: int | None = None,
+    up: "Axis" = "z",
+    average_over: "RotationGroup | None" = None,
+) -> "Embeddings":
+    """Embed meshes and clouds as vectors.
+
+    >>> index = pc_crvae.embed(meshes, model=run)
+    >>> index.ids, index.vectors.shape
+    (('box', 'rod'), (2, 128))
+    >>> index.save(folder / "index.npz")
+    >>> pc_crvae.embed(np.random.default_rng(0).normal(size=(5, 300, 3)), model=run).ids
+    ('0', '1', '2', '3', '4')
+
+    Args:
+        shapes: mesh and cloud files, or folders of them; or clouds, (n, P, 3) in any position and
+            size, which are called by their numbers.
+        model: as `load` takes it, of points.
+        points: drawn of each file's shape, by default as many as the model was trained with; of an
+            array all are taken.
+        up: the axis that points up.
+        average_over: a group of rotations, such as ``C12``, that vectors are means over.
+
+    Returns:
+        The vectors, (n, D) float32, with their ids, to be saved and searched.
+
+    Raises:
+        pc_crvae.errors.UserError: there is no such model, or a file cannot be used.
+        ValueError: an array of another shape, or a cloud without extent or that is not finite.
+    """
+    import numpy as np
+
+    from pc_crvae.data.clouds import normalize, turn_z_up
+    from pc_crvae.data.readers.shape_files import find_shape_files
+    from pc_crvae.embedding.index import About, weights_sha256
+    from pc_crvae.embedding.shapes import embeddings_of_clouds, embeddings_of_files
+    from pc_crvae.runs.saved import SavedModel
+
+    saved = SavedModel.open(model, device="auto")
+    about = About(
+        model_sha256=weights_sha256(saved.folder),
+        points=points or saved.point_model.points,
+        up=up,
+        average_over=average_over,
+    )
+    if isinstance(shapes, np.ndarray):
+        clouds = normalize(turn_z_up(shapes, up))
+        about = about.model_copy(update={"points": clouds.shape[1]})
+        return embeddings_of_clouds(
+            saved.point_model, clouds, [*map(str, range(len(clouds)))], about
+        )
+    places = [shapes] if isinstance(shapes, str | Path) else shapes
+    files = find_shape_files([Path(place) for place in places])
+    return embeddings_of_files(saved.point_model, files, about, _raise)
+
+
+def search(
+    index: "Embeddings | str | Path",
+    query: "str | Path | NDArray[np.floating]",
+    *,
+    model: str | Path | None = None,
+    top: int = 5,
+) -> "list[Hit]":
+    """Find the shapes of an index that are most like a query.
+
+    >>> [hit.id for hit in pc_crvae.search(folder / "index.npz", meshes / "rod.off", model=run)]
+    ['rod', 'box']
+    >>> pc_crvae.search(index, "box", top=1)
+    [Hit(id='box', distance=0.0, row=0)]
+
+    Args:
+        index: what `embed` gave, or the file it was saved in.
+        query: a mesh or cloud file, the id of a shape in the index, or a vector (D,).
+        model: that made the index, as `load` takes it; only a file needs it.
+        top: hits wanted.
+
+    Returns:
+        The nearest by cosine distance, the nearest first.
+
+    Raises:
+        pc_crvae.errors.UserError: the index is damaged or of another model, or the query is
+            nothing known.
+    """
+    import numpy as np
+
+    from pc_crvae.embedding.index import Embeddings, load_embeddings
+    from pc_crvae.embedding.shapes import find_query, nearest_hits, query_vector, require_model_of
+    from pc_crvae.errors import UserError
+    from pc_crvae.runs.saved import SavedModel
+
+    if not isinstance(index, Embeddings):
+        index = load_embeddings(Path(index))
+    if isinstance(query, np.ndarray):
+        return nearest_hits(index, query, top)
+    found = find_query(str(query), index)
+    if isinstance(found, int):
+        return nearest_hits(index, index.vectors[found], top)
+    if model is None:
+        raise UserError(f"to search for the file {found}, name the model that made the index")
+    saved = SavedModel.open(model, device="auto")
+    require_model_of(index, saved.folder)
+    vector = query_vector(found, index, saved.point_model, index.about.for_queries())
+    return nearest_hits(index, vector, top)
+
+
+def load_mesh(path: str | Path) -> "Surface":
+    """Read a mesh: OFF, OBJ, PLY, STL, GLB or glTF; a scene with its parts put in place.
+
+    >>> mesh = pc_crvae.load_mesh(meshes / "box.off")
+    >>> mesh.vertices.shape, mesh.faces.shape, mesh.repairs
+    ((8, 3), (12, 3), {})
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Vertices (V, 3) and triangles (F, 3) in the frame and scale of the file, and what was
+        repaired.
+
+    Raises:
+        pc_crvae.errors.UserError: the file cannot be used; the sentence names it and says why.
+    """
+    from pc_crvae.data.formats.meshes import read_surface
+
+    return read_surface(Path(path))
+
+
+def _raise(reason: str) -> None:
+    from pc_crvae.errors import UserError
+
+    raise UserError(reason)

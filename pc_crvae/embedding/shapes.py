@@ -1,0 +1,140 @@
+"""Shapes of one's own, in files or arrays, embedded and looked up in an index."""
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.data.readers.shape_files import ShapeFile
+from pc_crvae.embedding.index import About, Embeddings, embed_clouds, embed_files, weights_sha256
+from pc_crvae.errors import UserError
+
+if TYPE_CHECKING:
+    from pc_crvae.models.points.vae import PointVAE
+
+
+def embeddings_of_files(
+    model: "PointVAE",
+    files: Sequence[ShapeFile],
+    about: About,
+    refuse: Callable[[str], None],
+    advance: Callable[[], None] = lambda: None,
+) -> Embeddings:
+    """Embed the shapes of files, as `embed_files`, leaving out those that cannot be used.
+
+    Raises:
+        UserError: none can be used.
+    """
+    vectors = embed_files(model, files, about, refuse, advance)
+    if not vectors:
+        raise UserError(f"every one of the {len(files)} files was refused: nothing is left")
+    kept = [files[place] for place in vectors]
+    return Embeddings(
+        tuple(file.id for file in kept),
+        np.stack(list(vectors.values())),
+        tuple(str(file.path) for file in kept),
+        about,
+    )
+
+
+def embeddings_of_clouds(
+    model: "PointVAE",
+    clouds: Iterable[NDArray[np.float32]],
+    ids: Sequence[str],
+    about: About,
+    advance: Callable[[], None] = lambda: None,
+) -> Embeddings:
+    """Embed clouds that lie in no files of their own.
+
+    Args:
+        model: gives the vectors, posterior means.
+        clouds: (P, 3) each, prepared as in training; taken one by one.
+        ids: of the clouds.
+        about: what the vectors are.
+        advance: called after each cloud embedded.
+
+    Raises:
+        UserError: one of them cannot be embedded.
+    """
+    vectors = np.empty((len(ids), model.latent_dim), dtype=np.float32)
+    for row, found in embed_clouds(model, clouds, about.average_over):
+        if isinstance(found, str):
+            raise UserError(f"the shape {ids[row]} cannot be embedded: {found}")
+        vectors[row] = found
+        advance()
+    return Embeddings(tuple(ids), vectors, ("",) * len(ids), about)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A shape of an index near to a query.
+
+    Attributes:
+        id: of the shape.
+        distance: 1 - cosine, in [0, 2].
+        row: of the shape in the index.
+    """
+
+    id: str
+    distance: float
+    row: int
+
+
+def require_model_of(index: Embeddings, folder: Path) -> None:
+    """Check that a saved model, by its folder, is the one that made an index.
+
+    Raises:
+        UserError: it is another.
+    """
+    if weights_sha256(folder) != index.about.model_sha256:
+        raise UserError(
+            f"the index was made by another model than {folder}, whose vectors mean other things: "
+            "search it with the model that made it, or embed its shapes anew"
+        )
+
+
+def find_query(query: str, index: Embeddings) -> Path | int:
+    """Return what a query names: a file, or the row of a shape in the index.
+
+    Raises:
+        UserError: it names neither.
+    """
+    path = Path(query)
+    if path.is_file():
+        return path
+    if query in index.ids:
+        return index.ids.index(query)
+    near = difflib.get_close_matches(query, index.ids, n=1)
+    question = f", did you mean {near[0]}?" if near else f", whose ids are such as {index.ids[0]}"
+    raise UserError(f"{query} is neither a file nor the id of a shape in the index{question}")
+
+
+def query_vector(
+    query: Path | int, index: Embeddings, model: "PointVAE", about: About
+) -> NDArray[np.float32]:
+    """Return the vector (d,) of a query, embedded as ``about`` says where it is a file.
+
+    Raises:
+        UserError: the file cannot be used.
+    """
+
+    def refuse(reason: str) -> None:
+        raise UserError(reason)
+
+    if isinstance(query, int):
+        vector: NDArray[np.float32] = index.vectors[query]
+        return vector
+    return embed_files(model, [ShapeFile(query, str(query))], about, refuse)[0]
+
+
+def nearest_hits(index: Embeddings, vector: NDArray[np.floating], count: int) -> list[Hit]:
+    """Return the shapes nearest to a vector (d,), the nearest first, at most ``count``."""
+    distances, rows = index.nearest(vector[None], count)
+    return [
+        Hit(index.ids[row], distance, row)
+        for distance, row in zip(distances[0].tolist(), rows[0].tolist(), strict=True)
+    ]

@@ -1,0 +1,71 @@
+"""The front door: the examples of its docstrings run, and mistakes are told as by the commands."""
+
+import doctest
+
+import numpy as np
+import pytest
+import trimesh
+
+import pc_crvae
+from helpers.tiny_runs import tiny_config, write_card
+from pc_crvae import api
+from pc_crvae.errors import UserError
+
+FUNCTIONS = ("train", "load", "probe", "embed", "search", "load_mesh")
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory):
+    """What the examples are about; later ones use what earlier ones made."""
+    folder = tmp_path_factory.mktemp("front")
+    meshes = folder / "meshes"
+    meshes.mkdir()
+    trimesh.creation.box(extents=(1, 1, 1)).export(meshes / "box.off")
+    trimesh.creation.cylinder(radius=0.1, height=2).export(meshes / "rod.off")
+    names = {"pc_crvae": pc_crvae, "np": np, "folder": folder, "meshes": meshes}
+    return names | {"card": write_card(folder)}
+
+
+def test_every_example_of_a_docstring_runs(names):
+    assert {*FUNCTIONS, "__version__"} == set(pc_crvae.__all__)
+    for function in FUNCTIONS:
+        example = doctest.DocTestParser().get_doctest(
+            getattr(pc_crvae, function).__doc__, names, function, api.__file__, 0
+        )
+        assert example.examples, function
+        told = []
+        doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(
+            example, out=told.append, clear_globs=False
+        )
+        names |= example.globs
+        assert not told, "".join(told)
+
+
+def test_a_configuration_is_trained_as_it_is_and_its_folder_is_needed(tmp_path):
+    config = tiny_config(tmp_path, training={"epochs": 1})
+    with pytest.raises(UserError, match="give out, its folder"):
+        pc_crvae.train(config)
+    run = pc_crvae.train(config, out=tmp_path / "run", seed=3, **{"training.batch_size": 20})
+    text = (run / "config.yaml").read_text()
+    assert "seed: 3" in text
+    assert "batch_size: 20" in text
+    with pytest.raises(UserError, match="already exists"):
+        pc_crvae.train(config, out=run)
+
+
+def test_an_override_of_no_key_is_answered_with_the_nearest():
+    with pytest.raises(UserError, match=r"training\.epoch is not a known key, did you mean epochs"):
+        pc_crvae.train("quickstart", **{"training.epoch": 3})
+
+
+def test_a_file_that_cannot_be_embedded_stops_all(tmp_path):
+    config = tiny_config(tmp_path, training={"epochs": 1})
+    run = pc_crvae.train(config, out=tmp_path / "run")
+    (tmp_path / "bad.off").write_text("OFF\n")
+    with pytest.raises(UserError, match=r"bad\.off"):
+        pc_crvae.embed(tmp_path / "bad.off", model=run)
+    index = pc_crvae.embed(np.random.default_rng(0).normal(size=(3, 40, 3)), model=run)
+    assert index.about.points == 40
+    assert pc_crvae.search(index, index.vectors[1], top=1)[0].id == "1"
+    with pytest.raises(UserError, match="name the model that made the index"):
+        pc_crvae.search(index, tmp_path / "bad.off")
