@@ -1,20 +1,17 @@
 """``evaluate``: how well a model of images explains held-out ones, and what its latents hold."""
 
 import argparse
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from pc_crvae.cli.saved import add_model_arguments, open_saved
+from pc_crvae.cli.saved import Saved, add_model_arguments, load_saved, load_split
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 
 if TYPE_CHECKING:
     from pc_crvae.config import Config
     from pc_crvae.data import ImageSet
-    from pc_crvae.evaluation.images.observations import ImageModel, Observed
-    from pc_crvae.runs.saved import SavedModel
-    from pc_crvae.transforms.images import ImageTransform
+    from pc_crvae.evaluation.images.observations import ImageModel
 
 DESCRIPTION = "Evaluate a model of images: likelihood, KLs, information, classifiers, pictures."
 _MORE = (
@@ -64,15 +61,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Evaluate."""
     report_path: Path = getattr(options, "json", options.ckpt / "evaluation.json")
-    saved = open_saved(options)
+    saved = load_saved(options)
     model = _of_images(saved)
     require_writable(report_path)
 
     from pc_crvae.cli.counting import counting
+    from pc_crvae.evaluation.images.consistency import transform_of
+    from pc_crvae.evaluation.images.pictures import save_pictures
     from pc_crvae.evaluation.images.protocol import ImageProtocol
     from pc_crvae.evaluation.images.report import format_images
     from pc_crvae.evaluation.images.run import evaluate_images
-    from pc_crvae.utils.files import atomic_path
+    from pc_crvae.runs.folder import find_run_config
 
     protocol = ImageProtocol(
         samples=options.samples,
@@ -80,24 +79,30 @@ def run(options: argparse.Namespace) -> None:
         train_items=options.train_items,
         seed=options.seed,
     )
-    train_set, held_out = _splits(saved, options.split)
-    transform, whose = _transform(saved.config)
+    config = find_run_config(saved.folder)
+    train_set, held_out = _splits(saved, options.split, config)
+    transform, whose = transform_of(config)
     with counting("parts of the images", protocol.steps(held_out)) as advance:
         report, observed = evaluate_images(
-            model, train_set, held_out, protocol, transform, advance=advance
+            model,
+            train_set,
+            held_out,
+            protocol,
+            transform,
+            transform_from=whose,
+            advance=advance,
         )
-    report["protocol"]["transform_from"] = whose
-    report["checkpoint"] = {"path": str(saved.folder), "which": options.which}
-    report["trained_on"] = saved.model.data
-    with atomic_path(report_path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    report = report.of_model(saved.folder, options.which, saved.model.data)
+    report.write(report_path)
     print(format_images(report))
     print(f"report: {report_path}")
-    for name, path in _draw(model, observed, report, report_path, options.seed).items():
+    by_dimension = report.kl_per_dimension
+    pictures = save_pictures(model, observed, by_dimension, report_path, options.seed)
+    for name, path in pictures.items():
         print(f"{name}: {path}")
 
 
-def _of_images(saved: "SavedModel") -> "ImageModel":
+def _of_images(saved: Saved) -> "ImageModel":
     from pc_crvae.models.points.vae import PointVAE
 
     if isinstance(saved.model, PointVAE):
@@ -109,14 +114,13 @@ def _of_images(saved: "SavedModel") -> "ImageModel":
     return cast("ImageModel", saved.model)
 
 
-def _splits(saved: "SavedModel", split: str) -> tuple["ImageSet", "ImageSet"]:
+def _splits(saved: Saved, split: str, config: "Config | None") -> tuple["ImageSet", "ImageSet"]:
     """What classifiers are fitted on, and what is evaluated."""
     from pc_crvae.data import split_validation
 
-    official = cast("ImageSet", saved.split("train"))
+    official = cast("ImageSet", load_split(saved, "train"))
     if split == "test":
-        return official, cast("ImageSet", saved.split("test"))
-    config = saved.config
+        return official, cast("ImageSet", load_split(saved, "test"))
     if config is None or saved.data != saved.model.data.get("name"):
         raise UserError(
             "--split validation is what the model's own training held out, and "
@@ -124,41 +128,3 @@ def _splits(saved: "SavedModel", split: str) -> tuple["ImageSet", "ImageSet"]:
             + ": evaluate on --split test"
         )
     return split_validation(official, config.data.validation_fraction)
-
-
-def _transform(config: "Config | None") -> tuple["ImageTransform", str]:
-    """T of the consistency KL, and where it is from."""
-    from pc_crvae.training.build import build_image_transform
-    from pc_crvae.transforms.images import published
-
-    if config is None or config.consistency is None:
-        return published("small"), "the preset published small: the run was trained without any"
-    transforms = cast("Any", config.consistency.transforms)
-    return build_image_transform(transforms), "the run's own"
-
-
-def _draw(
-    model: "ImageModel", observed: "Observed", report: dict[str, Any], beside: Path, seed: int
-) -> dict[str, Path]:
-    """Write the pictures; return their paths by what they show."""
-    from pc_crvae.evaluation.images.observations import has_density
-    from pc_crvae.evaluation.images.pictures import (
-        interpolation_rows,
-        reconstruction_rows,
-        sample_rows,
-        traversal_rows,
-    )
-    from pc_crvae.visualization.image_grid import save_image_grid
-
-    drawn = {
-        "reconstructions": reconstruction_rows(model, observed.grey, observed.pixels),
-        "interpolations": interpolation_rows(model, observed.pixels, seed),
-    }
-    if has_density(model):
-        drawn["samples"] = sample_rows(model, seed)
-        by_dimension = report["kl_per_dimension"]
-        drawn["traversals"] = traversal_rows(model, observed.pixels[:1], by_dimension)
-    paths = {name: beside.with_name(f"{beside.stem}-{name}.png") for name in drawn}
-    for name, rows in drawn.items():
-        save_image_grid(rows, paths[name])
-    return paths

@@ -1,15 +1,12 @@
 """``generation``: what a model of points decodes, and how it uses its latents."""
 
 import argparse
-import json
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_model_arguments, open_saved
+from pc_crvae.cli.saved import add_model_arguments, load_clouds_of, load_saved, of_points
 from pc_crvae.errors import UserError
 
 DESCRIPTION = "Measure reconstructions, samples of the prior, and the use of latents."
-
-_COUNT = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--count",
         type=int,
         default=argparse.SUPPRESS,
-        help=f"samples, and test shapes that they are held against (default: {_COUNT}, or as many "
-        "as there are)",
+        help="samples, and test shapes that they are held against (default: 100, or as many as "
+        "there are)",
     )
     parser.add_argument(
         "--points",
@@ -51,21 +48,22 @@ def run(options: argparse.Namespace) -> None:
     if options.workers < 1:
         raise UserError(f"--workers must be at least 1, not {options.workers}")
     report_path: Path = getattr(options, "json", options.ckpt / "generation.json")
-    saved = open_saved(options)
-    model = saved.point_model
+    saved = load_saved(options)
+    model = of_points(saved.model, saved.folder)
 
     from pc_crvae.cli.counting import counting
-    from pc_crvae.evaluation.generation.run import QualityProtocol, evaluate_quality, format_quality
-    from pc_crvae.utils.files import atomic_path
+    from pc_crvae.evaluation.generation.protocol import protocol_for
+    from pc_crvae.evaluation.generation.report import format_quality
+    from pc_crvae.evaluation.generation.run import evaluate_quality
     from pc_crvae.visualization.quality_picture import quality_picture
 
-    train_set, test_set = saved.clouds("train"), saved.clouds("test")
-    least = min(len(train_set), len(test_set)) if options.baseline else len(test_set)
-    available = test_set.points.shape[1]
-    protocol = QualityProtocol(
-        count=getattr(options, "count", min(_COUNT, least)),
+    train_set, test_set = load_clouds_of(saved, "train"), load_clouds_of(saved, "test")
+    protocol = protocol_for(
+        model,
+        train_set,
+        test_set,
+        count=getattr(options, "count", None),
         points=options.points,
-        encoded_points=min(model.points, available),
         baseline=options.baseline,
         seed=options.seed,
     )
@@ -73,14 +71,9 @@ def run(options: argparse.Namespace) -> None:
         report, pictured = evaluate_quality(
             model, train_set, test_set, protocol, workers=options.workers, advance=advance
         )
-    report["checkpoint"] = {"path": str(saved.folder), "which": options.which}
-    report["trained_on"] = model.data
-    with atomic_path(report_path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    report = report.of_model(saved.folder, options.which, model.data)
+    report.write(report_path)
     picture = report_path.with_name(f"{report_path.stem}-shapes.png")
-    rows = {"test shapes": pictured.shapes, "reconstructions": pictured.reconstructions}
-    if pictured.samples is not None:
-        rows["samples"] = pictured.samples
-    quality_picture(rows, picture)
+    quality_picture(pictured, picture)
     print(format_quality(report))
     print(f"report: {report_path}\nshapes: {picture}")

@@ -1,21 +1,14 @@
 """``robustness``: what is left of a representation of shapes turned, spoilt or seen in part."""
 
 import argparse
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
-from pc_crvae.cli.saved import add_model_arguments, open_saved
+from pc_crvae.cli.saved import add_model_arguments, load_clouds_of, load_saved, of_points
 from pc_crvae.errors import UserError
-
-if TYPE_CHECKING:
-    from pc_crvae.models.points.vae import PointVAE
 
 DESCRIPTION = "Score frozen features of turned, corrupted, occluded and sparse test shapes."
 
 _PARTS = ("rotation", "corruption", "occlusion", "points")
-_POINTS = 1024
-_POINT_COUNTS = (64, 128, 256, 512, 1024, 2048, 4096)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,16 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--points",
         type=int,
         default=argparse.SUPPRESS,
-        help=f"points drawn of each shape (default: {_POINTS}, or as many as the shapes have; the "
-        f"corruptions' recipes are for {_POINTS})",
+        help="points drawn of each shape (default: 1024, or as many as the shapes have; the "
+        "corruptions' recipes are for 1024)",
     )
     parser.add_argument(
         "--point-counts",
         type=int,
         nargs="+",
         default=argparse.SUPPRESS,
-        help=f"for the part points (default: of {', '.join(map(str, _POINT_COUNTS))} those that "
-        "the test shapes have)",
+        help="for the part points (default: of 64, 128, 256, 512, 1024, 2048, 4096 those that the "
+        "test shapes have)",
     )
     parser.add_argument(
         "--seeds", type=int, default=3, help="draws of points, turns, corruptions, initialisations"
@@ -65,49 +58,38 @@ def run(options: argparse.Namespace) -> None:
     if options.seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {options.seeds}")
     report_path: Path = getattr(options, "json", options.ckpt / "robustness.json")
-    saved = open_saved(options)
-    model = saved.point_model
+    saved = load_saved(options)
+    model = of_points(saved.model, saved.folder)
 
     from pc_crvae.cli.counting import counting
-    from pc_crvae.evaluation.encoders import untrained_like
     from pc_crvae.evaluation.robustness.picture import robustness_curves
-    from pc_crvae.evaluation.robustness.report import format_robustness, read_reference
-    from pc_crvae.evaluation.robustness.run import (
-        RobustnessProtocol,
-        posterior_encoder,
-        run_robustness,
-    )
-    from pc_crvae.utils.files import atomic_path
+    from pc_crvae.evaluation.robustness.protocol import RECIPE_POINTS, protocol_for
+    from pc_crvae.evaluation.robustness.reference import read_reference
+    from pc_crvae.evaluation.robustness.run import measure_robustness
+    from pc_crvae.evaluation.robustness.table import format_robustness
 
     reference = read_reference(options.reference) if hasattr(options, "reference") else None
     if reference is not None and "corruption" not in options.parts:
         raise UserError("--reference is for the corruptions: leave it out, or have them measured")
-    train_set, test_set = saved.clouds("train"), saved.clouds("test")
-    available = min(items.points.shape[1] for items in (train_set, test_set))
-    counts = [count for count in _POINT_COUNTS if count <= test_set.points.shape[1]]
-    protocol = RobustnessProtocol(
-        points=getattr(options, "points", min(_POINTS, available)),
-        seeds=tuple(range(options.seeds)),
-        parts=tuple(dict.fromkeys(options.parts)),
-        point_counts=tuple(getattr(options, "point_counts", counts or [available])),
+    train_set, test_set = load_clouds_of(saved, "train"), load_clouds_of(saved, "test")
+    protocol = protocol_for(
+        train_set,
+        test_set,
+        parts=options.parts,
+        seeds=options.seeds,
+        points=getattr(options, "points", None),
+        point_counts=getattr(options, "point_counts", None),
     )
-    if protocol.points != _POINTS and "corruption" in protocol.parts:
-        print(f"note: shapes of {protocol.points:,} points; the corruptions are for {_POINTS:,}")
-
-    with counting("sets of features", protocol.steps) as advance:
-        report = run_robustness(
-            posterior_encoder(model),
-            lambda seed: posterior_encoder(cast("PointVAE", untrained_like(model, seed))),
-            train_set,
-            test_set,
-            protocol,
-            reference=reference,
-            advance=advance,
+    if protocol.points != RECIPE_POINTS and "corruption" in protocol.parts:
+        print(
+            f"note: shapes of {protocol.points:,} points; the corruptions are for {RECIPE_POINTS:,}"
         )
-    report["checkpoint"] = {"path": str(saved.folder), "which": options.which}
-    report["trained_on"] = model.data
-    with atomic_path(report_path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    with counting("sets of features", protocol.steps) as advance:
+        report = measure_robustness(
+            model, train_set, test_set, protocol, reference=reference, advance=advance
+        )
+    report = report.of_model(saved.folder, options.which, model.data)
+    report.write(report_path)
     print(format_robustness(report))
     print(f"report: {report_path}")
     if set(protocol.parts) != {"rotation"}:

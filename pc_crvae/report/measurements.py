@@ -9,12 +9,12 @@ from typing import Any
 from PIL import Image
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.generation.run import format_quality
-from pc_crvae.evaluation.images.report import format_images
-from pc_crvae.evaluation.probe.report import ProbeReport
-from pc_crvae.evaluation.probe.table import format_table
+from pc_crvae.evaluation.generation.report import GenerationReport, format_quality
+from pc_crvae.evaluation.images.report import ImageReport, format_images
+from pc_crvae.evaluation.probe.report import format_table
 from pc_crvae.evaluation.robustness.picture import robustness_curves
-from pc_crvae.evaluation.robustness.report import format_robustness
+from pc_crvae.evaluation.robustness.report import RobustnessReport
+from pc_crvae.evaluation.robustness.table import format_robustness
 from pc_crvae.report.confusion_table import confusion_table
 from pc_crvae.report.page import Headline, paragraph, picture, preformatted
 from pc_crvae.report.stored import DAMAGE, Stored
@@ -114,9 +114,7 @@ def _tell_probe(report: dict[str, Any]) -> str:
         "turned. Classifiers are fitted on unturned training items; "
         + (f"mean ± standard deviation of {seeds} probe seeds." if seeds > 1 else "one probe seed.")
     )
-    body = preformatted(format_table(ProbeReport.model_validate(report))) + paragraph(
-        caption, "quiet"
-    )
+    body = preformatted(format_table(report)) + paragraph(caption, "quiet")
     if "confusion" in report:
         confusion = report["confusion"]
         body += "<h3>Confusion, as they are, summed over seeds</h3>\n"
@@ -124,9 +122,9 @@ def _tell_probe(report: dict[str, Any]) -> str:
     return body
 
 
-def _tell_robustness(report: dict[str, Any]) -> str:
-    body = ""
-    if any(row["part"] != "rotation" for row in report["rows"]):
+def _tell_robustness(values: dict[str, Any]) -> str:
+    report, body = RobustnessReport.model_validate(values), ""
+    if any(row.part != "rotation" for row in report.rows):
         with tempfile.TemporaryDirectory() as folder:
             drawn = Path(folder) / "curves.png"
             robustness_curves(report, drawn)
@@ -134,12 +132,12 @@ def _tell_robustness(report: dict[str, Any]) -> str:
     return body + preformatted(format_robustness(report))
 
 
-def _tell_generation(report: dict[str, Any]) -> str:
-    return preformatted(format_quality(report))
+def _tell_generation(values: dict[str, Any]) -> str:
+    return preformatted(format_quality(GenerationReport.model_validate(values)))
 
 
-def _tell_evaluation(report: dict[str, Any]) -> str:
-    return preformatted(format_images(report))
+def _tell_evaluation(values: dict[str, Any]) -> str:
+    return preformatted(format_images(ImageReport.model_validate(values)))
 
 
 TELLERS: dict[str, Callable[[dict[str, Any]], str]] = {

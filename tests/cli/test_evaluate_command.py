@@ -96,9 +96,9 @@ def test_an_export_without_its_run_takes_the_preset_and_has_no_validation_split(
 
 def test_a_wrong_argument_is_refused_in_one_sentence(run, tmp_path, capsys):
     for arguments, sentence in [
-        (["--samples", "0"], "--samples must be at least 1"),
+        (["--samples", "0"], "samples must be at least 1"),
         (["--items", "360"], "has 359 images, fewer than the 360"),
-        (["--items", "1"], "--items must be at least 2"),
+        (["--items", "1"], "items must be at least 2"),
     ]:
         assert sentence in refused(capsys, "--ckpt", run, *arguments)
     assert not (run / "evaluation.json").exists()

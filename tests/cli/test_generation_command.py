@@ -90,7 +90,7 @@ def test_an_auto_encoder_has_reconstructions_and_no_samples(trained, tmp_path, c
 def test_a_wrong_argument_is_refused_in_one_sentence(trained, capsys):
     for arguments, sentence in [
         (["--count", "41"], "has 40 shapes, fewer than the 41"),
-        (["--count", "1"], "--count must be at least 2"),
+        (["--count", "1"], "count must be at least 2"),
         (["--points", "0"], "fewer than 1 point"),
         (["--workers", "0"], "--workers must be at least 1"),
     ]:

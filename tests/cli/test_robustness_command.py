@@ -123,12 +123,12 @@ def test_a_wrong_argument_is_refused_in_one_sentence(run, tmp_path, reported, ca
     for arguments, sentence in [
         (["--parts", "points", "--data-root", "nowhere"], "leave out data.root"),
         (["--seeds", "0"], "--seeds must be at least 1"),
-        (["--points", "500"], "leave out --parts corruption"),
+        (["--points", "500"], "leave the corruptions out"),
         (["--points", "521", *small], "has 520 points a cloud"),
-        (["--point-counts", "64", "1024"], "fewer than the 1,024 of --point-counts"),
+        (["--point-counts", "64", "1024"], "fewer than the 1,024 of the part points"),
         (["--point-counts", "0", *small], "fewer than 1 point"),
         (["--point-counts", "64", "64", *small], "distinct"),
-        (["--reference", tmp_path / "none.json"], "none.json cannot be read"),
+        (["--reference", tmp_path / "none.json"], "cannot read"),
         (["--reference", reported, "--parts", "points"], "--reference is for the corruptions"),
         (["--reference", reported, "--seeds", "2"], "measured with other seeds"),
         (["--reference", reported, "--points", "510"], "measured with other points"),
@@ -142,15 +142,21 @@ def test_a_wrong_argument_is_refused_in_one_sentence(run, tmp_path, reported, ca
 def test_a_reference_that_is_no_report_is_refused(run, tmp_path, capsys, text):
     (tmp_path / "other.json").write_text(text)
     said = refused(capsys, "--ckpt", run, "--reference", tmp_path / "other.json")
-    assert "is not a report of tools/robustness.py" in said
+    assert "other.json is damaged, or of another version" in said
 
 
-def test_a_reference_without_its_data_is_refused(run, reported, tmp_path, capsys):
+def test_a_reference_without_its_data_or_without_corruptions_is_refused(
+    run, reported, tmp_path, capsys
+):
     report = json.loads(reported.read_text())
-    for name in ("data", "protocol"):
-        (tmp_path / "other.json").write_text(json.dumps(report | {name: {}}))
-        said = refused(capsys, "--ckpt", run, "--reference", tmp_path / "other.json")
-        assert "is not a report of tools/robustness.py" in said
+    rows = [row for row in report["rows"] if row["part"] != "corruption"]
+    for changes, sentence in [
+        ({"data": {"train": report["data"]["train"]}}, "is damaged, or of another version"),
+        ({"protocol": {}}, "is damaged, or of another version"),
+        ({"rows": rows}, "has no corruptions, whose errors are measured against"),
+    ]:
+        (tmp_path / "other.json").write_text(json.dumps(report | changes))
+        assert sentence in refused(capsys, "--ckpt", run, "--reference", tmp_path / "other.json")
 
 
 def test_an_interrupted_run_leaves_nothing_behind(run, monkeypatch, capsys):

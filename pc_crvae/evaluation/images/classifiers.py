@@ -3,21 +3,22 @@
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pc_crvae.data.images import ImageSet
-from pc_crvae.embedding.extraction import extract
 from pc_crvae.evaluation.classes import set_to_take_instead
 from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel
 from pc_crvae.evaluation.images.protocol import ImageProtocol
-from pc_crvae.evaluation.probe.classifier_settings import (
+from pc_crvae.evaluation.images.report import ClassifierScore
+from pc_crvae.evaluation.probe.classifiers import fit_classifier
+from pc_crvae.evaluation.probe.linear_svm import accuracy
+from pc_crvae.evaluation.probe.protocol import (
     Classifier,
     LinearSVM,
     LogisticRegression,
     NearestNeighbors,
 )
-from pc_crvae.evaluation.probe.classifiers import fit_classifier
-from pc_crvae.evaluation.probe.linear_svm import accuracy
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
 FOLDS = 3  # over which the classifiers' parameters are chosen
@@ -36,7 +37,7 @@ def classify(
     held_out: ImageSet,
     protocol: ImageProtocol,
     notes: list[str],
-) -> dict[str, Any] | None:
+) -> dict[str, ClassifierScore] | None:
     """Score `CLASSIFIERS` on the posterior means of grey images.
 
     Args:
@@ -47,8 +48,7 @@ def classify(
         notes: where it is added why there are no classifiers.
 
     Returns:
-        By classifier ``accuracy``, ``chosen``, ``converged``, ``train_items`` and ``test_items``;
-        None where the labels do not allow any.
+        By classifier; None where the labels do not allow any.
     """
     if train.labels is None or held_out.labels is None:
         notes.append(f"no classifiers: {held_out.name} has no labels")
@@ -68,20 +68,20 @@ def classify(
     labels = train.labels[rows]
     too_few = _too_few_to_choose_by(labels, train.classes)
     if too_few:
-        notes.append(f"no classifiers: {too_few}, with more --train-items there may be enough")
+        notes.append(f"no classifiers: {too_few}, with more training images there may be enough")
         return None
     features = _features(model, train, rows)
     tested = _features(model, held_out, np.arange(len(held_out)))
     found = {}
     for name, classifier in CLASSIFIERS.items():
         fitted = fit_classifier(classifier, features, labels, folds=FOLDS, seed=protocol.seed)
-        found[name] = {
-            "accuracy": accuracy(held_out.labels, fitted.predict(tested)),
-            "chosen": fitted.chosen,
-            "converged": fitted.converged,
-            "train_items": len(rows),
-            "test_items": len(held_out),
-        }
+        found[name] = ClassifierScore(
+            accuracy=accuracy(held_out.labels, fitted.predict(tested)),
+            chosen=fitted.chosen,
+            converged=fitted.converged,
+            train_items=len(rows),
+            test_items=len(held_out),
+        )
     return found
 
 
@@ -108,6 +108,8 @@ def _too_few_to_choose_by(labels: NDArray[np.int64], classes: tuple[str, ...]) -
 def _features(
     model: ImageModel, images: ImageSet, rows: NDArray[np.int64]
 ) -> NDArray[np.floating[Any]]:
-    starts = range(0, len(rows), IMAGES_AT_ONCE)
-    parts = (images.batch(rows[start : start + IMAGES_AT_ONCE]) for start in starts)
-    return extract(model, parts)["mean"]
+    parts = [
+        model.encode(torch.from_numpy(images.batch(rows[start : start + IMAGES_AT_ONCE]))).numpy()
+        for start in range(0, len(rows), IMAGES_AT_ONCE)
+    ]
+    return np.concatenate(parts)

@@ -1,10 +1,11 @@
 """How far the posteriors of held-out images move when the images are transformed."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from pc_crvae.config import Config
 from pc_crvae.config.images import is_binarized
 from pc_crvae.evaluation.images.observations import (
     IMAGES_AT_ONCE,
@@ -12,18 +13,31 @@ from pc_crvae.evaluation.images.observations import (
     Observed,
     refuse_non_finite,
 )
-from pc_crvae.evaluation.metrics.likelihood import mean_and_stderr
-from pc_crvae.models.images.build import onto_levels
+from pc_crvae.evaluation.images.report import ConsistencyKL
+from pc_crvae.evaluation.metrics.likelihood import Estimate
+from pc_crvae.models.images.build import build_transform, onto_levels
 from pc_crvae.models.vae import evaluating
 from pc_crvae.objectives.binarization import binarize
 from pc_crvae.randomness.draws import Draws, keyed_generator
-from pc_crvae.transforms.images import ComposeImages, ImageTransform
+from pc_crvae.transforms.images import ComposeImages, ImageTransform, published
+
+
+def transform_of(config: Config | None) -> tuple[ImageTransform, str]:
+    """Return the transform to measure by, and where it is from, in words.
+
+    Args:
+        config: of the model's run; None of a model outside a run.
+    """
+    if config is None or config.consistency is None:
+        return published("small"), "the preset published small: the run was trained without any"
+    transforms = cast(Any, config.consistency.transforms)  # a config of images has theirs
+    return build_transform(transforms), "the run's own"
 
 
 def consistency_kl(
     model: ImageModel, observed: Observed, transform: ImageTransform, seed: int
-) -> dict[str, Any]:
-    """KL(q(z|t(x)) || q(z|x)), one transform and one path an image.
+) -> ConsistencyKL:
+    """Measure KL(q(z|t(x)) || q(z|x)), one transform and one path an image.
 
     Where pixels are drawn, those of x and of t(x) are drawn apart, and the posteriors differ even
     where t changes nothing: by the ``floor``, which the mean is to be read against.
@@ -35,10 +49,6 @@ def consistency_kl(
             256 levels where the likelihood is of these.
         seed: of transforms, pixels and paths.
 
-    Returns:
-        ``mean``, ``stderr``, ``per_group``, ``floor`` (its ``mean`` and ``stderr``, 0 where
-        nothing is drawn) and ``transform``.
-
     Raises:
         UserError: it is not finite.
     """
@@ -47,12 +57,14 @@ def consistency_kl(
     floor = torch.zeros_like(by_item)
     if is_binarized(model.architecture.likelihood):
         floor, _ = _kl_to_transformed(model, observed, ComposeImages([]), seed)
-    return {
-        **mean_and_stderr(by_item),
-        "per_group": per_group,
-        "floor": mean_and_stderr(floor),
-        "transform": repr(transform),
-    }
+    over_images = Estimate.of(by_item)
+    return ConsistencyKL(
+        mean=over_images.mean,
+        stderr=over_images.stderr,
+        per_group=tuple(per_group),
+        floor=Estimate.of(floor),
+        transform=repr(transform),
+    )
 
 
 def _kl_to_transformed(

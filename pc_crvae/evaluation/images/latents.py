@@ -1,8 +1,5 @@
 """What the latents of a model of images hold: active units and mutual information."""
 
-from dataclasses import asdict
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -14,9 +11,9 @@ from pc_crvae.evaluation.images.observations import (
     refuse_non_finite,
 )
 from pc_crvae.latents.posteriors import DiagonalGaussian
-from pc_crvae.latents.statistics import ActiveUnits, mutual_information
+from pc_crvae.latents.statistics import ActiveUnits, MutualInformation, mutual_information
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
-from pc_crvae.models.vae import encode_parts
+from pc_crvae.models.vae import evaluating
 
 
 def active_units_of(model: ImageModel, pixels: Tensor) -> ActiveUnits:
@@ -33,10 +30,12 @@ def active_units_of(model: ImageModel, pixels: Tensor) -> ActiveUnits:
     return units
 
 
-def information_figures(
+def information_of(
     model: ImageModel, held_out: ImageSet, seed: int, notes: list[str]
-) -> dict[str, Any]:
-    """Mutual information of all images of the split: a million pairs of images take seconds.
+) -> MutualInformation | None:
+    """Estimate the mutual information of all images of the split and their latents.
+
+    A million pairs of images take seconds.
 
     Args:
         model: with a prior.
@@ -45,35 +44,32 @@ def information_figures(
         notes: where what cannot be given is added, and why.
 
     Returns:
-        ``mutual_information``, or of a hierarchy ``mutual_information_top_group``; nothing behind
-        flows.
+        Of a hierarchy that of its top group alone; None behind flows.
     """
-    name = "mutual_information"
     if isinstance(model, PretrainedNVAE):
         if model.config.flows:
             notes.append(
                 "no mutual information, also of the top group: behind a flow the density of every "
                 "image's latent under every other image's posterior takes an inverse of its own"
             )
-            return {}
+            return None
         notes.append(
             "no mutual information of all groups: the aggregate of hierarchical posteriors would "
             "take a pass along every image's path for every other image; that of the top group "
             "alone, whose posterior depends on no path, is a lower bound of it"
         )
-        name = "mutual_information_top_group"
-
-    def moments(pixels: Tensor) -> dict[str, Tensor]:
-        posterior = (
-            model.posterior(pixels).top()
-            if isinstance(model, PretrainedNVAE)
-            else model.posterior(pixels)
-        )
-        assert isinstance(posterior, DiagonalGaussian)
-        return {"mean": posterior.mean, "log_variance": posterior.log_variance}
-
-    observed = observed_parts(model, held_out, len(held_out), seed)
-    found = encode_parts(model, (part.pixels for part in observed), moments)
-    posteriors = DiagonalGaussian(found["mean"], found["log_variance"])
+    means, log_variances = [], []
+    with evaluating(model):
+        for part in observed_parts(model, held_out, len(held_out), seed):
+            pixels = part.pixels.to(model.device)
+            posterior = (
+                model.posterior(pixels).top()
+                if isinstance(model, PretrainedNVAE)
+                else model.posterior(pixels)
+            )
+            assert isinstance(posterior, DiagonalGaussian)
+            means.append(posterior.mean.cpu())
+            log_variances.append(posterior.log_variance.cpu())
+    posteriors = DiagonalGaussian(torch.cat(means), torch.cat(log_variances))
     prior = DiagonalGaussian.standard(posteriors.mean.shape[1], like=posteriors.mean.double())
-    return {name: asdict(mutual_information(posteriors, prior, seed=seed))}
+    return mutual_information(posteriors, prior, seed=seed)

@@ -1,7 +1,7 @@
 """How well a model of images explains held-out ones, and when its nats mean less than they say."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -10,6 +10,8 @@ from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel, 
 from pc_crvae.evaluation.images.protocol import ESTIMATED_AT_ONCE, ImageProtocol
 from pc_crvae.evaluation.metrics.likelihood import (
     DECODED_AT_ONCE,
+    NLL,
+    Estimate,
     importance_sampled_nll,
     rate_and_distortion,
 )
@@ -18,14 +20,26 @@ _NUMBERS_AT_ONCE = 2**24  # in latents decoded at once, of which an NVAE has 10^
 _FEW_SAMPLES = 10  # effective ones, in the median: fewer do not bear an NLL
 
 
+@dataclass(frozen=True)
+class LikelihoodFigures:
+    """What of a report tells how well images are explained; all None of a plain auto-encoder."""
+
+    nll: NLL | None = None
+    elbo: Estimate | None = None
+    rate: Estimate | None = None
+    distortion: Estimate | None = None
+    kl_per_dimension: tuple[float, ...] | None = None
+    kl_per_group: tuple[float, ...] | None = None
+
+
 def likelihood_figures(
     model: ImageModel,
     pixels: Tensor,
     protocol: ImageProtocol,
     notes: list[str],
     advance: Callable[[], None],
-) -> dict[str, Any]:
-    """``nll``, ``elbo``, ``rate``, ``distortion``, ``kl_per_dimension`` and ``kl_per_group``.
+) -> LikelihoodFigures:
+    """Estimate the NLL, the ELBO and its halves, and the KL by dimension and group.
 
     Args:
         model: with a prior.
@@ -57,26 +71,39 @@ def likelihood_figures(
     )
     refuse_non_finite("ELBO", halves.elbo)
     nll = estimated.summary()
-    likelihood = model.architecture.likelihood
-    if isinstance(likelihood, GaussianLikelihoodConfig):
-        nll["bits_per_dimension"] = None
-        notes.append(
-            "no bits a dimension: a Gaussian gives densities of continuous values in [0, 1], not "
-            "probabilities of levels"
-        )
-    elif isinstance(likelihood, BernoulliLikelihoodConfig) and not _is_binary(pixels):
-        nll["bits_per_dimension"] = None
-        notes.append(
-            "the images are grey and the model takes them for pixels of 0 or 1 without drawing "
-            "them: its nats are of no likelihood, and compare with none"
-        )
-    effective = nll["effective_sample_size"]["median"]
+    why_no_bits = _why_no_bits(model, pixels)
+    if why_no_bits:
+        nll = nll.model_copy(update={"bits_per_dimension": None})
+        notes.append(why_no_bits)
+    effective = nll.effective_sample_size.median
     if effective < _FEW_SAMPLES:
         notes.append(
             f"the NLL's effective samples are {effective:.1f} of {protocol.samples} in the median, "
-            f"fewer than {_FEW_SAMPLES}: the NLL is too high by an unknown amount, raise --samples"
+            f"fewer than {_FEW_SAMPLES}: the NLL is too high by an unknown amount, take more"
         )
-    return {"nll": nll, **halves.summary()}
+    return LikelihoodFigures(
+        nll=nll,
+        elbo=Estimate.of(halves.elbo),
+        rate=Estimate.of(halves.rate),
+        distortion=Estimate.of(halves.distortion),
+        kl_per_dimension=tuple(halves.kl_per_dimension.tolist()),
+        kl_per_group=tuple(halves.kl_per_group),
+    )
+
+
+def _why_no_bits(model: ImageModel, pixels: Tensor) -> str:
+    likelihood = model.architecture.likelihood
+    if isinstance(likelihood, GaussianLikelihoodConfig):
+        return (
+            "no bits a dimension: a Gaussian gives densities of continuous values in [0, 1], not "
+            "probabilities of levels"
+        )
+    if isinstance(likelihood, BernoulliLikelihoodConfig) and not _is_binary(pixels):
+        return (
+            "the images are grey and the model takes them for pixels of 0 or 1 without drawing "
+            "them: its nats are of no likelihood, and compare with none"
+        )
+    return ""
 
 
 def _is_binary(pixels: Tensor) -> bool:

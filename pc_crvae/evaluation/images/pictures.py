@@ -1,15 +1,19 @@
 """What a model of images makes, as rows of pictures."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pc_crvae.evaluation.images.observations import ImageModel
+from pc_crvae.evaluation.images.observations import ImageModel, Observed
 from pc_crvae.latents.interpolation import interpolate_groups
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness.draws import Draws, keyed_generator
+from pc_crvae.visualization.image_grid import save_image_grid
 
 Rows = list[NDArray[np.floating]]
 """Rows of images, each (n, C, H, W) in [0, 1]."""
@@ -19,6 +23,42 @@ _SAMPLE_ROWS = 6
 _PATHS = 6
 _TRAVERSED = 8
 _FARTHEST = 3.0  # standard deviations of the prior
+
+
+def save_pictures(
+    model: ImageModel,
+    observed: Observed,
+    kl_per_dimension: Sequence[float] | None,
+    report: Path,
+    seed: int,
+) -> dict[str, Path]:
+    """Write pictures beside a report: of reconstructions, interpolations, samples, traversals.
+
+    Args:
+        model: in evaluation mode.
+        observed: the images that were evaluated.
+        kl_per_dimension: (D,), which chooses the dimensions that are traversed; None for a plain
+            auto-encoder, of which there are no samples and no traversals.
+        report: the path of the report.
+        seed: of what is drawn.
+
+    Returns:
+        The paths by what they show.
+
+    Raises:
+        UserError: a picture cannot be written.
+    """
+    drawn = {
+        "reconstructions": reconstruction_rows(model, observed.grey, observed.pixels),
+        "interpolations": interpolation_rows(model, observed.pixels, seed),
+    }
+    if kl_per_dimension is not None:
+        drawn["samples"] = sample_rows(model, seed)
+        drawn["traversals"] = traversal_rows(model, observed.pixels[:1], kl_per_dimension)
+    paths = {name: report.with_name(f"{report.stem}-{name}.png") for name in drawn}
+    for name, rows in drawn.items():
+        save_image_grid(rows, paths[name])
+    return paths
 
 
 def reconstruction_rows(model: ImageModel, grey: Tensor, pixels: Tensor) -> Rows:
@@ -40,7 +80,7 @@ def sample_rows(model: ImageModel, seed: int) -> Rows:
     return list(images.reshape(_SAMPLE_ROWS, _COLUMNS, *images.shape[1:]))
 
 
-def traversal_rows(model: ImageModel, image: Tensor, kl_per_dimension: list[float]) -> Rows:
+def traversal_rows(model: ImageModel, image: Tensor, kl_per_dimension: Sequence[float]) -> Rows:
     """One image's posterior mean with one dimension moved through the prior's range.
 
     Of a hierarchy the top group's dimensions are moved, whose prior is N(0, I) too; the groups

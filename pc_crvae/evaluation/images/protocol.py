@@ -32,13 +32,13 @@ class ImageProtocol:
 
     def __post_init__(self) -> None:
         if self.samples < 1:
-            raise UserError(f"--samples must be at least 1, not {self.samples}")
+            raise UserError(f"samples must be at least 1, not {self.samples}")
         if self.items is not None and self.items < 2:
-            raise UserError(f"--items must be at least 2, for a standard error, not {self.items}")
+            raise UserError(f"items must be at least 2, for a standard error, not {self.items}")
         if self.train_items < 2:
-            raise UserError(f"--train-items must be at least 2, not {self.train_items}")
+            raise UserError(f"train_items must be at least 2, not {self.train_items}")
         if not 0 <= self.seed < 2**32:  # what scikit-learn takes
-            raise UserError(f"--seed must be from 0 to {2**32 - 1}, not {self.seed}")
+            raise UserError(f"seed must be from 0 to {2**32 - 1}, not {self.seed}")
 
     def count(self, held_out: ImageSet) -> int:
         """How many images of ``held_out`` are evaluated.
@@ -50,7 +50,7 @@ class ImageProtocol:
         if len(held_out) < max(wanted, 2):
             raise UserError(
                 f"the {held_out.split} split of {held_out.name} has {len(held_out)} images, fewer "
-                f"than the {max(wanted, 2)} of --items"
+                f"than the {max(wanted, 2)} to be evaluated"
             )
         return wanted
 

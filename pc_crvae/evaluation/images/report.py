@@ -1,52 +1,168 @@
-"""The report of an evaluation on images, as text."""
+"""The report of an evaluation on images."""
 
-from typing import Any
+from pydantic import JsonValue
+
+from pc_crvae.evaluation.metrics.likelihood import NLL, Estimate
+from pc_crvae.evaluation.reports import Checkpoint, DataCut, ModelReport, Part
+from pc_crvae.latents.statistics import MutualInformation
 
 
-def format_images(report: dict[str, Any]) -> str:
+class ConsistencyKL(Estimate):
+    """KL(q(z|t(x)) || q(z|x)) over images, in nats.
+
+    Attributes:
+        per_group: its mean by group of latents.
+        floor: the same KL where t changes nothing, 0 where no pixels are drawn.
+        transform: t.
+    """
+
+    per_group: tuple[float, ...]
+    floor: Estimate
+    transform: str
+
+
+class ClassifierScore(Part):
+    """How often a classifier of latents is right on held-out images.
+
+    Attributes:
+        accuracy: in [0, 1].
+        chosen: its C or k.
+        converged: whether every fit did.
+    """
+
+    accuracy: float
+    chosen: int | float
+    converged: bool
+    train_items: int
+    test_items: int
+
+
+class DescribedProtocol(Part):
+    """All that the protocol says, and in words what it means.
+
+    Attributes:
+        likelihood: of the model, as its configuration has it.
+        classifiers: their settings, by name.
+        transform_from: where the transform is from.
+    """
+
+    samples: int
+    items: int | None
+    train_items: int
+    elbo_samples: int
+    seed: int
+    evaluated_items: int
+    device: str
+    observations: str
+    likelihood: dict[str, JsonValue]
+    nll: str
+    elbo: str
+    active_above_variance: float
+    mutual_information: str
+    consistency_kl: str
+    transform: str
+    classifiers: dict[str, dict[str, JsonValue]]
+    classifier_features: str
+    data: str
+    split: str
+    transform_from: str
+
+
+class ImageReport(ModelReport):
+    """How well a model of images explains held-out ones, and what its latents hold.
+
+    What a model has not is None, and a sentence of ``notes`` says why.
+
+    Attributes:
+        rate: KL(q(z|x) || p(z)).
+        distortion: -E log p(x|z).
+        kl_per_dimension: means over images, in nats.
+        mutual_information_top_group: of a hierarchy, which has no ``mutual_information``.
+        active_units: of ``dimensions``.
+        classifiers: by name.
+        data: the split ``train`` and the one that was evaluated, by name.
+        checkpoint: the state of the model.
+        trained_on: what the model says of its training data.
+    """
+
+    nll: NLL | None
+    elbo: Estimate | None
+    rate: Estimate | None
+    distortion: Estimate | None
+    kl_per_dimension: tuple[float, ...] | None
+    kl_per_group: tuple[float, ...] | None
+    mutual_information: MutualInformation | None
+    mutual_information_top_group: MutualInformation | None
+    consistency_kl: ConsistencyKL | None
+    active_units: int
+    dimensions: int
+    classifiers: dict[str, ClassifierScore] | None
+    notes: tuple[str, ...]
+    protocol: DescribedProtocol
+    data: dict[str, DataCut]
+    versions: dict[str, str]
+    checkpoint: Checkpoint | None = None
+    trained_on: dict[str, JsonValue] | None = None
+
+
+def format_images(report: ImageReport) -> str:
     """Lay a report out as plain text."""
-    protocol = report["protocol"]
-    count = protocol["evaluated_items"]
-    lines = [f"{count:,} images of the {protocol['split']} split of {protocol['data']}"]
-    if report["nll"] is not None:
-        nll, sizes = report["nll"], report["nll"]["effective_sample_size"]
-        per_dimension = nll["bits_per_dimension"]
-        of_each = "" if per_dimension is None else f", {per_dimension:.4f} bits a dimension"
-        lines.append(
-            f"  NLL                 {_with_error(nll)} nats{of_each} (S = {nll['samples']}, "
-            f"effective {sizes['median']:.0f} in the median, {sizes['min']:.0f} at least)"
-        )
-        for name in ("elbo", "rate", "distortion"):
-            title = name.upper() if name == "elbo" else name
-            lines.append(f"  {title:20}{_with_error(report[name])} nats")
-        if len(report["kl_per_group"]) > 1:
-            shown = ", ".join(f"{value:.2f}" for value in report["kl_per_group"])
-            lines.append(f"  rate by group       {shown}")
-        consistency = report["consistency_kl"]
-        floor = consistency["floor"]
-        lines.append(
-            f"  consistency KL      {_with_error(consistency)} nats"
-            + (f" ({_with_error(floor)} of images left as they are)" if floor["mean"] else "")
-        )
-    lines.append(f"  active units        {report['active_units']} of {report['dimensions']}")
-    for title, name in (
-        ("mutual information", "mutual_information"),
-        ("MI, top group alone", "mutual_information_top_group"),
-    ):
-        if report[name] is not None:
-            information = report[name]
-            lines.append(
-                f"  {title:20}{information['estimate']:.3f} ± {information['stderr']:.3f} "
-                f"nats, log N = {information['log_n']:.3f}"
-                + (" (saturated: do not rank by it)" if information["saturated"] else "")
-            )
-    for name, found in (report["classifiers"] or {}).items():
-        lines.append(
-            f"  {name.replace('_', ' '):20}{found['accuracy']:.2%} of {found['test_items']:,}"
-            + ("" if found["converged"] else " (not converged)")
-        )
-    return "\n".join(lines + [f"note: {note}" for note in report["notes"]])
+    protocol = report.protocol
+    return "\n".join(
+        [
+            f"{protocol.evaluated_items:,} images of the {protocol.split} split of {protocol.data}",
+            *_likelihood(report),
+            f"  active units        {report.active_units} of {report.dimensions}",
+            *_information("mutual information", report.mutual_information),
+            *_information("MI, top group alone", report.mutual_information_top_group),
+            *(
+                f"  {name.replace('_', ' '):20}{found.accuracy:.2%} of {found.test_items:,}"
+                + ("" if found.converged else " (not converged)")
+                for name, found in (report.classifiers or {}).items()
+            ),
+            *(f"note: {note}" for note in report.notes),
+        ]
+    )
 
 
-def _with_error(figure: dict[str, Any]) -> str:
-    return f"{figure['mean']:.3f} ± {figure['stderr']:.3f}"
+def _likelihood(report: ImageReport) -> list[str]:
+    nll, consistency = report.nll, report.consistency_kl
+    if nll is None:
+        return []
+    bits, sizes = nll.bits_per_dimension, nll.effective_sample_size
+    of_each = "" if bits is None else f", {bits:.4f} bits a dimension"
+    lines = [
+        f"  NLL                 {_with_error(nll)} nats{of_each} (S = {nll.samples}, "
+        f"effective {sizes.median:.0f} in the median, {sizes.min:.0f} at least)"
+    ]
+    lines += [
+        f"  {title:20}{_with_error(figure)} nats"
+        for title, figure in (
+            ("ELBO", report.elbo),
+            ("rate", report.rate),
+            ("distortion", report.distortion),
+        )
+        if figure is not None
+    ]
+    if report.kl_per_group is not None and len(report.kl_per_group) > 1:
+        shown = ", ".join(f"{value:.2f}" for value in report.kl_per_group)
+        lines.append(f"  rate by group       {shown}")
+    if consistency is not None:
+        floor = consistency.floor
+        left = f" ({_with_error(floor)} of images left as they are)" if floor.mean else ""
+        lines.append(f"  consistency KL      {_with_error(consistency)} nats{left}")
+    return lines
+
+
+def _information(title: str, information: MutualInformation | None) -> list[str]:
+    if information is None:
+        return []
+    return [
+        f"  {title:20}{information.estimate:.3f} ± {information.stderr:.3f} "
+        f"nats, log N = {information.log_n:.3f}"
+        + (" (saturated: do not rank by it)" if information.saturated else "")
+    ]
+
+
+def _with_error(figure: Estimate) -> str:
+    return f"{figure.mean:.3f} ± {figure.stderr:.3f}"

@@ -6,7 +6,6 @@ training images.
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
 
 import torch
 
@@ -14,8 +13,8 @@ from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.evaluation.images.classifiers import CLASSIFIERS, FOLDS, classify
 from pc_crvae.evaluation.images.consistency import consistency_kl
-from pc_crvae.evaluation.images.latents import active_units_of, information_figures
-from pc_crvae.evaluation.images.likelihood import likelihood_figures
+from pc_crvae.evaluation.images.latents import active_units_of, information_of
+from pc_crvae.evaluation.images.likelihood import LikelihoodFigures, likelihood_figures
 from pc_crvae.evaluation.images.observations import (
     ImageModel,
     Observed,
@@ -23,9 +22,11 @@ from pc_crvae.evaluation.images.observations import (
     observe,
 )
 from pc_crvae.evaluation.images.protocol import ImageProtocol
+from pc_crvae.evaluation.images.report import DescribedProtocol, ImageReport
 from pc_crvae.evaluation.reports import DataCut, library_versions
 from pc_crvae.latents.statistics import ACTIVE_VARIANCE
 from pc_crvae.models.images.build import has_levels
+from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.transforms.images import ImageTransform
 
 NO_PRIOR = (
@@ -40,8 +41,9 @@ def evaluate_images(
     protocol: ImageProtocol,
     transform: ImageTransform,
     *,
+    transform_from: str = "given",
     advance: Callable[[], None] = lambda: None,
-) -> tuple[dict[str, Any], Observed]:
+) -> tuple[ImageReport, Observed]:
     """Evaluate a model on held-out images.
 
     Args:
@@ -50,82 +52,79 @@ def evaluate_images(
         held_out: what everything is measured on.
         protocol: the rest.
         transform: t, for the consistency KL.
+        transform_from: where it is from, in words.
         advance: called ``protocol.steps(held_out)`` times for a model with a prior.
 
     Returns:
-        A report of plain numbers, strings and lists, ready for JSON: ``nll``, ``elbo``, ``rate``,
-        ``distortion``, ``kl_per_dimension``, ``kl_per_group``, ``mutual_information`` and
-        ``consistency_kl`` (None where the model has none, a sentence in ``notes`` saying why),
-        ``mutual_information_top_group`` (of a hierarchy, which has no ``mutual_information``; None
-        of any other model),
-        ``active_units``, ``dimensions``, ``classifiers``, ``notes``, ``protocol``, ``data`` and
-        ``versions``; and the images.
+        The report, and the images.
 
     Raises:
         UserError: fewer images than asked for, or a model whose figures are not finite.
     """
     observed = observe(model, held_out, protocol)
     notes: list[str] = []
-    figures = dict.fromkeys(
-        (
-            "nll",
-            "elbo",
-            "rate",
-            "distortion",
-            "kl_per_dimension",
-            "kl_per_group",
-            "mutual_information",
-            "mutual_information_top_group",
-            "consistency_kl",
-        )
-    )
+    figures, information, consistency = LikelihoodFigures(), None, None
     if has_density(model):
-        figures |= likelihood_figures(model, observed.pixels, protocol, notes, advance)
-        figures |= information_figures(model, held_out, protocol.seed, notes)
-        figures["consistency_kl"] = consistency_kl(model, observed, transform, protocol.seed)
+        figures = likelihood_figures(model, observed.pixels, protocol, notes, advance)
+        information = information_of(model, held_out, protocol.seed, notes)
+        consistency = consistency_kl(model, observed, transform, protocol.seed)
     else:
         notes.append(NO_PRIOR)
     units = active_units_of(model, observed.pixels)
-    report = figures | {
-        "active_units": units.count(),
-        "dimensions": units.dimensions,
-        "classifiers": classify(model, train, held_out, protocol, notes),
-        "notes": notes,
-        "protocol": _describe(model, protocol, len(observed.pixels), transform)
-        | {"data": held_out.name, "split": held_out.split},
-        "data": {"train": DataCut.of(train).plain(), held_out.split: DataCut.of(held_out).plain()},
-        "versions": library_versions(),
-    }
+    is_hierarchy = isinstance(model, PretrainedNVAE)
+    classifiers = classify(model, train, held_out, protocol, notes)
+    report = ImageReport(
+        **vars(figures),
+        mutual_information=None if is_hierarchy else information,
+        mutual_information_top_group=information if is_hierarchy else None,
+        consistency_kl=consistency,
+        active_units=units.count(),
+        dimensions=units.dimensions,
+        classifiers=classifiers,
+        notes=tuple(notes),
+        protocol=_describe(
+            model, protocol, held_out, len(observed.pixels), transform, transform_from
+        ),
+        data={"train": DataCut.of(train), held_out.split: DataCut.of(held_out)},
+        versions=library_versions(),
+    )
     return report, observed
 
 
 def _describe(
-    model: ImageModel, protocol: ImageProtocol, count: int, transform: ImageTransform
-) -> dict[str, Any]:
+    model: ImageModel,
+    protocol: ImageProtocol,
+    held_out: ImageSet,
+    count: int,
+    transform: ImageTransform,
+    transform_from: str,
+) -> DescribedProtocol:
     likelihood = model.architecture.likelihood
-    return asdict(protocol) | {
-        "evaluated_items": count,
-        "device": _device(model),
-        "observations": "pixels drawn once with the grey levels as probabilities, by the seed"
-        if is_binarized(model.architecture.likelihood)
+    return DescribedProtocol(
+        **asdict(protocol),
+        evaluated_items=count,
+        device=_device(model),
+        observations="pixels drawn once with the grey levels as probabilities, by the seed"
+        if is_binarized(likelihood)
         else "images as they are, in [0, 1]",
-        "likelihood": likelihood.model_dump(mode="json"),
-        "nll": "importance sampling with the posterior as the proposal; nats an image",
-        "elbo": "beta = 1, whatever the training's objective; a KL along each of elbo_samples "
-        "paths",
-        "active_above_variance": ACTIVE_VARIANCE,
-        "mutual_information": "of all images of the split, however many are evaluated, and their "
+        likelihood=likelihood.model_dump(mode="json"),
+        nll="importance sampling with the posterior as the proposal; nats an image",
+        elbo="beta = 1, whatever the training's objective; a KL along each of elbo_samples paths",
+        active_above_variance=ACTIVE_VARIANCE,
+        mutual_information="of all images of the split, however many are evaluated, and their "
         "latents, one sample each",
-        "consistency_kl": "KL(q(z|t(x)) || q(z|x)) of the evaluated images, one transform and one "
+        consistency_kl="KL(q(z|t(x)) || q(z|x)) of the evaluated images, one transform and one "
         "path each" + _of_transformed(model),
-        "transform": repr(transform),
-        "classifiers": {
+        transform=repr(transform),
+        classifiers={
             name: classifier.model_dump(mode="json") for name, classifier in CLASSIFIERS.items()
         },
-        "classifier_features": "posterior means of grey images, standardised; what there is to "
-        "choose is chosen by "
-        f"{FOLDS} stratified folds of the training images",
-    }
+        classifier_features="posterior means of grey images, standardised; what there is to "
+        f"choose is chosen by {FOLDS} stratified folds of the training images",
+        data=held_out.name,
+        split=held_out.split,
+        transform_from=transform_from,
+    )
 
 
 def _of_transformed(model: ImageModel) -> str:

@@ -8,14 +8,16 @@ figure, so a figure without them means nothing.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from pc_crvae.evaluation.metrics.reconstruction import earth_movers_distance
+from pc_crvae.evaluation.reports import Part
 from pc_crvae.geometry import chamfer_distance
 
 Distance = Literal["cd", "emd"]
@@ -25,6 +27,36 @@ _CELLS = 28
 
 def _nothing() -> None:
     pass
+
+
+class Likeness(Part):
+    """How like references samples are by one distance: MMD, coverage and 1-NNA, in reports 1nna."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
+
+    mmd: float
+    cov: float
+    one_nna: float = Field(alias="1nna")
+
+
+class GenerationMetrics(Part):
+    """How like references samples are.
+
+    Attributes:
+        cd: by the Chamfer distance.
+        emd: by the earth mover's distance.
+        jsd: the divergence of where their points lie, in bits.
+        samples: clouds generated.
+        references: clouds that they are held against.
+        points: of each cloud.
+    """
+
+    cd: Likeness
+    emd: Likeness
+    jsd: float
+    samples: int
+    references: int
+    points: int
 
 
 def pairwise_distances(
@@ -137,18 +169,14 @@ def generation_metrics(
     *,
     workers: int = 1,
     advance: Callable[[], None] = _nothing,
-) -> dict[str, Any]:
-    """All of the above, with both distances.
+) -> GenerationMetrics:
+    """Measure all of the above, with both distances.
 
     Args:
         samples: (s, N, 3) generated clouds.
         references: (r, N, 3) held-out clouds, normalised as the samples are.
         workers: processes for the exact assignments.
         advance: called 2 s + r times on the way, while clouds are being matched.
-
-    Returns:
-        ``cd`` and ``emd``, each with ``mmd``, ``cov`` and ``1nna``; ``jsd``; and the counts
-        ``samples``, ``references`` and ``points``.
 
     Raises:
         ValueError: empty sets, or clouds of different sizes.
@@ -158,24 +186,29 @@ def generation_metrics(
             "samples and references must be clouds of as many points, (s, N, 3) and (r, N, 3), "
             f"not {samples.shape} and {references.shape}"
         )
-    results: dict[str, Any] = {}
-    for distance in ("cd", "emd"):
+
+    def by(distance: Distance) -> Likeness:
         to_references = pairwise_distances(
             samples, references, distance, workers=workers, advance=advance
         )
-        results[distance] = {
-            "mmd": minimum_matching_distance(to_references),
-            "cov": coverage(to_references),
-            "1nna": one_nearest_neighbor_accuracy(
+        return Likeness(
+            mmd=minimum_matching_distance(to_references),
+            cov=coverage(to_references),
+            one_nna=one_nearest_neighbor_accuracy(
                 distances_within(samples, distance, workers=workers, advance=advance),
                 to_references,
                 distances_within(references, distance, workers=workers, advance=advance),
             ),
-        }
-    results["jsd"] = jensen_shannon_divergence(samples, references)
-    results["samples"], results["references"] = len(samples), len(references)
-    results["points"] = samples.shape[1]
-    return results
+        )
+
+    return GenerationMetrics(
+        cd=by("cd"),
+        emd=by("emd"),
+        jsd=jensen_shannon_divergence(samples, references),
+        samples=len(samples),
+        references=len(references),
+        points=samples.shape[1],
+    )
 
 
 def _chamfer_matrix(x: Tensor, y: Tensor) -> NDArray[np.float64]:

@@ -7,11 +7,11 @@ a normalised likelihood.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from pc_crvae.evaluation.reports import Part
 from pc_crvae.latents.hierarchical import stack_paths
 from pc_crvae.latents.posteriors import LatentChain, LatentPath
 from pc_crvae.models.vae import evaluating
@@ -21,6 +21,44 @@ from pc_crvae.randomness.draws import Draws, keyed_generator
 
 ITEMS_AT_ONCE = 100
 DECODED_AT_ONCE = 1000
+
+
+class Estimate(Part):
+    """A mean over items, in nats, and its standard error: how far other items would move it."""
+
+    mean: float
+    stderr: float
+
+    @classmethod
+    def of(cls, values: Tensor) -> "Estimate":
+        """Summarize ``values`` (n,), one an item, n >= 2."""
+        return Estimate(
+            mean=float(values.mean()), stderr=float(values.std() / math.sqrt(len(values)))
+        )
+
+
+class SampleSizes(Part):
+    """Effective sample sizes of items."""
+
+    mean: float
+    median: float
+    min: float
+
+
+class NLL(Estimate):
+    """The negative log-likelihood of items by importance sampling, as reports have it.
+
+    Attributes:
+        bits_per_dimension: the mean in bits a dimension; None where it has no meaning.
+        samples: latents an item.
+        effective_sample_size: of these.
+        items: how many.
+    """
+
+    bits_per_dimension: float | None
+    samples: int
+    effective_sample_size: SampleSizes
+    items: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,36 +79,19 @@ class ImportanceSampled:
     samples: int
     dimensions: int
 
-    @property
-    def mean(self) -> float:
-        """Mean over the items, nats."""
-        return float(self.nll.mean())
-
-    @property
-    def stderr(self) -> float:
-        """Standard error of the mean over the items: how far other items would move it."""
-        return float(self.nll.std() / math.sqrt(len(self.nll)))
-
-    @property
-    def bits_per_dimension(self) -> float:
-        """The mean in bits a dimension; of a meaning where the likelihood is of discrete levels."""
-        return self.mean / (math.log(2) * self.dimensions)
-
-    def summary(self) -> dict[str, Any]:
-        """Plain numbers for a report."""
-        sizes = self.effective_sample_size
-        return {
-            "mean": self.mean,
-            "stderr": self.stderr,
-            "bits_per_dimension": self.bits_per_dimension,
-            "samples": self.samples,
-            "effective_sample_size": {
-                "mean": float(sizes.mean()),
-                "median": float(sizes.median()),
-                "min": float(sizes.min()),
-            },
-            "items": len(self.nll),
-        }
+    def summary(self) -> NLL:
+        """The numbers of a report; bits a dimension mean what they say of discrete levels only."""
+        sizes, over_items = self.effective_sample_size, Estimate.of(self.nll)
+        return NLL(
+            mean=over_items.mean,
+            stderr=over_items.stderr,
+            bits_per_dimension=over_items.mean / (math.log(2) * self.dimensions),
+            samples=self.samples,
+            effective_sample_size=SampleSizes(
+                mean=float(sizes.mean()), median=float(sizes.median()), min=float(sizes.min())
+            ),
+            items=len(self.nll),
+        )
 
 
 def importance_sampled_nll(
@@ -148,16 +169,6 @@ class RateAndDistortion:
         parts = torch.split(self.kl_per_dimension, list(self.group_sizes))
         return [float(part.sum()) for part in parts]
 
-    def summary(self) -> dict[str, Any]:
-        """Plain numbers for a report; every one of the first three with its standard error."""
-        return {
-            "elbo": mean_and_stderr(self.elbo),
-            "rate": mean_and_stderr(self.rate),
-            "distortion": mean_and_stderr(self.distortion),
-            "kl_per_dimension": self.kl_per_dimension.tolist(),
-            "kl_per_group": self.kl_per_group,
-        }
-
 
 def rate_and_distortion(
     model: LatentVariableModel,
@@ -219,14 +230,6 @@ def _log_likelihoods(model: LatentVariableModel, paths: list[LatentPath], x: Ten
     """Log p(x|z) of ``x`` (b, ...) at each of the paths, decoded together: (paths, b)."""
     repeated = x.repeat(len(paths), *(1,) * (x.dim() - 1))
     return model.likelihood(stack_paths(paths)).log_prob(repeated).reshape(len(paths), -1)
-
-
-def mean_and_stderr(values: Tensor) -> dict[str, float]:
-    """Of ``values`` (n,), one an item, n >= 2."""
-    return {
-        "mean": float(values.mean()),
-        "stderr": float(values.std() / math.sqrt(len(values))),
-    }
 
 
 def _require_positive(**sizes: int) -> None:

@@ -7,9 +7,28 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
+from pc_crvae.evaluation.reports import Part
 from pc_crvae.geometry import chamfer_distance, gather_points, mutual_nearest_neighbors
 
 _AT_ONCE = 64  # pairs compared at once
+
+
+class ReconstructionMetrics(Part):
+    """Means over pairs of decoded and original clouds.
+
+    Attributes:
+        chamfer_squared_sum: the sum of both directions' mean squared distances.
+        chamfer_mean: the mean of both directions' mean distances.
+        chamfer_max: the larger of them, FoldingNet's.
+        f_score: of a threshold, in [0, 1].
+        emd: the earth mover's distance, of the first pairs.
+    """
+
+    chamfer_squared_sum: float
+    chamfer_mean: float
+    chamfer_max: float
+    f_score: float
+    emd: float
 
 
 def earth_movers_distance(x: NDArray[np.floating], y: NDArray[np.floating]) -> float:
@@ -58,20 +77,15 @@ def f_score(x: Tensor, y: Tensor, threshold: float) -> Tensor:
 
 def reconstruction_metrics(
     decoded: Tensor, clouds: Tensor, *, threshold: float = 0.05, emd_pairs: int = 100
-) -> dict[str, float]:
-    """Means over pairs of decoded and original clouds.
+) -> ReconstructionMetrics:
+    """Compare decoded clouds with their originals.
 
     Args:
         decoded: (n, M, 3).
         clouds: (n, N, 3), mean at 0 and largest radius 1.
         threshold: of the F-score, 2.5 % of the diameter by default.
         emd_pairs: the earth mover's distance is that of the first so many pairs, of the larger
-            cloud's first points where the counts differ; 0 leaves it out.
-
-    Returns:
-        ``chamfer_squared_sum`` (both directions' mean squared distances), ``chamfer_mean`` (the
-        mean of both directions' mean distances), ``chamfer_max`` (the larger of them,
-        FoldingNet's), ``f_score``, and ``emd``.
+            cloud's first points where the counts differ.
 
     Raises:
         ValueError: shapes that do not match.
@@ -89,18 +103,13 @@ def reconstruction_metrics(
         }
         for name, values in batch.items():
             sums[name] = sums.get(name, 0.0) + float(values.double().sum())
-    results = {name: total / len(clouds) for name, total in sums.items()}
-    if emd_pairs:
-        points = min(decoded.shape[1], clouds.shape[1])
-        results["emd"] = float(
-            np.mean(
-                [
-                    earth_movers_distance(ours[:points].numpy(), theirs[:points].numpy())
-                    for ours, theirs in zip(decoded[:emd_pairs], clouds[:emd_pairs], strict=True)
-                ]
-            )
-        )
-    return results
+    means = {name: total / len(clouds) for name, total in sums.items()}
+    points = min(decoded.shape[1], clouds.shape[1])
+    matched = [
+        earth_movers_distance(ours[:points].numpy(), theirs[:points].numpy())
+        for ours, theirs in zip(decoded[:emd_pairs], clouds[:emd_pairs], strict=True)
+    ]
+    return ReconstructionMetrics(**means, emd=float(np.mean(matched)))
 
 
 def _share_within(points: Tensor, nearest: Tensor, threshold: float) -> Tensor:

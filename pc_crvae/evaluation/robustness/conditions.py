@@ -1,4 +1,4 @@
-"""The conditions that test shapes are put under: turned, corrupted, occluded, short of points."""
+"""The conditions that test shapes are put under: rotated, corrupted, occluded, short of points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ from pc_crvae.geometry.rotations import rotate, rotation_about_z, rotation_from_
 from pc_crvae.randomness.draws import keyed_generator
 from pc_crvae.randomness.keys import Key, keyed_numpy_generator
 
-Part = Literal["rotation", "corruption", "occlusion", "points"]
-PARTS: tuple[Part, ...] = get_args(Part)
+ConditionPart = Literal["rotation", "corruption", "occlusion", "points"]
+PARTS: tuple[ConditionPart, ...] = get_args(ConditionPart)
 
-Turn = Literal["aligned", "z", "so3"]
-TURNS: tuple[Turn, ...] = get_args(Turn)
+Rotation = Literal["aligned", "z", "so3"]
+ROTATIONS: tuple[Rotation, ...] = get_args(Rotation)
 
 OCCLUSIONS = ("in_place", "normalized")
 """What is seen stays where it was, or is centred and scaled anew, as a scan of it would be."""
@@ -41,11 +41,11 @@ class Condition:
 
     Attributes:
         part: of the table it belongs to.
-        name: the turn, the corruption, how occluded shapes are placed, or ``count``.
-        level: severity, elevation of the camera in degrees, or count of points; 0 for a turn.
+        name: the rotation, the corruption, how occluded shapes are placed, or ``count``.
+        level: severity, elevation of the camera in degrees, or count of points; 0 for a rotation.
     """
 
-    part: Part
+    part: ConditionPart
     name: str
     level: int
 
@@ -54,11 +54,11 @@ class Condition:
 
 
 def conditions_of(
-    parts: Sequence[Part], elevations: Sequence[int], point_counts: Sequence[int]
+    parts: Sequence[ConditionPart], elevations: Sequence[int], point_counts: Sequence[int]
 ) -> tuple[Condition, ...]:
     """List the conditions of some parts; the shapes as they are always come first."""
     of_part = {
-        "rotation": [Condition("rotation", turn, 0) for turn in TURNS[1:]],
+        "rotation": [Condition("rotation", name, 0) for name in ROTATIONS[1:]],
         "corruption": [
             Condition("corruption", name, severity)
             for name in CORRUPTIONS
@@ -90,13 +90,13 @@ def check_points(conditions: Sequence[Condition], points: int, available: int) -
     if points <= most and any(condition.part == "corruption" for condition in conditions):
         raise UserError(
             f"the corruptions leave out up to {most} points, and the shapes have {points}: "
-            "take shapes of more points, or leave out --parts corruption"
+            "take shapes of more points, or leave the corruptions out"
         )
     for condition in conditions:
         if condition.part == "points" and condition.level > available:
             raise UserError(
                 f"the shapes have {available:,} points, fewer than the {condition.level:,} of "
-                "--point-counts: leave that out"
+                "the part points: leave that count out"
             )
 
 
@@ -114,7 +114,7 @@ def apply_condition(
     match condition.part:
         case "rotation":
             # The probe's own draws, so that its rows and these agree.
-            return turn(clouds, condition.name, "probe rotation", condition.name, seed)
+            return rotated(clouds, condition.name, "probe rotation", condition.name, seed)
         case "corruption":
             corruption = cast(Corruption, condition.name)
             return corrupt(clouds, corruption, condition.level, "robustness", seed)
@@ -124,8 +124,8 @@ def apply_condition(
             return test.batch(range(len(test)), condition.level, "robustness points", seed)
 
 
-def turn(points: NDArray[np.float32], how: str, *key: Key) -> NDArray[np.float32]:
-    """Turn each cloud of (n, P, 3) by its own rotation.
+def rotated(points: NDArray[np.float32], how: str, *key: Key) -> NDArray[np.float32]:
+    """Rotate each cloud of (n, P, 3) by its own rotation.
 
     Args:
         points: the clouds.
@@ -136,13 +136,13 @@ def turn(points: NDArray[np.float32], how: str, *key: Key) -> NDArray[np.float32
         return points
     generator = keyed_generator(*key)
     if how == "z":
-        turns = torch.rand(len(points), generator=generator, dtype=torch.float64)
-        rotations = rotation_about_z(2 * torch.pi * turns)
+        shares = torch.rand(len(points), generator=generator, dtype=torch.float64)
+        rotations = rotation_about_z(2 * torch.pi * shares)
     else:
         quaternions = torch.randn(len(points), 4, generator=generator, dtype=torch.float64)
         rotations = rotation_from_quaternion(quaternions)
-    turned: NDArray[np.float32] = rotate(torch.from_numpy(points), rotations).numpy()
-    return turned
+    clouds: NDArray[np.float32] = rotate(torch.from_numpy(points), rotations).numpy()
+    return clouds
 
 
 def _occlude(

@@ -5,7 +5,7 @@ Analyzing Point Cloud Classification under Corruptions", ICML 2022), for clouds 
 in the unit sphere. The draws are this project's own, so what they make is not that set.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, cast, get_args
 
 import numpy as np
@@ -104,21 +104,6 @@ def corruption_error(accuracies: Sequence[float], reference: Sequence[float]) ->
     return sum(1 - accuracy for accuracy in accuracies) / of_reference
 
 
-def mean_corruption_error(
-    accuracies: Mapping[str, Sequence[float]], reference: Mapping[str, Sequence[float]]
-) -> float:
-    """mCE: the mean of `corruption_error` over corruptions.
-
-    Raises:
-        ValueError: the two name different corruptions.
-    """
-    if accuracies.keys() != reference.keys() or not accuracies:
-        raise ValueError("accuracies and reference must name the same corruptions")
-    return float(
-        np.mean([corruption_error(accuracies[name], reference[name]) for name in accuracies])
-    )
-
-
 def _scale(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
     bound = SCALE_BOUNDS[level]
     (scaled,) = normalize((cloud * rng.uniform(1 / bound, bound, 3))[None])
@@ -132,18 +117,18 @@ def _jitter(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
 
 def _rotate(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
     largest = np.deg2rad(ROTATION_DEGREES[level])
-    turned = cloud.astype(np.float64)
+    rotated = cloud.astype(np.float64)
     for axis, angle in enumerate(rng.uniform(-largest, largest, 3)):
         first, second = (axis + 1) % 3, (axis + 2) % 3
         sine, cosine = np.sin(angle), np.cos(angle)
-        turned[:, [first, second]] = np.stack(
+        rotated[:, [first, second]] = np.stack(
             [
-                cosine * turned[:, first] - sine * turned[:, second],
-                sine * turned[:, first] + cosine * turned[:, second],
+                cosine * rotated[:, first] - sine * rotated[:, second],
+                sine * rotated[:, first] + cosine * rotated[:, second],
             ],
             axis=1,
         )
-    return turned
+    return rotated
 
 
 def _drop_global(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:

