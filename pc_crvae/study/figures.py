@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
-Report = dict[str, Any]
-"""What a command wrote as JSON."""
+from pc_crvae.evaluation.reports import Report
+from pc_crvae.study.results import Spread
+
+R = TypeVar("R", bound=Report)
 
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(Generic[R]):
     """One of the numbers of a report, and how it is shown.
 
     Attributes:
@@ -22,7 +24,7 @@ class Figure:
     """
 
     title: str
-    read: Callable[[Report], float | None]
+    read: Callable[[R], float | None]
     unit: Literal["nats", "%", ""] = "nats"
     digits: int = 2
 
@@ -32,30 +34,26 @@ class Figure:
         return 100 if self.unit == "%" else 1
 
 
-def describe_figures(
-    reports: Sequence[Report], figures: Mapping[str, Figure]
-) -> dict[str, dict[str, Any]]:
-    """Mean and spread over runs of every figure that all of them have.
+def describe_figures(reports: Sequence[R], figures: Mapping[str, Figure[R]]) -> dict[str, Spread]:
+    """Return mean and spread over runs of every figure that all of them have.
 
     Args:
         reports: of an arm's runs, one a training seed.
         figures: by name.
-
-    Returns:
-        By figure, ``mean``, ``std`` (None of a single run) and ``of_seeds``.
     """
     found = {}
     for name, figure in figures.items():
         values = [figure.read(report) for report in reports]
-        if values and None not in values:
-            found[name] = over_seeds([value for value in values if value is not None])
+        known = [value for value in values if value is not None]
+        if values and len(known) == len(values):
+            found[name] = over_seeds(known)
     return found
 
 
-def over_seeds(of_seeds: Sequence[float]) -> dict[str, Any]:
+def over_seeds(of_seeds: Sequence[float]) -> Spread:
     """Mean and sample standard deviation; None of no value, and no spread of a single one."""
-    return {
-        "mean": float(np.mean(of_seeds)) if of_seeds else None,
-        "std": float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None,
-        "of_seeds": list(of_seeds),
-    }
+    return Spread(
+        mean=float(np.mean(of_seeds)) if of_seeds else None,
+        std=float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None,
+        of_seeds=tuple(of_seeds),
+    )

@@ -1,116 +1,129 @@
 """What the commands ``robustness`` and ``generation`` found of a study's runs."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pc_crvae.errors import UserError
-from pc_crvae.study.figures import Figure, Report
+from pc_crvae.evaluation.generation.report import GenerationReport
+from pc_crvae.evaluation.robustness.report import (
+    AccuracyRow,
+    DriftRow,
+    Features,
+    Representation,
+    RobustnessReport,
+)
+from pc_crvae.latents.statistics import MutualInformation
+from pc_crvae.study.figures import Figure
 from pc_crvae.study.schema import Measure
 
-_REPRESENTATION = "posterior_mean"
+_REPRESENTATION: Representation = "posterior_mean"
 
 
-def robustness_figures(features: str) -> Mapping[str, Figure]:
-    """The figures of a robustness report that are tabulated, all of the posterior mean.
+def robustness_figures(features: Features) -> Mapping[str, Figure[RobustnessReport]]:
+    """Return the figures of a robustness report that are tabulated, all of the posterior mean.
 
     Args:
-        features: of which encoder, ``trained`` or ``untrained``.
+        features: of which encoder.
     """
 
-    def accuracy(part: str, **which: Any) -> Callable[[Report], float | None]:
-        """Mean over the rows of a part that agree with ``which``."""
-        asked = {"features": features, "representation": _REPRESENTATION, "part": part, **which}
-        return _mean_over("rows", "accuracy_mean", asked)
-
-    def drift(value: str, how: str) -> Callable[[Report], float | None]:
-        return _mean_over("drift", value, {"features": features, "condition": how})
-
-    def corruption_error(report: Report) -> float | None:
-        (row,) = (
-            row
-            for row in report["corruption_errors"]
-            if (row["features"], row["representation"]) == (features, _REPRESENTATION)
+    def accuracy(
+        taken: Callable[[AccuracyRow], bool],
+    ) -> Callable[[RobustnessReport], float | None]:
+        """Read the mean over the rows of this encoder that are taken."""
+        return lambda report: _mean(
+            [
+                row.accuracy_mean
+                for row in report.rows
+                if (row.features, row.representation) == (features, _REPRESENTATION) and taken(row)
+            ]
         )
-        return None if row["mce_mean"] is None else float(row["mce_mean"])
 
-    on_aligned = {"fitted_on": "aligned"}
+    def of_part(part: str) -> Callable[[RobustnessReport], float | None]:
+        return accuracy(lambda row: (row.part, row.fitted_on) == (part, "aligned"))
+
+    def under(how: str) -> Callable[[RobustnessReport], float | None]:
+        return accuracy(
+            lambda row: (row.part, row.fitted_on, row.condition) == ("rotation", how, how)
+        )
+
+    def drift(
+        value: Callable[[DriftRow], float | None], how: str
+    ) -> Callable[[RobustnessReport], float | None]:
+        return lambda report: _mean(
+            [value(row) for row in report.drift if (row.features, row.condition) == (features, how)]
+        )
+
+    def corruption_error(report: RobustnessReport) -> float | None:
+        (found,) = (
+            errors
+            for errors in report.corruption_errors
+            if (errors.features, errors.representation) == (features, _REPRESENTATION)
+        )
+        return found.mce_mean
+
     return {
-        "z_z": Figure("z / z", accuracy("rotation", fitted_on="z", condition="z"), "%", 1),
-        "so3_so3": Figure(
-            "SO(3) / SO(3)", accuracy("rotation", fitted_on="so3", condition="so3"), "%", 1
-        ),
-        "corrupted": Figure("corrupted", accuracy("corruption", **on_aligned), "%", 1),
+        "z_z": Figure("z / z", under("z"), "%", 1),
+        "so3_so3": Figure("SO(3) / SO(3)", under("so3"), "%", 1),
+        "corrupted": Figure("corrupted", of_part("corruption"), "%", 1),
         "mce": Figure("mCE", corruption_error, "", 2),
-        "occluded": Figure("occluded", accuracy("occlusion", **on_aligned), "%", 1),
-        "sparse": Figure("64 points", accuracy("points", level=64, **on_aligned), "%", 1),
-        "cosine_z": Figure("cosine under z", drift("centered_cosine", "z"), "", 2),
-        "cosine_so3": Figure("cosine under SO(3)", drift("centered_cosine", "so3"), "", 2),
-        "kl_z": Figure("KL under z", drift("kl", "z"), "nats", 0),
+        "occluded": Figure("occluded", of_part("occlusion"), "%", 1),
+        "sparse": Figure(
+            "64 points", accuracy(lambda row: (row.part, row.level) == ("points", 64)), "%", 1
+        ),
+        "cosine_z": Figure("cosine under z", drift(lambda row: row.centered_cosine, "z"), "", 2),
+        "cosine_so3": Figure(
+            "cosine under SO(3)", drift(lambda row: row.centered_cosine, "so3"), "", 2
+        ),
+        "kl_z": Figure("KL under z", drift(lambda row: row.kl, "z"), "nats", 0),
     }
 
 
-def _inner(*names: str) -> Callable[[Report], float | None]:
-    """What lies under these names, None where a name is missing or holds nothing."""
+def _nearest(report: GenerationReport) -> float | None:
+    samples = report.generation.samples
+    return None if samples is None else samples.cd.one_nna
 
-    def read(report: Report) -> float | None:
-        found: Any = report
-        for name in names:
-            found = found.get(name)
-            if found is None:
-                return None
-        return float(found)
+
+def _information(
+    value: Callable[[MutualInformation], float],
+) -> Callable[[GenerationReport], float | None]:
+    def read(report: GenerationReport) -> float | None:
+        found = report.latents.mutual_information
+        return None if found is None else value(found)
 
     return read
 
 
-GENERATION_FIGURES: Mapping[str, Figure] = {
+GENERATION_FIGURES: Mapping[str, Figure[GenerationReport]] = {
     "chamfer": Figure(
-        "Chamfer x 1,000", lambda r: 1000 * r["reconstruction"]["chamfer_squared_sum"], "", 2
+        "Chamfer x 1,000", lambda report: 1000 * report.reconstruction.chamfer_squared_sum, "", 2
     ),
-    "emd": Figure("EMD", _inner("reconstruction", "emd"), "", 3),
-    "nearest": Figure(
-        "1-NNA of samples (CD)", _inner("generation", "samples", "cd", "1nna"), "%", 1
+    "emd": Figure("EMD", lambda report: report.reconstruction.emd, "", 3),
+    "nearest": Figure("1-NNA of samples (CD)", _nearest, "%", 1),
+    "active_units": Figure(
+        "active units", lambda report: float(report.latents.active_units), "", 1
     ),
-    "active_units": Figure("active units", _inner("latents", "active_units"), "", 1),
-    "kl": Figure("KL to the prior", _inner("latents", "kl"), "nats", 1),
-    "mutual_information": Figure(
-        "MI", _inner("latents", "mutual_information", "estimate"), "nats", 2
-    ),
-    "log_n": Figure("its bound log N", _inner("latents", "mutual_information", "log_n"), "nats", 2),
+    "kl": Figure("KL to the prior", lambda report: report.latents.kl, "nats", 1),
+    "mutual_information": Figure("MI", _information(lambda found: found.estimate), "nats", 2),
+    "log_n": Figure("its bound log N", _information(lambda found: found.log_n), "nats", 2),
 }
 
 
-def figures_of(measure: Measure, features: str = "trained") -> Mapping[str, Figure]:
+def figures_of(measure: Measure, features: Features = "trained") -> Mapping[str, Figure[Any]]:
     """The figures that are tabulated of a measure's reports; those of generation are of runs."""
     return robustness_figures(features) if measure == "robustness" else GENERATION_FIGURES
 
 
-def read_measurement(path: Path, measure: Measure) -> Report:
+def read_measurement(path: Path, measure: Measure) -> RobustnessReport | GenerationReport:
     """Read what a measure's command wrote.
 
     Raises:
         UserError: it is not such a report.
     """
-    try:
-        report: Report = json.loads(path.read_text(encoding="utf-8"))
-        for figure in figures_of(measure).values():
-            figure.read(report)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(
-            f"{path} is not a report that {measure} wrote: remove it, and the study makes it anew"
-        ) from None
-    return report
+    return (RobustnessReport if measure == "robustness" else GenerationReport).read(path)
 
 
-def _mean_over(
-    table: str, value: str, asked: Mapping[str, Any]
-) -> Callable[[Report], float | None]:
-    def read(report: Report) -> float | None:
-        found = [row[value] for row in report[table] if asked.items() <= row.items()]
-        return None if not found or None in found else float(np.mean(found))
-
-    return read
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None

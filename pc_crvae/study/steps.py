@@ -5,12 +5,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pc_crvae.config import load_config
 from pc_crvae.errors import UserError
-from pc_crvae.runs.folder import Run
-from pc_crvae.runs.record import Moment, read_moments
+from pc_crvae.evaluation.generation.report import GenerationReport
+from pc_crvae.evaluation.images.report import ImageReport
+from pc_crvae.evaluation.reports import Checkpoint, Part, Report
+from pc_crvae.evaluation.robustness.conditions import PARTS
+from pc_crvae.evaluation.robustness.report import RobustnessReport
 from pc_crvae.study.plan import PlannedRun, same_run
 from pc_crvae.study.schema import (
     EvaluationOfStudy,
@@ -21,6 +24,7 @@ from pc_crvae.study.schema import (
 )
 
 StepName = Literal["train", "probe", "evaluate"] | Measure
+_Report = TypeVar("_Report", bound=Report)
 _COMMAND = (sys.executable, "-c", "import sys; from pc_crvae.cli import main; sys.exit(main())")
 
 
@@ -91,7 +95,7 @@ def remaining_steps(run: PlannedRun, study: Study, config_path: Path) -> list[St
     if study.evaluation is not None and not (trained and _is_evaluated(run, study.evaluation)):
         steps.append(_evaluating(run, study.evaluation))
     for measure in study.measures.asked_of(run.arm):
-        if not (trained and _is_measured(run, measure, study.measures)):
+        if not (trained and is_measured(run, measure, study.measures)):
             options = _measuring_options(measure, study.measures)
             command = (*_COMMAND, measure, "--ckpt", str(run.folder), *options)
             steps.append(Step(measure, command))
@@ -101,20 +105,30 @@ def remaining_steps(run: PlannedRun, study: Study, config_path: Path) -> list[St
 def is_trained(run: PlannedRun) -> bool:
     """Whether the last epoch was recorded, and the state after it saved."""
     last = last_validation(run)
-    if last is None or last.epoch < run.config.training.epochs:
+    if last is None or last["epoch"] < run.config.training.epochs:
         return False
-    return _states(run)[-1:] == [f"step-{last.step:08d}"]
+    return _states(run)[-1:] == [f"step-{last['step']:08d}"]
 
 
-def last_validation(run: PlannedRun) -> Moment | None:
+def last_validation(run: PlannedRun) -> dict[str, Any] | None:
     """The newest record of the validation split, None where there is none.
 
     Raises:
         UserError: the record is damaged.
     """
-    stored = Run(run.folder)
-    moments = read_moments(stored) if stored.metrics.is_file() else []
-    return next((moment for moment in reversed(moments) if moment.split == "validation"), None)
+    path = run.folder / "metrics.jsonl"
+    if not path.is_file():
+        return None
+    last = None
+    # A kill can leave half of the last line, which the resumed run writes anew.
+    for number, text in enumerate(path.read_text().split("\n")[:-1], start=1):
+        try:
+            line = json.loads(text)
+            if line["split"] == "validation":
+                last = {"epoch": float(line["epoch"]), **line, "step": int(line["step"])}
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{path}, line {number}, is damaged") from None
+    return last
 
 
 def _training(run: PlannedRun, config_path: Path) -> Step:
@@ -148,26 +162,12 @@ def _evaluating(run: PlannedRun, evaluation: EvaluationOfStudy) -> Step:
 
 
 def _measuring_options(measure: Measure, measures: MeasuresOfStudy) -> list[str]:
-    asked = _asked_of_protocol(measure, measures)
     if measure == "robustness":
-        return ["--seeds", str(len(asked["seeds"])), "--points", str(asked["points"])]
-    return ["--count", str(asked["count"])]
-
-
-def _asked_of_protocol(measure: Measure, measures: MeasuresOfStudy) -> dict[str, Any]:
-    """What the report of a measure that the study made tells of its protocol.
-
-    The same command by hand writes to the same place, with other options perhaps.
-    """
-    if measure == "robustness":
-        assert measures.robustness is not None
-        return {
-            "seeds": list(range(measures.robustness.seeds)),
-            "points": measures.robustness.points,
-            "parts": ["rotation", "corruption", "occlusion", "points"],
-        }
+        asked = measures.robustness
+        assert asked is not None
+        return ["--seeds", str(asked.seeds), "--points", str(asked.points)]
     assert measures.generation is not None
-    return {"count": measures.generation.count, "seed": 0, "points": 512}
+    return ["--count", str(measures.generation.count)]
 
 
 def clear_halves(run: PlannedRun) -> None:
@@ -211,27 +211,56 @@ def _is_probed(run: PlannedRun, probe: ProbeOfStudy) -> bool:
 
 
 def _is_evaluated(run: PlannedRun, evaluation: EvaluationOfStudy) -> bool:
-    report = evaluation_of(run, evaluation)
-    return _is_current(report, run) and _follows(report, evaluation.model_dump())
+    report = _current(evaluation_of(run, evaluation), ImageReport, run)
+    return report is not None and _follows(report.protocol, evaluation.model_dump())
 
 
-def _is_measured(run: PlannedRun, measure: Measure, measures: MeasuresOfStudy) -> bool:
-    report = measurement_of(run, measure)
-    asked = _asked_of_protocol(measure, measures)
-    if not (_is_current(report, run) and _follows(report, asked)):
-        return False
+def is_measured(run: PlannedRun, measure: Measure, measures: MeasuresOfStudy) -> bool:
+    """Whether a run was put to a measure as the study asks.
+
+    The same command by hand writes to the same place, with other options perhaps.
+    """
+    path = measurement_of(run, measure)
+    if measure == "robustness":
+        assert measures.robustness is not None
+        robust = _current(path, RobustnessReport, run)
+        return (
+            robust is not None
+            and _is_of_last_state(robust.checkpoint)
+            and all(errors.reference == "untrained" for errors in robust.corruption_errors)
+            and _follows(
+                robust.protocol,
+                {
+                    "seeds": tuple(range(measures.robustness.seeds)),
+                    "points": measures.robustness.points,
+                    "parts": PARTS,
+                },
+            )
+        )
+    assert measures.generation is not None
+    generated = _current(path, GenerationReport, run)
+    asked = {"count": measures.generation.count, "seed": 0, "points": 512}
+    return (
+        generated is not None
+        and _is_of_last_state(generated.checkpoint)
+        and _follows(generated.protocol, asked)
+    )
+
+
+def _current(path: Path, kind: type[_Report], run: PlannedRun) -> _Report | None:
+    """The report, where it is no older than the model and one of ours; else it is made again."""
+    if not _is_current(path, run):
+        return None
     try:
-        values = json.loads(report.read_text(encoding="utf-8"))
-        references = [row["reference"] for row in values.get("corruption_errors", [])]
-        return values["checkpoint"]["which"] == "last" and set(references) <= {"untrained"}
-    except (KeyError, TypeError):
-        return False  # not a report of ours: it is made again
+        return kind.read(path)
+    except UserError:
+        return None
 
 
-def _follows(report: Path, asked: Mapping[str, Any]) -> bool:
+def _is_of_last_state(checkpoint: Checkpoint | None) -> bool:
+    return checkpoint is not None and checkpoint.which == "last"
+
+
+def _follows(protocol: Part, asked: Mapping[str, object]) -> bool:
     """Whether the protocol that a report tells has these values."""
-    try:
-        recorded = json.loads(report.read_text(encoding="utf-8"))["protocol"]
-        return all(recorded[name] == value for name, value in asked.items())
-    except (ValueError, KeyError, TypeError):
-        return False  # not a report of ours: it is made again
+    return all(getattr(protocol, name) == value for name, value in asked.items())

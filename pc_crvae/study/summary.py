@@ -1,6 +1,7 @@
 """What a study's runs add up to, from what they stored: per arm over seeds, and between arms."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,27 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.cards import load_card
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.images.report import ImageReport
 from pc_crvae.evaluation.metrics.significance import LEVEL, paired_difference
 from pc_crvae.evaluation.probe.comparison import StoredProbe, read_probe
 from pc_crvae.evaluation.probe.predictions import row_name
+from pc_crvae.evaluation.robustness.report import Features
 from pc_crvae.runs.record import read_curve
-from pc_crvae.study.evaluations import (
-    describe_cut,
-    describe_evaluations,
-    figure_differences,
-    read_evaluation,
-)
-from pc_crvae.study.figures import Report, describe_figures, over_seeds
+from pc_crvae.study.evaluations import describe_cut, describe_evaluations, figure_differences
+from pc_crvae.study.figures import describe_figures, over_seeds
 from pc_crvae.study.measures import figures_of, read_measurement
 from pc_crvae.study.plan import PlannedRun, same_run, train_overrides
+from pc_crvae.study.results import (
+    Accuracy,
+    AccuracyDifference,
+    ArmResult,
+    FigureDifference,
+    ProbedData,
+    RunResult,
+    Spread,
+    Status,
+    StudySummary,
+)
 from pc_crvae.study.runner import Outcomes
 from pc_crvae.study.schema import MEASURES, Measure, Study
 from pc_crvae.study.steps import (
@@ -40,10 +49,33 @@ METHOD = (
 )
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What is stored of the complete runs: by name, their probes and evaluations."""
+
+    study: Study
+    complete: list[PlannedRun]
+    probes: dict[str, StoredProbe]
+    evaluations: dict[str, ImageReport]
+
+    def runs_of(self, arm: str) -> list[PlannedRun]:
+        """Complete runs of an arm, those of the trained one where it is of untrained encoders."""
+        trained = self.study.arms[arm].untrained_of or arm
+        return [run for run in self.complete if run.arm == trained]
+
+    def probes_of(self, runs: Sequence[PlannedRun]) -> list[StoredProbe]:
+        """The probes of some runs."""
+        return [self.probes[run.name] for run in runs if run.name in self.probes]
+
+    def features(self, arm: str) -> Features:
+        """Which encoders an arm is of."""
+        return "trained" if self.study.arms[arm].untrained_of is None else "untrained"
+
+
 def summarize(
     study: Study, runs: Sequence[PlannedRun], where: Path, out: Path, outcomes: Outcomes
-) -> dict[str, Any]:
-    """Gather everything that is stored of a study, ready for JSON.
+) -> StudySummary:
+    """Gather everything that is stored of a study.
 
     Args:
         study: the arms.
@@ -63,43 +95,37 @@ def summarize(
         probes = {name: read_probe(report_of(run, study.probe)) for name, run in complete.items()}
     if study.evaluation is not None:
         evaluations = {
-            name: read_evaluation(evaluation_of(run, study.evaluation))
+            name: ImageReport.read(evaluation_of(run, study.evaluation))
             for name, run in complete.items()
         }
-    reports = [*(probe.report for probe in probes.values()), *evaluations.values()]
-    stored = {
-        "title": study.title,
-        "question": study.question,
-        "study": str(where),
-        "out": str(out),
-        "split": study.split,
-        "seeds": list(study.seeds),
-        "level": LEVEL,
-        "method": METHOD,
-        "runs": [_describe_run(run, run.name in complete, outcomes) for run in runs],
-        "data": _data_cut(list(complete.values()), probes, study),
-        "protocol": next((probe.report["protocol"] for probe in probes.values()), None),
-        "versions": next((report["versions"] for report in reports), None),
-        "measures": study.measures.model_dump(mode="json"),
-        "evaluated": next(
+    versions = [
+        *(probe.report["versions"] for probe in probes.values()),
+        *(report.versions for report in evaluations.values()),
+    ]
+    found = _Found(study, list(complete.values()), probes, evaluations)
+    return StudySummary(
+        title=study.title,
+        question=study.question,
+        study=str(where),
+        out=str(out),
+        split=study.split,
+        seeds=study.seeds,
+        level=LEVEL,
+        method=METHOD,
+        runs=tuple(_describe_run(run, run.name in complete, outcomes) for run in runs),
+        data=_data_cut(found),
+        protocol=next((probe.report["protocol"] for probe in probes.values()), None),
+        versions=next(iter(versions), None),
+        measures=study.measures,
+        evaluated=next(
             (describe_cut(complete[name], report) for name, report in evaluations.items()), None
         ),
-        "arms": [
-            _describe_arm(study, name, list(complete.values()), probes, evaluations)
-            for name in study.arms
-        ],
-    }
-    stored["differences"] = [
-        row
-        for pair in study.compare
-        for row in _differences(study, pair, list(complete.values()), probes)
-    ]
-    stored["figure_differences"] = [
-        row
-        for pair in study.compare
-        for row in _figure_differences(study, pair, list(complete.values()), evaluations)
-    ]
-    return stored
+        arms=tuple(_describe_arm(found, name) for name in study.arms),
+        differences=tuple(row for pair in study.compare for row in _differences(found, pair)),
+        figure_differences=tuple(
+            row for pair in study.compare for row in _figure_differences(found, pair)
+        ),
+    )
 
 
 def _complete(run: PlannedRun, study: Study) -> bool:
@@ -113,132 +139,132 @@ def _complete(run: PlannedRun, study: Study) -> bool:
     )
 
 
-def _describe_run(run: PlannedRun, complete: bool, outcomes: Outcomes) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "name": run.name,
-        "arm": run.arm,
-        "seed": run.seed,
-        "folder": str(run.folder),
-    }
-    if run.name in outcomes.failed:
-        return described | {"status": "failed", "error": outcomes.failed[run.name]}
-    if complete:
-        minutes = read_curve(run.folder, "objective").minutes[-1]
-        return described | {"status": "complete", "training_minutes": minutes}
-    if run.name in outcomes.running:
-        return described | {"status": "running"}
-    return described | {"status": "interrupted" if run.folder.exists() else "waiting"}
-
-
-def _data_cut(
-    runs: Sequence[PlannedRun], probes: dict[str, StoredProbe], study: Study
-) -> list[dict[str, Any]]:
-    """Counts of what was used, against those of the cards; one entry a data set."""
-    cuts: dict[str, dict[str, Any]] = {}
-    for run in runs:
-        if run.name not in probes:
-            continue
-        data = probes[run.name].report["data"]
-        card = load_card(run.config.data.name)
-        official = {split: card.splits[split].count for split in card.splits}
-        cuts[run.config.data.name] = {
-            "name": card.name,
-            "fitted_on": data["train"]["count"],
-            "scored_on": data["test"]["count"],
-            "scored_split": study.split,
-            "validation_fraction": run.config.data.validation_fraction,
-            "card": official,
-            "sha256": {"fitted_on": data["train"]["sha256"], "scored_on": data["test"]["sha256"]},
-        }
-    return list(cuts.values())
-
-
-def _describe_arm(
-    study: Study,
-    name: str,
-    complete: Sequence[PlannedRun],
-    probes: dict[str, StoredProbe],
-    evaluations: dict[str, dict[str, Any]],
-) -> dict[str, Any]:
-    arm = study.arms[name]
-    own = _runs_of(study, name, complete)
-    measured = _measured(study, own[:1] if arm.untrained_of else own)
-    described: dict[str, Any] = {
-        "name": name,
-        "about": arm.about,
-        "seeds": [run.seed for run in own],
-    }
-    if arm.untrained_of is None:
-        first = train_overrides(study, name, study.seeds[0])
-        described |= {
-            "config": arm.config or study.config,
-            "overrides": first,
-            "passes": own[0].passes if own else None,
-            "terms": _terms(own),
-            "training_minutes": over_seeds(
-                [read_curve(run.folder, "objective").minutes[-1] for run in own]
-            ),
-            "figures": describe_evaluations(
-                [evaluations[run.name] for run in own if run.name in evaluations]
-            ),
-        }
-    else:
-        described["untrained_of"] = arm.untrained_of
-    described["measured"] = {
-        measure: describe_figures(of_runs, figures_of(measure, _features(study, name)))
-        for measure, of_runs in measured.items()
-        if of_runs and (arm.untrained_of is None or measure == "robustness")
-    }
-    described["rows"] = []
-    keys = _row_keys([probes[run.name] for run in own if run.name in probes])
-    for representation, setting in keys:
-        row = row_name(_features(study, name), representation, setting)
-        tables = [probes[run.name].predictions.correct(row) for run in own]
-        if arm.untrained_of is None:
-            accuracies = [float(table.mean()) for table in tables]
-        else:  # the same encoders beside every run: their seeds are those of the probe
-            accuracies = [float(of_seed.mean()) for of_seed in tables[0]]
-        described["rows"].append(
-            {
-                "representation": representation,
-                "setting": setting,
-                **over_seeds(accuracies),
-                "spread_over": "probe seeds" if arm.untrained_of else "training seeds",
-            }
+def _describe_run(run: PlannedRun, complete: bool, outcomes: Outcomes) -> RunResult:
+    def result(status: Status, **more: Any) -> RunResult:
+        return RunResult(
+            name=run.name,
+            arm=run.arm,
+            seed=run.seed,
+            folder=str(run.folder),
+            status=status,
+            **more,
         )
+
+    if run.name in outcomes.failed:
+        return result("failed", error=outcomes.failed[run.name])
+    if complete:
+        return result("complete", training_minutes=_minutes(run))
+    if run.name in outcomes.running:
+        return result("running")
+    return result("interrupted" if run.folder.exists() else "waiting")
+
+
+def _minutes(run: PlannedRun) -> float:
+    return read_curve(run.folder, "objective").minutes[-1]
+
+
+def _data_cut(found: _Found) -> tuple[ProbedData, ...]:
+    """Counts of what was used, against those of the cards; one entry a data set."""
+    cuts: dict[str, ProbedData] = {}
+    for run in found.complete:
+        if run.name not in found.probes:
+            continue
+        data = found.probes[run.name].report["data"]
+        card = load_card(run.config.data.name)
+        cuts[run.config.data.name] = ProbedData(
+            name=card.name,
+            fitted_on=data["train"]["count"],
+            scored_on=data["test"]["count"],
+            scored_split=found.study.split,
+            validation_fraction=run.config.data.validation_fraction,
+            card={split: card.splits[split].count for split in card.splits},
+            sha256={"fitted_on": data["train"]["sha256"], "scored_on": data["test"]["sha256"]},
+        )
+    return tuple(cuts.values())
+
+
+def _describe_arm(found: _Found, name: str) -> ArmResult:
+    arm, own = found.study.arms[name], found.runs_of(name)
+    seeds = tuple(run.seed for run in own)
+    if arm.untrained_of is not None:
+        return ArmResult(
+            name=name,
+            about=arm.about,
+            seeds=seeds,
+            untrained_of=arm.untrained_of,
+            measured=_measured(found, name, own[:1]),
+            rows=_accuracies(found, name, own),
+        )
+    return ArmResult(
+        name=name,
+        about=arm.about,
+        seeds=seeds,
+        config=arm.config or found.study.config,
+        overrides=tuple(train_overrides(found.study, name, found.study.seeds[0])),
+        passes=own[0].passes if own else None,
+        terms=_terms(own),
+        training_minutes=over_seeds([_minutes(run) for run in own]),
+        figures=describe_evaluations(
+            [found.evaluations[run.name] for run in own if run.name in found.evaluations]
+        ),
+        measured=_measured(found, name, own),
+        rows=_accuracies(found, name, own),
+    )
+
+
+def _measured(
+    found: _Found, arm: str, runs: Sequence[PlannedRun]
+) -> dict[Measure, dict[str, Spread]]:
+    """Figures by measure; of untrained encoders those of robustness alone, of the first run."""
+    features = found.features(arm)
+    chosen: tuple[Measure, ...] = MEASURES if features == "trained" else ("robustness",)
+    described: dict[Measure, dict[str, Spread]] = {}
+    for measure in chosen:
+        reports = [
+            read_measurement(measurement_of(run, measure), measure)
+            for run in runs
+            if measure in found.study.measures.asked_of(run.arm)
+        ]
+        if reports:
+            described[measure] = describe_figures(reports, figures_of(measure, features))
     return described
 
 
-def _measured(study: Study, runs: Sequence[PlannedRun]) -> dict[Measure, list[Report]]:
-    return {
-        measure: [
-            read_measurement(measurement_of(run, measure), measure)
-            for run in runs
-            if measure in study.measures.asked_of(run.arm)
-        ]
-        for measure in MEASURES
-    }
+def _accuracies(found: _Found, arm: str, runs: Sequence[PlannedRun]) -> tuple[Accuracy, ...]:
+    features = found.features(arm)
+    rows = []
+    for representation, setting in _row_keys(found.probes_of(runs)):
+        row = row_name(features, representation, setting)
+        tables = [found.probes[run.name].predictions.correct(row) for run in runs]
+        if features == "trained":
+            accuracies = [float(table.mean()) for table in tables]
+        else:  # the same encoders beside every run: their seeds are those of the probe
+            accuracies = [float(of_seed.mean()) for of_seed in tables[0]]
+        rows.append(
+            Accuracy(
+                representation=representation,
+                setting=setting,
+                **over_seeds(accuracies).plain(),
+                spread_over="training seeds" if features == "trained" else "probe seeds",
+            )
+        )
+    return tuple(rows)
 
 
-def _differences(
-    study: Study,
-    pair: tuple[str, str],
-    complete: Sequence[PlannedRun],
-    probes: dict[str, StoredProbe],
-) -> list[dict[str, Any]]:
+def _differences(found: _Found, pair: tuple[str, str]) -> list[AccuracyDifference]:
     """Rows that both arms have, over the training seeds that both completed."""
-    if not probes:
+    if not found.probes:
         return []
-    sides = [{run.seed: probes[run.name] for run in _runs_of(study, arm, complete)} for arm in pair]
+    sides = [{run.seed: found.probes[run.name] for run in found.runs_of(arm)} for arm in pair]
     seeds = [seed for seed in sides[0] if seed in sides[1]]
     if not seeds:
         return []
     both = [[side[seed] for seed in seeds] for side in sides]
-    reference = both[0][0].predictions
+    reference = both[0][0]
     for probe in (*both[0], *both[1]):
-        if probe.predictions.items != reference.items:
+        if probe.predictions.items != reference.predictions.items:
             raise UserError(
-                f"{both[0][0].path} and {probe.path} were probed on different items, so arms "
+                f"{reference.path} and {probe.path} were probed on different items, so arms "
                 "cannot be compared: give all arms the same data"
             )
     others = _row_keys(both[1])
@@ -247,46 +273,32 @@ def _differences(
         if (representation, setting) not in others:
             continue
         first, second = (
-            _rightness(of_side, row_name(_features(study, arm), representation, setting))
+            _rightness(of_side, row_name(found.features(arm), representation, setting))
             for of_side, arm in zip(both, pair, strict=True)
         )
         difference = paired_difference(first, second)
         rows.append(
-            {
-                "first": pair[0],
-                "second": pair[1],
-                "representation": representation,
-                "setting": setting,
-                "difference": difference.mean,
-                "interval": [difference.low, difference.high],
-                "of_seeds": (first - second).mean(axis=1).tolist(),
-                "training_seeds": seeds,
-            }
+            AccuracyDifference(
+                first=pair[0],
+                second=pair[1],
+                representation=representation,
+                setting=setting,
+                difference=difference.mean,
+                interval=(difference.low, difference.high),
+                of_seeds=tuple((first - second).mean(axis=1).tolist()),
+                training_seeds=tuple(seeds),
+            )
         )
     return rows
 
 
-def _figure_differences(
-    study: Study,
-    pair: tuple[str, str],
-    complete: Sequence[PlannedRun],
-    evaluations: dict[str, dict[str, Any]],
-) -> list[dict[str, Any]]:
-    if not evaluations or any(study.arms[arm].untrained_of for arm in pair):
+def _figure_differences(found: _Found, pair: tuple[str, str]) -> list[FigureDifference]:
+    if not found.evaluations or "untrained" in map(found.features, pair):
         return []
     first, second = (
-        {run.seed: evaluations[run.name] for run in _runs_of(study, arm, complete)} for arm in pair
+        {run.seed: found.evaluations[run.name] for run in found.runs_of(arm)} for arm in pair
     )
     return figure_differences(pair, (first, second))
-
-
-def _runs_of(study: Study, arm: str, complete: Sequence[PlannedRun]) -> list[PlannedRun]:
-    trained = study.arms[arm].untrained_of or arm
-    return [run for run in complete if run.arm == trained]
-
-
-def _features(study: Study, arm: str) -> str:
-    return "trained" if study.arms[arm].untrained_of is None else "untrained"
 
 
 def _rightness(probes: Sequence[StoredProbe], row: str) -> NDArray[np.float64]:
@@ -303,7 +315,7 @@ def _row_keys(probes: Sequence[StoredProbe]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((row["representation"], row["setting"]) for row in rows))
 
 
-def _terms(runs: Sequence[PlannedRun]) -> dict[str, dict[str, Any]]:
+def _terms(runs: Sequence[PlannedRun]) -> dict[str, Spread]:
     """Means of the validation split after the last epoch."""
     found: dict[str, list[float]] = {}
     for run in runs:

@@ -1,51 +1,55 @@
 """What a study tabulates of robustness and generation, against numbers done by hand."""
 
-import json
 from types import SimpleNamespace
 
 import pytest
 
-from helpers.study_summaries import summary_of
+from helpers.study_summaries import VERSIONS, arm_of, cut_of, summary_of
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.generation.report import GenerationReport
+from pc_crvae.evaluation.robustness.report import RobustnessReport
 from pc_crvae.study.figures import describe_figures
 from pc_crvae.study.markdown import format_summary
 from pc_crvae.study.measures import figures_of, read_measurement
 from pc_crvae.study.schema import MEASURES, MeasuresOfStudy
-from pc_crvae.study.steps import _is_measured
+from pc_crvae.study.steps import is_measured
+
+LAST = {"path": "run", "which": "last"}
+DATA = {"train": cut_of("train"), "test": cut_of()}
+ENCODERS = [
+    {"features": features, "representation": representation}
+    for features in ("trained", "untrained")
+    for representation in ("posterior_mean", "pooled")
+]
 
 
-def row(part, condition, level, accuracy, fitted_on="aligned", **who):
-    who = {"features": "trained", "representation": "posterior_mean"} | who
-    return (
-        {"part": part, "condition": condition, "level": level, "fitted_on": fitted_on}
-        | who
-        | {"accuracy_mean": accuracy}
-    )
-
-
-def robustness(corrupted=0.6):
-    others = {"representation": "pooled"}, {"features": "untrained"}
+def robustness(corrupted=0.6, **changes):
+    """A report in which only the trained encoder's posterior mean has these accuracies."""
     rows = [
-        row("rotation", "z", 0, 0.7, "z"),
-        row("rotation", "z", 0, 0.1),
-        row("rotation", "so3", 0, 0.5, "so3"),
-        row("corruption", "jitter", 1, corrupted),
-        row("corruption", "jitter", 2, 0.4),
-        row("occlusion", "in_place", 30, 0.3),
-        row("points", "count", 64, 0.8),
-        row("points", "count", 128, 0.9),
+        {"part": part, "condition": condition, "level": level, "fitted_on": fitted_on}
+        | {"accuracy_mean": accuracy if who == ENCODERS[0] else 0.25}
+        | {"accuracy_std": 0.0, "accuracies": [accuracy]}
+        | who
+        for part, condition, level, accuracy, fitted_on in (
+            ("rotation", "z", 0, 0.7, "z"),
+            ("rotation", "z", 0, 0.1, "aligned"),
+            ("rotation", "so3", 0, 0.5, "so3"),
+            ("corruption", "jitter", 1, corrupted, "aligned"),
+            ("corruption", "jitter", 2, 0.4, "aligned"),
+            ("occlusion", "in_place", 30, 0.3, "aligned"),
+            ("points", "count", 64, 0.8, "aligned"),
+            ("points", "count", 128, 0.9, "aligned"),
+        )
+        for who in ENCODERS
     ]
-    rows += [one | other | {"accuracy_mean": 0.25} for one in rows for other in others]
     errors = [
-        {"features": features, "representation": representation, "mce_mean": mce}
-        for (features, representation), mce in {
-            ("trained", "posterior_mean"): 0.8,
-            ("trained", "pooled"): 0.9,
-            ("untrained", "posterior_mean"): 1.0,
-        }.items()
+        who | {"reference": "untrained", "ce": {}, "mce_mean": mce, "mce_std": 0.0, "mce": [mce]}
+        for who, mce in zip(ENCODERS, (0.8, 0.9, 1.0, 1.0), strict=True)
     ]
     drift = [
-        {"features": features, "condition": how, "centered_cosine": cosine, "kl": kl}
+        {"features": features, "part": "rotation", "condition": how, "level": 0, "cosine": 0.9}
+        | {"cosine_of_seeds": [0.9], "centered_cosine": cosine}
+        | {"kl": kl, "kl_per_dimension": kl, "kl_of_seeds": []}
         for features, how, cosine, kl in (
             ("trained", "z", 0.9, 12.0),
             ("trained", "so3", 0.4, 50.0),
@@ -53,18 +57,57 @@ def robustness(corrupted=0.6):
             ("untrained", "so3", 0.1, None),
         )
     ]
-    return {"rows": rows, "corruption_errors": errors, "drift": drift}
+    words = dict.fromkeys(
+        ("classifier", "fitted_on", "accuracy_std", "corruptions", "occlusion", "drift"), ""
+    )
+    protocol = words | {
+        "points": 1024,
+        "seeds": [0],
+        "parts": ["rotation", "corruption", "occlusion", "points"],
+        "elevations": [30],
+        "point_counts": [64, 128],
+        "c_grid": [1.0],
+        "folds": 3,
+    }
+    if changes.get("reference"):
+        errors[0]["reference"] = {"report": changes["reference"], "checkpoint": LAST}
+    return RobustnessReport.model_validate(
+        {
+            "rows": rows,
+            "drift": drift,
+            "corruption_errors": errors,
+            "protocol": protocol | changes.get("protocol", {}),
+            "data": DATA,
+            "versions": VERSIONS,
+            "checkpoint": changes.get("checkpoint", LAST),
+        }
+    )
 
 
-GENERATION = {
-    "reconstruction": {"chamfer_squared_sum": 0.02, "emd": 0.1},
-    "latents": {
-        "active_units": 7,
-        "kl": 400.0,
-        "mutual_information": {"estimate": 6, "log_n": 6.4},
-    },
-    "generation": {"samples": {"cd": {"1nna": 0.9}}},
-}
+def generation(has_prior=True, **protocol):
+    latents = {"items": 40, "dimensions": 8, "active_units": 7, "active_above_variance": 0.01}
+    likeness = {"mmd": 0.1, "cov": 0.5, "1nna": 0.9}
+    counts = {"jsd": 0.1, "samples": 30, "references": 30, "points": 16}
+    none = {"note": "none"}
+    information = {"estimate": 6.0, "stderr": 0.1, "log_n": 6.4, "rate": 7.0, "aggregate_kl": 1.0}
+    density = {"kl": 400.0, "kl_per_dimension": [50.0] * 8}
+    density["mutual_information"] = information | {"saturated": False}
+    words = dict.fromkeys(("reconstruction", "normalization", "distances", "latents"), "")
+    numbers = {"count": 30, "points": 512, "encoded_points": 32, "threshold": 0.05}
+    numbers |= {"emd_pairs": 100, "baseline": False, "seed": 0, "decoded_points": 16}
+    distances = {"chamfer_mean": 0.1, "chamfer_max": 0.1, "f_score": 0.5, "emd": 0.1}
+    samples = {"samples": {"cd": likeness, "emd": likeness} | counts}
+    return GenerationReport.model_validate(
+        {
+            "reconstruction": {"chamfer_squared_sum": 0.02} | distances,
+            "latents": latents | (density if has_prior else none),
+            "generation": samples if has_prior else none,
+            "protocol": words | numbers | protocol,
+            "data": DATA,
+            "versions": VERSIONS,
+            "checkpoint": LAST,
+        }
+    )
 
 
 def test_figures_of_robustness_are_of_the_posterior_mean_by_condition():
@@ -89,11 +132,11 @@ def test_figures_of_robustness_are_of_the_posterior_mean_by_condition():
 
 
 def test_figures_of_generation_are_those_of_its_report_and_none_without_a_prior():
-    found = {name: figure.read(GENERATION) for name, figure in figures_of("generation").items()}
+    found = {name: figure.read(generation()) for name, figure in figures_of("generation").items()}
     assert found["chamfer"] == pytest.approx(20)
     assert found["nearest"] == 0.9
     assert (found["mutual_information"], found["log_n"]) == (6.0, 6.4)
-    no_prior = GENERATION | {"latents": {"note": "none"}, "generation": {"note": "none"}}
+    no_prior = generation(has_prior=False)
     found = {name: figure.read(no_prior) for name, figure in figures_of("generation").items()}
     assert found["chamfer"] == pytest.approx(20)
     assert found["nearest"] is found["mutual_information"] is None
@@ -109,16 +152,12 @@ def test_measures_are_of_the_arms_they_name():
 
 
 def test_tables_show_arms_that_were_measured():
-    of_runs = {"robustness": [robustness(), robustness(0.8)], "generation": [GENERATION] * 2}
-    arms = [
-        {"name": name, "about": "", "rows": [], "measured": measured}
-        for name, measured in {
-            "cr": {m: describe_figures(reports, figures_of(m)) for m, reports in of_runs.items()},
-            "vae": {},
-        }.items()
-    ]
+    of_runs = {"robustness": [robustness(), robustness(0.8)], "generation": [generation()] * 2}
+    measured = {m: describe_figures(reports, figures_of(m)) for m, reports in of_runs.items()}
     measures = {"robustness": {"seeds": 1, "points": 1024}, "generation": {"count": 30}}
-    text = format_summary(summary_of(arms, measures=measures))
+    text = format_summary(
+        summary_of(arm_of("cr", measured=measured), arm_of("vae"), measures=measures)
+    )
     assert "| cr | 70.0 ± 0.0 | 50.0 ± 0.0 | 55.0 ± 7.1 | 0.80 ± 0.00 | 30.0 ± 0.0 |" in text
     assert "; 1 draw a run" in text
     assert "shapes of 1,024 points whatever" in text
@@ -128,34 +167,31 @@ def test_tables_show_arms_that_were_measured():
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"rows": 3})])
+@pytest.mark.parametrize("text", ["{", "[]", '{"rows": 3}'])
 def test_another_file_is_refused(tmp_path, measure, text):
     path = tmp_path / "report.json"
     path.write_text(text)
-    with pytest.raises(UserError, match=f"not a report that {measure} wrote"):
+    with pytest.raises(UserError, match="is damaged, or of another version: make it anew"):
         read_measurement(path, measure)
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("measure", "asked", "report", "is_taken"),
     [
-        {"protocol": {"seeds": [0], "points": 1024, "parts": ["rotation"]}},
-        {"protocol": {"seeds": [0], "points": 512}},
-        {"protocol": {"seeds": [0, 1]}},
-        {"checkpoint": {"which": "best"}},
-        {"corruption_errors": [{"reference": {"report": "other.json"}}]},
+        ("robustness", {"seeds": 1}, robustness(), True),
+        ("robustness", {"seeds": 1}, robustness(protocol={"parts": ["rotation"]}), False),
+        ("robustness", {"seeds": 1}, robustness(protocol={"points": 512}), False),
+        ("robustness", {"seeds": 1}, robustness(protocol={"seeds": [0, 1]}), False),
+        ("robustness", {"seeds": 1}, robustness(checkpoint=LAST | {"which": "best"}), False),
+        ("robustness", {"seeds": 1}, robustness(reference="other.json"), False),
+        ("generation", {"count": 30}, generation(), True),
+        ("generation", {"count": 30}, generation(seed=1), False),
+        ("generation", {"count": 30}, robustness(), False),
     ],
 )
-def test_what_was_measured_otherwise_is_measured_again(tmp_path, changes):
+def test_what_was_measured_otherwise_is_measured_again(tmp_path, measure, asked, report, is_taken):
     run = SimpleNamespace(folder=tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"")
-    measures = MeasuresOfStudy.model_validate({"robustness": {"seeds": 1}})
-    parts = ["rotation", "corruption", "occlusion", "points"]
-    report = {
-        "protocol": {"seeds": [0], "points": 1024, "parts": parts},
-        "checkpoint": {"which": "last"},
-        "corruption_errors": [{"reference": "untrained"}],
-    }
-    for values, taken in ((report, True), (report | changes, False)):
-        (tmp_path / "robustness.json").write_text(json.dumps(values))
-        assert _is_measured(run, "robustness", measures) is taken
+    measures = MeasuresOfStudy.model_validate({measure: asked})
+    report.write(tmp_path / f"{measure}.json")
+    assert is_measured(run, measure, measures) is is_taken

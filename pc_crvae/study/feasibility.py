@@ -1,0 +1,74 @@
+"""What would fail every run of a study, refused before anything starts."""
+
+from pathlib import Path
+
+from pc_crvae.config import PointModelConfig
+from pc_crvae.config.experiment import DataConfig
+from pc_crvae.data import load, split_validation
+from pc_crvae.data.cards import Split
+from pc_crvae.data.items import ItemSet
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation.probe.protocol import load_protocol
+from pc_crvae.evaluation.robustness.corruptions import LOCAL_POINTS
+from pc_crvae.study.plan import PlannedRun
+from pc_crvae.study.schema import Study
+
+
+def check_feasible(study: Study, runs: list[PlannedRun]) -> None:
+    """Check the protocol of the probe, and the data against what is asked of it.
+
+    Raises:
+        UserError: the protocol or the data cannot be loaded, models are of another modality than
+            what measures them, or the data is too small.
+    """
+    if study.probe is not None:
+        load_protocol(study.probe.protocol)
+    checked = []
+    for run in runs:
+        data = run.config.data
+        if study.evaluation is not None and isinstance(run.config.model, PointModelConfig):
+            raise UserError(
+                f"the arm {run.arm} is a model of points, and evaluation is of images: ask for a "
+                "probe, or for measures.generation"
+            )
+        if data not in checked:
+            split_validation(_load(data, "train"), data.validation_fraction)
+            checked.append(data)
+        if run.seed == study.seeds[0]:
+            _check_measures(study, run)
+
+
+def _check_measures(study: Study, run: PlannedRun) -> None:
+    asked, name = study.measures.asked_of(run.arm), run.config.data.name
+    if not asked:
+        return
+    if not isinstance(run.config.model, PointModelConfig):
+        raise UserError(
+            f"the arm {run.arm} is a model of images, and measures are of points: ask for an "
+            "evaluation"
+        )
+    test = _load(run.config.data, "test")
+    generation, robustness = study.measures.generation, study.measures.robustness
+    if "generation" in asked and generation is not None and generation.count > len(test):
+        raise UserError(
+            f"measures.generation.count is {generation.count}, and the test split of {name} "
+            f"has {len(test)} shapes: lower it"
+        )
+    if "robustness" not in asked or robustness is None:
+        return
+    available, most = test.array.shape[1], max(LOCAL_POINTS)
+    if robustness.points > available:
+        raise UserError(
+            f"measures.robustness.points is {robustness.points:,}, and the test shapes of "
+            f"{name} have {available:,}: lower it"
+        )
+    if robustness.points <= most:
+        raise UserError(
+            f"measures.robustness.points is {robustness.points:,}, and the corruptions leave out "
+            f"up to {most} points: raise it, or leave robustness out"
+        )
+
+
+def _load(data: DataConfig, split: Split) -> ItemSet:
+    root = Path(data.root) if data.root else None
+    return load(data.name, split, root=root, up=data.up, allow_refused=data.allow_refused)

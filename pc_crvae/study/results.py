@@ -1,0 +1,189 @@
+"""What a study found, as its ``summary.json`` holds it."""
+
+from typing import Any, Literal
+
+from pydantic import JsonValue, field_serializer
+
+from pc_crvae.evaluation.reports import Part, Report
+from pc_crvae.study.schema import MeasuresOfStudy
+
+Status = Literal["complete", "failed", "running", "interrupted", "waiting"]
+
+
+class Spread(Part):
+    """A number over seeds.
+
+    Attributes:
+        mean: None of no value.
+        std: sample standard deviation; None of fewer than two values.
+        of_seeds: the values.
+        log_n: of mutual information, its bound, in nats.
+        saturated: of mutual information, the seeds whose estimate is so near to its bound that it
+            cannot be ranked by.
+    """
+
+    mean: float | None
+    std: float | None
+    of_seeds: tuple[float, ...]
+    log_n: float | None = None
+    saturated: int | None = None
+
+
+class RunResult(Part):
+    """How far a run is.
+
+    Attributes:
+        error: why it failed, of a failed one.
+        training_minutes: of a complete one.
+    """
+
+    name: str
+    arm: str
+    seed: int
+    folder: str
+    status: Status
+    error: str | None = None
+    training_minutes: float | None = None
+
+
+class ProbedData(Part):
+    """How much of a data set was probed, against the counts of its card, by split."""
+
+    name: str
+    fitted_on: int
+    scored_on: int
+    scored_split: str
+    validation_fraction: float
+    card: dict[str, int | None]
+    sha256: dict[str, str]
+
+
+class EvaluatedData(Part):
+    """How many images the evaluations are of.
+
+    Attributes:
+        of_split: images of the split, of which so many were evaluated.
+        train: training images, that of validation left out where it is evaluated.
+        transform: of the consistency KL; None where there is none.
+    """
+
+    name: str
+    trained_validation_fraction: float
+    evaluated: int
+    split: str
+    of_split: int
+    classifiers_fitted_on: int | None
+    train: int
+    samples: int
+    seed: int
+    transform: str | None
+    sha256: dict[str, str]
+
+
+class Accuracy(Part):
+    """How often the probe of an arm is right, over the seeds that ``spread_over`` names."""
+
+    representation: str
+    setting: str
+    mean: float | None
+    std: float | None
+    of_seeds: tuple[float, ...]
+    spread_over: Literal["probe seeds", "training seeds"]
+
+
+class ArmResult(Part):
+    """What the runs of an arm add up to.
+
+    Attributes:
+        seeds: of training, of complete runs.
+        config: what the arm changes; this and what follows it not of untrained encoders.
+        overrides: of its first run.
+        passes: how often the encoder sees the training set.
+        terms: of the objective on validation, after the last epoch.
+        training_minutes: of a run.
+        figures: of the evaluations.
+        untrained_of: the arm whose probe scored these untrained encoders.
+        measured: figures by measure.
+        rows: of the probe.
+    """
+
+    name: str
+    about: str
+    seeds: tuple[int, ...]
+    config: str | None = None
+    overrides: tuple[str, ...] | None = None
+    passes: int | None = None
+    terms: dict[str, Spread] | None = None
+    training_minutes: Spread | None = None
+    figures: dict[str, Spread] | None = None
+    untrained_of: str | None = None
+    measured: dict[str, dict[str, Spread]]
+    rows: tuple[Accuracy, ...]
+
+
+class AccuracyDifference(Part):
+    """How far the accuracy of an arm lies above that of another, with an interval."""
+
+    first: str
+    second: str
+    representation: str
+    setting: str
+    difference: float
+    interval: tuple[float, float]
+    of_seeds: tuple[float, ...]
+    training_seeds: tuple[int, ...]
+
+
+class FigureDifference(Part):
+    """How far a figure of an arm's evaluations lies above that of another, seed by seed."""
+
+    first: str
+    second: str
+    figure: str
+    mean: float
+    std: float | None
+    of_seeds: tuple[float, ...]
+    training_seeds: tuple[int, ...]
+
+
+class StudySummary(Report):
+    """Everything that is stored of a study.
+
+    Attributes:
+        study: its file, as it was given.
+        out: its folder.
+        split: that every number is of.
+        level: of the intervals.
+        method: by which intervals are found.
+        data: what was probed, one entry a data set.
+        protocol: of the probes; None before the first.
+        versions: of the libraries; None before the first report.
+        evaluated: what was evaluated; None without evaluations.
+    """
+
+    title: str
+    question: str
+    study: str
+    out: str
+    split: str
+    seeds: tuple[int, ...]
+    level: float
+    method: str
+    runs: tuple[RunResult, ...]
+    data: tuple[ProbedData, ...]
+    protocol: dict[str, JsonValue] | None
+    versions: dict[str, str] | None
+    measures: MeasuresOfStudy
+    evaluated: EvaluatedData | None
+    arms: tuple[ArmResult, ...]
+    differences: tuple[AccuracyDifference, ...]
+    figure_differences: tuple[FigureDifference, ...]
+
+    @field_serializer("measures")
+    def _whole(self, measures: MeasuresOfStudy) -> dict[str, Any]:
+        return measures.model_dump(mode="json")  # what was not set too
+
+    @property
+    def complete(self) -> tuple[str, ...]:
+        """Names of the complete runs."""
+        return tuple(run.name for run in self.runs if run.status == "complete")
