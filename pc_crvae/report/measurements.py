@@ -1,77 +1,57 @@
-"""What the page of a run says of each report that was made of it."""
+"""What the page of a run says of each kind of report that was made of it."""
 
 import io
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Generic
 
 from PIL import Image
 
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.generation.report import GenerationReport, format_quality
 from pc_crvae.evaluation.images.report import ImageReport, format_images
-from pc_crvae.evaluation.probe.report import format_table
+from pc_crvae.evaluation.probe.metrics.base import ClassifierRow
+from pc_crvae.evaluation.probe.report import ProbeReport
+from pc_crvae.evaluation.probe.table import format_table
+from pc_crvae.evaluation.reports import DataCut
 from pc_crvae.evaluation.robustness.picture import robustness_curves
 from pc_crvae.evaluation.robustness.report import RobustnessReport
 from pc_crvae.evaluation.robustness.table import format_robustness
 from pc_crvae.report.confusion_table import confusion_table
 from pc_crvae.report.page import Headline, paragraph, picture, preformatted
-from pc_crvae.report.stored import DAMAGE, Stored
-from pc_crvae.runs.record import Record
+from pc_crvae.report.problems import Problems
+from pc_crvae.report.stored import R, Stored
 
 _MOST_PIXELS = 4_000_000  # of a picture that lies beside a report
 
 
-def headlines(
-    record: Record | str | None, found: Mapping[str, Stored | str | None]
-) -> list[Headline]:
-    """Return the numbers that stand at the top, of current reports alone."""
-    lines = []
-    if isinstance(record, Record):
-        lines += _of_training(record)
-    tellers: dict[str, Callable[[dict[str, Any]], list[Headline]]] = {
-        "probe": _of_probe,
-        "generation": _of_generation,
-        "evaluation": _of_evaluation,
-    }
-    for name, tell in tellers.items():
-        stored = found[name]
-        if isinstance(stored, Stored) and stored.is_current:
-            try:
-                lines += tell(stored.values)
-            except DAMAGE:
-                continue  # its section says that it is damaged
-    return lines
+@dataclass(frozen=True)
+class Kind(Generic[R]):
+    """A kind of report, and what a page tells of it.
+
+    Attributes:
+        tool: the command that makes it.
+        file: its name in the folder of a model.
+        title: of its section.
+        type: what it holds.
+        tell: the section's body, as HTML.
+        headlines: the numbers that stand at the top of the page.
+    """
+
+    tool: str
+    file: str
+    title: str
+    type: type[R]
+    tell: Callable[[Stored[R], Problems], str]
+    headlines: Callable[[R], Sequence[Headline]] = lambda report: ()
 
 
-def _of_training(record: Record) -> list[Headline]:
-    lines = []
-    curves = record.curves
-    if curves:
-        last = max(curves.values(), key=lambda curve: curve.epochs[-1])
-        minutes = f"{last.minutes[-1]:.1f} minutes" if last.minutes[-1] else ""
-        lines.append(Headline("epochs trained", f"{last.epochs[-1]:.4g}", minutes))
-    if ("validation", "objective") in curves:
-        values = curves["validation", "objective"].values
-        name = "validation objective, nats"
-        lines.append(Headline(name, _shown(values[-1]), f"best {_shown(max(values))}"))
-    if ("validation", "active_units") in curves:
-        units = curves["validation", "active_units"].values[-1]
-        dimensions = len(record.lists.get(("validation", "kl_per_dimension"), ()))
-        total = f"of {dimensions}, on validation" if dimensions else "on validation"
-        lines.append(Headline("active units", f"{units:.0f}", total))
-    return lines
-
-
-def _shown(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _of_probe(report: dict[str, Any]) -> list[Headline]:
-    rows = {
-        (row["features"], row["representation"], row["setting"]): row
-        for row in report["rows"] + report["extra_rows"]
+def _probe_headlines(report: ProbeReport) -> list[Headline]:
+    rows: dict[tuple[str, str, str], ClassifierRow] = {
+        (row.features, row.representation, row.setting): row
+        for row in (*report.rows, *report.extra_rows)
     }
     lines = []
     for setting, name in (("aligned", ""), ("z", ", turned about z"), ("so3", ", turned any way")):
@@ -82,48 +62,33 @@ def _of_probe(report: dict[str, Any]) -> list[Headline]:
                 lines.append(
                     Headline(
                         f"probe accuracy{name}",
-                        f"{trained['accuracy_mean']:.1%}",
-                        f"untrained {untrained['accuracy_mean']:.1%}",
+                        f"{trained.accuracy_mean:.1%}",
+                        f"untrained {untrained.accuracy_mean:.1%}",
                     )
                 )
                 break
     return lines
 
 
-def _of_generation(report: dict[str, Any]) -> list[Headline]:
-    distance = report["reconstruction"]["chamfer_squared_sum"]
-    count = report["latents"]["items"]
-    note = f"squared, sum of both directions; {count:,} test shapes"
-    return [Headline("reconstruction, Chamfer", f"{distance:.4f}", note)]
-
-
-def _of_evaluation(report: dict[str, Any]) -> list[Headline]:
-    if report["nll"] is None:
-        return []
-    nll = report["nll"]
-    bits = nll["bits_per_dimension"]
-    note = f"± {nll['stderr']:.2f}" + ("" if bits is None else f", {bits:.3f} bits a dimension")
-    return [Headline("NLL, nats an image", f"{nll['mean']:.2f}", note)]
-
-
-def _tell_probe(report: dict[str, Any]) -> str:
-    test = report["data"]["test"]
-    seeds = len(report["protocol"]["seeds"])
+def _tell_probe(stored: Stored[ProbeReport], _: Problems) -> str:
+    report = stored.report
+    seeds = len(report.protocol.seeds)
+    test = report.data.test
+    name = f" of {test.name}" if isinstance(test, DataCut) else ""
     caption = (
-        f"Per cent of {test['count']:,} test items of {test['name']}; the columns say how they are "
+        f"Per cent of {test.count:,} test items{name}; the columns say how they are "
         "turned. Classifiers are fitted on unturned training items; "
         + (f"mean ± standard deviation of {seeds} probe seeds." if seeds > 1 else "one probe seed.")
     )
     body = preformatted(format_table(report)) + paragraph(caption, "quiet")
-    if "confusion" in report:
-        confusion = report["confusion"]
+    if report.confusion is not None:
         body += "<h3>Confusion, as they are, summed over seeds</h3>\n"
-        body += confusion_table(confusion["matrix"], confusion["classes"])
+        body += confusion_table(report.confusion.matrix, report.confusion.classes)
     return body
 
 
-def _tell_robustness(values: dict[str, Any]) -> str:
-    report, body = RobustnessReport.model_validate(values), ""
+def _tell_robustness(stored: Stored[RobustnessReport], _: Problems) -> str:
+    report, body = stored.report, ""
     if any(row.part != "rotation" for row in report.rows):
         with tempfile.TemporaryDirectory() as folder:
             drawn = Path(folder) / "curves.png"
@@ -132,21 +97,51 @@ def _tell_robustness(values: dict[str, Any]) -> str:
     return body + preformatted(format_robustness(report))
 
 
-def _tell_generation(values: dict[str, Any]) -> str:
-    return preformatted(format_quality(GenerationReport.model_validate(values)))
+def _generation_headlines(report: GenerationReport) -> list[Headline]:
+    distance = report.reconstruction.chamfer_squared_sum
+    note = f"squared, sum of both directions; {report.latents.items:,} test shapes"
+    return [Headline("reconstruction, Chamfer", f"{distance:.4f}", note)]
 
 
-def _tell_evaluation(values: dict[str, Any]) -> str:
-    return preformatted(format_images(ImageReport.model_validate(values)))
+def _tell_generation(stored: Stored[GenerationReport], _: Problems) -> str:
+    return preformatted(format_quality(stored.report))
 
 
-TELLERS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "probe": _tell_probe,
-    "robustness": _tell_robustness,
-    "generation": _tell_generation,
-    "evaluate": _tell_evaluation,
-}
-"""By tool: its report, as HTML; of a damaged one they raise one of `DAMAGE`."""
+def _evaluation_headlines(report: ImageReport) -> list[Headline]:
+    nll = report.nll
+    if nll is None:
+        return []
+    bits = nll.bits_per_dimension
+    note = f"± {nll.stderr:.2f}" + ("" if bits is None else f", {bits:.3f} bits a dimension")
+    return [Headline("NLL, nats an image", f"{nll.mean:.2f}", note)]
+
+
+def _tell_evaluation(stored: Stored[ImageReport], problems: Problems) -> str:
+    body = preformatted(format_images(stored.report))
+    try:
+        return body + traversals(stored.path)
+    except UserError as error:
+        return body + problems.tell(error)
+
+
+PROBE = Kind("probe", "probe.json", "Probe", ProbeReport, _tell_probe, _probe_headlines)
+ROBUSTNESS = Kind("robustness", "robustness.json", "Robustness", RobustnessReport, _tell_robustness)
+GENERATION = Kind(
+    "generation",
+    "generation.json",
+    "Generation",
+    GenerationReport,
+    _tell_generation,
+    _generation_headlines,
+)
+EVALUATION = Kind(
+    "evaluate",
+    "evaluation.json",
+    "Evaluation",
+    ImageReport,
+    _tell_evaluation,
+    _evaluation_headlines,
+)
 
 
 def traversals(report: Path) -> str:

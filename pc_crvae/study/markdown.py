@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pc_crvae.embedding.names import SETTING_TITLES
 from pc_crvae.study.evaluations import FIGURES
 from pc_crvae.study.figures import Figure
 from pc_crvae.study.measures import figures_of
@@ -17,7 +18,6 @@ from pc_crvae.study.results import (
 )
 from pc_crvae.study.schema import Measure
 
-_SETTINGS = {"aligned": "aligned", "z": "z", "so3": "SO(3)"}
 _TERMS = {
     "log_likelihood": "log-likelihood",
     "kl": "KL",
@@ -73,10 +73,8 @@ def _data(summary: StudySummary) -> str:
     if summary.evaluated is not None:
         lines.append(_evaluated(summary.evaluated))
     if summary.protocol is not None:
-        protocol: dict[str, Any] = summary.protocol
-        lines.append(
-            f"Probe: protocol {protocol['name']}, probe seeds {_seeds(protocol['seeds'])}."
-        )
+        seeds = _seeds(summary.protocol.seeds)
+        lines.append(f"Probe: protocol {summary.protocol.name}, probe seeds {seeds}.")
     return "\n".join(lines)
 
 
@@ -141,9 +139,7 @@ def _accuracies(summary: StudySummary) -> str:
     return (
         f"Accuracy on the {summary.split} split in per cent, mean ± standard deviation over "
         "training seeds (over probe seeds for untrained encoders):\n\n"
-        + _table(
-            ["arm", *(f"{_words(rep)}, {_SETTINGS[how]}" for rep, how in keys), "seeds"], lines
-        )
+        + _table(["arm", *_columns(keys), "seeds"], lines)
     )
 
 
@@ -163,7 +159,8 @@ def _differences(summary: StudySummary) -> str:
         f"corrected for {len(rows)} comparisons, and with few seeds the share of their spread is "
         "underestimated):\n\n"
         + _table(
-            ["arms", *(f"{_words(rep)}, {_SETTINGS[how]}" for rep, how in keys), "seeds"], lines
+            ["arms", *_columns(keys), "seeds"],
+            lines,
         )
     )
 
@@ -320,8 +317,11 @@ def _seeds(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds))
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+def _columns(keys: Sequence[tuple[str, str]]) -> list[str]:
+    """Headings of representations and settings."""
+    return [
+        f"{representation.replace('_', ' ')}, {SETTING_TITLES[how]}" for representation, how in keys
+    ]
 
 
 def _shown(values: Spread | None, factor: float, digits: int) -> str:

@@ -6,19 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from pc_crvae.embedding.names import POSTERIOR_MEAN, Features
 from pc_crvae.evaluation.generation.report import GenerationReport
 from pc_crvae.evaluation.robustness.report import (
     AccuracyRow,
     DriftRow,
-    Features,
-    Representation,
     RobustnessReport,
 )
 from pc_crvae.latents.statistics import MutualInformation
 from pc_crvae.study.figures import Figure
 from pc_crvae.study.schema import Measure
-
-_REPRESENTATION: Representation = "posterior_mean"
 
 
 def robustness_figures(features: Features) -> Mapping[str, Figure[RobustnessReport]]:
@@ -36,7 +33,7 @@ def robustness_figures(features: Features) -> Mapping[str, Figure[RobustnessRepo
             [
                 row.accuracy_mean
                 for row in report.rows
-                if (row.features, row.representation) == (features, _REPRESENTATION) and taken(row)
+                if (row.features, row.representation) == (features, POSTERIOR_MEAN) and taken(row)
             ]
         )
 
@@ -59,7 +56,7 @@ def robustness_figures(features: Features) -> Mapping[str, Figure[RobustnessRepo
         (found,) = (
             errors
             for errors in report.corruption_errors
-            if (errors.features, errors.representation) == (features, _REPRESENTATION)
+            if (errors.features, errors.representation) == (features, POSTERIOR_MEAN)
         )
         return found.mce_mean
 

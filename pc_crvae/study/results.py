@@ -2,8 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import JsonValue, field_serializer
+from pydantic import field_serializer
 
+from pc_crvae.evaluation.probe.report import ProtocolReport
 from pc_crvae.evaluation.reports import Part, Report
 from pc_crvae.study.schema import MeasuresOfStudy
 
@@ -171,7 +172,7 @@ class StudySummary(Report):
     method: str
     runs: tuple[RunResult, ...]
     data: tuple[ProbedData, ...]
-    protocol: dict[str, JsonValue] | None
+    protocol: ProtocolReport | None
     versions: dict[str, str] | None
     measures: MeasuresOfStudy
     evaluated: EvaluatedData | None

@@ -11,6 +11,9 @@ from pc_crvae.config import load_config
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.generation.report import GenerationReport
 from pc_crvae.evaluation.images.report import ImageReport
+from pc_crvae.evaluation.probe.predictions import predictions_path
+from pc_crvae.evaluation.probe.protocol import load_protocol
+from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.reports import Checkpoint, Part, Report
 from pc_crvae.evaluation.robustness.conditions import PARTS
 from pc_crvae.evaluation.robustness.report import RobustnessReport
@@ -192,22 +195,16 @@ def _is_current(report: Path, run: PlannedRun) -> bool:
 
 
 def _is_probed(run: PlannedRun, probe: ProbeOfStudy) -> bool:
-    from pc_crvae.evaluation.probe.predictions import predictions_path
-    from pc_crvae.evaluation.probe.protocol import load_protocol
-
-    report = report_of(run, probe)
-    if not _is_current(report, run):
+    path = report_of(run, probe)
+    report = _current(path, ProbeReport, run)
+    if report is None or not predictions_path(path).is_file():
         return False
     protocol = load_protocol(probe.protocol)
-    seeds = list(protocol.seeds if probe.seeds is None else range(probe.seeds))
-    try:
-        values = json.loads(report.read_text(encoding="utf-8"))
-        recorded = values["protocol"]
-        same = (recorded["name"], recorded["seeds"]) == (protocol.name, seeds)
-        same = same and values["data"]["test"]["split"] == probe.split
-    except (ValueError, KeyError, TypeError):
-        return False  # not a report of ours: it is probed again
-    return same and predictions_path(report).is_file()
+    seeds = protocol.seeds if probe.seeds is None else tuple(range(probe.seeds))
+    return (
+        _follows(report.protocol, {"name": protocol.name, "seeds": seeds})
+        and report.data.test.split == probe.split
+    )
 
 
 def _is_evaluated(run: PlannedRun, evaluation: EvaluationOfStudy) -> bool:

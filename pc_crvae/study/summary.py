@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.cards import load_card
+from pc_crvae.embedding.names import Features
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.images.report import ImageReport
 from pc_crvae.evaluation.metrics.significance import LEVEL, paired_difference
 from pc_crvae.evaluation.probe.comparison import StoredProbe, read_probe
 from pc_crvae.evaluation.probe.predictions import row_name
-from pc_crvae.evaluation.robustness.report import Features
 from pc_crvae.runs.record import read_curve
 from pc_crvae.study.evaluations import describe_cut, describe_evaluations, figure_differences
 from pc_crvae.study.figures import describe_figures, over_seeds
@@ -99,7 +99,7 @@ def summarize(
             for name, run in complete.items()
         }
     versions = [
-        *(probe.report["versions"] for probe in probes.values()),
+        *(probe.found.versions for probe in probes.values()),
         *(report.versions for report in evaluations.values()),
     ]
     found = _Found(study, list(complete.values()), probes, evaluations)
@@ -114,7 +114,7 @@ def summarize(
         method=METHOD,
         runs=tuple(_describe_run(run, run.name in complete, outcomes) for run in runs),
         data=_data_cut(found),
-        protocol=next((probe.report["protocol"] for probe in probes.values()), None),
+        protocol=next((probe.found.protocol for probe in probes.values()), None),
         versions=next(iter(versions), None),
         measures=study.measures,
         evaluated=next(
@@ -169,16 +169,16 @@ def _data_cut(found: _Found) -> tuple[ProbedData, ...]:
     for run in found.complete:
         if run.name not in found.probes:
             continue
-        data = found.probes[run.name].report["data"]
+        data = found.probes[run.name].found.data
         card = load_card(run.config.data.name)
         cuts[run.config.data.name] = ProbedData(
             name=card.name,
-            fitted_on=data["train"]["count"],
-            scored_on=data["test"]["count"],
+            fitted_on=data.train.count,
+            scored_on=data.test.count,
             scored_split=found.study.split,
             validation_fraction=run.config.data.validation_fraction,
             card={split: card.splits[split].count for split in card.splits},
-            sha256={"fitted_on": data["train"]["sha256"], "scored_on": data["test"]["sha256"]},
+            sha256={"fitted_on": data.train.sha256, "scored_on": data.test.sha256},
         )
     return tuple(cuts.values())
 
@@ -310,9 +310,12 @@ def _row_keys(probes: Sequence[StoredProbe]) -> list[tuple[str, str]]:
     """Representation and setting of each row, in the order of the first report."""
     if not probes:
         return []
-    report = probes[0].report
-    rows = [*report["rows"], *report["extra_rows"]]
-    return list(dict.fromkeys((row["representation"], row["setting"]) for row in rows))
+    report = probes[0].found
+    return list(
+        dict.fromkeys(
+            (row.representation, row.setting) for row in (*report.rows, *report.extra_rows)
+        )
+    )
 
 
 def _terms(runs: Sequence[PlannedRun]) -> dict[str, Spread]:

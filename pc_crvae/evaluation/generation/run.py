@@ -23,7 +23,7 @@ from pc_crvae.evaluation.generation.report import (
 from pc_crvae.evaluation.metrics.generation import generation_metrics
 from pc_crvae.evaluation.metrics.reconstruction import reconstruction_metrics
 from pc_crvae.evaluation.reports import TrainAndTest, library_versions
-from pc_crvae.evaluation.robustness.encoding import Encoded, posterior_encoder
+from pc_crvae.evaluation.robustness.encoding import EncodedClouds, posterior_encoder
 from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.latents.statistics import ACTIVE_VARIANCE, active_units, mutual_information
 from pc_crvae.models.points.vae import PointVAE
@@ -97,7 +97,7 @@ def evaluate_quality(
     return report, {name: rows[:_PICTURED] for name, rows in pictured.items()}
 
 
-def latent_statistics(encoded: Encoded, seed: int) -> LatentStatistics:
+def latent_statistics(encoded: EncodedClouds, seed: int) -> LatentStatistics:
     """Say how much of z a split's posteriors use, and of the split z tells.
 
     Args:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import CloudSet, normalize
+from pc_crvae.embedding.names import SETTINGS
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.robustness.corruptions import (
     CORRUPTIONS,
@@ -24,9 +25,6 @@ from pc_crvae.randomness.keys import Key, keyed_numpy_generator
 
 ConditionPart = Literal["rotation", "corruption", "occlusion", "points"]
 PARTS: tuple[ConditionPart, ...] = get_args(ConditionPart)
-
-Rotation = Literal["aligned", "z", "so3"]
-ROTATIONS: tuple[Rotation, ...] = get_args(Rotation)
 
 OCCLUSIONS = ("in_place", "normalized")
 """What is seen stays where it was, or is centred and scaled anew, as a scan of it would be."""
@@ -58,7 +56,7 @@ def conditions_of(
 ) -> tuple[Condition, ...]:
     """List the conditions of some parts; the shapes as they are always come first."""
     of_part = {
-        "rotation": [Condition("rotation", name, 0) for name in ROTATIONS[1:]],
+        "rotation": [Condition("rotation", name, 0) for name in SETTINGS[1:]],
         "corruption": [
             Condition("corruption", name, severity)
             for name in CORRUPTIONS

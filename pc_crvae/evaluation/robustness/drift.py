@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from pc_crvae.embedding.cosine import unit_rows
+from pc_crvae.embedding.names import Features
 from pc_crvae.evaluation.robustness.conditions import Condition
-from pc_crvae.evaluation.robustness.encoding import Encoded
-from pc_crvae.evaluation.robustness.report import DriftRow, Features
+from pc_crvae.evaluation.robustness.encoding import EncodedClouds
+from pc_crvae.evaluation.robustness.report import DriftRow
 from pc_crvae.latents.posteriors import DiagonalGaussian, gaussian_kl
 
 
@@ -32,7 +33,7 @@ class Drift:
     dimensions: int
 
 
-def drift_between(moved: Encoded, unmoved: Encoded) -> Drift:
+def drift_between(moved: EncodedClouds, unmoved: EncodedClouds) -> Drift:
     """Measure how far posteriors moved, shape by shape."""
     cosine = _cosine(moved.mean, unmoved.mean)
     center = unmoved.mean.mean(axis=0, dtype=np.float64)

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pc_crvae.embedding.names import FEATURES, REPRESENTATIONS
 from pc_crvae.evaluation.robustness.conditions import ConditionPart
 from pc_crvae.evaluation.robustness.report import (
-    FEATURES,
-    REPRESENTATIONS,
     AccuracyRow,
     RobustnessReport,
 )

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pc_crvae.data.clouds import CloudSet
+from pc_crvae.embedding.names import FEATURES, Setting
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.protocol import DEFAULT_C_GRID
 from pc_crvae.evaluation.robustness.conditions import (
     PARTS,
     Condition,
     ConditionPart,
-    Rotation,
     conditions_of,
 )
-from pc_crvae.evaluation.robustness.report import FEATURES
 
 RECIPE_POINTS = 1024
 """Points of the clouds that the recipes of the corruptions are for."""
@@ -21,7 +20,7 @@ RECIPE_POINTS = 1024
 POINT_COUNTS = (64, 128, 256, 512, 1024, 2048, 4096)
 """For the part ``points``, as far as the test shapes have them."""
 
-TRAINING_ROTATIONS: dict[Rotation, tuple[Rotation, ...]] = {
+TRAINING_ROTATIONS: dict[Setting, tuple[Setting, ...]] = {
     "aligned": ("aligned", "z", "so3"),
     "z": ("z", "so3"),
     "so3": ("so3",),
@@ -73,7 +72,7 @@ class RobustnessProtocol:
         return conditions_of(self.parts, self.elevations, self.point_counts)
 
     @property
-    def training_rotations(self) -> tuple[Rotation, ...]:
+    def training_rotations(self) -> tuple[Setting, ...]:
         """How training shapes are rotated, a classifier each."""
         return tuple(TRAINING_ROTATIONS) if "rotation" in self.parts else ("aligned",)
 

@@ -7,18 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from pc_crvae.embedding.names import FEATURES, REPRESENTATIONS, Features, Representation
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.probe.metrics.base import spread
 from pc_crvae.evaluation.robustness.corruptions import CORRUPTIONS, SEVERITIES, corruption_error
 from pc_crvae.evaluation.robustness.report import (
-    FEATURES,
-    REPRESENTATIONS,
     AccuracyRow,
     CorruptionErrors,
-    Features,
     ReferenceReport,
-    Representation,
     RobustnessReport,
-    spread,
 )
 
 _Means = Mapping[tuple[Representation, str, int], float]

@@ -1,20 +1,15 @@
 """The report of robustness: rows of accuracies, of drift and of corruption errors."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from pydantic import JsonValue
 
+from pc_crvae.embedding.names import REPRESENTATIONS, Encoded, Features, Representation, Setting
+from pc_crvae.evaluation.probe.metrics.base import spread
 from pc_crvae.evaluation.reports import Checkpoint, ModelReport, Part, TrainAndTest
-from pc_crvae.evaluation.robustness.conditions import Condition, ConditionPart, Rotation
-
-Features = Literal["trained", "untrained"]
-FEATURES: tuple[Features, ...] = get_args(Features)
-
-Representation = Literal["posterior_mean", "pooled"]
-REPRESENTATIONS: dict[str, Representation] = {"mean": "posterior_mean", "pooled": "pooled"}
-"""By the name of what is encoded, its name in reports."""
+from pc_crvae.evaluation.robustness.conditions import Condition, ConditionPart
 
 
 class AccuracyRow(Part):
@@ -31,7 +26,7 @@ class AccuracyRow(Part):
 
     features: Features
     representation: Representation
-    fitted_on: Rotation
+    fitted_on: Setting
     part: ConditionPart
     condition: str
     level: int
@@ -131,7 +126,7 @@ class RobustnessReport(ModelReport):
 
 
 def accuracy_rows(
-    accuracies: Mapping[tuple[Features, str, Rotation, Condition], Sequence[float]],
+    accuracies: Mapping[tuple[Features, Encoded, Setting, Condition], Sequence[float]],
 ) -> tuple[AccuracyRow, ...]:
     """Make a row of each encoder, representation, rotation of training shapes, and condition.
 
@@ -152,8 +147,3 @@ def accuracy_rows(
         )
         for (features, representation, how, condition), of_seeds in accuracies.items()
     )
-
-
-def spread(values: Sequence[float]) -> float:
-    """The sample standard deviation, 0 of a single value."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import CloudSet
+from pc_crvae.embedding.names import REPRESENTATIONS, Encoded, Features, Setting
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import check_enough_of_each, check_same_classes
 from pc_crvae.evaluation.encoders import untrained_like
@@ -22,26 +23,23 @@ from pc_crvae.evaluation.reports import TrainAndTest, library_versions
 from pc_crvae.evaluation.robustness.conditions import (
     Clouds,
     Condition,
-    Rotation,
     apply_condition,
     check_points,
     rotated,
 )
 from pc_crvae.evaluation.robustness.corruptions import CORRUPTIONS, SEVERITIES
 from pc_crvae.evaluation.robustness.drift import Drift, drift_between, drift_rows
-from pc_crvae.evaluation.robustness.encoding import Encode, Encoded, posterior_encoder
+from pc_crvae.evaluation.robustness.encoding import Encode, EncodedClouds, posterior_encoder
 from pc_crvae.evaluation.robustness.protocol import TRAINING_ROTATIONS, RobustnessProtocol
 from pc_crvae.evaluation.robustness.reference import Reference, check_reference, corruption_errors
 from pc_crvae.evaluation.robustness.report import (
-    REPRESENTATIONS,
     DescribedProtocol,
-    Features,
     RobustnessReport,
     accuracy_rows,
 )
 from pc_crvae.models.points.vae import PointVAE
 
-Probes = dict[tuple[Features, str, Rotation], FittedProbe]
+Probes = dict[tuple[Features, Encoded, Setting], FittedProbe]
 """By encoder, representation and rotation of the training shapes."""
 
 _IN_WORDS = {
@@ -119,12 +117,12 @@ def run_robustness(
     check_points(protocol.conditions, protocol.points, test.points.shape[1])
     if reference is not None:
         check_reference(reference, protocol.points, protocol.seeds, test.fingerprint())
-    accuracies: dict[tuple[Features, str, Rotation, Condition], list[float]] = {}
+    accuracies: dict[tuple[Features, Encoded, Setting, Condition], list[float]] = {}
     drifts: dict[tuple[Features, Condition], list[Drift]] = {}
     for seed in protocol.seeds:
         encoders: dict[Features, Encode] = {"trained": trained, "untrained": untrained(seed)}
         probes = _fit(encoders, train, train_labels, protocol, seed, advance)
-        unmoved: dict[Features, Encoded] = {}
+        unmoved: dict[Features, EncodedClouds] = {}
         for condition, features, encoded in _encoded(encoders, test, protocol, seed):
             drift = drift_between(encoded, unmoved.setdefault(features, encoded))
             drifts.setdefault((features, condition), []).append(drift)
@@ -174,7 +172,7 @@ def _fit(
 
 def _encoded(
     encoders: dict[Features, Encode], test: CloudSet, protocol: RobustnessProtocol, seed: int
-) -> Iterator[tuple[Condition, Features, Encoded]]:
+) -> Iterator[tuple[Condition, Features, EncodedClouds]]:
     """The test shapes under each condition, as each encoder sees them."""
     as_they_are = _probed_clouds(test, protocol, seed)
     for condition in protocol.conditions:
@@ -188,13 +186,13 @@ def _probed_clouds(items: CloudSet, protocol: RobustnessProtocol, seed: int) -> 
     return items.batch(range(len(items)), protocol.points, "probe", seed)
 
 
-def _fitted_on(condition: Condition, protocol: RobustnessProtocol) -> Sequence[Rotation]:
+def _fitted_on(condition: Condition, protocol: RobustnessProtocol) -> Sequence[Setting]:
     if condition.part != "rotation":
         return ("aligned",)
     return [how for how in protocol.training_rotations if condition.name in TRAINING_ROTATIONS[how]]
 
 
-def _encode_under(condition: Condition, encode: Encode, clouds: Clouds) -> Encoded:
+def _encode_under(condition: Condition, encode: Encode, clouds: Clouds) -> EncodedClouds:
     try:
         return encode(clouds)
     except ValueError as error:

@@ -1,22 +1,20 @@
 """A report of robustness as plain text."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from pc_crvae.embedding.names import FEATURES, REPRESENTATIONS, SETTING_TITLES
+from pc_crvae.evaluation.probe.metrics.base import per_cent
 from pc_crvae.evaluation.robustness.conditions import OCCLUSIONS, ConditionPart
 from pc_crvae.evaluation.robustness.corruptions import CORRUPTIONS
 from pc_crvae.evaluation.robustness.report import (
-    FEATURES,
-    REPRESENTATIONS,
     AccuracyRow,
     CorruptionErrors,
     DriftRow,
     RobustnessReport,
 )
+from pc_crvae.evaluation.text_table import align
 
-_SHOWN = {"aligned": "aligned", "z": "z", "so3": "SO(3)"}
-_KNOWN = [*_SHOWN, *OCCLUSIONS, "count"]
+_KNOWN = [*SETTING_TITLES, *OCCLUSIONS, "count"]
 
 
 def format_robustness(report: RobustnessReport) -> str:
@@ -40,7 +38,9 @@ def _accuracy_section(report: RobustnessReport, part: ConditionPart, title: str)
         columns, key=lambda column: (_KNOWN.index(column[0]), _KNOWN.index(column[1]), column[2])
     )
     cells = {
-        (row.features, row.representation, row.fitted_on, row.condition, row.level): _percent(row)
+        (row.features, row.representation, row.fitted_on, row.condition, row.level): per_cent(
+            row.accuracy_mean, row.accuracy_std, len(row.accuracies)
+        )
         for row in rows
     }
     lines = [
@@ -48,7 +48,7 @@ def _accuracy_section(report: RobustnessReport, part: ConditionPart, title: str)
         for features in FEATURES
         for name in REPRESENTATIONS.values()
     ]
-    return _table([title, *(_title(columns[column]) for column in ordered)], lines)
+    return align([[title, *(_title(columns[column]) for column in ordered)], *lines])
 
 
 def _corruption_section(report: RobustnessReport) -> str:
@@ -70,7 +70,7 @@ def _corruption_section(report: RobustnessReport) -> str:
     notes = {errors.note: None for errors in report.corruption_errors if errors.note is not None}
     return "\n".join(
         [
-            _table(["corrupted, mean of severities 1 to 5", *titles, "mCE"], lines),
+            align([["corrupted, mean of severities 1 to 5", *titles, "mCE"], *lines]),
             f"mCE: mean corruption error, 1 for {against}; less is better",
             *notes,
         ]
@@ -113,14 +113,18 @@ def _drift_section(report: RobustnessReport) -> str:
     titles = [
         f"{features} {what}" for features in FEATURES for what in ("cosine", "centred", "KL (nats)")
     ]
-    return _table(["drift of the posterior, mean of levels", *titles], lines)
+    return align([["drift of the posterior, mean of levels", *titles], *lines])
 
 
 def _moved_by(row: DriftRow) -> str:
     if row.part == "points":
         return f"{row.level:,} points"
     if row.part == "rotation":
-        return "turned about z" if row.condition == "z" else f"turned by {_SHOWN[row.condition]}"
+        return (
+            "turned about z"
+            if row.condition == "z"
+            else f"turned by {SETTING_TITLES[row.condition]}"
+        )
     occluded = "occluded, " if row.part == "occlusion" else ""
     return occluded + row.condition.replace("_", " ")
 
@@ -131,23 +135,7 @@ def _name(features: str, representation: str) -> str:
 
 def _title(row: AccuracyRow) -> str:
     if row.part == "rotation":
-        return f"{_SHOWN[row.fitted_on]}/{_SHOWN[row.condition]}"
+        return f"{SETTING_TITLES[row.fitted_on]}/{SETTING_TITLES[row.condition]}"
     if row.part == "points":
         return f"{row.level:,}"
     return f"{row.condition.replace('_', ' ')} {row.level}°"
-
-
-def _percent(row: AccuracyRow) -> str:
-    mean = f"{100 * row.accuracy_mean:.1f}"
-    return mean if len(row.accuracies) == 1 else f"{mean} ± {100 * row.accuracy_std:.1f}"
-
-
-def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(titles, *lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in (titles, *lines)
-    )

@@ -9,7 +9,7 @@ from pc_crvae.config import PointModelConfig
 from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.robustness import run
-from pc_crvae.evaluation.robustness.encoding import Encoded, posterior_encoder
+from pc_crvae.evaluation.robustness.encoding import EncodedClouds, posterior_encoder
 from pc_crvae.evaluation.robustness.picture import robustness_curves
 from pc_crvae.evaluation.robustness.protocol import RobustnessProtocol
 from pc_crvae.evaluation.robustness.reference import corruption_errors
@@ -42,13 +42,13 @@ def radial(clouds):
     """Features that no turn changes: how radii are spread."""
     histograms = [np.histogram(np.linalg.norm(one, axis=1), EDGES)[0] / len(one) for one in clouds]
     features = np.array(histograms, dtype=np.float32)
-    return Encoded(features, np.zeros_like(features), features)
+    return EncodedClouds(features, np.zeros_like(features), features)
 
 
 def by_place(clouds):
     """Features that turns change: the first points, as they come."""
     features = np.stack([np.asarray(one)[:4].reshape(-1) for one in clouds]).astype(np.float32)
-    return Encoded(features, np.zeros_like(features), features)
+    return EncodedClouds(features, np.zeros_like(features), features)
 
 
 def measured(trained=radial, untrained=by_place, train=None, test=None, **protocol):
@@ -90,7 +90,9 @@ def test_drift_is_the_closed_form_from_the_moved_posterior_to_the_unmoved_one():
         """q = N([n, 1], e^(n / 40)) for n points."""
         sizes = np.array([len(one) for one in clouds], dtype=np.float32)[:, None]
         mean = np.hstack([sizes, np.ones_like(sizes)])
-        return Encoded(mean, np.repeat(sizes / 40, 2, axis=1), mean + by_place(clouds).mean[:, :2])
+        return EncodedClouds(
+            mean, np.repeat(sizes / 40, 2, axis=1), mean + by_place(clouds).mean[:, :2]
+        )
 
     report = measured(trained=counting, parts=("points",), seeds=(0,))
     (row,) = rows_where(report.drift, features="trained", level=20)

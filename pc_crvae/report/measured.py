@@ -1,0 +1,150 @@
+"""The sections of reports: what was measured of the model, or how to measure it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic
+
+import numpy as np
+
+from pc_crvae.data.items import ItemSet
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation.probe.predictions import predictions_path
+from pc_crvae.evaluation.probe.report import ProbeReport
+from pc_crvae.randomness.keys import keyed_numpy_generator
+from pc_crvae.report.measurements import Kind
+from pc_crvae.report.page import (
+    Headline,
+    Section,
+    advice,
+    collapsed,
+    paragraph,
+    tile_rows,
+)
+from pc_crvae.report.problems import Problems
+from pc_crvae.report.stored import R, Stored, Subject, read_misclassified, read_stored
+from pc_crvae.visualization.contact_sheet import tile_figures, tile_of
+
+_SHOWN = 8  # misclassified items
+
+
+@dataclass(frozen=True)
+class Measured(Generic[R]):
+    """What there is of a kind of report.
+
+    Attributes:
+        kind: which.
+        subject: the model.
+        stored: the report; None where there is none, or it cannot be read.
+        damage: why it cannot be read, as a part of the page.
+    """
+
+    kind: Kind[R]
+    subject: Subject
+    stored: Stored[R] | None
+    damage: str = ""
+
+    @property
+    def headlines(self) -> list[Headline]:
+        """The numbers that stand at the top: of a current report alone."""
+        if self.stored is None or not self.stored.is_current:
+            return []
+        return list(self.kind.headlines(self.stored.report))
+
+    def section(self, problems: Problems, more: str = "") -> Section:
+        """The report, or how to make it; a stale one only where it is asked for.
+
+        Args:
+            problems: where is noted what cannot be shown.
+            more: follows a current report.
+        """
+        title, command = self.kind.title, self.subject.command(self.kind.tool)
+        if self.stored is None:
+            if self.damage:
+                return Section(title, self.damage + advice("Make it with", command))
+            return Section(title, advice("Not measured yet; make it with", command))
+        body = self.kind.tell(self.stored, problems)
+        if self.stored.is_current:
+            return Section(title, body + more)
+        name = self.stored.path.name
+        warning = (
+            f"Stale: {name} is older than the model's weights."
+            if self.stored.is_stale
+            else f"{name} is of the {self.stored.of_other} state, and this page of the "
+            f"{self.subject.which} one."
+        )
+        return Section(
+            title,
+            paragraph(warning, "stale")
+            + advice("Make it anew with", command)
+            + collapsed("Show it all the same", body),
+        )
+
+
+def find_measured(kind: Kind[R], subject: Subject, problems: Problems) -> Measured[R]:
+    """Read what there is of a kind of report; damage is a problem of the page."""
+    try:
+        return Measured(kind, subject, read_stored(subject, kind.file, kind.type))
+    except UserError as error:
+        return Measured(kind, subject, None, problems.tell(error))
+
+
+def probe_section(
+    probe: Measured[ProbeReport],
+    split: ItemSet | UserError,
+    misclassified: Mapping[str, str],
+    note: str,
+    seed: int,
+    problems: Problems,
+) -> Section:
+    """The section of the probe, with some of what it got wrong.
+
+    Args:
+        probe: what there is of it.
+        split: the items, or why there are none.
+        misclassified: what items were taken for, by their ids.
+        note: why that is not known, as a part of the page.
+        seed: fixes which of them are shown.
+        problems: where is noted what cannot be shown.
+    """
+    is_missing = probe.stored is None and not probe.damage
+    if is_missing and isinstance(split, ItemSet) and split.labels is None:
+        text = f"{split.name} has no labels to probe with."
+        return Section(probe.kind.title, paragraph(text, "missing"))
+    if isinstance(split, UserError) or not misclassified:
+        return probe.section(problems, note)
+    return probe.section(problems, _tiles(split, misclassified, seed))
+
+
+def find_misclassified(
+    probe: Measured[ProbeReport], split: ItemSet | UserError, problems: Problems
+) -> tuple[dict[str, str], str]:
+    """What the probe got wrong, and else a part of the page that says why that is not known."""
+    stored = probe.stored
+    if isinstance(split, UserError) or stored is None or not stored.is_current:
+        return {}, ""
+    if stored.report.confusion is None:
+        return {}, ""
+    path = predictions_path(stored.path)
+    if not path.is_file():
+        missing = f"Which items were wrong lies in {path.name}, which is not there; make it with"
+        return {}, advice(missing, probe.subject.command(probe.kind.tool))
+    try:
+        found = read_misclassified(stored, split)
+    except UserError as error:
+        return {}, problems.tell(error)
+    if found is None:
+        note = f"The probe was of other items than the {split.split} split of {split.name} loaded."
+        return {}, paragraph(note, "missing")
+    return found, ""
+
+
+def _tiles(split: ItemSet, misclassified: Mapping[str, str], seed: int) -> str:
+    rows = np.array([row for row, item in enumerate(split.ids) if item in misclassified])
+    generator = keyed_numpy_generator("report mistakes", seed)
+    tiles = []
+    for row in np.sort(generator.permutation(rows)[:_SHOWN]).tolist():
+        own = "" if split.labels is None else split.classes[split.labels[row]]
+        note = f"{own}, taken for {misclassified[split.ids[row]]}"
+        tiles.append(tile_of(split.ids[row], split.array[row], note))
+    title = f"{len(tiles)} of the {len(misclassified):,} that most seeds got wrong, drawn at random"
+    return tile_rows(tile_figures([tiles]), [title])

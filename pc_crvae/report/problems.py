@@ -1,0 +1,18 @@
+"""What of a page could not be made, for the terminal too."""
+
+from dataclasses import dataclass, field
+
+from pc_crvae.errors import UserError
+from pc_crvae.report.page import paragraph
+
+
+@dataclass
+class Problems:
+    """Problems that were told, a sentence each."""
+
+    sentences: list[str] = field(default_factory=list)
+
+    def tell(self, error: UserError) -> str:
+        """Note a problem, and return it as a part of the page."""
+        self.sentences.append(str(error))
+        return paragraph(str(error), "damaged")
