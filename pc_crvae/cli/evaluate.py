@@ -2,16 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
-from pc_crvae.cli.saved import Saved, add_model_arguments, load_saved, load_split
-from pc_crvae.errors import UserError
+from pc_crvae.cli.saved import add_model_arguments, open_saved
 from pc_crvae.utils.files import require_writable
-
-if TYPE_CHECKING:
-    from pc_crvae.config import Config
-    from pc_crvae.data import ImageSet
-    from pc_crvae.evaluation.images.observations import ImageModel
 
 DESCRIPTION = "Evaluate a model of images: likelihood, KLs, information, classifiers, pictures."
 _MORE = (
@@ -61,9 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Evaluate."""
     report_path: Path = getattr(options, "json", options.ckpt / "evaluation.json")
-    saved = load_saved(options)
-    model = _of_images(saved)
-    require_writable(report_path)
+    saved = open_saved(options)
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.images.consistency import transform_of
@@ -71,17 +62,18 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.images.protocol import ImageProtocol
     from pc_crvae.evaluation.images.report import format_images
     from pc_crvae.evaluation.images.run import evaluate_images
-    from pc_crvae.runs.folder import find_run_config
+    from pc_crvae.evaluation.images.subject import image_model, image_splits
 
+    model = image_model(saved)
+    require_writable(report_path)
     protocol = ImageProtocol(
         samples=options.samples,
         items=getattr(options, "items", None),
         train_items=options.train_items,
         seed=options.seed,
     )
-    config = find_run_config(saved.folder)
-    train_set, held_out = _splits(saved, options.split, config)
-    transform, whose = transform_of(config)
+    train_set, held_out = image_splits(saved, options.split)
+    transform, whose = transform_of(saved.config)
     with counting("parts of the images", protocol.steps(held_out)) as advance:
         report, observed = evaluate_images(
             model,
@@ -100,31 +92,3 @@ def run(options: argparse.Namespace) -> None:
     pictures = save_pictures(model, observed, by_dimension, report_path, options.seed)
     for name, path in pictures.items():
         print(f"{name}: {path}")
-
-
-def _of_images(saved: Saved) -> "ImageModel":
-    from pc_crvae.models.points.vae import PointVAE
-
-    if isinstance(saved.model, PointVAE):
-        raise UserError(
-            f"{saved.folder} holds a PointVAE, whose likelihood is not normalised, and this "
-            "command is for models of images: measure it with tools/generation.py and "
-            "tools/probe.py"
-        )
-    return cast("ImageModel", saved.model)
-
-
-def _splits(saved: Saved, split: str, config: "Config | None") -> tuple["ImageSet", "ImageSet"]:
-    """What classifiers are fitted on, and what is evaluated."""
-    from pc_crvae.data import split_validation
-
-    official = cast("ImageSet", load_split(saved, "train"))
-    if split == "test":
-        return official, cast("ImageSet", load_split(saved, "test"))
-    if config is None or saved.data != saved.model.data.get("name"):
-        raise UserError(
-            "--split validation is what the model's own training held out, and "
-            + (f"{saved.folder} lies in no run" if config is None else "--data names other data")
-            + ": evaluate on --split test"
-        )
-    return split_validation(official, config.data.validation_fraction)

@@ -1,30 +1,12 @@
 """``interpolate``: shapes along paths between latents, as a strip, a page or a window."""
 
 import argparse
-import difflib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pc_crvae.cli.saved import add_model_arguments, open_saved
 from pc_crvae.errors import MissingPackageError, UserError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pc_crvae.data import CloudSet
-    from pc_crvae.models.points.vae import PointVAE
-
 DESCRIPTION = "Walk between two shapes' latents, as a picture strip, a web page or a window."
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two latents (D,) to walk between, and their names."""
-
-    names: tuple[str, str]
-    start: "Tensor"
-    end: "Tensor"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,49 +70,23 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"--steps must be at least 2, both ends included, not {options.steps}")
     if options.pairs < 0 or getattr(options, "random", 0) < 0:
         raise UserError("--pairs and --random must not be negative")
-
     saved = open_saved(options)
-    model = saved.point_model
-    shapes = saved.clouds("test")
-    if start is not None and end is not None:
-        chosen = [(_index_of(shapes, start), _index_of(shapes, end))]
-    else:
-        chosen = _different_pairs(shapes, options.pairs, options.seed)
-    pairs = [_between_shapes(model, shapes, first, last) for first, last in chosen]
-    has_prior = model.posterior_kind == "gaussian"
-    random: int = getattr(options, "random", int(has_prior and start is None))
-    if random and not has_prior:
-        raise UserError(f"{saved.folder} is a plain auto-encoder: it has no prior for --random")
-    pairs += _between_draws(model, random, options.seed)
-    if not pairs:
-        raise UserError("nothing to interpolate: --pairs and --random are both 0")
 
-    from pc_crvae.latents.interpolation import interpolate_latents
-    from pc_crvae.visualization.offscreen import render_strip
-    from pc_crvae.visualization.pages import InterpolationPath, interpolation_page
+    from pc_crvae.report.interpolation import paths_between, write_strips
+    from pc_crvae.visualization.pages import interpolation_page
 
-    paths = []
-    for pair in pairs:
-        title = " to ".join(pair.names)
-        try:
-            latents = interpolate_latents(pair.start, pair.end, options.steps, options.kind)
-        except ValueError:
-            raise UserError(
-                f"{title}: the latents point in opposite directions, which no single great circle "
-                "joins: use --kind linear"
-            ) from None
-        shares = [step / (options.steps - 1) for step in range(options.steps)]
-        labels = [pair.names[0], *(f"{share:.0%}" for share in shares[1:-1]), pair.names[1]]
-        clouds = model.decode(latents).numpy()
-        paths.append(InterpolationPath(title, clouds, labels))
-
-    renderer = options.renderer
-    for number, path in enumerate(paths, start=1):
-        strip = out / f"strip-{number}.png"
-        how = render_strip(list(path.clouds), strip, path.labels, renderer=renderer)
+    paths = paths_between(
+        saved.point_model,
+        saved.clouds("test"),
+        named=None if start is None or end is None else (start, end),
+        pairs=options.pairs,
+        random=getattr(options, "random", None),
+        steps=options.steps,
+        kind=options.kind,
+        seed=options.seed,
+    )
+    for strip, how in write_strips(paths, out, options.renderer):
         print(f"strip: {strip} ({how})")
-        if "matplotlib" in how:
-            renderer = "matplotlib"  # what failed once is not waited for again
     page = out / "interpolation.html"
     try:
         interpolation_page(paths, page)
@@ -141,50 +97,3 @@ def run(options: argparse.Namespace) -> None:
         from pc_crvae.visualization.window import show_interpolation
 
         show_interpolation(paths)
-
-
-def _index_of(shapes: "CloudSet", name: str) -> int:
-    if name in shapes.ids:
-        return shapes.ids.index(name)
-    near = difflib.get_close_matches(name, shapes.ids, n=1, cutoff=0.0)
-    raise UserError(
-        f"the test split of {shapes.name} has no shape {name}: did you mean {near[0]}? "
-        f"ids run from {shapes.ids[0]} to {shapes.ids[-1]}"
-    )
-
-
-def _different_pairs(shapes: "CloudSet", count: int, seed: int) -> list[tuple[int, int]]:
-    """Pairs of random shapes, of different classes where there are labels."""
-    from pc_crvae.randomness.keys import keyed_numpy_generator
-
-    if count and len(shapes) < 2:
-        raise UserError(f"{shapes.name} has {len(shapes)} test shapes, too few for a pair")
-    generator = keyed_numpy_generator("interpolation pairs", seed)
-    pairs = []
-    for _ in range(count):
-        first, last = generator.choice(len(shapes), 2, replace=False)
-        if shapes.labels is not None:
-            others = (shapes.labels != shapes.labels[first]).nonzero()[0]
-            last = generator.choice(others) if len(others) else last
-        pairs.append((int(first), int(last)))
-    return pairs
-
-
-def _between_shapes(model: "PointVAE", shapes: "CloudSet", first: int, last: int) -> Pair:
-    points = shapes.batch([first, last], min(model.points, shapes.points.shape[1]), "interpolate")
-    start, end = model.embed(points)
-    return Pair((shapes.ids[first], shapes.ids[last]), start, end)
-
-
-def _between_draws(model: "PointVAE", count: int, seed: int) -> list[Pair]:
-    """Pairs of draws from the prior."""
-    import torch
-
-    from pc_crvae.randomness.draws import keyed_generator
-
-    generator = keyed_generator("interpolation draws", seed)
-    draws = torch.randn(count, 2, model.latent_dim, generator=generator)
-    return [
-        Pair((f"draw {2 * pair + 1}", f"draw {2 * pair + 2}"), start, end)
-        for pair, (start, end) in enumerate(draws)
-    ]

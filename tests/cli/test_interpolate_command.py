@@ -10,7 +10,7 @@ import pytest
 from helpers.tiny_runs import tiny_config, tiny_train, tiny_values
 from pc_crvae.cli import main
 from pc_crvae.data import load
-from pc_crvae.visualization import offscreen
+from pc_crvae.report import interpolation
 
 PNG = b"\x89PNG"
 
@@ -46,7 +46,7 @@ def renderers(monkeypatch):
         asked.append(renderer)
         return "rendered by matplotlib" + (": no Vulkan" if renderer == "auto" else "")
 
-    monkeypatch.setattr(offscreen, "render_strip", render_strip)
+    monkeypatch.setattr(interpolation, "render_strip", render_strip)
     return asked
 
 
@@ -127,7 +127,7 @@ def test_a_plain_auto_encoder_has_no_prior_and_interpolates_between_shapes(
     trained, tmp_path, capsys
 ):
     plain, out = trained / "plain", tmp_path / "out"
-    assert "has no prior for --random" in refused(capsys, plain, "--random", 1)
+    assert "has no prior to draw pairs" in refused(capsys, plain, "--random", 1)
     assert interpolate(plain, "--pairs", 1, "--steps", 2, "--out", out) == 0
     (title,) = path_titles(out)
     assert "draw" not in title
@@ -137,7 +137,7 @@ def test_opposite_latents_are_joined_by_a_straight_path_only(tmp_path, capsys, r
     model = tiny_values(tmp_path)["model"] | {"latent_dim": 1}
     tiny_train(tiny_config(tmp_path, model=model, training={"epochs": 1}), tmp_path / "line")
     of_either_sign = ["--pairs", 0, "--random", 8]
-    assert "use --kind linear" in refused(capsys, tmp_path / "line", *of_either_sign)
+    assert "take a linear path" in refused(capsys, tmp_path / "line", *of_either_sign)
     assert interpolate(tmp_path / "line", *of_either_sign, "--kind", "linear") == 0
 
 
@@ -180,6 +180,6 @@ def test_the_renderer_asked_for_draws_every_strip(run, monkeypatch):
         asked.append(renderer)
         return "rendered by Open3D"
 
-    monkeypatch.setattr(offscreen, "render_strip", render_strip)
+    monkeypatch.setattr(interpolation, "render_strip", render_strip)
     assert interpolate(run, renderer="open3d") == 0
     assert asked == ["open3d"] * 3
