@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_model_arguments, load_clouds_of, load_saved, of_points
+from pc_crvae.cli.saved import add_model_arguments, open_saved
 from pc_crvae.errors import UserError
 
 DESCRIPTION = "Measure reconstructions, samples of the prior, and the use of latents."
@@ -48,8 +48,8 @@ def run(options: argparse.Namespace) -> None:
     if options.workers < 1:
         raise UserError(f"--workers must be at least 1, not {options.workers}")
     report_path: Path = getattr(options, "json", options.ckpt / "generation.json")
-    saved = load_saved(options)
-    model = of_points(saved.model, saved.folder)
+    saved = open_saved(options)
+    model = saved.point_model
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.generation.protocol import protocol_for
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.generation.run import evaluate_quality
     from pc_crvae.visualization.quality_picture import quality_picture
 
-    train_set, test_set = load_clouds_of(saved, "train"), load_clouds_of(saved, "test")
+    train_set, test_set = saved.clouds("train"), saved.clouds("test")
     protocol = protocol_for(
         model,
         train_set,

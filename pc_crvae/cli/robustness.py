@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_model_arguments, load_clouds_of, load_saved, of_points
+from pc_crvae.cli.saved import add_model_arguments, open_saved
 from pc_crvae.errors import UserError
 
 DESCRIPTION = "Score frozen features of turned, corrupted, occluded and sparse test shapes."
@@ -58,8 +58,8 @@ def run(options: argparse.Namespace) -> None:
     if options.seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {options.seeds}")
     report_path: Path = getattr(options, "json", options.ckpt / "robustness.json")
-    saved = load_saved(options)
-    model = of_points(saved.model, saved.folder)
+    saved = open_saved(options)
+    model = saved.point_model
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.robustness.picture import robustness_curves
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
     reference = read_reference(options.reference) if hasattr(options, "reference") else None
     if reference is not None and "corruption" not in options.parts:
         raise UserError("--reference is for the corruptions: leave it out, or have them measured")
-    train_set, test_set = load_clouds_of(saved, "train"), load_clouds_of(saved, "test")
+    train_set, test_set = saved.clouds("train"), saved.clouds("test")
     protocol = protocol_for(
         train_set,
         test_set,

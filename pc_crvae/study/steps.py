@@ -1,11 +1,10 @@
 """The commands that make up one run of a study, and whether their outputs are there already."""
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pc_crvae.config import load_config
 from pc_crvae.errors import UserError
@@ -17,6 +16,8 @@ from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.reports import Checkpoint, Part, Report
 from pc_crvae.evaluation.robustness.conditions import PARTS
 from pc_crvae.evaluation.robustness.report import RobustnessReport
+from pc_crvae.runs.folder import Run
+from pc_crvae.runs.record import Moment, read_moments
 from pc_crvae.study.plan import PlannedRun, same_run
 from pc_crvae.study.schema import (
     EvaluationOfStudy,
@@ -108,30 +109,20 @@ def remaining_steps(run: PlannedRun, study: Study, config_path: Path) -> list[St
 def is_trained(run: PlannedRun) -> bool:
     """Whether the last epoch was recorded, and the state after it saved."""
     last = last_validation(run)
-    if last is None or last["epoch"] < run.config.training.epochs:
+    if last is None or last.epoch < run.config.training.epochs:
         return False
-    return _states(run)[-1:] == [f"step-{last['step']:08d}"]
+    return _states(run)[-1:] == [f"step-{last.step:08d}"]
 
 
-def last_validation(run: PlannedRun) -> dict[str, Any] | None:
+def last_validation(run: PlannedRun) -> Moment | None:
     """The newest record of the validation split, None where there is none.
 
     Raises:
         UserError: the record is damaged.
     """
-    path = run.folder / "metrics.jsonl"
-    if not path.is_file():
-        return None
-    last = None
-    # A kill can leave half of the last line, which the resumed run writes anew.
-    for number, text in enumerate(path.read_text().split("\n")[:-1], start=1):
-        try:
-            line = json.loads(text)
-            if line["split"] == "validation":
-                last = {"epoch": float(line["epoch"]), **line, "step": int(line["step"])}
-        except (ValueError, KeyError, TypeError):
-            raise UserError(f"{path}, line {number}, is damaged") from None
-    return last
+    stored = Run(run.folder)
+    moments = read_moments(stored) if stored.metrics.is_file() else []
+    return next((moment for moment in reversed(moments) if moment.split == "validation"), None)
 
 
 def _training(run: PlannedRun, config_path: Path) -> Step:

@@ -19,7 +19,7 @@ from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.models.checks import ImageShape
-from pc_crvae.models.images.build import onto_levels
+from pc_crvae.models.images.build import build_image_transform, onto_levels
 from pc_crvae.models.images.nvae.model import NVAE
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
@@ -39,7 +39,7 @@ from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.objectives.iwae import IWAE
 from pc_crvae.objectives.regularization import Regularized
 from pc_crvae.randomness.draws import Draws
-from pc_crvae.transforms import images, points
+from pc_crvae.transforms import points
 
 BatchTransform = Callable[[Tensor, Draws], Tensor]
 
@@ -115,13 +115,6 @@ def build_transform(config: Config, consistency: ConsistencyConfig) -> BatchTran
         return onto_levels(build_image_transform(transforms), config.model.likelihood)
     return points.Compose(
         [points.TRANSFORMS[listed.name](**listed.arguments()) for listed in consistency.transforms]
-    )
-
-
-def build_image_transform(transforms: Sequence[ImageTransformConfig]) -> images.ImageTransform:
-    """The listed transforms of images one after the other."""
-    return images.ComposeImages(
-        [images.TRANSFORMS[listed.name](**listed.arguments()) for listed in transforms]
     )
 
 

@@ -7,8 +7,8 @@ import torch
 
 from pc_crvae.config.images import AffineConfig, ColorJitterConfig, FlipConfig, PublishedConfig
 from pc_crvae.errors import UserError
+from pc_crvae.models.images.build import build_image_transform
 from pc_crvae.randomness.draws import Draws, keyed_generator
-from pc_crvae.training.build import build_image_transform
 from pc_crvae.transforms.images import (
     Affine,
     ColorJitter,

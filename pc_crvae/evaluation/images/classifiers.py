@@ -3,22 +3,22 @@
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pc_crvae.data.images import ImageSet
+from pc_crvae.embedding.extraction import extract
 from pc_crvae.evaluation.classes import set_to_take_instead
 from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.images.report import ClassifierScore
-from pc_crvae.evaluation.probe.classifiers import fit_classifier
-from pc_crvae.evaluation.probe.linear_svm import accuracy
-from pc_crvae.evaluation.probe.protocol import (
+from pc_crvae.evaluation.probe.classifier_settings import (
     Classifier,
     LinearSVM,
     LogisticRegression,
     NearestNeighbors,
 )
+from pc_crvae.evaluation.probe.classifiers import fit_classifier
+from pc_crvae.evaluation.probe.linear_svm import accuracy
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
 FOLDS = 3  # over which the classifiers' parameters are chosen
@@ -108,8 +108,6 @@ def _too_few_to_choose_by(labels: NDArray[np.int64], classes: tuple[str, ...]) -
 def _features(
     model: ImageModel, images: ImageSet, rows: NDArray[np.int64]
 ) -> NDArray[np.floating[Any]]:
-    parts = [
-        model.encode(torch.from_numpy(images.batch(rows[start : start + IMAGES_AT_ONCE]))).numpy()
-        for start in range(0, len(rows), IMAGES_AT_ONCE)
-    ]
-    return np.concatenate(parts)
+    starts = range(0, len(rows), IMAGES_AT_ONCE)
+    parts = (images.batch(rows[start : start + IMAGES_AT_ONCE]) for start in starts)
+    return extract(model, parts)["mean"]

@@ -15,7 +15,7 @@ from pc_crvae.evaluation.images.observations import (
 )
 from pc_crvae.evaluation.images.report import ConsistencyKL
 from pc_crvae.evaluation.metrics.likelihood import Estimate
-from pc_crvae.models.images.build import build_transform, onto_levels
+from pc_crvae.models.images.build import build_image_transform, onto_levels
 from pc_crvae.models.vae import evaluating
 from pc_crvae.objectives.binarization import binarize
 from pc_crvae.randomness.draws import Draws, keyed_generator
@@ -31,7 +31,7 @@ def transform_of(config: Config | None) -> tuple[ImageTransform, str]:
     if config is None or config.consistency is None:
         return published("small"), "the preset published small: the run was trained without any"
     transforms = cast(Any, config.consistency.transforms)  # a config of images has theirs
-    return build_transform(transforms), "the run's own"
+    return build_image_transform(transforms), "the run's own"
 
 
 def consistency_kl(

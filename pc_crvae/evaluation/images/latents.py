@@ -13,7 +13,7 @@ from pc_crvae.evaluation.images.observations import (
 from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.latents.statistics import ActiveUnits, MutualInformation, mutual_information
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
-from pc_crvae.models.vae import evaluating
+from pc_crvae.models.vae import encode_parts
 
 
 def active_units_of(model: ImageModel, pixels: Tensor) -> ActiveUnits:
@@ -58,18 +58,18 @@ def information_of(
             "take a pass along every image's path for every other image; that of the top group "
             "alone, whose posterior depends on no path, is a lower bound of it"
         )
-    means, log_variances = [], []
-    with evaluating(model):
-        for part in observed_parts(model, held_out, len(held_out), seed):
-            pixels = part.pixels.to(model.device)
-            posterior = (
-                model.posterior(pixels).top()
-                if isinstance(model, PretrainedNVAE)
-                else model.posterior(pixels)
-            )
-            assert isinstance(posterior, DiagonalGaussian)
-            means.append(posterior.mean.cpu())
-            log_variances.append(posterior.log_variance.cpu())
-    posteriors = DiagonalGaussian(torch.cat(means), torch.cat(log_variances))
+
+    def moments(pixels: Tensor) -> dict[str, Tensor]:
+        posterior = (
+            model.posterior(pixels).top()
+            if isinstance(model, PretrainedNVAE)
+            else model.posterior(pixels)
+        )
+        assert isinstance(posterior, DiagonalGaussian)
+        return {"mean": posterior.mean, "log_variance": posterior.log_variance}
+
+    observed = observed_parts(model, held_out, len(held_out), seed)
+    found = encode_parts(model, (part.pixels for part in observed), moments)
+    posteriors = DiagonalGaussian(found["mean"], found["log_variance"])
     prior = DiagonalGaussian.standard(posteriors.mean.shape[1], like=posteriors.mean.double())
     return mutual_information(posteriors, prior, seed=seed)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,11 @@ class StoredProbe:
     path: Path
     found: ProbeReport
     predictions: Predictions
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report as JSON has it."""
+        return self.found.plain()
 
 
 class ComparedRow(Part):

@@ -1,21 +1,21 @@
-"""The probe's protocol: what a linear classifier reads off a frozen encoder, and under which turns.
+"""The probe of a model: what a classifier reads off a frozen encoder, under which rotations.
 
-The classifier is fitted on unturned training shapes and scored on test shapes as they are,
-turned about the vertical, and turned by any rotation; so is retrieval among the test shapes
+The classifier is fitted on training shapes as they are, and scored on test shapes as they are,
+rotated about the vertical, and rotated in any way; so is retrieval among the test shapes
 (:mod:`pc_crvae.evaluation.metrics.retrieval`). The untrained encoder is always scored beside the
-trained one, on the very same points, turns and folds, because much of what a linear classifier
+trained one, on the very same points, rotations and folds, because much of what a linear classifier
 reads is there before any training.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
+from pc_crvae.embedding.names import FEATURES, POOLED, POSTERIOR_MEAN, REPRESENTATIONS, Encode
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import (
     WITH_ONE_C,
@@ -24,61 +24,28 @@ from pc_crvae.evaluation.classes import (
     check_same_classes,
     check_several,
 )
-from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, fit_linear_svm
-from pc_crvae.evaluation.probe.outcomes import Outcome, predict_items, retrieve_items
-from pc_crvae.evaluation.probe.predictions import Predictions
-from pc_crvae.evaluation.probe.protocol import ProbeProtocol
-from pc_crvae.evaluation.probe.report import (
-    FEATURES,
-    assemble,
+from pc_crvae.evaluation.probe.assembly import (
+    Outcomes,
+    Probed,
     collect_predictions,
     compare_with_untrained,
-    confusion_counts,
+    confusion_of,
     describe_protocol,
-    format_table,
+    score_rows,
 )
-from pc_crvae.evaluation.reports import DataCut, library_versions
+from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, fit_linear_svm
+from pc_crvae.evaluation.probe.metrics.base import ALIGNED
+from pc_crvae.evaluation.probe.outcomes import Outcome, predict_items
+from pc_crvae.evaluation.probe.protocol import ProbeProtocol
+from pc_crvae.evaluation.probe.report import Confusion, ProbeReport
+from pc_crvae.evaluation.reports import TrainAndTest, library_versions
 from pc_crvae.evaluation.robustness.conditions import rotated
 
 if TYPE_CHECKING:
     from pc_crvae.models.points.vae import PointVAE
     from pc_crvae.models.pretrained import Pretrained
 
-__all__ = [
-    "Encode",
-    "ProbeProtocol",
-    "Probed",
-    "format_table",
-    "probe_encoders",
-    "protocol_for",
-    "run_probe",
-    "validation_probe",
-]
-
-Encode = Callable[[NDArray[np.float32]], dict[str, NDArray[np.floating]]]
-"""Items to the features ``mean`` (n, d), the posterior's, and, if any, ``pooled`` (n, f)."""
-
 _VALIDATION_C = 1e-3
-
-
-@dataclass(frozen=True)
-class Probed:
-    """A probe's report, ready for JSON, and the predictions it is made from."""
-
-    report: dict[str, Any]
-    predictions: Predictions
-
-
-def run_probe(
-    trained: Encode,
-    untrained: Callable[[int], Encode],
-    train: ItemSet,
-    test: ItemSet,
-    protocol: ProbeProtocol,
-    progress: Callable[[str], None] | None = None,
-) -> dict[str, Any]:
-    """Return the report alone of `probe_encoders`."""
-    return probe_encoders(trained, untrained, train, test, protocol, progress).report
 
 
 def probe_encoders(
@@ -94,20 +61,10 @@ def probe_encoders(
     Args:
         trained: the frozen encoder.
         untrained: a freshly initialised encoder of the same architecture for a probe seed.
-        train: labelled shapes that classifiers are fitted on, unturned.
+        train: labelled shapes that classifiers are fitted on, as they are.
         test: labelled shapes of the same classes; their labels are only scored against.
         protocol: the rest; its points are those drawn of each cloud, None for images.
         progress: told, in one line, what is being done.
-
-    Returns:
-        The predictions, and a report of plain numbers, strings and lists, ready for JSON:
-        ``rows`` (posterior mean) and ``extra_rows`` (pooled), accuracies in [0, 1]; ``paired``,
-        how far the trained rows lie above the strongest untrained one; ``retrieval``, what test
-        shapes find of their classes among each other (no rows where no class has two);
-        ``other_classifiers``, ``low_label``, ``few_shot`` and ``clustering``, where the protocol
-        asks for them; ``confusion`` of the trained encoder's posterior mean (pooled features
-        where that is not probed) on aligned shapes, rows the true class, summed over seeds;
-        ``protocol``, ``data`` and ``versions``.
 
     Raises:
         UserError: a split without labels, splits of different classes, a single class or one
@@ -122,7 +79,9 @@ def probe_encoders(
         remedy = WITH_ONE_C if train.holds == "points" else WITH_ONE_C_FOR_IMAGES
         check_enough_of_each(train.classes, train_labels, protocol.folds, remedy)
     outcomes: dict[tuple[str, str], list[Outcome]] = {
-        (features, key): [] for key in protocol.representations for features in FEATURES
+        (features, REPRESENTATIONS[key]): []
+        for key in protocol.representations
+        for features in FEATURES
     }
     for seed in protocol.seeds:
         train_batch, test_batch = (
@@ -143,28 +102,35 @@ def probe_encoders(
                 of_test: dict[str, NDArray[np.floating]] = {
                     setting: of[key] for setting, of in encoded_test.items()
                 }
-                outcome = predict_items(encoded[key], train_labels, of_test, protocol, seed)
-                if protocol.retrieval:
-                    outcome = replace(outcome, retrieved=retrieve_items(of_test, test_labels))
-                outcomes[features, key].append(outcome)
-    report = assemble(outcomes, test_labels, protocol)
-    report["paired"] = [
-        compare_with_untrained(setting, key, outcomes, test_labels)
-        for key in protocol.representations
-        for setting in protocol.settings
-    ]
-    if "aligned" in protocol.settings:
-        confused = "mean" if "mean" in protocol.representations else "pooled"
-        predictions = [outcome.predictions["aligned"] for outcome in outcomes["trained", confused]]
-        report["confusion"] = {
-            "classes": list(test.classes),
-            "matrix": confusion_counts(test_labels, predictions, len(test.classes)),
-        }
-    report["protocol"] = describe_protocol(protocol)
-    report["data"] = {"train": DataCut.of(train).plain(), "test": DataCut.of(test).plain()}
-    report["versions"] = library_versions()
-    items = report["data"]["test"]["sha256"]
-    return Probed(report, collect_predictions(outcomes, test_labels, protocol, items))
+                score = predict_items(encoded[key], train_labels, of_test, protocol, seed)
+                outcomes[features, REPRESENTATIONS[key]].append(score(test_labels))
+    data = TrainAndTest.of(train, test)
+    report = ProbeReport(
+        **score_rows(outcomes, test_labels, protocol),
+        paired=tuple(
+            compare_with_untrained(setting, REPRESENTATIONS[key], outcomes, test_labels)
+            for key in protocol.representations
+            for setting in protocol.settings
+        ),
+        **_confusion(outcomes, test_labels, test.classes, protocol),
+        protocol=describe_protocol(protocol),
+        data=data,
+        versions=library_versions(),
+    )
+    predictions = collect_predictions(outcomes, test_labels, protocol, data.test.sha256)
+    return Probed(report, predictions)
+
+
+def _confusion(
+    outcomes: Outcomes, labels: Labels, classes: Sequence[str], protocol: ProbeProtocol
+) -> dict[str, Confusion]:
+    """Of the trained encoder on aligned items, over all seeds; none where these are not probed."""
+    if ALIGNED not in protocol.settings:
+        return {}
+    representation = POSTERIOR_MEAN if "mean" in protocol.representations else POOLED
+    of_seeds = outcomes["trained", representation]
+    predictions = [outcome.predictions[ALIGNED] for outcome in of_seeds]
+    return {"confusion": confusion_of(labels, predictions, classes)}
 
 
 def protocol_for(
@@ -194,7 +160,7 @@ def protocol_for(
             f"the protocol {protocol.name} averages over turned shapes, and {train.name} holds "
             "images: take ours"
         )
-    return protocol.model_copy(update={"settings": ("aligned",), "representations": ("mean",)})
+    return protocol.model_copy(update={"settings": (ALIGNED,), "representations": ("mean",)})
 
 
 def validation_probe(
@@ -217,7 +183,7 @@ def validation_probe(
 
 def _check_points(train: ItemSet, test: ItemSet, protocol: ProbeProtocol) -> None:
     if train.holds != "points":
-        if protocol.points is not None or protocol.settings != ("aligned",):
+        if protocol.points is not None or protocol.settings != (ALIGNED,):
             raise UserError(
                 f"{train.name} holds images, which are probed as they are: the protocol "
                 f"{protocol.name} asks for points or turned shapes"

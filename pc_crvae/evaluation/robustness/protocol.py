@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.embedding.names import FEATURES, Setting
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.probe.protocol import DEFAULT_C_GRID
+from pc_crvae.evaluation.probe.classifier_settings import DEFAULT_C_GRID
 from pc_crvae.evaluation.robustness.conditions import (
     PARTS,
     Condition,

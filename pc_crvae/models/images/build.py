@@ -1,7 +1,7 @@
-"""From configuration to the likelihood of images."""
+"""From configuration to the likelihood and the transforms of images."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from torch import Tensor
@@ -12,6 +12,7 @@ from pc_crvae.config.images import (
     DiscretizedLogisticMixtureLikelihoodConfig,
     GaussianLikelihoodConfig,
     ImageLikelihoodConfig,
+    ImageTransformConfig,
 )
 from pc_crvae.likelihoods import (
     BernoulliLikelihood,
@@ -21,7 +22,12 @@ from pc_crvae.likelihoods import (
     PixelLikelihood,
 )
 from pc_crvae.likelihoods.logistic import mixture_parameters
-from pc_crvae.transforms.images import ComposeImages, ImageTransform, RoundToLevels
+from pc_crvae.transforms.images import (
+    TRANSFORMS,
+    ComposeImages,
+    ImageTransform,
+    RoundToLevels,
+)
 
 # A standard deviation of half a level of 256: pixels that never change would else be worth
 # infinitely many nats.
@@ -60,6 +66,11 @@ def has_levels(likelihood: ImageLikelihoodConfig) -> bool:
         likelihood,
         DiscretizedLogisticLikelihoodConfig | DiscretizedLogisticMixtureLikelihoodConfig,
     )
+
+
+def build_image_transform(transforms: Sequence[ImageTransformConfig]) -> ImageTransform:
+    """The listed transforms of images one after the other."""
+    return ComposeImages([TRANSFORMS[listed.name](**listed.arguments()) for listed in transforms])
 
 
 def onto_levels(transform: ImageTransform, likelihood: ImageLikelihoodConfig) -> ImageTransform:
