@@ -163,7 +163,7 @@ def _found(card: "Card") -> Path | None:
 
 
 def _where_without_files(card: "Card") -> str:
-    from pc_crvae.data.readers.registry import LAYOUTS
+    from pc_crvae.data.layouts import LAYOUTS
 
     origin = LAYOUTS[card.layout].origin
     if not card.reads_files:
@@ -243,7 +243,7 @@ def _print_fact(label: str, fact: str) -> None:
 
 def _fetch(options: argparse.Namespace) -> None:
     from pc_crvae.data.cards import load_card
-    from pc_crvae.data.roots import default_roots, how_to_get
+    from pc_crvae.data.roots import default_roots
 
     card = load_card(options.name)
     root = _root(options)
@@ -259,7 +259,7 @@ def _fetch(options: argparse.Namespace) -> None:
             return
         why = "is gated, so only you can ask for it" if card.gated else "is published nowhere"
         place = root or default_roots(card)[0]
-        raise UserError(f"{card.name} {why}: {how_to_get(card)}; then put its files into {place}")
+        raise UserError(f"{card.name} {why}: {card.how_to_get()}; then put its files into {place}")
 
     from pc_crvae.data.fetching.download import fetch
 

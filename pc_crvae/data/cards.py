@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from pydantic_core import PydanticKnownError
 
-from pc_crvae.data.readers.registry import LAYOUTS, Modality
+from pc_crvae.data.layouts import LAYOUTS, Modality
 from pc_crvae.errors import UserError
 from pc_crvae.utils.resources import resource_folder
 from pc_crvae.utils.validation import validate
@@ -157,6 +157,13 @@ class Card(_Part):
         if part.count is None or part.seed is None:
             raise ValueError(f"the split {split} of a generated set needs count and seed")
         return part.count, part.seed
+
+    def how_to_get(self) -> str:
+        """Return, as the middle of a sentence, what a user does to get the files."""
+        steps = [f"get {' or '.join(source.urls)}" for source in self.sources if source.urls]
+        if self.manual_steps is not None:
+            steps.append(self.manual_steps.rstrip("."))
+        return ", ".join(steps)
 
 
 def card_names() -> list[str]:

@@ -8,7 +8,7 @@ from pc_crvae.data.cards import Axis, Card, Split, load_card
 from pc_crvae.data.clouds import CloudSet, RawClouds, normalize, turn_z_up
 from pc_crvae.data.images import ImageSet, RawImages
 from pc_crvae.data.items import joined
-from pc_crvae.data.readers.registry import check_normals, has_a_file_a_shape, reader_of
+from pc_crvae.data.layouts import check_normals, has_a_file_a_shape, reader_of
 from pc_crvae.data.roots import find_root
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import gone

@@ -49,14 +49,6 @@ def default_roots(card: Card) -> list[Path]:
     return roots
 
 
-def how_to_get(card: Card) -> str:
-    """Return, as the middle of a sentence, what a user does to get the files of ``card``."""
-    steps = [f"get {' or '.join(source.urls)}" for source in card.sources if source.urls]
-    if card.manual_steps is not None:
-        steps.append(card.manual_steps.rstrip("."))
-    return ", ".join(steps)
-
-
 def _how_to_get(card: Card, candidates: list[Path]) -> str:
     if card.folder is None:
         missing = f" ({candidates[0]} is not a folder)" if candidates else ""
@@ -64,11 +56,11 @@ def _how_to_get(card: Card, candidates: list[Path]) -> str:
             f"{card.name} is a folder of your own{missing}: say where it is with data.root=FOLDER"
         )
     if card.gated:
-        ways = f"it is gated, so only you can ask for it: {how_to_get(card)}"
+        ways = f"it is gated, so only you can ask for it: {card.how_to_get()}"
     elif card.sources and card.name in card_names():
-        ways = f"python tools/data.py fetch {card.name} gets it; or by hand, {how_to_get(card)}"
+        ways = f"python tools/data.py fetch {card.name} gets it; or by hand, {card.how_to_get()}"
     else:
-        ways = how_to_get(card)
+        ways = card.how_to_get()
     return (
         f"the data set {card.name} is not there (looked for {', '.join(map(str, candidates))}): "
         f"{ways}; then put the folder {card.folder} into the folder that $PC_CRVAE_DATA names, or "

@@ -12,7 +12,7 @@ from helpers.tiny_hdf5 import CLASSES, write_hdf5
 from pc_crvae.cli import main
 from pc_crvae.data import load_clouds
 from pc_crvae.data.cards import card_names, load_card
-from pc_crvae.data.readers.registry import LAYOUTS
+from pc_crvae.data.layouts import LAYOUTS
 
 GOOD = "OFF\n4 2 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 1 2\n3 0 1 3\n"
 """A mesh."""

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from pc_crvae.data.cards import Card, card_names, load_card
+from pc_crvae.data.layouts import LAYOUTS
 from pc_crvae.data.procedural.shapes import CLASSES
-from pc_crvae.data.readers.registry import LAYOUTS
 from pc_crvae.data.readers.synsets import SHAPENET_SYNSETS
 from pc_crvae.errors import UserError
 from pc_crvae.utils.resources import resource_folder

@@ -77,7 +77,7 @@ def test_a_folder_of_ones_own_is_asked_for(workplace: Path):
 def test_mirrors_are_offered_one_or_the_other():
     card = load_card("modelnet40")
     assert len(card.sources[0].urls) > 1
-    assert f"get {' or '.join(card.sources[0].urls)}, unpack it" in roots.how_to_get(card)
+    assert f"get {' or '.join(card.sources[0].urls)}, unpack it" in card.how_to_get()
 
 
 def test_a_folder_that_fetching_has_not_finished_is_refused(workplace: Path):

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from pc_crvae.data.cache.preparation import Prepared, Recipe, Shapes, prepare
 from pc_crvae.data.cards import Axis, Card, Split
-from pc_crvae.data.readers.registry import check_normals, shape_reader_of
+from pc_crvae.data.layouts import check_normals, shape_reader_of
 from pc_crvae.utils.processes import is_main_process
 
 _POINTS = 2048

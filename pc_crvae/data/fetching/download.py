@@ -35,7 +35,6 @@ from pc_crvae.data.fetching.record import (
     write_record,
 )
 from pc_crvae.data.fetching.transfer import Patience, Transfer, TransferError
-from pc_crvae.data.roots import how_to_get
 from pc_crvae.errors import UserError
 
 _STAGING = ".fetching"
@@ -87,8 +86,8 @@ def fetch(
     folder = folder.expanduser()
     if card.gated:
         raise UserError(
-            f"{card.name} is gated, so it is fetched by hand: {how_to_get(card)}; its files belong "
-            f"into {folder}, its own page is {card.homepage}"
+            f"{card.name} is gated, so it is fetched by hand: {card.how_to_get()}; its files "
+            f"belong into {folder}, its own page is {card.homepage}"
         )
     try:
         with _alone(folder, card.name):

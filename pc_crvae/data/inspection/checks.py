@@ -18,7 +18,7 @@ from pc_crvae.data.cards import Axis, Card, Source, Split, load_card
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.fetching.record import read_record
 from pc_crvae.data.images import ImageSet
-from pc_crvae.data.readers.registry import has_a_file_a_shape
+from pc_crvae.data.layouts import has_a_file_a_shape
 from pc_crvae.data.roots import find_root
 from pc_crvae.errors import UserError
 

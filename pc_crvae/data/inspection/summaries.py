@@ -12,7 +12,7 @@ from pc_crvae.data.cache.shape_sets import prepare_shapes
 from pc_crvae.data.cards import Axis, Card, Split, load_card
 from pc_crvae.data.clouds import CloudSet, RawClouds, extents
 from pc_crvae.data.images import ImageSet
-from pc_crvae.data.readers.registry import has_a_file_a_shape, reader_of
+from pc_crvae.data.layouts import has_a_file_a_shape, reader_of
 from pc_crvae.data.roots import find_root
 
 _MOST_CLOUDS = 1000

@@ -39,7 +39,7 @@ from pc_crvae.evaluation.probe.outcomes import Outcome, predict_items
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
 from pc_crvae.evaluation.probe.report import Confusion, ProbeReport
 from pc_crvae.evaluation.reports import TrainAndTest, library_versions
-from pc_crvae.evaluation.robustness.conditions import rotated
+from pc_crvae.evaluation.rotations import rotated
 
 if TYPE_CHECKING:
     from pc_crvae.models.points.vae import PointVAE

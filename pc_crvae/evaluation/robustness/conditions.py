@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import CloudSet, normalize
@@ -19,9 +18,8 @@ from pc_crvae.evaluation.robustness.corruptions import (
     corrupt,
 )
 from pc_crvae.evaluation.robustness.occlusion import camera_at, visible_points
-from pc_crvae.geometry.rotations import rotate, rotation_about_z, rotation_from_quaternion
-from pc_crvae.randomness.draws import keyed_generator
-from pc_crvae.randomness.keys import Key, keyed_numpy_generator
+from pc_crvae.evaluation.rotations import rotated
+from pc_crvae.randomness.keys import keyed_numpy_generator
 
 ConditionPart = Literal["rotation", "corruption", "occlusion", "points"]
 PARTS: tuple[ConditionPart, ...] = get_args(ConditionPart)
@@ -120,27 +118,6 @@ def apply_condition(
             return _occlude(clouds, condition, seed)
         case "points":
             return test.batch(range(len(test)), condition.level, "robustness points", seed)
-
-
-def rotated(points: NDArray[np.float32], how: str, *key: Key) -> NDArray[np.float32]:
-    """Rotate each cloud of (n, P, 3) by its own rotation.
-
-    Args:
-        points: the clouds.
-        how: ``aligned``, not at all; ``z``, about the vertical; ``so3``, by any rotation.
-        key: what fixes the rotations.
-    """
-    if how == "aligned":
-        return points
-    generator = keyed_generator(*key)
-    if how == "z":
-        shares = torch.rand(len(points), generator=generator, dtype=torch.float64)
-        rotations = rotation_about_z(2 * torch.pi * shares)
-    else:
-        quaternions = torch.randn(len(points), 4, generator=generator, dtype=torch.float64)
-        rotations = rotation_from_quaternion(quaternions)
-    clouds: NDArray[np.float32] = rotate(torch.from_numpy(points), rotations).numpy()
-    return clouds
 
 
 def _occlude(

@@ -25,7 +25,6 @@ from pc_crvae.evaluation.robustness.conditions import (
     Condition,
     apply_condition,
     check_points,
-    rotated,
 )
 from pc_crvae.evaluation.robustness.corruptions import CORRUPTIONS, SEVERITIES
 from pc_crvae.evaluation.robustness.drift import Drift, drift_between, drift_rows
@@ -37,6 +36,7 @@ from pc_crvae.evaluation.robustness.report import (
     RobustnessReport,
     accuracy_rows,
 )
+from pc_crvae.evaluation.rotations import rotated
 from pc_crvae.models.points.vae import PointVAE
 
 Probes = dict[tuple[Features, Encoded, Setting], FittedProbe]

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,9 +20,10 @@ from helpers import cloud_writers, mesh_writers, tiny_hdf5, tiny_images
 from helpers.good_clouds import GOOD
 from pc_crvae.data import load
 from pc_crvae.data.cache import preparation, store, workers
-from pc_crvae.data.cards import CloudLayout, ImageLayout, load_card
+from pc_crvae.data.cards import load_card
 from pc_crvae.data.formats import cloud_files, meshes
-from pc_crvae.data.readers.registry import has_a_file_a_shape, reader_of, shape_reader_of
+from pc_crvae.data.layouts import LAYOUTS as TABLE
+from pc_crvae.data.layouts import has_a_file_a_shape, reader_of, shape_reader_of
 
 READERS = {
     "shapes": (1, "3246c7da03077fb5"),
@@ -215,7 +216,7 @@ def files_are_read_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_every_layout_is_watched():
-    assert set(LAYOUTS) == set(READERS) == {*get_args(CloudLayout), *get_args(ImageLayout)}
+    assert set(LAYOUTS) == set(READERS) == set(TABLE)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -26,7 +26,7 @@ from helpers.tiny_images import (
 from pc_crvae.data.cards import Card
 from pc_crvae.data.clouds import RawClouds
 from pc_crvae.data.images import ImageSet, RawImages
-from pc_crvae.data.readers.registry import reader_of
+from pc_crvae.data.layouts import reader_of
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The table of layouts: what is known of each before its reader is imported.
 
-A new layout takes a module of its name in this folder, a row here, and a card that names it.
+A new layout takes a module of its name in the folder ``readers``, a row here, and a card that names
+it.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from pc_crvae.cli import main
 from pc_crvae.data import load, readers
 from pc_crvae.data.inspection.checks import check
 from pc_crvae.data.inspection.summaries import summarize
-from pc_crvae.data.readers.registry import LAYOUTS, Layout
+from pc_crvae.data.layouts import LAYOUTS, Layout
 from pc_crvae.errors import UserError
 
 CARD = """
