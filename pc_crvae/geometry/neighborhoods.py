@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from pc_crvae.geometry.kernels import kernels_for
+from pc_crvae.geometry.kernels.operations import EdgeTerms
 
 
 class NeighborPool(NamedTuple):
@@ -158,7 +159,8 @@ class _EdgeMoments(torch.autograd.Function):
         u_mean, v_mean = s.mean(dim=0) / k, v.mean(dim=0)
         ctx.save_for_backward(u, v, s, degrees, u_mean, v_mean)
         ctx.k = k
-        squares = kernels_for(u.device).edge_squares(u, v, s, degrees, u_mean, v_mean, k)
+        edges = EdgeTerms(u, v, s, degrees, u_mean, v_mean, k)
+        squares = kernels_for(u.device).edge_squares(edges)
         # Terms that cancel exactly may leave a rounding below zero.
         variance = (squares / (len(v) * k)).clamp(min=0).to(u_mean.dtype)
         return u_mean + v_mean, variance
@@ -167,9 +169,7 @@ class _EdgeMoments(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, mean_gradient: Tensor, variance_gradient: Tensor) -> tuple[Any, ...]:
         u, v, s, degrees, u_mean, v_mean = ctx.saved_tensors
-        k, rows = ctx.k, len(v)
-        slope, level = variance_gradient * (2 / (rows * k)), mean_gradient / rows
-        gradients = kernels_for(u.device).edge_squares_backward(
-            u, v, s, degrees, u_mean, v_mean, k, slope, level
-        )
+        edges, rows = EdgeTerms(u, v, s, degrees, u_mean, v_mean, ctx.k), len(v)
+        slope, level = variance_gradient * (2 / (rows * ctx.k)), mean_gradient / rows
+        gradients = kernels_for(u.device).edge_squares_backward(edges, slope, level)
         return *gradients, None, None

@@ -1,7 +1,7 @@
-"""What a model as a user holds it shares, whatever it is a model of: encoding, saving, loading.
+"""Models as a user holds them, whatever their modality: encoding, saving, loading.
 
 A saved model is a folder with ``model.safetensors`` and ``config.json``. Nothing is unpickled; a
-model of another class or format, or with other weights, is refused.
+model of another class or format, or with other weights, is rejected.
 """
 
 import json
@@ -36,10 +36,10 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
     """A model that is saved to a folder and loaded from it, or from the Hugging Face Hub."""
 
     Description: ClassVar[type[pydantic.BaseModel]]
-    """What of a saved model's ``config.json`` makes the model again."""
+    """The fields of a saved model's ``config.json`` from which the model is made again."""
 
     data: dict[str, Any]
-    """What it was trained on, carried along in exports."""
+    """What the model was trained on, carried along in exports."""
 
     @property
     def device(self) -> torch.device:
@@ -148,7 +148,7 @@ def write_export(model: Pretrained, folder: Path) -> None:
     Raises:
         UserError: if it cannot be written; what was there stays.
     """
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in _weights(model)}
+    weights = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
     description = {
         "class": type(model).__name__,
         "format_version": FORMAT_VERSION,
@@ -183,7 +183,7 @@ def read_export(folder: Path, model_class: type[Model]) -> Model:
     try:
         model.load_state_dict(weights, strict=True)
     except RuntimeError:
-        expected = {name: tuple(tensor.shape) for name, tensor in _weights(model)}
+        expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
         found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
         odd = next(
             name for name in sorted(expected | found) if expected.get(name) != found.get(name)
@@ -203,10 +203,6 @@ def exported_class(folder: Path) -> str | None:
     """
     found = _read_json(folder / DESCRIPTION)
     return str(found["class"]) if isinstance(found, dict) and "class" in found else None
-
-
-def _weights(model: Pretrained) -> list[tuple[str, Any]]:
-    return list(model.state_dict().items())
 
 
 def _read_json(path: Path) -> Any:

@@ -79,7 +79,7 @@ class PretrainedVAE(VAE, Pretrained, ABC):
             )
 
     def reconstructions(self, x: Tensor, seed: int = 0) -> Tensor:
-        """What the posterior mean of each item decodes to; nothing is drawn."""
+        """Decode the posterior mean of each item; nothing is drawn."""
         return self.decode(self.encode(x))
 
     def sample(self, count: int, seed: int = 0) -> Tensor:
@@ -96,7 +96,7 @@ class PretrainedVAE(VAE, Pretrained, ABC):
     def interpolate(
         self, start: Any, end: Any, steps: int = 9, kind: InterpolationKind = "spherical"
     ) -> Tensor:
-        """Observations along the path between two ones' posterior means.
+        """Observations along the path between the posterior means of two of them.
 
         Args:
             start: one observation, as `embed` takes it.

@@ -40,7 +40,9 @@ runs_kernels = pytest.mark.skipif(
 without_interpreter = pytest.mark.skipif(
     INTERPRETED, reason="runs in the process that starts the interpreter's"
 )
-both_dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+both_dtypes = pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.slow)], ids=str
+)
 
 
 @pytest.fixture(autouse=True)
@@ -71,10 +73,11 @@ def lattice(*shape, dtype=torch.float32):
 
 
 @without_interpreter
-def test_everything_below_passes_in_tritons_interpreter():
+@pytest.mark.parametrize("chosen", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
+def test_everything_below_passes_in_tritons_interpreter(chosen):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
     finished = subprocess.run(
-        [*command, __file__],
+        [*command, "-m", chosen, __file__],
         env={**os.environ, "TRITON_INTERPRET": "1"},
         cwd=Path(__file__).parents[2],
         capture_output=True,
@@ -87,8 +90,15 @@ def test_everything_below_passes_in_tritons_interpreter():
 
 
 @without_interpreter
-@pytest.mark.parametrize("capability", [80, 90])
-@pytest.mark.parametrize("floating", ["fp32", "fp64"])
+@pytest.mark.parametrize(
+    ("floating", "capability"),
+    [
+        ("fp32", 90),
+        pytest.param("fp32", 80, marks=pytest.mark.slow),
+        pytest.param("fp64", 80, marks=pytest.mark.slow),
+        pytest.param("fp64", 90, marks=pytest.mark.slow),
+    ],
+)
 def test_every_kernel_compiles_for_cuda_without_a_gpu(floating, capability, tmp_path, monkeypatch):
     import triton
     from triton.backends.compiler import GPUTarget

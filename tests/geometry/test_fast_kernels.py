@@ -13,6 +13,7 @@ from torch import Tensor
 
 from benchmarks.textbook import chamfer as chamfer_loops
 from benchmarks.textbook import neighbors as loops
+from helpers.crossing import crossed
 from helpers.kernel_choice import forced
 from pc_crvae.geometry import (
     chamfer_distance,
@@ -28,9 +29,15 @@ from pc_crvae.geometry.kernels import cpu
 from pc_crvae.geometry.kernels.cpu import feature_search
 
 few_examples = settings(deadline=None, max_examples=25)
-both_dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+BOTH_DTYPES = [torch.float32, torch.float64]
+both_dtypes = pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.slow)], ids=str
+)
 lower_dtypes = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
-BOUNDARIES = [1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 200]
+BOUNDARIES = [
+    size if size in (1, 16, 65, 129) else pytest.param(size, marks=pytest.mark.slow)
+    for size in (1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 200)
+]
 """Sizes beside those of blocks (16 points) and of groups of queries (32 or 64)."""
 
 # Few distinct values: duplicates and equally near points abound, and squares are exact.
@@ -286,11 +293,10 @@ def test_of_two_dtypes_the_finer_is_searched_in(strategy):
 
 # The Chamfer distance on top of them.
 
-VARIANTS = list(itertools.product([True, False], ["sum", "max"]))
 
-
-@pytest.mark.parametrize(("squared", "directions"), VARIANTS)
-@pytest.mark.parametrize("case", UGLY_PAIRS)
+@pytest.mark.parametrize(
+    ("case", "squared", "directions"), crossed(UGLY_PAIRS, [True, False], ["sum", "max"])
+)
 def test_the_chamfer_distance_and_its_gradients_are_the_references(
     case, squared, directions, strategy
 ):
@@ -379,10 +385,10 @@ def test_the_k_nearest_of_a_lattice_full_of_duplicates_are_the_nearest(dimension
         assert torch.equal(found[0], expected)
 
 
-@pytest.mark.parametrize("dimensions", [3, 6])
-@pytest.mark.parametrize("value", [torch.nan, torch.inf, 3e25])
-@pytest.mark.parametrize("count", [1, 9, 20, 150])
-@pytest.mark.parametrize("k", [1, 5, 9])
+@pytest.mark.parametrize(
+    ("k", "count", "value", "dimensions"),
+    crossed([1, 5, 9], [1, 9, 20, 150], [torch.nan, torch.inf, 3e25], [3, 6]),
+)
 def test_points_beyond_measure_come_last_and_every_index_is_in_range(k, count, value, dimensions):
     if k > count:
         k = count
@@ -552,11 +558,16 @@ def pooled_with_gradient(
     return [*values, *torch.autograd.grad(total, leaf)]
 
 
-@both_dtypes
-@pytest.mark.parametrize("with_sum", [True, False])
-@pytest.mark.parametrize("signs", ["none", "all", "some", "no channel"])
-@pytest.mark.parametrize("k", [1, 2, 5, 20])
-@pytest.mark.parametrize("channels", [1, 16, 129, 300])
+@pytest.mark.parametrize(
+    ("channels", "k", "signs", "with_sum", "dtype"),
+    crossed(
+        [1, 16, 129, 300],
+        [1, 2, 5, 20],
+        ["none", "all", "some", "no channel"],
+        [True, False],
+        BOTH_DTYPES,
+    ),
+)
 def test_pooling_and_its_gradient_are_the_references(channels, k, signs, with_sum, dtype):
     features, indices = randn(2, 30, channels, dtype=dtype), randint(30, 2, 17, k)
     largest = {

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from helpers.crossing import crossed
 from helpers.kernel_choice import forced
 from pc_crvae.geometry.kernels import cpu
 from pc_crvae.models.points.folding import Fold, FoldingDecoder
@@ -36,13 +37,13 @@ def result(fold: nn.Module, arguments: tuple[Tensor, ...], mode: str) -> list[Te
     return [output, *gradients]
 
 
-@pytest.mark.parametrize("widths", WIDTHS)
-@pytest.mark.parametrize("point_dim", [2, 3])
-@pytest.mark.parametrize(("batch", "points_batch"), [(3, 1), (3, 3), (1, 1)])
-@pytest.mark.parametrize("count", [1, 9, 65])
-def test_values_and_gradients_are_the_plain_folds(widths, point_dim, batch, points_batch, count):
+@pytest.mark.parametrize(
+    ("widths", "point_dim", "batches", "count"),
+    crossed(WIDTHS, [2, 3], [(3, 1), (3, 3), (1, 1)], [1, 9, 65]),
+)
+def test_values_and_gradients_are_the_plain_folds(widths, point_dim, batches, count):
     fold = a_fold(point_dim, widths)
-    arguments = inputs(fold, batch, points_batch, count)
+    arguments = inputs(fold, *batches, count)
     found, expected = (result(fold, arguments, mode) for mode in ("fast", "reference"))
     for value, wanted in zip(found, expected, strict=True):
         torch.testing.assert_close(value, wanted)

@@ -54,6 +54,7 @@ def test_a_failure_in_a_thread_reaches_the_caller():
         parallel._run_on_openmp_threads(openmp, fails, 2)
 
 
+@pytest.mark.slow
 def test_kernels_run_where_nothing_can_be_kept_and_say_so():
     code = (
         "import numba.core.caching as caching\n"

@@ -24,7 +24,7 @@ TOLERANCE = 1e-9
 """Of a float64 tensor's largest entry."""
 
 
-@pytest.fixture(params=["fast", "reference"], autouse=True)
+@pytest.fixture(params=["fast", pytest.param("reference", marks=pytest.mark.slow)], autouse=True)
 def _kernels(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every test here holds whichever kernels serve."""
     with forced(request.param):

@@ -1,9 +1,31 @@
 """Which operations the kernels of every device have."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
+
+
+class EdgeTerms(NamedTuple):
+    """What `pc_crvae.geometry.edge_moments` sums over the edges, of R points.
+
+    Attributes:
+        u: the neighbours' terms (R, C).
+        v: the centres' terms (R, C).
+        s: the sum (R, C) of u over each centre's neighbours.
+        degrees: how often each point is a neighbour, (R,) int64.
+        u_mean: of u over the edges, (C,).
+        v_mean: of v over the edges, (C,).
+        k: neighbours of each centre.
+    """
+
+    u: Tensor
+    v: Tensor
+    s: Tensor
+    degrees: Tensor
+    u_mean: Tensor
+    v_mean: Tensor
+    k: int
 
 
 class Kernels(Protocol):
@@ -57,38 +79,17 @@ class Kernels(Protocol):
         """The gradient (B, M, C) of `pool_neighbors` in its features, M being ``n_points``."""
         ...
 
-    def edge_squares(
-        self,
-        u: Tensor,
-        v: Tensor,
-        s: Tensor,
-        degrees: Tensor,
-        u_mean: Tensor,
-        v_mean: Tensor,
-        k: int,
-    ) -> Tensor:
-        """Sum over edges of (u_j + v_i - mean)^2, (C,), see `pc_crvae.geometry.edge_moments`.
-
-        ``u``, ``v`` and ``s`` are (R, C), ``degrees`` (R,) int64, the means (C,).
-        """
+    def edge_squares(self, edges: EdgeTerms) -> Tensor:
+        """Sum over all edges of (u_j + v_i - mean)^2, (C,)."""
         ...
 
     def edge_squares_backward(
-        self,
-        u: Tensor,
-        v: Tensor,
-        s: Tensor,
-        degrees: Tensor,
-        u_mean: Tensor,
-        v_mean: Tensor,
-        k: int,
-        slope: Tensor,
-        level: Tensor,
+        self, edges: EdgeTerms, slope: Tensor, level: Tensor
     ) -> Sequence[Tensor]:
         """Gradients (R, C) in u, v and s.
 
-        ``slope`` (C,) is the gradient of the squares, twice, and ``level`` (C,) that of the mean
-        over the R rows.
+        ``slope`` (C,) is twice the gradient in the squares; ``level`` (C,) is the gradient in the
+        mean over the edges, divided by R.
         """
         ...
 

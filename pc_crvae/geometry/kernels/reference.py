@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pc_crvae.geometry.gather import gather_points
+from pc_crvae.geometry.kernels.operations import EdgeTerms
 
 # Scratch memory of one block of distances. On a CPU a block should stay in cache; an
 # accelerator wants few, large kernels.
@@ -94,28 +95,18 @@ def unpool_neighbors(
     return gradient.view(batch, n_points, channels)
 
 
-def edge_squares(
-    u: Tensor, v: Tensor, s: Tensor, degrees: Tensor, u_mean: Tensor, v_mean: Tensor, k: int
-) -> Tensor:
+def edge_squares(edges: EdgeTerms) -> Tensor:
     """Sum over edges of (u_j + v_i - mean)^2, (C,), added up in `sums_dtype`."""
+    u, v, s, degrees, u_mean, v_mean, k = edges
     dtype = sums_dtype(u)
     u, v = u.to(dtype) - u_mean, v.to(dtype) - v_mean
     s = s.to(dtype) - k * u_mean.to(dtype)
     return (degrees.unsqueeze(1) * u.square() + v * (2 * s + k * v)).sum(dim=0)
 
 
-def edge_squares_backward(
-    u: Tensor,
-    v: Tensor,
-    s: Tensor,
-    degrees: Tensor,
-    u_mean: Tensor,
-    v_mean: Tensor,
-    k: int,
-    slope: Tensor,
-    level: Tensor,
-) -> Sequence[Tensor]:
+def edge_squares_backward(edges: EdgeTerms, slope: Tensor, level: Tensor) -> Sequence[Tensor]:
     """Gradients (R, C) in u, v and s."""
+    u, v, s, degrees, u_mean, v_mean, k = edges
     centered = v - v_mean
     u_gradient = degrees.unsqueeze(1).to(u.dtype) * ((u - u_mean) * slope)
     v_gradient = slope * (s - k * u_mean + k * centered) + level

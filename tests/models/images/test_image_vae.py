@@ -1,12 +1,12 @@
 """The image model as a user holds it: images of one size in, latents and images out."""
 
-import itertools
 import json
 
 import numpy as np
 import pytest
 import torch
 
+from helpers.crossing import crossed
 from pc_crvae.config.images import ImageModelConfig
 from pc_crvae.errors import UserError
 from pc_crvae.likelihoods import (
@@ -56,7 +56,7 @@ def images(count=3, shape=GREY, seed=0):
     return torch.rand(count, *shape, generator=torch.Generator().manual_seed(seed))
 
 
-COMBINATIONS = list(itertools.product([GREY, COLOR], HALVES, HALVES, LIKELIHOODS))
+COMBINATIONS = crossed([GREY, COLOR], list(HALVES), list(HALVES), list(LIKELIHOODS))
 
 
 @pytest.mark.parametrize(("shape", "encoder", "decoder", "likelihood"), COMBINATIONS)

@@ -196,7 +196,9 @@ def test_a_posterior_that_says_nothing_is_the_prior():
     torch.testing.assert_close(shifted.log_variance, 2 * soft_clamp(prior.raw_log_sigma - 0.2))
 
 
-@pytest.mark.parametrize("second", ["prior", "another posterior"])
+@pytest.mark.parametrize(
+    "second", [pytest.param("prior", marks=pytest.mark.slow), "another posterior"]
+)
 def test_the_kl_of_a_random_nvae_is_the_monte_carlo_estimate(second):
     model, count = away_from_the_start(toy((1, 4, 4))).double(), 10_000
     x = images(2, (1, 4, 4)).double()
@@ -239,7 +241,7 @@ def test_posteriors_are_relative_to_the_priors_of_their_own_groups():
     assert model.prior().conditionals(path)[1].mean.abs().max() > 0.01  # not N(0, I)
 
 
-@pytest.mark.parametrize("flows", [0, 1])
+@pytest.mark.parametrize("flows", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_training_stays_finite_and_gains(flows):
     model = toy((1, 4, 4), flows=flows)
     objective = Regularized(

@@ -106,7 +106,14 @@ def test_it_saves_no_weight_twice():
     assert set(SpectralPenalty(layers()).state_dict()) == {"left_0", "left_1", "left_2"}
 
 
-@pytest.mark.parametrize("weights", [(0.5, 0.0), (0.0, 0.5), (0.1, 0.2)])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        pytest.param((0.5, 0.0), marks=pytest.mark.slow),
+        pytest.param((0.0, 0.5), marks=pytest.mark.slow),
+        (0.1, 0.2),
+    ],
+)
 def test_a_models_regularization_weighs_convolutions_and_batch_norms(weights):
     torch.manual_seed(0)
     config = TOY.model_copy(

@@ -3,6 +3,8 @@
 The operations are those of `pc_crvae.geometry.kernels.operations.Kernels`, on the CPU.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,6 +19,7 @@ from pc_crvae.geometry.kernels.cpu import (
     search,
 )
 from pc_crvae.geometry.kernels.cpu.folding import fold as fold
+from pc_crvae.geometry.kernels.operations import EdgeTerms
 
 _SORTING_PAYS = 2**25
 """Pairs of points from which on sorting two clouds costs less than comparing all pairs."""
@@ -114,10 +117,9 @@ def unpool_neighbors(
     return gradient
 
 
-def edge_squares(
-    u: Tensor, v: Tensor, s: Tensor, degrees: Tensor, u_mean: Tensor, v_mean: Tensor, k: int
-) -> Tensor:
-    """Sum over edges of (u_j + v_i - mean)^2, (C,) float64, from (R, C) terms and sums."""
+def edge_squares(edges: EdgeTerms) -> Tensor:
+    """Sum over edges of (u_j + v_i - mean)^2, (C,) float64."""
+    u, v, s, degrees, u_mean, v_mean, k = edges
     squares = torch.empty(u.shape[1], dtype=torch.float64)
     parallel.run(
         columns.edge_squares,
@@ -129,18 +131,9 @@ def edge_squares(
     return squares
 
 
-def edge_squares_backward(
-    u: Tensor,
-    v: Tensor,
-    s: Tensor,
-    degrees: Tensor,
-    u_mean: Tensor,
-    v_mean: Tensor,
-    k: int,
-    slope: Tensor,
-    level: Tensor,
-) -> list[Tensor]:
+def edge_squares_backward(edges: EdgeTerms, slope: Tensor, level: Tensor) -> Sequence[Tensor]:
     """Gradients (R, C) in u, v and s, see :func:`columns.edge_squares_backward`."""
+    u, v, s, degrees, u_mean, v_mean, k = edges
     gradients = u.new_empty((3, *u.shape))
     parallel.run(
         columns.edge_squares_backward,

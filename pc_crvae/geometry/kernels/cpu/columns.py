@@ -76,7 +76,7 @@ def edge_squares_backward(  # type: ignore[no-untyped-def]
 ):
     """Fill ``gradients`` (3, R, C), in ``other``, ``own`` and ``totals``, for a range of the rows.
 
-    ``slope`` (C,) is half the gradient in the squares of :func:`edge_squares`, and ``level``
+    ``slope`` (C,) is twice the gradient in the squares of :func:`edge_squares`, and ``level``
     (C,) that in the mean over the R rows of own and totals / k.
     """
     for r in range(start, stop):

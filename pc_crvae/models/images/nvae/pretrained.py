@@ -107,7 +107,7 @@ class PretrainedNVAE(NVAE, PretrainedOfImages):
     def sample(self, count: int, seed: int = 0) -> Tensor:
         """The likelihood's means at ``count`` draws of the prior: (count, C, H, W) on the CPU."""
         draws = Draws(keyed_generator("sample", seed, device=self.device), count)
-        with evaluating(self), torch.no_grad():
+        with evaluating(self):
             return self.likelihood(self.prior().sample(draws)).mean.cpu()
 
     def _mean_path(self, images: Tensor) -> LatentPath:
