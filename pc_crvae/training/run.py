@@ -36,7 +36,6 @@ def run_training(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    data_root: Path | None = None,
 ) -> Trained:
     """Load the data that ``config`` names and train on it, with a probe and pictures.
 
@@ -45,7 +44,6 @@ def run_training(
         out: folder of the run.
         resume: go on with the run in the folder.
         overwrite: replace the run in the folder.
-        data_root: folder of the data, instead of ``data.root``.
 
     Raises:
         UserError: on a package that is missing, data that cannot be loaded, a run that is there or
@@ -56,9 +54,6 @@ def run_training(
         raise UserError(
             "to resume a run is to go on with it, to overwrite it to replace it: give one"
         )
-    if data_root is not None:
-        data = config.data.model_copy(update={"root": str(data_root)})
-        config = config.model_copy(update={"data": data})
     config = with_absolute_paths(config)
     run = Run(out)
     if not resume and not overwrite:

@@ -38,12 +38,12 @@ def test_what_is_there_is_refused_before_any_data_is_loaded(tmp_path):
         run_training(config, tmp_path / "run", resume=True, overwrite=True)
 
 
-def test_the_folder_of_the_data_can_be_another_and_is_recorded_in_full(tmp_path, monkeypatch):
+def test_the_folder_of_the_data_is_recorded_in_full(tmp_path, monkeypatch):
     write_hdf5(tmp_path / "mine")
-    data = {"name": "modelnet10", "points": 16, "validation_fraction": 0.4, "root": "nowhere"}
+    data = {"name": "modelnet10", "points": 16, "validation_fraction": 0.4, "root": "mine"}
     config = tiny_config(tmp_path, data=data, training={"epochs": 1, "batch_size": 2})
     monkeypatch.chdir(tmp_path)
-    trained = run_training(config, tmp_path / "run", data_root=tmp_path / "mine")
+    trained = run_training(config, tmp_path / "run")
     recorded = yaml.safe_load(trained.run.config.read_text())
     assert recorded["data"]["root"] == str(tmp_path / "mine")
 
