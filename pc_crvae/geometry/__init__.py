@@ -14,6 +14,7 @@ from pc_crvae.geometry.neighbors import (
     mutual_nearest_neighbors,
     nearest_neighbors,
 )
+from pc_crvae.geometry.octants import octant_means
 from pc_crvae.geometry.rotations import (
     rotate,
     rotation_about_axis,
@@ -34,6 +35,7 @@ __all__ = [
     "k_nearest_neighbors",
     "mutual_nearest_neighbors",
     "nearest_neighbors",
+    "octant_means",
     "pool_neighbors",
     "principal_frames",
     "rotate",

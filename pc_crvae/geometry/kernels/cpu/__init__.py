@@ -13,6 +13,7 @@ from pc_crvae.geometry.kernels import reference as plain
 from pc_crvae.geometry.kernels.cpu import (
     columns,
     feature_search,
+    octants,
     parallel,
     pooling,
     sampling,
@@ -214,6 +215,20 @@ def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
     chosen = torch.empty((len(points), count), dtype=torch.int64)
     parallel.run(sampling.farthest_points, len(points), *_arrays(points, start, chosen))
     return chosen
+
+
+def octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
+    """(B, N, 3) to (B, N, 24 S), of the ``counts`` nearest other points; they rise, and fit."""
+    means = points.new_empty((*points.shape[:2], len(counts), 8, 3))
+    blocks = _sorted_blocks(*_arrays(points))
+    parallel.run(
+        octants.octant_means,
+        len(points) * blocks[2].shape[2],
+        *blocks,
+        np.array(counts),
+        means.numpy(),
+    )
+    return means.flatten(2)
 
 
 def _sorted_blocks(

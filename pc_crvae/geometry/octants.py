@@ -1,0 +1,66 @@
+"""Local geometry in numbers: where a point's neighbours lie, octant by octant."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pc_crvae.geometry.gather import gather_points
+from pc_crvae.geometry.kernels import kernels_for
+from pc_crvae.geometry.neighbors import k_nearest_neighbors
+
+
+@torch.no_grad()
+def octant_means(points: Tensor, neighbors: int | Sequence[int]) -> Tensor:
+    """Return, for each point and octant about it, the mean offset of its neighbours there.
+
+    The eight octants are those of the signs of x, y and z, with zero counted as positive. An octant
+    without a neighbour gives zeros. A neighbour that coincides with the point has no direction and
+    belongs to no octant. The statistic is that of PointHop (Zhang et al. 2020, arXiv 1907.12766,
+    section 3.1), with offsets in place of coordinates.
+
+    Args:
+        points: (B, N, 3), any floating dtype; below float32 the function works in float32.
+        neighbors: how many nearest other points count, one number a scale, in rising order. Clouds
+            of fewer other points take them all.
+
+    Returns:
+        (B, N, 24 S) for S scales, in the unit of ``points``: by scale, then octant (the sign of x
+        changes slowest, that of z fastest, negative before positive), then axis. It carries no
+        gradient.
+
+    Raises:
+        ValueError: the shape is another, there is no point, or the numbers of neighbours are not
+            positive and rising.
+    """
+    scales = (neighbors,) if isinstance(neighbors, int) else tuple(neighbors)
+    if not scales or scales[0] < 1 or list(scales) != sorted(set(scales)):
+        raise ValueError(f"numbers of neighbours must be positive and rise, not be {scales}")
+    if points.dim() != 3 or points.shape[2] != 3 or points.shape[1] == 0:
+        raise ValueError(f"clouds must be (B, N, 3) with N >= 1, not {tuple(points.shape)}")
+    points = points.to(torch.promote_types(points.dtype, torch.float32)).contiguous()
+    others = points.shape[1] - 1
+    counts = [min(count, others) for count in scales]
+    if others == 0:
+        return points.new_zeros((*points.shape[:2], 24 * len(scales)))
+    kernels = kernels_for(points.device)
+    if kernels and hasattr(kernels, "octant_means"):
+        return kernels.octant_means(points, counts)  # type: ignore[no-any-return]
+    return _octant_means(points, counts)
+
+
+def _octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
+    nearest = k_nearest_neighbors(points, counts[-1] + 1)  # the point itself first
+    offsets = gather_points(points, nearest[..., 1:].flatten(1)).unflatten(
+        1, (points.shape[1], -1)
+    ) - points.unsqueeze(2)  # (B, N, k, 3)
+    signs = (offsets >= 0).long()
+    octant = 4 * signs[..., 0] + 2 * signs[..., 1] + signs[..., 2]
+    belongs = torch.nn.functional.one_hot(octant, 8).to(points.dtype)
+    belongs = belongs * (offsets != 0).any(dim=-1, keepdim=True)  # (B, N, k, 8)
+    means = []
+    for count in counts:
+        inside = belongs[:, :, :count]
+        sums = torch.einsum("bnko,bnka->bnoa", inside, offsets[:, :, :count])
+        means.append(sums / inside.sum(dim=2).clamp(min=1).unsqueeze(-1))
+    return torch.stack(means, dim=2).flatten(2)
