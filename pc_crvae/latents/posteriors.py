@@ -211,6 +211,23 @@ def gaussian_kl(first: DiagonalGaussian, second: DiagonalGaussian) -> Tensor:
     return 0.5 * (_expm1_minus(log_ratio) + squared_shift)
 
 
+def pairwise_gaussian_kl(first: DiagonalGaussian, second: DiagonalGaussian) -> Tensor:
+    """KL(first_i || second_j) in nats of every pair, summed over the dimensions: (B, B').
+
+    The squared shift is expanded into matrix products about the mean of ``second``, so that no
+    (B, B', D) tensor is made. The expansion cancels where two Gaussians nearly agree: its error is
+    about the float's precision times the largest entry of the row. Use `gaussian_kl` for the pairs
+    that matter to the last digit.
+    """
+    center = second.mean.mean(dim=0)
+    first_mean, second_mean = first.mean - center, second.mean - center
+    precision = torch.exp(-second.log_variance)
+    square = (torch.exp(first.log_variance) + first_mean.square()) @ precision.t()
+    cross = first_mean @ (second_mean * precision).t()
+    own = (second_mean.square() * precision + second.log_variance - 1).sum(dim=1)
+    return 0.5 * (square - 2 * cross + own - first.log_variance.sum(dim=1, keepdim=True))
+
+
 def _expm1_minus(x: Tensor) -> Tensor:
     """exp(x) - 1 - x, by its Taylor series near 0, where the difference loses its digits."""
     near = x.clamp(-0.1, 0.1)
