@@ -51,9 +51,8 @@ def octant_means(points: Tensor, neighbors: int | Sequence[int]) -> Tensor:
 
 def _octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
     nearest = k_nearest_neighbors(points, counts[-1] + 1)  # the point itself first
-    offsets = gather_points(points, nearest[..., 1:].flatten(1)).unflatten(
-        1, (points.shape[1], -1)
-    ) - points.unsqueeze(2)  # (B, N, k, 3)
+    places = gather_points(points, nearest[..., 1:].flatten(1))
+    offsets = places.reshape(*points.shape[:2], -1, 3) - points.unsqueeze(2)  # (B, N, k, 3)
     signs = (offsets >= 0).long()
     octant = 4 * signs[..., 0] + 2 * signs[..., 1] + signs[..., 2]
     belongs = torch.nn.functional.one_hot(octant, 8).to(points.dtype)
