@@ -14,9 +14,10 @@ import torch
 
 from benchmarks.timing import Action
 from pc_crvae.config.points import (
-    DGCNNConfig,
+    EncoderConfig,
     FoldingDecoderConfig,
     FoldingNetEncoderConfig,
+    OctantPointNetConfig,
     PointModelConfig,
     PointNetConfig,
 )
@@ -101,15 +102,14 @@ def decoder_products(
     return products, Product("decoder", rows, width, width).gflop
 
 
-def _encoder(
-    encoder: PointNetConfig | DGCNNConfig | FoldingNetEncoderConfig, batch: int, points: int
-) -> list[Product]:
+def _encoder(encoder: EncoderConfig, batch: int, points: int) -> list[Product]:
     rows = batch * points
-    if isinstance(encoder, PointNetConfig):
+    if isinstance(encoder, PointNetConfig | OctantPointNetConfig):
+        numbers = 3 if isinstance(encoder, PointNetConfig) else 3 + 24 * len(encoder.shares)
         *shared, last = encoder.widths
-        inner = shared[-1] if shared else 3
+        inner = shared[-1] if shared else numbers
         return [
-            *_shared(rows, (3, *shared)),
+            *_shared(rows, (numbers, *shared)),
             *_pooled(batch, points, inner, last, encoder.batch_norm),
         ]
     if isinstance(encoder, FoldingNetEncoderConfig):
@@ -153,7 +153,7 @@ def _pooled(batch: int, points: int, inner: int, outer: int, batch_norm: bool) -
 
 def _head(model: PointModelConfig, batch: int, gaussian: bool) -> list[Product]:
     encoder = model.encoder
-    if isinstance(encoder, PointNetConfig):
+    if isinstance(encoder, PointNetConfig | OctantPointNetConfig):
         features = encoder.widths[-1]
     elif isinstance(encoder, FoldingNetEncoderConfig):
         features = encoder.graph_widths[-1]

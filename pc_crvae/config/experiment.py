@@ -15,7 +15,7 @@ from pc_crvae.config.points import (
     RotateZConfig,
     SubsampleConfig,
 )
-from pc_crvae.config.sections import NonNegative, PositiveInt, Section
+from pc_crvae.config.sections import NonNegative, PositiveInt, Section, Widths
 
 
 class DataConfig(Section):
@@ -68,6 +68,11 @@ class ELBOConfig(Section):
     beta: NonNegative = 1.0
     warmup_epochs: NonNegative = Field(0.0, description="epochs over which beta rises from 0")
     free_bits: NonNegative = Field(0.0, description="nats a dimension that cost nothing")
+    weight: NonNegative = Field(
+        1.0,
+        description="of the log-likelihood; 0: nothing is decoded, the decoder is not trained, and "
+        "beta KL(q(z|x) || p(z)) bounds the posterior's variances",
+    )
     balanced_groups: bool = Field(
         False, description="while beta rises, charge each latent group by what it says; of an nvae"
     )
@@ -93,19 +98,38 @@ ObjectiveConfig = Annotated[
 
 
 class ConsistencyConfig(Section):
-    """The second pass, on transformed shapes, and the KL between the two posteriors."""
+    """The second pass, on transformed shapes, and the divergence of the two posteriors."""
 
+    form: Literal["kl", "contrast"] = Field(
+        "kl",
+        description="kl: the posteriors of an item and of its transform have to agree; contrast: "
+        "they also have to be nearer to each other than to those of the batch's other items",
+    )
+    score: Literal["kl", "projector"] = Field(
+        "kl",
+        description="what contrast compares posteriors by: their KL, or the cosine of what a small "
+        "network makes of their means",
+    )
+    temperature: float | None = Field(
+        None,
+        gt=0,
+        description="of contrast, in the unit of its score: nats (null: 20), or 1 - cosine (null: "
+        "0.1). A weight of 1 / temperature makes contrast a cross-entropy",
+    )
+    projector_widths: Widths = Field((512, 512, 128), description="of the projector's layers")
     weight: NonNegative = Field(
-        1.0, description="lambda, per nat; 0 is the base model with augmentation"
+        1.0, description="lambda, per unit of divergence; 0 is the base model with augmentation"
     )
     warmup_epochs: NonNegative = Field(0.0, description="epochs over which lambda rises from 0")
     direction: Literal["transformed_first", "original_first"] = "transformed_first"
-    stop_gradient: bool = Field(False, description="hold the original's posterior fixed in the KL")
+    stop_gradient: bool = Field(
+        False, description="hold the original's posterior fixed in the divergence"
+    )
     target: Literal["transformed", "original"] = Field(
         "transformed", description="what the transformed shape's latent must explain"
     )
     dimensions: tuple[int, int] | None = Field(
-        None, description="[start, stop] of the latent dimensions the KL acts on; null: all"
+        None, description="[start, stop] of the latent dimensions it acts on; null: all"
     )
     transforms: tuple[TransformConfig, ...] = (
         RotateZConfig(name="rotate_z"),
@@ -182,8 +206,11 @@ class Config(Section):
             self._consistency_agrees(self.consistency)
         if isinstance(self.model, PointModelConfig):
             self._clouds_are_large_enough(self.model)
-        if isinstance(self.model, NVAEModelConfig) and self.objective.name != "elbo":
-            raise ValueError(f"an nvae takes objective.name elbo, not {self.objective.name}")
+        if isinstance(self.model, NVAEModelConfig):
+            if self.objective.name != "elbo":
+                raise ValueError(f"an nvae takes objective.name elbo, not {self.objective.name}")
+            if self.objective.weight == 0:
+                raise ValueError("an nvae decodes while it encodes: objective.weight must not be 0")
         if isinstance(self.objective, ELBOConfig):
             if self.objective.balanced_groups:
                 self._groups_can_be_balanced(self.objective)
@@ -217,10 +244,18 @@ class Config(Section):
             )
 
     def _consistency_agrees(self, consistency: ConsistencyConfig) -> None:
-        if self.objective.name == "autoencoder" and consistency.weight > 0:
+        by_kl = consistency.form == "kl" or consistency.score == "kl"
+        if self.objective.name == "autoencoder" and consistency.weight > 0 and by_kl:
             raise ValueError(
                 "an auto-encoder has no posterior KL: set consistency.weight to 0, "
                 "consistency to null, or objective.name to elbo"
+            )
+        if consistency.form == "contrast":
+            self._items_can_be_contrasted(consistency)
+        elif consistency.score != "kl" or consistency.temperature is not None:
+            raise ValueError(
+                "consistency.score and consistency.temperature belong to contrast: set "
+                "consistency.form to contrast, or leave them out"
             )
         if consistency.dimensions is not None:
             start, stop = consistency.dimensions
@@ -242,6 +277,23 @@ class Config(Section):
             raise ValueError(
                 f"the transform {foreign[0]} is of {'images' if of_points else 'point clouds'}, "
                 f"and model.name is {self.model.name}: give others in consistency.transforms"
+            )
+
+    def _items_can_be_contrasted(self, consistency: ConsistencyConfig) -> None:
+        if self.training.batch_size < 2:
+            raise ValueError(
+                "contrast compares the items of a batch, and training.batch_size is "
+                f"{self.training.batch_size}: raise it"
+            )
+        if self.training.accumulation > 1:
+            raise ValueError(
+                "contrast compares all items of a batch at once: set training.accumulation to 1"
+            )
+        has_flows = isinstance(self.model, NVAEModelConfig) and self.model.flows > 0
+        if consistency.score == "kl" and has_flows:
+            raise ValueError(
+                "contrast by KL needs a Gaussian in the top group, and model.flows makes another: "
+                "set it to 0, or consistency.score to projector"
             )
 
     def _clouds_are_large_enough(self, model: PointModelConfig) -> None:

@@ -112,6 +112,9 @@ class TrainingObjective(nn.Module, ABC):
     model happens inside its forward.
     """
 
+    compares_items: bool = False
+    """Whether terms of an item depend on which other items are in the batch, and on how many."""
+
     @abstractmethod
     def forward(
         self,

@@ -32,20 +32,30 @@ class ELBO(Objective):
             dimension's KL counts as max(KL, free_bits), after Kingma et al. (2016), who
             average over the batch first; here it acts on a sample, so that no term depends
             on which samples share its batch. The reported KL is the true one.
+        weight: weight of the log-likelihood. At 0 nothing is decoded, and the term -beta KL alone
+            is left, which bounds the posterior's means and variances where consistency compares
+            posteriors; with beta 0 as well, only the bound on log-variances does.
         balanced_groups: balance the KLs of latent groups as long as ``kl_warmup`` is below 1.
             After the warm-up, and for a single group, nothing changes. Reported KLs are the true
             ones. It does not go with ``free_bits``.
     """
 
     def __init__(
-        self, beta: float = 1.0, free_bits: float = 0.0, balanced_groups: bool = False
+        self,
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+        balanced_groups: bool = False,
+        weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if beta < 0 or free_bits < 0:
-            raise ValueError(f"beta {beta} and free_bits {free_bits} must not be negative")
+        if min(beta, free_bits, weight) < 0:
+            raise ValueError(
+                f"beta {beta}, free_bits {free_bits} and weight {weight} must not be negative"
+            )
         if free_bits and balanced_groups:
             raise ValueError("free_bits and balanced_groups do not go together")
         self.beta = beta
+        self.weight = weight
         self.free_bits = free_bits
         self.balanced_groups = balanced_groups
 
@@ -59,26 +69,23 @@ class ELBO(Objective):
     ) -> Evaluation:
         """Evaluate the bound at one sample of the posterior."""
         path = posterior.sample(draws)
-        log_likelihood = model.likelihood(path).log_prob(target)
         kl_per_dimension = posterior.kl(model.prior(), path)
-        by_group = posterior.by_group("kl", kl_per_dimension)
-        if self.balanced_groups and by_group and kl_warmup < 1:
-            group_kls = torch.stack(list(by_group.values()), dim=1)
+        terms = posterior.by_group("kl", kl_per_dimension)
+        if self.balanced_groups and terms and kl_warmup < 1:
+            group_kls = torch.stack(list(terms.values()), dim=1)
             means = _mean_over_items(group_kls, over_processes=model.training)
             charged = group_kls @ balancing_coefficients(means, posterior.group_sizes)
         elif self.free_bits:
             charged = kl_per_dimension.clamp(min=self.free_bits).sum(dim=1)
         else:
             charged = kl_per_dimension.sum(dim=1)
+        objective = -kl_warmup * self.beta * charged
+        if self.weight > 0:
+            terms["log_likelihood"] = model.likelihood(path).log_prob(target)
+            objective = self.weight * terms["log_likelihood"] + objective
+        kl = kl_per_dimension.sum(dim=1)
         return Evaluation(
-            log_likelihood - kl_warmup * self.beta * charged,
-            {
-                **by_group,
-                "log_likelihood": log_likelihood,
-                "kl": kl_per_dimension.sum(dim=1),
-                "kl_per_dimension": kl_per_dimension,
-            },
-            path,
+            objective, {**terms, "kl": kl, "kl_per_dimension": kl_per_dimension}, path
         )
 
 

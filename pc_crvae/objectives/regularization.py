@@ -23,6 +23,7 @@ class Regularized(TrainingObjective):
         super().__init__()
         self.objective = objective
         self.penalty = penalty
+        self.compares_items = objective.compares_items
 
     def forward(
         self,

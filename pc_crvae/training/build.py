@@ -1,7 +1,7 @@
 """From a configuration to the model, what its training maximises, and the optimiser of both."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,10 @@ from pc_crvae.models.images.build import build_image_transform, onto_levels
 from pc_crvae.models.images.nvae.model import NVAE
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
+from pc_crvae.models.mlp import mlp
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.models.vae import VAE
 from pc_crvae.objectives.base import (
     AutoEncoding,
     LatentVariableModel,
@@ -35,6 +37,8 @@ from pc_crvae.objectives.base import (
 )
 from pc_crvae.objectives.binarization import binarize
 from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.contrast import ContrastByKL, ContrastByProjector
+from pc_crvae.objectives.divergences import Divergence, KLDivergence
 from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.objectives.iwae import IWAE
 from pc_crvae.objectives.regularization import Regularized
@@ -49,6 +53,10 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "iwae": IWAE,
 }
 """What one pass maximises, by ``objective.name``."""
+
+
+_NATS, _COSINE = 20.0, 0.1
+"""Temperatures of contrast by KL and by cosines, where the config has none."""
 
 
 def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretrained:
@@ -127,11 +135,43 @@ def build_training_objective(config: Config, model: LatentVariableModel) -> Trai
     if consistency is None:
         whole = SinglePass(model, objective, observe)
     else:
-        settings = dict(consistency)
-        del settings["warmup_epochs"], settings["transforms"]
-        transform = build_transform(config, consistency)
-        whole = ConsistencyRegularized(model, objective, transform, observe=observe, **settings)
+        whole = ConsistencyRegularized(
+            model,
+            objective,
+            build_transform(config, consistency),
+            weight=consistency.weight,
+            divergence=build_divergence(consistency, model),
+            target=consistency.target,
+            observe=observe,
+        )
+    if isinstance(model, VAE) and getattr(objective, "weight", 1.0) == 0:
+        model.decoder.requires_grad_(False)  # processes would wait for gradients that never come
     return Regularized(whole, model.regularization) if isinstance(model, NVAE) else whole
+
+
+def build_divergence(consistency: ConsistencyConfig, model: LatentVariableModel) -> Divergence:
+    """D, how far the posteriors of an item and of its transform lie apart."""
+    common: dict[str, Any] = {
+        name: getattr(consistency, name) for name in ("direction", "stop_gradient", "dimensions")
+    }
+    if consistency.form == "kl":
+        return KLDivergence(**common)
+    if consistency.score == "kl":
+        return ContrastByKL(consistency.temperature or _NATS, **common)
+    *hidden, out = consistency.projector_widths
+    in_features = _size_of_means(model)
+    if consistency.dimensions is not None:
+        in_features = consistency.dimensions[1] - consistency.dimensions[0]
+    projector = nn.Sequential(
+        mlp(in_features, hidden, batch_norm=True),
+        nn.Linear(hidden[-1] if hidden else in_features, out),
+    )
+    return ContrastByProjector(projector, consistency.temperature or _COSINE, **common)
+
+
+def _size_of_means(model: LatentVariableModel) -> int:
+    groups = model.config.representation_groups if isinstance(model, NVAE) else None
+    return sum(model.prior().group_sizes[:groups])
 
 
 def build_optimizer(objective: nn.Module, options: TrainingConfig) -> torch.optim.AdamW:

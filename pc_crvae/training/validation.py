@@ -98,12 +98,17 @@ class Validation:
 def evaluate(
     config: Config, model: Pretrained, objective: TrainingObjective, items: ItemSet
 ) -> dict[str, Any]:
-    """Mean terms on ``items`` under fixed draws, active units and the KL per dimension."""
+    """Mean terms on ``items`` under fixed draws, active units and the KL per dimension.
+
+    Where terms depend on the number of items in a batch, batches are full ones and the items left
+    over are not evaluated; fewer items than a batch are one batch.
+    """
     batches: list[Terms] = []  # means over each: a hierarchy's KLs a dimension are many an item
     units = ActiveUnits()
     sizes: list[int] = []
-    size = config.training.batch_size
-    starts = range(0, len(items), size)
+    size = min(config.training.batch_size, len(items))
+    evaluated = len(items) // size * size if objective.compares_items else len(items)
+    starts = range(0, evaluated, size)
     prepared = prefetched(
         batch_of(
             items,

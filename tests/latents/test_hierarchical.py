@@ -19,6 +19,7 @@ from pc_crvae.latents.hierarchical import (
 from pc_crvae.latents.posteriors import gaussian_kl
 from pc_crvae.objectives.base import SinglePass
 from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.divergences import KLDivergence
 from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.runs.folder import Run
@@ -341,7 +342,7 @@ def test_consistency_holds_both_posteriors_against_each_other_on_one_path(direct
     model = ToyHierarchy().double()
     x = images()
     regularized = ConsistencyRegularized(
-        model, ELBO(), lambda x, _: x.flip(-1), weight=2.0, direction=direction
+        model, ELBO(), lambda x, _: x.flip(-1), weight=2.0, divergence=KLDivergence(direction)
     )  # fmt: skip
     terms = regularized(x, draws(4))
     noise = draws(4)
@@ -372,7 +373,11 @@ def test_with_the_gradient_stopped_the_original_posterior_gets_none_from_the_kl(
     def gradients(stop):
         model.zero_grad()
         terms = ConsistencyRegularized(
-            model, ELBO(), lambda x, _: x.flip(-1), weight=1.0, stop_gradient=stop
+            model,
+            ELBO(),
+            lambda x, _: x.flip(-1),
+            weight=1.0,
+            divergence=KLDivergence(stop_gradient=stop),
         )(x, draws(4))
         terms["consistency"].sum().backward()
         return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}

@@ -10,6 +10,7 @@ from helpers.toy_models import LATENT_DIM, TwoGroups, clouds, image_vae, point_v
 from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.objectives.base import AutoEncoding, Evaluation, Objective
 from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.divergences import KLDivergence
 from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.transforms.points import Compose, Jitter, RotateZ, Subsample
@@ -95,7 +96,11 @@ OPTIONS = [
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(map(str, o.values())))
 def test_values_and_gradients_are_those_written_out_by_hand(modality, options):
     model, x, transform = MODALITIES[modality]()
-    objective = ConsistencyRegularized(model, ELBO(BETA), transform, weight=LAMBDA, **options)
+    target = options["target"]
+    divergence = KLDivergence(**{name: options[name] for name in options if name != "target"})
+    objective = ConsistencyRegularized(
+        model, ELBO(BETA), transform, weight=LAMBDA, divergence=divergence, target=target
+    )
     terms = objective(x, draws())
     expected, kl = cr_by_hand(model, x, transform, **options)
     assert terms["objective"].shape == (3,)
@@ -250,7 +255,11 @@ class RecordsPosteriors(torch.nn.Module):
 def test_the_kl_moves_both_posteriors_unless_the_original_s_is_stopped(direction, stop_gradient):
     model = RecordsPosteriors(point_vae())
     objective = ConsistencyRegularized(
-        model, ELBO(), TRANSFORM, weight=1.0, direction=direction, stop_gradient=stop_gradient
+        model,
+        ELBO(),
+        TRANSFORM,
+        weight=1.0,
+        divergence=KLDivergence(direction, stop_gradient),
     )
     kl = objective(clouds(), draws())["consistency"].sum()
     original, moved = model.kept
@@ -308,13 +317,17 @@ def test_a_consistency_weight_on_an_auto_encoder_is_refused():
     ("options", "problem"),
     [
         ({"weight": -1.0}, "must not be negative"),
-        ({"weight": 1.0, "direction": "both"}, "unknown direction 'both'"),
         ({"weight": 1.0, "target": "mean"}, "unknown target 'mean'"),
     ],
 )
 def test_a_wrong_option_is_refused(options, problem):
     with pytest.raises(ValueError, match=problem):
         ConsistencyRegularized(point_vae(), ELBO(), TRANSFORM, **options)
+
+
+def test_an_unknown_direction_is_refused():
+    with pytest.raises(ValueError, match="unknown direction 'both'"):
+        KLDivergence("both")
 
 
 class TwoGroupModel(torch.nn.Module):
@@ -347,9 +360,9 @@ class TwoGroupModel(torch.nn.Module):
 @pytest.mark.parametrize("direction", ["transformed_first", "original_first"])
 def test_chains_are_compared_along_one_path_of_the_first_of_the_two(direction):
     model, x = TwoGroupModel(), images()
-    terms = ConsistencyRegularized(model, ELBO(), brighten, weight=1.0, direction=direction)(
-        x, draws()
-    )
+    terms = ConsistencyRegularized(
+        model, ELBO(), brighten, weight=1.0, divergence=KLDivergence(direction)
+    )(x, draws())
     original, moved = model.kept
     source = draws()
     brighten(x, source)
@@ -367,7 +380,11 @@ def test_chains_are_compared_along_one_path_of_the_first_of_the_two(direction):
 def test_a_stopped_posterior_gets_no_gradient_through_the_path_either():
     model = TwoGroupModel()
     objective = ConsistencyRegularized(
-        model, ELBO(), brighten, weight=1.0, direction="original_first", stop_gradient=True
+        model,
+        ELBO(),
+        brighten,
+        weight=1.0,
+        divergence=KLDivergence("original_first", stop_gradient=True),
     )
     kl = objective(images(), draws())["consistency"].sum()
     original, moved = model.kept

@@ -12,6 +12,7 @@ from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.images.nvae import NVAE
 from pc_crvae.models.images.nvae.flows import AutoregressiveCell, Flow, FlowGaussian
 from pc_crvae.objectives.consistency import ConsistencyRegularized
+from pc_crvae.objectives.divergences import KLDivergence
 from pc_crvae.objectives.elbo import ELBO
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
@@ -217,7 +218,11 @@ def test_consistency_trains_flows_from_both_sides():
     other = copy.deepcopy(model)
     for candidate, stop in ((model, False), (other, True)):
         terms = ConsistencyRegularized(
-            candidate, ELBO(), lambda x, _: x.flip(-1), weight=1.0, stop_gradient=stop
+            candidate,
+            ELBO(),
+            lambda x, _: x.flip(-1),
+            weight=1.0,
+            divergence=KLDivergence(stop_gradient=stop),
         )(images(), Draws(keyed_generator("flow"), 4))
         terms["consistency"].sum().backward()
         assert terms["consistency"].isfinite().all()
