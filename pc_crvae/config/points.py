@@ -125,8 +125,20 @@ class FoldingNetEncoderConfig(Section):
     batch_norm: bool = False
 
 
+class OctantPointNetConfig(Section):
+    """A PointNet that also sees the local geometry about each point, as octant means."""
+
+    name: Literal["octant_pointnet"]
+    shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = Field(
+        (1 / 32,), description="shares of a cloud's points that are a point's neighbours, rising"
+    )
+    widths: Widths = (64, 128, 1024)
+    batch_norm: bool = True
+
+
 EncoderConfig = Annotated[
-    PointNetConfig | DGCNNConfig | FoldingNetEncoderConfig, Field(discriminator="name")
+    PointNetConfig | DGCNNConfig | FoldingNetEncoderConfig | OctantPointNetConfig,
+    Field(discriminator="name"),
 ]
 
 

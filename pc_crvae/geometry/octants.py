@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pc_crvae.geometry.gather import gather_points
 from pc_crvae.geometry.kernels import kernels_for
-from pc_crvae.geometry.neighbors import k_nearest_neighbors
 
 
 @torch.no_grad()
@@ -43,23 +41,4 @@ def octant_means(points: Tensor, neighbors: int | Sequence[int]) -> Tensor:
     counts = [min(count, others) for count in scales]
     if others == 0:
         return points.new_zeros((*points.shape[:2], 24 * len(scales)))
-    kernels = kernels_for(points.device)
-    if kernels and hasattr(kernels, "octant_means"):
-        return kernels.octant_means(points, counts)  # type: ignore[no-any-return]
-    return _octant_means(points, counts)
-
-
-def _octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
-    nearest = k_nearest_neighbors(points, counts[-1] + 1)  # the point itself first
-    places = gather_points(points, nearest[..., 1:].flatten(1))
-    offsets = places.reshape(*points.shape[:2], -1, 3) - points.unsqueeze(2)  # (B, N, k, 3)
-    signs = (offsets >= 0).long()
-    octant = 4 * signs[..., 0] + 2 * signs[..., 1] + signs[..., 2]
-    belongs = torch.nn.functional.one_hot(octant, 8).to(points.dtype)
-    belongs = belongs * (offsets != 0).any(dim=-1, keepdim=True)  # (B, N, k, 8)
-    means = []
-    for count in counts:
-        inside = belongs[:, :, :count]
-        sums = torch.einsum("bnko,bnka->bnoa", inside, offsets[:, :, :count])
-        means.append(sums / inside.sum(dim=2).clamp(min=1).unsqueeze(-1))
-    return torch.stack(means, dim=2).flatten(2)
+    return kernels_for(points.device).octant_means(points, counts)

@@ -5,8 +5,8 @@
 with K_ij a divergence between the transformed item i and the original item j, over all j of the
 global batch, i included, and T a temperature in the unit of K. T times the cross-entropy of picking
 the own item among all with probabilities softmax(-K_i. / T) is the same number (InfoNCE, van den
-Oord et al. 2018, arXiv 1807.03748). For a large T it tends to K_ii less the mean of row i, up to the
-constant T log B.
+Oord et al. 2018, arXiv 1807.03748). For a large T it tends to K_ii less the mean of row i, up to
+the constant T log B.
 """
 
 from typing import Any

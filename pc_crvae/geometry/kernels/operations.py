@@ -50,6 +50,14 @@ class Kernels(Protocol):
         """Nearest of (B, N, D) to each other, itself first: (B, N, k) int64, 1 <= k <= N."""
         ...
 
+    def octant_means(self, points: Tensor, counts: Sequence[int]) -> Tensor:
+        """Mean offsets of neighbours by octant of (B, N, 3): (B, N, 24 S), S scales.
+
+        Scale s takes the ``counts[s]`` nearest other points; the counts rise, and the last is
+        below N. See `pc_crvae.geometry.octant_means`.
+        """
+        ...
+
     def farthest_points(self, points: Tensor, count: int, start: Tensor) -> Tensor:
         """Choices (B, count) int64 among (B, N, 3), each the farthest from those before it.
 

@@ -47,6 +47,27 @@ def k_nearest(points: Tensor, k: int) -> Tensor:
     return indices
 
 
+def octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
+    """See `Kernels.octant_means`."""
+    return octant_means_of(points, k_nearest(points, counts[-1] + 1), counts)
+
+
+def octant_means_of(points: Tensor, neighbors: Tensor, counts: Sequence[int]) -> Tensor:
+    """As `octant_means`, of the neighbours (B, N, k) that `k_nearest` gives."""
+    places = gather_points(points, neighbors[..., 1:].flatten(1))
+    offsets = places.reshape(*points.shape[:2], -1, 3) - points.unsqueeze(2)  # (B, N, k, 3)
+    signs = (offsets >= 0).long()
+    octant = 4 * signs[..., 0] + 2 * signs[..., 1] + signs[..., 2]
+    # A duplicate has no direction.
+    members = F.one_hot(octant, 8) * (offsets != 0).any(dim=-1, keepdim=True)  # (B, N, k, 8)
+    means = []
+    for count in counts:
+        inside = members[:, :, :count].to(points.dtype)
+        sums = torch.einsum("bnko,bnka->bnoa", inside, offsets[:, :, :count])
+        means.append(sums / inside.sum(dim=2).clamp(min=1).unsqueeze(-1))
+    return torch.stack(means, dim=2).flatten(2)
+
+
 def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
     """(B, N, 3) to (B, count) int64 in order of choice."""
     batch, n_points, _ = points.shape

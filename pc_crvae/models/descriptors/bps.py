@@ -5,8 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from pc_crvae.geometry import nearest_neighbors
-from pc_crvae.models.mlp import check_positive
-from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.checks import check_clouds, check_positive
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
 
@@ -43,4 +42,5 @@ class BasisPointSet(nn.Module):
         basis = self.basis.to(points.dtype).expand(len(points), -1, -1)
         nearest = nearest_neighbors(basis, points)
         places = torch.gather(points, 1, nearest.unsqueeze(2).expand(-1, -1, 3))
-        return (basis - places).norm(dim=2)
+        distances: Tensor = (basis - places).norm(dim=2)
+        return distances

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pc_crvae.geometry import octant_means
-from pc_crvae.models.points.checks import check_clouds
+from pc_crvae.models.checks import check_clouds
 
 _NUMBERS = 24
 _STATISTICS = 7
