@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, *needs_a_checkout]
 TINY = [
     *("data.name=tiny.yaml", "data.points=32", "model.encoder.widths=[8,16]", "model.latent_dim=4"),
     *("model.decoder.points=32", "model.decoder.widths=[16]"),
-    *("training.epochs=1", "training.batch_size=512", "logging.probe_every_epochs=0"),
+    *("training.epochs=1", "training.batch_size=8", "logging.probe_every_epochs=0"),
 ]
 
 
