@@ -14,7 +14,7 @@ from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import Pretrained, exported_class, read_export
-from pc_crvae.runs.folder import Run, Which, find_export, find_run_config, run_of
+from pc_crvae.runs.folder import Which, find_export, find_run_config
 
 CLASSES: dict[str, type[Pretrained]] = {
     model_class.__name__: model_class for model_class in (PointVAE, ImageVAE, PretrainedNVAE)
@@ -99,11 +99,6 @@ class SavedModel:
                 if root is None and config.data.root is not None:
                     root = Path(config.data.root)
         return cls(model, folder, config, card, root, up, allow_refused)
-
-    @property
-    def run(self) -> Run | None:
-        """The run that the export lies in, None where it lies in none."""
-        return None if self.config is None else run_of(self.folder)
 
     @property
     def data(self) -> str:

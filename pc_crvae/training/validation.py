@@ -23,6 +23,8 @@ from pc_crvae.training.schedules import Schedule
 from pc_crvae.training.state import TrainingState
 from pc_crvae.utils.progress import TrainingProgress
 
+_SHOWN = ("objective", "log_likelihood", "kl", "consistency", "active_units", "probe_accuracy")
+
 
 @dataclass
 class Validation:
@@ -74,11 +76,7 @@ class Validation:
         return every > 0 and (epochs % every == 0 or is_last)
 
     def _line(self, epochs: int, results: dict[str, Any]) -> str:
-        shown = (
-            *("objective", "log_likelihood", "kl", "consistency"),
-            *("active_units", "probe_accuracy"),
-        )
-        text = "  ".join(f"{name} {results[name]:.4g}" for name in shown if name in results)
+        text = "  ".join(f"{name} {results[name]:.4g}" for name in _SHOWN if name in results)
         total, left = self.schedule.config.training.epochs, self.progress.time_left()
         return f"epoch {epochs}/{total}  {text}  left {left}"
 
