@@ -126,6 +126,32 @@ def test_numbers_are_read_as_people_write_them(write):
     assert config.training.clip_norm == 5
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("objective: {name: autoencoder}\nconsistency: {form: contrast}", "no posterior KL"),
+        ("consistency: {form: contrast, temperature: 0}", "consistency.temperature"),
+        ("consistency: {form: contrast, temperature: -1}", "consistency.temperature"),
+        ("consistency: {temperature: 5}", "belong to contrast"),
+        ("consistency: {score: projector}", "belong to contrast"),
+        ("consistency: {form: contrast}\ntraining: {batch_size: 1}", "compares the items"),
+        (
+            "consistency: {form: contrast}\ntraining: {accumulation: 2}",
+            "set training.accumulation to 1",
+        ),
+    ],
+)
+def test_contrast_that_cannot_be_is_refused_in_one_sentence(write, text, sentence):
+    assert sentence in refusal(write(text))
+
+
+def test_an_auto_encoder_may_be_contrasted_by_a_projector(write):
+    config = load_config(
+        write("objective: {name: autoencoder}\nconsistency: {form: contrast, score: projector}")
+    )
+    assert config.consistency.weight > 0
+
+
 def test_an_auto_encoder_with_a_consistency_weight_is_refused(write):
     autoencoder = "objective: {name: autoencoder}"
     assert "an auto-encoder has no posterior KL" in refusal(write(autoencoder))

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.kernel_choice import forced
 from pc_crvae.geometry import octant_means
-from pc_crvae.geometry.kernels import forced
 
 
 def by_loops(points: torch.Tensor, counts: list[int]) -> torch.Tensor:

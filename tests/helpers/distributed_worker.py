@@ -30,12 +30,21 @@ PROJECTING = "an objective with weights"
 FAILING = "failing"
 
 WITHOUT_BATCH_NORM = {"encoder": {"name": "pointnet", "widths": [8, 16], "batch_norm": False}}
+CONTRAST = {
+    "objective": {"name": "elbo", "weight": 0.0, "beta": 0.1},
+    "consistency": {"form": "contrast", "score": "projector", "projector_widths": [8, 4]},
+}
 CASES = {
     "without batch-norm": {"model": WITHOUT_BATCH_NORM},
     "in two parts": {"model": WITHOUT_BATCH_NORM, "training": {"accumulation": 2}},
     "averaged weights": {"model": WITHOUT_BATCH_NORM, "training": {"ema_decay": 0.5}},
     "synchronised batch-norm": {},
     PROJECTING: {"model": WITHOUT_BATCH_NORM},
+    "contrast by KL": {
+        "model": WITHOUT_BATCH_NORM,
+        "consistency": {"form": "contrast", "temperature": 5.0},
+    },
+    "contrast by a projector, nothing decoded": CONTRAST,
     "batch-norm of each process": {"training": {"synchronize_batch_norm": False}},
     **IMAGE_RUNS,
 }

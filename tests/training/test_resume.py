@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from helpers.distributed_worker import CONTRAST
 from helpers.tiny_runs import (
     IMAGE_RUNS,
     Killed,
@@ -42,6 +43,7 @@ VARIANTS = {
         "consistency": {"warmup_epochs": 2.5, "target": "original"},
     },
     "autoencoder": {"objective": {"name": "autoencoder"}, "consistency": None},
+    "contrast by a projector": CONTRAST,
     **IMAGE_RUNS,
 }
 COSTLY = {"IWAE", "NVAE"}
