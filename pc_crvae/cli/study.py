@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
-    from pc_crvae.study import PlannedRun, Study
+    from pc_crvae.study.plan import PlannedRun
     from pc_crvae.study.runner import Outcomes
+    from pc_crvae.study.schema import Study
 
 DESCRIPTION = "Run the arms of a study with every seed, resumably, and compare them."
 _MOST_WORKERS = 2
@@ -48,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run a study, or report on it."""
-    from pc_crvae.study import find_study, load_study, plan_runs
+    from pc_crvae.study.plan import plan_runs
+    from pc_crvae.study.schema import find_study, load_study
 
     workers = getattr(options, "workers", min(os.cpu_count() or 1, _MOST_WORKERS))
     if workers < 1:
