@@ -13,7 +13,6 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from numpy.typing import NDArray
@@ -21,9 +20,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pc_crvae.randomness.keys import keyed_numpy_generator
 from pc_crvae.utils.files import atomic_path
-from pc_crvae.visualization.pictures import INK, Frame, draw_cloud
+from pc_crvae.visualization.pictures import INK, Frame, draw_cloud, figure_pixels
 from pc_crvae.visualization.view import as_clouds
-from pc_crvae.visualization.web_page import data_address, write_page
+from pc_crvae.visualization.web_page import data_address, read_asset, write_page
 
 _QUIET, _ACCENT, _CARD, _MARKED_CARD = "#74769a", "#2f67b1", "#f5f6fa", "#e6eef9"
 _PAPER = "white"
@@ -119,7 +118,7 @@ def contact_page(
     write_page(
         path,
         title,
-        style=Template(_STYLE).substitute(width=_CELL),
+        style=Template(read_asset(__file__, "css")).substitute(width=_CELL),
         body="\n".join([f"<h1>{html.escape(title)}</h1>", *sections]),
         allowed="style-src 'unsafe-inline'; img-src data:",
     )
@@ -226,10 +225,7 @@ def _cloud_picture(
     cell = figure.add_axes((0, 0, 1, 1))
     cell.set_axis_off()
     draw_cloud(cell, cloud, frame)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())[:, :, :3]
-    return Image.fromarray(pixels).resize(size, Image.Resampling.BOX)
+    return Image.fromarray(figure_pixels(figure)).resize(size, Image.Resampling.BOX)
 
 
 def pixels_of(image: NDArray[np.number]) -> NDArray[np.uint8]:
@@ -345,20 +341,3 @@ def _figure(tile: Tile, draw: Callable[[Tile], Image.Image]) -> str:
         f'src="{data_address(buffer.getvalue(), kind)}">'
         f'<figcaption title="{caption}">{caption}{small}</figcaption></figure>'
     )
-
-
-_STYLE = """
-  body { margin: 0; padding: 18px 24px 40px; color: #22223b; background: white;
-         font: 15px/1.4 system-ui, sans-serif; }
-  h1 { margin: 0 0 12px; font-size: 19px; font-weight: 600; }
-  h2 { margin: 20px 0 8px; font-size: 15px; font-weight: 600; }
-  section + section { margin-top: 10px; }
-  .row { display: grid; gap: 8px;
-         grid-template-columns: repeat(auto-fill, minmax(${width}px, 1fr)); }
-  figure { margin: 0; border-radius: 8px; overflow: hidden; background: #f5f6fa; }
-  figure.marked { background: #e6eef9; outline: 2px solid #2f67b1; outline-offset: -2px; }
-  img { display: block; width: 100%; height: auto; }
-  figcaption { padding: 2px 8px 8px; font-size: 13px; text-align: center; overflow: hidden;
-               text-overflow: ellipsis; white-space: nowrap; }
-  small { display: block; color: #74769a; overflow: hidden; text-overflow: ellipsis; }
-"""
