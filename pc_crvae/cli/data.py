@@ -409,16 +409,16 @@ def _preview(options: argparse.Namespace) -> None:
     for split in _splits(options):
         items = _load(options, split)
         from pc_crvae.visualization.contact_sheet import (
+            Tile,
             contact_page,
             contact_sheet,
             rows_by_class,
-            tile_of,
         )
 
         labels = len(items) if items.labels is None else items.labels
         seed = getattr(options, "seed", 0)
         chosen, titles = rows_by_class(labels, items.classes, per_class, seed=seed)
-        rows = [[tile_of(items.ids[row], items.array[row]) for row in rows] for rows in chosen]
+        rows = [[Tile(items.ids[row], items.array[row]) for row in rows] for rows in chosen]
         title = f"{card.title}: {split}, {len(items):,} items"
         for write, suffix in ((contact_sheet, "png"), (contact_page, "html")):
             path = folder / f"{split}.{suffix}"

@@ -82,12 +82,12 @@ def run(options: argparse.Namespace) -> None:
             cloud, _ = indexed(query)
         else:
             cloud = load_shape(query, about.points, about.up)
-        tiles = [Tile(Path(name).name, cloud=cloud, note="query", marked=True)]
+        tiles = [Tile(Path(name).name, cloud, "query", marked=True)]
         for place, hit in enumerate(nearest_hits(index, vector, options.top), start=1):
             print(f"{place:4d}  {hit.distance:.4f}  {hit.id}")
             cloud, remark = indexed(hit.row)
             note = f"{hit.distance:.4f}, {remark}" if remark else f"{hit.distance:.4f}"
-            tiles.append(Tile(hit.id, cloud=cloud, note=note))
+            tiles.append(Tile(hit.id, cloud, note))
         sheet.append(tiles)
     title = f"Nearest of {len(index):,} shapes by cosine distance"
     contact_sheet(sheet, out / "search.png", title=title)
