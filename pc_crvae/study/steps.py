@@ -1,7 +1,7 @@
 """The commands that make up one run of a study, and whether their outputs are there already."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -14,10 +14,11 @@ from pc_crvae.evaluation.images.report import ImageReport
 from pc_crvae.evaluation.probe.predictions import predictions_path
 from pc_crvae.evaluation.probe.protocol import load_protocol
 from pc_crvae.evaluation.probe.report import ProbeReport
-from pc_crvae.evaluation.reports import Part, Report
+from pc_crvae.evaluation.reports import Report
 from pc_crvae.evaluation.robustness.conditions import PARTS
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.record import Moment, read_moments
+from pc_crvae.study.figures import has
 from pc_crvae.study.measures import read_measurement
 from pc_crvae.study.plan import PlannedRun, same_run
 from pc_crvae.study.schema import (
@@ -170,14 +171,14 @@ def _is_probed(run: PlannedRun, probe: ProbeOfStudy) -> bool:
     protocol = load_protocol(probe.protocol)
     seeds = protocol.seeds if probe.seeds is None else tuple(range(probe.seeds))
     return (
-        _follows(report.protocol, {"name": protocol.name, "seeds": seeds})
+        has(report.protocol, {"name": protocol.name, "seeds": seeds})
         and report.data.test.split == probe.split
     )
 
 
 def _is_evaluated(run: PlannedRun, evaluation: EvaluationOfStudy) -> bool:
     report = _current(report_of(run, "evaluation", evaluation.split), ImageReport.read, run)
-    return report is not None and _follows(report.protocol, evaluation.model_dump())
+    return report is not None and has(report.protocol, evaluation.model_dump())
 
 
 def is_measured(run: PlannedRun, measure: Measure, measures: MeasuresOfStudy) -> bool:
@@ -191,9 +192,9 @@ def is_measured(run: PlannedRun, measure: Measure, measures: MeasuresOfStudy) ->
         return False
     asked = getattr(measures, measure).model_dump(exclude={"arms"})
     if isinstance(report, GenerationReport):
-        return _follows(report.protocol, asked | {"seed": 0, "points": 512})
+        return has(report.protocol, asked | {"seed": 0, "points": 512})
     asked |= {"seeds": tuple(range(asked["seeds"])), "parts": PARTS}
-    return _follows(report.protocol, asked) and all(
+    return has(report.protocol, asked) and all(
         errors.reference == "untrained" for errors in report.corruption_errors
     )
 
@@ -205,8 +206,3 @@ def _current(path: Path, read: Callable[[Path], _Report], run: PlannedRun) -> _R
         return read(path) if path.stat().st_mtime_ns >= model.stat().st_mtime_ns else None
     except (OSError, UserError):
         return None
-
-
-def _follows(protocol: Part, asked: Mapping[str, object]) -> bool:
-    """Whether the protocol that a report tells has these values."""
-    return all(getattr(protocol, name) == value for name, value in asked.items())
