@@ -9,6 +9,7 @@ from pc_crvae.data.clouds import CloudSet, RawClouds, normalize, turn_z_up
 from pc_crvae.data.images import ImageSet, RawImages
 from pc_crvae.data.items import joined
 from pc_crvae.data.layouts import check_normals, has_a_file_a_shape, reader_of
+from pc_crvae.data.readers.labels import labels_of
 from pc_crvae.data.roots import find_root
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import gone
@@ -43,8 +44,7 @@ def load(
             not read of its layout.
     """
     card = load_card(name)
-    if split not in card.splits:
-        raise UserError(f"{card.name} has no split {split}: its card has {', '.join(card.splits)}")
+    card.require_split(split)
     if up is not None and card.modality != "points":
         raise UserError(f"{card.name} holds {card.modality}, which have no up axis: leave out up")
     if normals:
@@ -61,7 +61,9 @@ def load(
 
     def prepare() -> CloudSet | ImageSet:
         raw = reader.read_split(folder, split, card)
-        _check_classes(card, raw.classes, folder)
+        # A variant may have other classes than the card names, which its reader then checks.
+        if card.variant is None and card.classes:
+            labels_of(raw.classes, card, folder or f"the layout {card.layout}")
         _check_images(card, raw)
         return item_set(card.name, split, raw, up)
 
@@ -178,18 +180,6 @@ def _folder(card: Card, root: Path | None) -> Path | None:
             f"{card.name} is generated and reads no files: leave out data.root ({root})"
         )
     return None
-
-
-def _check_classes(card: Card, classes: tuple[str, ...], folder: Path | None) -> None:
-    # A variant may have other classes than the card names, which its reader then checks.
-    if card.variant is not None or not card.classes:
-        return
-    unknown = [name for name in classes if name not in card.classes]
-    if unknown:
-        raise UserError(
-            f"{folder} has the class {unknown[0]}, which {card.name} does not have: "
-            "is it the folder of another data set?"
-        )
 
 
 def _check_images(card: Card, raw: RawClouds | RawImages) -> None:

@@ -89,12 +89,12 @@ def require_writable(path: Path) -> None:
     """
     try:
         if path.is_dir():
-            raise _os_error(errno.EISDIR)
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not folder.is_dir():
-            raise _os_error(errno.ENOTDIR)
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise _os_error(errno.EACCES)
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -226,10 +226,6 @@ def _npy_header(where: str, content: bytes) -> tuple[tuple[int, ...], bool, np.d
 def _require_file(path: Path) -> None:
     if not path.is_file():
         raise UserError(f"{path} is not a file" if path.exists() else gone(path))
-
-
-def _os_error(number: int) -> OSError:
-    return OSError(number, os.strerror(number))
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:

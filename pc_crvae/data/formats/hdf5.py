@@ -67,21 +67,6 @@ def read_part(path: Path, ids_of: Callable[[Path, int], list[str]]) -> Part:
     return Part(path, points, flat.astype(np.int64), ids)
 
 
-def check_labels(part: Part, classes: tuple[str, ...], named_by: str) -> None:
-    """Check that a file's labels are indices into ``classes``, which ``named_by`` names.
-
-    Raises:
-        UserError: one is not.
-    """
-    outside = (part.labels < 0) | (part.labels >= len(classes))
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise UserError(
-            f"{part.path}: the label {part.labels[row]} in row {row} is out of range, as "
-            f"{named_by} names {len(classes)} classes"
-        )
-
-
 def join_parts(parts: list[Part], classes: tuple[str, ...]) -> RawClouds:
     """Put the files of a split together, in their order; repeated ids are marked ``#2``.
 

@@ -220,9 +220,7 @@ def _values(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
             radius = np.sqrt(np.square(part, dtype=np.float64).sum(axis=2).max(axis=1))
             wrong = ~(np.abs(radius - 1) < _RADIUS_TOLERANCE)
         else:
-            wrong = part.reshape(len(part), -1).min(axis=1) == part.reshape(len(part), -1).max(
-                axis=1
-            )
+            wrong = np.ptp(part.reshape(len(part), -1), axis=1) == 0
         strange += (start + np.flatnonzero(wrong)).tolist()
     if not strange:
         return []

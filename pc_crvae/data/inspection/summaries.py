@@ -18,8 +18,6 @@ from pc_crvae.data.roots import find_root
 _MOST_CLOUDS = 1000
 """That distinct points are counted in, spread evenly over a split."""
 
-_ITEMS_AT_ONCE = 512
-
 
 def summarize(
     name: str | Path,
@@ -101,19 +99,11 @@ def _raw_extents(
 
 
 def _of_images(images: ImageSet) -> dict[str, Any]:
-    _, channels, height, width = images.images.shape
-    least, greatest, total = 255, 0, 0.0
-    for start in range(0, len(images), _ITEMS_AT_ONCE):
-        part = images.images[start : start + _ITEMS_AT_ONCE]
-        least, greatest = min(least, int(part.min())), max(greatest, int(part.max()))
-        total += float(part.sum(dtype=np.float64))
-    mean = total / (len(images) * channels * height * width)
-    return {
-        "channels": channels,
-        "height": height,
-        "width": width,
-        "values": {"least": least, "mean": mean, "greatest": greatest},
-    }
+    pixels = np.asarray(images.images)
+    _, channels, height, width = pixels.shape
+    mean = pixels.sum(dtype=np.uint64) / pixels.size
+    values = {"least": int(pixels.min()), "mean": float(mean), "greatest": int(pixels.max())}
+    return {"channels": channels, "height": height, "width": width, "values": values}
 
 
 def _spread(values: NDArray[Any]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.images import RawImages
+from pc_crvae.data.readers.labels import check_labels
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import read_bytes
 
@@ -152,11 +153,5 @@ def _read_records(path: Path, content: bytes, classes: int) -> NDArray[np.uint8]
             f"{_RECORD_BYTES}: download it again"
         )
     records = np.frombuffer(content, np.uint8).reshape(-1, _RECORD_BYTES)
-    outside = records[:, 0] >= classes
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise UserError(
-            f"{path}: the label {records[row, 0]} in record {row} is out of range, as {_NAMES} "
-            f"names {classes} classes"
-        )
+    check_labels(path, records[:, 0], classes, _NAMES)
     return records

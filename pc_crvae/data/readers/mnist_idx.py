@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.images import RawImages
+from pc_crvae.data.readers.labels import check_labels
 from pc_crvae.errors import UserError
 
 VERSION = 1
@@ -42,7 +43,7 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
     image_path = _find(root, _names(split)[0])
     label_path = _find(root, _names(split)[1])
     labels = _read_idx(label_path, dimensions=1)
-    _check_labels(label_path, labels, card)
+    check_labels(label_path, labels, len(card.classes), f"the card {card.name}")
     images = _read_idx(image_path, dimensions=3)
     if len(images) != len(labels):
         raise UserError(
@@ -78,16 +79,6 @@ def _find(root: Path, name: str) -> Path:
     raise UserError(
         f"{root / name}.gz is missing, and so is {name}: is this the folder with the idx files?"
     )
-
-
-def _check_labels(path: Path, labels: NDArray[np.uint8], card: Card) -> None:
-    outside = labels >= len(card.classes)
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise UserError(
-            f"{path}: the label {labels[row]} in row {row} is out of range, as {card.name} has "
-            f"{len(card.classes)} classes"
-        )
 
 
 def _read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:

@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.clouds import RawClouds
 from pc_crvae.data.formats.hdf5 import (
-    check_labels,
     file_and_row,
     join_parts,
     read_part,
 )
+from pc_crvae.data.readers.labels import check_labels
 from pc_crvae.data.readers.name_lists import (
     listed_candidates,
     listed_files,
@@ -44,7 +44,7 @@ def read_split(root: Path, split: Split, card: Card) -> RawClouds:
     parts = []
     for path in listed_files(root / f"{split}_files.txt"):
         part = read_part(path, _read_ids)
-        check_labels(part, classes, _CLASSES)
+        check_labels(part.path, part.labels, len(classes), _CLASSES)
         parts.append(part)
     return join_parts(parts, classes)
 
@@ -54,9 +54,8 @@ def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
     list_path = root / f"{split}_files.txt"
     paths = [root / _CLASSES, list_path]
     with suppress(UserError):  # which read_split raises in its turn
-        for line in read_lines(list_path):
-            for path in listed_candidates(list_path, line):
-                paths += [path, _id_list(path)]
+        for path in listed_candidates(list_path):
+            paths += [path, _id_list(path)]
     return paths
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.cloud_files import load_points_and_normals as load_points
 from pc_crvae.data.items import Item, Listing
+from pc_crvae.data.readers.labels import labels_of
 from pc_crvae.data.readers.name_lists import read_lines
 from pc_crvae.errors import UserError
 
@@ -38,12 +39,7 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
     variant = _variant(card)
     names_path = root / f"{variant}_shape_names.txt"
     classes = tuple(read_lines(names_path))
-    unknown = [name for name in classes if name not in card.classes]
-    if unknown:
-        raise UserError(
-            f"{names_path} names {unknown[0][:80]}, which is no class of {card.name}: is it the "
-            "folder of another data set?"
-        )
+    labels_of(classes, card, names_path)
     folder = _folder(root, classes)
     list_path = _list(root, split, variant)
     of_more_classes = not list_path.name.startswith(variant)

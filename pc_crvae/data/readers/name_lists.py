@@ -55,7 +55,7 @@ def listed_files(list_path: Path) -> list[Path]:
     """
     paths = []
     for line in read_lines(list_path):
-        as_given, beside = listed_candidates(list_path, line)
+        as_given, beside = _candidates(list_path, line)
         path = as_given if as_given.is_file() else beside
         if not path.is_file():
             raise UserError(f"{path} is missing, though {list_path.name} lists it")
@@ -63,8 +63,16 @@ def listed_files(list_path: Path) -> list[Path]:
     return paths
 
 
-def listed_candidates(list_path: Path, line: str) -> tuple[Path, Path]:
-    """Return where a file is looked for that a line of a list names."""
+def listed_candidates(list_path: Path) -> list[Path]:
+    """Return every place where the files are looked for that a list names.
+
+    Raises:
+        UserError: the list is missing.
+    """
+    return [path for line in read_lines(list_path) for path in _candidates(list_path, line)]
+
+
+def _candidates(list_path: Path, line: str) -> tuple[Path, Path]:
     # The official lists carry the prefix of their authors' machine, so the bare name counts.
     return list_path.parent / line, list_path.parent / PurePosixPath(line).name
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.clouds import RawClouds
-from pc_crvae.data.formats.hdf5 import check_labels, file_and_row, join_parts, read_part
+from pc_crvae.data.formats.hdf5 import file_and_row, join_parts, read_part
+from pc_crvae.data.readers.labels import check_labels
 from pc_crvae.errors import UserError
 
 VERSION = 1
@@ -43,7 +44,7 @@ def read_split(root: Path, split: Split, card: Card) -> RawClouds:
     if not path.is_file():
         raise UserError(f"{path} is missing: is {root} the folder h5_files of ScanObjectNN?")
     part = read_part(path, file_and_row)
-    check_labels(part, card.classes, f"the card {card.name}")
+    check_labels(path, part.labels, len(card.classes), f"the card {card.name}")
     return join_parts([part], card.classes)
 
 

@@ -102,7 +102,7 @@ def test_a_missing_member_is_named(tmp_path: Path, write: Callable[..., None], n
         (SECOND, b"", "has 0 bytes, which is no whole number of records of 3073"),
         (SECOND, bytes(3072), "has 3072 bytes, which is no whole number"),
         (SECOND, bytes(3 * 3073 + 1), "has 9220 bytes, which is no whole number"),
-        (SECOND, bytes(3073) + b"\x03" + bytes(3072), "the label 3 in record 1 is out of range"),
+        (SECOND, bytes(3073) + b"\x03" + bytes(3072), "the label 3 in row 1 is out of range"),
         (NAMES, b"", r"names the classes \(none\) where tiny_cifar10_binary has airplane"),
         (NAMES, b"airplane\nbird\nautomobile\n", "names the classes airplane, bird, automobile"),
         (NAMES, b"airplane\nautomobile\n", "names the classes airplane, automobile where"),

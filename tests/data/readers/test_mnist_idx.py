@@ -103,7 +103,7 @@ def test_unusable_images_are_told_in_one_sentence(
 
 def test_a_label_without_a_class_is_named(root: Path):
     with pytest.raises(
-        UserError, match=r"the label 3 in row 3 is out of range, as .* has 3 classes"
+        UserError, match=r"the label 3 in row 3 is out of range, as .* names 3 classes"
     ):
         read_split(root, "train", image_card("mnist_idx", ("a", "b", "c")))
 
