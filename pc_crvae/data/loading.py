@@ -1,13 +1,13 @@
 """Loading a split: from its prepared entry, or from its files by the reader of its layout."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pc_crvae.data.cache.store import load_prepared
 from pc_crvae.data.cards import Axis, Card, Split, load_card
-from pc_crvae.data.clouds import CloudSet, RawClouds, normalize, turn_z_up
-from pc_crvae.data.images import ImageSet, RawImages
-from pc_crvae.data.items import joined
+from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
+from pc_crvae.data.images import ImageSet
+from pc_crvae.data.items import RawItems, joined
 from pc_crvae.data.layouts import check_normals, has_a_file_a_shape, reader_of
 from pc_crvae.data.readers.labels import labels_of
 from pc_crvae.data.roots import find_root
@@ -145,29 +145,23 @@ def from_folder(
     return parts[0] if split is not None else joined(parts, "all")
 
 
-def item_set(
-    name: str, split: Split, raw: RawClouds | RawImages, up: Axis | None
-) -> CloudSet | ImageSet:
+def item_set(name: str, split: Split, raw: RawItems, up: Axis | None) -> CloudSet | ImageSet:
     """Return images as they are, and clouds z up, each with mean 0 and largest radius 1.
 
     Args:
         name: the name of the data set.
         split: the split of the data set.
         raw: what its reader found.
-        up: the axis that points up in clouds.
+        up: the axis that points up in clouds; None for images.
 
     Raises:
         ValueError: clouds come without ``up``.
     """
-    labels, classes, ids = raw.labels, raw.classes, raw.ids
-    if isinstance(raw, RawImages):
-        return ImageSet(
-            name=name, split=split, images=raw.images, labels=labels, classes=classes, ids=ids
-        )
+    about: dict[str, Any] = {"labels": raw.labels, "classes": raw.classes, "ids": raw.ids}
     if up is None:
-        raise ValueError(f"clouds of {name} have an up axis, and none was given")
-    points = normalize(turn_z_up(raw.points, up))
-    return CloudSet(name=name, split=split, points=points, labels=labels, classes=classes, ids=ids)
+        return ImageSet(name=name, split=split, images=raw.array, **about)
+    points = normalize(turn_z_up(raw.array, up))
+    return CloudSet(name=name, split=split, points=points, **about)
 
 
 def _folder(card: Card, root: Path | None) -> Path | None:
@@ -182,10 +176,10 @@ def _folder(card: Card, root: Path | None) -> Path | None:
     return None
 
 
-def _check_images(card: Card, raw: RawClouds | RawImages) -> None:
-    if card.image is None or not isinstance(raw, RawImages):
+def _check_images(card: Card, raw: RawItems) -> None:
+    if card.image is None:
         return
-    found = raw.images.shape[1:]
+    found = raw.array.shape[1:]
     stated = (card.image.channels, card.image.height, card.image.width)
     if found != stated:
         raise UserError(

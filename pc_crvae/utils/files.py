@@ -5,7 +5,6 @@ import io
 import math
 import os
 import shutil
-import textwrap
 import tokenize
 import uuid
 import warnings
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, reason_of
 from pc_crvae.utils.zip_members import open_zip, read_member
 
 _NPY = ".npy"
@@ -218,8 +217,7 @@ def _npy_header(where: str, content: bytes) -> tuple[tuple[int, ...], bool, np.d
         RecursionError,
         MemoryError,
     ) as error:
-        reason = textwrap.shorten(str(error) or type(error).__name__, 200, placeholder=" ...")
-        raise UserError(f"{where} is not an .npy file or is damaged: {reason}") from error
+        raise UserError(f"{where} is not an .npy file or is damaged: {reason_of(error)}") from error
     return shape, fortran_order, dtype, stream.tell()
 
 

@@ -190,7 +190,7 @@ def _labels(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
 
 def _classes(card: Card, sets: ItemSets, strict: bool) -> Iterator[Finding]:
     present: dict[Split, set[str]] = {
-        split: {items.classes[label] for label in np.unique(items.labels) if label in _range(items)}
+        split: {name for label, name in enumerate(items.classes) if label in items.labels}
         for split, items in sets.items()
         if items.labels is not None
     }
@@ -206,10 +206,6 @@ def _classes(card: Card, sets: ItemSets, strict: bool) -> Iterator[Finding]:
         if unseen:
             sentence = f"classes of test without items in train: {len(unseen)} ({_some(unseen)})"
             yield Finding("classes", sentence, defect=False)
-
-
-def _range(items: CloudSet | ImageSet) -> range:
-    return range(len(items.classes))
 
 
 def _values(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
@@ -241,9 +237,7 @@ def _contents(sets: ItemSets) -> Iterator[tuple[Split, int, object]]:
                 yield split, start + offset, content.digest()
 
 
-def _contents_of_files(
-    files: Mapping[Split, Sequence[str]],
-) -> Iterator[tuple[Split, int, object]]:
+def _contents_of_files(files: Mapping[Split, Sequence[str]]) -> Iterator[tuple[Split, int, object]]:
     """Yield split, row and what equal files share; points are drawn otherwise from each."""
     sizes = {name: Path(name).stat().st_size for names in files.values() for name in names}
     common = {size for size, count in Counter(sizes.values()).items() if count > 1}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pc_crvae.data import load
 from pc_crvae.data.cache.shape_sets import prepare_shapes
 from pc_crvae.data.cards import Axis, Card, Split, load_card
-from pc_crvae.data.clouds import CloudSet, RawClouds, extents
+from pc_crvae.data.clouds import CloudSet, extents
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.layouts import has_a_file_a_shape, reader_of
 from pc_crvae.data.roots import find_root
@@ -92,10 +92,7 @@ def _raw_extents(
         prepared = prepare_shapes(card, split, folder, up or card.up or "z")
         # Turned upright, a bounding box has the same sides.
         return extents(np.asarray(prepared.clouds.points)) * prepared.scales
-    raw = reader_of(card).read_split(folder, split, card)
-    if not isinstance(raw, RawClouds):
-        raise TypeError(f"{card.layout} should hold clouds")
-    return extents(raw.points)
+    return extents(reader_of(card).read_split(folder, split, card).array)
 
 
 def _of_images(images: ImageSet) -> dict[str, Any]:

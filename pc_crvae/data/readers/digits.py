@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.images import RawImages
+from pc_crvae.data.items import RawItems
 from pc_crvae.data.splits import held_out_rows
 from pc_crvae.errors import UserError
 
@@ -20,7 +20,7 @@ _BRIGHTEST = 16
 _CLASSES = 10
 
 
-def read_split(root: Path | None, split: Split, card: Card) -> RawImages:
+def read_split(root: Path | None, split: Split, card: Card) -> RawItems:
     """Make one split: images (n, 1, 8, 8) uint8, ink light, ids such as ``digits/17``.
 
     The values 0 to 16 become 0 to 255. A fifth of each class is the test split, chosen by a hash
@@ -40,7 +40,7 @@ def read_split(root: Path | None, split: Split, card: Card) -> RawImages:
     rows = [row for row in range(len(ids)) if (row in tested) == (split == "test")]
     images = np.rint(digits.images[rows] * 255 / _BRIGHTEST).astype(np.uint8)[:, None]
     labels = digits.target[rows].astype(np.int64)
-    return RawImages(images, labels, card.classes, tuple(ids[row] for row in rows))
+    return RawItems(images, labels, card.classes, tuple(ids[row] for row in rows))
 
 
 def source_paths(root: Path | None, split: Split, card: Card) -> list[Path]:

@@ -11,11 +11,11 @@ from pc_crvae.data.cards import Card
 from pc_crvae.errors import UserError
 
 
-def check_labels(path: Path, labels: NDArray[Any], classes: int, named_by: str) -> None:
+def check_labels(path: Path | str, labels: NDArray[Any], classes: int, named_by: str) -> None:
     """Refuse labels (n,) that are no indices into the classes.
 
     Args:
-        path: the file that holds them.
+        path: the file or data set that holds them.
         labels: whole numbers.
         classes: how many there are.
         named_by: what names the classes, for the sentence of the error.

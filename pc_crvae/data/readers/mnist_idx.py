@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.images import RawImages
+from pc_crvae.data.items import RawItems
 from pc_crvae.data.readers.labels import check_labels
 from pc_crvae.errors import UserError
 
@@ -33,7 +33,7 @@ _MOST_EXPANSION = 1032
 _BYTES_AT_ONCE = 1 << 20
 
 
-def read_split(root: Path, split: Split, card: Card) -> RawImages:
+def read_split(root: Path, split: Split, card: Card) -> RawItems:
     """Read one split: images (n, 1, 28, 28) uint8 as stored, ids such as ``train/17`` (the row).
 
     Raises:
@@ -50,8 +50,8 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
             f"{image_path} holds {len(images)} images where {label_path.name} holds "
             f"{len(labels)} labels: they are not of one set"
         )
-    return RawImages(
-        images=images.reshape(-1, 1, _SIDE, _SIDE),
+    return RawItems(
+        array=images.reshape(-1, 1, _SIDE, _SIDE),
         labels=labels.astype(np.int64),
         classes=card.classes,
         ids=tuple(f"{split}/{row}" for row in range(len(images))),

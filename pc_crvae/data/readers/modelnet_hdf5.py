@@ -10,19 +10,10 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.clouds import RawClouds
-from pc_crvae.data.formats.hdf5 import (
-    file_and_row,
-    join_parts,
-    read_part,
-)
+from pc_crvae.data.formats.hdf5 import file_and_row, join_parts, read_part
+from pc_crvae.data.items import RawItems
 from pc_crvae.data.readers.labels import check_labels
-from pc_crvae.data.readers.name_lists import (
-    listed_candidates,
-    listed_files,
-    read_lines,
-    read_names,
-)
+from pc_crvae.data.readers.name_lists import listed_candidates, listed_files, read_lines, read_names
 from pc_crvae.errors import UserError
 
 VERSION = 1
@@ -30,7 +21,7 @@ VERSION = 1
 _CLASSES = "shape_names.txt"
 
 
-def read_split(root: Path, split: Split, card: Card) -> RawClouds:
+def read_split(root: Path, split: Split, card: Card) -> RawItems:
     """Read one split, the files in the order of their list.
 
     Ids are the mesh names (``bed_0591``), a repeated one marked ``bed_0591#2``, or

@@ -14,6 +14,7 @@ from pc_crvae.data.formats.cloud_files import load_points_and_normals as load_po
 from pc_crvae.data.items import Item, Listing
 from pc_crvae.data.readers.labels import labels_of
 from pc_crvae.data.readers.name_lists import read_lines
+from pc_crvae.data.readers.variants import form_of
 from pc_crvae.errors import UserError
 
 VERSION = 1
@@ -21,7 +22,7 @@ VERSION = 1
 __all__ = ["list_items", "load_points"]
 
 _INNER = "modelnet40_normal_resampled"
-_VARIANTS = ("modelnet10", "modelnet40")
+_VARIANTS: dict[str | None, str] = {"modelnet10": "modelnet10", "modelnet40": "modelnet40"}
 
 
 def list_items(root: Path, split: Split, card: Card) -> Listing:
@@ -36,7 +37,7 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
         UserError: a list is missing or empty, an id is of no class or listed twice, or the folders
             of the classes are missing.
     """
-    variant = _variant(card)
+    variant = form_of(card, _VARIANTS)
     names_path = root / f"{variant}_shape_names.txt"
     classes = tuple(read_lines(names_path))
     labels_of(classes, card, names_path)
@@ -57,15 +58,6 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
     if count > 1:
         raise UserError(f"{list_path} lists {name[:80]} {count} times")
     return Listing(items, classes)
-
-
-def _variant(card: Card) -> str:
-    if card.variant not in _VARIANTS:
-        raise UserError(
-            f"the card {card.name} should name a variant, {' or '.join(_VARIANTS)}, "
-            f"not {card.variant}"
-        )
-    return card.variant
 
 
 def _folder(root: Path, classes: tuple[str, ...]) -> Path:

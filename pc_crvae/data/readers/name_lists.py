@@ -4,8 +4,7 @@ import json
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-from pc_crvae.data.formats.text import reason
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, reason_of
 
 _LONGEST = 255
 """Bytes of a name, as file systems have it."""
@@ -39,7 +38,7 @@ def read_json_names(path: Path, kind: str) -> list[str]:
     try:
         names = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read as JSON: {reason(error)}") from error
+        raise UserError(f"{path} cannot be read as JSON: {reason_of(error)}") from error
     if not isinstance(names, list) or not all(
         isinstance(name, str) and is_name(name) for name in names
     ):
@@ -108,4 +107,4 @@ def _read(path: Path) -> str:
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: is this the right folder?") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as text: {reason(error)}") from error
+        raise UserError(f"{path} cannot be read as text: {reason_of(error)}") from error

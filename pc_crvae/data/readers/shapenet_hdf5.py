@@ -15,20 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.clouds import RawClouds
-from pc_crvae.data.formats.hdf5 import (
-    Part,
-    file_and_row,
-    join_parts,
-    read_part,
-)
+from pc_crvae.data.formats.hdf5 import Part, file_and_row, join_parts, read_part
+from pc_crvae.data.items import RawItems
 from pc_crvae.data.readers.labels import check_labels, labels_of
-from pc_crvae.data.readers.name_lists import (
-    listed_candidates,
-    listed_files,
-    read_lines,
-    read_names,
-)
+from pc_crvae.data.readers.name_lists import listed_candidates, listed_files, read_lines, read_names
 from pc_crvae.errors import UserError
 
 VERSION = 1
@@ -36,7 +26,7 @@ VERSION = 1
 _CLASSES = "shape_names.txt"
 
 
-def read_split(root: Path, split: Split, card: Card) -> RawClouds:
+def read_split(root: Path, split: Split, card: Card) -> RawItems:
     """Read one split, its files in the order of their list or else of their numbers.
 
     The classes are the card's. Which one a cloud is of says the list of names beside its file;

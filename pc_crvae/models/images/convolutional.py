@@ -107,11 +107,7 @@ class ConvolutionalDecoder(nn.Module):
                 bias=is_last or not batch_norm,
             )
             for before, after, (coarse, fine), is_last in zip(
-                widths,
-                outputs,
-                pairwise(sizes),
-                [False] * (len(widths) - 1) + [True],
-                strict=True,
+                widths, outputs, pairwise(sizes), [False] * (len(widths) - 1) + [True], strict=True
             )
         ]
         *inner, last = convolutions
