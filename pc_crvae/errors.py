@@ -1,5 +1,7 @@
 """The exceptions that stand for a mistake the user can mend."""
 
+import textwrap
+
 
 class UserError(ValueError):
     """A mistake outside the code: a wrong key, a missing file, a damaged checkpoint.
@@ -11,3 +13,8 @@ class UserError(ValueError):
 
 class MissingPackageError(UserError):
     """A package is not installed that an extra of this one brings; the message names it."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an error says, or else its kind, in one line of at most 200 characters."""
+    return textwrap.shorten(str(error), 200, placeholder=" ...") or type(error).__name__

@@ -65,11 +65,7 @@ def _run(given: list[str], command: str | None) -> None:
         command, *given = given
         prog = f"pc-crvae {command}"
     module = module_of(command)
-    parser = _Parser(
-        prog=prog,
-        description=module.DESCRIPTION,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = _Parser(prog=prog, description=module.DESCRIPTION, formatter_class=_HelpFormatter)
     module.add_arguments(parser)
     module.run(parser.parse_intermixed_args(given))
 
@@ -91,6 +87,14 @@ def _end_without_command(given: list[str]) -> NoReturn:
     near = difflib.get_close_matches(given[0], COMMANDS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(COMMANDS)}"
     parser.error(f"there is no command {given[0]}: {hint}")
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """One that tells the default of an option, where there is one that its help does not tell."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        has_none = action.default is None or action.nargs == 0
+        return action.help if has_none else super()._get_help_string(action)
 
 
 class _Parser(argparse.ArgumentParser):

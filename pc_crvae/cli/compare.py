@@ -16,14 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rows",
         nargs=2,
         metavar=("ROW_A", "ROW_B"),
-        default=argparse.SUPPRESS,
         help="one of each, such as trained.pooled.aligned (default: each that both hold)",
     )
     parser.add_argument(
         "--json",
         type=Path,
         metavar="FILE",
-        default=argparse.SUPPRESS,
         help="where the comparison goes (default: it is only printed)",
     )
 
@@ -32,11 +30,11 @@ def run(options: argparse.Namespace) -> None:
     """Compare."""
     from pc_crvae.evaluation.probe.comparison import compare_probes, format_comparison, read_probe
 
-    rows = getattr(options, "rows", None)
+    rows = options.rows
     compared = compare_probes(
         read_probe(options.first), read_probe(options.second), None if rows is None else tuple(rows)
     )
     print(format_comparison(compared))
-    if hasattr(options, "json"):
+    if options.json is not None:
         compared.write(options.json)
         print(f"comparison: {options.json}")

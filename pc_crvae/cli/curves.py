@@ -10,10 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs")
     parser.add_argument(
-        "--of",
-        default="probe_accuracy",
-        metavar="NAME",
-        help="what, by its name in metrics.jsonl",
+        "--of", default="probe_accuracy", metavar="NAME", help="what, by its name in metrics.jsonl"
     )
     parser.add_argument(
         "--split", choices=("train", "validation"), default="validation", help="recorded of which"

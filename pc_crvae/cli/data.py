@@ -4,7 +4,7 @@ import argparse
 import json
 import shutil
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +12,7 @@ from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
     from pc_crvae.data import CloudSet, ImageSet
-    from pc_crvae.data.cards import Axis, Card, Split
+    from pc_crvae.data.cards import Card, Split
 
 DESCRIPTION = (
     "List the data sets, and show, fetch, prepare, check, measure or preview one; prune what is "
@@ -26,14 +26,12 @@ _LEAST_ROOM = 24
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.argument_default = argparse.SUPPRESS  # so that those given can be told from the others
     actions = "; ".join(f"{name}: {action.meaning}" for name, action in _ACTIONS.items())
     parser.add_argument("action", metavar="ACTION", choices=_ACTIONS, help=actions)
     parser.add_argument(
         "name",
         metavar="NAME",
         nargs="?",
-        default=None,
         help="of a data set, or the path of a card of one's own (all but list and prune need it)",
     )
     parser.add_argument(
@@ -68,9 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of prune: remove everything that is prepared, what is up to date as well",
     )
     parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="of prune: only show what would be removed",
+        "--dry-run", action="store_true", help="of prune: only show what would be removed"
     )
     parser.add_argument(
         "--strict",
@@ -84,9 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of preview: items drawn of each class (default: 8)",
     )
     parser.add_argument(
-        "--seed",
-        type=int,
-        help="of preview: fixes which items are drawn (default: 0)",
+        "--seed", type=int, help="of preview: fixes which items are drawn (default: 0)"
     )
     parser.add_argument(
         "--out",
@@ -107,8 +101,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Do what the action says."""
     action = _ACTIONS[options.action]
-    given = {name for name in vars(options) if name not in ("action", "name")}
-    astray = sorted(given - action.options)
+    allowed = {"action", "name", *action.options}
+    astray = sorted(
+        name
+        for name, value in vars(options).items()
+        if name not in allowed and value is not None and value is not False
+    )
     if astray:
         raise UserError(f"{options.action} takes no --{astray[0].replace('_', '-')}")
     if action.takes_name and options.name is None:
@@ -116,7 +114,7 @@ def run(options: argparse.Namespace) -> None:
     if not action.takes_name and options.name is not None:
         raise UserError(f"{options.action} takes no name; show tells of one data set")
     report = action.do(options)
-    if "json" in given and report is not None:
+    if options.json is not None and report is not None:
         _write_json(options.json, report)
 
 
@@ -246,7 +244,7 @@ def _fetch(options: argparse.Namespace) -> None:
     from pc_crvae.data.roots import default_roots
 
     card = load_card(options.name)
-    root = _root(options)
+    root: Path | None = options.data_root
     if not card.reads_files:
         print(f"{card.name} reads no files: there is nothing to fetch")
         return
@@ -280,7 +278,7 @@ def _prepare(options: argparse.Namespace) -> None:
             rejected.append(error)
             continue
         shape = " x ".join(f"{length:,}" for length in items.array.shape[1:])
-        normals = ", with normals" if "normals" in options else ""
+        normals = ", with normals" if options.normals else ""
         print(f"{split}: {len(items):,} items of {shape}{normals}")
     if rejected:
         option = " (--allow-refused)" if all(one.some_are_left for one in rejected) else ""
@@ -291,8 +289,8 @@ def _prune(options: argparse.Namespace) -> None:
     from pc_crvae.data.cache.pruning import prune
     from pc_crvae.data.cache.store import cache_folder
 
-    dry_run = "dry_run" in options
-    pruned = prune(everything="all" in options, dry_run=dry_run)
+    dry_run: bool = options.dry_run
+    pruned = prune(everything=options.all, dry_run=dry_run)
     verb = "would remove" if dry_run else "removed"
     for leftover in pruned.removed:
         size = f"{leftover.size / 1e6:,.1f} MB"
@@ -309,10 +307,10 @@ def _load(options: argparse.Namespace, split: "Split") -> "CloudSet | ImageSet":
     return load(
         options.name,
         split,
-        root=_root(options),
-        up=_up(options),
-        allow_refused=getattr(options, "allow_refused", False),
-        normals=getattr(options, "normals", False),
+        root=options.data_root,
+        up=options.up,
+        allow_refused=options.allow_refused,
+        normals=options.normals,
     )
 
 
@@ -320,26 +318,25 @@ def _splits(options: argparse.Namespace) -> "list[Split]":
     from pc_crvae.data.cards import load_card
 
     card = load_card(options.name)
-    split: Split | None = getattr(options, "split", None)
-    if split is None:
+    if options.split is None:
         return list(card.splits)
-    if split not in card.splits:
-        raise UserError(f"{card.name} has no split {split}: its card has {', '.join(card.splits)}")
-    return [split]
+    card.require_split(options.split)
+    return [options.split]
 
 
 def _check(options: argparse.Namespace) -> dict[str, Any]:
     from pc_crvae.data.inspection.checks import check
 
-    strict = getattr(options, "strict", False)
-    found = check(options.name, root=_root(options), up=_up(options), strict=strict, say=print)
+    found = check(
+        options.name, root=options.data_root, up=options.up, strict=options.strict, say=print
+    )
     for finding in found.findings:
         print(f"{'defect' if finding.defect else 'note'}: {finding.sentence}")
     counts = ", ".join(f"{split} {count:,}" for split, count in found.counts.items())
     place = f" in {found.folder}" if found.folder else ""
     print(f"{found.name}{place}: {counts or 'nothing could be read'}")
     if found.defects:
-        if "json" in options:
+        if options.json is not None:
             _write_json(options.json, found.as_json())
         defects = "a defect" if len(found.defects) == 1 else f"{len(found.defects)} defects"
         raise UserError(f"{found.name} has {defects}, told above")
@@ -353,9 +350,9 @@ def _stats(options: argparse.Namespace) -> dict[str, Any]:
     summary = summarize(
         options.name,
         splits=_splits(options),
-        root=_root(options),
-        up=_up(options),
-        allow_refused=getattr(options, "allow_refused", False),
+        root=options.data_root,
+        up=options.up,
+        allow_refused=options.allow_refused,
     )
     splits = summary["splits"]
     for split, numbers in splits.items():
@@ -402,38 +399,27 @@ def _preview(options: argparse.Namespace) -> None:
     from pc_crvae.data.cards import load_card
 
     card = load_card(options.name)
-    per_class: int = getattr(options, "per_class", 8)
+    per_class = 8 if options.per_class is None else options.per_class
     if per_class < 1:
         raise UserError(f"--per-class must be at least 1, not {per_class}")
-    folder: Path = getattr(options, "out", Path("previews") / card.name)
+    folder: Path = options.out or Path("previews") / card.name
     for split in _splits(options):
         items = _load(options, split)
         from pc_crvae.visualization.contact_sheet import (
+            Tile,
             contact_page,
             contact_sheet,
             rows_by_class,
-            tile_of,
         )
 
         labels = len(items) if items.labels is None else items.labels
-        seed = getattr(options, "seed", 0)
-        chosen, titles = rows_by_class(labels, items.classes, per_class, seed=seed)
-        rows = [[tile_of(items.ids[row], items.array[row]) for row in rows] for rows in chosen]
+        chosen, titles = rows_by_class(labels, items.classes, per_class, seed=options.seed or 0)
+        rows = [[Tile(items.ids[row], items.array[row]) for row in rows] for rows in chosen]
         title = f"{card.title}: {split}, {len(items):,} items"
         for write, suffix in ((contact_sheet, "png"), (contact_page, "html")):
             path = folder / f"{split}.{suffix}"
             write(rows, path, row_titles=titles, title=title)
             print(path)
-
-
-def _root(options: argparse.Namespace) -> Path | None:
-    root: Path | None = getattr(options, "data_root", None)
-    return root
-
-
-def _up(options: argparse.Namespace) -> "Axis | None":
-    up: Axis | None = getattr(options, "up", None)
-    return up
 
 
 def _write_json(path: Path, report: Any) -> None:
@@ -448,36 +434,32 @@ class _Action(NamedTuple):
 
     do: Callable[[argparse.Namespace], Any]
     meaning: str
-    options: frozenset[str]
+    options: Set[str]
     takes_name: bool = True
 
 
 _PLACE = ("data_root", "up")
 _READING = (*_PLACE, "split", "allow_refused")
 _ACTIONS = {
-    "list": _Action(
-        _list, "every data set, and where it lies", frozenset({"json"}), takes_name=False
-    ),
-    "show": _Action(_show, "what is known of one", frozenset({"json"})),
-    "fetch": _Action(_fetch, "download it, or say what to do by hand", frozenset({"data_root"})),
-    "prepare": _Action(
-        _prepare, "read it once, so that it loads at once", frozenset({*_READING, "normals"})
-    ),
+    "list": _Action(_list, "every data set, and where it lies", {"json"}, takes_name=False),
+    "show": _Action(_show, "what is known of one", {"json"}),
+    "fetch": _Action(_fetch, "download it, or say what to do by hand", {"data_root"}),
+    "prepare": _Action(_prepare, "read it once, so that it loads at once", {*_READING, "normals"}),
     "prune": _Action(
         _prune,
         "remove what was prepared and is out of date",
-        frozenset({"all", "dry_run"}),
+        {"all", "dry_run"},
         takes_name=False,
     ),
     "check": _Action(
         _check,
         "hold it against its card, and look for damage and copies",
-        frozenset({*_PLACE, "strict", "json"}),
+        {*_PLACE, "strict", "json"},
     ),
-    "stats": _Action(_stats, "count its classes and measure it", frozenset({*_READING, "json"})),
+    "stats": _Action(_stats, "count its classes and measure it", {*_READING, "json"}),
     "preview": _Action(
         _preview,
         "draw random items of each class",
-        frozenset({*_READING, "out", "per_class", "seed"}),
+        {*_READING, "out", "per_class", "seed"},
     ),
 }

@@ -28,7 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="CARD",
-        default=argparse.SUPPRESS,
         help="embed a split of this data set, a card's name or path (default: the PATHs given)",
     )
     parser.add_argument(
@@ -38,27 +37,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data-root",
         type=Path,
         metavar="DIR",
-        default=argparse.SUPPRESS,
         help="folder of --data (default: where the run found it)",
     )
     parser.add_argument(
         "--up",
         choices=("x", "y", "z"),
-        default=argparse.SUPPRESS,
         help="the axis that points up in the files, which no file says (default: z for PATHs, "
         "the card's for --data)",
     )
     parser.add_argument(
         "--points",
         type=int,
-        default=argparse.SUPPRESS,
         help="points drawn of each shape, fixed by what the file holds; a cloud that has fewer is "
         "taken as it is (default: as many as the model was trained with)",
     )
     parser.add_argument(
         "--average-over",
         metavar="GROUP",
-        default=argparse.SUPPRESS,
         help="vectors that depend less on how shapes face: means over each shape's copies turned "
         "by a group, which takes as many passes. C12: twelve even turns about the vertical; O: the "
         "24 turns of the cube, for shapes on any side; also Cn, T, I (default: one pass)",
@@ -84,15 +79,15 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.embedding.rotation_average import check_group
 
     check_suffix(options.out)
-    if bool(options.places) == hasattr(options, "data"):
+    if bool(options.places) == (options.data is not None):
         raise UserError("name files and folders to embed, or a data set with --data, not both")
-    if not hasattr(options, "data") and hasattr(options, "data_root"):
+    if options.data is None and options.data_root is not None:
         raise UserError("--data-root is the folder of --data: name a data set with it")
-    if hasattr(options, "average_over"):
+    if options.average_over is not None:
         check_group(options.average_over, "--average-over")
-    if getattr(options, "points", 1) < 1:
+    if options.points is not None and options.points < 1:
         raise UserError(f"--points must be at least 1, not {options.points}")
-    embeddings = _of_split(options) if hasattr(options, "data") else _of_files(options)
+    embeddings = _of_split(options) if options.data is not None else _of_files(options)
     embeddings.save(options.out)
     count, size = embeddings.vectors.shape
     print(f"embeddings: {options.out}, {count:,} vectors of {size} numbers")
@@ -119,9 +114,9 @@ def _of_files(options: argparse.Namespace) -> "Embeddings":
     model = saved.point_model
     about = About(
         model_sha256=weights_sha256(saved.folder),
-        points=getattr(options, "points", model.points),
-        up=getattr(options, "up", "z"),
-        average_over=getattr(options, "average_over", None),
+        points=options.points or model.points,
+        up=options.up or "z",
+        average_over=options.average_over,
     )
     with counting("embedding", len(files)) as advance:
         embeddings = embeddings_of_files(model, files, about, refuse, advance)
@@ -145,7 +140,7 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
     model = saved.point_model
     items = saved.clouds(options.split)
     available = items.points.shape[1]
-    points = getattr(options, "points", min(model.points, available))
+    points = options.points or min(model.points, available)
     name = saved.data
     if Path(name).suffix in (".yaml", ".yml"):
         name = str(Path(name).absolute())
@@ -153,7 +148,7 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
         model_sha256=weights_sha256(saved.folder),
         points=points,
         up=saved.up or load_card(saved.data).up or "z",
-        average_over=getattr(options, "average_over", None),
+        average_over=options.average_over,
         data=CardSplit(
             name=name,
             split=options.split,

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_model_arguments, open_saved
+from pc_crvae.cli.saved import add_model_arguments, add_report_argument, open_saved
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Evaluate a model of images: likelihood, KLs, information, classifiers, pictures."
@@ -18,14 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = _MORE
     add_model_arguments(parser, of_clouds=False)
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        default=argparse.SUPPRESS,
-        help="where the report goes, pictures beside it "
-        "(default: evaluation.json in --ckpt's folder)",
-    )
+    add_report_argument(parser, "evaluation.json", "pictures beside it")
     parser.add_argument(
         "--split",
         choices=("test", "validation"),
@@ -38,7 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--items",
         type=int,
-        default=argparse.SUPPRESS,
         help="images, drawn by --seed, that all but mutual information and the classifiers are "
         "evaluated on (default: all)",
     )
@@ -53,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Evaluate."""
-    report_path: Path = getattr(options, "json", options.ckpt / "evaluation.json")
+    report_path: Path = options.json or options.ckpt / "evaluation.json"
     saved = open_saved(options)
 
     from pc_crvae.cli.counting import counting
@@ -68,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     require_writable(report_path)
     protocol = ImageProtocol(
         samples=options.samples,
-        items=getattr(options, "items", None),
+        items=options.items,
         train_items=options.train_items,
         seed=options.seed,
     )
@@ -76,13 +68,7 @@ def run(options: argparse.Namespace) -> None:
     transform, whose = transform_of(saved.config)
     with counting("parts of the images", protocol.steps(held_out)) as advance:
         report, observed = evaluate_images(
-            model,
-            train_set,
-            held_out,
-            protocol,
-            transform,
-            transform_from=whose,
-            advance=advance,
+            model, train_set, held_out, protocol, transform, transform_from=whose, advance=advance
         )
     report = report.of_model(saved.folder, options.which, saved.model.data)
     report.write(report_path)

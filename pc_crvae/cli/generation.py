@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_model_arguments, open_saved
+from pc_crvae.cli.saved import add_model_arguments, add_report_argument, open_saved
 from pc_crvae.errors import UserError
 
 DESCRIPTION = "Measure reconstructions, samples of the prior, and the use of latents."
@@ -12,18 +12,10 @@ DESCRIPTION = "Measure reconstructions, samples of the prior, and the use of lat
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_model_arguments(parser)
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        default=argparse.SUPPRESS,
-        help="where the report goes, a picture beside it "
-        "(default: generation.json in --ckpt's folder)",
-    )
+    add_report_argument(parser, "generation.json", "a picture beside it")
     parser.add_argument(
         "--count",
         type=int,
-        default=argparse.SUPPRESS,
         help="samples, and test shapes that they are held against (default: 100, or as many as "
         "there are)",
     )
@@ -47,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
     """Measure reconstruction and generation."""
     if options.workers < 1:
         raise UserError(f"--workers must be at least 1, not {options.workers}")
-    report_path: Path = getattr(options, "json", options.ckpt / "generation.json")
+    report_path: Path = options.json or options.ckpt / "generation.json"
     saved = open_saved(options)
     model = saved.point_model
 
@@ -62,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
         model,
         train_set,
         test_set,
-        count=getattr(options, "count", None),
+        count=options.count,
         points=options.points,
         baseline=options.baseline,
         seed=options.seed,

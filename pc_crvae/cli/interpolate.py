@@ -16,15 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="start",
         metavar="ID",
-        default=argparse.SUPPRESS,
         help="test shape to start from (default: shapes of different classes, drawn by --seed)",
     )
     parser.add_argument(
-        "--to",
-        dest="end",
-        metavar="ID",
-        default=argparse.SUPPRESS,
-        help="test shape to end at (default: see --from)",
+        "--to", dest="end", metavar="ID", help="test shape to end at (default: see --from)"
     )
     parser.add_argument(
         "--pairs", type=int, default=2, help="pairs of test shapes, where none is named"
@@ -32,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--random",
         type=int,
-        default=argparse.SUPPRESS,
         help="pairs of latents drawn from the prior (default: 1, or 0 where shapes are named or "
         "the model is a plain auto-encoder, which has no prior)",
     )
@@ -48,7 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        default=argparse.SUPPRESS,
         help="folder of the pictures and the page (default: interpolation in --ckpt's folder)",
     )
     parser.add_argument(
@@ -62,13 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Interpolate."""
-    out: Path = getattr(options, "out", options.ckpt / "interpolation")
-    start, end = getattr(options, "start", None), getattr(options, "end", None)
+    out: Path = options.out or options.ckpt / "interpolation"
+    start, end = options.start, options.end
     if (start is None) != (end is None):
         raise UserError("--from and --to go together: name both shapes, or neither")
     if options.steps < 2:
         raise UserError(f"--steps must be at least 2, both ends included, not {options.steps}")
-    if options.pairs < 0 or getattr(options, "random", 0) < 0:
+    if options.pairs < 0 or (options.random or 0) < 0:
         raise UserError("--pairs and --random must not be negative")
     saved = open_saved(options)
 
@@ -80,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
         saved.clouds("test"),
         named=None if start is None or end is None else (start, end),
         pairs=options.pairs,
-        random=getattr(options, "random", None),
+        random=options.random,
         steps=options.steps,
         kind=options.kind,
         seed=options.seed,

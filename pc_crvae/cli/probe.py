@@ -27,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         type=Path,
         metavar=("TRAIN", "TEST"),
-        default=argparse.SUPPRESS,
         help="instead of --ckpt: .npz files with the arrays features (n, d) and labels (n,), "
         "whoever made them (default: those of the model)",
     )
@@ -43,14 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json",
         type=Path,
         metavar="FILE",
-        default=argparse.SUPPRESS,
         help="where the report goes, predictions and confusion matrix beside it "
         "(default: probe.json in --ckpt's folder; with --features it is only printed)",
     )
     parser.add_argument(
         "--seeds",
         type=int,
-        default=argparse.SUPPRESS,
         help="probe seeds: point draws, rotations, initialisations (default: the protocol's, "
         "3 of ours)",
     )
@@ -60,18 +57,18 @@ def run(options: argparse.Namespace) -> None:
     """Probe."""
     from pc_crvae.evaluation.probe.protocol import changed, load_protocol
 
-    if hasattr(options, "ckpt") == hasattr(options, "features"):
+    if (options.ckpt is None) == (options.features is None):
         raise UserError(
             "give either --ckpt, a trained model, or --features, two files of features"
-            + (", not both" if hasattr(options, "ckpt") else "")
+            + (", not both" if options.ckpt is not None else "")
         )
-    seeds = getattr(options, "seeds", None)
+    seeds = options.seeds
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {seeds}")
     protocol = load_protocol(options.protocol)
     if seeds is not None:
         protocol = changed(protocol, "--seeds", seeds=list(range(seeds)))
-    if hasattr(options, "features"):
+    if options.features is not None:
         _probe_features(options, protocol)
     else:
         _probe_model(options, protocol)
@@ -79,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> None:
     for name, option in _MODEL_OPTIONS.items():
-        if hasattr(options, name):
+        if getattr(options, name) is not None:
             raise UserError(f"{option} is about a model's data, and --features has none: omit it")
     from pc_crvae.evaluation.probe.features import probe_arrays, read_features
 
@@ -89,7 +86,7 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
     )
     files = {"train": str(train), "test": str(test)}
     report = probed.report.model_copy(update={"files": files})
-    _deliver(report, probed.predictions, getattr(options, "json", None))
+    _deliver(report, probed.predictions, options.json)
 
 
 def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None:
@@ -107,7 +104,7 @@ def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None
     if transfer:
         print(f"trained on {saved.model.data.get('name')}, probed on {train_set.name}")
     report = report.model_copy(update={"transfer": transfer})
-    _deliver(report, probed.predictions, getattr(options, "json", options.ckpt / "probe.json"))
+    _deliver(report, probed.predictions, options.json or options.ckpt / "probe.json")
 
 
 def _is_transfer(saved: "SavedModel", probed: "ItemSet") -> bool:

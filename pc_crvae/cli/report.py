@@ -32,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        default=argparse.SUPPRESS,
         help="the page to write (default: report.html in --ckpt's folder)",
     )
     parser.add_argument(
@@ -49,11 +48,11 @@ def run(options: argparse.Namespace) -> None:
     """Write the page."""
     if not 1 <= options.items <= _MOST_ITEMS:
         raise UserError(f"--items must be from 1 to {_MOST_ITEMS:,}, not {options.items:,}")
-    path: Path = getattr(options, "out", options.ckpt / "report.html")
+    path: Path = options.out or options.ckpt / "report.html"
     if path.suffix not in (".html", ".htm"):
         raise UserError(f"--out {path} must end in .html")
     saved = open_saved(options)
-    named = hasattr(options, "data") or hasattr(options, "data_root")
+    named = options.data is not None or options.data_root is not None
     split = _split(saved, named=named)
 
     from pc_crvae.report.run import write_run_report

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_model_arguments, open_saved
+from pc_crvae.cli.saved import add_model_arguments, add_report_argument, open_saved
 from pc_crvae.errors import UserError
 
 DESCRIPTION = "Score frozen features of turned, corrupted, occluded and sparse test shapes."
@@ -14,14 +14,7 @@ _PARTS = ("rotation", "corruption", "occlusion", "points")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_model_arguments(parser)
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        default=argparse.SUPPRESS,
-        help="where the report goes, the curves beside it "
-        "(default: robustness.json in --ckpt's folder)",
-    )
+    add_report_argument(parser, "robustness.json", "the curves beside it")
     parser.add_argument(
         "--parts", nargs="+", choices=_PARTS, default=list(_PARTS), help="what is measured"
     )
@@ -29,14 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference",
         type=Path,
         metavar="FILE",
-        default=argparse.SUPPRESS,
         help="report of another run, whose trained encoder's corruption errors are 1 "
         "(default: the untrained encoder's are)",
     )
     parser.add_argument(
         "--points",
         type=int,
-        default=argparse.SUPPRESS,
         help="points drawn of each shape (default: 1024, or as many as the shapes have; the "
         "corruptions' recipes are for 1024)",
     )
@@ -44,7 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--point-counts",
         type=int,
         nargs="+",
-        default=argparse.SUPPRESS,
         help="for the part points (default: of 64, 128, 256, 512, 1024, 2048, 4096 those that the "
         "test shapes have)",
     )
@@ -57,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     """Measure robustness."""
     if options.seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {options.seeds}")
-    report_path: Path = getattr(options, "json", options.ckpt / "robustness.json")
+    report_path: Path = options.json or options.ckpt / "robustness.json"
     saved = open_saved(options)
     model = saved.point_model
 
@@ -68,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.robustness.run import measure_robustness
     from pc_crvae.evaluation.robustness.table import format_robustness
 
-    reference = read_reference(options.reference) if hasattr(options, "reference") else None
+    reference = read_reference(options.reference) if options.reference is not None else None
     if reference is not None and "corruption" not in options.parts:
         raise UserError("--reference is for the corruptions: leave it out, or have them measured")
     train_set, test_set = saved.clouds("train"), saved.clouds("test")
@@ -77,8 +67,8 @@ def run(options: argparse.Namespace) -> None:
         test_set,
         parts=options.parts,
         seeds=options.seeds,
-        points=getattr(options, "points", None),
-        point_counts=getattr(options, "point_counts", None),
+        points=options.points,
+        point_counts=options.point_counts,
     )
     if protocol.points != RECIPE_POINTS and "corruption" in protocol.parts:
         print(

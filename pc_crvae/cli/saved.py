@@ -15,7 +15,6 @@ def add_checkpoint_arguments(parser: argparse.ArgumentParser, *, required: bool 
         type=Path,
         required=required,
         metavar="RUN",
-        default=argparse.SUPPRESS,
         help="a run's folder, a checkpoint's, or a saved export's"
         + ("" if required else " (default: none)"),
     )
@@ -38,23 +37,30 @@ def add_model_arguments(
     parser.add_argument(
         "--data",
         metavar="CARD",
-        default=argparse.SUPPRESS,
         help="name or path of a data set's card (default: what the model was trained on)",
     )
     parser.add_argument(
         "--data-root",
         type=Path,
         metavar="DIR",
-        default=argparse.SUPPRESS,
         help="folder of the data (default: where the run found it)",
     )
     if of_clouds:
         parser.add_argument(
             "--up",
             choices=("x", "y", "z"),
-            default=argparse.SUPPRESS,
             help="the data's up axis (default: the training run's, or the card's for other data)",
         )
+
+
+def add_report_argument(parser: argparse.ArgumentParser, name: str, beside: str) -> None:
+    """Declare where the report goes, by default as ``name`` into the folder of the model."""
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help=f"where the report goes, {beside} (default: {name} in --ckpt's folder)",
+    )
 
 
 def open_saved(options: argparse.Namespace) -> "SavedModel":
@@ -68,5 +74,4 @@ def open_saved(options: argparse.Namespace) -> "SavedModel":
         card=getattr(options, "data", None),
         root=getattr(options, "data_root", None),
         up=getattr(options, "up", None),
-        allow_refused=getattr(options, "allow_refused", False),
     )

@@ -42,7 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--up",
         choices=("x", "y", "z"),
-        default=argparse.SUPPRESS,
         help="the axis that points up in the files that are queries (default: that of the files "
         "in the index, or z where it is a data set's)",
     )
@@ -50,7 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        default=argparse.SUPPRESS,
         help="folder of the contact sheet, search.png and search.html (default: search in "
         "--ckpt's folder)",
     )
@@ -60,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     """Search."""
     if options.top < 1:
         raise UserError(f"--top must be at least 1, not {options.top}")
-    out: Path = getattr(options, "out", options.ckpt / "search")
+    out: Path = options.out or options.ckpt / "search"
 
     from pc_crvae.data.readers.shape_files import load_shape
     from pc_crvae.embedding.index import load_embeddings
@@ -70,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
     index = load_embeddings(options.index)
     saved = open_saved(options)
     require_model_of(index, saved.folder)
-    about = index.about.for_queries(getattr(options, "up", None))
+    about = index.about.for_queries(options.up)
     indexed = _indexed(index)
     found = [find_query(name, index) for name in options.queries]
     vectors = [query_vector(query, index, saved.point_model, about) for query in found]
@@ -82,12 +80,12 @@ def run(options: argparse.Namespace) -> None:
             cloud, _ = indexed(query)
         else:
             cloud = load_shape(query, about.points, about.up)
-        tiles = [Tile(Path(name).name, cloud=cloud, note="query", marked=True)]
+        tiles = [Tile(Path(name).name, cloud, "query", marked=True)]
         for place, hit in enumerate(nearest_hits(index, vector, options.top), start=1):
             print(f"{place:4d}  {hit.distance:.4f}  {hit.id}")
             cloud, remark = indexed(hit.row)
             note = f"{hit.distance:.4f}, {remark}" if remark else f"{hit.distance:.4f}"
-            tiles.append(Tile(hit.id, cloud=cloud, note=note))
+            tiles.append(Tile(hit.id, cloud, note))
         sheet.append(tiles)
     title = f"Nearest of {len(index):,} shapes by cosine distance"
     contact_sheet(sheet, out / "search.png", title=title)

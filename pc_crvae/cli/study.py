@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
-    from pc_crvae.study import PlannedRun, Study
+    from pc_crvae.study.plan import PlannedRun
     from pc_crvae.study.runner import Outcomes
+    from pc_crvae.study.schema import Study
 
 DESCRIPTION = "Run the arms of a study with every seed, resumably, and compare them."
 _MOST_WORKERS = 2
@@ -25,13 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        default=argparse.SUPPRESS,
         help="folder of the runs and the summary (default: runs/<name of the study>)",
     )
     parser.add_argument(
         "--workers",
         type=int,
-        default=argparse.SUPPRESS,
         help="runs side by side, of one thread each (default: as many as there are cores, at "
         f"most {_MOST_WORKERS})",
     )
@@ -39,7 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report",
         type=Path,
         metavar="FILE",
-        default=argparse.SUPPRESS,
         help="run nothing: write tables and plots of what is stored to a Markdown file; if it has "
         "the lines '<!-- study NAME -->' and '<!-- end of NAME -->' (NAME: the study file's), "
         "what is between them is replaced (default: run what is left)",
@@ -48,17 +46,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run a study, or report on it."""
-    from pc_crvae.study import find_study, load_study, plan_runs
+    from pc_crvae.study.plan import plan_runs
+    from pc_crvae.study.schema import find_study, load_study
 
-    workers = getattr(options, "workers", min(os.cpu_count() or 1, _MOST_WORKERS))
+    workers = options.workers
+    if workers is None:
+        workers = min(os.cpu_count() or 1, _MOST_WORKERS)
     if workers < 1:
         raise UserError(f"--workers must be at least 1, not {workers}")
-    report: Path | None = getattr(options, "report", None)
+    report: Path | None = options.report
     if report is not None and report.suffix != ".md":
         raise UserError(f"--report {report} must end in .md")
     path = find_study(options.study)
     study = load_study(path)
-    out: Path = getattr(options, "out", None) or Path("runs") / options.study.stem
+    out: Path = options.out or Path("runs") / options.study.stem
     runs = plan_runs(study, path, out)
     if report is not None:
         from pc_crvae.study.writing import write_report

@@ -28,10 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="values to use instead of the file's, such as training.epochs=10",
     )
     parser.add_argument(
-        "--out",
-        type=Path,
-        help="folder of the run (default: runs/<name of the config>)",
-        default=argparse.SUPPRESS,
+        "--out", type=Path, help="folder of the run (default: runs/<name of the config>)"
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in the folder")
@@ -40,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Train."""
     config = load_config(find_config(options.config), options.overrides)
-    folder: Path = getattr(options, "out", None) or Path("runs") / options.config.stem
+    folder: Path = options.out or Path("runs") / options.config.stem
 
     from pc_crvae.runs.folder import RunExistsError
     from pc_crvae.training.run import run_training

@@ -4,18 +4,11 @@ Importing it does not import torch: a mistake in a config is found before anythi
 """
 
 from pc_crvae.config.experiment import (
-    AutoEncoderConfig,
     CheckpointConfig,
     Config,
     ConsistencyConfig,
     DataConfig,
-    ELBOConfig,
-    IWAEConfig,
-    LoggingConfig,
-    ModelConfig,
-    ObjectiveConfig,
     TrainingConfig,
-    TransformConfig,
 )
 from pc_crvae.config.files import (
     find_config,
@@ -28,31 +21,22 @@ from pc_crvae.config.files import (
     with_absolute_paths,
 )
 from pc_crvae.config.images import ImageModelConfig, ImageTransformConfig
-from pc_crvae.config.nvae import NVAEConfig, NVAEModelConfig
-from pc_crvae.config.points import PointModelConfig, PointTransformConfig, SubsampleConfig
+from pc_crvae.config.nvae import NVAEModelConfig
+from pc_crvae.config.points import PointModelConfig, SubsampleConfig
 from pc_crvae.config.sections import Section
 
 __all__ = [
-    "AutoEncoderConfig",
     "CheckpointConfig",
     "Config",
     "ConsistencyConfig",
     "DataConfig",
-    "ELBOConfig",
-    "IWAEConfig",
     "ImageModelConfig",
     "ImageTransformConfig",
-    "LoggingConfig",
-    "ModelConfig",
-    "NVAEConfig",
     "NVAEModelConfig",
-    "ObjectiveConfig",
     "PointModelConfig",
-    "PointTransformConfig",
     "Section",
     "SubsampleConfig",
     "TrainingConfig",
-    "TransformConfig",
     "find_config",
     "json_schema",
     "load_config",

@@ -147,6 +147,13 @@ class Card(_Part):
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("two classes are equal")
 
+    def require_split(self, split: Split) -> None:
+        """Raise a `UserError` where the set has no such split."""
+        if split not in self.splits:
+            raise UserError(
+                f"{self.name} has no split {split}: its card has {', '.join(self.splits)}"
+            )
+
     def recipe(self, split: Split) -> tuple[int, int]:
         """Return the count and the seed that generate a split.
 

@@ -14,23 +14,6 @@ from pc_crvae.errors import UserError
 _CLOUDS_AT_ONCE = 512
 
 
-@dataclass(frozen=True, eq=False)
-class RawClouds:
-    """One split as its reader found it, in the source's own frame and scale.
-
-    Attributes:
-        points: (n, P, 3), any real type; every cloud finite and of some extent.
-        labels: (n,) int64, indices into ``classes``; None where unlabelled.
-        classes: the class names.
-        ids: (n,) names, unique within the split.
-    """
-
-    points: NDArray[Any]
-    labels: NDArray[np.int64] | None
-    classes: tuple[str, ...]
-    ids: tuple[str, ...]
-
-
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class CloudSet(ItemSet):
     """One split of clouds.

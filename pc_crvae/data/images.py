@@ -10,23 +10,6 @@ from numpy.typing import NDArray
 from pc_crvae.data.items import ItemSet, PickedRows
 
 
-@dataclass(frozen=True, eq=False)
-class RawImages:
-    """One split as its reader found it.
-
-    Attributes:
-        images: (n, C, H, W) uint8.
-        labels: (n,) int64, indices into ``classes``; None where unlabelled.
-        classes: the class names.
-        ids: (n,) names, unique within the split.
-    """
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64] | None
-    classes: tuple[str, ...]
-    ids: tuple[str, ...]
-
-
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class ImageSet(ItemSet):
     """One split of images.

@@ -62,6 +62,24 @@ class Sample:
     repairs: dict[str, int]
 
 
+@dataclass(frozen=True, eq=False)
+class RawItems:
+    """One split as its reader found it.
+
+    Attributes:
+        array: clouds (n, P, 3) of any real type, in the source's own frame and scale, every one
+            finite and of some extent; or images (n, C, H, W) uint8.
+        labels: (n,) int64, indices into ``classes``; None where unlabelled.
+        classes: the class names.
+        ids: (n,) names, unique within the split.
+    """
+
+    array: NDArray[Any]
+    labels: NDArray[np.int64] | None
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+
+
 class PickedRows(Generic[_Scalar]):
     """Some rows of an array, left where they lie: nothing is copied before it is asked for.
 

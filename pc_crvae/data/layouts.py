@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pc_crvae.data.cards import Card, Split
-    from pc_crvae.data.clouds import RawClouds
-    from pc_crvae.data.images import RawImages
-    from pc_crvae.data.items import Listing, Sample
+    from pc_crvae.data.items import Listing, RawItems, Sample
 
 Modality = Literal["points", "images"]
 
@@ -79,9 +77,7 @@ class Reader(Protocol):
     VERSION: int
     """The version of the reader, raised where it reads the same files as something else."""
 
-    def read_split(
-        self, root: Path | None, split: "Split", card: "Card"
-    ) -> "RawClouds | RawImages":
+    def read_split(self, root: Path | None, split: "Split", card: "Card") -> "RawItems":
         """Read one split of the set that ``card`` describes, from the folder ``root``.
 
         Raises:

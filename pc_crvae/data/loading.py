@@ -1,14 +1,15 @@
 """Loading a split: from its prepared entry, or from its files by the reader of its layout."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pc_crvae.data.cache.store import load_prepared
 from pc_crvae.data.cards import Axis, Card, Split, load_card
-from pc_crvae.data.clouds import CloudSet, RawClouds, normalize, turn_z_up
-from pc_crvae.data.images import ImageSet, RawImages
-from pc_crvae.data.items import joined
+from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
+from pc_crvae.data.images import ImageSet
+from pc_crvae.data.items import RawItems, joined
 from pc_crvae.data.layouts import check_normals, has_a_file_a_shape, reader_of
+from pc_crvae.data.readers.labels import labels_of
 from pc_crvae.data.roots import find_root
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import gone
@@ -43,8 +44,7 @@ def load(
             not read of its layout.
     """
     card = load_card(name)
-    if split not in card.splits:
-        raise UserError(f"{card.name} has no split {split}: its card has {', '.join(card.splits)}")
+    card.require_split(split)
     if up is not None and card.modality != "points":
         raise UserError(f"{card.name} holds {card.modality}, which have no up axis: leave out up")
     if normals:
@@ -61,7 +61,9 @@ def load(
 
     def prepare() -> CloudSet | ImageSet:
         raw = reader.read_split(folder, split, card)
-        _check_classes(card, raw.classes, folder)
+        # A variant may have other classes than the card names, which its reader then checks.
+        if card.variant is None and card.classes:
+            labels_of(raw.classes, card, folder or f"the layout {card.layout}")
         _check_images(card, raw)
         return item_set(card.name, split, raw, up)
 
@@ -143,29 +145,23 @@ def from_folder(
     return parts[0] if split is not None else joined(parts, "all")
 
 
-def item_set(
-    name: str, split: Split, raw: RawClouds | RawImages, up: Axis | None
-) -> CloudSet | ImageSet:
+def item_set(name: str, split: Split, raw: RawItems, up: Axis | None) -> CloudSet | ImageSet:
     """Return images as they are, and clouds z up, each with mean 0 and largest radius 1.
 
     Args:
         name: the name of the data set.
         split: the split of the data set.
         raw: what its reader found.
-        up: the axis that points up in clouds.
+        up: the axis that points up in clouds; None for images.
 
     Raises:
         ValueError: clouds come without ``up``.
     """
-    labels, classes, ids = raw.labels, raw.classes, raw.ids
-    if isinstance(raw, RawImages):
-        return ImageSet(
-            name=name, split=split, images=raw.images, labels=labels, classes=classes, ids=ids
-        )
+    about: dict[str, Any] = {"labels": raw.labels, "classes": raw.classes, "ids": raw.ids}
     if up is None:
-        raise ValueError(f"clouds of {name} have an up axis, and none was given")
-    points = normalize(turn_z_up(raw.points, up))
-    return CloudSet(name=name, split=split, points=points, labels=labels, classes=classes, ids=ids)
+        return ImageSet(name=name, split=split, images=raw.array, **about)
+    points = normalize(turn_z_up(raw.array, up))
+    return CloudSet(name=name, split=split, points=points, **about)
 
 
 def _folder(card: Card, root: Path | None) -> Path | None:
@@ -180,22 +176,10 @@ def _folder(card: Card, root: Path | None) -> Path | None:
     return None
 
 
-def _check_classes(card: Card, classes: tuple[str, ...], folder: Path | None) -> None:
-    # A variant may have other classes than the card names, which its reader then checks.
-    if card.variant is not None or not card.classes:
+def _check_images(card: Card, raw: RawItems) -> None:
+    if card.image is None:
         return
-    unknown = [name for name in classes if name not in card.classes]
-    if unknown:
-        raise UserError(
-            f"{folder} has the class {unknown[0]}, which {card.name} does not have: "
-            "is it the folder of another data set?"
-        )
-
-
-def _check_images(card: Card, raw: RawClouds | RawImages) -> None:
-    if card.image is None or not isinstance(raw, RawImages):
-        return
-    found = raw.images.shape[1:]
+    found = raw.array.shape[1:]
     stated = (card.image.channels, card.image.height, card.image.width)
     if found != stated:
         raise UserError(

@@ -1,10 +1,11 @@
 """A validation split cut from the training split, the same in every run."""
 
 import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
@@ -33,13 +34,11 @@ def split_validation(train: _Items, fraction: float) -> tuple[_Items, _Items]:
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction should lie between 0 and 1, not {fraction}")
-    strata = np.zeros(len(train), dtype=np.int64)
+    strata = [0] * len(train)
     if train.labels is not None and len(np.unique(train.labels)) < len(train):
-        strata = train.labels
+        strata = train.labels.tolist()
     held_out = np.zeros(len(train), dtype=bool)
-    for stratum in np.unique(strata):
-        rows = np.flatnonzero(strata == stratum)
-        held_out[_first_by_hash(train.ids, rows, _share(len(rows), fraction))] = True
+    held_out[sorted(held_out_rows(train.ids, strata, fraction))] = True
     if not held_out.any():
         raise UserError(
             f"the training split of {train.name} is too small to hold any of it out for "
@@ -51,10 +50,19 @@ def split_validation(train: _Items, fraction: float) -> tuple[_Items, _Items]:
     )
 
 
-def _share(count: int, fraction: float) -> int:
-    """Return how many of ``count`` to hold out, leaving at least one on each side if it can."""
-    return min(max(round(fraction * count), 1), count - 1)
+def held_out_rows(
+    ids: Sequence[str], strata: Sequence[int | str | None], fraction: float
+) -> set[int]:
+    """Return the rows of the share of each stratum whose ids come first when sorted by a hash.
 
-
-def _first_by_hash(ids: tuple[str, ...], rows: NDArray[np.int64], count: int) -> list[int]:
-    return sorted(rows, key=lambda row: hashlib.sha256(ids[row].encode()).digest())[:count]
+    A stratum of two or more has rows on both sides; the row of a stratum of one is not held out.
+    """
+    members: defaultdict[int | str | None, list[int]] = defaultdict(list)
+    for row, stratum in enumerate(strata):
+        members[stratum].append(row)
+    held_out: set[int] = set()
+    for rows in members.values():
+        count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
+        rows.sort(key=lambda row: hashlib.sha256(ids[row].encode()).digest())
+        held_out.update(rows[:count])
+    return held_out

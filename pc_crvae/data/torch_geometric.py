@@ -11,6 +11,7 @@ from torch_geometric.data import Data, Dataset
 from pc_crvae.data.cards import Axis
 from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
 from pc_crvae.data.formats.cloud_files import check_points, choose_points
+from pc_crvae.data.readers.labels import check_labels
 from pc_crvae.errors import UserError
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
@@ -184,11 +185,5 @@ def _class_names(
         classes = getattr(dataset, "categories", None)
     if classes is None:
         classes = [str(label) for label in range(int(labels.max()) + 1)]
-    outside = (labels < 0) | (labels >= len(classes))
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise UserError(
-            f"item {row} of {name} has the label {labels[row]}, and there are {len(classes)} "
-            "classes"
-        )
+    check_labels(name, labels, len(classes), "the data set")
     return tuple(classes)

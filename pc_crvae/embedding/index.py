@@ -8,7 +8,7 @@ arrays ``ids``, ``vectors`` and ``sources`` and the JSON text ``about``; ``.parq
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -20,7 +20,6 @@ import pydantic
 from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Axis, Split
-from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
 from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.embedding.names import Representations
 from pc_crvae.embedding.rotation_average import RotationGroup, averaged
@@ -222,47 +221,6 @@ def weights_sha256(folder: Path) -> str:
 
     with (folder / WEIGHTS).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def embed_files(
-    model: "PointVAE",
-    files: Sequence[ShapeFile],
-    about: About,
-    refuse: Callable[[str], None],
-    advance: Callable[[], None] = lambda: None,
-) -> dict[int, NDArray[np.float32]]:
-    """Embed the shapes of files.
-
-    Args:
-        model: gives the vectors, posterior means.
-        files: of meshes and clouds; read one by one.
-        about: how many points are drawn of each, which axis is up, and what is averaged over.
-        refuse: told of each file that cannot be used, in a sentence that names it.
-        advance: called after each file read.
-
-    Returns:
-        Vectors (d,) by the place of their file among ``files``, in order.
-    """
-    vectors: dict[int, NDArray[np.float32]] = {}
-    read: list[int] = []
-
-    def clouds() -> Iterator[NDArray[np.float32]]:
-        for place, file in enumerate(files):
-            try:
-                cloud = load_shape(file.path, about.points, about.up)
-            except UserError as error:
-                refuse(str(error))
-            else:
-                read.append(place)
-                yield cloud
-            advance()
-
-    for row, found in embed_clouds(model, clouds(), about.average_over):
-        if isinstance(found, str):
-            refuse(f"{files[read[row]].path}: {found}")
-        else:
-            vectors[read[row]] = found
-    return dict(sorted(vectors.items()))
 
 
 def embed_clouds(

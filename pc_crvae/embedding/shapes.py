@@ -1,7 +1,7 @@
 """Shapes of one's own, in files or arrays, embedded and looked up in an index."""
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.readers.shape_files import ShapeFile
-from pc_crvae.embedding.index import About, Embeddings, embed_clouds, embed_files, weights_sha256
+from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
+from pc_crvae.embedding.index import About, Embeddings, embed_clouds, weights_sha256
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,19 +24,44 @@ def embeddings_of_files(
     refuse: Callable[[str], None],
     advance: Callable[[], None] = lambda: None,
 ) -> Embeddings:
-    """Embed the shapes of files, as `embed_files`, leaving out those that cannot be used.
+    """Embed the shapes of files, leaving out those that cannot be used.
+
+    Args:
+        model: gives the vectors, posterior means.
+        files: of meshes and clouds; read one by one.
+        about: how many points are drawn of each, which axis is up, and what is averaged over.
+        refuse: told of each file that cannot be used, in a sentence that names it.
+        advance: called after each file read.
 
     Raises:
         UserError: none can be used.
     """
-    vectors = embed_files(model, files, about, refuse, advance)
+    read: list[int] = []
+
+    def clouds() -> Iterator[NDArray[np.float32]]:
+        for place, file in enumerate(files):
+            try:
+                cloud = load_shape(file.path, about.points, about.up)
+            except UserError as error:
+                refuse(str(error))
+            else:
+                read.append(place)
+                yield cloud
+            advance()
+
+    vectors: dict[int, NDArray[np.float32]] = {}
+    for row, found in embed_clouds(model, clouds(), about.average_over):
+        if isinstance(found, str):
+            refuse(f"{files[read[row]].path}: {found}")
+        else:
+            vectors[read[row]] = found
     if not vectors:
         raise UserError(f"every one of the {len(files)} files was refused: nothing is left")
-    kept = [files[place] for place in vectors]
+    kept = sorted(vectors)
     return Embeddings(
-        tuple(file.id for file in kept),
-        np.stack(list(vectors.values())),
-        tuple(str(file.path) for file in kept),
+        tuple(files[place].id for place in kept),
+        np.stack([vectors[place] for place in kept]),
+        tuple(str(files[place].path) for place in kept),
         about,
     )
 
@@ -126,9 +151,11 @@ def query_vector(
         raise UserError(reason)
 
     if isinstance(query, int):
-        vector: NDArray[np.float32] = index.vectors[query]
-        return vector
-    return embed_files(model, [ShapeFile(query, str(query))], about, refuse)[0]
+        row, of = query, index
+    else:
+        row, of = 0, embeddings_of_files(model, [ShapeFile(query, str(query))], about, refuse)
+    vector: NDArray[np.float32] = of.vectors[row]
+    return vector
 
 
 def nearest_hits(index: Embeddings, vector: NDArray[np.floating], count: int) -> list[Hit]:

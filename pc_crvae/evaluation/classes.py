@@ -35,6 +35,19 @@ def check_same_classes(train: ItemSet, test: ItemSet) -> None:
     )
 
 
+def labels_of(items: ItemSet) -> NDArray[np.int64]:
+    """Return the labels (n,) of a split.
+
+    Raises:
+        UserError: it has none.
+    """
+    if items.labels is None:
+        raise UserError(
+            f"the {items.split} split of {items.name} has no labels: probe a labelled set"
+        )
+    return items.labels
+
+
 def set_to_take_instead(name: str) -> str:
     """Return the end of a sentence about a set whose splits share no class.
 

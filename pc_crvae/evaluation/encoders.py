@@ -40,14 +40,10 @@ def probe_model(
         encode = encoder_of(of, settled.pool)
         return encode if settled.average_over is None else averaged(encode, settled.average_over)
 
-    return probe_encoders(
-        encoder(model),
-        lambda seed: encoder(untrained_like(model, seed)),
-        train,
-        test,
-        settled,
-        progress,
-    )
+    def untrained(seed: int) -> Encode:
+        return encoder(untrained_like(model, seed))
+
+    return probe_encoders(encoder(model), untrained, train, test, settled, progress)
 
 
 def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:

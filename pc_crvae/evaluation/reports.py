@@ -16,10 +16,13 @@ from pc_crvae.utils.files import atomic_path
 _MOST_BYTES = 32 << 20
 
 
+STRICT = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
 class Part(BaseModel):
     """A part of a report: its fields are the keys in JSON, and those never set are left out."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    model_config = STRICT
 
     def plain(self) -> dict[str, Any]:
         """The values as JSON has them, in the order of the fields."""

@@ -3,12 +3,7 @@
 from pc_crvae.geometry.chamfer import Directions, chamfer_distance
 from pc_crvae.geometry.frames import RotationGroup, principal_frames
 from pc_crvae.geometry.gather import gather_points
-from pc_crvae.geometry.neighborhoods import (
-    Moments,
-    NeighborPool,
-    edge_moments,
-    pool_neighbors,
-)
+from pc_crvae.geometry.neighborhoods import Moments, NeighborPool, edge_moments, pool_neighbors
 from pc_crvae.geometry.neighbors import (
     k_nearest_neighbors,
     mutual_nearest_neighbors,

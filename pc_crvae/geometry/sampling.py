@@ -40,13 +40,11 @@ def _check_arguments(points: Tensor, count: int, start: Tensor | None) -> None:
         raise ValueError(
             f"count must lie between 1 and the {points.shape[1]} points, not be {count}"
         )
-    if (
-        start is not None
-        and start.numel()
-        and not 0 <= start.min() <= start.max() < points.shape[1]
-    ):
+    if start is None:
+        return
+    if start.numel() and not 0 <= start.min() <= start.max() < points.shape[1]:
         raise ValueError(f"start must lie in [0, {points.shape[1]})")
-    if start is not None and (start.shape != points.shape[:1] or start.dtype != torch.int64):
+    if start.shape != points.shape[:1] or start.dtype != torch.int64:
         raise ValueError(
             f"start must be ({points.shape[0]},) int64, not {tuple(start.shape)} {start.dtype}"
         )

@@ -252,24 +252,17 @@ class HierarchicalPosterior(_Chain):
             return path.record.posteriors
         return self._run_along(path, self.encoder_features).posteriors
 
-    def rows(self, rows: slice) -> Self:
-        """The posteriors of some of the items."""
-        return self._with([features[rows] for features in self.encoder_features], self.constant)
-
     def detach(self) -> Self:
         """The same distributions as constants: neither features nor weights take a gradient.
 
         A conditional still depends on the groups before it, so that a path it is asked along
         takes its gradient.
         """
-        return self._with([features.detach() for features in self.encoder_features], True)
-
-    def _with(self, encoder_features: Sequence[Tensor], constant: bool) -> Self:
         return type(self)(
             self.network,
-            encoder_features,
+            [features.detach() for features in self.encoder_features],
             representation_groups=self.representation_groups,
-            constant=constant,
+            constant=True,
         )
 
 
@@ -300,10 +293,6 @@ class HierarchicalPrior(_Chain):
         ):
             return path.record.priors
         return self._run_along(path, None).posteriors
-
-    def rows(self, rows: slice) -> Self:
-        """Itself: every item has the same prior."""
-        return self
 
     def detach(self) -> Self:
         """The same distribution as a constant; a path it is asked along takes its gradient."""

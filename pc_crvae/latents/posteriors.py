@@ -43,10 +43,6 @@ class LatentChain(ABC):
         """The conditional of every group given the groups of ``path`` before it."""
 
     @abstractmethod
-    def rows(self, rows: slice) -> Self:
-        """The same distribution for some of the items."""
-
-    @abstractmethod
     def detach(self) -> Self:
         """The same distribution, cut from the graph that made its parameters."""
 
@@ -147,10 +143,6 @@ class DiagonalGaussian(Conditional):
         standardised = (latent - self._mean) * torch.exp(-0.5 * self.log_variance)
         return -0.5 * (standardised.square() + self.log_variance + math.log(2 * math.pi))
 
-    def rows(self, rows: slice) -> "DiagonalGaussian":
-        """The Gaussians of some of the items."""
-        return DiagonalGaussian(self._mean[rows], self.log_variance[rows])
-
     def detach(self) -> "DiagonalGaussian":
         """The same Gaussians as constants."""
         return DiagonalGaussian(self._mean.detach(), self.log_variance.detach())
@@ -189,10 +181,6 @@ class PointMass(LatentChain):
             TypeError: always; a point mass has no density.
         """
         raise TypeError("the code of an auto-encoder has no density and therefore no KL")
-
-    def rows(self, rows: slice) -> "PointMass":
-        """The codes of some of the items."""
-        return PointMass(self._code[rows])
 
     def detach(self) -> "PointMass":
         """The same codes as constants."""

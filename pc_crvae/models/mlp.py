@@ -32,14 +32,17 @@ class Perceptron(nn.Module):
     ) -> None:
         super().__init__()
         self.linear = nn.Linear(in_features, out_features, bias=not batch_norm)
-        self.norm: BatchNorm | nn.Identity = (
-            BatchNorm(out_features) if batch_norm else nn.Identity()
-        )
+        self.norm = norm_of(out_features, batch_norm)
         self.negative_slope = negative_slope
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``features`` (..., C) to (..., C')."""
         return F.leaky_relu(self.norm(self.linear(features)), self.negative_slope)
+
+
+def norm_of(features: int, batch_norm: bool) -> BatchNorm | nn.Identity:
+    """Return the batch-norm that follows a layer, or nothing in its place."""
+    return BatchNorm(features) if batch_norm else nn.Identity()
 
 
 def mlp(in_features: int, widths: Sequence[int], *, batch_norm: bool) -> nn.Sequential:

@@ -18,7 +18,6 @@ class Encoder(Protocol):
 
     def __call__(self, x: Tensor) -> Tensor:
         """Encode a batch to features (B, out_features)."""
-        ...
 
 
 Made = TypeVar("Made", covariant=True)

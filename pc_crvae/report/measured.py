@@ -22,7 +22,7 @@ from pc_crvae.report.page import (
 )
 from pc_crvae.report.problems import Problems
 from pc_crvae.report.stored import R, Stored, Subject, read_misclassified, read_stored
-from pc_crvae.visualization.contact_sheet import tile_figures, tile_of
+from pc_crvae.visualization.contact_sheet import Tile, tile_figures
 
 _SHOWN = 8  # misclassified items
 
@@ -83,7 +83,7 @@ class Measured(Generic[R]):
 def find_measured(kind: Kind[R], subject: Subject, problems: Problems) -> Measured[R]:
     """Read what there is of a kind of report; damage is a problem of the page."""
     try:
-        return Measured(kind, subject, read_stored(subject, kind.file, kind.type))
+        return Measured(kind, subject, read_stored(subject, f"{kind.name}.json", kind.type))
     except UserError as error:
         return Measured(kind, subject, None, problems.tell(error))
 
@@ -145,6 +145,6 @@ def _tiles(split: ItemSet, misclassified: Mapping[str, str], seed: int) -> str:
     for row in np.sort(generator.permutation(rows)[:_SHOWN]).tolist():
         own = "" if split.labels is None else split.classes[split.labels[row]]
         note = f"{own}, taken for {misclassified[split.ids[row]]}"
-        tiles.append(tile_of(split.ids[row], split.array[row], note))
+        tiles.append(Tile(split.ids[row], split.array[row], note))
     title = f"{len(tiles)} of the {len(misclassified):,} that most seeds got wrong, drawn at random"
     return tile_rows(tile_figures([tiles]), [title])

@@ -33,19 +33,22 @@ class Kind(Generic[R]):
 
     Attributes:
         tool: the command that makes it.
-        file: its name in the folder of a model.
-        title: of its section.
+        name: of the file, but for its suffix, and of the section.
         type: what it holds.
         tell: the section's body, as HTML.
         headlines: the numbers that stand at the top of the page.
     """
 
     tool: str
-    file: str
-    title: str
+    name: str
     type: type[R]
     tell: Callable[[Stored[R], Problems], str]
     headlines: Callable[[R], Sequence[Headline]] = lambda report: ()
+
+    @property
+    def title(self) -> str:
+        """The heading of the section."""
+        return self.name.capitalize()
 
 
 def _probe_headlines(report: ProbeReport) -> list[Headline]:
@@ -124,24 +127,12 @@ def _tell_evaluation(stored: Stored[ImageReport], problems: Problems) -> str:
         return body + problems.tell(error)
 
 
-PROBE = Kind("probe", "probe.json", "Probe", ProbeReport, _tell_probe, _probe_headlines)
-ROBUSTNESS = Kind("robustness", "robustness.json", "Robustness", RobustnessReport, _tell_robustness)
+PROBE = Kind("probe", "probe", ProbeReport, _tell_probe, _probe_headlines)
+ROBUSTNESS = Kind("robustness", "robustness", RobustnessReport, _tell_robustness)
 GENERATION = Kind(
-    "generation",
-    "generation.json",
-    "Generation",
-    GenerationReport,
-    _tell_generation,
-    _generation_headlines,
+    "generation", "generation", GenerationReport, _tell_generation, _generation_headlines
 )
-EVALUATION = Kind(
-    "evaluate",
-    "evaluation.json",
-    "Evaluation",
-    ImageReport,
-    _tell_evaluation,
-    _evaluation_headlines,
-)
+EVALUATION = Kind("evaluate", "evaluation", ImageReport, _tell_evaluation, _evaluation_headlines)
 
 
 def traversals(report: Path) -> str:

@@ -10,7 +10,7 @@ from pc_crvae.data.batches import batch_of
 from pc_crvae.geometry import chamfer_distance
 from pc_crvae.report.page import paragraph, tile_rows
 from pc_crvae.report.views import Views
-from pc_crvae.visualization.contact_sheet import Tile, tile_figures, tile_of
+from pc_crvae.visualization.contact_sheet import Tile, tile_figures
 from pc_crvae.visualization.embedding_map import MOST_POINTS, map_element, project_codes
 
 
@@ -93,7 +93,7 @@ def samples(views: Views) -> str:
 
 
 def _tile(views: Views, of: NDArray[np.float32], caption: str, note: str = "") -> Tile:
-    return tile_of(caption, of if views.items.holds == "points" else np.clip(of, 0, 1), note)
+    return Tile(caption, of if views.items.holds == "points" else np.clip(of, 0, 1), note)
 
 
 def _class_of(views: Views, row: int) -> str:

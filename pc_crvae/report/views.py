@@ -11,6 +11,7 @@ from pc_crvae.data.batches import batch_of
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.finite import finite
 from pc_crvae.evaluation.images.pictures import interpolation_rows
 from pc_crvae.latents.interpolation import InterpolationKind, interpolate_latents
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
@@ -84,18 +85,18 @@ def look_at(model: Model, split: ItemSet, count: int, seed: int) -> Views:
     if isinstance(model, PointVAE) and isinstance(items, CloudSet):
         points = min(model.points, items.points.shape[1])
     inputs = batch_of(items, range(len(items)), points, "report", seed)
-    codes = _finite(model.encode(torch.from_numpy(inputs)).numpy(), "embeddings")
+    codes = finite(model.encode(torch.from_numpy(inputs)), "embeddings").numpy()
     shown = _one_of_each_class_first(items)[:_SHOWN]
     looked_at = torch.from_numpy(inputs[shown])
     samples = None
     if isinstance(model, PretrainedNVAE) or model.has_prior:
-        samples = _finite(model.sample(_SHOWN, seed).numpy(), "samples")
+        samples = finite(model.sample(_SHOWN, seed), "samples").numpy()
     return Views(
         items=items,
         inputs=inputs,
         codes=codes,
         shown=shown,
-        reconstructions=_finite(model.reconstructions(looked_at, seed).numpy(), "reconstructions"),
+        reconstructions=finite(model.reconstructions(looked_at, seed), "reconstructions").numpy(),
         paths=_paths(model, inputs, codes, shown, seed),
         samples=samples,
     )
@@ -119,7 +120,7 @@ def _paths(
         pixels = torch.from_numpy(inputs[shown[: 2 * count]])
         rows = interpolation_rows(model, pixels, seed) if count else []
         return [
-            Path(pair, _finite(row.astype(np.float32), "paths"), "spherical, group by group")
+            Path(pair, finite(torch.from_numpy(row), "paths").numpy(), "spherical, group by group")
             for pair, row in zip(ends, rows, strict=True)
         ]
     paths = []
@@ -131,14 +132,5 @@ def _paths(
         except ValueError:  # opposite directions, as those of a single dimension are
             kind = "linear"
             latents = interpolate_latents(start, end, _STEPS, kind)
-        paths.append(Path((first, last), _finite(model.decode(latents).numpy(), "paths"), kind))
+        paths.append(Path((first, last), finite(model.decode(latents), "paths").numpy(), kind))
     return paths
-
-
-def _finite(made: Arrays, what: str) -> Arrays:
-    if not np.isfinite(made).all():
-        raise UserError(
-            f"the model's {what} hold NaN or infinite numbers: check its weights, for example for "
-            "a training that diverged"
-        )
-    return made

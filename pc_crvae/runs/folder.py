@@ -90,7 +90,7 @@ class Run:
         """
         if not self.config.is_file():
             raise UserError(f"there is no run to resume in {self.folder}")
-        recorded, given = _flat(load_config(self.config)), _flat(config)
+        recorded, given = _flat(plain(load_config(self.config))), _flat(plain(config))
         free = ("data.root", "logging.", "checkpoints.")
         for key in sorted(recorded.keys() | given.keys()):
             if not key.startswith(free) and recorded.get(key) != given.get(key):
@@ -205,15 +205,10 @@ def _holds_export(folder: Path) -> bool:
     return all((folder / name).is_file() for name in EXPORT_FILES)
 
 
-def _flat(config: Config) -> dict[str, Any]:
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested values by the path of their keys."""
     flat: dict[str, Any] = {}
-
-    def descend(prefix: str, values: dict[str, Any]) -> None:
-        for key, value in values.items():
-            if isinstance(value, dict):
-                descend(f"{prefix}{key}.", value)
-            else:
-                flat[prefix + key] = value
-
-    descend("", plain(config))
+    for key, value in values.items():
+        is_section = isinstance(value, dict)
+        flat |= _flat(value, f"{prefix}{key}.") if is_section else {prefix + key: value}
     return flat

@@ -6,8 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -51,15 +50,8 @@ class MetricsRecord:
             self._file.seek(resume_at)
         self._events = _event_writer(events, step) if events and has_tensorboard() else None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the files."""
         self._file.close()
         if self._events:
             self._events.close()

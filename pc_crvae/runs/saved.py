@@ -69,7 +69,6 @@ class SavedModel:
         card: str | None = None,
         root: Path | None = None,
         up: Axis | None = None,
-        allow_refused: bool = False,
     ) -> Self:
         """Read a model; of its own data, what is not given is as it was in training.
 
@@ -80,7 +79,6 @@ class SavedModel:
             card: name or path of the data set's card, by default what the model was trained on.
             root: folder of the data.
             up: the source's up axis.
-            allow_refused: do without the files that cannot be used.
 
         Raises:
             UserError: if there is no model, or it is damaged.
@@ -91,11 +89,11 @@ class SavedModel:
             model.to("cuda")
         config = find_run_config(folder)
         trained_on = model.data.get("name")
-        card = card or trained_on
+        card, allow_refused = card or trained_on, False
         if card == trained_on:
             up = up or model.data.get("up")
             if config is not None:
-                allow_refused = allow_refused or config.data.allow_refused
+                allow_refused = config.data.allow_refused
                 if root is None and config.data.root is not None:
                     root = Path(config.data.root)
         return cls(model, folder, config, card, root, up, allow_refused)

@@ -50,6 +50,11 @@ def describe_figures(reports: Sequence[R], figures: Mapping[str, Figure[R]]) -> 
     return found
 
 
+def has(part: object, values: Mapping[str, object]) -> bool:
+    """Whether a part of a report has these values, by the names of its fields."""
+    return all(getattr(part, name) == value for name, value in values.items())
+
+
 def over_seeds(of_seeds: Sequence[float]) -> Spread:
     """Mean and sample standard deviation; None of no value, and no spread of a single one."""
     return Spread(

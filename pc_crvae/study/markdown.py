@@ -157,11 +157,7 @@ def _differences(summary: StudySummary) -> str:
     return (
         f"Differences in points with {summary.level:.0%} intervals ({summary.method}; not "
         f"corrected for {len(rows)} comparisons, and with few seeds the share of their spread is "
-        "underestimated):\n\n"
-        + _table(
-            ["arms", *_columns(keys), "seeds"],
-            lines,
-        )
+        "underestimated):\n\n" + _table(["arms", *_columns(keys), "seeds"], lines)
     )
 
 

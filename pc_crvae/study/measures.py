@@ -8,13 +8,9 @@ import numpy as np
 
 from pc_crvae.embedding.names import POSTERIOR_MEAN, Features
 from pc_crvae.evaluation.generation.report import GenerationReport
-from pc_crvae.evaluation.robustness.report import (
-    AccuracyRow,
-    DriftRow,
-    RobustnessReport,
-)
+from pc_crvae.evaluation.robustness.report import DriftRow, RobustnessReport
 from pc_crvae.latents.statistics import MutualInformation
-from pc_crvae.study.figures import Figure
+from pc_crvae.study.figures import Figure, has
 from pc_crvae.study.schema import Measure
 
 
@@ -24,25 +20,12 @@ def robustness_figures(features: Features) -> Mapping[str, Figure[RobustnessRepo
     Args:
         features: of which encoder.
     """
+    encoder: dict[str, object] = {"features": features, "representation": POSTERIOR_MEAN}
 
-    def accuracy(
-        taken: Callable[[AccuracyRow], bool],
-    ) -> Callable[[RobustnessReport], float | None]:
-        """Read the mean over the rows of this encoder that are taken."""
+    def accuracy(**which: object) -> Callable[[RobustnessReport], float | None]:
+        """Read the mean over the rows of this encoder that have these values."""
         return lambda report: _mean(
-            [
-                row.accuracy_mean
-                for row in report.rows
-                if (row.features, row.representation) == (features, POSTERIOR_MEAN) and taken(row)
-            ]
-        )
-
-    def of_part(part: str) -> Callable[[RobustnessReport], float | None]:
-        return accuracy(lambda row: (row.part, row.fitted_on) == (part, "aligned"))
-
-    def under(how: str) -> Callable[[RobustnessReport], float | None]:
-        return accuracy(
-            lambda row: (row.part, row.fitted_on, row.condition) == ("rotation", how, how)
+            [row.accuracy_mean for row in report.rows if has(row, encoder | which)]
         )
 
     def drift(
@@ -53,22 +36,18 @@ def robustness_figures(features: Features) -> Mapping[str, Figure[RobustnessRepo
         )
 
     def corruption_error(report: RobustnessReport) -> float | None:
-        (found,) = (
-            errors
-            for errors in report.corruption_errors
-            if (errors.features, errors.representation) == (features, POSTERIOR_MEAN)
-        )
+        (found,) = (errors for errors in report.corruption_errors if has(errors, encoder))
         return found.mce_mean
 
+    both_z = accuracy(part="rotation", fitted_on="z", condition="z")
+    both_so3 = accuracy(part="rotation", fitted_on="so3", condition="so3")
     return {
-        "z_z": Figure("z / z", under("z"), "%", 1),
-        "so3_so3": Figure("SO(3) / SO(3)", under("so3"), "%", 1),
-        "corrupted": Figure("corrupted", of_part("corruption"), "%", 1),
+        "z_z": Figure("z / z", both_z, "%", 1),
+        "so3_so3": Figure("SO(3) / SO(3)", both_so3, "%", 1),
+        "corrupted": Figure("corrupted", accuracy(part="corruption", fitted_on="aligned"), "%", 1),
         "mce": Figure("mCE", corruption_error, "", 2),
-        "occluded": Figure("occluded", of_part("occlusion"), "%", 1),
-        "sparse": Figure(
-            "64 points", accuracy(lambda row: (row.part, row.level) == ("points", 64)), "%", 1
-        ),
+        "occluded": Figure("occluded", accuracy(part="occlusion", fitted_on="aligned"), "%", 1),
+        "sparse": Figure("64 points", accuracy(part="points", level=64), "%", 1),
         "cosine_z": Figure("cosine under z", drift(lambda row: row.centered_cosine, "z"), "", 2),
         "cosine_so3": Figure(
             "cosine under SO(3)", drift(lambda row: row.centered_cosine, "so3"), "", 2

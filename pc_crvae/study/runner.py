@@ -26,15 +26,7 @@ from pc_crvae.utils.interruption import Interrupted, listen_for_interruption
 _POLL_SECONDS = 0.1
 _HEARTBEAT_SECONDS = 300.0
 # One thread a process: side by side they do not fight, and sums are those of any --workers.
-_ONE_THREAD = {
-    name: "1"
-    for name in (
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-    )
-}
+_ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
 
 
 @dataclass
@@ -94,41 +86,39 @@ def run_study(
         return _Pool(study, runs, out, workers, say, changed, lock).work()
 
 
+@dataclass
 class _Pool:
-    def __init__(
-        self,
-        study: Study,
-        runs: list[PlannedRun],
-        out: Path,
-        workers: int,
-        say: Callable[[str], None],
-        changed: Callable[[Outcomes], None],
-        lock: int | None,
-    ) -> None:
-        self._study, self._runs, self._out, self._workers = study, runs, out, workers
-        self._say, self._changed, self._lock = say, changed, lock
-        self._outcomes = Outcomes()
-        self._active: list[_Active] = []
-        self._started = time.monotonic()
-        self._done_before = self._done()
+    study: Study
+    runs: list[PlannedRun]
+    out: Path
+    workers: int
+    say: Callable[[str], None]
+    changed: Callable[[Outcomes], None]
+    lock: int | None
+    outcomes: Outcomes = field(default_factory=Outcomes)
+    active: list[_Active] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.started = time.monotonic()
+        self.done_before = self._done()
 
     def work(self) -> Outcomes:
-        waiting = [run for run in self._runs if self._next(run) is not None]
-        finished = len(self._runs) - len(waiting)
+        waiting = [run for run in self.runs if self._next(run) is not None]
+        finished = len(self.runs) - len(waiting)
         if finished:
-            self._say(f"{finished} of {len(self._runs)} runs are complete already")
+            self.say(f"{finished} of {len(self.runs)} runs are complete already")
         told = time.monotonic()
         with listen_for_interruption() as interruption:
             try:
-                while (waiting or self._active) and not interruption.signal_number:
-                    while waiting and len(self._active) < self._workers:
+                while (waiting or self.active) and not interruption.signal_number:
+                    while waiting and len(self.active) < self.workers:
                         self._begin(waiting.pop(0))
                     time.sleep(_POLL_SECONDS)
                     self._reap()
                     if time.monotonic() - told > _HEARTBEAT_SECONDS:
                         told = time.monotonic()
-                        at_work = ", ".join(f"{a.run.name} ({a.step.name})" for a in self._active)
-                        self._say(f"at work: {at_work}; left {self._time_left()}")
+                        at_work = ", ".join(f"{a.run.name} ({a.step.name})" for a in self.active)
+                        self.say(f"at work: {at_work}; left {self._time_left()}")
                 if interruption.signal_number:
                     self._stop()
                     raise Interrupted(
@@ -136,19 +126,19 @@ class _Pool:
                         "stopped; the runs at work saved what they had: the same command goes on",
                     )
             finally:
-                for active in self._active:  # a second signal, or a mistake of ours
+                for active in self.active:  # a second signal, or a mistake of ours
                     active.process.kill()
-        return self._outcomes
+        return self.outcomes
 
     def _next(self, run: PlannedRun) -> Step | None:
-        steps = remaining_steps(run, self._study, _config_path(self._out, run))
+        steps = remaining_steps(run, self.study, _config_path(self.out, run))
         return steps[0] if steps else None
 
     def _begin(self, run: PlannedRun) -> None:
         step = self._next(run)
         if step is None:
             return
-        log = self._out / "logs" / f"{run.name}.log"
+        log = self.out / "logs" / f"{run.name}.log"
         log.parent.mkdir(exist_ok=True)
         with log.open("ab") as file:
             file.write(f"\n$ {step.name}\n".encode())
@@ -162,19 +152,19 @@ class _Pool:
                 # A group of its own: Ctrl-C reaches it once, through us.
                 start_new_session=True,
                 # Held by it too, so that what outlives a kill of the study keeps others out.
-                pass_fds=() if self._lock is None else (self._lock,),
+                pass_fds=() if self.lock is None else (self.lock,),
             )
-        self._active.append(_Active(run, step, process, log))
-        if run.name not in self._outcomes.running:
-            self._say(f"{run.name}: started")
-        self._outcomes.running.add(run.name)
-        self._changed(self._outcomes)
+        self.active.append(_Active(run, step, process, log))
+        if run.name not in self.outcomes.running:
+            self.say(f"{run.name}: started")
+        self.outcomes.running.add(run.name)
+        self.changed(self.outcomes)
 
     def _reap(self) -> None:
-        for active in list(self._active):
+        for active in list(self.active):
             if active.process.poll() is None:
                 continue
-            self._active.remove(active)
+            self.active.remove(active)
             following = self._next(active.run)
             if active.process.returncode:
                 self._fail(active, _last_words(active.log, active.process.returncode))
@@ -183,31 +173,31 @@ class _Pool:
             elif following is not None:
                 self._begin(active.run)
             else:
-                self._outcomes.running.discard(active.run.name)
-                self._changed(self._outcomes)
-                self._say(f"{active.run.name}: complete; left {self._time_left()}")
+                self.outcomes.running.discard(active.run.name)
+                self.changed(self.outcomes)
+                self.say(f"{active.run.name}: complete; left {self._time_left()}")
 
     def _fail(self, active: _Active, why: str) -> None:
         sentence = f"{active.step.name}: {why} (more in {active.log})"
-        self._outcomes.running.discard(active.run.name)
-        self._outcomes.failed[active.run.name] = sentence
-        self._changed(self._outcomes)
-        self._say(f"{active.run.name}: failed, {sentence}")
+        self.outcomes.running.discard(active.run.name)
+        self.outcomes.failed[active.run.name] = sentence
+        self.changed(self.outcomes)
+        self.say(f"{active.run.name}: failed, {sentence}")
 
     def _stop(self) -> None:
         """Ask all to save and end, and wait until they did; a second signal ends the wait."""
-        for active in self._active:
+        for active in self.active:
             active.process.terminate()
-        for active in self._active:
+        for active in self.active:
             active.process.wait()
-        self._active.clear()
-        self._outcomes.running.clear()
-        self._changed(self._outcomes)
+        self.active.clear()
+        self.outcomes.running.clear()
+        self.changed(self.outcomes)
 
     def _done(self) -> float:
         """Passes over training sets done so far, over all runs."""
         done = 0.0
-        for run in self._runs:
+        for run in self.runs:
             last = last_validation(run)
             share = 0.0 if last is None else last.epoch / run.config.training.epochs
             # What follows training counts for a tenth of it.
@@ -218,12 +208,12 @@ class _Pool:
     def _time_left(self) -> str:
         """At the mean pace of this call, failed runs left out."""
         done = self._done()
-        failed = self._outcomes.failed
-        total = sum(1.1 * run.passes for run in self._runs if run.name not in failed)
-        gained = done - self._done_before
+        failed = self.outcomes.failed
+        total = sum(1.1 * run.passes for run in self.runs if run.name not in failed)
+        gained = done - self.done_before
         if gained <= 0:
             return "unknown yet"
-        seconds = round(max(0.0, total - done) * (time.monotonic() - self._started) / gained)
+        seconds = round(max(0.0, total - done) * (time.monotonic() - self.started) / gained)
         return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 

@@ -1,23 +1,25 @@
 """The commands that make up one run of a study, and whether their outputs are there already."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from pc_crvae.config import load_config
+from pc_crvae.config.sections import Section
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.generation.report import GenerationReport
 from pc_crvae.evaluation.images.report import ImageReport
 from pc_crvae.evaluation.probe.predictions import predictions_path
 from pc_crvae.evaluation.probe.protocol import load_protocol
 from pc_crvae.evaluation.probe.report import ProbeReport
-from pc_crvae.evaluation.reports import Checkpoint, Part, Report
+from pc_crvae.evaluation.reports import Report
 from pc_crvae.evaluation.robustness.conditions import PARTS
-from pc_crvae.evaluation.robustness.report import RobustnessReport
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.record import Moment, read_moments
+from pc_crvae.study.figures import has
+from pc_crvae.study.measures import read_measurement
 from pc_crvae.study.plan import PlannedRun, same_run
 from pc_crvae.study.schema import (
     EvaluationOfStudy,
@@ -40,21 +42,13 @@ class Step:
     command: tuple[str, ...]
 
 
-def report_of(run: PlannedRun, probe: ProbeOfStudy) -> Path:
-    """Where the probe of a run writes to."""
-    name = "probe.json" if probe.split == "test" else "probe-validation.json"
-    return run.folder / name
-
-
-def evaluation_of(run: PlannedRun, evaluation: EvaluationOfStudy) -> Path:
-    """Where the evaluation of a run writes to."""
-    name = "evaluation.json" if evaluation.split == "test" else "evaluation-validation.json"
-    return run.folder / name
-
-
-def measurement_of(run: PlannedRun, measure: Measure) -> Path:
-    """Where a measure of a run writes to."""
-    return run.folder / f"{measure}.json"
+def report_of(
+    run: PlannedRun,
+    kind: Literal["probe", "evaluation"] | Measure,
+    split: Literal["test", "validation"] = "test",
+) -> Path:
+    """Where what is measured of a run is written to."""
+    return run.folder / (f"{kind}.json" if split == "test" else f"{kind}-{split}.json")
 
 
 def refuse_foreign(run: PlannedRun) -> None:
@@ -100,9 +94,8 @@ def remaining_steps(run: PlannedRun, study: Study, config_path: Path) -> list[St
         steps.append(_evaluating(run, study.evaluation))
     for measure in study.measures.asked_of(run.arm):
         if not (trained and is_measured(run, measure, study.measures)):
-            options = _measuring_options(measure, study.measures)
-            command = (*_COMMAND, measure, "--ckpt", str(run.folder), *options)
-            steps.append(Step(measure, command))
+            options = _options(getattr(study.measures, measure))
+            steps.append(Step(measure, (*_COMMAND, measure, "--ckpt", str(run.folder), *options)))
     return steps
 
 
@@ -136,7 +129,8 @@ def _training(run: PlannedRun, config_path: Path) -> Step:
 
 
 def _probing(run: PlannedRun, probe: ProbeOfStudy) -> Step:
-    options = ["--json", str(report_of(run, probe)), "--protocol", probe.protocol]
+    path = report_of(run, "probe", probe.split)
+    options = ["--json", str(path), "--protocol", probe.protocol]
     options += [] if probe.seeds is None else ["--seeds", str(probe.seeds)]
     if probe.split == "test":
         return Step("probe", (*_COMMAND, "probe", "--ckpt", str(run.folder), *options))
@@ -145,23 +139,16 @@ def _probing(run: PlannedRun, probe: ProbeOfStudy) -> Step:
 
 
 def _evaluating(run: PlannedRun, evaluation: EvaluationOfStudy) -> Step:
-    options = [
-        *("--json", str(evaluation_of(run, evaluation))),
-        *("--split", evaluation.split),
-        *("--samples", str(evaluation.samples)),
-        *("--train-items", str(evaluation.train_items)),
-    ]
-    options += [] if evaluation.items is None else ["--items", str(evaluation.items)]
+    path = report_of(run, "evaluation", evaluation.split)
+    options = ("--json", str(path), *_options(evaluation))
     return Step("evaluate", (*_COMMAND, "evaluate", "--ckpt", str(run.folder), *options))
 
 
-def _measuring_options(measure: Measure, measures: MeasuresOfStudy) -> list[str]:
-    if measure == "robustness":
-        asked = measures.robustness
-        assert asked is not None
-        return ["--seeds", str(asked.seeds), "--points", str(asked.points)]
-    assert measures.generation is not None
-    return ["--count", str(measures.generation.count)]
+def _options(asked: Section) -> list[str]:
+    """A section as options of its command; which arms it is for is no concern of that."""
+    values = asked.model_dump(exclude={"arms"}, exclude_none=True)
+    named = ((f"--{name.replace('_', '-')}", str(value)) for name, value in values.items())
+    return [word for option in named for word in option]
 
 
 def clear_halves(run: PlannedRun) -> None:
@@ -176,31 +163,22 @@ def _states(run: PlannedRun) -> list[str]:
     return sorted(path.parent.name for path in found)
 
 
-def _is_current(report: Path, run: PlannedRun) -> bool:
-    model = run.folder / "model.safetensors"
-    return (
-        report.is_file()
-        and model.is_file()
-        and report.stat().st_mtime_ns >= model.stat().st_mtime_ns
-    )
-
-
 def _is_probed(run: PlannedRun, probe: ProbeOfStudy) -> bool:
-    path = report_of(run, probe)
-    report = _current(path, ProbeReport, run)
+    path = report_of(run, "probe", probe.split)
+    report = _current(path, ProbeReport.read, run)
     if report is None or not predictions_path(path).is_file():
         return False
     protocol = load_protocol(probe.protocol)
     seeds = protocol.seeds if probe.seeds is None else tuple(range(probe.seeds))
     return (
-        _follows(report.protocol, {"name": protocol.name, "seeds": seeds})
+        has(report.protocol, {"name": protocol.name, "seeds": seeds})
         and report.data.test.split == probe.split
     )
 
 
 def _is_evaluated(run: PlannedRun, evaluation: EvaluationOfStudy) -> bool:
-    report = _current(evaluation_of(run, evaluation), ImageReport, run)
-    return report is not None and _follows(report.protocol, evaluation.model_dump())
+    report = _current(report_of(run, "evaluation", evaluation.split), ImageReport.read, run)
+    return report is not None and has(report.protocol, evaluation.model_dump())
 
 
 def is_measured(run: PlannedRun, measure: Measure, measures: MeasuresOfStudy) -> bool:
@@ -208,47 +186,23 @@ def is_measured(run: PlannedRun, measure: Measure, measures: MeasuresOfStudy) ->
 
     The same command by hand writes to the same place, with other options perhaps.
     """
-    path = measurement_of(run, measure)
-    if measure == "robustness":
-        assert measures.robustness is not None
-        robust = _current(path, RobustnessReport, run)
-        return (
-            robust is not None
-            and _is_of_last_state(robust.checkpoint)
-            and all(errors.reference == "untrained" for errors in robust.corruption_errors)
-            and _follows(
-                robust.protocol,
-                {
-                    "seeds": tuple(range(measures.robustness.seeds)),
-                    "points": measures.robustness.points,
-                    "parts": PARTS,
-                },
-            )
-        )
-    assert measures.generation is not None
-    generated = _current(path, GenerationReport, run)
-    asked = {"count": measures.generation.count, "seed": 0, "points": 512}
-    return (
-        generated is not None
-        and _is_of_last_state(generated.checkpoint)
-        and _follows(generated.protocol, asked)
+    path = report_of(run, measure)
+    report = _current(path, lambda path: read_measurement(path, measure), run)
+    if report is None or report.checkpoint is None or report.checkpoint.which != "last":
+        return False
+    asked = getattr(measures, measure).model_dump(exclude={"arms"})
+    if isinstance(report, GenerationReport):
+        return has(report.protocol, asked | {"seed": 0, "points": 512})
+    asked |= {"seeds": tuple(range(asked["seeds"])), "parts": PARTS}
+    return has(report.protocol, asked) and all(
+        errors.reference == "untrained" for errors in report.corruption_errors
     )
 
 
-def _current(path: Path, kind: type[_Report], run: PlannedRun) -> _Report | None:
+def _current(path: Path, read: Callable[[Path], _Report], run: PlannedRun) -> _Report | None:
     """The report, where it is no older than the model and one of ours; else it is made again."""
-    if not _is_current(path, run):
-        return None
+    model = run.folder / "model.safetensors"
     try:
-        return kind.read(path)
-    except UserError:
+        return read(path) if path.stat().st_mtime_ns >= model.stat().st_mtime_ns else None
+    except (OSError, UserError):
         return None
-
-
-def _is_of_last_state(checkpoint: Checkpoint | None) -> bool:
-    return checkpoint is not None and checkpoint.which == "last"
-
-
-def _follows(protocol: Part, asked: Mapping[str, object]) -> bool:
-    """Whether the protocol that a report tells has these values."""
-    return all(getattr(protocol, name) == value for name, value in asked.items())

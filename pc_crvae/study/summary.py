@@ -33,13 +33,7 @@ from pc_crvae.study.results import (
 )
 from pc_crvae.study.runner import Outcomes
 from pc_crvae.study.schema import MEASURES, Measure, Study
-from pc_crvae.study.steps import (
-    evaluation_of,
-    last_validation,
-    measurement_of,
-    remaining_steps,
-    report_of,
-)
+from pc_crvae.study.steps import last_validation, remaining_steps, report_of
 
 TERMS = ("log_likelihood", "kl", "consistency", "active_units")
 METHOD = (
@@ -92,10 +86,12 @@ def summarize(
     }
     probes, evaluations = {}, {}
     if study.probe is not None:
-        probes = {name: read_probe(report_of(run, study.probe)) for name, run in complete.items()}
+        probes = {
+            name: read_probe(report_of(run, "probe", study.split)) for name, run in complete.items()
+        }
     if study.evaluation is not None:
         evaluations = {
-            name: ImageReport.read(evaluation_of(run, study.evaluation))
+            name: ImageReport.read(report_of(run, "evaluation", study.split))
             for name, run in complete.items()
         }
     versions = [
@@ -185,28 +181,22 @@ def _data_cut(found: _Found) -> tuple[ProbedData, ...]:
 
 def _describe_arm(found: _Found, name: str) -> ArmResult:
     arm, own = found.study.arms[name], found.runs_of(name)
-    seeds = tuple(run.seed for run in own)
-    if arm.untrained_of is not None:
-        return ArmResult(
-            name=name,
-            about=arm.about,
-            seeds=seeds,
-            untrained_of=arm.untrained_of,
-            measured=_measured(found, name, own[:1]),
-            rows=_accuracies(found, name, own),
-        )
+    what: dict[str, Any] = {"untrained_of": arm.untrained_of}
+    if arm.untrained_of is None:
+        evaluations = [found.evaluations[run.name] for run in own if run.name in found.evaluations]
+        what = {
+            "config": arm.config or found.study.config,
+            "overrides": tuple(train_overrides(found.study, name, found.study.seeds[0])),
+            "passes": own[0].passes if own else None,
+            "terms": _terms(own),
+            "training_minutes": over_seeds([_minutes(run) for run in own]),
+            "figures": describe_evaluations(evaluations),
+        }
     return ArmResult(
         name=name,
         about=arm.about,
-        seeds=seeds,
-        config=arm.config or found.study.config,
-        overrides=tuple(train_overrides(found.study, name, found.study.seeds[0])),
-        passes=own[0].passes if own else None,
-        terms=_terms(own),
-        training_minutes=over_seeds([_minutes(run) for run in own]),
-        figures=describe_evaluations(
-            [found.evaluations[run.name] for run in own if run.name in found.evaluations]
-        ),
+        seeds=tuple(run.seed for run in own),
+        **what,
         measured=_measured(found, name, own),
         rows=_accuracies(found, name, own),
     )
@@ -216,12 +206,13 @@ def _measured(
     found: _Found, arm: str, runs: Sequence[PlannedRun]
 ) -> dict[Measure, dict[str, Spread]]:
     """Figures by measure; of untrained encoders those of robustness alone, of the first run."""
-    features = found.features(arm)
-    chosen: tuple[Measure, ...] = MEASURES if features == "trained" else ("robustness",)
+    features, chosen = found.features(arm), MEASURES
+    if features == "untrained":
+        chosen, runs = ("robustness",), runs[:1]
     described: dict[Measure, dict[str, Spread]] = {}
     for measure in chosen:
         reports = [
-            read_measurement(measurement_of(run, measure), measure)
+            read_measurement(report_of(run, measure), measure)
             for run in runs
             if measure in found.study.measures.asked_of(run.arm)
         ]

@@ -47,22 +47,23 @@ def write_report(
     if not summary.complete:
         raise UserError(f"no run of {out} is complete: run the study before its report is written")
     pictures = []
+
+    def beside(name: str, text: str) -> Path:
+        path = report.with_name(f"{where.stem}-{name}.png")
+        pictures.append((text, path.name))
+        return path
+
     if study.probe is not None:
-        path = report.with_name(f"{where.stem}-accuracy.png")
-        plot_accuracies(summary, path)
-        pictures.append(("accuracy of every arm, a dot a seed", path.name))
+        plot_accuracies(summary, beside("accuracy", "accuracy of every arm, a dot a seed"))
     if study.evaluation is not None:
-        path = report.with_name(f"{where.stem}-figures.png")
-        plot_figures(summary, path)
-        pictures.append(("figures of every arm, a dot a seed", path.name))
+        plot_figures(summary, beside("figures", "figures of every arm, a dot a seed"))
     curves = _probed_while_training(
         [run for run in runs if run.name in summary.complete and run.seed == study.seeds[0]]
     )
     if curves:
-        path = report.with_name(f"{where.stem}-curves.png")
+        path = beside("curves", "validation accuracy while training, the first seed")
         lines = [Line(curve.minutes, curve.values, curve.name) for curve in curves]
         plot_curves(lines, "validation probe_accuracy", path)
-        pictures.append(("validation accuracy while training, the first seed", path.name))
     around = _around_report(report, where.stem, summary.title)
     text = format_report(summary, pictures, level=1 if around is None else 2)
     before, after = around or ("", "")

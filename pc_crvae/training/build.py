@@ -47,11 +47,7 @@ from pc_crvae.transforms import points
 
 BatchTransform = Callable[[Tensor, Draws], Tensor]
 
-OBJECTIVES: dict[str, type[Objective]] = {
-    "autoencoder": AutoEncoding,
-    "elbo": ELBO,
-    "iwae": IWAE,
-}
+OBJECTIVES: dict[str, type[Objective]] = {"autoencoder": AutoEncoding, "elbo": ELBO, "iwae": IWAE}
 """What one pass maximises, by ``objective.name``."""
 
 

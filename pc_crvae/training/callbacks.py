@@ -18,7 +18,7 @@ from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.runs.folder import Run
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.visualization.image_grid import image_grid
-from pc_crvae.visualization.pictures import cloud_grid_image
+from pc_crvae.visualization.pictures import cloud_grid, figure_pixels
 
 _PICTURED = 8
 
@@ -99,7 +99,7 @@ class Reconstructions:
         rows = [inputs.numpy(), model.reconstructions(inputs).numpy()]
         if isinstance(self.validation_set, CloudSet):
             titles = ["input", "reconstruction"]
-            image = cloud_grid_image([list(row) for row in rows], row_titles=titles)
+            image = figure_pixels(cloud_grid([list(row) for row in rows], row_titles=titles))
         else:
             image = image_grid(rows)
         with atomic_path(self.run.pictures / f"epoch-{epoch:04d}.png") as temporary:

@@ -88,7 +88,7 @@ def train(
     saving = _Saving(state, run, record, processes, config.checkpoints)
     steps = range(state.step, schedule.total)
     batches = prefetched(batches_of_steps(config, train_set, steps, parts))
-    with record, progress.live(), listen_for_interruption() as interruption, closing(batches):
+    with closing(record), progress.live(), listen_for_interruption() as interrupt, closing(batches):
         step_seconds: list[float] = []
         for _ in steps:
             started = time.monotonic()
@@ -111,7 +111,7 @@ def train(
                     if processes.is_main:
                         validation.end_epoch(state)
 
-            stop = processes.agree(interruption.signal_number)
+            stop = processes.agree(interrupt.signal_number)
             if stop or epochs == options.epochs or saving.is_due(epochs):
                 saving.save()
             if stop:

@@ -31,11 +31,7 @@ class Trained:
 
 
 def run_training(
-    config: Config,
-    out: Path,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
+    config: Config, out: Path, *, resume: bool = False, overwrite: bool = False
 ) -> Trained:
     """Load the data that ``config`` names and train on it, with a probe and pictures.
 

@@ -5,7 +5,6 @@ import io
 import math
 import os
 import shutil
-import textwrap
 import tokenize
 import uuid
 import warnings
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, reason_of
 from pc_crvae.utils.zip_members import open_zip, read_member
 
 _NPY = ".npy"
@@ -89,12 +88,12 @@ def require_writable(path: Path) -> None:
     """
     try:
         if path.is_dir():
-            raise _os_error(errno.EISDIR)
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not folder.is_dir():
-            raise _os_error(errno.ENOTDIR)
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise _os_error(errno.EACCES)
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -218,18 +217,13 @@ def _npy_header(where: str, content: bytes) -> tuple[tuple[int, ...], bool, np.d
         RecursionError,
         MemoryError,
     ) as error:
-        reason = textwrap.shorten(str(error) or type(error).__name__, 200, placeholder=" ...")
-        raise UserError(f"{where} is not an .npy file or is damaged: {reason}") from error
+        raise UserError(f"{where} is not an .npy file or is damaged: {reason_of(error)}") from error
     return shape, fortran_order, dtype, stream.tell()
 
 
 def _require_file(path: Path) -> None:
     if not path.is_file():
         raise UserError(f"{path} is not a file" if path.exists() else gone(path))
-
-
-def _os_error(number: int) -> OSError:
-    return OSError(number, os.strerror(number))
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:

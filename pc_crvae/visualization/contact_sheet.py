@@ -13,7 +13,6 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from numpy.typing import NDArray
@@ -21,9 +20,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pc_crvae.randomness.keys import keyed_numpy_generator
 from pc_crvae.utils.files import atomic_path
-from pc_crvae.visualization.pictures import INK, Frame, draw_cloud
+from pc_crvae.visualization.pictures import INK, Frame, draw_cloud, figure_pixels
 from pc_crvae.visualization.view import as_clouds
-from pc_crvae.visualization.web_page import data_address, write_page
+from pc_crvae.visualization.web_page import data_address, read_asset, write_page
 
 _QUIET, _ACCENT, _CARD, _MARKED_CARD = "#74769a", "#2f67b1", "#f5f6fa", "#e6eef9"
 _PAPER = "white"
@@ -38,32 +37,32 @@ _PAGE_SCALE = 1.5  # a page is looked at closer than a picture
 class Tile:
     """One picture of a sheet, with what is written under it.
 
-    A tile of neither cloud nor image is blank: what should be there could not be had.
-
     Attributes:
         caption: the first line, cut in its middle where it is too long.
-        cloud: (N, 3) real, z up, about the origin.
-        image: (C, H, W) with 1 or 3 channels, uint8, or real in [0, 1].
+        item: a cloud (N, 3), real, z up, about the origin; or an image (C, H, W) with 1 or 3
+            channels, uint8, or real in [0, 1]; None of what could not be had.
         note: a second, quieter line.
         marked: set apart, for example a query among its hits.
 
     Raises:
-        ValueError: cloud and image are both given, or one has a wrong shape or values.
+        ValueError: the item has a wrong shape or values.
     """
 
     caption: str
-    cloud: NDArray[np.number] | None = None
-    image: NDArray[np.number] | None = None
+    item: NDArray[np.number] | None = None
     note: str = ""
     marked: bool = False
 
     def __post_init__(self) -> None:
-        if self.cloud is not None and self.image is not None:
-            raise ValueError(f"the tile {self.caption!r} has both a cloud and an image: give one")
-        if self.cloud is not None:
-            as_clouds([self.cloud])
-        if self.image is not None:
-            pixels_of(self.image)
+        if self.is_cloud:
+            as_clouds([np.asarray(self.item)])
+        elif self.item is not None:
+            pixels_of(self.item)
+
+    @property
+    def is_cloud(self) -> bool:
+        """Whether the item is a cloud."""
+        return self.item is not None and self.item.ndim == 2
 
 
 def contact_sheet(
@@ -119,7 +118,7 @@ def contact_page(
     write_page(
         path,
         title,
-        style=Template(_STYLE).substitute(width=_CELL),
+        style=Template(read_asset(__file__, "css")).substitute(width=_CELL),
         body="\n".join([f"<h1>{html.escape(title)}</h1>", *sections]),
         allowed="style-src 'unsafe-inline'; img-src data:",
     )
@@ -170,13 +169,6 @@ def rows_by_class(
     return rows, titles
 
 
-def tile_of(caption: str, item: NDArray[np.number], note: str = "") -> Tile:
-    """Return a cloud (N, 3) or an image (C, H, W) as a tile."""
-    if item.ndim == 2:
-        return Tile(caption, cloud=item, note=note)
-    return Tile(caption, image=item, note=note)
-
-
 def _checked(
     rows: Sequence[Sequence[Tile]], row_titles: Sequence[str] | None
 ) -> list[Sequence[Tile]]:
@@ -189,17 +181,17 @@ def _checked(
 
 def _painter(rows: Sequence[Sequence[Tile]], width: int) -> Callable[[Tile], Image.Image]:
     """Return what draws a tile ``width`` pixels wide, on its card, without its caption."""
-    clouds = [_drawn(tile) for tiles in rows for tile in tiles if tile.cloud is not None]
+    clouds = [_drawn(tile) for tiles in rows for tile in tiles if tile.is_cloud]
     frame = Frame.around(clouds) if clouds else None
     height = round(width * (frame.aspect if frame else 1.0))
 
     def draw(tile: Tile) -> Image.Image:
         card = _MARKED_CARD if tile.marked else _CARD
-        if tile.cloud is not None and frame is not None:
+        if tile.is_cloud and frame is not None:
             return _cloud_picture(_drawn(tile), frame, (width, height), card)
         picture = Image.new("RGB", (width, height), card)
-        if tile.image is not None:
-            inner = _fitted(tile.image, width - 2 * _PAD, height - 2 * _PAD)
+        if tile.item is not None:
+            inner = _fitted(tile.item, width - 2 * _PAD, height - 2 * _PAD)
             picture.paste(inner, ((width - inner.width) // 2, (height - inner.height) // 2))
         else:
             pen, middle = ImageDraw.Draw(picture), (width // 2, height // 2)
@@ -211,7 +203,7 @@ def _painter(rows: Sequence[Sequence[Tile]], width: int) -> Callable[[Tile], Ima
 
 def _drawn(tile: Tile) -> NDArray[np.float64]:
     """Return at most `_DRAWN_POINTS` of a tile's points, always the same ones."""
-    cloud = np.asarray(tile.cloud, dtype=np.float64)
+    cloud = np.asarray(tile.item, dtype=np.float64)
     if len(cloud) <= _DRAWN_POINTS:
         return cloud
     chosen = np.random.default_rng(0).choice(len(cloud), _DRAWN_POINTS, replace=False)
@@ -226,10 +218,7 @@ def _cloud_picture(
     cell = figure.add_axes((0, 0, 1, 1))
     cell.set_axis_off()
     draw_cloud(cell, cloud, frame)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())[:, :, :3]
-    return Image.fromarray(pixels).resize(size, Image.Resampling.BOX)
+    return Image.fromarray(figure_pixels(figure)).resize(size, Image.Resampling.BOX)
 
 
 def pixels_of(image: NDArray[np.number]) -> NDArray[np.uint8]:
@@ -334,8 +323,8 @@ def _figure(tile: Tile, draw: Callable[[Tile], Image.Image]) -> str:
     """Return a tile as an element of the page."""
     picture, buffer = draw(tile), io.BytesIO()
     # Flat colours of small images suffer from JPEG; shaded balls and photographs do not.
-    is_large = tile.image is not None and max(tile.image.shape) > _LARGEST_FLAT
-    kind = "jpeg" if tile.cloud is not None or is_large else "png"
+    is_large = tile.item is not None and max(tile.item.shape) > _LARGEST_FLAT
+    kind = "jpeg" if tile.is_cloud or is_large else "png"
     picture.save(buffer, kind, quality=88)
     caption, note = html.escape(tile.caption), html.escape(tile.note)
     marked = ' class="marked"' if tile.marked else ""
@@ -345,20 +334,3 @@ def _figure(tile: Tile, draw: Callable[[Tile], Image.Image]) -> str:
         f'src="{data_address(buffer.getvalue(), kind)}">'
         f'<figcaption title="{caption}">{caption}{small}</figcaption></figure>'
     )
-
-
-_STYLE = """
-  body { margin: 0; padding: 18px 24px 40px; color: #22223b; background: white;
-         font: 15px/1.4 system-ui, sans-serif; }
-  h1 { margin: 0 0 12px; font-size: 19px; font-weight: 600; }
-  h2 { margin: 20px 0 8px; font-size: 15px; font-weight: 600; }
-  section + section { margin-top: 10px; }
-  .row { display: grid; gap: 8px;
-         grid-template-columns: repeat(auto-fill, minmax(${width}px, 1fr)); }
-  figure { margin: 0; border-radius: 8px; overflow: hidden; background: #f5f6fa; }
-  figure.marked { background: #e6eef9; outline: 2px solid #2f67b1; outline-offset: -2px; }
-  img { display: block; width: 100%; height: auto; }
-  figcaption { padding: 2px 8px 8px; font-size: 13px; text-align: center; overflow: hidden;
-               text-overflow: ellipsis; white-space: nowrap; }
-  small { display: block; color: #74769a; overflow: hidden; text-overflow: ellipsis; }
-"""

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from pc_crvae.visualization.pictures import INK, save_figure
+from pc_crvae.visualization.pictures import INK, panel_figure, save_figure
 
 _COLORS = ("#c1440e", "#5b7aa6", INK)
 _COLUMNS = 3
@@ -55,11 +54,8 @@ def dot_plot(panels: Sequence[Panel], path: Path) -> None:
         raise ValueError("a plot of dots needs at least one")
     lines = list(dict.fromkeys(one.line for one in dots))
     kinds = list(dict.fromkeys(one.kind for one in dots))
-    columns = min(_COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
     height = 0.8 + (0.14 + 0.14 * len(kinds)) * len(lines)
-    figure = Figure(figsize=(2.0 + 2.6 * columns, rows * height + 0.4), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    figure, axes = panel_figure(len(panels), _COLUMNS, (2.6, height), (2.0, 0.4), sharey=True)
     for cell, panel in zip(axes.flat, panels, strict=False):
         for one in panel.dots:
             _draw(cell, one, lines.index(one.line), kinds.index(one.kind), len(kinds))
@@ -68,8 +64,6 @@ def dot_plot(panels: Sequence[Panel], path: Path) -> None:
         cell.tick_params(labelsize=8, labelcolor=INK)
         cell.grid(axis="x", alpha=0.25)
         cell.spines[["top", "right"]].set_visible(False)
-    for cell in axes.flat[len(panels) :]:
-        cell.set_axis_off()
     axes[0, 0].set_yticks(range(len(lines)), lines)
     axes[0, 0].invert_yaxis()
     if len(kinds) > 1:

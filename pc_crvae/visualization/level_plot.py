@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from pc_crvae.visualization.pictures import INK, quiet_axes, save_figure
+from pc_crvae.visualization.pictures import INK, panel_figure, quiet_axes, save_figure
 
 _COLUMNS = 4
 _STYLES = (("#c1440e", "-"), ("#c1440e", "--"), ("#5b7aa6", "-"), ("#5b7aa6", "--"))
@@ -61,19 +60,14 @@ def level_plot(panels: Sequence[LevelPanel], path: Path | str) -> None:
     """
     if not panels:
         raise ValueError("a plot of levels needs at least one panel")
-    columns = min(_COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(2.6 * columns, 2.1 * rows + 0.4), dpi=110, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for cell in axes.flat[len(panels) :]:
-        cell.set_axis_off()
+    figure, axes = panel_figure(len(panels), _COLUMNS, (2.6, 2.1), (0, 0.4), sharey=True)
     for cell, panel in zip(axes.flat, panels, strict=False):
         _draw(cell, panel)
     for cell in axes[:, 0]:
         cell.set_ylabel("accuracy", color=INK, fontsize=8)
     handles, names = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
-    save_figure(figure, path)
+    save_figure(figure, path, dpi=110)
 
 
 def _draw(cell: Axes, panel: LevelPanel) -> None:

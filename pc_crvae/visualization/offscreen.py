@@ -20,7 +20,7 @@ from pc_crvae.visualization.open3d_scene import (
     light_scene,
     show_instead,
 )
-from pc_crvae.visualization.pictures import cloud_grid, image_strip
+from pc_crvae.visualization.pictures import cloud_grid, image_strip, save_figure
 from pc_crvae.visualization.view import FIELD_OF_VIEW_DEGREES, as_clouds, largest_radius
 
 _SIDE = 560
@@ -54,7 +54,7 @@ def render_strip(
     """
     clouds = as_clouds(clouds)
     if renderer == "matplotlib":
-        cloud_grid([clouds], path, column_titles=titles)
+        save_figure(cloud_grid([clouds], column_titles=titles), path)
         return "rendered by matplotlib"
     try:
         images = _render_in_child(clouds)
@@ -63,7 +63,7 @@ def render_strip(
             raise UserError(
                 f"Open3D cannot render {path}: {error}; mend that or choose another renderer"
             ) from error
-        cloud_grid([clouds], path, column_titles=titles)
+        save_figure(cloud_grid([clouds], column_titles=titles), path)
         return f"rendered by matplotlib: {error}"
     image_strip(list(_cropped(_on_white(images))), path, titles=titles)
     return "rendered by Open3D"

@@ -1,4 +1,7 @@
-"""A web page that scrubs through interpolations in 3D: one file, which needs no network."""
+"""A web page that scrubs through interpolations in 3D: one file, which needs no network.
+
+Its frame, style and script are the files ``pages`` beside this one.
+"""
 
 import base64
 import html
@@ -13,7 +16,7 @@ from scipy.spatial import ConvexHull
 
 from pc_crvae.errors import MissingPackageError
 from pc_crvae.visualization.view import PALETTE, as_clouds, largest_radius, point_radius, view_axes
-from pc_crvae.visualization.web_page import json_element, write_page
+from pc_crvae.visualization.web_page import json_element, read_asset, write_page
 
 _CAMERA_DISTANCE = 1.2  # in plotly's units, where the scene's cube has side 1
 
@@ -73,15 +76,16 @@ def interpolation_page(
         "paths": [_encoded(path, radius) for path in paths],
         "figure": _figure(radius),
     }
-    body = Template(_BODY).substitute(
+    body = Template(read_asset(__file__, "html")).substitute(
         title=html.escape(title),
         plotly=get_plotlyjs(),
         content=json_element("content", content),
+        script=read_asset(__file__, "js"),
     )
     write_page(
         html_path,
         title,
-        style=_STYLE,
+        style=read_asset(__file__, "css"),
         body=body,
         allowed=(
             "script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
@@ -156,109 +160,3 @@ def _icosahedron() -> dict[str, object]:
     inward = np.linalg.det(corners[faces]) < 0
     faces[inward] = faces[inward, ::-1]
     return {"corners": corners.tolist(), "faces": faces.tolist()}
-
-
-_STYLE = """
-  html, body { height: 100%; margin: 0; }
-  body { display: flex; flex-direction: column; color: #22223b; background: white;
-         font: 15px/1.4 system-ui, sans-serif; }
-  header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 8px 24px;
-           padding: 14px 24px; }
-  h1 { margin: 0; font-size: 19px; font-weight: 600; }
-  select, button { font: inherit; color: inherit; padding: 5px 12px; background: #f4f5fa;
-                   border: 1px solid #c9cbdc; border-radius: 7px; }
-  select { max-width: 30em; }
-  small { color: #74769a; }
-  #view { flex: 1; min-height: 0; }
-  footer { display: flex; align-items: center; gap: 16px; padding: 10px 24px 20px; }
-  #play { min-width: 5.5em; cursor: pointer; }
-  #step { flex: 1; min-width: 0; accent-color: #2f67b1; }
-  #label { min-width: 9em; text-align: right; font-variant-numeric: tabular-nums; }
-"""
-
-_BODY = """<script>$plotly</script>
-<header>
-  <h1>$title</h1>
-  <select id="path" aria-label="path"></select>
-  <small>drag to turn, scroll to zoom</small>
-</header>
-<div id="view"></div>
-<footer>
-  <button id="play" type="button">Play</button>
-  <input id="step" type="range" min="0" value="0" step="1" aria-label="step">
-  <output id="label"></output>
-</footer>
-$content
-<script>
-"use strict";
-const element = id => document.getElementById(id);
-const { paths, figure } = JSON.parse(element("content").textContent);
-const [view, chooser, slider] = ["view", "path", "step"].map(element);
-const MILLISECONDS_PER_STEP = 350;
-let timer = null, direction = 1;
-
-for (const path of paths) {
-  const bytes = Uint8Array.from(atob(path.data), letter => letter.charCodeAt(0));
-  path.values = Float32Array.from(new Int16Array(bytes.buffer), v => v * figure.radius / 32767);
-  chooser.add(new Option(path.title));
-}
-chooser.hidden = paths.length < 2;
-if (chooser.hidden) chooser.insertAdjacentText("afterend", paths[0].title);
-
-// One ball a point, all in one mesh.
-function trace() {
-  const path = paths[chooser.selectedIndex], count = path.points;
-  const { corners, faces } = figure.ball, radius = path.ballRadius;
-  const first = 3 * count * Number(slider.value);
-  const mesh = { ...figure.trace };
-  ["x", "y", "z"].forEach((axis, index) => {
-    const places = path.values.subarray(first + index * count, first + (index + 1) * count);
-    const values = mesh[axis] = new Float32Array(count * corners.length);
-    for (let n = 0, at = 0; n < count; n++)
-      for (const corner of corners) values[at++] = places[n] + radius * corner[index];
-  });
-  ["i", "j", "k"].forEach((side, index) => {
-    const values = mesh[side] = new Int32Array(count * faces.length);
-    for (let n = 0, at = 0; n < count; n++)
-      for (const face of faces) values[at++] = n * corners.length + face[index];
-  });
-  const low = mesh.z.reduce((a, b) => Math.min(a, b));
-  const high = mesh.z.reduce((a, b) => Math.max(a, b));
-  mesh.intensity = mesh.z;
-  mesh.cmin = low;
-  mesh.cmax = Math.max(high, low + 0.25 * figure.radius);
-  return mesh;
-}
-
-function show() {
-  element("label").textContent = paths[chooser.selectedIndex].labels[slider.value];
-  Plotly.react(view, [trace()], figure.layout, figure.config);
-}
-
-function choosePath() {
-  slider.max = paths[chooser.selectedIndex].labels.length - 1;
-  show();
-}
-
-function advance() {
-  if (Number(slider.value) + direction > slider.max) direction = -1;
-  if (Number(slider.value) + direction < 0) direction = 1;
-  slider.value = Number(slider.value) + direction;
-  show();
-}
-
-function stop() {
-  clearInterval(timer);
-  timer = null;
-  element("play").textContent = "Play";
-}
-
-element("play").addEventListener("click", () => {
-  if (timer !== null) return stop();
-  timer = setInterval(advance, MILLISECONDS_PER_STEP);
-  element("play").textContent = "Pause";
-});
-slider.addEventListener("input", () => { stop(); show(); });
-chooser.addEventListener("change", choosePath);
-choosePath();
-</script>"""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,6 +25,7 @@ from pc_crvae.visualization.view import (
 INK = "#22223b"
 _PALE = "#c9cad6"
 _DPI = 150
+_CELL = 1.6  # inches that a picture of a grid is wide
 
 
 @dataclass(frozen=True)
@@ -69,55 +70,47 @@ def draw_cloud(cell: Axes, cloud: np.ndarray, frame: Frame) -> None:
 
 def cloud_grid(
     rows: Sequence[Sequence[np.ndarray]],
-    path: Path | str,
     *,
     row_titles: Sequence[str] | None = None,
     column_titles: Sequence[str] | None = None,
-    size: float = 1.6,
-) -> None:
-    """Write a picture of clouds in rows and columns, all at one scale, coloured by height.
+) -> Figure:
+    """Draw clouds in rows and columns, all at one scale, coloured by height.
 
     Args:
         rows: Clouds ``(N, 3)``, z up; every row holds the same number of them.
-        path: The picture to write; its suffix chooses the format.
         row_titles: One title a row.
         column_titles: One title a column.
-        size: The width of a cell in inches, at 150 dots an inch.
 
     Raises:
         ValueError: The rows are ragged, a cloud has another shape or is not finite, or the
             titles do not match the rows or columns.
-        UserError: The picture could not be written.
     """
-    save_figure(_grid_figure(rows, row_titles, column_titles, size), path)
+    if len({len(row) for row in rows}) != 1:
+        raise ValueError(f"rows must hold equally many clouds, got {[len(r) for r in rows]}")
+    clouds = as_clouds([cloud for row in rows for cloud in row])
+    frame = Frame.around(clouds)
+    figure, axes = _cells(len(rows), len(rows[0]), frame.aspect, row_titles, column_titles)
+    for cell, cloud in zip(axes.flat, clouds, strict=True):
+        draw_cloud(cell, cloud, frame)
+    return figure
 
 
-def cloud_grid_image(
-    rows: Sequence[Sequence[np.ndarray]],
-    *,
-    row_titles: Sequence[str] | None = None,
-    column_titles: Sequence[str] | None = None,
-    size: float = 1.6,
-) -> np.ndarray:
-    """Return the picture of `cloud_grid` as an array ``(H, W, 3)`` uint8."""
-    canvas = FigureCanvasAgg(_grid_figure(rows, row_titles, column_titles, size))
+def figure_pixels(figure: Figure) -> np.ndarray:
+    """Return a figure, drawn by Agg, as an array ``(H, W, 3)`` uint8."""
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
 
 def image_strip(
-    images: Sequence[np.ndarray],
-    path: Path | str,
-    *,
-    titles: Sequence[str] | None = None,
-    size: float = 1.6,
+    images: Sequence[np.ndarray], path: Path | str, titles: Sequence[str] | None = None
 ) -> None:
     """Write images ``(H, W, 3)`` uint8 of one shape side by side, with a title above each."""
     height, width = images[0].shape[:2]
-    figure, axes = _cells(1, len(images), (size, size * height / width), None, titles)
+    figure, axes = _cells(1, len(images), height / width, None, titles)
     for cell, image in zip(axes.flat, images, strict=True):
         cell.imshow(image, interpolation="antialiased")
-    save_figure(figure, path, dpi=max(_DPI, round(width / size)))
+    save_figure(figure, path, dpi=max(_DPI, round(width / _CELL)))
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], path: Path | str) -> None:
@@ -170,25 +163,6 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], path: Path | st
     bar.set_label("share of the true class", color=INK)
     bar.ax.tick_params(length=0, labelsize=8, labelcolor=INK)
     save_figure(figure, path, bbox_inches="tight", pad_inches=0.1)
-
-
-def _grid_figure(
-    rows: Sequence[Sequence[np.ndarray]],
-    row_titles: Sequence[str] | None,
-    column_titles: Sequence[str] | None,
-    size: float,
-) -> Figure:
-    """Draw the clouds, each cell showing the same part of the picture plane."""
-    if len({len(row) for row in rows}) != 1:
-        raise ValueError(f"rows must hold equally many clouds, got {[len(r) for r in rows]}")
-    clouds = as_clouds([cloud for row in rows for cloud in row])
-    frame = Frame.around(clouds)
-    figure, axes = _cells(
-        len(rows), len(rows[0]), (size, size * frame.aspect), row_titles, column_titles
-    )
-    for cell, cloud in zip(axes.flat, clouds, strict=True):
-        draw_cloud(cell, cloud, frame)
-    return figure
 
 
 def _cast(cloud: np.ndarray) -> np.ndarray:
@@ -247,54 +221,62 @@ def _ellipses(
 def _cells(
     rows: int,
     columns: int,
-    cell: tuple[float, float],
+    aspect: float,
     row_titles: Sequence[str] | None,
     column_titles: Sequence[str] | None,
 ) -> tuple[Figure, np.ndarray]:
-    """Return a figure of empty cells of ``cell`` inches, and its axes ``(rows, columns)``."""
+    """Return a figure of empty cells, high over wide as told, and its axes ``(rows, columns)``."""
     for titles, count in ((row_titles, rows), (column_titles, columns)):
         if titles is not None and len(titles) != count:
             raise ValueError(f"expected {count} titles, got {len(titles)}")
     left = 0.3 if row_titles is not None else 0.02
     top = 0.3 if column_titles is not None else 0.02
+    cell = _CELL, _CELL * aspect
     width, height = columns * cell[0] + left, rows * cell[1] + top
     figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
+    edges = {"left": left / width, "right": 1, "bottom": 0, "top": 1 - top / height}
     axes = figure.subplots(
         rows,
         columns,
         squeeze=False,
-        gridspec_kw={
-            "left": left / width,
-            "right": 1,
-            "bottom": 0,
-            "top": 1 - top / height,
-            "wspace": 0,
-            "hspace": 0,
-        },
+        gridspec_kw=edges | {"wspace": 0, "hspace": 0},
     )
     for axis in axes.flat:
         axis.set_axis_off()
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "color": INK}
     for row, title in enumerate(row_titles or ()):
-        figure.text(
-            0.5 * left / width,
-            (rows - row - 0.5) * cell[1] / height,
-            title,
-            rotation=90,
-            ha="center",
-            va="center",
-            fontsize=9,
-            color=INK,
-        )
+        place = (rows - row - 0.5) * cell[1] / height
+        figure.text(0.5 * left / width, place, title, rotation=90, **style)
     for column, title in enumerate(column_titles or ()):
-        figure.text(
-            (left + (column + 0.5) * cell[0]) / width,
-            1 - 0.5 * top / height,
-            title,
-            ha="center",
-            va="center",
-            fontsize=9,
-            color=INK,
-        )
+        place = (left + (column + 0.5) * cell[0]) / width
+        figure.text(place, 1 - 0.5 * top / height, title, **style)
+    return figure, axes
+
+
+def panel_figure(
+    count: int,
+    most_columns: int,
+    size: tuple[float, float],
+    around: tuple[float, float],
+    *,
+    sharey: bool = False,
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure of panels, and its axes ``(rows, columns)``; those of no panel are off.
+
+    Args:
+        count: of the panels.
+        most_columns: side by side.
+        size: of a panel, in inches.
+        around: them all, in inches.
+        sharey: whether all have one vertical axis.
+    """
+    columns = min(most_columns, count)
+    rows = -(-count // columns)
+    shape = size[0] * columns + around[0], size[1] * rows + around[1]
+    figure = Figure(figsize=shape, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+    for cell in axes.flat[count:]:
+        cell.set_axis_off()
     return figure, axes
 
 

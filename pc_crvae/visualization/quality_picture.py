@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pc_crvae.utils.files import atomic_path
-from pc_crvae.visualization.pictures import cloud_grid_image
+from pc_crvae.visualization.pictures import cloud_grid, figure_pixels
 
 _POINTS = 1024
 _COLORS = 128
@@ -26,10 +26,10 @@ def quality_picture(rows: Mapping[str, NDArray[np.floating]], path: Path | str) 
         UserError: the picture could not be written.
     """
     shown = min(map(len, rows.values()))
-    drawn = cloud_grid_image(
+    drawn = cloud_grid(
         [[cloud[:_POINTS] for cloud in clouds[:shown]] for clouds in rows.values()],
         row_titles=list(rows),
     )
-    picture = Image.fromarray(drawn).quantize(_COLORS, dither=Image.Dither.NONE)
+    picture = Image.fromarray(figure_pixels(drawn)).quantize(_COLORS, dither=Image.Dither.NONE)
     with atomic_path(path) as temporary:
         picture.save(temporary, format="png", optimize=True)

@@ -10,7 +10,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from pc_crvae.visualization.curves import Line
-from pc_crvae.visualization.pictures import INK, quiet_axes
+from pc_crvae.visualization.pictures import INK, panel_figure, quiet_axes
 
 OPENING_SHARE = 0.05
 """The share of the training whose values, large as they are, do not set the scale of a panel."""
@@ -38,12 +38,7 @@ def training_curves(recorded: Mapping[tuple[str, str], Line]) -> Figure | None:
     names = _ordered({name for split, name in recorded if split in _LINES})
     if not names:
         return None
-    columns = min(_COLUMNS, len(names))
-    rows = -(-len(names) // columns)
-    figure = Figure(figsize=(3.5 * columns, 2.05 * rows + 0.3), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for cell in axes.flat[len(names) :]:
-        cell.set_axis_off()
+    figure, axes = panel_figure(len(names), _COLUMNS, (3.5, 2.05), (0, 0.3))
     end = max(line.places[-1] for line in recorded.values())
     for cell, name in zip(axes.flat, names, strict=False):
         cell.set_xlim(0, 1.02 * end or 1)

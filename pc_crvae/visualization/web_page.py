@@ -5,6 +5,7 @@ import html
 import json
 from pathlib import Path
 from string import Template
+from typing import Literal
 
 from pc_crvae.utils.files import atomic_path
 
@@ -22,11 +23,16 @@ def write_page(path: Path | str, title: str, *, style: str, body: str, allowed: 
     Raises:
         UserError: the page could not be written.
     """
-    page = Template(_PAGE).substitute(
+    page = Template(read_asset(__file__, "html")).substitute(
         title=html.escape(title), style=style, body=body, allowed=allowed
     )
     with atomic_path(path) as temporary:
         temporary.write_bytes(page.encode("utf-8"))
+
+
+def read_asset(module: str, kind: Literal["html", "css", "js"]) -> str:
+    """Return the text of the file of a kind that lies beside a module, under the same name."""
+    return Path(module).with_suffix(f".{kind}").read_text(encoding="utf-8")
 
 
 def data_address(data: bytes, kind: str) -> str:
@@ -39,20 +45,3 @@ def json_element(name: str, content: object) -> str:
     # "<" never appears as itself, so no text in the data can end the script element.
     stored = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
     return f'<script type="application/json" id="{name}">{stored}</script>'
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none';
- $allowed">
-<title>$title</title>
-<style>$style</style>
-</head>
-<body>
-$body
-</body>
-</html>
-"""

@@ -49,11 +49,7 @@ def test_every_option_is_explained_with_its_default(capsys, command):
         is_choice = action.option_strings and not action.required and action.nargs != 0
         if is_choice:
             shown = f"(default: {action.default})"
-            assert (
-                shown in text
-                if action.default != argparse.SUPPRESS
-                else "(default: " in action.help
-            )
+            assert shown in text if action.default is not None else "(default: " in action.help
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -333,7 +333,7 @@ def test_every_encoder_and_decoder_of_the_schema_can_be_built(empty, encoder, de
     assert model.decode(model.embed(_points())[None]).shape == (1, 8, 3)
 
 
-@pytest.mark.parametrize("transform", kinds(schema.PointTransformConfig))
+@pytest.mark.parametrize("transform", kinds(points_schema.PointTransformConfig))
 def test_every_transform_of_the_schema_can_be_built(empty, transform):
     config = load_config(
         empty,

@@ -36,14 +36,14 @@ notes: Wooden.
 """
 WHOLE = """
 import numpy as np
-from pc_crvae.data.clouds import RawClouds
+from pc_crvae.data.items import RawItems
 
 VERSION = 1
 
 def read_split(root, split, card):
     points = np.load(root / f"{split}.npy")
     ids = tuple(f"{split}/{row}" for row in range(len(points)))
-    return RawClouds(points, np.arange(len(points)) % 2, card.classes, ids)
+    return RawItems(points, np.arange(len(points)) % 2, card.classes, ids)
 
 def source_paths(root, split, card):
     return [root / f"{split}.npy"]

@@ -102,7 +102,10 @@ def test_a_set_without_labels_has_none(y: torch.Tensor | None):
         ([Data(pos=torch.ones(0, 3))], "item 0 of list holds no points"),
         (items_of(9, 12, 4), "have from 4 to 12 points: say how many"),
         ([*items_of(9), Data(pos=cloud(9, 0))], "item 1 of list has no label"),
-        ([Data(pos=cloud(9, 0), y=torch.tensor([-1]))], "item 0 of list has the label -1"),
+        (
+            [Data(pos=cloud(9, 0), y=torch.tensor([-1]))],
+            "list: the label -1 in row 0 is out",
+        ),
     ],
 )
 def test_items_that_cannot_be_used_are_named(items: list[Data], problem: str):
@@ -111,7 +114,7 @@ def test_items_that_cannot_be_used_are_named(items: list[Data], problem: str):
 
 
 def test_labels_beyond_the_classes_are_named():
-    with pytest.raises(UserError, match="item 1 of list has the label 1, and there are 1 classes"):
+    with pytest.raises(UserError, match="list: the label 1 in row 1 is out of range"):
         from_torch_geometric(items_of(9, 9), "train", classes=["a"])
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from pc_crvae.config import PointModelConfig
+from pc_crvae.latents.hierarchical import HierarchicalPosterior
 from pc_crvae.latents.posteriors import DiagonalGaussian, LatentChain
 from pc_crvae.likelihoods import Likelihood
 from pc_crvae.models.points.vae import PointVAE
@@ -20,6 +21,16 @@ ARCHITECTURE = {
     "decoder": {"name": "folding", "points": 12, "widths": [8, 8]},
     "likelihood": {"scale": 50.0},
 }
+
+
+def rows_of(chain, rows):
+    """The distribution of some of the items of a Gaussian or of a hierarchical posterior."""
+    if isinstance(chain, DiagonalGaussian):
+        return DiagonalGaussian(chain.mean[rows], chain.log_variance[rows])
+    features = [each[rows] for each in chain.encoder_features]
+    return HierarchicalPosterior(
+        chain.network, features, representation_groups=chain.representation_groups
+    )
 
 
 def architecture(**sections):
@@ -117,7 +128,11 @@ class TwoGroups(LatentChain):
 
     def rows(self, rows):
         return TwoGroups(
-            self.first.rows(rows), self.shift[rows], self.log_variance[rows], self.mix, self.spread
+            rows_of(self.first, rows),
+            self.shift[rows],
+            self.log_variance[rows],
+            self.mix,
+            self.spread,
         )
 
     def detach(self):

@@ -9,6 +9,7 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 from helpers.toy_hierarchy import STATE, ToyHierarchy, ToyTopDown
+from helpers.toy_models import rows_of
 from pc_crvae.errors import UserError
 from pc_crvae.latents.hierarchical import (
     HierarchicalPosterior,
@@ -67,11 +68,11 @@ def images(count=4, seed=0):
 def test_the_kl_averages_to_the_monte_carlo_estimate(seed, second):
     count, top_down = 40_000, network(seed=seed)
     repeated = torch.zeros(count, dtype=torch.long)
-    first = posterior(top_down, 1, seed).rows(repeated)
+    first = rows_of(posterior(top_down, 1, seed), repeated)
     other = (
         HierarchicalPrior(top_down)
         if second == "prior"
-        else posterior(top_down, 1, seed + 1).rows(repeated)
+        else rows_of(posterior(top_down, 1, seed + 1), repeated)
     )
     with torch.no_grad():
         path = first.sample(draws(count, "monte carlo"))
@@ -230,7 +231,7 @@ def test_rows_are_the_chains_of_some_items():
     whole = posterior(top_down, 4)
     path = whole.sample(draws(4))
     halves = [
-        whole.rows(rows).sample(Draws(keyed_generator("hierarchical"), 4, rows))
+        rows_of(whole, rows).sample(Draws(keyed_generator("hierarchical"), 4, rows))
         for rows in (slice(0, 1), slice(1, 4))
     ]
     for latents in zip(path, *halves, strict=True):
@@ -238,7 +239,7 @@ def test_rows_are_the_chains_of_some_items():
     second = posterior(top_down, 4, seed=1)
     part = slice(1, 3)
     torch.testing.assert_close(
-        whole.rows(part).kl(second.rows(part), tuple(z[part] for z in path)),
+        rows_of(whole, part).kl(rows_of(second, part), tuple(z[part] for z in path)),
         whole.kl(second, path)[part],
     )
 
@@ -255,7 +256,7 @@ def test_the_representation_is_the_groups_means_along_the_mean_path():
     torch.testing.assert_close(chain.mean, torch.cat(path, dim=1))
     top = posterior(top_down, representation_groups=2)
     torch.testing.assert_close(top.mean, torch.cat(path[:2], dim=1))
-    torch.testing.assert_close(top.rows(slice(1, 2)).mean, torch.cat(path[:2], dim=1)[1:])
+    torch.testing.assert_close(rows_of(top, slice(1, 2)).mean, torch.cat(path[:2], dim=1)[1:])
     assert HierarchicalPrior(top_down).mean.shape == (1, 7)
 
 

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from pc_crvae.errors import UserError
-from pc_crvae.study import find_study, load_study, plan_runs
+from pc_crvae.study.plan import plan_runs
+from pc_crvae.study.schema import find_study, load_study
 from pc_crvae.utils.resources import resource_folder
 
 SHIPPED = sorted((resource_folder("configs") / "studies").glob("*.yaml"))

@@ -15,7 +15,6 @@ from pc_crvae.visualization.contact_sheet import (
     contact_page,
     contact_sheet,
     rows_by_class,
-    tile_of,
 )
 
 CLASSES = ("cup", "bed", "car")
@@ -53,7 +52,7 @@ def ink_of_cells(path, rows, columns):
 
 
 def test_each_tile_is_drawn_in_its_place_and_rows_may_be_ragged(tmp_path):
-    rows = [[Tile("a", cloud=cloud()), Tile("gone")], [], [Tile("b", image=image(value=0))]]
+    rows = [[Tile("a", cloud()), Tile("gone")], [], [Tile("b", image(value=0))]]
     contact_sheet(rows, tmp_path / "sheet.png")
     ink = ink_of_cells(tmp_path / "sheet.png", 3, 2)
     assert ink[0, 0] > 1500
@@ -66,7 +65,7 @@ def test_each_tile_is_drawn_in_its_place_and_rows_may_be_ragged(tmp_path):
 def test_a_cloud_half_as_large_is_drawn_half_as_wide(tmp_path):
     side = np.linspace(-0.7, 0.7, 30)
     square = np.array([[x, y, 0.0] for x in side for y in side])
-    contact_sheet([[Tile("", cloud=square), Tile("", cloud=0.5 * square)]], tmp_path / "sheet.png")
+    contact_sheet([[Tile("", square), Tile("", 0.5 * square)]], tmp_path / "sheet.png")
     colored = np.ptp(drawn(tmp_path / "sheet.png"), axis=2).max(axis=0) > 60
     large, small = (
         np.ptp(np.flatnonzero(colored[start : start + _CELL])) for start in (8, 16 + _CELL)
@@ -78,7 +77,7 @@ def test_a_small_image_keeps_its_pixels_and_gray_and_color_their_values(tmp_path
     checks = np.indices((4, 4)).sum(axis=0) % 2
     gray = (checks[None] * 255).astype(np.uint8)
     red = np.stack([checks, 0 * checks, 0 * checks]).astype(np.float32)
-    contact_sheet([[Tile("gray", image=gray), Tile("red", image=red)]], tmp_path / "sheet.png")
+    contact_sheet([[Tile("gray", gray), Tile("red", red)]], tmp_path / "sheet.png")
     pixels = drawn(tmp_path / "sheet.png")
     assert np.isin(pixels[14 : 14 + _CELL - 12, 14 : 14 + _CELL - 12], (0, 255)).all()
     side = (_CELL - 12) // 4
@@ -92,7 +91,7 @@ def test_a_small_image_keeps_its_pixels_and_gray_and_color_their_values(tmp_path
 
 def test_a_large_image_is_shrunk_to_its_cell_in_proportion(tmp_path):
     wide = np.zeros((3, 200, 800), dtype=np.uint8)
-    contact_sheet([[Tile("wide", image=wide)]], tmp_path / "sheet.png")
+    contact_sheet([[Tile("wide", wide)]], tmp_path / "sheet.png")
     black = drawn(tmp_path / "sheet.png").max(axis=2) == 0
     rows, columns = (np.flatnonzero(black.any(axis=axis)) for axis in (1, 0))
     assert len(columns) == _CELL - 12
@@ -100,9 +99,7 @@ def test_a_large_image_is_shrunk_to_its_cell_in_proportion(tmp_path):
 
 
 def test_a_marked_tile_stands_out(tmp_path):
-    contact_sheet(
-        [[Tile("a", cloud=cloud(), marked=True), Tile("a", cloud=cloud())]], tmp_path / "sheet.png"
-    )
+    contact_sheet([[Tile("a", cloud(), marked=True), Tile("a", cloud())]], tmp_path / "sheet.png")
     pixels = drawn(tmp_path / "sheet.png")
     assert (pixels[:, 8 : 8 + _CELL] != pixels[:, 16 + _CELL : 16 + 2 * _CELL]).mean() > 0.3
 
@@ -120,7 +117,7 @@ def test_a_long_text_is_cut_in_its_middle_to_fit():
 
 
 def test_the_same_tiles_give_the_same_bytes(tmp_path):
-    rows = [[Tile("a", cloud=cloud(points=3000)), Tile("b", cloud=cloud(1))]]
+    rows = [[Tile("a", cloud(points=3000)), Tile("b", cloud(1))]]
     for name in ("one", "two"):
         contact_sheet(rows, tmp_path / f"{name}.png", title="t", row_titles=["r"])
         contact_page(rows, tmp_path / f"{name}.html", title="t", row_titles=["r"])
@@ -130,7 +127,7 @@ def test_the_same_tiles_give_the_same_bytes(tmp_path):
 
 
 def test_a_page_holds_its_pictures_and_loads_nothing(tmp_path):
-    rows = [[Tile("a", cloud=cloud()), Tile("b", image=image(value=7))], [Tile("c")]]
+    rows = [[Tile("a", cloud()), Tile("b", image(value=7))], [Tile("c")]]
     contact_page(rows, tmp_path / "page.html", row_titles=["first", "second"], title="Shapes")
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     sources = re.findall(r'src="data:image/(jpeg|png);base64,([^"]*)"', page)
@@ -145,7 +142,7 @@ def test_a_page_holds_its_pictures_and_loads_nothing(tmp_path):
 
 def test_hostile_texts_stay_texts(tmp_path):
     hostile = '"><script>alert(1)</script>$x'
-    tile = Tile(hostile, cloud=cloud(), note=hostile)
+    tile = Tile(hostile, cloud(), note=hostile)
     contact_page([[tile]], tmp_path / "page.html", row_titles=[hostile], title=hostile)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<script" not in page
@@ -155,13 +152,12 @@ def test_hostile_texts_stay_texts(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"cloud": np.zeros((4, 2))}, r"\(N, 3\)"),
-        ({"cloud": np.full((4, 3), np.nan)}, "not finite"),
-        ({"image": np.zeros((2, 4, 4), dtype=np.uint8)}, "1 or 3, H, W"),
-        ({"image": np.zeros((4, 4), dtype=np.uint8)}, "1 or 3, H, W"),
-        ({"image": np.full((1, 4, 4), 1.5)}, r"\[0, 1\]"),
-        ({"image": np.full((1, 4, 4), np.nan)}, r"\[0, 1\]"),
-        ({"image": image(), "cloud": cloud()}, "both a cloud and an image"),
+        ({"item": np.zeros((4, 2))}, r"\(N, 3\)"),
+        ({"item": np.full((4, 3), np.nan)}, "not finite"),
+        ({"item": np.zeros((2, 4, 4), dtype=np.uint8)}, "1 or 3, H, W"),
+        ({"item": np.zeros(4, dtype=np.uint8)}, "1 or 3, H, W"),
+        ({"item": np.full((1, 4, 4), 1.5)}, r"\[0, 1\]"),
+        ({"item": np.full((1, 4, 4), np.nan)}, r"\[0, 1\]"),
     ],
 )
 def test_malformed_tiles_are_refused(content, message):
@@ -182,7 +178,7 @@ def test_malformed_sheets_are_refused(write, tmp_path):
 def test_a_sheet_that_cannot_be_written_is_a_user_error_naming_the_path(write, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"could not write .*sheet\.png"):
-        write([[Tile("a", cloud=cloud())]], tmp_path / "file" / "sheet.png")
+        write([[Tile("a", cloud())]], tmp_path / "file" / "sheet.png")
 
 
 def test_items_are_laid_out_by_class_at_random_but_repeatably():
@@ -210,5 +206,5 @@ def test_of_very_many_classes_some_are_drawn():
 
 
 def test_a_tile_is_of_a_cloud_or_an_image_by_its_shape():
-    assert tile_of("a", cloud()).image is None
-    assert tile_of("a", image()).cloud is None
+    assert Tile("a", cloud()).is_cloud
+    assert not Tile("a", image()).is_cloud

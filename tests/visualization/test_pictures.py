@@ -6,8 +6,17 @@ import pytest
 from matplotlib.image import imread
 
 from pc_crvae.errors import UserError
-from pc_crvae.visualization.pictures import cloud_grid, cloud_grid_image, confusion_matrix
+from pc_crvae.visualization.pictures import (
+    cloud_grid,
+    confusion_matrix,
+    figure_pixels,
+    save_figure,
+)
 from pc_crvae.visualization.view import view_axes
+
+
+def cloud_grid_image(rows, **titles):
+    return figure_pixels(cloud_grid(rows, **titles))
 
 
 def _cloud(seed: int, points: int = 60) -> np.ndarray:
@@ -29,7 +38,7 @@ def test_every_cell_of_a_grid_is_drawn_in_its_place() -> None:
 
 def test_a_cloud_half_as_large_is_drawn_half_as_wide() -> None:
     square = np.array([[x, y, 0.0] for x in (-1, 1) for y in (-1, 1)]) * 0.7
-    image = cloud_grid_image([[square, 0.5 * square]], size=4.0)
+    image = cloud_grid_image([[square, 0.5 * square]])
     columns = np.ptp(image, axis=2).max(axis=0) > 40
     middle = len(columns) // 2
     large, small = (np.ptp(np.flatnonzero(part)) for part in np.split(columns[: 2 * middle], 2))
@@ -61,7 +70,7 @@ def test_a_near_point_hides_a_far_one() -> None:
 
 def test_a_grid_is_written_with_titles_as_the_picture_the_array_holds(tmp_path) -> None:
     rows, titles = [[_cloud(0), _cloud(1, 10)]], {"row_titles": ["a"], "column_titles": ["b", "c"]}
-    cloud_grid(rows, tmp_path / "new" / "grid.png", **titles)
+    save_figure(cloud_grid(rows, **titles), tmp_path / "new" / "grid.png")
     written = np.rint(imread(tmp_path / "new" / "grid.png")[:, :, :3] * 255)
     np.testing.assert_array_equal(written, cloud_grid_image(rows, **titles))
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["grid.png"]
@@ -94,7 +103,7 @@ def test_too_few_titles_are_refused() -> None:
 def test_a_picture_that_cannot_be_written_is_a_user_error_naming_the_path(tmp_path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"could not write .*grid\.png"):
-        cloud_grid([[_cloud(0)]], tmp_path / "file" / "grid.png")
+        save_figure(cloud_grid([[_cloud(0)]]), tmp_path / "file" / "grid.png")
 
 
 def test_a_confusion_matrix_is_darkest_where_a_whole_class_went(tmp_path) -> None:
@@ -126,7 +135,7 @@ def test_a_confusion_matrix_of_another_shape_or_with_negative_counts_is_refused(
 def test_pictures_leave_pyplot_and_open3d_alone() -> None:
     code = (
         "import sys, numpy, pc_crvae.visualization.pictures as pictures\n"
-        "pictures.cloud_grid_image([[numpy.zeros((2, 3))]])\n"
+        "pictures.figure_pixels(pictures.cloud_grid([[numpy.zeros((2, 3))]]))\n"
         "print(sorted({'matplotlib.pyplot', 'open3d', 'plotly'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

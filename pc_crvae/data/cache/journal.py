@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,18 +44,15 @@ class ShapeRecord:
     scale: float
     arrays: NDArray[np.float32]
 
+    @classmethod
+    def of_rejected(cls, key: str, reason: str) -> Self:
+        """The record of a file that cannot be used, for the reason given."""
+        return cls(key, reason, {}, (0.0, 0.0, 0.0), 0.0, np.empty((0, 0, 3), np.float32))
+
     def to_bytes(self) -> bytes:
         """The record as :func:`read_record` reads it."""
-        text = json.dumps(
-            {
-                "key": self.key,
-                "rejected": self.rejected,
-                "repairs": self.repairs,
-                "centre": self.centre,
-                "scale": self.scale,
-                "shape": self.arrays.shape,
-            }
-        ).encode()
+        values = {name: value for name, value in vars(self).items() if name != "arrays"}
+        text = json.dumps(values | {"shape": self.arrays.shape}).encode()
         numbers = self.arrays.astype("<f4").tobytes()
         return _FRAME.pack(len(text), len(numbers), zlib.crc32(text + numbers)) + text + numbers
 

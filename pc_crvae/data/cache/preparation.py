@@ -103,8 +103,7 @@ class Prepared:
         clouds: the shapes that could be used, mapped from the entry, with normals where the
             recipe says so.
         sources: (n,) the files.
-        centres: (n, 3) what was subtracted from the points, z up, in the unit of the file.
-        scales: (n,) what they were then divided by.
+        scales: (n,) what the centred points were divided by, in the unit of the file.
         rejected: the files that could not be used.
         repairs: by the name of what was repaired, in how many files and how often altogether.
         entry: the folder that holds all this.
@@ -112,7 +111,6 @@ class Prepared:
 
     clouds: CloudSet
     sources: tuple[str, ...]
-    centres: NDArray[np.float64]
     scales: NDArray[np.float64]
     rejected: tuple[Rejection, ...]
     repairs: dict[str, tuple[int, int]]
@@ -236,7 +234,6 @@ def _prepared(entry: Entry, shapes: Shapes) -> Prepared:
     return Prepared(
         clouds=clouds,
         sources=tuple(content["shape_sources"]),
-        centres=entry.arrays["centres"],
         scales=entry.arrays["scales"],
         rejected=tuple(Rejection(**rejection) for rejection in content["rejected"]),
         repairs={name: (files, count) for name, (files, count) in content["repairs"].items()},

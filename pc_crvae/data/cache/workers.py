@@ -87,8 +87,7 @@ def draw_shape(task: Task, load_points: LoadPoints, recipe: Recipe) -> ShapeReco
         sample = load_points(Path(task.path), recipe.points, rng)
         return _normalized(task, sample, recipe)
     except UserError as error:
-        nothing = np.empty((0, 0, 3), np.float32)
-        return ShapeRecord(task.key, str(error), {}, (0.0, 0.0, 0.0), 0.0, nothing)
+        return ShapeRecord.of_rejected(task.key, str(error))
 
 
 def _normalized(task: Task, sample: Sample, recipe: Recipe) -> ShapeRecord:
@@ -203,8 +202,7 @@ class _Worker:
             raise RuntimeError(f"the worker that read {task.path} failed, exit status {status}")
         name = signal.Signals(-status).name
         reason = f"{task.path} ended the process that read it ({name}): is it too large?"
-        nothing = np.empty((0, 0, 3), np.float32)
-        return ShapeRecord(task.key, reason, {}, (0.0, 0.0, 0.0), 0.0, nothing)
+        return ShapeRecord.of_rejected(task.key, reason)
 
     def is_gone(self) -> bool:
         return self._process.poll() is not None

@@ -71,14 +71,7 @@ class _Member:
     open: Callable[[], IO[bytes]]
 
 
-def unpack(
-    archive: Path,
-    target: Path,
-    *,
-    limit_bytes: int = MOST_BYTES,
-    limit_members: int = MOST_MEMBERS,
-    strip: str | None = None,
-) -> None:
+def unpack(archive: Path, target: Path, *, strip: str | None = None) -> None:
     """Unpack ``archive`` as the folder ``target``, whole or not at all.
 
     The members are written into a temporary folder beside ``target``, which takes its place once
@@ -91,14 +84,12 @@ def unpack(
     devices, pipes, sparse files); whose name is absolute, climbs with ``..``, holds a backslash, a
     colon or a control character, or is too long; that is encrypted; or that has the name of
     another one, letter case aside. So is one that unpacks to more bytes, counted as they are
-    written, than ``limit_bytes`` or a generous multiple of its own size; that has more than
-    ``limit_members`` members; that ends too early; or that holds no file.
+    written, than `MOST_BYTES` or a generous multiple of its own size; that has more than
+    `MOST_MEMBERS` members; that ends too early; or that holds no file.
 
     Args:
         archive: the file.
         target: the folder to make; its parents are made as well.
-        limit_bytes: the most that it may unpack to.
-        limit_members: the most files and folders that it may hold.
         strip: the folder at the top whose contents belong right into ``target``.
 
     Raises:
@@ -107,7 +98,7 @@ def unpack(
     """
     if not archive.is_file():
         raise UserError(f"{archive} is not a file, so there is nothing to unpack")
-    budget = _Budget(archive, limit_bytes, limit_members)
+    budget = _Budget(archive)
     with atomic_folder(target) as folder:
         try:
             with closing(_members_of(archive, folder, budget)) as members:
@@ -135,10 +126,9 @@ def _damaged(archive: Path, error: Exception) -> ArchiveRejected:
 class _Budget:
     """What may still be unpacked of one archive."""
 
-    def __init__(self, archive: Path, limit_bytes: int, limit_members: int) -> None:
+    def __init__(self, archive: Path) -> None:
         size = archive.stat().st_size
-        self.most_bytes = min(limit_bytes, max(_ALWAYS_ALLOWED, _MOST_TO_ONE * size))
-        self._most_members = limit_members
+        self.most_bytes = min(MOST_BYTES, max(_ALWAYS_ALLOWED, _MOST_TO_ONE * size))
         self._bytes = 0
         self.members = 0
         self._too_large = (
@@ -160,8 +150,8 @@ class _Budget:
         self.check_members(self.members)
 
     def check_members(self, count: int) -> None:
-        if count > self._most_members:
-            raise _Rejected(f"it holds more than {self._most_members} files and folders")
+        if count > MOST_MEMBERS:
+            raise _Rejected(f"it holds more than {MOST_MEMBERS} files and folders")
 
 
 def _extract(members: Iterable[_Member], folder: Path, budget: _Budget) -> None:

@@ -44,11 +44,7 @@ _MOST_SHOWN = 5
 
 
 def fetch(
-    card: Card,
-    folder: Path,
-    *,
-    console: Console | None = None,
-    patience: Patience | None = None,
+    card: Card, folder: Path, *, console: Console | None = None, patience: Patience | None = None
 ) -> list[Path]:
     """Fetch the sources of ``card`` into ``folder``; what is there already is checked and kept.
 

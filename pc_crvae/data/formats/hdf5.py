@@ -14,10 +14,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.clouds import RawClouds
 from pc_crvae.data.formats.cloud_files import FARTHEST, defects_of_scale
-from pc_crvae.data.formats.text import reason
-from pc_crvae.errors import UserError
+from pc_crvae.data.items import RawItems
+from pc_crvae.errors import UserError, reason_of
 
 _MOST_UNPACKED = 1032
 """What a byte can stand for at most that HDF5's strongest usual filter, deflate, has packed."""
@@ -67,22 +66,7 @@ def read_part(path: Path, ids_of: Callable[[Path, int], list[str]]) -> Part:
     return Part(path, points, flat.astype(np.int64), ids)
 
 
-def check_labels(part: Part, classes: tuple[str, ...], named_by: str) -> None:
-    """Check that a file's labels are indices into ``classes``, which ``named_by`` names.
-
-    Raises:
-        UserError: one is not.
-    """
-    outside = (part.labels < 0) | (part.labels >= len(classes))
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise UserError(
-            f"{part.path}: the label {part.labels[row]} in row {row} is out of range, as "
-            f"{named_by} names {len(classes)} classes"
-        )
-
-
-def join_parts(parts: list[Part], classes: tuple[str, ...]) -> RawClouds:
+def join_parts(parts: list[Part], classes: tuple[str, ...]) -> RawItems:
     """Put the files of a split together, in their order; repeated ids are marked ``#2``.
 
     Raises:
@@ -99,9 +83,7 @@ def join_parts(parts: list[Part], classes: tuple[str, ...]) -> RawClouds:
         [part.points.astype(np.result_type(part.points, np.float32), copy=False) for part in parts]
     )
     labels = np.concatenate([part.labels for part in parts])
-    return RawClouds(
-        points, labels, classes, _unique([name for part in parts for name in part.ids])
-    )
+    return RawItems(points, labels, classes, _unique([name for part in parts for name in part.ids]))
 
 
 def file_and_row(path: Path, count: int) -> list[str]:
@@ -120,7 +102,7 @@ def _read_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     # Which of them h5py raises depends on the part of the file that is damaged.
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path} is not an HDF5 file or is damaged ({reason(error)}): unpack or download it "
+            f"{path} is not an HDF5 file or is damaged ({reason_of(error)}): unpack or download it "
             "again"
         ) from error
 

@@ -2,14 +2,13 @@
 
 import io
 import struct
-import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, reason_of
 
 MOST_PIXELS = 1 << 25
 """Of one image, 33 megapixels: a small file can promise more than memory holds."""
@@ -83,8 +82,7 @@ def _damage_told(name: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise UserError(f"{name} has more than the {MOST_PIXELS} pixels that are read") from error
     except _DAMAGE as error:
-        reason = textwrap.shorten(str(error), 120, placeholder=" ...")
-        raise UserError(f"{name} is a damaged image ({reason}): replace it") from error
+        raise UserError(f"{name} is a damaged image ({reason_of(error)}): replace it") from error
 
 
 def _check_size(image: Image.Image, name: str, size: tuple[int, int] | None, length: int) -> None:

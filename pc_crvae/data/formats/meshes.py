@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pc_crvae.data.formats.registry import MESH_SUFFIXES, format_of
 from pc_crvae.data.items import Sample
 from pc_crvae.data.surface_sampling import face_vectors, sample_faces
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, reason_of
 from pc_crvae.utils.files import read_bytes
 
 _LARGEST_FILE = 2**31
@@ -65,9 +65,8 @@ def read_surface(path: Path) -> Surface:
     try:
         vertices, faces = parse(path, data)
     except _DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"{path} is damaged or no {path.suffix.lower()} file ({reason[:200]}): "
+            f"{path} is damaged or no {path.suffix.lower()} file ({reason_of(error)}): "
             "repair it or leave it out"
         ) from error
     return _checked(path, vertices, faces)

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.formats.number_text import as_indices, parse_numbers
 from pc_crvae.data.formats.polygons import fan, fan_triangles
-from pc_crvae.data.formats.text import reason
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, reason_of
 
 _LONGEST_HEADER = 1 << 20
 _OPENING = re.compile(rb"ply[ \t]*(\r\n|\n|\r)", re.IGNORECASE)
@@ -118,7 +117,7 @@ def parse_ply_cloud(path: Path, data: bytes) -> NDArray[np.float64]:
         return _coordinates(_columns(data, header, wanted)["vertex"], places)
     except (ValueError, OverflowError) as error:
         raise UserError(
-            f"{path} is damaged or no PLY file ({reason(error)}): repair it or leave it out"
+            f"{path} is damaged or no PLY file ({reason_of(error)}): repair it or leave it out"
         ) from error
 
 

@@ -7,10 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.errors import UserError
-
-_LONGEST_REASON = 200
-"""Characters of another library's complaint that are worth repeating."""
+from pc_crvae.errors import UserError, reason_of
 
 
 def parse_text(path: Path, content: bytes, columns: int = 3) -> NDArray[np.float64]:
@@ -85,14 +82,10 @@ def parse_rows(
             lines, comments=None, delimiter=delimiter, usecols=columns, ndmin=2
         )
     except (ValueError, OverflowError) as error:
-        raise UserError(f"{path} has a line that is not one of numbers: {reason(error)}") from error
+        raise UserError(
+            f"{path} has a line that is not one of numbers: {reason_of(error)}"
+        ) from error
     return rows
-
-
-def reason(error: BaseException) -> str:
-    """Return what another library says, on one line of bounded length."""
-    said = " ".join(str(error).split()) or type(error).__name__
-    return said if len(said) <= _LONGEST_REASON else said[: _LONGEST_REASON - 3] + "..."
 
 
 def _delimiter(line: str) -> str | None:

@@ -190,7 +190,7 @@ def _labels(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
 
 def _classes(card: Card, sets: ItemSets, strict: bool) -> Iterator[Finding]:
     present: dict[Split, set[str]] = {
-        split: {items.classes[label] for label in np.unique(items.labels) if label in _range(items)}
+        split: {name for label, name in enumerate(items.classes) if label in items.labels}
         for split, items in sets.items()
         if items.labels is not None
     }
@@ -208,10 +208,6 @@ def _classes(card: Card, sets: ItemSets, strict: bool) -> Iterator[Finding]:
             yield Finding("classes", sentence, defect=False)
 
 
-def _range(items: CloudSet | ImageSet) -> range:
-    return range(len(items.classes))
-
-
 def _values(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
     strange: list[int] = []
     for start, part in _parts(items):
@@ -220,9 +216,7 @@ def _values(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
             radius = np.sqrt(np.square(part, dtype=np.float64).sum(axis=2).max(axis=1))
             wrong = ~(np.abs(radius - 1) < _RADIUS_TOLERANCE)
         else:
-            wrong = part.reshape(len(part), -1).min(axis=1) == part.reshape(len(part), -1).max(
-                axis=1
-            )
+            wrong = np.ptp(part.reshape(len(part), -1), axis=1) == 0
         strange += (start + np.flatnonzero(wrong)).tolist()
     if not strange:
         return []
@@ -243,9 +237,7 @@ def _contents(sets: ItemSets) -> Iterator[tuple[Split, int, object]]:
                 yield split, start + offset, content.digest()
 
 
-def _contents_of_files(
-    files: Mapping[Split, Sequence[str]],
-) -> Iterator[tuple[Split, int, object]]:
+def _contents_of_files(files: Mapping[Split, Sequence[str]]) -> Iterator[tuple[Split, int, object]]:
     """Yield split, row and what equal files share; points are drawn otherwise from each."""
     sizes = {name: Path(name).stat().st_size for names in files.values() for name in names}
     common = {size for size, count in Counter(sizes.values()).items() if count > 1}

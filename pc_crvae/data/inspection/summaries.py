@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 from pc_crvae.data import load
 from pc_crvae.data.cache.shape_sets import prepare_shapes
 from pc_crvae.data.cards import Axis, Card, Split, load_card
-from pc_crvae.data.clouds import CloudSet, RawClouds, extents
+from pc_crvae.data.clouds import CloudSet, extents
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.layouts import has_a_file_a_shape, reader_of
 from pc_crvae.data.roots import find_root
 
 _MOST_CLOUDS = 1000
 """That distinct points are counted in, spread evenly over a split."""
-
-_ITEMS_AT_ONCE = 512
 
 
 def summarize(
@@ -94,26 +92,15 @@ def _raw_extents(
         prepared = prepare_shapes(card, split, folder, up or card.up or "z")
         # Turned upright, a bounding box has the same sides.
         return extents(np.asarray(prepared.clouds.points)) * prepared.scales
-    raw = reader_of(card).read_split(folder, split, card)
-    if not isinstance(raw, RawClouds):
-        raise TypeError(f"{card.layout} should hold clouds")
-    return extents(raw.points)
+    return extents(reader_of(card).read_split(folder, split, card).array)
 
 
 def _of_images(images: ImageSet) -> dict[str, Any]:
-    _, channels, height, width = images.images.shape
-    least, greatest, total = 255, 0, 0.0
-    for start in range(0, len(images), _ITEMS_AT_ONCE):
-        part = images.images[start : start + _ITEMS_AT_ONCE]
-        least, greatest = min(least, int(part.min())), max(greatest, int(part.max()))
-        total += float(part.sum(dtype=np.float64))
-    mean = total / (len(images) * channels * height * width)
-    return {
-        "channels": channels,
-        "height": height,
-        "width": width,
-        "values": {"least": least, "mean": mean, "greatest": greatest},
-    }
+    pixels = np.asarray(images.images)
+    _, channels, height, width = pixels.shape
+    mean = pixels.sum(dtype=np.uint64) / pixels.size
+    values = {"least": int(pixels.min()), "mean": float(mean), "greatest": int(pixels.max())}
+    return {"channels": channels, "height": height, "width": width, "values": values}
 
 
 def _spread(values: NDArray[Any]) -> dict[str, float]:

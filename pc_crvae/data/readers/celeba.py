@@ -24,7 +24,8 @@ from PIL import Image
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.images import decode_image
-from pc_crvae.data.images import RawImages
+from pc_crvae.data.items import RawItems
+from pc_crvae.data.readers.variants import form_of
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import read_bytes
 from pc_crvae.utils.zip_members import open_zip, read_member
@@ -46,14 +47,13 @@ _LINE = re.compile(r"(?P<name>[\w-]+\.jpg)\s+(?P<number>[012])", re.ASCII)
 _SIZE = (178, 218)
 _CROP = 148
 _LEFT = (_SIZE[0] - _CROP) // 2
-_MIDDLE_TOP = (_SIZE[1] - _CROP) // 2
-_LARSEN_TOP = 40
+_TOPS = {None: (_SIZE[1] - _CROP) // 2, LARSEN: 40}
 
 _MOST_BYTES = 1 << 20
 _MOST_LIST_BYTES = 1 << 26
 
 
-def read_split(root: Path, split: Split, card: Card) -> RawImages:
+def read_split(root: Path, split: Split, card: Card) -> RawItems:
     """Read one split: images (n, 3, 64, 64) uint8, no labels, ids such as ``000001``.
 
     Raises:
@@ -61,7 +61,7 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
             sentence names the file.
     """
     names = _read_partition(root / _PARTITION, _NUMBER[split])
-    top = _top_of_crop(card)
+    top = form_of(card, _TOPS)
     images = np.empty((len(names), 3, SIDE, SIDE), np.uint8)
     with _open_images(root) as (folder, present, read):
         missing = next((name for name in names if name not in present), None)
@@ -72,7 +72,7 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
         for row, name in enumerate(names):
             path = folder / name
             images[row] = _crop(decode_image(read(path), str(path), _SIZE), path, top)
-    return RawImages(images, None, (), tuple(Path(name).stem for name in names))
+    return RawItems(images, None, (), tuple(Path(name).stem for name in names))
 
 
 def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
@@ -141,14 +141,6 @@ def _read_partition(path: Path, number: str) -> list[str]:
     if not chosen:
         raise UserError(f"{path} lists no image of this split, which has the number {number}")
     return chosen
-
-
-def _top_of_crop(card: Card) -> int:
-    if card.variant is None:
-        return _MIDDLE_TOP
-    if card.variant == LARSEN:
-        return _LARSEN_TOP
-    raise UserError(f"{card.name} has the variant {card.variant}, where there is only {LARSEN}")
 
 
 def _crop(image: Image.Image, path: Path, top: int) -> NDArray[np.uint8]:

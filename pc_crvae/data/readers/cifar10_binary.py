@@ -10,7 +10,6 @@ number of records.
 import gzip
 import io
 import tarfile
-import textwrap
 import zlib
 from pathlib import Path
 
@@ -18,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.images import RawImages
-from pc_crvae.errors import UserError
+from pc_crvae.data.items import RawItems
+from pc_crvae.data.readers.labels import check_labels
+from pc_crvae.errors import UserError, reason_of
 from pc_crvae.utils.files import read_bytes
 
 VERSION = 1
@@ -39,7 +39,7 @@ _MOST_BYTES = 1 << 28
 _BYTES_AT_ONCE = 1 << 20
 
 
-def read_split(root: Path, split: Split, card: Card) -> RawImages:
+def read_split(root: Path, split: Split, card: Card) -> RawItems:
     """Read one split: images (n, 3, 32, 32) uint8, ids such as ``data_batch_1/17`` (file, row).
 
     Raises:
@@ -51,8 +51,8 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
     classes = _read_classes(source / _NAMES, contents[_NAMES], card)
     records = [_read_records(source / name, contents[name], len(classes)) for name in batches]
     every = np.concatenate(records)
-    return RawImages(
-        images=np.ascontiguousarray(every[:, 1:]).reshape(-1, *_SHAPE),
+    return RawItems(
+        array=np.ascontiguousarray(every[:, 1:]).reshape(-1, *_SHAPE),
         labels=every[:, 0].astype(np.int64),
         classes=classes,
         ids=tuple(
@@ -123,9 +123,8 @@ def _read_archive(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
         raise
     # RuntimeError is for headers that extend headers without end.
     except (OSError, EOFError, ValueError, RuntimeError, zlib.error, tarfile.TarError) as error:
-        reason = textwrap.shorten(str(error), 120, placeholder=" ...")
         raise UserError(
-            f"{path} cannot be read or is damaged ({reason}): download it again"
+            f"{path} cannot be read or is damaged ({reason_of(error)}): download it again"
         ) from error
     return contents
 
@@ -152,11 +151,5 @@ def _read_records(path: Path, content: bytes, classes: int) -> NDArray[np.uint8]
             f"{_RECORD_BYTES}: download it again"
         )
     records = np.frombuffer(content, np.uint8).reshape(-1, _RECORD_BYTES)
-    outside = records[:, 0] >= classes
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise UserError(
-            f"{path}: the label {records[row, 0]} in record {row} is out of range, as {_NAMES} "
-            f"names {classes} classes"
-        )
+    check_labels(path, records[:, 0], classes, _NAMES)
     return records

@@ -15,7 +15,6 @@ split: those that come first when sorted by a hash of their ids. So an item's si
 on a seed nor on the order of the files, and an item added moves few of the others.
 """
 
-import hashlib
 import os
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Sequence
@@ -26,6 +25,7 @@ from pathlib import Path, PurePosixPath
 from pc_crvae.data.cards import Split
 from pc_crvae.data.items import Item, Listing
 from pc_crvae.data.readers.name_lists import is_name
+from pc_crvae.data.splits import held_out_rows
 from pc_crvae.errors import UserError
 
 _TEST_SHARE = 0.2
@@ -75,7 +75,7 @@ def read_class_tree(
     names = _class_names(root, files, classes)
     ids = ids_of(["/".join(file.parts) for file in files])
     if all(file.split is None for file in files):
-        test = _first_fifth(files, ids)
+        test = held_out_rows(ids, [file.category for file in files], _TEST_SHARE)
         rows = [row for row in range(len(files)) if (row in test) == (split == "test")]
     else:
         rows = [row for row, file in enumerate(files) if file.split == split]
@@ -223,16 +223,3 @@ def _class_names(root: Path, files: list[_File], classes: tuple[str, ...]) -> tu
             f"classes are {', '.join(classes)}"
         )
     return classes
-
-
-def _first_fifth(files: list[_File], ids: list[str]) -> set[int]:
-    """Return the rows of the test split, leaving each class at least one item on each side."""
-    strata: defaultdict[str | None, list[int]] = defaultdict(list)
-    for row, file in enumerate(files):
-        strata[file.category].append(row)
-    held_out: set[int] = set()
-    for rows in strata.values():
-        count = min(max(round(_TEST_SHARE * len(rows)), 1), len(rows) - 1)
-        rows.sort(key=lambda row: hashlib.sha256(ids[row].encode()).digest())
-        held_out.update(rows[:count])
-    return held_out

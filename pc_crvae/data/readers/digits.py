@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.images import ImageSet, RawImages
-from pc_crvae.data.splits import split_validation
+from pc_crvae.data.items import RawItems
+from pc_crvae.data.splits import held_out_rows
 from pc_crvae.errors import UserError
 
 VERSION = 1
@@ -20,11 +20,11 @@ _BRIGHTEST = 16
 _CLASSES = 10
 
 
-def read_split(root: Path | None, split: Split, card: Card) -> RawImages:
+def read_split(root: Path | None, split: Split, card: Card) -> RawItems:
     """Make one split: images (n, 1, 8, 8) uint8, ink light, ids such as ``digits/17``.
 
     The values 0 to 16 become 0 to 255. A fifth of each class is the test split, chosen by a hash
-    of the ids as :func:`split_validation` chooses: 1,438 images train, 359 test.
+    of the ids as :func:`held_out_rows` chooses: 1,438 images train, 359 test.
 
     Raises:
         UserError: the card has another number of classes.
@@ -35,17 +35,12 @@ def read_split(root: Path | None, split: Split, card: Card) -> RawImages:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    every = ImageSet(
-        name=card.name,
-        split="all",
-        images=np.rint(digits.images * 255 / _BRIGHTEST).astype(np.uint8)[:, None],
-        labels=digits.target.astype(np.int64),
-        classes=card.classes,
-        ids=tuple(f"digits/{row}" for row in range(len(digits.images))),
-    )
-    train, test = split_validation(every, _TEST_SHARE)
-    chosen = train if split == "train" else test
-    return RawImages(np.asarray(chosen.images), chosen.labels, chosen.classes, chosen.ids)
+    ids = [f"digits/{row}" for row in range(len(digits.images))]
+    tested = held_out_rows(ids, digits.target.tolist(), _TEST_SHARE)
+    rows = [row for row in range(len(ids)) if (row in tested) == (split == "test")]
+    images = np.rint(digits.images[rows] * 255 / _BRIGHTEST).astype(np.uint8)[:, None]
+    labels = digits.target[rows].astype(np.int64)
+    return RawItems(images, labels, card.classes, tuple(ids[row] for row in rows))
 
 
 def source_paths(root: Path | None, split: Split, card: Card) -> list[Path]:

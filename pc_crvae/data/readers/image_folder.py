@@ -12,8 +12,7 @@ from PIL import Image
 
 from pc_crvae.data.cards import Card, ImageShape, Split
 from pc_crvae.data.formats.images import as_grey_or_rgb, decode_image
-from pc_crvae.data.images import RawImages
-from pc_crvae.data.items import Item
+from pc_crvae.data.items import Item, RawItems
 from pc_crvae.data.readers.class_tree import class_tree_paths, read_class_tree
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import read_bytes
@@ -27,7 +26,7 @@ _MOST_FILE_BYTES = 1 << 28
 _MOST_SPLIT_BYTES = 1 << 33
 
 
-def read_split(root: Path, split: Split, card: Card) -> RawImages:
+def read_split(root: Path, split: Split, card: Card) -> RawItems:
     """Read one split: images (n, C, H, W) uint8, 1 channel for grey and 3 for colour.
 
     Where the card states the shape of an image, each is brought to it: to grey by its luma or to
@@ -52,7 +51,7 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
         if card.image is None:
             _check_same(image, item.path, shape, items[0].path)
         images[row] = _pixels(image, shape)
-    return RawImages(images, _labels(items), classes, tuple(item.id for item in items))
+    return RawItems(images, _labels(items), classes, tuple(item.id for item in items))
 
 
 def source_paths(root: Path, split: Split, card: Card) -> list[Path]:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.images import RawImages
+from pc_crvae.data.items import RawItems
+from pc_crvae.data.readers.labels import check_labels
 from pc_crvae.errors import UserError
 
 VERSION = 1
@@ -32,7 +33,7 @@ _MOST_EXPANSION = 1032
 _BYTES_AT_ONCE = 1 << 20
 
 
-def read_split(root: Path, split: Split, card: Card) -> RawImages:
+def read_split(root: Path, split: Split, card: Card) -> RawItems:
     """Read one split: images (n, 1, 28, 28) uint8 as stored, ids such as ``train/17`` (the row).
 
     Raises:
@@ -42,15 +43,15 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
     image_path = _find(root, _names(split)[0])
     label_path = _find(root, _names(split)[1])
     labels = _read_idx(label_path, dimensions=1)
-    _check_labels(label_path, labels, card)
+    check_labels(label_path, labels, len(card.classes), f"the card {card.name}")
     images = _read_idx(image_path, dimensions=3)
     if len(images) != len(labels):
         raise UserError(
             f"{image_path} holds {len(images)} images where {label_path.name} holds "
             f"{len(labels)} labels: they are not of one set"
         )
-    return RawImages(
-        images=images.reshape(-1, 1, _SIDE, _SIDE),
+    return RawItems(
+        array=images.reshape(-1, 1, _SIDE, _SIDE),
         labels=labels.astype(np.int64),
         classes=card.classes,
         ids=tuple(f"{split}/{row}" for row in range(len(images))),
@@ -78,16 +79,6 @@ def _find(root: Path, name: str) -> Path:
     raise UserError(
         f"{root / name}.gz is missing, and so is {name}: is this the folder with the idx files?"
     )
-
-
-def _check_labels(path: Path, labels: NDArray[np.uint8], card: Card) -> None:
-    outside = labels >= len(card.classes)
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise UserError(
-            f"{path}: the label {labels[row]} in row {row} is out of range, as {card.name} has "
-            f"{len(card.classes)} classes"
-        )
 
 
 def _read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:

@@ -10,19 +10,10 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.clouds import RawClouds
-from pc_crvae.data.formats.hdf5 import (
-    check_labels,
-    file_and_row,
-    join_parts,
-    read_part,
-)
-from pc_crvae.data.readers.name_lists import (
-    listed_candidates,
-    listed_files,
-    read_lines,
-    read_names,
-)
+from pc_crvae.data.formats.hdf5 import file_and_row, join_parts, read_part
+from pc_crvae.data.items import RawItems
+from pc_crvae.data.readers.labels import check_labels
+from pc_crvae.data.readers.name_lists import listed_candidates, listed_files, read_lines, read_names
 from pc_crvae.errors import UserError
 
 VERSION = 1
@@ -30,7 +21,7 @@ VERSION = 1
 _CLASSES = "shape_names.txt"
 
 
-def read_split(root: Path, split: Split, card: Card) -> RawClouds:
+def read_split(root: Path, split: Split, card: Card) -> RawItems:
     """Read one split, the files in the order of their list.
 
     Ids are the mesh names (``bed_0591``), a repeated one marked ``bed_0591#2``, or
@@ -44,7 +35,7 @@ def read_split(root: Path, split: Split, card: Card) -> RawClouds:
     parts = []
     for path in listed_files(root / f"{split}_files.txt"):
         part = read_part(path, _read_ids)
-        check_labels(part, classes, _CLASSES)
+        check_labels(part.path, part.labels, len(classes), _CLASSES)
         parts.append(part)
     return join_parts(parts, classes)
 
@@ -54,9 +45,8 @@ def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
     list_path = root / f"{split}_files.txt"
     paths = [root / _CLASSES, list_path]
     with suppress(UserError):  # which read_split raises in its turn
-        for line in read_lines(list_path):
-            for path in listed_candidates(list_path, line):
-                paths += [path, _id_list(path)]
+        for path in listed_candidates(list_path):
+            paths += [path, _id_list(path)]
     return paths
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.cloud_files import load_points_and_normals as load_points
 from pc_crvae.data.items import Item, Listing
+from pc_crvae.data.readers.labels import labels_of
 from pc_crvae.data.readers.name_lists import read_lines
+from pc_crvae.data.readers.variants import form_of
 from pc_crvae.errors import UserError
 
 VERSION = 1
@@ -20,7 +22,7 @@ VERSION = 1
 __all__ = ["list_items", "load_points"]
 
 _INNER = "modelnet40_normal_resampled"
-_VARIANTS = ("modelnet10", "modelnet40")
+_VARIANTS: dict[str | None, str] = {"modelnet10": "modelnet10", "modelnet40": "modelnet40"}
 
 
 def list_items(root: Path, split: Split, card: Card) -> Listing:
@@ -35,15 +37,10 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
         UserError: a list is missing or empty, an id is of no class or listed twice, or the folders
             of the classes are missing.
     """
-    variant = _variant(card)
+    variant = form_of(card, _VARIANTS)
     names_path = root / f"{variant}_shape_names.txt"
     classes = tuple(read_lines(names_path))
-    unknown = [name for name in classes if name not in card.classes]
-    if unknown:
-        raise UserError(
-            f"{names_path} names {unknown[0][:80]}, which is no class of {card.name}: is it the "
-            "folder of another data set?"
-        )
+    labels_of(classes, card, names_path)
     folder = _folder(root, classes)
     list_path = _list(root, split, variant)
     of_more_classes = not list_path.name.startswith(variant)
@@ -61,15 +58,6 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
     if count > 1:
         raise UserError(f"{list_path} lists {name[:80]} {count} times")
     return Listing(items, classes)
-
-
-def _variant(card: Card) -> str:
-    if card.variant not in _VARIANTS:
-        raise UserError(
-            f"the card {card.name} should name a variant, {' or '.join(_VARIANTS)}, "
-            f"not {card.variant}"
-        )
-    return card.variant
 
 
 def _folder(root: Path, classes: tuple[str, ...]) -> Path:

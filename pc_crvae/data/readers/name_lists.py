@@ -4,8 +4,7 @@ import json
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-from pc_crvae.data.formats.text import reason
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, reason_of
 
 _LONGEST = 255
 """Bytes of a name, as file systems have it."""
@@ -39,7 +38,7 @@ def read_json_names(path: Path, kind: str) -> list[str]:
     try:
         names = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read as JSON: {reason(error)}") from error
+        raise UserError(f"{path} cannot be read as JSON: {reason_of(error)}") from error
     if not isinstance(names, list) or not all(
         isinstance(name, str) and is_name(name) for name in names
     ):
@@ -55,7 +54,7 @@ def listed_files(list_path: Path) -> list[Path]:
     """
     paths = []
     for line in read_lines(list_path):
-        as_given, beside = listed_candidates(list_path, line)
+        as_given, beside = _candidates(list_path, line)
         path = as_given if as_given.is_file() else beside
         if not path.is_file():
             raise UserError(f"{path} is missing, though {list_path.name} lists it")
@@ -63,8 +62,16 @@ def listed_files(list_path: Path) -> list[Path]:
     return paths
 
 
-def listed_candidates(list_path: Path, line: str) -> tuple[Path, Path]:
-    """Return where a file is looked for that a line of a list names."""
+def listed_candidates(list_path: Path) -> list[Path]:
+    """Return every place where the files are looked for that a list names.
+
+    Raises:
+        UserError: the list is missing.
+    """
+    return [path for line in read_lines(list_path) for path in _candidates(list_path, line)]
+
+
+def _candidates(list_path: Path, line: str) -> tuple[Path, Path]:
     # The official lists carry the prefix of their authors' machine, so the bare name counts.
     return list_path.parent / line, list_path.parent / PurePosixPath(line).name
 
@@ -100,4 +107,4 @@ def _read(path: Path) -> str:
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: is this the right folder?") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as text: {reason(error)}") from error
+        raise UserError(f"{path} cannot be read as text: {reason_of(error)}") from error

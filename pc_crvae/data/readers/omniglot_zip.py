@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.images import decode_image
-from pc_crvae.data.images import RawImages
+from pc_crvae.data.items import RawItems
+from pc_crvae.data.readers.variants import form_of
 from pc_crvae.errors import UserError
 from pc_crvae.utils.zip_members import member_name, open_zip, read_member
 
@@ -63,7 +64,7 @@ _FORMS = {
 }
 
 
-def read_split(root: Path, split: Split, card: Card) -> RawImages:
+def read_split(root: Path, split: Split, card: Card) -> RawItems:
     """Read one split: images (n, 1, 28, 28) uint8, in the order of their names.
 
     Ink is 255 and paper 0. An image is resized by area: a pixel is the mean of the square of 3.75
@@ -91,7 +92,7 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
             none of the card's classes; the sentence names the member. The card has another
             variant, or the archive has too few drawings to hold any out.
     """
-    form = _form(card)
+    form = form_of(card, _FORMS)
     with open_zip(_archive(root, split, form)) as archive:
         drawings = _list_drawings(archive, _folder(split, form))
         _check_alphabets(archive, drawings, card)
@@ -104,8 +105,8 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
             images[row, 0] = _shrink(_read_ink(archive, drawing.member))
     classes = tuple(sorted({_class_of(drawing, form) for drawing in drawings}))
     label_of = {name: label for label, name in enumerate(classes)}
-    return RawImages(
-        images=images,
+    return RawItems(
+        array=images,
         labels=np.array([label_of[_class_of(drawing, form)] for drawing in chosen], np.int64),
         classes=classes,
         ids=tuple(drawing.id for drawing in chosen),
@@ -114,7 +115,7 @@ def read_split(root: Path, split: Split, card: Card) -> RawImages:
 
 def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
     """Return every path that :func:`read_split` looks at, whether it is there or not."""
-    return [_archive(root, split, _form(card))]
+    return [_archive(root, split, form_of(card, _FORMS))]
 
 
 @dataclass(frozen=True)
@@ -123,15 +124,6 @@ class _Drawing:
     alphabet: str
     character: str
     member: zipfile.ZipInfo
-
-
-def _form(card: Card) -> _Form:
-    if card.variant not in _FORMS:
-        known = ", ".join(name for name in _FORMS if name is not None)
-        raise UserError(
-            f"{card.name} has the variant {card.variant}, where there are only {known}, or none"
-        )
-    return _FORMS[card.variant]
 
 
 def _folder(split: Split, form: _Form) -> str:

@@ -9,13 +9,15 @@ classes: labels are indices into the card's.
 from pathlib import Path
 
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.clouds import RawClouds
-from pc_crvae.data.formats.hdf5 import check_labels, file_and_row, join_parts, read_part
+from pc_crvae.data.formats.hdf5 import file_and_row, join_parts, read_part
+from pc_crvae.data.items import RawItems
+from pc_crvae.data.readers.labels import check_labels
+from pc_crvae.data.readers.variants import form_of
 from pc_crvae.errors import UserError
 
 VERSION = 1
 
-VARIANTS = {
+VARIANTS: dict[str | None, tuple[str, str]] = {
     "obj_bg": ("main_split", ""),
     "obj_only": ("main_split_nobg", ""),
     "pb_t25": ("main_split", "_augmented25_norot"),
@@ -30,7 +32,7 @@ Objects with background; objects alone; objects in boxes shifted by up to a quar
 """
 
 
-def read_split(root: Path, split: Split, card: Card) -> RawClouds:
+def read_split(root: Path, split: Split, card: Card) -> RawItems:
     """Read one split of the variant that the card names.
 
     Ids are file and row, such as ``training_objectdataset/17``.
@@ -43,7 +45,7 @@ def read_split(root: Path, split: Split, card: Card) -> RawClouds:
     if not path.is_file():
         raise UserError(f"{path} is missing: is {root} the folder h5_files of ScanObjectNN?")
     part = read_part(path, file_and_row)
-    check_labels(part, card.classes, f"the card {card.name}")
+    check_labels(path, part.labels, len(card.classes), f"the card {card.name}")
     return join_parts([part], card.classes)
 
 
@@ -53,10 +55,5 @@ def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
 
 
 def _path(root: Path, split: Split, card: Card) -> Path:
-    if card.variant not in VARIANTS:
-        raise UserError(
-            f"the card {card.name} should name a variant of ScanObjectNN, one of "
-            f"{', '.join(VARIANTS)}, not {card.variant}"
-        )
-    folder, end = VARIANTS[card.variant]
+    folder, end = form_of(card, VARIANTS)
     return root / folder / f"{'training' if split == 'train' else split}_objectdataset{end}.h5"

@@ -15,20 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.clouds import RawClouds
-from pc_crvae.data.formats.hdf5 import (
-    Part,
-    check_labels,
-    file_and_row,
-    join_parts,
-    read_part,
-)
-from pc_crvae.data.readers.name_lists import (
-    listed_candidates,
-    listed_files,
-    read_lines,
-    read_names,
-)
+from pc_crvae.data.formats.hdf5 import Part, file_and_row, join_parts, read_part
+from pc_crvae.data.items import RawItems
+from pc_crvae.data.readers.labels import check_labels, labels_of
+from pc_crvae.data.readers.name_lists import listed_candidates, listed_files, read_lines, read_names
 from pc_crvae.errors import UserError
 
 VERSION = 1
@@ -36,7 +26,7 @@ VERSION = 1
 _CLASSES = "shape_names.txt"
 
 
-def read_split(root: Path, split: Split, card: Card) -> RawClouds:
+def read_split(root: Path, split: Split, card: Card) -> RawItems:
     """Read one split, its files in the order of their list or else of their numbers.
 
     The classes are the card's. Which one a cloud is of says the list of names beside its file;
@@ -61,15 +51,8 @@ def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
     list_path = root / f"{split}_files.txt"
     paths = [root, root / _CLASSES, list_path]
     with suppress(UserError):  # which read_split raises in its turn
-        if list_path.is_file():
-            files = [
-                path
-                for line in read_lines(list_path)
-                for path in listed_candidates(list_path, line)
-            ]
-        else:
-            files = _files(root, split)
-        for path in files:
+        listed = list_path.is_file()
+        for path in listed_candidates(list_path) if listed else _files(root, split):
             paths += [path, _beside(path, "id2file"), _beside(path, "id2name")]
     return paths
 
@@ -111,21 +94,10 @@ def _labels(root: Path, part: Part, card: Card) -> NDArray[np.int64]:
     list_path = _beside(part.path, "id2name")
     if list_path.is_file():
         names = read_names(list_path, part.path, len(part.ids), "class")
-        return _by_name(card, names, list_path)
+        return np.array(labels_of(names, card, list_path))
     if not (root / _CLASSES).is_file():
-        check_labels(part, card.classes, f"the card {card.name}")
+        check_labels(part.path, part.labels, len(card.classes), f"the card {card.name}")
         return part.labels
-    classes = tuple(read_lines(root / _CLASSES))
-    check_labels(part, classes, _CLASSES)
-    return _by_name(card, [classes[label] for label in part.labels], root / _CLASSES)
-
-
-def _by_name(card: Card, names: list[str], source: Path) -> NDArray[np.int64]:
-    label_of = {name: label for label, name in enumerate(card.classes)}
-    unknown = [name for name in names if name not in label_of]
-    if unknown:
-        raise UserError(
-            f"{source} names {unknown[0][:80]}, which is no class of {card.name}: is it the folder "
-            "of another data set?"
-        )
-    return np.array([label_of[name] for name in names], dtype=np.int64)
+    classes = read_lines(root / _CLASSES)
+    check_labels(part.path, part.labels, len(classes), _CLASSES)
+    return np.array(labels_of([classes[label] for label in part.labels], card, root / _CLASSES))

@@ -13,6 +13,7 @@ from pathlib import Path
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.cloud_files import load_points_and_normals as load_points
 from pc_crvae.data.items import Item, Listing
+from pc_crvae.data.readers.labels import labels_of
 from pc_crvae.data.readers.name_lists import read_json_names, read_lines
 from pc_crvae.errors import UserError
 
@@ -65,10 +66,5 @@ def _labels(path: Path, card: Card) -> dict[str, int]:
         if len(words) != 2:
             raise UserError(f"{path} should hold a class and a synset a line, not {line[:80]!r}")
         name, synset = words
-        if name not in card.classes:
-            raise UserError(
-                f"{path} names {name[:80]}, which is no class of {card.name}: is it the folder of "
-                "another data set?"
-            )
-        labels[synset] = card.classes.index(name)
+        (labels[synset],) = labels_of([name], card, path)
     return labels

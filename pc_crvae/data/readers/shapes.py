@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.clouds import RawClouds
+from pc_crvae.data.items import RawItems
 
 VERSION = 1
 
 
-def read_split(root: None, split: Split, card: Card) -> RawClouds:
+def read_split(root: None, split: Split, card: Card) -> RawItems:
     """Make one split."""
     from pc_crvae.data.procedural.shapes import CLASSES, make_shapes
 
@@ -17,7 +17,7 @@ def read_split(root: None, split: Split, card: Card) -> RawClouds:
         raise ValueError(f"the card {card.name} needs points")
     points, labels = make_shapes(count, card.points, seed)
     ids = tuple(f"{CLASSES[label]}-{row:05d}" for row, label in enumerate(labels))
-    return RawClouds(points, labels, CLASSES, ids)
+    return RawItems(points, labels, CLASSES, ids)
 
 
 def source_paths(root: None, split: Split, card: Card) -> list[Path]:

@@ -1,10 +1,13 @@
 """The report of generation: reconstructions, samples of the prior, and the use of latents."""
 
+from dataclasses import dataclass
+
 from pydantic import JsonValue
 
+from pc_crvae.evaluation.generation.protocol import QualityProtocol
 from pc_crvae.evaluation.metrics.generation import GenerationMetrics
 from pc_crvae.evaluation.metrics.reconstruction import ReconstructionMetrics
-from pc_crvae.evaluation.reports import Checkpoint, ModelReport, Part, TrainAndTest
+from pc_crvae.evaluation.reports import STRICT, Checkpoint, ModelReport, Part, TrainAndTest
 from pc_crvae.latents.statistics import MutualInformation
 
 
@@ -46,16 +49,12 @@ class Generated(Part):
     training_shapes: GenerationMetrics | None = None
 
 
-class DescribedProtocol(Part):
+@dataclass(frozen=True, kw_only=True)
+class DescribedProtocol(QualityProtocol):
     """All that the protocol says, and in words what it means."""
 
-    count: int
-    points: int
-    encoded_points: int
-    threshold: float
-    emd_pairs: int
-    baseline: bool
-    seed: int
+    __pydantic_config__ = STRICT
+
     decoded_points: int
     reconstruction: str
     normalization: str

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.finite import finite
 from pc_crvae.evaluation.generation.protocol import QualityProtocol
 from pc_crvae.evaluation.generation.report import (
     DescribedProtocol,
@@ -73,17 +74,17 @@ def evaluate_quality(
     order = keyed_numpy_generator("quality", protocol.seed).permutation(len(test))
     clouds = test.batch(order, protocol.encoded_points, "quality encoded", protocol.seed)
     encoded = posterior_encoder(model)(clouds)
-    decoded = _finite(model.decode(torch.from_numpy(encoded.mean)).numpy(), "reconstructions")
+    decoded = finite(model.decode(torch.from_numpy(encoded.mean)), "reconstructions")
     reconstruction = reconstruction_metrics(
-        torch.from_numpy(decoded),
+        decoded,
         torch.from_numpy(clouds),
         threshold=protocol.threshold,
         emd_pairs=protocol.emd_pairs,
     )
-    pictured = {"test shapes": clouds, "reconstructions": decoded}
+    pictured = {"test shapes": clouds, "reconstructions": decoded.numpy()}
     generation = Generated(note=NO_PRIOR)
     if model.has_prior:
-        samples = _finite(model.sample(protocol.count, protocol.seed).numpy(), "samples")
+        samples = finite(model.sample(protocol.count, protocol.seed), "samples").numpy()
         pictured["samples"] = samples
         generation = _generation(samples, order, train, test, protocol, workers, advance)
     report = GenerationReport(
@@ -145,15 +146,6 @@ def _generation(
     shapes = train.batch(rows, points, "quality baseline", seed)
     of_training = generation_metrics(shapes, references, workers=workers, advance=advance)
     return Generated(samples=of_samples, training_shapes=of_training)
-
-
-def _finite(decoded: NDArray[np.float32], what: str) -> NDArray[np.float32]:
-    if not np.isfinite(decoded).all():
-        raise UserError(
-            f"the model's {what} hold NaN or infinite coordinates: check its weights, for example "
-            "for a training that diverged"
-        )
-    return decoded
 
 
 def _describe(protocol: QualityProtocol, decoded_points: int) -> DescribedProtocol:

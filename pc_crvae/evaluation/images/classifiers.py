@@ -50,26 +50,13 @@ def classify(
     Returns:
         By classifier; None where the labels do not allow any.
     """
-    if train.labels is None or held_out.labels is None:
-        notes.append(f"no classifiers: {held_out.name} has no labels")
-        return None
-    known = np.unique(train.labels)
-    if train.classes != held_out.classes or not np.isin(held_out.labels, known).all():
-        notes.append(
-            f"no classifiers: images of the {held_out.split} split of {held_out.name} are of "
-            f"classes that its training split has none of{set_to_take_instead(held_out.name)}"
-        )
-        return None
-    if len(known) < 2:
-        notes.append(f"no classifiers: all images of {train.name} are of one class")
-        return None
     order = keyed_numpy_generator("classifiers' images", protocol.seed).permutation(len(train))
     rows = order[: protocol.train_items]
-    labels = train.labels[rows]
-    too_few = _too_few_to_choose_by(labels, train.classes)
-    if too_few:
-        notes.append(f"no classifiers: {too_few}, with more training images there may be enough")
+    why_none = _why_none(train, held_out, rows)
+    if why_none or train.labels is None or held_out.labels is None:
+        notes.append(f"no classifiers: {why_none}")
         return None
+    labels = train.labels[rows]
     features = _features(model, train, rows)
     tested = _features(model, held_out, np.arange(len(held_out)))
     found = {}
@@ -83,6 +70,22 @@ def classify(
             test_items=len(held_out),
         )
     return found
+
+
+def _why_none(train: ImageSet, held_out: ImageSet, rows: NDArray[np.int64]) -> str:
+    """Why classifiers cannot be fitted on some training images and scored, if they cannot."""
+    if train.labels is None or held_out.labels is None:
+        return f"{held_out.name} has no labels"
+    known = np.unique(train.labels)
+    if train.classes != held_out.classes or not np.isin(held_out.labels, known).all():
+        return (
+            f"images of the {held_out.split} split of {held_out.name} are of classes that its "
+            f"training split has none of{set_to_take_instead(held_out.name)}"
+        )
+    if len(known) < 2:
+        return f"all images of {train.name} are of one class"
+    too_few = _too_few_to_choose_by(train.labels[rows], train.classes)
+    return too_few and f"{too_few}, with more training images there may be enough"
 
 
 def _too_few_to_choose_by(labels: NDArray[np.int64], classes: tuple[str, ...]) -> str:

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from pc_crvae.config import Config
 from pc_crvae.config.images import is_binarized
+from pc_crvae.evaluation.finite import finite
 from pc_crvae.evaluation.images.observations import (
     IMAGES_AT_ONCE,
     ImageModel,
     Observed,
-    refuse_non_finite,
 )
 from pc_crvae.evaluation.images.report import ConsistencyKL
 from pc_crvae.evaluation.metrics.likelihood import Estimate
@@ -57,10 +57,8 @@ def consistency_kl(
     floor = torch.zeros_like(by_item)
     if is_binarized(model.architecture.likelihood):
         floor, _ = _kl_to_transformed(model, observed, ComposeImages([]), seed)
-    over_images = Estimate.of(by_item)
     return ConsistencyKL(
-        mean=over_images.mean,
-        stderr=over_images.stderr,
+        **dict(Estimate.of(by_item)),
         per_group=tuple(per_group),
         floor=Estimate.of(floor),
         transform=repr(transform),
@@ -90,7 +88,6 @@ def _kl_to_transformed(
             rows.append(divergence.sum(dim=1))
             per_dimension = per_dimension + divergence.sum(dim=0)
             sizes = original.group_sizes
-    by_item = torch.cat(rows)
-    refuse_non_finite("consistency KL", by_item)
+    by_item = finite(torch.cat(rows), "consistency KL")
     by_group = torch.split(per_dimension / len(by_item), list(sizes))
     return by_item, [float(part.sum()) for part in by_group]

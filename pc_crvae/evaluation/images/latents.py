@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from pc_crvae.data.images import ImageSet
+from pc_crvae.evaluation.finite import finite
 from pc_crvae.evaluation.images.observations import (
     IMAGES_AT_ONCE,
     ImageModel,
     observed_parts,
-    refuse_non_finite,
 )
 from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.latents.statistics import ActiveUnits, MutualInformation, mutual_information
@@ -24,9 +24,7 @@ def active_units_of(model: ImageModel, pixels: Tensor) -> ActiveUnits:
     """
     units = ActiveUnits()
     for part in torch.split(pixels, IMAGES_AT_ONCE):
-        means = model.encode(part)
-        refuse_non_finite("posterior means", means)
-        units.add(means)
+        units.add(finite(model.encode(part), "posterior means"))
     return units
 
 

@@ -1,16 +1,16 @@
 """How well a model of images explains held-out ones, and when its nats mean less than they say."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from torch import Tensor
 
 from pc_crvae.config.images import BernoulliLikelihoodConfig, GaussianLikelihoodConfig
-from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel, refuse_non_finite
+from pc_crvae.evaluation.finite import finite
+from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel
 from pc_crvae.evaluation.images.protocol import ESTIMATED_AT_ONCE, ImageProtocol
+from pc_crvae.evaluation.images.report import LikelihoodFigures
 from pc_crvae.evaluation.metrics.likelihood import (
     DECODED_AT_ONCE,
-    NLL,
     Estimate,
     importance_sampled_nll,
     rate_and_distortion,
@@ -18,18 +18,6 @@ from pc_crvae.evaluation.metrics.likelihood import (
 
 _NUMBERS_AT_ONCE = 2**24  # in latents decoded at once, of which an NVAE has 10^5 an image
 _FEW_SAMPLES = 10  # effective ones, in the median: fewer do not bear an NLL
-
-
-@dataclass(frozen=True)
-class LikelihoodFigures:
-    """What of a report tells how well images are explained; all None of a plain auto-encoder."""
-
-    nll: NLL | None = None
-    elbo: Estimate | None = None
-    rate: Estimate | None = None
-    distortion: Estimate | None = None
-    kl_per_dimension: tuple[float, ...] | None = None
-    kl_per_group: tuple[float, ...] | None = None
 
 
 def likelihood_figures(
@@ -61,7 +49,7 @@ def likelihood_figures(
         decoded_at_once=min(DECODED_AT_ONCE, max(1, _NUMBERS_AT_ONCE // dimensions)),
         advance=advance,
     )
-    refuse_non_finite("likelihood", estimated.nll)
+    finite(estimated.nll, "likelihood")
     halves = rate_and_distortion(
         model,
         pixels,
@@ -69,7 +57,7 @@ def likelihood_figures(
         seed=protocol.seed,
         items_at_once=IMAGES_AT_ONCE,
     )
-    refuse_non_finite("ELBO", halves.elbo)
+    finite(halves.elbo, "ELBO")
     nll = estimated.summary()
     why_no_bits = _why_no_bits(model, pixels)
     if why_no_bits:

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
-from pc_crvae.errors import UserError
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
@@ -58,16 +57,3 @@ def observed_parts(
         draws = Draws(keyed_generator("evaluated pixels", seed, number), len(grey))
         drawn = is_binarized(model.architecture.likelihood)
         yield Observed(grey, binarize(grey, draws) if drawn else grey)
-
-
-def refuse_non_finite(what: str, values: Tensor) -> None:
-    """Refuse ``values`` of a model, named by ``what``, that are not finite.
-
-    Raises:
-        UserError: they are not.
-    """
-    if not torch.isfinite(values).all():
-        raise UserError(
-            f"the model's {what} hold NaN or infinite values: check its weights, for example for a "
-            "training that diverged"
-        )

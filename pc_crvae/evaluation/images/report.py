@@ -1,9 +1,12 @@
 """The report of an evaluation on images."""
 
+from dataclasses import dataclass
+
 from pydantic import JsonValue
 
+from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.metrics.likelihood import NLL, Estimate
-from pc_crvae.evaluation.reports import Checkpoint, DataCut, ModelReport, Part
+from pc_crvae.evaluation.reports import STRICT, Checkpoint, DataCut, ModelReport, Part
 from pc_crvae.latents.statistics import MutualInformation
 
 
@@ -37,7 +40,8 @@ class ClassifierScore(Part):
     test_items: int
 
 
-class DescribedProtocol(Part):
+@dataclass(frozen=True, kw_only=True)
+class DescribedProtocol(ImageProtocol):
     """All that the protocol says, and in words what it means.
 
     Attributes:
@@ -46,11 +50,8 @@ class DescribedProtocol(Part):
         transform_from: where the transform is from.
     """
 
-    samples: int
-    items: int | None
-    train_items: int
-    elbo_samples: int
-    seed: int
+    __pydantic_config__ = STRICT
+
     evaluated_items: int
     device: str
     observations: str
@@ -68,15 +69,30 @@ class DescribedProtocol(Part):
     transform_from: str
 
 
-class ImageReport(ModelReport):
-    """How well a model of images explains held-out ones, and what its latents hold.
-
-    What a model has not is None, and a sentence of ``notes`` says why.
+class LikelihoodFigures(Part):
+    """How well images are explained; all None of a plain auto-encoder.
 
     Attributes:
         rate: KL(q(z|x) || p(z)).
         distortion: -E log p(x|z).
         kl_per_dimension: means over images, in nats.
+        kl_per_group: sums of these.
+    """
+
+    nll: NLL | None = None
+    elbo: Estimate | None = None
+    rate: Estimate | None = None
+    distortion: Estimate | None = None
+    kl_per_dimension: tuple[float, ...] | None = None
+    kl_per_group: tuple[float, ...] | None = None
+
+
+class ImageReport(LikelihoodFigures, ModelReport):
+    """How well a model of images explains held-out ones, and what its latents hold.
+
+    What a model has not is None, and a sentence of ``notes`` says why.
+
+    Attributes:
         mutual_information_top_group: of a hierarchy, which has no ``mutual_information``.
         active_units: of ``dimensions``.
         classifiers: by name.
@@ -85,12 +101,6 @@ class ImageReport(ModelReport):
         trained_on: what the model says of its training data.
     """
 
-    nll: NLL | None
-    elbo: Estimate | None
-    rate: Estimate | None
-    distortion: Estimate | None
-    kl_per_dimension: tuple[float, ...] | None
-    kl_per_group: tuple[float, ...] | None
     mutual_information: MutualInformation | None
     mutual_information_top_group: MutualInformation | None
     consistency_kl: ConsistencyKL | None

@@ -14,7 +14,7 @@ from pc_crvae.data.images import ImageSet
 from pc_crvae.evaluation.images.classifiers import CLASSIFIERS, FOLDS, classify
 from pc_crvae.evaluation.images.consistency import consistency_kl
 from pc_crvae.evaluation.images.latents import active_units_of, information_of
-from pc_crvae.evaluation.images.likelihood import LikelihoodFigures, likelihood_figures
+from pc_crvae.evaluation.images.likelihood import likelihood_figures
 from pc_crvae.evaluation.images.observations import (
     ImageModel,
     Observed,
@@ -22,7 +22,7 @@ from pc_crvae.evaluation.images.observations import (
     observe,
 )
 from pc_crvae.evaluation.images.protocol import ImageProtocol
-from pc_crvae.evaluation.images.report import DescribedProtocol, ImageReport
+from pc_crvae.evaluation.images.report import DescribedProtocol, ImageReport, LikelihoodFigures
 from pc_crvae.evaluation.reports import DataCut, library_versions
 from pc_crvae.latents.statistics import ACTIVE_VARIANCE
 from pc_crvae.models.images.build import has_levels
@@ -74,7 +74,7 @@ def evaluate_images(
     is_hierarchy = isinstance(model, PretrainedNVAE)
     classifiers = classify(model, train, held_out, protocol, notes)
     report = ImageReport(
-        **vars(figures),
+        **dict(figures),
         mutual_information=None if is_hierarchy else information,
         mutual_information_top_group=information if is_hierarchy else None,
         consistency_kl=consistency,

@@ -25,10 +25,6 @@ _PAIRS_AT_ONCE = 256
 _CELLS = 28
 
 
-def _nothing() -> None:
-    pass
-
-
 class Likeness(Part):
     """How like references samples are by one distance: MMD, coverage and 1-NNA, in reports 1nna."""
 
@@ -65,7 +61,7 @@ def pairwise_distances(
     distance: Distance,
     *,
     workers: int = 1,
-    advance: Callable[[], None] = _nothing,
+    advance: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float64]:
     """Return the distance of every cloud of ``x`` to every cloud of ``y``: (n, m).
 
@@ -90,7 +86,7 @@ def distances_within(
     distance: Distance,
     *,
     workers: int = 1,
-    advance: Callable[[], None] = _nothing,
+    advance: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float64]:
     """Return the distance of every cloud of ``x`` to every other: (n, n), each pair matched once.
 
@@ -168,7 +164,7 @@ def generation_metrics(
     references: NDArray[np.float32],
     *,
     workers: int = 1,
-    advance: Callable[[], None] = _nothing,
+    advance: Callable[[], None] = lambda: None,
 ) -> GenerationMetrics:
     """Measure all of the above, with both distances.
 

@@ -83,8 +83,7 @@ class ImportanceSampled:
         """The numbers of a report; bits a dimension mean what they say of discrete levels only."""
         sizes, over_items = self.effective_sample_size, Estimate.of(self.nll)
         return NLL(
-            mean=over_items.mean,
-            stderr=over_items.stderr,
+            **dict(over_items),
             bits_per_dimension=over_items.mean / (math.log(2) * self.dimensions),
             samples=self.samples,
             effective_sample_size=SampleSizes(

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -36,11 +35,6 @@ class StoredProbe:
     path: Path
     found: ProbeReport
     predictions: Predictions
-
-    @property
-    def report(self) -> dict[str, Any]:
-        """The report as JSON has it."""
-        return self.found.plain()
 
 
 class ComparedRow(Part):

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from pc_crvae.embedding.names import GIVEN
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import WITH_ONE_C, check_enough_of_each, check_several
+from pc_crvae.evaluation.metrics.arrays import check_features
 from pc_crvae.evaluation.probe.assembly import (
     Probed,
     collect_predictions,
@@ -127,12 +128,7 @@ def _for_features(protocol: ProbeProtocol | str | Path) -> ProbeProtocol:
             f"the protocol {rules.name} turns shapes before they are encoded, and features have "
             "been made already: take ours"
         )
-    made = {
-        "points": None,
-        "pool": None,
-        "settings": [ALIGNED],
-        "representations": ["mean"],
-    }
+    made = {"points": None, "pool": None, "settings": [ALIGNED], "representations": ["mean"]}
     return changed(rules, f"protocol {rules.name}", **made)
 
 
@@ -147,12 +143,7 @@ def _features(values: ArrayLike, what: str) -> NDArray[np.floating]:
     if 0 in features.shape:
         raise UserError(f"the {what} are empty, of shape {features.shape}")
     real = features.astype(np.float64, copy=False)
-    bad = np.count_nonzero(~np.isfinite(real).all(axis=1))
-    if bad:
-        raise UserError(
-            f"{bad} of {len(real)} rows of the {what} are NaN or infinite: check the encoder that "
-            "made them, for example for diverged weights"
-        )
+    check_features(real, what)
     return real
 
 

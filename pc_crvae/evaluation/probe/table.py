@@ -6,6 +6,7 @@ from pc_crvae.embedding.names import SETTING_TITLES
 from pc_crvae.evaluation.probe.metrics import METRICS
 from pc_crvae.evaluation.probe.metrics.base import Row, per_cent
 from pc_crvae.evaluation.probe.report import ProbeReport
+from pc_crvae.evaluation.text_table import align
 
 Cells = Mapping[tuple[str, str, str], str]
 """By features, representation and column."""
@@ -32,7 +33,7 @@ def format_table(report: ProbeReport) -> str:
         elif cells:
             columns = list(dict.fromkeys(column for _, _, column in cells))
             blocks.append([[metric.title, *columns], *_lines(cells, columns)])
-    parts = [_align(lines) for lines in (by_setting, *blocks)]
+    parts = [align(lines) for lines in (by_setting, *blocks)]
     parts += [
         f"trained {row.trained.replace('_', ' ')} less the strongest untrained row "
         f"({row.untrained.replace('_', ' ')}), {SETTING_TITLES[row.setting]}: "
@@ -55,14 +56,3 @@ def _lines(cells: Cells, columns: Sequence[str]) -> list[list[str]]:
         ]
         for features, representation in names
     ]
-
-
-def _align(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )

@@ -55,9 +55,7 @@ def drift_rows(
     drifts: Mapping[tuple[Features, Condition], Sequence[Drift]],
 ) -> tuple[DriftRow, ...]:
     """Make a row of each encoder and condition: means over shapes, over all seeds and of each."""
-    return tuple(
-        _row(features, condition, of_seeds) for (features, condition), of_seeds in drifts.items()
-    )
+    return tuple(_row(*key, of_seeds) for key, of_seeds in drifts.items())
 
 
 def _row(features: Features, condition: Condition, of_seeds: Sequence[Drift]) -> DriftRow:

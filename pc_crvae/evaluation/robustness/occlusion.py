@@ -19,39 +19,29 @@ than a tenth of a shape's radius do, and what lies behind 1,024 points of a thin
 _FLAT = 1e-9  # extent, relative to the largest, below which mirrored points span no dimension
 
 
-def visible_points(
-    points: NDArray[np.floating],
-    camera: NDArray[np.floating],
-    *,
-    sphere_radius: float = SPHERE_RADIUS,
-) -> NDArray[np.bool_]:
+def visible_points(points: NDArray[np.floating], camera: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Tell which points of a cloud are seen from a place.
 
     Args:
         points: (N, 3), computed on in float64.
         camera: (3,), where none of the points is.
-        sphere_radius: R of the mirroring, in distances of the farthest point from the camera.
 
     Returns:
         (N,) True where seen; points at one place are seen together or not at all.
 
     Raises:
-        ValueError: other shapes, no points, a camera at one of them, or a radius below 1.
+        ValueError: other shapes, no points, or a camera at one of them.
     """
     if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0 or camera.shape != (3,):
         raise ValueError(
             f"points must be (N, 3) and the camera (3,), not {points.shape} and {camera.shape}"
-        )
-    if sphere_radius < 1:
-        raise ValueError(
-            f"the sphere must hold all points: sphere_radius >= 1, not {sphere_radius}"
         )
     places, place_of = np.unique(points.astype(np.float64), axis=0, return_inverse=True)
     from_camera = places - camera.astype(np.float64)
     distances = np.linalg.norm(from_camera, axis=1, keepdims=True)
     if not distances.all():
         raise ValueError("the camera is at one of the points, from where there is no view")
-    mirrored = from_camera * (2 * sphere_radius * distances.max() / distances - 1)
+    mirrored = from_camera * (2 * SPHERE_RADIUS * distances.max() / distances - 1)
     on_hull = _on_hull(np.vstack([mirrored, np.zeros(3)]))[:-1]
     seen: NDArray[np.bool_] = on_hull[place_of.reshape(-1)]
     return seen

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -128,19 +129,22 @@ def _errors_over(
     reference: ReferenceReport | None,
 ) -> CorruptionErrors:
     """The errors of one encoder's representation; ``against`` has accuracies by severity."""
-    faultless = [name for name in CORRUPTIONS if min(against[name]) == 1]
-    if faultless:
+
+    def row(**found: Any) -> CorruptionErrors:
         return CorruptionErrors(
             features=own[0].features,
             representation=own[0].representation,
             reference=reference or "untrained",
-            ce=None,
-            mce_mean=None,
-            mce_std=None,
-            mce=None,
-            note=f"the reference makes no error under {', '.join(faultless)}, so that no error "
-            "can be measured against it",
+            **found,
         )
+
+    faultless = [name for name in CORRUPTIONS if min(against[name]) == 1]
+    if faultless:
+        note = (
+            f"the reference makes no error under {', '.join(faultless)}, so that no error can be "
+            "measured against it"
+        )
+        return row(ce=None, mce_mean=None, mce_std=None, mce=None, note=note)
     accuracies = {(row.condition, row.level): row.accuracies for row in own}
     seeds = range(len(own[0].accuracies))
     of_seeds = {
@@ -153,10 +157,7 @@ def _errors_over(
         for name in CORRUPTIONS
     }
     mce = [float(np.mean([errors[seed] for errors in of_seeds.values()])) for seed in seeds]
-    return CorruptionErrors(
-        features=own[0].features,
-        representation=own[0].representation,
-        reference=reference or "untrained",
+    return row(
         ce={name: float(np.mean(errors)) for name, errors in of_seeds.items()},
         mce_mean=float(np.mean(mce)),
         mce_std=spread(mce),

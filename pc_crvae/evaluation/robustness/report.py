@@ -1,6 +1,7 @@
 """The report of robustness: rows of accuracies, of drift and of corruption errors."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -8,8 +9,9 @@ from pydantic import JsonValue
 
 from pc_crvae.embedding.names import REPRESENTATIONS, Encoded, Features, Representation, Setting
 from pc_crvae.evaluation.probe.metrics.base import spread
-from pc_crvae.evaluation.reports import Checkpoint, ModelReport, Part, TrainAndTest
+from pc_crvae.evaluation.reports import STRICT, Checkpoint, ModelReport, Part, TrainAndTest
 from pc_crvae.evaluation.robustness.conditions import Condition, ConditionPart
+from pc_crvae.evaluation.robustness.protocol import RobustnessProtocol
 
 
 class AccuracyRow(Part):
@@ -89,16 +91,12 @@ class CorruptionErrors(Part):
     note: str | None = None
 
 
-class DescribedProtocol(Part):
+@dataclass(frozen=True, kw_only=True)
+class DescribedProtocol(RobustnessProtocol):
     """All that the protocol says, and in words what it means."""
 
-    points: int
-    seeds: tuple[int, ...]
-    parts: tuple[ConditionPart, ...]
-    elevations: tuple[int, ...]
-    point_counts: tuple[int, ...]
-    c_grid: tuple[float, ...]
-    folds: int
+    __pydantic_config__ = STRICT
+
     classifier: str
     fitted_on: str
     accuracy_std: str

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.embedding.names import REPRESENTATIONS, Encoded, Features, Setting
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.classes import check_enough_of_each, check_same_classes
+from pc_crvae.evaluation.classes import check_enough_of_each, check_same_classes, labels_of
 from pc_crvae.evaluation.encoders import untrained_like
 from pc_crvae.evaluation.probe.linear_svm import FittedProbe, Labels, accuracy, fit_linear_svm
 from pc_crvae.evaluation.reports import TrainAndTest, library_versions
@@ -74,15 +74,8 @@ def measure_robustness(
     def untrained(seed: int) -> Encode:
         return posterior_encoder(cast(PointVAE, untrained_like(model, seed)))
 
-    return run_robustness(
-        posterior_encoder(model),
-        untrained,
-        train,
-        test,
-        protocol,
-        reference=reference,
-        advance=advance,
-    )
+    encoders = posterior_encoder(model), untrained
+    return run_robustness(*encoders, train, test, protocol, reference=reference, advance=advance)
 
 
 def run_robustness(
@@ -111,7 +104,8 @@ def run_robustness(
         UserError: a split without labels, splits of different classes, a class with fewer shapes
             than folds, shapes of too few points, or features that are not finite.
     """
-    train_labels, test_labels = _labels_of(train, test)
+    check_same_classes(train, test)
+    train_labels, test_labels = labels_of(train), labels_of(test)
     if len(protocol.c_grid) > 1:
         check_enough_of_each(train.classes, train_labels, protocol.folds)
     check_points(protocol.conditions, protocol.points, test.points.shape[1])
@@ -138,7 +132,7 @@ def run_robustness(
         rows=rows,
         drift=drift_rows({key: found for key, found in drifts.items() if key[1] != as_they_are}),
         corruption_errors=corruption_errors(rows, reference),
-        protocol=DescribedProtocol.model_validate(asdict(protocol) | _IN_WORDS),
+        protocol=DescribedProtocol(**asdict(protocol) | _IN_WORDS),
         data=TrainAndTest.of(train, test),
         versions=library_versions(),
     )
@@ -200,10 +194,3 @@ def _encode_under(condition: Condition, encode: Encode, clouds: Clouds) -> Encod
             f"the encoder does not take the shapes under {condition} ({error}): leave out the part "
             f"{condition.part}, or what of it is too few points"
         ) from error
-
-
-def _labels_of(train: CloudSet, test: CloudSet) -> tuple[Labels, Labels]:
-    check_same_classes(train, test)
-    if train.labels is None or test.labels is None:
-        raise UserError(f"{train.name} has no labels: classifiers need a labelled set")
-    return train.labels, test.labels

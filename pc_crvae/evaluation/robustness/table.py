@@ -54,12 +54,19 @@ def _accuracy_section(report: RobustnessReport, part: ConditionPart, title: str)
 def _corruption_section(report: RobustnessReport) -> str:
     lines = []
     for errors in report.corruption_errors:
+        encoder = errors.features, errors.representation
         means = [
-            np.mean([row.accuracy_mean for row in report.rows if _is_of(row, errors, name)])
+            np.mean(
+                [
+                    row.accuracy_mean
+                    for row in report.rows
+                    if (row.part, row.condition) == ("corruption", name)
+                    and (row.features, row.representation) == encoder
+                ]
+            )
             for name in CORRUPTIONS
         ]
-        name = _name(errors.features, errors.representation)
-        lines.append([name, *(f"{100 * mean:.1f}" for mean in means), _mce(errors)])
+        lines.append([_name(*encoder), *(f"{100 * mean:.1f}" for mean in means), _mce(errors)])
     titles = [name.replace("_", " ") for name in CORRUPTIONS]
     reference = report.corruption_errors[0].reference
     against = (
@@ -74,15 +81,6 @@ def _corruption_section(report: RobustnessReport) -> str:
             f"mCE: mean corruption error, 1 for {against}; less is better",
             *notes,
         ]
-    )
-
-
-def _is_of(row: AccuracyRow, errors: CorruptionErrors, corruption: str) -> bool:
-    return (row.part, row.features, row.representation, row.condition) == (
-        "corruption",
-        errors.features,
-        errors.representation,
-        corruption,
     )
 
 

@@ -40,15 +40,12 @@ class Kernels(Protocol):
 
         Of equals it is the lowest index.
         """
-        ...
 
     def mutual_nearest(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """`nearest` of (B, N, D) ``x`` in (B, M, D) ``y``, (B, N), and of y in x, (B, M)."""
-        ...
 
     def k_nearest(self, points: Tensor, k: int) -> Tensor:
         """Nearest of (B, N, D) to each other, itself first: (B, N, k) int64, 1 <= k <= N."""
-        ...
 
     def octant_means(self, points: Tensor, counts: Sequence[int]) -> Tensor:
         """Mean offsets of neighbours by octant of (B, N, 3): (B, N, 24 S), S scales.
@@ -63,7 +60,6 @@ class Kernels(Protocol):
 
         The first choices are ``start`` (B,) int64.
         """
-        ...
 
     def pool_neighbors(
         self, features: Tensor, indices: Tensor, signs: Tensor, *, with_sum: bool
@@ -74,7 +70,6 @@ class Kernels(Protocol):
         (B, N, C), NaN where a neighbour is; the index (B, N, C) int32 in [0, M) of a neighbour
         that has it; and the sum (B, N, C) over the neighbours, (0, 0, 0) without ``with_sum``.
         """
-        ...
 
     def unpool_neighbors(
         self,
@@ -85,11 +80,9 @@ class Kernels(Protocol):
         n_points: int,
     ) -> Tensor:
         """The gradient (B, M, C) of `pool_neighbors` in its features, M being ``n_points``."""
-        ...
 
     def edge_squares(self, edges: EdgeTerms) -> Tensor:
         """Sum over all edges of (u_j + v_i - mean)^2, (C,)."""
-        ...
 
     def edge_squares_backward(
         self, edges: EdgeTerms, slope: Tensor, level: Tensor
@@ -99,7 +92,6 @@ class Kernels(Protocol):
         ``slope`` (C,) is twice the gradient in the squares; ``level`` (C,) is the gradient in the
         mean over the edges, divided by R.
         """
-        ...
 
     def column_extremes(
         self, values: Tensor, centers: Tensor, signs: Tensor, squares: Tensor | None
@@ -108,14 +100,12 @@ class Kernels(Protocol):
 
         Adds the squared deviations from ``centers`` (C,) to ``squares`` (C,), if given.
         """
-        ...
 
     def picked_products(self, features: Tensor, weight: Tensor, argument: Tensor) -> Tensor:
         """Products (B, C) of the rows of ``weight`` (C, D) with the points they picked.
 
         ``features`` is (B, N, D), ``argument`` (B, C) int64 in [0, N).
         """
-        ...
 
     def picked_products_backward(
         self,
@@ -126,7 +116,6 @@ class Kernels(Protocol):
         features_gradient: Tensor,
     ) -> Tensor:
         """The weight's gradient (C, D); adds that of the features to ``features_gradient``."""
-        ...
 
     def fold(
         self,
@@ -142,4 +131,3 @@ class Kernels(Protocol):
         ``layers``: weight (C', C) and bias (C',) of each. The last gives coordinates (B, M, 3), in
         the precision of its weight whatever the autocast.
         """
-        ...

@@ -150,11 +150,7 @@ def picked_products(features: Tensor, weight: Tensor, argument: Tensor) -> Tenso
 
 
 def picked_products_backward(
-    gradient: Tensor,
-    features: Tensor,
-    weight: Tensor,
-    argument: Tensor,
-    features_gradient: Tensor,
+    gradient: Tensor, features: Tensor, weight: Tensor, argument: Tensor, features_gradient: Tensor
 ) -> Tensor:
     """The weight's gradient (C, D); the features' is added to ``features_gradient`` (B, N, D)."""
     expanded = argument.unsqueeze(2).expand(-1, -1, features.shape[2])
@@ -200,8 +196,6 @@ def _distance_blocks(query: Tensor, reference: Tensor) -> Iterator[tuple[slice, 
             rows = slice(row, min(row + rows_step, n_query))
             # Not the matrix product, which would cancel and which autocast would blur.
             distances = torch.cdist(
-                query[clouds, rows],
-                reference[clouds],
-                compute_mode="donot_use_mm_for_euclid_dist",
+                query[clouds, rows], reference[clouds], compute_mode="donot_use_mm_for_euclid_dist"
             )
             yield clouds, rows, distances

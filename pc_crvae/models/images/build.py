@@ -22,12 +22,7 @@ from pc_crvae.likelihoods import (
     PixelLikelihood,
 )
 from pc_crvae.likelihoods.logistic import mixture_parameters
-from pc_crvae.transforms.images import (
-    TRANSFORMS,
-    ComposeImages,
-    ImageTransform,
-    RoundToLevels,
-)
+from pc_crvae.transforms.images import TRANSFORMS, ComposeImages, ImageTransform, RoundToLevels
 
 # A standard deviation of half a level of 256: pixels that never change would else be worth
 # infinitely many nats.
@@ -63,8 +58,7 @@ def build_likelihood(
 def has_levels(likelihood: ImageLikelihoodConfig) -> bool:
     """Whether it gives probabilities of the 256 levels of a pixel, and of nothing between them."""
     return isinstance(
-        likelihood,
-        DiscretizedLogisticLikelihoodConfig | DiscretizedLogisticMixtureLikelihoodConfig,
+        likelihood, DiscretizedLogisticLikelihoodConfig | DiscretizedLogisticMixtureLikelihoodConfig
     )
 
 

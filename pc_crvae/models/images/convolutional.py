@@ -12,9 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.checks import ImageShape, check_images, check_latent, check_positive
-from pc_crvae.models.mlp import in_full_precision, mlp
+from pc_crvae.models.mlp import in_full_precision, mlp, norm_of
 from pc_crvae.models.registry import IMAGE_DECODERS, IMAGE_ENCODERS
 
 _KERNEL, _STRIDE, _PADDING = 4, 2, 1
@@ -108,11 +107,7 @@ class ConvolutionalDecoder(nn.Module):
                 bias=is_last or not batch_norm,
             )
             for before, after, (coarse, fine), is_last in zip(
-                widths,
-                outputs,
-                pairwise(sizes),
-                [False] * (len(widths) - 1) + [True],
-                strict=True,
+                widths, outputs, pairwise(sizes), [False] * (len(widths) - 1) + [True], strict=True
             )
         ]
         *inner, last = convolutions
@@ -137,9 +132,7 @@ class _Layer(nn.Module):
     def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d, batch_norm: bool) -> None:
         super().__init__()
         self.convolution = convolution
-        self.norm: BatchNorm | nn.Identity = (
-            BatchNorm(convolution.out_channels) if batch_norm else nn.Identity()
-        )
+        self.norm = norm_of(convolution.out_channels, batch_norm)
 
     def forward(self, features: Tensor) -> Tensor:
         features = self.convolution(features)

@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pc_crvae.geometry import edge_moments, k_nearest_neighbors, pool_neighbors
-from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.checks import check_clouds, check_positive
-from pc_crvae.models.mlp import Perceptron
+from pc_crvae.models.mlp import Perceptron, norm_of
 from pc_crvae.models.points.encoder import pool_over_points
 from pc_crvae.models.points.pooled import maximum_over_points
 from pc_crvae.models.registry import POINT_ENCODERS
@@ -37,9 +36,7 @@ class EdgeConv(nn.Module):
         check_positive("EdgeConv", in_features=in_features, out_features=out_features)
         super().__init__()
         self.linear = nn.Linear(2 * in_features, out_features, bias=not batch_norm)
-        self.norm: BatchNorm | nn.Identity = (
-            BatchNorm(out_features) if batch_norm else nn.Identity()
-        )
+        self.norm = norm_of(out_features, batch_norm)
 
     def forward(self, features: Tensor, neighbors: Tensor) -> Tensor:
         """Convolve ``features`` (B, N, C) along ``neighbors`` (B, N, k) int64 to (B, N, C')."""

@@ -21,11 +21,9 @@ class PointEncoder(Encoder, Protocol):
 
     def forward_features(self, points: Tensor) -> Tensor:
         """The features (B, N, F) of each point of clouds (B, N, 3)."""
-        ...
 
     def pool(self, features: Tensor, pooling: Pooling) -> Tensor:
         """Pool what `forward_features` gave to (B, F), or to (B, 2 F) with ``max_mean``."""
-        ...
 
 
 def pool_over_points(features: Tensor, pooling: Pooling) -> Tensor:

@@ -42,11 +42,7 @@ def maximum_over_points(perceptron: Perceptron, features: Tensor) -> Tensor:
         product_dtype = torch.get_autocast_dtype(features.device.type)
     with torch.autocast(features.device.type, enabled=False):
         extreme, mean, variance = _PooledLinear.apply(  # type: ignore[no-untyped-call]
-            features.to(dtype),
-            linear.weight.to(dtype),
-            largest,
-            with_moments,
-            product_dtype,
+            features.to(dtype), linear.weight.to(dtype), largest, with_moments, product_dtype
         )
         if linear.bias is not None:
             extreme = extreme + linear.bias

@@ -18,9 +18,9 @@ from helpers.bare_cards import card
 from helpers.fuzzing import damaged, fuzz_files, fuzz_folder
 from helpers.good_clouds import GOOD
 from helpers.tiny_hdf5 import write_hdf5
-from pc_crvae.data.clouds import RawClouds, normalize
+from pc_crvae.data.clouds import normalize
 from pc_crvae.data.formats.cloud_files import load_points, load_points_and_normals
-from pc_crvae.data.items import Listing, Sample
+from pc_crvae.data.items import Listing, RawItems, Sample
 from pc_crvae.data.readers import (
     modelnet_hdf5,
     modelnet_resampled,
@@ -65,12 +65,12 @@ def check_sample(sample: Sample) -> None:
         np.testing.assert_allclose(np.linalg.norm(sample.normals, axis=1), 1)
 
 
-def check_raw(raw: RawClouds) -> None:
-    for points in raw.points:
+def check_raw(raw: RawItems) -> None:
+    for points in raw.array:
         check_cloud(points)
     assert raw.labels is not None
     assert raw.labels.dtype == np.int64
-    assert len(raw.points) == len(raw.labels) == len(raw.ids) == len(set(raw.ids))
+    assert len(raw.array) == len(raw.labels) == len(raw.ids) == len(set(raw.ids))
     assert all(0 <= label < len(raw.classes) for label in raw.labels)
 
 

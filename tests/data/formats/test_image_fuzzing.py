@@ -24,8 +24,8 @@ from helpers.tiny_images import (
     write_omniglot,
 )
 from pc_crvae.data.cards import Card
-from pc_crvae.data.clouds import RawClouds
-from pc_crvae.data.images import ImageSet, RawImages
+from pc_crvae.data.images import ImageSet
+from pc_crvae.data.items import RawItems
 from pc_crvae.data.layouts import reader_of
 
 
@@ -37,7 +37,7 @@ class Layout:
     write: Callable[[Path], object]
     files: tuple[str, ...]
 
-    def read(self, root: Path) -> RawClouds | RawImages:
+    def read(self, root: Path) -> RawItems:
         return reader_of(self.card).read_split(root, "train", self.card)
 
 
@@ -149,9 +149,16 @@ def wreck_chunk(content: bytes, rng: np.random.Generator) -> bytes:
     )
 
 
-def check_raw(raw: RawClouds | RawImages) -> None:
-    assert isinstance(raw, RawImages)
-    images = ImageSet(name="a", split="train", **vars(raw))
+def check_raw(raw: RawItems) -> None:
+    assert isinstance(raw, RawItems)
+    images = ImageSet(
+        name="a",
+        split="train",
+        images=raw.array,
+        labels=raw.labels,
+        classes=raw.classes,
+        ids=raw.ids,
+    )
     assert len(images) > 0
     if images.labels is not None:
         assert 0 <= images.labels.min() <= images.labels.max() < len(images.classes)

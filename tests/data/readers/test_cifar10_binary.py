@@ -42,8 +42,8 @@ def write(request: pytest.FixtureRequest) -> Callable[..., None]:
 def test_records_come_in_the_order_of_the_files(tmp_path: Path, write: Callable[..., None]):
     write(tmp_path)
     raw = read_split(tmp_path, "train", CARD)
-    assert raw.images.shape == (10, 3, 32, 32)
-    assert raw.images.dtype == np.uint8
+    assert raw.array.shape == (10, 3, 32, 32)
+    assert raw.array.dtype == np.uint8
     assert raw.labels.tolist() == [0, 1, 2, 0, 1, 2, 0, 1, 2, 0]
     assert raw.labels.dtype == np.int64
     assert raw.classes == CIFAR_CLASSES
@@ -55,7 +55,7 @@ def test_records_come_in_the_order_of_the_files(tmp_path: Path, write: Callable[
 
 def test_a_record_is_its_label_then_red_green_and_blue_by_rows(tmp_path: Path):
     write_cifar(tmp_path)
-    image = read_split(tmp_path, "train", CARD).images[2]
+    image = read_split(tmp_path, "train", CARD).array[2]
     record = cifar_members()[SECOND][:3073]
     assert image[0, 0, 1] == record[1 + 1]
     assert image[0, 1, 0] == record[1 + 32]
@@ -67,14 +67,14 @@ def test_files_may_hold_differing_numbers_of_records(tmp_path: Path, write: Call
     members = cifar_members()
     write(tmp_path, members | {SECOND: 5 * members[SECOND]})
     raw = read_split(tmp_path, "train", CARD)
-    assert len(raw.images) == 18
+    assert len(raw.array) == 18
     assert raw.ids[11] == "data_batch_2/9"
 
 
 def test_the_folder_is_read_where_the_archive_is_there_too(tmp_path: Path):
     write_folder(tmp_path)
     (tmp_path / ARCHIVE).write_bytes(b"not read")
-    assert len(read_split(tmp_path, "train", CARD).images) == 10
+    assert len(read_split(tmp_path, "train", CARD).array) == 10
 
 
 def test_sources_are_the_archive_and_the_files_of_the_split(tmp_path: Path):
@@ -102,7 +102,7 @@ def test_a_missing_member_is_named(tmp_path: Path, write: Callable[..., None], n
         (SECOND, b"", "has 0 bytes, which is no whole number of records of 3073"),
         (SECOND, bytes(3072), "has 3072 bytes, which is no whole number"),
         (SECOND, bytes(3 * 3073 + 1), "has 9220 bytes, which is no whole number"),
-        (SECOND, bytes(3073) + b"\x03" + bytes(3072), "the label 3 in record 1 is out of range"),
+        (SECOND, bytes(3073) + b"\x03" + bytes(3072), "the label 3 in row 1 is out of range"),
         (NAMES, b"", r"names the classes \(none\) where tiny_cifar10_binary has airplane"),
         (NAMES, b"airplane\nbird\nautomobile\n", "names the classes airplane, bird, automobile"),
         (NAMES, b"airplane\nautomobile\n", "names the classes airplane, automobile where"),
@@ -234,11 +234,11 @@ def test_the_real_set_loads(data_root: Path):
         pytest.skip(f"{data_root} has no folder cifar10")
     card = load_card("cifar10")
     train = read_split(folder, "train", card)
-    assert train.images.shape == (3_500, 3, 32, 32)
-    assert read_split(folder, "test", card).images.shape == (700, 3, 32, 32)
+    assert train.array.shape == (3_500, 3, 32, 32)
+    assert read_split(folder, "test", card).array.shape == (700, 3, 32, 32)
     assert np.bincount(train.labels).min() > 300
     # Pictures: a pixel is much like its neighbour on either side, and skies are blue.
-    steps = np.abs(np.diff(train.images.astype(int), axis=2)).mean(), train.images.std()
+    steps = np.abs(np.diff(train.array.astype(int), axis=2)).mean(), train.array.std()
     assert steps[0] < 0.5 * steps[1]
-    red, _, blue = train.images[train.labels == card.classes.index("airplane")].mean(axis=(0, 2, 3))
+    red, _, blue = train.array[train.labels == card.classes.index("airplane")].mean(axis=(0, 2, 3))
     assert blue > red + 5

@@ -13,11 +13,11 @@ def test_the_splits_are_all_of_scikit_learns_digits():
     digits = load_digits()
     for split, count in (("train", 1438), ("test", 359)):
         raw = read_split(None, split, CARD)
-        assert raw.images.shape == (count, 1, 8, 8)
-        assert raw.images.dtype == np.uint8
+        assert raw.array.shape == (count, 1, 8, 8)
+        assert raw.array.dtype == np.uint8
         rows = [int(name.removeprefix("digits/")) for name in raw.ids]
         assert rows == sorted(rows)
-        np.testing.assert_allclose(raw.images[:, 0], digits.images[rows] * 255 / 16, atol=0.5)
+        np.testing.assert_allclose(raw.array[:, 0], digits.images[rows] * 255 / 16, atol=0.5)
         assert raw.labels.tolist() == digits.target[rows].tolist()
         assert raw.labels.dtype == np.int64
         assert raw.classes == tuple("0123456789")

@@ -48,8 +48,8 @@ def root(tmp_path: Path) -> Path:
 
 def test_images_come_with_the_classes_of_their_folders(root: Path):
     raw = read_split(root, "train", CARD)
-    assert raw.images.shape == (3, 1, 6, 5)
-    assert raw.images.dtype == np.uint8
+    assert raw.array.shape == (3, 1, 6, 5)
+    assert raw.array.dtype == np.uint8
     assert raw.labels.tolist() == [0, 1, 1]
     assert raw.labels.dtype == np.int64
     assert raw.classes == ("cat", "dog")
@@ -63,12 +63,12 @@ def test_png_images_come_as_they_are(tmp_path: Path):
     raw = read_split(tmp_path, "train", CARD)
     assert raw.labels is None
     assert raw.classes == ()
-    np.testing.assert_array_equal(raw.images, np.stack(list(pixels.values())).transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(raw.array, np.stack(list(pixels.values())).transpose(0, 3, 1, 2))
 
 
 def test_jpeg_images_load(tmp_path: Path):
     write(tmp_path, {f"train/{i}.jpeg": encoded(colour(16, 16), "JPEG") for i in range(2)})
-    assert read_split(tmp_path, "train", CARD).images.shape == (2, 3, 16, 16)
+    assert read_split(tmp_path, "train", CARD).array.shape == (2, 3, 16, 16)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_every_way_of_storing_eight_bits_loads(tmp_path: Path, mode: str, channe
     content = encoded(np.stack([checks] * 3, axis=-1), mode=mode)
     assert Image.open(io.BytesIO(content)).mode == mode
     write(tmp_path, {"train/a.png": content})
-    images = read_split(tmp_path, "train", CARD).images
+    images = read_split(tmp_path, "train", CARD).array
     np.testing.assert_array_equal(images, np.broadcast_to(checks, (1, channels, 8, 8)))
 
 
@@ -87,12 +87,12 @@ def test_the_shape_of_the_card_is_brought_about(tmp_path: Path):
     pixels = np.zeros((40, 20, 3), np.uint8)
     pixels[:20, :10] = (255, 0, 0)
     write(tmp_path, {"train/a.png": encoded(pixels), "train/b.png": encoded(grey(9, 9))})
-    images = read_split(tmp_path, "train", card_of(3, 4, 6)).images
+    images = read_split(tmp_path, "train", card_of(3, 4, 6)).array
     assert images.shape == (2, 3, 4, 6)
     assert images[0, 0, 0, 0] > 200
     assert images[0, 0, -1].max() == images[0, 0, :, -1].max() == images[0, 1:].max() == 0
     assert (images[1] == images[1, :1]).all()
-    images = read_split(tmp_path, "train", card_of(1, 4, 6)).images
+    images = read_split(tmp_path, "train", card_of(1, 4, 6)).array
     assert images.shape == (2, 1, 4, 6)
     # Luma of red, ITU-R 601.
     assert 60 <= images[0, 0, 0, 0] <= 76
@@ -101,7 +101,7 @@ def test_the_shape_of_the_card_is_brought_about(tmp_path: Path):
 def test_fine_checks_are_averaged_not_sampled(tmp_path: Path):
     checks = (np.indices((64, 64)).sum(axis=0) % 2 * 255).astype(np.uint8)
     write(tmp_path, {"train/a.png": encoded(checks)})
-    images = read_split(tmp_path, "train", card_of(1, 16, 16)).images
+    images = read_split(tmp_path, "train", card_of(1, 16, 16)).array
     assert 120 <= images.min() <= images.max() <= 135
 
 
@@ -112,7 +112,7 @@ def test_a_photograph_is_turned_as_its_camera_notes(tmp_path: Path):
     file = io.BytesIO()
     image.save(file, "JPEG", exif=exif)
     write(tmp_path, {"train/a.jpg": file.getvalue()})
-    images = read_split(tmp_path, "train", CARD).images
+    images = read_split(tmp_path, "train", CARD).array
     assert images.shape == (1, 1, 24, 8)
     assert images[0, 0, :8].min() > 200
     assert images[0, 0, 8:].max() < 50

@@ -27,8 +27,8 @@ def root(tmp_path: Path) -> Path:
 def test_images_and_labels_come_in_the_order_of_the_files(tmp_path: Path, split: str, count: int):
     images = write_mnist(tmp_path / "mnist")
     raw = read_split(tmp_path / "mnist", split, CARD)
-    np.testing.assert_array_equal(raw.images, images[split][:, None])
-    assert raw.images.dtype == np.uint8
+    np.testing.assert_array_equal(raw.array, images[split][:, None])
+    assert raw.array.dtype == np.uint8
     assert raw.labels.tolist() == list(range(count))
     assert raw.labels.dtype == np.int64
     assert raw.classes == DIGITS
@@ -41,7 +41,7 @@ def test_unpacked_files_load_the_same(root: Path):
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
         path.unlink()
     unpacked = read_split(root, "train", CARD)
-    np.testing.assert_array_equal(unpacked.images, packed.images)
+    np.testing.assert_array_equal(unpacked.array, packed.array)
     assert unpacked.ids == packed.ids
 
 
@@ -103,7 +103,7 @@ def test_unusable_images_are_told_in_one_sentence(
 
 def test_a_label_without_a_class_is_named(root: Path):
     with pytest.raises(
-        UserError, match=r"the label 3 in row 3 is out of range, as .* has 3 classes"
+        UserError, match=r"the label 3 in row 3 is out of range, as .* names 3 classes"
     ):
         read_split(root, "train", image_card("mnist_idx", ("a", "b", "c")))
 
@@ -171,9 +171,9 @@ def test_the_real_set_loads(data_root: Path):
         pytest.skip(f"{data_root} has no folder mnist")
     train = read_split(data_root / "mnist", "train", CARD)
     test = read_split(data_root / "mnist", "test", CARD)
-    assert train.images.shape == (42_000, 1, 28, 28)
-    assert test.images.shape == (7_000, 1, 28, 28)
+    assert train.array.shape == (42_000, 1, 28, 28)
+    assert test.array.shape == (7_000, 1, 28, 28)
     assert np.bincount(train.labels, minlength=10).min() > 3_000
     # Digits are light strokes in the middle of a dark square.
-    assert train.images[..., :3].mean() < 1
-    assert train.images[..., 10:18, 10:18].mean() > 80
+    assert train.array[..., :3].mean() < 1
+    assert train.array[..., 10:18, 10:18].mean() > 80

@@ -36,8 +36,8 @@ def _with_collapsed_cloud() -> np.ndarray:
 def test_points_labels_and_ids_come_in_the_order_of_the_list_of_files(hdf5_root: Path):
     raw = read_split(hdf5_root, "train", CARD)
     with h5py.File(hdf5_root / "ply_data_train0.h5", "r") as first:
-        np.testing.assert_array_equal(raw.points[:6], first["data"][()])
-    assert raw.points.shape == (9, 16, 3)
+        np.testing.assert_array_equal(raw.array[:6], first["data"][()])
+    assert raw.array.shape == (9, 16, 3)
     assert raw.labels.tolist() == [0, 1, 2, 0, 1, 2, 0, 1, 2]
     assert raw.labels.dtype == np.int64
     assert raw.classes == ("bathtub", "bed", "chair")
@@ -48,12 +48,12 @@ def test_a_list_line_is_taken_as_given_before_its_bare_name(hdf5_root: Path):
     inner = hdf5_root / "data" / "stale"
     inner.mkdir(parents=True)
     _write(inner / "ply_data_test0.h5", data=GOOD_POINTS, label=GOOD_LABELS)
-    np.testing.assert_array_equal(read_split(hdf5_root, "test", CARD).points, GOOD_POINTS)
+    np.testing.assert_array_equal(read_split(hdf5_root, "test", CARD).array, GOOD_POINTS)
 
 
 def test_windows_line_ends_and_blank_lines_in_lists_are_ignored(hdf5_root: Path):
     (hdf5_root / "test_files.txt").write_bytes(b"ply_data_test0.h5\r\n\r\n")
-    assert len(read_split(hdf5_root, "test", CARD).points) == 3
+    assert len(read_split(hdf5_root, "test", CARD).array) == 3
 
 
 def test_flat_labels_and_double_precision_load(hdf5_root: Path):
@@ -76,7 +76,7 @@ def test_repeated_mesh_names_become_unique_ids(hdf5_root: Path):
 def test_files_are_opened_for_reading_only(hdf5_root: Path):
     # HDF5 refuses to open for writing what is already open for reading.
     with h5py.File(hdf5_root / "ply_data_test0.h5", "r"):
-        assert len(read_split(hdf5_root, "test", CARD).points) == 3
+        assert len(read_split(hdf5_root, "test", CARD).array) == 3
 
 
 @pytest.mark.parametrize("name", ["shape_names.txt", "train_files.txt", "ply_data_train1.h5"])

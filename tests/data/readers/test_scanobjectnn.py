@@ -37,7 +37,7 @@ def test_the_variant_names_the_file(root: Path, variant: str, file: str):
     one = card(*CLASSES, variant=variant)
     raw = read_split(root, "test", one)
     with h5py.File(root / file, "r") as opened:
-        np.testing.assert_array_equal(raw.points, opened["data"][()])
+        np.testing.assert_array_equal(raw.array, opened["data"][()])
     assert raw.labels.tolist() == [0, 1, 2]
     assert raw.classes == CLASSES
     assert raw.ids[2] == f"{Path(file).stem}/2"
@@ -46,12 +46,12 @@ def test_the_variant_names_the_file(root: Path, variant: str, file: str):
 
 def test_variants_and_splits_lie_apart(root: Path):
     clouds = [
-        read_split(root, split, card(*CLASSES, variant=variant)).points[0].tobytes()
+        read_split(root, split, card(*CLASSES, variant=variant)).array[0].tobytes()
         for variant in VARIANTS
         for split in ("train", "test")
     ]
     assert len(set(clouds)) == 2 * len(VARIANTS) == 12
-    assert len(read_split(root, "train", card(*CLASSES, variant="pb_t25")).points) == 4
+    assert len(read_split(root, "train", card(*CLASSES, variant="pb_t25")).array) == 4
 
 
 def test_a_card_without_a_variant_is_told_them(root: Path):

@@ -34,7 +34,7 @@ def beside(root: Path, kind: str, names: list[str]) -> None:
 
 def test_files_come_by_their_numbers_and_labels_are_the_cards(root: Path):
     raw = read_split(root, "train", CARD)
-    np.testing.assert_array_equal(raw.points, POINTS[:11])
+    np.testing.assert_array_equal(raw.array, POINTS[:11])
     assert raw.labels.tolist() == [number % 3 for number in range(11)]
     assert raw.classes == CARD.classes
     assert raw.ids[10] == "train10/0"

@@ -73,5 +73,3 @@ def test_what_cannot_be_seen_from_is_refused():
     ]:
         with pytest.raises(ValueError, match=sentence):
             visible_points(*arguments)
-    with pytest.raises(ValueError, match="sphere_radius"):
-        visible_points(points, np.array([5.0, 0, 0]), sphere_radius=0.5)

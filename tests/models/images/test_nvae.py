@@ -9,6 +9,7 @@ from torch import nn
 from torch.distributions import Normal
 
 from helpers.nvae_sizes import MNIST, TOY, cifar10
+from helpers.toy_models import rows_of
 from pc_crvae.latents.hierarchical import HierarchicalPosterior
 from pc_crvae.likelihoods import BernoulliLikelihood
 from pc_crvae.models.images.nvae import NVAE
@@ -203,11 +204,11 @@ def test_the_kl_of_a_random_nvae_is_the_monte_carlo_estimate(second):
     model, count = away_from_the_start(toy((1, 4, 4))).double(), 10_000
     x = images(2, (1, 4, 4)).double()
     with evaluating(model):
-        first = model.posterior(x[:1]).rows(torch.zeros(count, dtype=torch.long))
+        first = rows_of(model.posterior(x[:1]), torch.zeros(count, dtype=torch.long))
         other = (
             model.prior()
             if second == "prior"
-            else model.posterior(x[1:]).rows(torch.zeros(count, dtype=torch.long))
+            else rows_of(model.posterior(x[1:]), torch.zeros(count, dtype=torch.long))
         )
         path = tuple(first.sample(draws(count, "monte carlo")))
         chain_rule = first.kl(other, path)
@@ -338,5 +339,5 @@ def test_rows_of_a_batch_are_posteriors_of_their_own():
     x = images(4)
     whole: HierarchicalPosterior = model.posterior(x)
     torch.testing.assert_close(
-        whole.rows(slice(1, 3)).mean, model.posterior(x[1:3]).mean, rtol=1e-4, atol=1e-5
+        rows_of(whole, slice(1, 3)).mean, model.posterior(x[1:3]).mean, rtol=1e-4, atol=1e-5
     )

@@ -172,19 +172,13 @@ def picked_products(features: Tensor, weight: Tensor, argument: Tensor) -> Tenso
     """
     products = features.new_empty(argument.shape)
     parallel.run(
-        columns.picked_products,
-        products.numel(),
-        *_arrays(features, weight, argument, products),
+        columns.picked_products, products.numel(), *_arrays(features, weight, argument, products)
     )
     return products
 
 
 def picked_products_backward(
-    gradient: Tensor,
-    features: Tensor,
-    weight: Tensor,
-    argument: Tensor,
-    features_gradient: Tensor,
+    gradient: Tensor, features: Tensor, weight: Tensor, argument: Tensor, features_gradient: Tensor
 ) -> Tensor:
     """The weight's gradient (C, D); the features' is added to ``features_gradient`` (B, N, D)."""
     batch, _, dimensions = features.shape
@@ -231,9 +225,7 @@ def octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
     return means.flatten(2)
 
 
-def _sorted_blocks(
-    points: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sorted_blocks(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Order, coordinates and boxes, see :func:`search.sort_along_curve`."""
     batch, count, _ = points.shape
     blocks = -(-count // search.BLOCK)

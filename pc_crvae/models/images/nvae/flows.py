@@ -148,7 +148,7 @@ class FlowGaussian(Conditional):
         self.flow = flow
         self.features = features
         # As they are now: constants where the chain was detached.
-        self._weights: dict[str, Tensor] = {**dict(flow.named_parameters())}
+        self._weights: dict[str, Tensor] = dict(flow.named_parameters())
         self._drawn: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -171,20 +171,10 @@ class FlowGaussian(Conditional):
             noise = self._send(latent, inverse=True)
         return self.base.log_prob(noise)  # the flow keeps volume
 
-    def rows(self, rows: slice) -> "FlowGaussian":
-        """The distributions of some of the items."""
-        return self._with(self.base.rows(rows), self.features[rows], self._weights)
-
     def detach(self) -> "FlowGaussian":
         """The same distributions as constants."""
-        weights = {name: weight.detach() for name, weight in self._weights.items()}
-        return self._with(self.base.detach(), self.features.detach(), weights)
-
-    def _with(
-        self, base: DiagonalGaussian, features: Tensor, weights: dict[str, Tensor]
-    ) -> "FlowGaussian":
-        other = FlowGaussian(base, self.flow, features)
-        other._weights = weights
+        other = FlowGaussian(self.base.detach(), self.flow, self.features.detach())
+        other._weights = {name: weight.detach() for name, weight in self._weights.items()}
         return other
 
     def _send(self, latents: Tensor, *, inverse: bool = False) -> Tensor:

@@ -7,11 +7,7 @@ from torch import Tensor, nn
 from pc_crvae.config.nvae import NVAEConfig
 from pc_crvae.latents.hierarchical import TopDown
 from pc_crvae.latents.posteriors import Conditional, DiagonalGaussian
-from pc_crvae.models.images.nvae.cells import (
-    encoder_cell,
-    generative_cell,
-    normalized_convolution,
-)
+from pc_crvae.models.images.nvae.cells import encoder_cell, generative_cell, normalized_convolution
 from pc_crvae.models.images.nvae.flows import Flow, FlowGaussian
 from pc_crvae.models.images.nvae.gaussian import ClampedGaussian
 from pc_crvae.models.mlp import in_full_precision
