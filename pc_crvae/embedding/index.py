@@ -30,7 +30,7 @@ from pc_crvae.utils.validation import validate
 from pc_crvae.version import __version__
 
 if TYPE_CHECKING:
-    from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.models.points.model import PointModel
 
 FORMAT_VERSION = 1
 SUFFIXES = (".npz", ".parquet")
@@ -80,7 +80,7 @@ class Embeddings:
 
     Attributes:
         ids: (n,) names, unique.
-        vectors: (n, d) float32, posterior means; finite.
+        vectors: (n, d) float32, of a VAE posterior means; finite.
         sources: (n,) absolute paths of the files; empty texts for a split of a data set.
         about: what they are.
 
@@ -225,7 +225,7 @@ def weights_sha256(folder: Path) -> str:
 
 
 def embed_files(
-    model: "PointVAE",
+    model: "PointModel",
     files: Sequence[ShapeFile],
     about: About,
     refuse: Callable[[str], None],
@@ -234,7 +234,7 @@ def embed_files(
     """Embed the shapes of files.
 
     Args:
-        model: gives the vectors, posterior means.
+        model: gives the vectors.
         files: of meshes and clouds; read one by one.
         about: how many points are drawn of each, which axis is up, and what is averaged over.
         refuse: told of each file that cannot be used, in a sentence that names it.
@@ -266,14 +266,14 @@ def embed_files(
 
 
 def embed_clouds(
-    model: "PointVAE",
+    model: "PointModel",
     clouds: Iterable[NDArray[np.float32]],
     average_over: RotationGroup | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32] | str]]:
     """Embed clouds of differing point counts, a batch of equal ones at a time.
 
     Args:
-        model: gives the vectors, posterior means.
+        model: gives the vectors.
         clouds: (P, 3) each, prepared as in training; taken one by one.
         average_over: rotations that vectors are means over; None: one pass over each as it is.
 
