@@ -70,6 +70,6 @@ def run(options: argparse.Namespace) -> None:
     model.fit(torch.from_numpy(clouds))
     write_export(model, options.out)
     print(
-        f"descriptor: {options.out}, {model.latent_dim:,} features fitted to {len(train):,} "
-        f"shapes; next: python tools/probe.py --ckpt {quote(str(options.out))}"
+        f"descriptor: {options.out}, {model.latent_dim:,} features of {model.points:,} points; "
+        f"next: python tools/probe.py --ckpt {quote(str(options.out))}"
     )

@@ -14,14 +14,11 @@ from pc_crvae.models.descriptors.octant_statistics import OctantStatistics
 from pc_crvae.models.points.encoder import PointEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.model import PointModel
-from pc_crvae.models.pretrained import ENCODED_AT_ONCE
-from pc_crvae.models.vae import encode_parts
 
 Kind = Literal["octants", "bps", "bps+octants"]
 """Octant statistics, a basis point set, or the features of both side by side."""
 
 _PARTS = {"bps": BasisPointSet, "octants": OctantStatistics}
-_LEAST_SPREAD = 1e-6  # below it a feature's spread is rounding
 
 
 class _Description(pydantic.BaseModel):
@@ -34,7 +31,7 @@ class _Description(pydantic.BaseModel):
 
 
 class Descriptor(PointModel):
-    """Hand-made features of clouds, which are standardised and of which nothing is trained.
+    """Hand-made features of clouds, of which nothing is trained.
 
     One core of a shared x86 server describes 240 clouds of 1,024 points a second by octant
     statistics, and 4,800 by a basis point set. Frames cost 2 passes for rotations about the
@@ -48,8 +45,6 @@ class Descriptor(PointModel):
     """
 
     Description = _Description
-    center: Tensor
-    spread: Tensor
 
     def __init__(
         self,
@@ -68,12 +63,10 @@ class Descriptor(PointModel):
         encoder = cast(PointEncoder, _SideBySide([_PARTS[part]() for part in kind.split("+")]))
         self.latent_dim = encoder.out_features
         self.encoder = encoder if frames is None else FrameAveraged(encoder, frames)
-        self.register_buffer("center", torch.zeros(self.latent_dim))
-        self.register_buffer("spread", torch.ones(self.latent_dim))
 
     @torch.no_grad()
     def fit(self, clouds: Tensor) -> None:
-        """Fit the whitening and the features' means and spreads to clouds, without labels.
+        """Fit the whitening of octant means, where there are any, to clouds without labels.
 
         Args:
             clouds: (B, N, 3), prepared as in training, of the training split alone.
@@ -84,15 +77,10 @@ class Descriptor(PointModel):
         for part in self.modules():
             if isinstance(part, OctantStatistics):
                 part.fit(seen)
-        parts = torch.split(clouds, ENCODED_AT_ONCE)
-        found = encode_parts(self, parts, lambda part: {"features": self.encoder(part)})["features"]
-        spread = found.std(dim=0, correction=0)
-        self.center.copy_(found.mean(dim=0))
-        self.spread.copy_(torch.where(spread > _LEAST_SPREAD, spread, 1))
 
     def posterior(self, x: Tensor) -> PointMass:
-        """The standardised features of clouds (B, N, 3), as a code (B, D)."""
-        return PointMass((self.encoder(x) - self.center) / self.spread)
+        """The features of clouds (B, N, 3), as a code (B, D)."""
+        return PointMass(self.encoder(x))
 
     def likelihood(self, path: LatentPath) -> NoReturn:
         """Refused.
@@ -126,7 +114,10 @@ class Descriptor(PointModel):
 
 
 class _SideBySide(nn.Module):
-    """The features of several descriptions of a cloud, one after the other.
+    """The features of several descriptions of a cloud, each of length 1, one after the other.
+
+    The cosine of two clouds' features is then the mean of the descriptions' cosines, whatever the
+    size of their numbers. A single description stays as it is.
 
     Args:
         parts: each (B, N, 3) to (B, out_features).
@@ -139,4 +130,7 @@ class _SideBySide(nn.Module):
 
     def forward(self, clouds: Tensor) -> Tensor:
         """Describe clouds (B, N, 3): (B, out_features)."""
-        return torch.cat([part(clouds) for part in self.parts], dim=1)
+        found: list[Tensor] = [part(clouds) for part in self.parts]
+        if len(found) == 1:
+            return found[0]
+        return torch.cat([nn.functional.normalize(features) for features in found], dim=1)
