@@ -33,8 +33,8 @@ class _Description(pydantic.BaseModel):
 class Descriptor(PointModel):
     """Hand-made features of clouds, of which nothing is trained.
 
-    One core of a shared x86 server describes 240 clouds of 1,024 points a second by octant
-    statistics, and 4,800 by a basis point set. Frames cost 2 passes for rotations about the
+    One core of a shared x86 server describes 220 clouds of 1,024 points a second by octant
+    statistics, and 4,900 by a basis point set. Frames cost 2 passes for rotations about the
     vertical, 4 for any.
 
     Args:
