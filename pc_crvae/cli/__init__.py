@@ -14,6 +14,7 @@ from pc_crvae.version import __version__
 COMMANDS = (
     "data",
     "train",
+    "descriptor",
     "probe",
     "compare",
     "robustness",

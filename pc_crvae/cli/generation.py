@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"--workers must be at least 1, not {options.workers}")
     report_path: Path = options.json or options.ckpt / "generation.json"
     saved = open_saved(options)
-    model = saved.point_model
+    model = saved.point_vae
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.generation.protocol import protocol_for

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.visualization.pages import interpolation_page
 
     paths = paths_between(
-        saved.point_model,
+        saved.point_vae,
         saved.clouds("test"),
         named=None if start is None or end is None else (start, end),
         pairs=options.pairs,

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"--seeds must be at least 1, not {options.seeds}")
     report_path: Path = options.json or options.ckpt / "robustness.json"
     saved = open_saved(options)
-    model = saved.point_model
+    model = saved.point_vae
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.robustness.picture import robustness_curves

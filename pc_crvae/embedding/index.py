@@ -29,7 +29,7 @@ from pc_crvae.utils.validation import validate
 from pc_crvae.version import __version__
 
 if TYPE_CHECKING:
-    from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.models.points.model import PointModel
 
 FORMAT_VERSION = 1
 SUFFIXES = (".npz", ".parquet")
@@ -79,7 +79,7 @@ class Embeddings:
 
     Attributes:
         ids: (n,) names, unique.
-        vectors: (n, d) float32, posterior means; finite.
+        vectors: (n, d) float32, of a VAE posterior means; finite.
         sources: (n,) absolute paths of the files; empty texts for a split of a data set.
         about: what they are.
 
@@ -224,14 +224,14 @@ def weights_sha256(folder: Path) -> str:
 
 
 def embed_clouds(
-    model: "PointVAE",
+    model: "PointModel",
     clouds: Iterable[NDArray[np.float32]],
     average_over: RotationGroup | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32] | str]]:
     """Embed clouds of differing point counts, a batch of equal ones at a time.
 
     Args:
-        model: gives the vectors, posterior means.
+        model: gives the vectors.
         clouds: (P, 3) each, prepared as in training; taken one by one.
         average_over: rotations that vectors are means over; None: one pass over each as it is.
 

@@ -21,8 +21,8 @@ Representation = Literal["posterior_mean", "pooled"]
 POSTERIOR_MEAN: Representation = "posterior_mean"
 POOLED: Representation = "pooled"
 REPRESENTATIONS: Mapping[Encoded, Representation] = {"mean": POSTERIOR_MEAN, "pooled": POOLED}
-GIVEN = ("given", "features")
-"""Whose features, and which, where they come without a model."""
+GIVEN: tuple[str, str] = ("given", "features")
+"""Whose features, and which, where they come without a model, or of one that is not trained."""
 
 Representations: TypeAlias = dict[str, NDArray[np.floating]]
 """Arrays (n, d) by the name of the representation."""

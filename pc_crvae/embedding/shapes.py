@@ -14,11 +14,11 @@ from pc_crvae.embedding.index import About, Embeddings, embed_clouds, weights_sh
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
-    from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.models.points.model import PointModel
 
 
 def embeddings_of_files(
-    model: "PointVAE",
+    model: "PointModel",
     files: Sequence[ShapeFile],
     about: About,
     refuse: Callable[[str], None],
@@ -67,7 +67,7 @@ def embeddings_of_files(
 
 
 def embeddings_of_clouds(
-    model: "PointVAE",
+    model: "PointModel",
     clouds: Iterable[NDArray[np.float32]],
     ids: Sequence[str],
     about: About,
@@ -76,7 +76,7 @@ def embeddings_of_clouds(
     """Embed clouds that lie in no files of their own.
 
     Args:
-        model: gives the vectors, posterior means.
+        model: gives the vectors.
         clouds: (P, 3) each, prepared as in training; taken one by one.
         ids: of the clouds.
         about: what the vectors are.
@@ -139,7 +139,7 @@ def find_query(query: str, index: Embeddings) -> Path | int:
 
 
 def query_vector(
-    query: Path | int, index: Embeddings, model: "PointVAE", about: About
+    query: Path | int, index: Embeddings, model: "PointModel", about: About
 ) -> NDArray[np.float32]:
     """Return the vector (d,) of a query, embedded as ``about`` says where it is a file.
 

@@ -1,4 +1,4 @@
-"""What the probe reads of a model: trained as it is, and untrained as it was initialised."""
+"""What the probe reads of a model: as it is, and where it was trained, as it was initialised."""
 
 import json
 from collections.abc import Callable
@@ -10,9 +10,11 @@ from pc_crvae.data.items import ItemSet
 from pc_crvae.embedding.extraction import Name, check_pool, extract
 from pc_crvae.embedding.names import Encode
 from pc_crvae.embedding.rotation_average import averaged
+from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.assembly import Probed
 from pc_crvae.evaluation.probe.protocol import Pool, ProbeProtocol
 from pc_crvae.evaluation.probe.run import probe_encoders, protocol_for
+from pc_crvae.models.descriptors.descriptor import Descriptor
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.randomness.keys import seed_from_key
@@ -25,15 +27,21 @@ def probe_model(
     protocol: ProbeProtocol,
     progress: Callable[[str], None] | None = None,
 ) -> Probed:
-    """Probe a model, and untrained ones like it; see `probe_encoders`.
+    """Probe a model and, where it was trained, untrained ones like it; see `probe_encoders`.
 
     Args:
-        model: the trained one.
+        model: trained, or a descriptor.
         train: what classifiers are fitted on.
         test: what they are scored on.
         protocol: as the user chose it; what it leaves open is settled by the model and the data.
         progress: told, in one line, what is being done.
+
+    Raises:
+        UserError: as `probe_encoders`, or the protocol has no features that the model has.
     """
+    trained = not isinstance(model, Descriptor)
+    if not trained:
+        protocol = _of_one_representation(protocol)
     settled = protocol_for(model, protocol, train, test)
 
     def encoder(of: Pretrained) -> Encode:
@@ -43,7 +51,18 @@ def probe_model(
     def untrained(seed: int) -> Encode:
         return encoder(untrained_like(model, seed))
 
-    return probe_encoders(encoder(model), untrained, train, test, settled, progress)
+    twin = untrained if trained else None
+    return probe_encoders(encoder(model), twin, train, test, settled, progress)
+
+
+def _of_one_representation(protocol: ProbeProtocol) -> ProbeProtocol:
+    """The protocol for a model that has features and nothing pooled beside them."""
+    if "mean" not in protocol.representations:
+        raise UserError(
+            f"the protocol {protocol.name} is about features pooled over points, and a descriptor "
+            "has none: take ours"
+        )
+    return protocol.model_copy(update={"representations": ("mean",)})
 
 
 def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:

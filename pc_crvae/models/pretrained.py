@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from pc_crvae.errors import UserError
-from pc_crvae.models.vae import encode_parts, evaluating
+from pc_crvae.models.vae import device_of, encode_parts, evaluating
 from pc_crvae.objectives.base import LatentVariableModel
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.utils.files import atomic_path
@@ -43,8 +43,8 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters live."""
-        return next(self.parameters()).device
+        """Where the weights live."""
+        return device_of(self)
 
     def encode(self, x: Tensor) -> Tensor:
         """Posterior means (B, D) of a batch prepared as in training, on the CPU."""

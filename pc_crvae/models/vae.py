@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Literal
 
 import torch
@@ -124,6 +125,11 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = was_training
 
 
+def device_of(module: nn.Module) -> torch.device:
+    """Where the parameters of ``module`` live, or its buffers where it has no parameters."""
+    return next(chain(module.parameters(), module.buffers())).device
+
+
 def encode_parts(
     module: nn.Module, parts: Iterable[Tensor], encode: Callable[[Tensor], dict[str, Tensor]]
 ) -> dict[str, Tensor]:
@@ -137,7 +143,7 @@ def encode_parts(
     Returns:
         The tensors of all parts joined, by name, on the CPU.
     """
-    device = next(module.parameters()).device
+    device = device_of(module)
     found: dict[str, list[Tensor]] = {}
     with evaluating(module):
         for part in parts:

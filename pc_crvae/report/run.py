@@ -6,7 +6,8 @@ from typing import cast
 
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
-from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.models.descriptors.descriptor import Descriptor
+from pc_crvae.models.points.model import PointModel
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.report.measured import find_measured, find_misclassified, probe_section
 from pc_crvae.report.measurements import EVALUATION, GENERATION, PROBE, ROBUSTNESS
@@ -49,7 +50,7 @@ def write_run_report(
     problems = Problems()
     config = find_run_config(subject.export)
     training, headlines = training_section(subject, config, problems)
-    of_points = isinstance(model, PointVAE)
+    of_points = isinstance(model, PointModel)
     probe = find_measured(PROBE, subject, problems)
     robustness = find_measured(ROBUSTNESS, subject, problems) if of_points else None
     made = (
@@ -106,6 +107,8 @@ def _look(
             "missing",
         )
     try:
+        if isinstance(model, Descriptor):
+            raise UserError("there is nothing to look at: a descriptor encodes and does not decode")
         return look_at(cast(Model, model), split, count, seed)
     except UserError as error:
         return problems.tell(error)

@@ -10,14 +10,17 @@ from pc_crvae.config import Config
 from pc_crvae.data import CloudSet, ImageSet, load, split_validation
 from pc_crvae.data.cards import Axis, Split
 from pc_crvae.errors import UserError
+from pc_crvae.models.descriptors.descriptor import Descriptor
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
+from pc_crvae.models.points.model import PointModel
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import Pretrained, exported_class, read_export
 from pc_crvae.runs.folder import Which, find_export, find_run_config
 
 CLASSES: dict[str, type[Pretrained]] = {
-    model_class.__name__: model_class for model_class in (PointVAE, ImageVAE, PretrainedNVAE)
+    model_class.__name__: model_class
+    for model_class in (PointVAE, ImageVAE, PretrainedNVAE, Descriptor)
 }
 """Models that exports hold, by the name of their class."""
 
@@ -110,18 +113,33 @@ class SavedModel:
         return self.card
 
     @property
-    def point_model(self) -> PointVAE:
+    def point_model(self) -> PointModel:
         """The model, where shapes are needed for what is done with it.
 
         Raises:
             UserError: it is a model of images.
         """
-        if not isinstance(self.model, PointVAE):
+        if not isinstance(self.model, PointModel):
             raise UserError(
                 f"{self.folder} holds a {type(self.model).__name__}, a model of images, and this "
                 "is for models of point clouds"
             )
         return self.model
+
+    @property
+    def point_vae(self) -> PointVAE:
+        """The model, where shapes are to be decoded or their encoder was trained.
+
+        Raises:
+            UserError: it is a model of images, or a descriptor.
+        """
+        model = self.point_model
+        if not isinstance(model, PointVAE):
+            raise UserError(
+                f"{self.folder} holds a {type(model).__name__}, and this is for trained models: "
+                "a descriptor encodes and does not decode"
+            )
+        return model
 
     def split(self, split: Split) -> CloudSet | ImageSet:
         """Load one official split of the data.
@@ -131,7 +149,7 @@ class SavedModel:
                 another shape.
         """
         items = load(self.data, split, root=self.root, up=self.up, allow_refused=self.allow_refused)
-        if isinstance(items, CloudSet) != isinstance(self.model, PointVAE):
+        if isinstance(items, CloudSet) != isinstance(self.model, PointModel):
             raise UserError(
                 f"{items.name} holds {items.holds}, and {self.folder} a "
                 f"{type(self.model).__name__}: name another data set"

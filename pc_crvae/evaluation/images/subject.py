@@ -5,7 +5,7 @@ from typing import Literal, cast
 from pc_crvae.data import ImageSet, split_validation
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.images.observations import ImageModel
-from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.models.points.model import PointModel
 from pc_crvae.runs.saved import SavedModel
 
 
@@ -15,11 +15,11 @@ def image_model(saved: SavedModel) -> ImageModel:
     Raises:
         UserError: it is one of points.
     """
-    if isinstance(saved.model, PointVAE):
+    if isinstance(saved.model, PointModel):
         raise UserError(
-            f"{saved.folder} holds a PointVAE, whose likelihood is not normalised, and this "
-            "command is for models of images: measure it with tools/generation.py and "
-            "tools/probe.py"
+            f"{saved.folder} holds a {type(saved.model).__name__}, which has no normalised "
+            "likelihood, and this command is for models of images: measure it with "
+            "tools/generation.py and tools/probe.py"
         )
     return cast(ImageModel, saved.model)
 

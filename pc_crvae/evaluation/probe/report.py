@@ -131,11 +131,11 @@ class ProbeReport(WithMetrics, ModelReport):
     """What a probe found; accuracies lie in [0, 1].
 
     Attributes:
-        rows: of posterior means, or of features that were given.
+        rows: of posterior means, or of features that were given or are a descriptor's.
         extra_rows: of pooled features.
         metrics: rows by the key of the metric; in JSON, each under its key.
-        paired: of a model, how far trained rows lie above the strongest untrained one.
-        confusion: of the trained encoder's posterior mean (pooled features where that is not
+        paired: of a trained model, how far trained rows lie above the strongest untrained one.
+        confusion: of the encoder's posterior mean (pooled features where that is not
             probed) on aligned items; not there where these are not probed.
         versions: of the libraries that the numbers depend on.
         checkpoint: the state of the model that was probed.

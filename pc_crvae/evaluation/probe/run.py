@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
-from pc_crvae.embedding.names import FEATURES, POOLED, POSTERIOR_MEAN, REPRESENTATIONS, Encode
+from pc_crvae.embedding.names import (
+    GIVEN,
+    POOLED,
+    POSTERIOR_MEAN,
+    REPRESENTATIONS,
+    Encode,
+    Encoded,
+)
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import (
     WITH_ONE_C,
@@ -42,25 +49,26 @@ from pc_crvae.evaluation.reports import TrainAndTest, library_versions
 from pc_crvae.evaluation.rotations import rotated
 
 if TYPE_CHECKING:
-    from pc_crvae.models.points.vae import PointVAE
+    from pc_crvae.models.points.model import PointModel
     from pc_crvae.models.pretrained import Pretrained
 
 _VALIDATION_C = 1e-3
 
 
 def probe_encoders(
-    trained: Encode,
-    untrained: Callable[[int], Encode],
+    encode: Encode,
+    untrained: Callable[[int], Encode] | None,
     train: ItemSet,
     test: ItemSet,
     protocol: ProbeProtocol,
     progress: Callable[[str], None] | None = None,
 ) -> Probed:
-    """Probe a trained encoder and, beside it, freshly initialised ones.
+    """Probe a trained encoder and, beside it, freshly initialised ones; or a descriptor alone.
 
     Args:
-        trained: the frozen encoder.
-        untrained: a freshly initialised encoder of the same architecture for a probe seed.
+        encode: the frozen encoder.
+        untrained: a freshly initialised encoder of the same architecture for a probe seed; None
+            where nothing was trained, and there is a row of given features alone.
         train: labelled shapes that classifiers are fitted on, as they are.
         test: labelled shapes of the same classes; their labels are only scored against.
         protocol: the rest; its points are those drawn of each cloud, None for images.
@@ -78,10 +86,11 @@ def probe_encoders(
     if protocol.chooses:
         remedy = WITH_ONE_C if train.holds == "points" else WITH_ONE_C_FOR_IMAGES
         check_enough_of_each(train.classes, train_labels, protocol.folds, remedy)
+    encoders: dict[str, Callable[[int], Encode]] = {GIVEN[0]: lambda seed: encode}
+    if untrained is not None:
+        encoders = {"trained": lambda seed: encode, "untrained": untrained}
     outcomes: dict[tuple[str, str], list[Outcome]] = {
-        (features, REPRESENTATIONS[key]): []
-        for key in protocol.representations
-        for features in FEATURES
+        _row(features, key): [] for key in protocol.representations for features in encoders
     }
     for seed in protocol.seeds:
         train_batch, test_batch = (
@@ -92,18 +101,18 @@ def probe_encoders(
             setting: rotated(test_batch, setting, "probe rotation", setting, seed)
             for setting in protocol.settings
         }
-        for features in FEATURES:
-            encode = trained if features == "trained" else untrained(seed)
+        for features, encoder_for in encoders.items():
+            probed = encoder_for(seed)
             if progress is not None:
                 progress(f"probe seed {seed}: {features} encoder")
-            encoded = encode(train_batch)
-            encoded_test = {setting: encode(batch) for setting, batch in turned.items()}
+            encoded = probed(train_batch)
+            encoded_test = {setting: probed(batch) for setting, batch in turned.items()}
             for key in protocol.representations:
                 of_test: dict[str, NDArray[np.floating]] = {
                     setting: of[key] for setting, of in encoded_test.items()
                 }
                 score = predict_items(encoded[key], train_labels, of_test, protocol, seed)
-                outcomes[features, REPRESENTATIONS[key]].append(score(test_labels))
+                outcomes[_row(features, key)].append(score(test_labels))
     data = TrainAndTest.of(train, test)
     report = ProbeReport(
         **score_rows(outcomes, test_labels, protocol),
@@ -111,6 +120,7 @@ def probe_encoders(
             compare_with_untrained(setting, REPRESENTATIONS[key], outcomes, test_labels)
             for key in protocol.representations
             for setting in protocol.settings
+            if untrained is not None
         ),
         **_confusion(outcomes, test_labels, test.classes, protocol),
         protocol=describe_protocol(protocol),
@@ -121,14 +131,18 @@ def probe_encoders(
     return Probed(report, predictions)
 
 
+def _row(features: str, key: Encoded) -> tuple[str, str]:
+    return GIVEN if features == GIVEN[0] else (features, REPRESENTATIONS[key])
+
+
 def _confusion(
     outcomes: Outcomes, labels: Labels, classes: Sequence[str], protocol: ProbeProtocol
 ) -> dict[str, Confusion]:
-    """Of the trained encoder on aligned items, over all seeds; none where these are not probed."""
+    """Of the encoder itself on aligned items, over all seeds; none where these are not probed."""
     if ALIGNED not in protocol.settings:
         return {}
     representation = POSTERIOR_MEAN if "mean" in protocol.representations else POOLED
-    of_seeds = outcomes["trained", representation]
+    of_seeds = outcomes[GIVEN if GIVEN in outcomes else ("trained", representation)]
     predictions = [outcome.predictions[ALIGNED] for outcome in of_seeds]
     return {"confusion": confusion_of(labels, predictions, classes)}
 
@@ -148,7 +162,7 @@ def protocol_for(
         if protocol.points is not None:
             return protocol
         available = (items.array.shape[1] for items in (train, test))
-        points = cast("PointVAE", model).points
+        points = cast("PointModel", model).points
         return protocol.model_copy(update={"points": min(points, *available)})
     if "mean" not in protocol.representations or protocol.points or protocol.pool:
         raise UserError(

@@ -11,6 +11,8 @@ from pc_crvae.models.checks import check_clouds
 _NUMBERS = 24
 _STATISTICS = 7
 _REGIONS = 10
+_DESCRIBED_AT_ONCE = 16  # clouds whose octant means stay in the cache
+_FITTED_AT_ONCE = 64  # clouds whose octant means are held in double precision
 _COSINE = math.cos(math.radians(75.0))
 """A double cone of 150 degrees reaches 75 degrees to either side of its axis."""
 
@@ -44,9 +46,15 @@ class OctantStatistics(nn.Module):
     @torch.no_grad()
     def fit(self, points: Tensor) -> None:
         """Fit the whitening to the octant means of all points of ``points`` (B, N, 3)."""
-        local = self._octants(points).flatten(end_dim=1).double()
-        center = local.mean(dim=0)
-        covariance = (local - center).t() @ (local - center) / len(local)
+        total = points.new_zeros(_NUMBERS, dtype=torch.float64)
+        products = points.new_zeros((_NUMBERS, _NUMBERS), dtype=torch.float64)
+        for part in torch.split(points, _FITTED_AT_ONCE):
+            local = self._octants(part).flatten(end_dim=1).double()
+            total += local.sum(dim=0)
+            products += local.t() @ local
+        count = points.shape[0] * points.shape[1]
+        center = total / count
+        covariance = products / count - torch.outer(center, center)
         variances, axes = torch.linalg.eigh(covariance)
         # A direction without spread, as of flat clouds, stays small instead of becoming noise.
         scales = (variances.clamp(min=0) + 1e-6 * variances.max().clamp(min=1e-30)).rsqrt()
@@ -61,10 +69,13 @@ class OctantStatistics(nn.Module):
         """
         check_clouds(points)
         with torch.autocast(points.device.type, enabled=False):
-            local = (self._octants(points) - self.center) @ self.whitening  # (B, N, 24)
-            inside = regions_of(points)
-            found = torch.stack([_statistics(local, region) for region in inside], dim=1)
+            parts = torch.split(points, _DESCRIBED_AT_ONCE)
+            found = torch.cat([self._statistics_of(part) for part in parts])
         return (found.sign() * found.abs().sqrt()).flatten(start_dim=1)
+
+    def _statistics_of(self, points: Tensor) -> Tensor:
+        local = (self._octants(points) - self.center) @ self.whitening
+        return _statistics(local, torch.stack(regions_of(points), dim=1))
 
     def _octants(self, points: Tensor) -> Tensor:
         neighbors = max(1, round(self.share * points.shape[1]))
@@ -89,29 +100,25 @@ def regions_of(points: Tensor) -> list[Tensor]:
 
 
 def _statistics(local: Tensor, inside: Tensor) -> Tensor:
-    """Seven statistics (B, 7, C) of the rows of ``local`` (B, N, C) that are ``inside`` (B, N).
+    """Seven statistics (B, R, 7, C) of the rows of ``local`` (B, N, C) in each of R regions.
 
     They are the mean, maximum, minimum, variance, standard deviation, mean size and root mean
-    square; all are 0 where nothing is inside.
+    square; all are 0 where no row is ``inside`` (B, R, N).
     """
-    mask = inside.unsqueeze(2)
-    count = mask.sum(dim=1).clamp(min=1)
-    zeroed = local * mask
-    mean = zeroed.sum(dim=1) / count
-    square = zeroed.square().sum(dim=1) / count
-    variance = (((local - mean.unsqueeze(1)) * mask).square()).sum(dim=1) / count
-    largest = local.masked_fill(~mask, -torch.inf).amax(dim=1)
-    least = local.masked_fill(~mask, torch.inf).amin(dim=1)
-    empty = ~inside.any(dim=1, keepdim=True)
-    return torch.stack(
-        [
-            mean,
-            largest.masked_fill(empty, 0),
-            least.masked_fill(empty, 0),
-            variance,
-            variance.sqrt(),
-            zeroed.abs().sum(dim=1) / count,
-            square.sqrt(),
-        ],
-        dim=1,
+    rows = local.transpose(1, 2).contiguous()  # (B, C, N): sums and extremes run along memory
+    weights = inside.to(rows.dtype)
+    weights = (weights / weights.sum(dim=2, keepdim=True).clamp(min=1)).transpose(1, 2)
+    mean, size, square = (
+        (values @ weights).transpose(1, 2) for values in (rows, rows.abs(), rows.square())
     )
+    largest, least, variance = [], [], []
+    for place, region in enumerate(inside.unbind(dim=1)):
+        outside, empty = ~region.unsqueeze(1), ~region.any(dim=1, keepdim=True)
+        largest.append(rows.masked_fill(outside, -torch.inf).amax(dim=2).masked_fill(empty, 0))
+        least.append(rows.masked_fill(outside, torch.inf).amin(dim=2).masked_fill(empty, 0))
+        # From the mean, since the difference of the means of squares would lose its digits.
+        deviations = (rows - mean[:, place].unsqueeze(2)).square()
+        variance.append((deviations @ weights[:, :, place].unsqueeze(2)).squeeze(2))
+    spread = torch.stack(variance, dim=1)
+    extremes = torch.stack(largest, dim=1), torch.stack(least, dim=1)
+    return torch.stack([mean, *extremes, spread, spread.sqrt(), size, square.sqrt()], dim=2)

@@ -38,7 +38,7 @@ class FrameAveraged(nn.Module):
         Raises:
             ValueError: ``points`` has another shape, or too few points for the encoder.
         """
-        return self._mean_over_frames(self.encoder(self._framed(points).flatten(end_dim=1)))
+        return self._mean_over_frames(self.encoder(self.framed(points).flatten(end_dim=1)))
 
     def forward_features(self, points: Tensor) -> Tensor:
         """The features (B, K N, F) of each point in each of a cloud's K frames, one by one.
@@ -46,7 +46,7 @@ class FrameAveraged(nn.Module):
         Raises:
             ValueError: ``points`` has another shape, or too few points for the encoder.
         """
-        framed = self._framed(points)
+        framed = self.framed(points)
         features = self.encoder.forward_features(framed.flatten(end_dim=1))
         return features.reshape(len(points), -1, features.shape[-1])
 
@@ -57,8 +57,8 @@ class FrameAveraged(nn.Module):
         by_frame = features.reshape(batch * frames, rows // frames, width)
         return self._mean_over_frames(self.encoder.pool(by_frame, pooling))
 
-    def _framed(self, points: Tensor) -> Tensor:
-        """Clouds (B, N, 3) in each of their frames, (B, K, N, 3)."""
+    def framed(self, points: Tensor) -> Tensor:
+        """Clouds (B, N, 3) in each of their K frames, (B, K, N, 3)."""
         check_clouds(points)
         frames = principal_frames(points, self.group)
         with torch.autocast(points.device.type, enabled=False):

@@ -1,23 +1,18 @@
 """The point-cloud model as a user holds it: embed, reconstruct, sample, interpolate, save."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import pydantic
-import torch
 from torch import Tensor
 
 from pc_crvae.config import PointModelConfig, plain
 from pc_crvae.likelihoods import ChamferLikelihood
 from pc_crvae.models.points.encoder import PointEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
+from pc_crvae.models.points.model import Cloud, PointModel, is_batch
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.registry import POINT_DECODERS, POINT_ENCODERS
-
-Cloud = Tensor | np.ndarray
-"""(N, 3) or (B, N, 3)."""
 
 
 class _Description(pydantic.BaseModel):
@@ -29,7 +24,7 @@ class _Description(pydantic.BaseModel):
     data: dict[str, Any]
 
 
-class PointVAE(PretrainedVAE):
+class PointVAE(PointModel, PretrainedVAE):
     """A VAE (or plain auto-encoder) of point clouds.
 
     Args:
@@ -74,22 +69,6 @@ class PointVAE(PretrainedVAE):
             "data": self.data,
         }
 
-    def embed(self, points: Cloud) -> Tensor:
-        """The posterior mean of clouds in any position and size.
-
-        Args:
-            points: (N, 3) or (B, N, 3), z up; normalised here as in training.
-
-        Returns:
-            (D,) or (B, D) float32 on the CPU.
-
-        Raises:
-            ValueError: on another shape, non-finite coordinates, or a cloud of one place.
-        """
-        clouds, _, _ = self._prepare(points)
-        means = self.encode(clouds)
-        return means if _is_batch(points) else means[0]
-
     def reconstruct(self, points: Cloud) -> Tensor:
         """Encode to the posterior mean and decode, in the position and size of the input.
 
@@ -104,26 +83,4 @@ class PointVAE(PretrainedVAE):
         """
         clouds, centers, radii = self._prepare(points)
         decoded = self.decode(self.encode(clouds)) * radii + centers
-        return decoded if _is_batch(points) else decoded[0]
-
-    def _prepare(self, points: Cloud) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalised clouds (B, N, 3), their centres (B, 1, 3) and radii (B, 1, 1)."""
-        if isinstance(points, Tensor):
-            points = points.detach().cpu().numpy()
-        # A copy, because torch takes no array with negative strides.
-        clouds = torch.from_numpy(np.array(points, dtype=np.float64))
-        if not _is_batch(points):
-            clouds = clouds[None]
-        if clouds.ndim != 3 or clouds.shape[-1] != 3 or clouds.shape[1] == 0:
-            raise ValueError(f"points must be (N, 3) or (B, N, 3), not {tuple(points.shape)}")
-        if not torch.isfinite(clouds).all():
-            raise ValueError("points hold NaN or infinite coordinates")
-        if (clouds == clouds[:, :1]).all(dim=2).all(dim=1).any():
-            raise ValueError("a cloud whose points all coincide has no shape to embed")
-        centers = clouds.mean(dim=1, keepdim=True)
-        radii = (clouds - centers).norm(dim=-1).amax(dim=1)[:, None, None]
-        return ((clouds - centers) / radii).float(), centers.float(), radii.float()
-
-
-def _is_batch(points: Cloud | Sequence[Any]) -> bool:
-    return np.ndim(points) == 3
+        return decoded if is_batch(points) else decoded[0]

@@ -1,0 +1,75 @@
+"""``descriptor``: a model of hand-made features, which is fitted to a data set without labels."""
+
+import argparse
+from pathlib import Path
+from shlex import quote
+
+from pc_crvae.errors import UserError
+
+DESCRIPTION = "Make a model of hand-made features of point clouds, which needs no training."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "kind",
+        metavar="KIND",
+        choices=("octants", "bps", "bps+octants"),
+        help="octants: statistics of local geometry in regions; bps: distances to basis points; "
+        "or both side by side",
+    )
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="CARD",
+        help="name or path of the card of the data set whose training split it is fitted to",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the model to write"
+    )
+    parser.add_argument(
+        "--frames",
+        choices=("z", "so3"),
+        default=argparse.SUPPRESS,
+        help="rotations that are not to matter, about the vertical or any (default: all matter)",
+    )
+    parser.add_argument(
+        "--data-root",
+        type=Path,
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help="folder of the data (default: where it is looked for)",
+    )
+    parser.add_argument(
+        "--up",
+        choices=("x", "y", "z"),
+        default=argparse.SUPPRESS,
+        help="the data's up axis (default: the card's)",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Fit and save."""
+    import torch
+
+    from pc_crvae.data import load_clouds
+    from pc_crvae.models.descriptors.descriptor import Descriptor
+    from pc_crvae.models.pretrained import EXPORT_FILES, write_export
+
+    if any((options.out / name).exists() for name in EXPORT_FILES):
+        raise UserError(f"{options.out} holds a model already: name another folder by --out")
+    up = getattr(options, "up", None)
+    train = load_clouds(options.data, "train", root=getattr(options, "data_root", None), up=up)
+    model = Descriptor(
+        options.kind,
+        frames=getattr(options, "frames", None),
+        data={"name": options.data, "up": up},
+    )
+    model.points = min(model.points, train.points.shape[1])
+    clouds = train.batch(range(len(train)), model.points, "descriptor")
+    model.fit(torch.from_numpy(clouds))
+    write_export(model, options.out)
+    print(
+        f"descriptor: {options.out}, {model.latent_dim:,} features of {model.points:,} points; "
+        f"next: python tools/probe.py --ckpt {quote(str(options.out))}"
+    )

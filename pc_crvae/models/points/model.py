@@ -1,0 +1,59 @@
+"""A model of point clouds as a user holds it: clouds in any position and size in, vectors out."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pc_crvae.models.pretrained import Pretrained
+
+Cloud = Tensor | np.ndarray
+"""(N, 3) or (B, N, 3)."""
+
+
+class PointModel(Pretrained):
+    """A model that embeds point clouds, whatever else it does."""
+
+    points: int
+    """The point count that the model is made for."""
+
+    latent_dim: int
+    """The size of the vector that a cloud is embedded as."""
+
+    def embed(self, points: Cloud) -> Tensor:
+        """The vector of clouds in any position and size: of a VAE, the posterior mean.
+
+        Args:
+            points: (N, 3) or (B, N, 3), z up; normalised here as in training.
+
+        Returns:
+            (D,) or (B, D) float32 on the CPU.
+
+        Raises:
+            ValueError: on another shape, non-finite coordinates, or a cloud of one place.
+        """
+        clouds, _, _ = self._prepare(points)
+        vectors = self.encode(clouds)
+        return vectors if is_batch(points) else vectors[0]
+
+    def _prepare(self, points: Cloud) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalised clouds (B, N, 3), their centres (B, 1, 3) and radii (B, 1, 1)."""
+        if isinstance(points, Tensor):
+            points = points.detach().cpu().numpy()
+        # A copy, because torch takes no array with negative strides.
+        clouds = torch.from_numpy(np.array(points, dtype=np.float64))
+        if not is_batch(points):
+            clouds = clouds[None]
+        if clouds.ndim != 3 or clouds.shape[-1] != 3 or clouds.shape[1] == 0:
+            raise ValueError(f"points must be (N, 3) or (B, N, 3), not {tuple(points.shape)}")
+        if not torch.isfinite(clouds).all():
+            raise ValueError("points hold NaN or infinite coordinates")
+        if (clouds == clouds[:, :1]).all(dim=2).all(dim=1).any():
+            raise ValueError("a cloud whose points all coincide has no shape to embed")
+        centers = clouds.mean(dim=1, keepdim=True)
+        radii = (clouds - centers).norm(dim=-1).amax(dim=1)[:, None, None]
+        return ((clouds - centers) / radii).float(), centers.float(), radii.float()
+
+
+def is_batch(points: Cloud) -> bool:
+    """Whether ``points`` are several clouds, (B, N, 3), rather than one."""
+    return np.ndim(points) == 3
