@@ -106,10 +106,6 @@ def _generation_headlines(report: GenerationReport) -> list[Headline]:
     return [Headline("reconstruction, Chamfer", f"{distance:.4f}", note)]
 
 
-def _tell_generation(stored: Stored[GenerationReport], _: Problems) -> str:
-    return preformatted(format_quality(stored.report))
-
-
 def _evaluation_headlines(report: ImageReport) -> list[Headline]:
     nll = report.nll
     if nll is None:
@@ -130,7 +126,11 @@ def _tell_evaluation(stored: Stored[ImageReport], problems: Problems) -> str:
 PROBE = Kind("probe", "probe", ProbeReport, _tell_probe, _probe_headlines)
 ROBUSTNESS = Kind("robustness", "robustness", RobustnessReport, _tell_robustness)
 GENERATION = Kind(
-    "generation", "generation", GenerationReport, _tell_generation, _generation_headlines
+    "generation",
+    "generation",
+    GenerationReport,
+    lambda stored, _: preformatted(format_quality(stored.report)),
+    _generation_headlines,
 )
 EVALUATION = Kind("evaluate", "evaluation", ImageReport, _tell_evaluation, _evaluation_headlines)
 

@@ -15,6 +15,7 @@ from pc_crvae.evaluation.images.report import ImageReport
 from pc_crvae.evaluation.metrics.significance import LEVEL, paired_difference
 from pc_crvae.evaluation.probe.comparison import StoredProbe, read_probe
 from pc_crvae.evaluation.probe.predictions import row_name
+from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.runs.record import read_curve
 from pc_crvae.study.evaluations import describe_cut, describe_evaluations, figure_differences
 from pc_crvae.study.figures import describe_figures, over_seeds
@@ -28,7 +29,6 @@ from pc_crvae.study.results import (
     ProbedData,
     RunResult,
     Spread,
-    Status,
     StudySummary,
 )
 from pc_crvae.study.runner import Outcomes
@@ -56,10 +56,6 @@ class _Found:
         """Complete runs of an arm, those of the trained one where it is of untrained encoders."""
         trained = self.study.arms[arm].untrained_of or arm
         return [run for run in self.complete if run.arm == trained]
-
-    def probes_of(self, runs: Sequence[PlannedRun]) -> list[StoredProbe]:
-        """The probes of some runs."""
-        return [self.probes[run.name] for run in runs if run.name in self.probes]
 
     def features(self, arm: str) -> Features:
         """Which encoders an arm is of."""
@@ -94,10 +90,8 @@ def summarize(
             name: ImageReport.read(report_of(run, "evaluation", study.split))
             for name, run in complete.items()
         }
-    versions = [
-        *(probe.found.versions for probe in probes.values()),
-        *(report.versions for report in evaluations.values()),
-    ]
+    reports: list[ProbeReport | ImageReport] = [probe.found for probe in probes.values()]
+    reports += evaluations.values()
     found = _Found(study, list(complete.values()), probes, evaluations)
     return StudySummary(
         title=study.title,
@@ -111,7 +105,7 @@ def summarize(
         runs=tuple(_describe_run(run, run.name in complete, outcomes) for run in runs),
         data=_data_cut(found),
         protocol=next((probe.found.protocol for probe in probes.values()), None),
-        versions=next(iter(versions), None),
+        versions=reports[0].versions if reports else None,
         measures=study.measures,
         evaluated=next(
             (describe_cut(complete[name], report) for name, report in evaluations.items()), None
@@ -136,23 +130,14 @@ def _complete(run: PlannedRun, study: Study) -> bool:
 
 
 def _describe_run(run: PlannedRun, complete: bool, outcomes: Outcomes) -> RunResult:
-    def result(status: Status, **more: Any) -> RunResult:
-        return RunResult(
-            name=run.name,
-            arm=run.arm,
-            seed=run.seed,
-            folder=str(run.folder),
-            status=status,
-            **more,
-        )
-
+    found: dict[str, Any] = {"status": "interrupted" if run.folder.exists() else "waiting"}
     if run.name in outcomes.failed:
-        return result("failed", error=outcomes.failed[run.name])
-    if complete:
-        return result("complete", training_minutes=_minutes(run))
-    if run.name in outcomes.running:
-        return result("running")
-    return result("interrupted" if run.folder.exists() else "waiting")
+        found = {"status": "failed", "error": outcomes.failed[run.name]}
+    elif complete:
+        found = {"status": "complete", "training_minutes": _minutes(run)}
+    elif run.name in outcomes.running:
+        found = {"status": "running"}
+    return RunResult(name=run.name, arm=run.arm, seed=run.seed, folder=str(run.folder), **found)
 
 
 def _minutes(run: PlannedRun) -> float:
@@ -224,9 +209,10 @@ def _measured(
 def _accuracies(found: _Found, arm: str, runs: Sequence[PlannedRun]) -> tuple[Accuracy, ...]:
     features = found.features(arm)
     rows = []
-    for representation, setting in _row_keys(found.probes_of(runs)):
+    probes = [found.probes[run.name] for run in runs if run.name in found.probes]
+    for representation, setting in _row_keys(probes):
         row = row_name(features, representation, setting)
-        tables = [found.probes[run.name].predictions.correct(row) for run in runs]
+        tables = [probe.predictions.correct(row) for probe in probes]
         if features == "trained":
             accuracies = [float(table.mean()) for table in tables]
         else:  # the same encoders beside every run: their seeds are those of the probe
@@ -302,11 +288,8 @@ def _row_keys(probes: Sequence[StoredProbe]) -> list[tuple[str, str]]:
     if not probes:
         return []
     report = probes[0].found
-    return list(
-        dict.fromkeys(
-            (row.representation, row.setting) for row in (*report.rows, *report.extra_rows)
-        )
-    )
+    rows = report.rows + report.extra_rows
+    return list(dict.fromkeys((row.representation, row.setting) for row in rows))
 
 
 def _terms(runs: Sequence[PlannedRun]) -> dict[str, Spread]:

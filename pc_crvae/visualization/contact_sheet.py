@@ -5,7 +5,7 @@ Clouds are drawn by the camera and the colours of every other picture, all at on
 
 import html
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
@@ -309,14 +309,12 @@ def _cut(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     text = " ".join(text.split())
     if font.getlength(text) <= width:
         return text
-    fitting = (shown for shown in _shortened(text) if font.getlength(shown) <= width)
-    return next(fitting, "")
-
-
-def _shortened(text: str) -> Iterator[str]:
     for kept in range(min(len(text), 400) - 1, 0, -1):
         head = (kept + 1) // 2
-        yield f"{text[:head]}…{text[len(text) - (kept - head) :]}"
+        shown = f"{text[:head]}…{text[len(text) - (kept - head) :]}"
+        if font.getlength(shown) <= width:
+            return shown
+    return ""
 
 
 def _figure(tile: Tile, draw: Callable[[Tile], Image.Image]) -> str:

@@ -11,7 +11,7 @@ from PIL import Image
 from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.cli import main
 from pc_crvae.data import load_clouds
-from pc_crvae.embedding import index as embeddings_module
+from pc_crvae.embedding import shapes as embeddings_module
 from pc_crvae.embedding.index import load_embeddings
 
 

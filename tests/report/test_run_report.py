@@ -355,7 +355,7 @@ def test_predictions_that_are_missing_or_of_other_items_are_told(model, tmp_path
     assert "probe-predictions.npz, which is not there" in section(page, "Probe")
     predictions_path(path).write_bytes(b"PK")
     page, problems = write(model, subject, split)
-    assert "probe-predictions.npz is not a whole .npz file" in problems[0]
+    assert "is not a whole .npz file" in problems[0]
     assert "75.0" in section(page, "Probe")
 
 

@@ -12,7 +12,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -78,6 +78,7 @@ class _Note(BaseModel):
         return self.changed
 
 
+@dataclass
 class Transfer:
     """A downloader in pooch's sense: called with an address and the path to write to.
 
@@ -93,28 +94,23 @@ class Transfer:
         report: told of the progress.
     """
 
-    def __init__(
-        self,
-        part: Path,
-        *,
-        size: int | None,
-        checked: bool,
-        patience: Patience,
-        report: ReportProgress,
-    ) -> None:
-        self.resumed = False
-        """Whether the latest file is put together from several attempts."""
-        self._part = part
-        self._note_path = part.with_name(f"{part.name}.json")
-        self._size = size
-        self._checked = checked
-        self._patience = patience
-        self._report = report
+    part: Path
+    _: KW_ONLY
+    size: int | None
+    checked: bool
+    patience: Patience
+    report: ReportProgress
+    resumed: bool = field(default=False, init=False)
+    """Whether the latest file is put together from several attempts."""
+
+    @property
+    def _note_path(self) -> Path:
+        return self.part.with_name(f"{self.part.name}.json")
 
     @property
     def part_size(self) -> int:
         """Bytes of the partial file."""
-        return self._part.stat().st_size if self._part.exists() else 0
+        return self.part.stat().st_size if self.part.exists() else 0
 
     @property
     def part_url(self) -> str | None:
@@ -124,7 +120,7 @@ class Transfer:
 
     def discard(self) -> None:
         """Forget the partial file."""
-        self._part.unlink(missing_ok=True)
+        self.part.unlink(missing_ok=True)
         self._note_path.unlink(missing_ok=True)
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
@@ -139,7 +135,7 @@ class Transfer:
         start, note = self._where_to_go_on(url)
         if note is None or start != self._expected(note):
             self._receive(url, start, note)
-        self._part.replace(output_file)
+        self.part.replace(output_file)
         self._note_path.unlink(missing_ok=True)
 
     def _receive(self, url: str, start: int, note: _Note | None) -> None:
@@ -153,7 +149,7 @@ class Transfer:
                     response = self._ask(session, url, 0, None)
             with response:
                 if start == 0:
-                    _reject_other_answers(response, self._part.name)
+                    _reject_other_answers(response, self.part.name)
                     total = _length(response)
                     self._reject_size(total)
                     self._begin(response, url, total)
@@ -167,7 +163,7 @@ class Transfer:
         note, start = self._read_note(), self.part_size
         if note is None or note.url != url or start == 0:
             return 0, None
-        if note.condition is None and not self._checked:
+        if note.condition is None and not self.checked:
             return 0, None
         most = self._expected(note)
         if most is not None and (start > most or note.total not in (None, most)):
@@ -175,7 +171,7 @@ class Transfer:
         return start, note
 
     def _expected(self, note: _Note) -> int | None:
-        return note.total if self._size is None else self._size
+        return note.total if self.size is None else self.size
 
     def _ask(
         self, session: requests.Session, url: str, start: int, note: _Note | None
@@ -186,7 +182,7 @@ class Transfer:
             headers["Range"] = f"bytes={start}-"
             if note is not None and note.condition is not None:
                 headers["If-Range"] = note.condition
-        patience = (self._patience.to_connect, self._patience.for_bytes)
+        patience = (self.patience.to_connect, self.patience.for_bytes)
         try:
             return session.get(url, headers=headers, stream=True, timeout=patience)
         except requests.TooManyRedirects:
@@ -194,18 +190,18 @@ class Transfer:
         except requests.exceptions.SSLError as error:
             raise TransferError(f"could not be reached over TLS ({_root_of(error)})") from error
         except requests.ConnectTimeout as error:
-            raise TransferError(f"did not answer for {self._patience.to_connect:g} s") from error
+            raise TransferError(f"did not answer for {self.patience.to_connect:g} s") from error
         except requests.Timeout as error:
-            raise TransferError(f"did not answer for {self._patience.for_bytes:g} s") from error
+            raise TransferError(f"did not answer for {self.patience.for_bytes:g} s") from error
         except requests.RequestException as error:
             raise TransferError(f"could not be reached ({_root_of(error)})") from error
 
     def _reject_size(self, total: int | None) -> None:
-        if self._size is not None and total not in (None, self._size):
-            raise TransferError(f"has a file of {total} bytes, not of {self._size}")
+        if self.size is not None and total not in (None, self.size):
+            raise TransferError(f"has a file of {total} bytes, not of {self.size}")
 
     def _begin(self, response: requests.Response, url: str, total: int | None) -> None:
-        self._part.write_bytes(b"")
+        self.part.write_bytes(b"")
         known = response.headers
         note = _Note(
             url=url, tag=known.get("ETag"), changed=known.get("Last-Modified"), total=total
@@ -215,9 +211,9 @@ class Transfer:
 
     def _append(self, response: requests.Response, start: int, total: int | None) -> None:
         done = start
-        expected = self._size if total is None else total
+        expected = self.size if total is None else total
         look_at_disk_at = done
-        with self._part.open("ab") as file:
+        with self.part.open("ab") as file:
             for block in self._blocks(response):
                 if done >= look_at_disk_at:
                     self._reject_full_disk(1 if expected is None else expected - done)
@@ -228,7 +224,7 @@ class Transfer:
                     self.discard()
                     raise TransferError(f"sends more than the {expected} bytes there should be")
                 file.write(block)
-                self._report(done, expected)
+                self.report(done, expected)
             file.flush()
             os.fsync(file.fileno())
         if expected is not None and done < expected:
@@ -238,7 +234,7 @@ class Transfer:
             raise TransferError("sends an empty file")
 
     def _blocks(self, response: requests.Response) -> Iterator[bytes]:
-        window = self._patience.for_bytes
+        window = self.patience.for_bytes
         since, arrived = time.monotonic(), 0
         while True:
             try:
@@ -254,18 +250,18 @@ class Transfer:
             arrived += len(block)
             passed = time.monotonic() - since
             if passed > window:
-                if arrived < self._patience.slowest * passed:
+                if arrived < self.patience.slowest * passed:
                     raise TransferError(
                         f"sent no more than {decimal(arrived)} in {passed:.0f} s", broke_off=True
                     )
                 since, arrived = time.monotonic(), 0
 
     def _reject_full_disk(self, needed: int) -> None:
-        free = shutil.disk_usage(self._part.parent).free
+        free = shutil.disk_usage(self.part.parent).free
         if needed + _KEPT_FREE > free:
             raise UserError(
-                f"the disk of {self._part.parent} has {decimal(free)} left, and "
-                f"{self._part.stem} takes {decimal(needed)} more: free some space and run this "
+                f"the disk of {self.part.parent} has {decimal(free)} left, and "
+                f"{self.part.stem} takes {decimal(needed)} more: free some space and run this "
                 "again, which keeps what has come so far"
             )
 

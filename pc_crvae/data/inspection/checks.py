@@ -30,6 +30,7 @@ _RADIUS_TOLERANCE = 1e-4
 """Of float32 coordinates, from what :func:`pc_crvae.data.clouds.normalize` makes of them."""
 
 ItemSets = dict[Split, CloudSet | ImageSet]
+_Groups = Sequence[Sequence[tuple[Split, int]]]  # of equal items, each by its split and row
 
 
 @dataclass(frozen=True)
@@ -166,26 +167,20 @@ def _preparation(split: Split, prepared: Prepared) -> Iterator[Finding]:
         yield Finding("reading", sentence, defect=False)
 
 
-def _count(card: Card, split: Split, count: int, strict: bool) -> list[Finding]:
+def _count(card: Card, split: Split, count: int, strict: bool) -> Iterator[Finding]:
     published = card.splits[split].count
-    if published is None or count == published:
-        return []
-    how = "a cut of the set" if count < published else "more than the card's set has"
-    return [Finding("count", f"{split} has {count:,} of {published:,} items: {how}", strict)]
+    if published is not None and count != published:
+        how = "a cut of the set" if count < published else "more than the card's set has"
+        yield Finding("count", f"{split} has {count:,} of {published:,} items: {how}", strict)
 
 
-def _labels(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
-    if items.labels is None:
-        return []
-    outside = (items.labels < 0) | (items.labels >= len(items.classes))
-    if not outside.any():
-        return []
-    first = int(np.argmax(outside))
-    sentence = (
-        f"labels of {split} that name no class: {outside.sum():,}, first {items.labels[first]} of "
-        f"{items.ids[first]}"
-    )
-    return [Finding("classes", sentence, defect=True)]
+def _labels(split: Split, items: CloudSet | ImageSet) -> Iterator[Finding]:
+    labels = np.empty(0) if items.labels is None else items.labels
+    outside = np.flatnonzero((labels < 0) | (labels >= len(items.classes)))
+    if len(outside):
+        first = f"{labels[outside[0]]} of {items.ids[outside[0]]}"
+        sentence = f"labels of {split} that name no class: {len(outside):,}, first {first}"
+        yield Finding("classes", sentence, defect=True)
 
 
 def _classes(card: Card, sets: ItemSets, strict: bool) -> Iterator[Finding]:
@@ -246,21 +241,17 @@ def _contents_of_files(files: Mapping[Split, Sequence[str]]) -> Iterator[tuple[S
             yield split, row, sha256_of(Path(name)) if sizes[name] in common else sizes[name]
 
 
-def _copies(sets: ItemSets, contents: Iterable[tuple[Split, int, object]]) -> list[Finding]:
+def _copies(sets: ItemSets, contents: Iterable[tuple[Split, int, object]]) -> Iterator[Finding]:
     alike: defaultdict[object, list[tuple[Split, int]]] = defaultdict(list)
     for split, row, content in contents:
         alike[content].append((split, row))
     groups = [group for group in alike.values() if len(group) > 1]
-    return [
-        *_copies_within(sets, groups),
-        *_copies_across(sets, groups),
-        *_copies_otherwise_labelled(sets, groups),
-    ]
+    yield from _copies_within(sets, groups)
+    yield from _copies_across(sets, groups)
+    yield from _copies_otherwise_labelled(sets, groups)
 
 
-def _copies_within(
-    sets: ItemSets, groups: Sequence[Sequence[tuple[Split, int]]]
-) -> Iterator[Finding]:
+def _copies_within(sets: ItemSets, groups: _Groups) -> Iterator[Finding]:
     copies: Counter[Split] = Counter()
     examples: defaultdict[Split, list[str]] = defaultdict(list)
     for group in groups:
@@ -274,9 +265,7 @@ def _copies_within(
         yield Finding("duplicates", sentence, defect=False)
 
 
-def _copies_across(
-    sets: ItemSets, groups: Sequence[Sequence[tuple[Split, int]]]
-) -> Iterator[Finding]:
+def _copies_across(sets: ItemSets, groups: _Groups) -> Iterator[Finding]:
     leaked, examples = 0, []
     for group in groups:
         first = {split: row for split, row in reversed(group)}
@@ -289,9 +278,7 @@ def _copies_across(
         yield Finding("duplicates", sentence, defect=True)
 
 
-def _copies_otherwise_labelled(
-    sets: ItemSets, groups: Sequence[Sequence[tuple[Split, int]]]
-) -> Iterator[Finding]:
+def _copies_otherwise_labelled(sets: ItemSets, groups: _Groups) -> Iterator[Finding]:
     examples = []
     for group in groups:
         classes: dict[str, str] = {}

@@ -2,16 +2,7 @@
 
 import numpy as np
 
-from pc_crvae.data.procedural.solids import (
-    Y,
-    box,
-    ellipsoid,
-    join,
-    leaned,
-    mirrored,
-    moved,
-    rod,
-)
+from pc_crvae.data.procedural.solids import Y, box, ellipsoid, join, leaned, mirrored, moved, rod
 from pc_crvae.data.procedural.supports import flat_top, legs, pedestal, side_panels, sled
 from pc_crvae.data.surface_sampling import Mesh
 

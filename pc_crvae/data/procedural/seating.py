@@ -101,10 +101,7 @@ def stool(rng: np.random.Generator) -> Mesh:
     width = rng.uniform(0.28, 0.5)
     depth = width * rng.uniform(0.75, 1.05)
     cushion = rng.uniform(0.02, 0.12)
-    parts = [
-        _seat_support(rng, depth, width, height),
-        flat_top(rng, depth, width, height, cushion),
-    ]
+    parts = [_seat_support(rng, depth, width, height), flat_top(rng, depth, width, height, cushion)]
     if rng.random() < 0.3:
         ring = arc(0.42 * min(width, depth), 0, 360, samples=17)
         level = np.full((len(ring), 1), rng.uniform(0.25, 0.5) * height)

@@ -117,12 +117,8 @@ def _open_images(root: Path) -> Iterator[tuple[Path, Collection[str], Callable[[
 def _read_partition(path: Path, number: str) -> list[str]:
     """Return the names of the files of one part, each once, in the order of the list."""
     try:
-        if path.stat().st_size > _MOST_LIST_BYTES:
-            raise UserError(f"{path} has more than the {_MOST_LIST_BYTES} bytes that are read")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: download it beside the images") from error
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_bytes(path, _MOST_LIST_BYTES).decode("utf-8")
+    except UnicodeDecodeError as error:
         raise UserError(f"{path} cannot be read as text: {error}") from error
     names: dict[str, bool] = {}
     for position, line in enumerate(text.splitlines(), 1):

@@ -8,6 +8,7 @@ figure, so a figure without them means nothing.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -57,7 +58,7 @@ class GenerationMetrics(Part):
 
 def pairwise_distances(
     x: NDArray[np.float32],
-    y: NDArray[np.float32],
+    y: NDArray[np.float32] | None,
     distance: Distance,
     *,
     workers: int = 1,
@@ -67,7 +68,7 @@ def pairwise_distances(
 
     Args:
         x: (n, N, 3).
-        y: (m, M, 3); M = N for ``emd``.
+        y: (m, M, 3); M = N for ``emd``. None for ``x`` itself, each pair matched once.
         distance: ``cd``, both mean squared directions summed; ``emd``, the mean distance of
             points matched one to one.
         workers: processes that share the work of ``emd``.
@@ -77,27 +78,9 @@ def pairwise_distances(
         ValueError: clouds that the distance is not defined for.
     """
     if distance == "cd":
-        return _chamfer_matrix(torch.from_numpy(x), torch.from_numpy(y))
-    return np.stack(list(_emd_rows(x, [y] * len(x), workers, advance)))
-
-
-def distances_within(
-    x: NDArray[np.float32],
-    distance: Distance,
-    *,
-    workers: int = 1,
-    advance: Callable[[], None] = lambda: None,
-) -> NDArray[np.float64]:
-    """Return the distance of every cloud of ``x`` to every other: (n, n), each pair matched once.
-
-    Args:
-        x: (n, N, 3).
-        distance: as in `pairwise_distances`.
-        workers: processes that share the work of ``emd``.
-        advance: called after each cloud that ``emd`` is done with.
-    """
-    if distance == "cd":
-        return pairwise_distances(x, x, distance)
+        return _chamfer_matrix(torch.from_numpy(x), torch.from_numpy(x if y is None else y))
+    if y is not None:
+        return np.stack(list(_emd_rows(x, [y] * len(x), workers, advance)))
     matrix = np.zeros((len(x), len(x)))
     later = [x[row + 1 :] for row in range(len(x))]
     for row, distances in enumerate(_emd_rows(x, later, workers, advance)):
@@ -184,16 +167,13 @@ def generation_metrics(
         )
 
     def by(distance: Distance) -> Likeness:
-        to_references = pairwise_distances(
-            samples, references, distance, workers=workers, advance=advance
-        )
+        between = partial(pairwise_distances, distance=distance, workers=workers, advance=advance)
+        to_references = between(samples, references)
         return Likeness(
             mmd=minimum_matching_distance(to_references),
             cov=coverage(to_references),
             one_nna=one_nearest_neighbor_accuracy(
-                distances_within(samples, distance, workers=workers, advance=advance),
-                to_references,
-                distances_within(references, distance, workers=workers, advance=advance),
+                between(samples, None), to_references, between(references, None)
             ),
         )
 

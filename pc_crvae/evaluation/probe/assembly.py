@@ -7,15 +7,29 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.embedding.names import POOLED, Representation, Setting
+from pc_crvae.embedding.names import (
+    GIVEN,
+    POOLED,
+    POSTERIOR_MEAN,
+    REPRESENTATIONS,
+    Representation,
+    Setting,
+)
 from pc_crvae.evaluation.metrics.significance import LEVEL, paired_difference
 from pc_crvae.evaluation.probe.classifier_settings import CLASSIFIERS, grid_of, parameter_of
 from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
-from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, Name, Row, summarize
+from pc_crvae.evaluation.probe.metrics.base import ALIGNED, ClassifierRow, Name, Row, summarize
 from pc_crvae.evaluation.probe.outcomes import Outcome
 from pc_crvae.evaluation.probe.predictions import Predictions, row_name
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
-from pc_crvae.evaluation.probe.report import Confusion, PairedRow, ProbeReport, ProtocolReport
+from pc_crvae.evaluation.probe.report import (
+    Confusion,
+    PairedRow,
+    ProbeReport,
+    ProtocolReport,
+    TrainAndTestFeatures,
+)
+from pc_crvae.evaluation.reports import TrainAndTest
 
 Outcomes = Mapping[tuple[str, str], Sequence[Outcome]]
 """By whose features they are and which, named as in reports; one a probe seed."""
@@ -27,6 +41,45 @@ class Probed:
 
     report: ProbeReport
     predictions: Predictions
+
+
+def assemble(
+    outcomes: Outcomes,
+    test_labels: Labels,
+    classes: Sequence[str],
+    protocol: ProbeProtocol,
+    data: TrainAndTest | TrainAndTestFeatures,
+    versions: dict[str, str],
+) -> Probed:
+    """Score what was predicted, and put it into a report.
+
+    Args:
+        outcomes: of each encoder's representations, or of features that were given.
+        test_labels: (m,), indices into ``classes``.
+        classes: names.
+        protocol: what was asked for.
+        data: what was fitted on and scored on.
+        versions: of the libraries.
+    """
+    found = score_rows(outcomes, test_labels, protocol)
+    if GIVEN not in outcomes:
+        found["paired"] = tuple(
+            compare_with_untrained(setting, REPRESENTATIONS[key], outcomes, test_labels)
+            for key in protocol.representations
+            for setting in protocol.settings
+        )
+    if ALIGNED in protocol.settings:
+        names = (GIVEN, ("trained", POSTERIOR_MEAN), ("trained", POOLED))
+        of_seeds = outcomes[next(name for name in names if name in outcomes)]
+        predictions = [outcome.predictions[ALIGNED] for outcome in of_seeds]
+        found["confusion"] = confusion_of(test_labels, predictions, classes)
+    described = describe_protocol(protocol)
+    report = ProbeReport(**found, protocol=described, data=data, versions=versions)
+    if isinstance(data, TrainAndTest):
+        items = data.test.sha256
+    else:
+        items = f"labels {data.test.labels_sha256}"
+    return Probed(report, collect_predictions(outcomes, test_labels, protocol, items))
 
 
 def score_rows(outcomes: Outcomes, test_labels: Labels, protocol: ProbeProtocol) -> dict[str, Any]:

@@ -126,14 +126,10 @@ def _fit(
             )
         return predicted
 
-    if not _iterates(classifier):
-        return FittedClassifier(predict, value, converged=True)
-    converged = bool(np.max(estimator.n_iter_) < estimator.max_iter)
+    converged = True
+    if isinstance(classifier, rules.LinearSVC | rules.LogisticRegression):
+        converged = bool(np.max(estimator.n_iter_) < estimator.max_iter)
     return FittedClassifier(predict, value, converged)
-
-
-def _iterates(classifier: rules.Classifier) -> bool:
-    return isinstance(classifier, rules.LinearSVC | rules.LogisticRegression)
 
 
 def _estimator(classifier: rules.Classifier, value: float, seed: int) -> Any:

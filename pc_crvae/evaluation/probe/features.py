@@ -12,13 +12,7 @@ from pc_crvae.embedding.names import GIVEN
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import WITH_ONE_C, check_enough_of_each, check_several
 from pc_crvae.evaluation.metrics.arrays import check_features
-from pc_crvae.evaluation.probe.assembly import (
-    Probed,
-    collect_predictions,
-    confusion_of,
-    describe_protocol,
-    score_rows,
-)
+from pc_crvae.evaluation.probe.assembly import Probed, assemble
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED
 from pc_crvae.evaluation.probe.outcomes import predict_items
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol, changed, load_protocol
@@ -96,19 +90,11 @@ def probe_arrays(
     of_test = _labels(test_labels, "test")
     places = _places_of(of_test, classes)
     outcomes = {GIVEN: [score(places) for score in scorers]}
-    predictions = [outcome.predictions[ALIGNED] for outcome in outcomes[GIVEN]]
     data = TrainAndTestFeatures(
         train=_describe(train, named, "train"), test=_describe(test, of_test, "test")
     )
-    report = ProbeReport(
-        **score_rows(outcomes, places, rules),
-        confusion=confusion_of(places, predictions, [str(name) for name in classes]),
-        protocol=describe_protocol(rules),
-        data=data,
-        versions=library_versions(torch=False),
-    )
-    items = f"labels {data.test.labels_sha256}"
-    return Probed(report, collect_predictions(outcomes, places, rules, items))
+    versions = library_versions(torch=False)
+    return assemble(outcomes, places, list(map(str, classes)), rules, data, versions)
 
 
 def read_features(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:

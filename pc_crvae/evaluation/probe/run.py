@@ -7,7 +7,7 @@ trained one, on the very same points, rotations and folds, because much of what 
 reads is there before any training.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -15,14 +15,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
-from pc_crvae.embedding.names import (
-    GIVEN,
-    POOLED,
-    POSTERIOR_MEAN,
-    REPRESENTATIONS,
-    Encode,
-    Encoded,
-)
+from pc_crvae.embedding.names import GIVEN, REPRESENTATIONS, Encode, Encoded
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import (
     WITH_ONE_C,
@@ -30,21 +23,13 @@ from pc_crvae.evaluation.classes import (
     check_enough_of_each,
     check_same_classes,
     check_several,
+    labels_of,
 )
-from pc_crvae.evaluation.probe.assembly import (
-    Outcomes,
-    Probed,
-    collect_predictions,
-    compare_with_untrained,
-    confusion_of,
-    describe_protocol,
-    score_rows,
-)
+from pc_crvae.evaluation.probe.assembly import Probed, assemble
 from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, fit_linear_svm
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED
 from pc_crvae.evaluation.probe.outcomes import Outcome, predict_items
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
-from pc_crvae.evaluation.probe.report import Confusion, ProbeReport
 from pc_crvae.evaluation.reports import TrainAndTest, library_versions
 from pc_crvae.evaluation.rotations import rotated
 
@@ -81,7 +66,7 @@ def probe_encoders(
     """
     check_same_classes(train, test)
     _check_points(train, test, protocol)
-    train_labels, test_labels = _labels_of(train), _labels_of(test)
+    train_labels, test_labels = labels_of(train), labels_of(test)
     check_several(train.classes, train_labels)
     if protocol.chooses:
         remedy = WITH_ONE_C if train.holds == "points" else WITH_ONE_C_FOR_IMAGES
@@ -114,37 +99,11 @@ def probe_encoders(
                 score = predict_items(encoded[key], train_labels, of_test, protocol, seed)
                 outcomes[_row(features, key)].append(score(test_labels))
     data = TrainAndTest.of(train, test)
-    report = ProbeReport(
-        **score_rows(outcomes, test_labels, protocol),
-        paired=tuple(
-            compare_with_untrained(setting, REPRESENTATIONS[key], outcomes, test_labels)
-            for key in protocol.representations
-            for setting in protocol.settings
-            if untrained is not None
-        ),
-        **_confusion(outcomes, test_labels, test.classes, protocol),
-        protocol=describe_protocol(protocol),
-        data=data,
-        versions=library_versions(),
-    )
-    predictions = collect_predictions(outcomes, test_labels, protocol, data.test.sha256)
-    return Probed(report, predictions)
+    return assemble(outcomes, test_labels, test.classes, protocol, data, library_versions())
 
 
 def _row(features: str, key: Encoded) -> tuple[str, str]:
     return GIVEN if features == GIVEN[0] else (features, REPRESENTATIONS[key])
-
-
-def _confusion(
-    outcomes: Outcomes, labels: Labels, classes: Sequence[str], protocol: ProbeProtocol
-) -> dict[str, Confusion]:
-    """Of the encoder itself on aligned items, over all seeds; none where these are not probed."""
-    if ALIGNED not in protocol.settings:
-        return {}
-    representation = POSTERIOR_MEAN if "mean" in protocol.representations else POOLED
-    of_seeds = outcomes[GIVEN if GIVEN in outcomes else ("trained", representation)]
-    predictions = [outcome.predictions[ALIGNED] for outcome in of_seeds]
-    return {"confusion": confusion_of(labels, predictions, classes)}
 
 
 def protocol_for(
@@ -210,11 +169,3 @@ def _check_points(train: ItemSet, test: ItemSet, protocol: ProbeProtocol) -> Non
                 f"the protocol {protocol.name} draws {protocol.points or 'no'} points of each "
                 f"cloud, and those of {items.name} have {available}"
             )
-
-
-def _labels_of(clouds: ItemSet) -> Labels:
-    if clouds.labels is None:
-        raise UserError(
-            f"the {clouds.split} split of {clouds.name} has no labels: probe a labelled set"
-        )
-    return clouds.labels

@@ -1,14 +1,12 @@
 """The curves of a report of robustness: by severity, by elevation of the view, by point count."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 from pc_crvae.embedding.names import FEATURES, REPRESENTATIONS
 from pc_crvae.evaluation.robustness.conditions import ConditionPart
-from pc_crvae.evaluation.robustness.report import (
-    AccuracyRow,
-    RobustnessReport,
-)
+from pc_crvae.evaluation.robustness.report import AccuracyRow, RobustnessReport
 from pc_crvae.visualization.level_plot import LevelCurve, LevelPanel, level_plot
 
 _TITLES = {
@@ -45,21 +43,14 @@ def _panel(rows: Sequence[AccuracyRow], part: ConditionPart, condition: str) -> 
     if part == "corruption":
         shown.add(("rotation", "aligned"))
     curves = []
-    for features in FEATURES:
-        for representation in REPRESENTATIONS.values():
-            own = [
-                row
-                for row in rows
-                if (row.features, row.representation) == (features, representation)
-                and (row.part, row.condition) in shown
-            ]
-            curves.append(
-                LevelCurve(
-                    f"{features} {representation.replace('_', ' ')}",
-                    [row.level for row in own],  # 0 of a rotation
-                    [row.accuracy_mean for row in own],
-                    [row.accuracy_std for row in own],
-                )
-            )
+    for encoder in itertools.product(FEATURES, REPRESENTATIONS.values()):
+        own = [
+            row
+            for row in rows
+            if (row.features, row.representation) == encoder and (row.part, row.condition) in shown
+        ]
+        levels = [row.level for row in own]  # 0 of a rotation
+        means, spreads = [row.accuracy_mean for row in own], [row.accuracy_std for row in own]
+        curves.append(LevelCurve(" ".join(encoder).replace("_", " "), levels, means, spreads))
     title = _TITLES.get((part, condition), condition.replace("_", " "))
     return LevelPanel(title, _AXES[part], curves, doubling=part == "points")

@@ -29,30 +29,21 @@ from pc_crvae.transforms.images import TRANSFORMS, ComposeImages, ImageTransform
 _LOWEST_LOG_VARIANCE = 2 * math.log(0.5 / 255)
 
 
-def likelihood_parameters(config: ImageLikelihoodConfig, channels: int) -> int:
-    """How many numbers a pixel the likelihood of images of ``channels`` takes from a decoder."""
-    if isinstance(config, BernoulliLikelihoodConfig):
-        return channels
-    if isinstance(config, GaussianLikelihoodConfig):
-        return channels if config.standard_deviation else 2 * channels
-    if isinstance(config, DiscretizedLogisticLikelihoodConfig):
-        return 2 * channels
-    return mixture_parameters(channels, config.components)
-
-
 def build_likelihood(
     config: ImageLikelihoodConfig, channels: int
-) -> Callable[[Tensor], PixelLikelihood]:
-    """What makes a likelihood of decoded parameters (B, C', H, W)."""
+) -> tuple[int, Callable[[Tensor], PixelLikelihood]]:
+    """How many numbers a pixel C' a decoder gives, and what makes a likelihood of (B, C', H, W)."""
     if isinstance(config, BernoulliLikelihoodConfig):
-        return BernoulliLikelihood
+        return channels, BernoulliLikelihood
     if isinstance(config, GaussianLikelihoodConfig):
         if config.standard_deviation is None:
-            return _gaussian_of_both
-        return partial(GaussianLikelihood, log_variance=2 * math.log(config.standard_deviation))
+            return 2 * channels, _gaussian_of_both
+        log_variance = 2 * math.log(config.standard_deviation)
+        return channels, partial(GaussianLikelihood, log_variance=log_variance)
     if isinstance(config, DiscretizedLogisticLikelihoodConfig):
-        return DiscretizedLogisticLikelihood
-    return partial(DiscretizedLogisticMixtureLikelihood, channels=channels)
+        return 2 * channels, DiscretizedLogisticLikelihood
+    of_mixture = partial(DiscretizedLogisticMixtureLikelihood, channels=channels)
+    return mixture_parameters(channels, config.components), of_mixture
 
 
 def has_levels(likelihood: ImageLikelihoodConfig) -> bool:

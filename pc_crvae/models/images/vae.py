@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pc_crvae.config.images import ImageModelConfig
 from pc_crvae.models.checks import ImageShape
-from pc_crvae.models.images.build import build_likelihood, likelihood_parameters
+from pc_crvae.models.images.build import build_likelihood
 from pc_crvae.models.images.pretrained import PretrainedOfImages
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.registry import IMAGE_DECODERS, IMAGE_ENCODERS
@@ -54,14 +54,15 @@ class ImageVAE(PretrainedOfImages, PretrainedVAE):
     ) -> None:
         encoding, decoding = architecture.encoder, architecture.decoder
         channels, height, width = shape
-        made = (likelihood_parameters(architecture.likelihood, channels), height, width)
+        parameters, make_likelihood = build_likelihood(architecture.likelihood, channels)
+        made = (parameters, height, width)
         super().__init__(
             architecture,
             posterior,
             data,
             encoder=IMAGE_ENCODERS[encoding.name](shape, **encoding.arguments()),
             make_decoder=partial(IMAGE_DECODERS[decoding.name], shape=made, **decoding.arguments()),
-            make_likelihood=build_likelihood(architecture.likelihood, channels),
+            make_likelihood=make_likelihood,
         )
         self.shape = shape
 

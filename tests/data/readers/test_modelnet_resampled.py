@@ -101,7 +101,7 @@ def test_an_empty_folder_and_a_missing_variant_are_named(tmp_path: Path):
     (tmp_path / "modelnet40_shape_names.txt").write_text("bed\n")
     with pytest.raises(UserError, match="holds no folder bed"):
         list_items(tmp_path, "train", CARD)
-    with pytest.raises(UserError, match="modelnet10 or modelnet40, not None"):
+    with pytest.raises(UserError, match="one of modelnet10, modelnet40, not None"):
         list_items(tmp_path, "train", card("bed"))
 
 

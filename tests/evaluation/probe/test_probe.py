@@ -10,6 +10,7 @@ from helpers.solids import CLASSES, clouds
 from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.metrics.retrieval import retrieve
+from pc_crvae.evaluation.probe import assembly
 from pc_crvae.evaluation.probe import run as module
 from pc_crvae.evaluation.probe.classifier_settings import LinearSVM, NearestNeighbors, Ridge
 from pc_crvae.evaluation.probe.linear_svm import FittedProbe, fit_linear_svm
@@ -232,7 +233,7 @@ def test_no_test_label_is_read_but_to_score(train, test, monkeypatch, report):
         return score
 
     for name in SCORING:
-        monkeypatch.setattr(module, name, allowed_in(getattr(module, name)))
+        monkeypatch.setattr(assembly, name, allowed_in(getattr(assembly, name)))
     monkeypatch.setattr(DataCut, "of", allowed_in(DataCut.of))
     predict = module.predict_items
     monkeypatch.setattr(module, "predict_items", lambda *arguments: allowed_in(predict(*arguments)))

@@ -11,7 +11,7 @@ from pc_crvae.config import NVAEModelConfig
 from pc_crvae.latents.interpolation import InterpolationKind, interpolate_groups
 from pc_crvae.latents.posteriors import LatentPath
 from pc_crvae.models.checks import ImageShape
-from pc_crvae.models.images.build import build_likelihood, likelihood_parameters
+from pc_crvae.models.images.build import build_likelihood
 from pc_crvae.models.images.nvae.model import NVAE
 from pc_crvae.models.images.pretrained import Image, PretrainedOfImages, prepared_images
 from pc_crvae.models.vae import evaluating
@@ -49,12 +49,7 @@ class PretrainedNVAE(NVAE, PretrainedOfImages):
         shape: ImageShape = (1, 28, 28),
         data: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(
-            architecture,
-            shape,
-            likelihood_parameters(architecture.likelihood, shape[0]),
-            build_likelihood(architecture.likelihood, shape[0]),
-        )
+        super().__init__(architecture, shape, *build_likelihood(architecture.likelihood, shape[0]))
         self.architecture = architecture
         self.shape = shape
         self.data = data or {}
