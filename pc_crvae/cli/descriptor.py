@@ -30,20 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frames",
         choices=("z", "so3"),
-        default=argparse.SUPPRESS,
         help="rotations that are not to matter, about the vertical or any (default: all matter)",
     )
     parser.add_argument(
         "--data-root",
         type=Path,
         metavar="DIR",
-        default=argparse.SUPPRESS,
         help="folder of the data (default: where it is looked for)",
     )
     parser.add_argument(
         "--up",
         choices=("x", "y", "z"),
-        default=argparse.SUPPRESS,
         help="the data's up axis (default: the card's)",
     )
 
@@ -58,12 +55,9 @@ def run(options: argparse.Namespace) -> None:
 
     if any((options.out / name).exists() for name in EXPORT_FILES):
         raise UserError(f"{options.out} holds a model already: name another folder by --out")
-    up = getattr(options, "up", None)
-    train = load_clouds(options.data, "train", root=getattr(options, "data_root", None), up=up)
+    train = load_clouds(options.data, "train", root=options.data_root, up=options.up)
     model = Descriptor(
-        options.kind,
-        frames=getattr(options, "frames", None),
-        data={"name": options.data, "up": up},
+        options.kind, frames=options.frames, data={"name": options.data, "up": options.up}
     )
     model.points = min(model.points, train.points.shape[1])
     clouds = train.batch(range(len(train)), model.points, "descriptor")
