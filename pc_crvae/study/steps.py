@@ -62,13 +62,13 @@ def refuse_foreign(run: PlannedRun) -> None:
         left = list(run.folder.glob("*")) if run.folder.is_dir() else []
         if run.folder.exists() and [path.name for path in left] not in ([], ["checkpoints"]):
             raise UserError(
-                f"{run.folder} is in the way and is no run: move it, or give another --out"
+                f"{run.folder} is in the way and is no run: move it, or name another folder"
             )
         return
     if not same_run(load_config(recorded), run.config):
         raise UserError(
             f"{run.folder} was run with another config than the study has now: move it away to "
-            "run it anew, or give another --out"
+            "run it anew, or name another folder"
         )
 
 
