@@ -93,6 +93,15 @@ def test_points_on_a_lattice_have_the_full_number_of_neighbours_in_spite_of_ties
     torch.testing.assert_close(found[inner], plain[inner])
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_points_that_are_nowhere_end_the_search_and_leave_the_others_as_they_are(value):
+    points = cloud(60, seed=5)
+    spoilt = torch.cat([points, torch.full((3, 3), value)])
+    with forced("fast"):
+        found = octant_means(spoilt[None], 8)[0, :60]
+    torch.testing.assert_close(found, octant_means(points[None], 8)[0])
+
+
 def test_the_order_of_the_points_does_not_matter():
     points = cloud(80, seed=3)
     order = torch.randperm(80, generator=torch.Generator().manual_seed(0))

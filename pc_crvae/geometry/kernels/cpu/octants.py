@@ -73,14 +73,17 @@ def _measure(coordinates, low, high, point, squared):  # type: ignore[no-untyped
 def _threshold(squared, wanted):  # type: ignore[no-untyped-def]
     """A value that exactly ``wanted`` of ``squared`` do not exceed, or their ``wanted``-th least.
 
-    Returns it, and how many do not exceed it: more than ``wanted`` where ties allow no less.
+    Infinite values and NaN count as absent. Returns the value, and how many do not exceed it: more
+    than ``wanted`` where ties allow no less.
     """
     real = squared.dtype.type  # plain numbers would make float64 of float32
     low = high = real(0)
-    below, above = 0, len(squared)
-    for j in range(above):
-        high = max(high, squared[j])
-        below += squared[j] <= low
+    below = above = 0
+    for j in range(len(squared)):
+        if squared[j] < np.inf:  # which NaN is not either
+            high = max(high, squared[j])
+            below += squared[j] <= low
+            above += 1
     if below >= wanted:
         return low, below
     if above <= wanted:
