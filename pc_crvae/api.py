@@ -77,7 +77,7 @@ def load(path: str | Path, which: Which = "last") -> "Pretrained":
 
     Args:
         path: a run's folder, a checkpoint's, or that of a saved export.
-        which: of a run, its last state or the best by the validation objective.
+        which: which state of a run, the last or the best by the validation objective.
 
     Raises:
         pc_crvae.errors.UserError: there is no model, or it is damaged.
@@ -99,7 +99,7 @@ def probe(
     Args:
         run: as `load` takes it; its own data is read, training and test split.
         protocol: the name of one that comes with the package, or a YAML file.
-        which: of a run, its last state or the best by the validation objective.
+        which: which state of a run, the last or the best by the validation objective.
 
     Returns:
         The report; its method ``write`` makes the file that the command ``probe`` makes.
@@ -114,7 +114,8 @@ def probe(
     saved = SavedModel.open(run, which, device="auto")
     splits = saved.split("train"), saved.split("test")
     probed = probe_model(saved.model, *splits, load_protocol(str(protocol)))
-    return probed.report.of_model(saved.folder, which, saved.model.data)
+    report = probed.report.of_model(saved.folder, which, saved.model.data)
+    return report.model_copy(update={"transfer": False})
 
 
 def embed(
@@ -147,7 +148,8 @@ def embed(
         The vectors, (n, D) float32, with their ids, to be saved and searched.
 
     Raises:
-        pc_crvae.errors.UserError: there is no such model, or a file cannot be used.
+        pc_crvae.errors.UserError: there is no such model, a file cannot be used, or an argument has
+            a value that it cannot have.
         ValueError: an array of another shape, or a cloud without extent or that is not finite.
     """
     import numpy as np
@@ -155,9 +157,17 @@ def embed(
     from pc_crvae.data.clouds import normalize, turn_z_up
     from pc_crvae.data.readers.shape_files import find_shape_files
     from pc_crvae.embedding.index import About, weights_sha256
+    from pc_crvae.embedding.rotation_average import check_group
     from pc_crvae.embedding.shapes import embeddings_of_clouds, embeddings_of_files
+    from pc_crvae.errors import UserError
     from pc_crvae.runs.saved import SavedModel
 
+    if up not in ("x", "y", "z"):
+        raise UserError(f"up is x, y or z, not {up}")
+    if points is not None and points < 1:
+        raise UserError(f"points must be at least 1, not {points}")
+    if average_over is not None:
+        check_group(average_over, "average_over")
     saved = SavedModel.open(model, device="auto")
     about = About(
         model_sha256=weights_sha256(saved.folder),
@@ -166,6 +176,8 @@ def embed(
         average_over=average_over,
     )
     if isinstance(shapes, np.ndarray):
+        if shapes.ndim != 3 or shapes.shape[2] != 3:
+            raise ValueError(f"clouds must be (n, P, 3), not {shapes.shape}")
         clouds = normalize(turn_z_up(shapes, up))
         about = about.model_copy(update={"points": clouds.shape[1]})
         return embeddings_of_clouds(
@@ -193,7 +205,7 @@ def search(
     Args:
         index: what `embed` gave, or the file it was saved in.
         query: a mesh or cloud file, the id of a shape in the index, or a vector (D,).
-        model: that made the index, as `load` takes it; only a file needs it.
+        model: the model that made the index, as `load` takes it; only a file needs it.
         top: hits wanted.
 
     Returns:
@@ -233,7 +245,7 @@ def load_mesh(path: str | Path) -> "Surface":
     ((8, 3), (12, 3), {})
 
     Args:
-        path: of the file.
+        path: the mesh file.
 
     Returns:
         Vertices (V, 3) and triangles (F, 3) in the frame and scale of the file, and what was

@@ -56,14 +56,15 @@ def run(options: argparse.Namespace) -> None:
     if any((options.out / name).exists() for name in EXPORT_FILES):
         raise UserError(f"{options.out} holds a model already: name another folder by --out")
     train = load_clouds(options.data, "train", root=options.data_root, up=options.up)
-    model = Descriptor(
-        options.kind, frames=options.frames, data={"name": options.data, "up": options.up}
-    )
+    card = Path(options.data)  # of one's own, it is to be found from any folder
+    name = str(card.absolute()) if card.is_file() else options.data
+    model = Descriptor(options.kind, frames=options.frames, data={"name": name, "up": options.up})
     model.points = min(model.points, train.points.shape[1])
     clouds = train.batch(range(len(train)), model.points, "descriptor")
     model.fit(torch.from_numpy(clouds))
     write_export(model, options.out)
+    place = "" if options.data_root is None else f" --data-root {quote(str(options.data_root))}"
     print(
         f"descriptor: {options.out}, {model.latent_dim:,} features of {model.points:,} points; "
-        f"next: python tools/probe.py --ckpt {quote(str(options.out))}"
+        f"next: python tools/probe.py --ckpt {quote(str(options.out))}{place}"
     )

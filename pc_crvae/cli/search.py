@@ -102,6 +102,8 @@ def _indexed(index: "Embeddings") -> "_Indexed":
     if about.data is None:
 
         def of_file(row: int) -> "_Shown":
+            if not index.sources[row]:
+                return None, ""
             source = Path(index.sources[row])
             if not source.exists():
                 return None, "its file is gone"

@@ -250,6 +250,12 @@ class Config(Section):
                 "an auto-encoder has no posterior KL: set consistency.weight to 0, "
                 "consistency to null, or objective.name to elbo"
             )
+        default = ConsistencyConfig.model_fields["projector_widths"].default
+        if consistency.score == "kl" and consistency.projector_widths != default:
+            raise ValueError(
+                "consistency.projector_widths belong to the score projector: set consistency.score "
+                "to it, or leave them out"
+            )
         if consistency.form == "contrast":
             self._items_can_be_contrasted(consistency)
         elif consistency.score != "kl" or consistency.temperature is not None:

@@ -57,7 +57,7 @@ class About(pydantic.BaseModel):
         points: drawn of each shape, where it has as many.
         up: the axis that points up in the sources.
         average_over: the group of rotations that vectors are means over; None: of one pass.
-        data: the split of a data set; None where the sources are files.
+        data: the split of a data set; None where the shapes were files or arrays.
     """
 
     model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -80,7 +80,7 @@ class Embeddings:
     Attributes:
         ids: (n,) names, unique.
         vectors: (n, d) float32, of a VAE posterior means; finite.
-        sources: (n,) absolute paths of the files; empty texts for a split of a data set.
+        sources: (n,) absolute paths of the files; empty texts where the shapes had none.
         about: what they are.
 
     Raises:

@@ -14,8 +14,10 @@ def octant_means(points: Tensor, neighbors: int | Sequence[int]) -> Tensor:
 
     The eight octants are those of the signs of x, y and z, with zero counted as positive. An octant
     without a neighbour gives zeros. A neighbour that coincides with the point has no direction and
-    belongs to no octant. The statistic is that of PointHop (Zhang et al. 2020, arXiv 1907.12766,
-    section 3.1), with offsets in place of coordinates.
+    belongs to no octant. Which of equally far neighbours count, where not all can, depends on the
+    device. On the CPU a point that is not finite has NaN, and is no neighbour of others. The
+    statistic is that of PointHop (Zhang et al. 2020, arXiv 1907.12766, section 3.1), with offsets
+    in place of coordinates.
 
     Args:
         points: (B, N, 3), any floating dtype; below float32 the function works in float32.

@@ -203,17 +203,24 @@ def pairwise_gaussian_kl(first: DiagonalGaussian, second: DiagonalGaussian) -> T
     """KL(first_i || second_j) in nats of every pair, summed over the dimensions: (B, B').
 
     The squared shift is expanded into matrix products about the mean of ``second``, so that no
-    (B, B', D) tensor is made. The expansion cancels where two Gaussians nearly agree: its error is
-    about the float's precision times the largest entry of the row. Use `gaussian_kl` for the pairs
-    that matter to the last digit.
+    (B, B', D) tensor is made. The expansion cancels where means differ by little beside their
+    distance from that mean, so it is computed in float64 (on Apple's GPUs, which have none, on the
+    CPU). Use `gaussian_kl` for the pairs that matter to the last digit.
     """
-    center = second.mean.mean(dim=0)
-    first_mean, second_mean = first.mean - center, second.mean - center
-    precision = torch.exp(-second.log_variance)
-    square = (torch.exp(first.log_variance) + first_mean.square()) @ precision.t()
-    cross = first_mean @ (second_mean * precision).t()
-    own = (second_mean.square() * precision + second.log_variance - 1).sum(dim=1)
-    return 0.5 * (square - 2 * cross + own - first.log_variance.sum(dim=1, keepdim=True))
+    like = first.mean
+    device = torch.device("cpu") if like.device.type == "mps" else like.device
+    mean, log_variance, other_mean, other_log_variance = (
+        part.to(device, torch.float64)
+        for part in (first.mean, first.log_variance, second.mean, second.log_variance)
+    )
+    center = other_mean.mean(dim=0)
+    mean, other_mean = mean - center, other_mean - center
+    precision = torch.exp(-other_log_variance)
+    square = (torch.exp(log_variance) + mean.square()) @ precision.t()
+    cross = mean @ (other_mean * precision).t()
+    own = (other_mean.square() * precision + other_log_variance - 1).sum(dim=1)
+    kl = 0.5 * (square - 2 * cross + own - log_variance.sum(dim=1, keepdim=True))
+    return kl.to(like)
 
 
 def _expm1_minus(x: Tensor) -> Tensor:

@@ -171,11 +171,13 @@ def find_export(path: Path, which: Which = "last") -> Path:
 
     Args:
         path: a run's folder, a checkpoint's, or that of a saved export.
-        which: of a run, the last saved state or the best by validation.
+        which: which state of a run, the last saved one or the best by validation.
 
     Raises:
-        UserError: if there is no saved model.
+        UserError: if there is no saved model, or ``which`` is neither.
     """
+    if which not in ("last", "best"):
+        raise UserError(f"a run has the states last and best, and none called {which}")
     if not path.is_dir():
         raise UserError(f"{path} is not a folder: name that of a run, a checkpoint or an export")
     folder = Run(path).best if which == "best" else path

@@ -123,7 +123,10 @@ def build_transform(config: Config, consistency: ConsistencyConfig) -> BatchTran
 
 
 def build_training_objective(config: Config, model: LatentVariableModel) -> TrainingObjective:
-    """The one module whose forward is the whole of a training step's objective."""
+    """The one module whose forward is the whole of a training step's objective.
+
+    Where the log-likelihood has no weight, the decoder of ``model`` is frozen.
+    """
     consistency = config.consistency
     objective = build_objective(config, model)
     observe = binarize if is_binarized(config.model.likelihood) else as_it_is

@@ -31,7 +31,7 @@ class Callbacks:
         probe: the accuracy in [0, 1] of a cheap probe on the validation split.
         picture: an image (H, W, 3) uint8 of inputs beside reconstructions, which it also
             writes for the given epoch.
-        note: what is said at the start, of a callback that there is none of.
+        note: what is said at the start of the callbacks that there are not.
     """
 
     probe: Callable[[Pretrained], float] | None = None
@@ -43,13 +43,24 @@ class Callbacks:
         cls, config: Config, run: Run, train_set: ItemSet, validation_set: ItemSet
     ) -> "Callbacks":
         """A picture of reconstructions and, where there are classes, a probe."""
-        picture = Reconstructions(config, run, validation_set)
+        notes: list[str] = []
+        probe = picture = None
+        if getattr(config.objective, "weight", 1.0) > 0:
+            picture = Reconstructions(config, run, validation_set)
+        else:
+            notes.append(
+                "objective.weight is 0, so nothing is decoded: the decoder is not trained, and "
+                "what it makes of latents means nothing"
+            )
         labels = train_set.labels
         if labels is not None and validation_set.labels is not None and len(np.unique(labels)) > 1:
-            return cls(ValidationProbe(config, train_set, validation_set), picture)
-        lacks = "no labels" if labels is None else "a single class"
-        note = f"{train_set.name} has {lacks}: training goes on without the validation probe"
-        return cls(None, picture, note if config.logging.probe_every_epochs else None)
+            probe = ValidationProbe(config, train_set, validation_set)
+        elif config.logging.probe_every_epochs:
+            lacks = "no labels" if labels is None else "a single class"
+            notes.append(
+                f"{train_set.name} has {lacks}: training goes on without the validation probe"
+            )
+        return cls(probe, picture, "\n".join(notes) or None)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,14 @@ def require_trainable(
             "batch-norm in model.head needs two items at a time, and training.batch_size "
             f"{batch_size} leaves one for each part: raise it"
         )
+    consistency = config.consistency
+    projects = consistency is not None and consistency.form == "contrast"
+    if part_size == 1 and projects and not config.training.synchronize_batch_norm:
+        raise UserError(
+            "the projector's batch-norm needs two items at a time, and training.batch_size "
+            f"{batch_size} leaves one for each process: raise it, or set "
+            "training.synchronize_batch_norm to true"
+        )
     if len(train_set) < batch_size:
         raise UserError(
             f"{train_set.name} has {len(train_set)} items to train on, fewer than "

@@ -15,6 +15,7 @@ from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.vae import evaluating
 from pc_crvae.objectives.base import Terms, TrainingObjective
 from pc_crvae.randomness.draws import Draws, keyed_generator
+from pc_crvae.randomness.keys import keyed_numpy_generator
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.metrics import MetricsRecord
 from pc_crvae.training.callbacks import Callbacks
@@ -98,19 +99,23 @@ def evaluate(
 ) -> dict[str, Any]:
     """Mean terms on ``items`` under fixed draws, active units and the KL per dimension.
 
-    Where terms depend on the number of items in a batch, batches are full ones and the items left
-    over are not evaluated; fewer items than a batch are one batch.
+    Where terms depend on which items share a batch, batches are full ones of a fixed random order,
+    and the items left over are not evaluated; fewer items than a batch are one batch.
     """
     batches: list[Terms] = []  # means over each: a hierarchy's KLs a dimension are many an item
     units = ActiveUnits()
     sizes: list[int] = []
     size = min(config.training.batch_size, len(items))
-    evaluated = len(items) // size * size if objective.compares_items else len(items)
+    order, evaluated = np.arange(len(items)), len(items)
+    if objective.compares_items:
+        # Sets may lie class by class, and a batch of one class is harder to tell apart.
+        order = keyed_numpy_generator("validation order", config.seed).permutation(len(items))
+        evaluated = len(items) // size * size
     starts = range(0, evaluated, size)
     prepared = prefetched(
         batch_of(
             items,
-            np.arange(start, min(start + size, len(items))),
+            order[start : start + size],
             config.data.points,
             "validation points",
             config.seed,

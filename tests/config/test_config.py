@@ -135,6 +135,8 @@ def test_numbers_are_read_as_people_write_them(write):
         ("consistency: {form: contrast, temperature: -1}", "consistency.temperature"),
         ("consistency: {temperature: 5}", "belong to contrast"),
         ("consistency: {score: projector}", "belong to contrast"),
+        ("consistency: {projector_widths: [8]}", "belong to the score projector"),
+        ("consistency: {form: contrast, projector_widths: [8]}", "belong to the score projector"),
         ("consistency: {form: contrast}\ntraining: {batch_size: 1}", "compares the items"),
         (
             "consistency: {form: contrast}\ntraining: {accumulation: 2}",

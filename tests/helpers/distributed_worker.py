@@ -32,7 +32,12 @@ FAILING = "failing"
 WITHOUT_BATCH_NORM = {"encoder": {"name": "pointnet", "widths": [8, 16], "batch_norm": False}}
 CONTRAST = {
     "objective": {"name": "elbo", "weight": 0.0, "beta": 0.1},
-    "consistency": {"form": "contrast", "score": "projector", "projector_widths": [8, 4]},
+    "consistency": {
+        "form": "contrast",
+        "score": "projector",
+        "projector_widths": [8, 4],
+        "warmup_epochs": 0.4,
+    },
 }
 CASES = {
     "without batch-norm": {"model": WITHOUT_BATCH_NORM},

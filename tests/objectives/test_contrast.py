@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
 
 from helpers.toy_models import clouds, image_vae, point_vae
-from pc_crvae.latents.posteriors import DiagonalGaussian, PointMass, pairwise_gaussian_kl
+from pc_crvae.latents.posteriors import (
+    DiagonalGaussian,
+    PointMass,
+    gaussian_kl,
+    pairwise_gaussian_kl,
+)
 from pc_crvae.objectives.base import AutoEncoding
 from pc_crvae.objectives.consistency import ConsistencyRegularized
 from pc_crvae.objectives.contrast import ContrastByKL, ContrastByProjector, contrast
@@ -119,6 +124,19 @@ def test_every_pair_has_the_kl_of_torch_distributions(seed):
     theirs = Normal(second.mean[None], second.standard_deviation[None])
     expected = kl_divergence(mine, theirs).sum(dim=2)
     torch.testing.assert_close(pairwise_gaussian_kl(first, second), expected)
+
+
+def test_pairs_that_nearly_agree_far_from_the_others_keep_their_small_kl():
+    """The expansion cancels there; float32 alone would give 4.6 for 0.005."""
+    first = DiagonalGaussian(torch.tensor([[100.001]]), torch.tensor([[-9.2]]))
+    second = DiagonalGaussian(
+        torch.tensor([[100.0], [100.002], [-300.0]]), torch.tensor([[-9.2], [-9.2], [4.6]])
+    )
+    expected = [gaussian_kl(first, second.__class__(m[None], v[None])).sum() for m, v in zip(
+        second.mean, second.log_variance, strict=True)]  # fmt: skip
+    torch.testing.assert_close(
+        pairwise_gaussian_kl(first, second)[0], torch.stack(expected), rtol=1e-3, atol=1e-4
+    )
 
 
 def test_the_projector_compares_cosines_and_its_weights_are_the_divergence_s():

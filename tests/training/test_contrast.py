@@ -1,13 +1,15 @@
 """Training by contrast: what is trained, what is left alone, and what validation compares."""
 
 import math
+from dataclasses import fields
 
 import pytest
 import torch
 
 from helpers.distributed_worker import CONTRAST
 from helpers.tiny_runs import read_metrics, tiny_config, tiny_train
-from pc_crvae.data import load, split_validation
+from pc_crvae.data import CloudSet, load, split_validation
+from pc_crvae.randomness.keys import keyed_numpy_generator
 from pc_crvae.training.build import build_divergence, build_model, build_training_objective
 from pc_crvae.training.validation import evaluate
 
@@ -54,8 +56,18 @@ def test_validation_compares_full_batches_only(tmp_path, count):
     objective = build_training_objective(config, model)
     items = train_set.subset(range(count))
     size = min(config.training.batch_size, count)
-    whole = train_set.subset(range(count // size * size))
-    assert evaluate(config, model, objective, items) == evaluate(config, model, objective, whole)
+    order = keyed_numpy_generator("validation order", config.seed).permutation(count)
+    whole = train_set.subset(order[: count // size * size])
+    seen: list[str] = []
+
+    class Recording(CloudSet):
+        def batch(self, indices, points, *key):
+            seen.extend(self.ids[index] for index in indices)
+            return super().batch(indices, points, *key)
+
+    recording = Recording(**{field.name: getattr(items, field.name) for field in fields(items)})
+    evaluate(config, model, objective, recording)
+    assert seen == list(whole.ids)
 
 
 def test_the_projector_takes_the_dimensions_that_are_compared(tmp_path):

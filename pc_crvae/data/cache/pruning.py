@@ -82,12 +82,13 @@ def prune(*, everything: bool = False, dry_run: bool = False) -> Pruned:
                 found = _leftovers(others, everything)
                 for leftover in found if not dry_run else ():
                     discard(leftover.path)
+                is_empty = not dry_run and len(found) == len(others)
+                if is_empty or lock not in paths:  # while it is held, so that who waits sees it go
+                    lock.unlink(missing_ok=True)
         except Timeout:
             pruned.busy.append(place.name)
             continue
         pruned.removed.extend(found)
-        if len(found) == len(others) and not (dry_run and lock in paths):
-            lock.unlink(missing_ok=True)
     return pruned
 
 

@@ -269,10 +269,11 @@ def open_entry(folder: Path, *, verify: bool = False) -> Entry | None:
 
     Raises:
         DamagedEntryError: it is there and is not what was written.
+        NotKeptError: it cannot be read, which says nothing of what it holds.
     """
-    if not folder.exists():
-        return None
     try:
+        if not folder.exists():
+            return None
         content = _read_record(folder / _RECORD)
         if content["made_by"][0] != FORMAT:
             return None
@@ -280,8 +281,10 @@ def open_entry(folder: Path, *, verify: bool = False) -> Entry | None:
             name: _open_array(folder / f"{name}.npy", about, verify)
             for name, about in content["arrays"].items()
         }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise DamagedEntryError(f"{folder} is damaged ({error})") from error
+    except OSError as error:
+        raise _cannot_read(folder, error) from error
     return Entry(folder, arrays, content)
 
 
@@ -291,7 +294,7 @@ def newest_entry(key: Key) -> Entry | None:
     None where there is none.
     """
     for folder in _entries(key.place):
-        with suppress(DamagedEntryError):
+        with suppress(DamagedEntryError, NotKeptError):
             entry = open_entry(folder, verify=True)
             if entry is not None and entry.content["made_by"] == key.made_by:
                 return entry
@@ -312,16 +315,26 @@ def discard_damaged(name: str, split: str) -> list[DamagedEntryError]:
     for folder in cache.glob(f"{name}-{split}-{'[0-9a-f]' * 16}-{'[0-9a-f]' * 16}"):
         try:
             open_entry(folder, verify=True)
-        except DamagedEntryError as damage:
+        except DamagedEntryError:
             with _alone(folder.with_name(folder.name.rpartition("-")[0])):
-                discard(folder)
-            damaged.append(damage)
+                try:  # again, as another process may have made it anew meanwhile
+                    open_entry(folder, verify=True)
+                except DamagedEntryError as damage:
+                    discard(folder)
+                    damaged.append(damage)
     return damaged
 
 
 def newest_first(folders: Iterable[Path]) -> list[Path]:
     """Return entries, the one first that was made last."""
-    return sorted(folders, key=lambda folder: folder.stat().st_mtime_ns, reverse=True)
+
+    def made_at(folder: Path) -> int:
+        try:
+            return folder.stat().st_mtime_ns
+        except FileNotFoundError:  # removed meanwhile
+            return 0
+
+    return sorted(folders, key=made_at, reverse=True)
 
 
 def as_item_set(entry: Entry, name: str, split: str) -> CloudSet | ImageSet:
@@ -374,7 +387,14 @@ def stamp(path: Path) -> list[int] | None:
 
 
 def _entries(place: Path) -> list[Path]:
-    return newest_first(place.parent.glob(f"{place.name}-*"))
+    try:
+        return newest_first(place.parent.glob(f"{place.name}-*"))
+    except OSError as error:
+        raise _cannot_read(place.parent, error) from error
+
+
+def _cannot_read(path: Path, error: OSError) -> NotKeptError:
+    return NotKeptError(f"{path} cannot be read: {error.strerror or error}; {_NAME_ANOTHER}")
 
 
 def _stamps(key: Key, sources: Callable[[], Iterable[Path]]) -> list[list[Any]]:

@@ -115,7 +115,7 @@ def check(
     for split in card.splits:
         say(f"reading {split}")
         findings += [
-            Finding("prepared", f"{damage}, and is prepared anew", defect=True)
+            Finding("prepared", f"{damage}, and was removed", defect=True)
             for damage in discard_damaged(card.name, split)
         ]
         try:

@@ -43,6 +43,9 @@ def octant_means(order, coordinates, boxes, counts, means, start, stop):  # type
         found = _gather(coordinates[b], boxes[b], block, reach, per_cloud, candidates)
         for i in range(first, last):
             point = coordinates[b, :, i]
+            if not np.isfinite(point[0] + point[1] + point[2]):
+                means[b, order[b, i]] = np.nan
+                continue
             _measure(candidates, 0, found, point, squared)
             # One more, as the point itself is among its candidates.
             bound, _ = _threshold(squared[:found], most + 1)
