@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pc_crvae.config import ImageModelConfig, PointModelConfig
+from pc_crvae.errors import UserError
 from pc_crvae.latents.interpolation import InterpolationKind, interpolate_latents
 from pc_crvae.likelihoods import Likelihood
 from pc_crvae.models.pretrained import Pretrained
@@ -69,7 +70,16 @@ class PretrainedVAE(VAE, Pretrained, ABC):
         """The posterior mean of one observation or a batch, as the user has them."""
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Observations of ``latents`` (B, D), prepared as in training, float32 on the CPU."""
+        """Observations of ``latents`` (B, D), prepared as in training, float32 on the CPU.
+
+        Raises:
+            UserError: the decoder was not trained, as ``objective.weight`` was 0.
+        """
+        if self.data.get("decodes") is False:
+            raise UserError(
+                "this model was trained without decoding (objective.weight 0), so its decoder "
+                "means nothing: embed with it, or train one with a weight"
+            )
         with evaluating(self):
             return torch.cat(
                 [

@@ -14,6 +14,7 @@ from pc_crvae.config import (
     PointModelConfig,
     TrainingConfig,
 )
+from pc_crvae.config.experiment import ELBOConfig
 from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
@@ -67,7 +68,9 @@ def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretra
             channels for.
         ValueError: a model of images without their shape.
     """
-    data = {"name": config.data.name, "up": config.data.up}
+    data: dict[str, Any] = {"name": config.data.name, "up": config.data.up}
+    if not _decodes(config):
+        data["decodes"] = False
     if isinstance(config.model, PointModelConfig):
         return PointVAE(
             config.model, posterior=_posterior(config), points=config.data.points, data=data
@@ -143,7 +146,7 @@ def build_training_objective(config: Config, model: LatentVariableModel) -> Trai
             target=consistency.target,
             observe=observe,
         )
-    if isinstance(model, VAE) and getattr(objective, "weight", 1.0) == 0:
+    if isinstance(model, VAE) and not _decodes(config):
         model.decoder.requires_grad_(False)  # processes would wait for gradients that never come
     return Regularized(whole, model.regularization) if isinstance(model, NVAE) else whole
 
@@ -192,6 +195,10 @@ def build_optimizer(objective: nn.Module, options: TrainingConfig) -> torch.opti
         lr=options.learning_rate,
         fused=True,
     )
+
+
+def _decodes(config: Config) -> bool:
+    return not isinstance(config.objective, ELBOConfig) or config.objective.weight > 0
 
 
 def _posterior(config: Config) -> Literal["gaussian", "code"]:

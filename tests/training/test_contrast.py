@@ -9,7 +9,9 @@ import torch
 from helpers.distributed_worker import CONTRAST
 from helpers.tiny_runs import read_metrics, tiny_config, tiny_train
 from pc_crvae.data import CloudSet, load, split_validation
+from pc_crvae.errors import UserError
 from pc_crvae.randomness.keys import keyed_numpy_generator
+from pc_crvae.runs.saved import read_model
 from pc_crvae.training.build import build_divergence, build_model, build_training_objective
 from pc_crvae.training.validation import evaluate
 
@@ -22,6 +24,8 @@ def test_the_projector_learns_and_a_decoder_that_decodes_nothing_does_not(tmp_pa
     moved = {name for name, value in model.state_dict().items() if (value != before[name]).any()}
     assert not any(name.startswith("decoder.") for name in moved)
     assert any(name.startswith("encoder.") for name in moved)
+    with pytest.raises(UserError, match="trained without decoding"):
+        read_model(tmp_path / "run").sample(1)
     state = torch.load(
         sorted((tmp_path / "run" / "checkpoints").glob("step-*"))[-1] / "state.pt",
         weights_only=True,
