@@ -103,7 +103,7 @@ def _look(
     if isinstance(split, UserError):
         return problems.tell(split) + paragraph(
             "Reconstructions, the map, interpolations and samples of the page need data: name its "
-            "folder.",
+            "folder with --data-root.",
             "missing",
         )
     try:

@@ -263,7 +263,7 @@ def test_a_damaged_array_of_what_was_prepared_is_named_and_prepared_anew(
     (entry,) = (tmp_path / "cache").glob("tiny-test-*-*")
     _spoil_unseen(entry / "points.npy")
     (told,) = check(card, root=hdf5_root).findings
-    sentence = f"{entry} is damaged (points.npy is not as it was written), and is prepared anew"
+    sentence = f"{entry} is damaged (points.npy is not as it was written), and was removed"
     assert (told.subject, told.sentence, told.defect) == ("prepared", sentence, True)
     assert check(card, root=hdf5_root).findings == ()
 
