@@ -200,6 +200,11 @@ class Config(Section):
     checkpoints: CheckpointConfig = CheckpointConfig()
     logging: LoggingConfig = LoggingConfig()
 
+    @property
+    def decodes(self) -> bool:
+        """Whether training decodes, and so trains the decoder."""
+        return not isinstance(self.objective, ELBOConfig) or self.objective.weight > 0
+
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         if self.consistency is not None:
@@ -209,7 +214,7 @@ class Config(Section):
         if isinstance(self.model, NVAEModelConfig):
             if self.objective.name != "elbo":
                 raise ValueError(f"an nvae takes objective.name elbo, not {self.objective.name}")
-            if self.objective.weight == 0:
+            if not self.decodes:
                 raise ValueError("an nvae decodes while it encodes: objective.weight must not be 0")
         if isinstance(self.objective, ELBOConfig):
             if self.objective.balanced_groups:

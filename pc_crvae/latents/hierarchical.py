@@ -78,7 +78,8 @@ class TopDown(nn.Module, ABC):
         """Run from the top.
 
         Args:
-            encoder_features: of x, one tensor a group; None runs the prior alone.
+            encoder_features: the encoder features of x, one tensor a group; None runs the prior
+                alone.
             choose: the latent to go on with.
             groups: how many to run, all by default.
             to_the_end: also combine the last group's latent, for the decoder.
@@ -186,7 +187,7 @@ class HierarchicalPosterior(_Chain):
 
     Args:
         network: the top-down network.
-        encoder_features: of x, one tensor a group, items first.
+        encoder_features: the encoder features of x, one tensor a group, items first.
         representation_groups: how many groups, from the top, the representation is made of.
         constant: take part in no gradient but the path's; see `detach`.
     """
@@ -222,8 +223,10 @@ class HierarchicalPosterior(_Chain):
         )
         return torch.cat(record.path, dim=1)
 
-    def top(self) -> Conditional:
-        """q(z_1|x) of the top group, which depends on no path."""
+    def top(self, path: LatentPath = ()) -> Conditional:
+        """q(z_1|x) of the top group: a pass of that group alone, unless ``path`` recorded it."""
+        if (recorded := self._recorded(path)) is not None:
+            return recorded.posteriors[0]
         record = self._run(
             self.encoder_features, lambda _, group: group.mean, groups=1, to_the_end=False
         )
@@ -244,13 +247,14 @@ class HierarchicalPosterior(_Chain):
 
     def conditionals(self, path: LatentPath) -> tuple[Conditional, ...]:
         """q(z_l|x, z_<l) of every group along ``path``: a pass, unless it was drawn from here."""
-        if (
-            isinstance(path, RecordedPath)
-            and path.chain is self
-            and path.stands_for_a_pass_of(self.network)
-        ):
-            return path.record.posteriors
-        return self._run_along(path, self.encoder_features).posteriors
+        recorded = self._recorded(path)
+        return (recorded or self._run_along(path, self.encoder_features)).posteriors
+
+    def _recorded(self, path: LatentPath) -> TopDownPass | None:
+        """The pass that ``path`` was drawn in, where it was drawn from here and still holds."""
+        if not isinstance(path, RecordedPath) or path.chain is not self:
+            return None
+        return path.record if path.stands_for_a_pass_of(self.network) else None
 
     def detach(self) -> Self:
         """The same distributions as constants: neither features nor weights take a gradient.

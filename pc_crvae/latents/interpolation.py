@@ -67,7 +67,7 @@ def interpolate_groups(
         start: (D_l,) of each group.
         end: likewise.
         steps: latents of each group that are returned, both ends included.
-        kind: of each group's path.
+        kind: the kind of each group's path.
 
     Returns:
         (steps, D_l) of each group.

@@ -42,6 +42,14 @@ class LatentChain(ABC):
     def conditionals(self, path: LatentPath) -> tuple["Conditional", ...]:
         """The conditional of every group given the groups of ``path`` before it."""
 
+    def top(self, path: LatentPath = ()) -> "Conditional":
+        """The conditional of the top group, which depends on no other.
+
+        Args:
+            path: a sample of this chain, where there is one: it may know the answer already.
+        """
+        return self.conditionals(path)[0]
+
     @abstractmethod
     def detach(self) -> Self:
         """The same distribution, cut from the graph that made its parameters."""

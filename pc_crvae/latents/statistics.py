@@ -151,7 +151,7 @@ def mutual_information(
         posteriors: q(z|x) of all N items, (N, D).
         prior: p(z).
         samples: latents drawn for each item.
-        seed: of these.
+        seed: the seed of these.
 
     Raises:
         ValueError: fewer than two items, or no samples.

@@ -110,10 +110,9 @@ class ConsistencyRegularized(TrainingObjective):
             with torch.set_grad_enabled(weight > 0 and torch.is_grad_enabled()):
                 original = Encoded(posterior, first.path)
                 terms |= self.divergence(original, Encoded(transformed_posterior, second.path))
-        if weight == 0:  # processes wait for a gradient of every weight, though it is zero
-            idle = [weights.sum() for weights in self.divergence.parameters()]
-            if idle:
-                terms["objective"] = terms["objective"] + 0 * torch.stack(idle).sum()
         if weight > 0:
             terms["objective"] = terms["objective"] - weight * terms["consistency"]
+        else:  # processes wait for a gradient of all that the divergence owns, if only for zeros
+            for owned in self.divergence.parameters():
+                terms["objective"] = terms["objective"] + 0 * owned.sum()
         return terms

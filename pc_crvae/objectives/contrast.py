@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from pc_crvae.latents.hierarchical import HierarchicalPosterior
 from pc_crvae.latents.posteriors import (
     DiagonalGaussian,
     gaussian_kl,
@@ -93,12 +92,7 @@ class ContrastByKL(Contrast):
             return {"consistency": contrast(own, pairs, self.temperature, start)}
 
     def _top(self, encoded: Encoded) -> DiagonalGaussian:
-        posterior = encoded.posterior
-        top = (
-            posterior.top()
-            if isinstance(posterior, HierarchicalPosterior)
-            else posterior.conditionals(encoded.path)[0]
-        )
+        top = encoded.posterior.top(encoded.path)
         if not isinstance(top, DiagonalGaussian):
             raise ValueError(
                 f"contrast by KL needs a Gaussian in the top group, not a {type(top).__name__}"

@@ -14,7 +14,6 @@ from pc_crvae.config import (
     PointModelConfig,
     TrainingConfig,
 )
-from pc_crvae.config.experiment import ELBOConfig
 from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
@@ -69,7 +68,7 @@ def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretra
         ValueError: a model of images without their shape.
     """
     data: dict[str, Any] = {"name": config.data.name, "up": config.data.up}
-    if not _decodes(config):
+    if not config.decodes:
         data["decodes"] = False
     if isinstance(config.model, PointModelConfig):
         return PointVAE(
@@ -146,7 +145,7 @@ def build_training_objective(config: Config, model: LatentVariableModel) -> Trai
             target=consistency.target,
             observe=observe,
         )
-    if isinstance(model, VAE) and not _decodes(config):
+    if isinstance(model, VAE) and not config.decodes:
         model.decoder.requires_grad_(False)  # processes would wait for gradients that never come
     return Regularized(whole, model.regularization) if isinstance(model, NVAE) else whole
 
@@ -182,7 +181,7 @@ def build_optimizer(objective: nn.Module, options: TrainingConfig) -> torch.opti
     Fused: one pass over all parameters, on the device where they lie now.
 
     Args:
-        objective: whose parameters it trains, the model's and the objective's own.
+        objective: the module whose parameters it trains, the model's and the objective's own.
         options: the learning rate and the decay of the weights.
     """
     matrices = [parameter for parameter in objective.parameters() if parameter.ndim >= 2]
@@ -195,10 +194,6 @@ def build_optimizer(objective: nn.Module, options: TrainingConfig) -> torch.opti
         lr=options.learning_rate,
         fused=True,
     )
-
-
-def _decodes(config: Config) -> bool:
-    return not isinstance(config.objective, ELBOConfig) or config.objective.weight > 0
 
 
 def _posterior(config: Config) -> Literal["gaussian", "code"]:

@@ -45,7 +45,7 @@ class Callbacks:
         """A picture of reconstructions and, where there are classes, a probe."""
         notes: list[str] = []
         probe = picture = None
-        if getattr(config.objective, "weight", 1.0) > 0:
+        if config.decodes:
             picture = Reconstructions(config, run, validation_set)
         else:
             notes.append(

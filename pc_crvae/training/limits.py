@@ -32,7 +32,11 @@ def require_trainable(
             f"{batch_size} leaves one for each part: raise it"
         )
     consistency = config.consistency
-    projects = consistency is not None and consistency.form == "contrast"
+    projects = (
+        consistency is not None
+        and consistency.score == "projector"
+        and len(consistency.projector_widths) > 1
+    )
     if part_size == 1 and projects and not config.training.synchronize_batch_norm:
         raise UserError(
             "the projector's batch-norm needs two items at a time, and training.batch_size "
@@ -59,9 +63,9 @@ def require_finite(
     Args:
         terms: means by name.
         when: names the moment in the sentence.
-        run: whose last good state is named.
-        consistency_weight: of the consistency KL; at 0 it is reported only, with its parts, and
-            may be infinite without harm.
+        run: the run whose last good state is named.
+        consistency_weight: the weight of the consistency term; at 0 the term is reported only, with
+            its parts, and may be infinite without harm.
 
     Raises:
         UserError: one is not.

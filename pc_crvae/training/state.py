@@ -24,7 +24,7 @@ class TrainingState:
     Attributes:
         model: what is trained, a part of ``objective``.
         objective: what is maximised, with the weights that it owns besides the model's.
-        optimizer: of all parameters of ``objective``.
+        optimizer: the optimiser of all parameters of ``objective``.
         average: the running average of ``objective``, None without one.
         step: steps done.
         best_objective: the highest on the validation split so far.

@@ -28,9 +28,9 @@ class TrainingStep:
     Args:
         state: what each step changes.
         schedule: says the learning rate and the warm-ups of each step.
-        processes: those that take the step together.
+        processes: the processes that take the step together.
         parts: rows of the global batch that are computed at once by this process.
-        run: whose last state is named where a term is not finite.
+        run: the run whose last state is named where a term is not finite.
     """
 
     def __init__(

@@ -33,9 +33,9 @@ class Validation:
 
     Attributes:
         items: the validation split.
-        schedule: of the training.
+        schedule: the schedule of the training.
         run: keeps the best export.
-        record: of the run.
+        record: the record of the run.
         progress: says how the epoch ended.
         callbacks: called where they are due.
         told_fall: whether a fallen objective was told of.

@@ -158,3 +158,9 @@ def test_a_descriptor_that_names_an_unknown_kind_is_refused(made, tmp_path, caps
     (copy / "config.json").write_text(json.dumps(described | {"kind": "fpfh"}))
     said = refused(capsys, "embed", "--ckpt", copy, "--out", tmp_path / "x.npz", made / "shapes")
     assert "kind" in said
+
+
+def test_a_card_of_ones_own_is_found_from_another_folder(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(made)
+    assert main(["descriptor", "bps", "--data", "tiny.yaml", "--out", str(tmp_path / "bps")]) == 0
+    assert read_model(tmp_path / "bps").data["name"] == str(made / "tiny.yaml")

@@ -424,3 +424,16 @@ def test_a_group_that_is_not_finite_stops_training_by_its_name():
     means = {name: mean.item() for name, mean in scalar_means(terms).items()}
     with pytest.raises(UserError, match="the term kl/group 2 of 3 became nan at step 7"):
         require_finite(means, "at step 7", Run(Path("nowhere")), consistency_weight=1.0)
+
+
+def test_the_top_group_of_a_path_that_was_drawn_from_here_takes_no_pass():
+    top_down = network(batch_norm=True).train()
+    chain = posterior(top_down)
+    path = chain.sample(draws(2))
+    statistics = [norm.running_mean.clone() for norm in top_down.norms]
+    before = top_down.combined
+    top = chain.top(path)
+    assert top_down.combined == before
+    assert all(map(torch.equal, [norm.running_mean for norm in top_down.norms], statistics))
+    assert torch.equal(top.mean, chain.conditionals(path)[0].mean)
+    assert torch.equal(top.mean, chain.top(tuple(path)).mean)

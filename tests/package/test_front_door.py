@@ -69,3 +69,16 @@ def test_a_file_that_cannot_be_embedded_stops_all(tmp_path):
     assert pc_crvae.search(index, index.vectors[1], top=1)[0].id == "1"
     with pytest.raises(UserError, match="name the model that made the index"):
         pc_crvae.search(index, tmp_path / "bad.off")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"up": "w"}, "up is x, y or z, not w"),
+        ({"points": 0}, "points must be at least 1, not 0"),
+        ({"average_over": "C0"}, "average_over C0 is no group of rotations"),
+    ],
+)
+def test_embed_refuses_a_value_that_cannot_be_in_one_sentence(tmp_path, options, sentence):
+    with pytest.raises(UserError, match=sentence):
+        pc_crvae.embed(tmp_path, model=tmp_path, **options)

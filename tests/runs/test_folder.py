@@ -163,3 +163,8 @@ def test_the_configuration_is_found_from_within_a_checkpoint(trained, monkeypatc
     monkeypatch.chdir(trained.best)
     here = find_export(Path())
     assert find_run_config(here) == load_config(trained.config)
+
+
+def test_a_state_that_no_run_has_is_refused(tmp_path):
+    with pytest.raises(UserError, match="none called Best"):
+        find_export(tmp_path, "Best")

@@ -1,6 +1,7 @@
 """What training refuses before its first step, and what its exports say of their data."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 
@@ -8,6 +9,7 @@ from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.errors import UserError
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.saved import load_splits
+from pc_crvae.training.limits import require_trainable
 
 BATCH_NORMS = {
     "of the features": {"normalize_features": True},
@@ -49,3 +51,25 @@ def test_every_export_names_the_shapes_it_was_trained_and_chosen_on(tmp_path):
         assert data["name"] == config.data.name
         assert data["train_sha256"] == train_set.fingerprint()
         assert data["validation_sha256"] == validation_set.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("consistency", "is_refused"),
+    [
+        ({"form": "contrast", "score": "projector", "projector_widths": [8, 4]}, True),
+        ({"form": "contrast", "score": "projector", "projector_widths": [4]}, False),
+        ({"form": "contrast", "score": "kl"}, False),
+        ({"form": "kl"}, False),
+    ],
+)
+def test_a_projector_with_batch_norm_needs_two_rows_a_process(tmp_path, consistency, is_refused):
+    config = tiny_config(
+        tmp_path,
+        model={"head": {"normalize_features": False}},
+        consistency=consistency,
+        training={"batch_size": 2, "synchronize_batch_norm": False},
+    )
+    splits = load_splits(config)
+    refusal = pytest.raises(UserError, match="the projector's batch-norm needs two items")
+    with refusal if is_refused else nullcontext():
+        require_trainable(config, *splits, part_size=1)

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from pc_crvae.data.cache.store import (
     FORMAT,
     DamagedEntryError,
+    NotKeptError,
     cache_folder,
     discard,
     newest_first,
@@ -63,7 +64,8 @@ def prune(*, everything: bool = False, dry_run: bool = False) -> Pruned:
     That is: of entries that differ by the state of their sources or the version of their reader,
     all but the one made last; entries that are damaged, of another format or of version 0.1; what
     interrupted preparations left that cannot be gone on with. Files and folders whose names are not
-    the cache's stay. A set that a process has mapped stays whole for that process.
+    the cache's stay, and so do entries that cannot be read. A set that a process has mapped stays
+    whole for that process.
 
     Args:
         everything: whether to remove every entry.
@@ -131,6 +133,8 @@ def _fault(folder: Path) -> str | None:
         return None if open_entry(folder) is not None else "of another format"
     except DamagedEntryError:
         return "damaged"
+    except NotKeptError:  # unreadable, which says nothing of what it holds
+        return None
 
 
 def _size(path: Path) -> int:

@@ -151,3 +151,22 @@ def test_what_is_not_the_caches_stays(cache: Path, tmp_path: Path):
 def test_where_there_is_no_cache_there_is_nothing_to_remove(cache: Path):
     assert prune().removed == []
     assert not cache.exists()
+
+
+def test_what_cannot_be_read_stays(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    entry = make()
+
+    def denied(path: Path) -> dict[str, object]:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(store, "_read_record", denied)
+    assert prune().removed == []
+    assert entry.folder.is_dir()
+
+
+def test_a_dry_run_leaves_no_lock_behind(cache: Path):
+    entry = make()
+    lock = entry.folder.with_name(f"{entry.folder.name.rpartition('-')[0]}.lock")
+    lock.unlink(missing_ok=True)
+    prune(dry_run=True)
+    assert not lock.exists()

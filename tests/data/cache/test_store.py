@@ -1,5 +1,6 @@
 """Prepared splits are kept on disk, and what is kept is never what it should not be."""
 
+import errno
 import hashlib
 import io
 import json
@@ -601,3 +602,28 @@ def test_a_key_covers_all_that_the_content_depends_on(monkeypatch: pytest.Monkey
     monkeypatch.setattr(store, "FORMAT", store.FORMAT + 1)
     assert len(folders | {key.folder}) == 7
     assert len({one.place for one in (key, *others)}) == 4  # sources and versions share one
+
+
+def test_an_entry_that_cannot_be_read_is_told_and_kept(
+    hdf5_root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    expected = load_train(hdf5_root)
+    entry = only_entry(cache)
+
+    def too_many(path: Path) -> dict[str, object]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+    with monkeypatch.context() as unreadable:
+        unreadable.setattr(store, "_read_record", too_many)
+        with pytest.warns(UserWarning, match=r"cannot be read: Too many open files"):
+            found = load_train(hdf5_root)
+        with pytest.raises(store.NotKeptError, match="cannot be read"):
+            store.discard_damaged("modelnet40", "train")
+    assert np.array_equal(found.points, expected.points)
+    assert only_entry(cache) == entry
+    assert np.array_equal(load_train(hdf5_root).points, expected.points)
+
+
+def test_an_entry_that_is_gone_while_entries_are_listed_is_no_error(cache: Path):
+    gone = cache / "a-train-0000000000000000-0000000000000000"
+    assert store.newest_first([gone]) == [gone]
