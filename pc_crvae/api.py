@@ -138,9 +138,9 @@ def embed(
     Args:
         shapes: mesh and cloud files, or folders of them; or clouds, (n, P, 3) in any position and
             size, which are called by their numbers.
-        model: as `load` takes it, of points.
-        points: drawn of each file's shape, by default as many as the model was trained with; of an
-            array all are taken.
+        model: a model of points, as `load` takes it.
+        points: how many points are drawn of each file's shape, by default as many as the model was
+            trained with; of an array all are taken.
         up: the axis that points up.
         average_over: a group of rotations, such as ``C12``, that vectors are means over.
 

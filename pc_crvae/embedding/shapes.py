@@ -27,11 +27,11 @@ def embeddings_of_files(
     """Embed the shapes of files, leaving out those that cannot be used.
 
     Args:
-        model: gives the vectors, posterior means.
-        files: of meshes and clouds; read one by one.
+        model: the model that gives the vectors.
+        files: the files of meshes and clouds, which are read one by one.
         about: how many points are drawn of each, which axis is up, and what is averaged over.
-        refuse: told of each file that cannot be used, in a sentence that names it.
-        advance: called after each file read.
+        refuse: takes a sentence that names each file that cannot be used.
+        advance: a function to call after each file.
 
     Raises:
         UserError: none can be used.
@@ -78,9 +78,9 @@ def embeddings_of_clouds(
     Args:
         model: gives the vectors.
         clouds: (P, 3) each, prepared as in training; taken one by one.
-        ids: of the clouds.
+        ids: the names of the clouds.
         about: what the vectors are.
-        advance: called after each cloud embedded.
+        advance: a function to call after each cloud.
 
     Raises:
         UserError: one of them cannot be embedded.
@@ -99,9 +99,9 @@ class Hit:
     """A shape of an index near to a query.
 
     Attributes:
-        id: of the shape.
+        id: the name of the shape.
         distance: 1 - cosine, in [0, 2].
-        row: of the shape in the index.
+        row: its row in the index.
     """
 
     id: str

@@ -63,9 +63,9 @@ def check_enough_of_each(
     """Refuse training items of which cross-validation would leave a fold without a class.
 
     Args:
-        names: of the classes.
+        names: the names of the classes.
         labels: (n,) of the training items, indices into ``names``.
-        folds: of the cross-validation.
+        folds: the folds of the cross-validation.
         remedy: what may be taken instead of one.
 
     Raises:

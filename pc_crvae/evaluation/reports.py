@@ -75,7 +75,7 @@ class DataCut(Part):
 
     Attributes:
         points_available: points of each cloud.
-        shape: of each image.
+        shape: the shape of each image.
         sha256: of all items, labels and ids.
     """
 
@@ -125,8 +125,8 @@ class ModelReport(Report):
         """Return the report with the state of the model that it is of.
 
         Args:
-            folder: of the model's export.
-            which: of the run.
+            folder: the folder of the model's export.
+            which: which state of the run.
             trained_on: what the model says of its training data.
         """
         checkpoint = Checkpoint(path=str(folder), which=which)

@@ -18,7 +18,7 @@ class BernoulliLikelihood(PixelLikelihood):
     `pc_crvae.objectives.binarization`.
 
     Args:
-        logits: of a pixel being 1, (B, C, H, W).
+        logits: the logits of a pixel being 1, (B, C, H, W).
     """
 
     def __init__(self, logits: Tensor) -> None:

@@ -63,7 +63,7 @@ class BatchNorm(nn.BatchNorm1d):
 
         Args:
             features: float32 or float64, some of the batch's features or all.
-            moments: of all of the batch's rows in this process.
+            moments: the moments of all of the batch's rows in this process.
 
         Raises:
             ValueError: the moments are those of a single row.

@@ -116,7 +116,8 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
 
         Args:
             pretrained_model_name_or_path: a folder, or ``user/name`` on the hub.
-            download_options: of `huggingface_hub.snapshot_download`, such as ``revision``.
+            download_options: the options of `huggingface_hub.snapshot_download`, such as
+                ``revision``.
 
         Raises:
             UserError: if there is no model, or it is damaged or of another class.

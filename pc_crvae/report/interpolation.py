@@ -38,10 +38,10 @@ def paths_between(
         model: in evaluation mode.
         shapes: what the ends are taken from.
         named: ids of the shapes at the two ends of the only path between shapes.
-        pairs: of shapes of different classes that are drawn, where none is named.
+        pairs: the pairs of shapes of different classes that are drawn, where none is named.
         random: pairs of draws; None for one, where no shapes are named and the model has a prior.
         steps: shapes a path, both ends included.
-        kind: of path through the latent space.
+        kind: the kind of path through the latent space.
         seed: fixes what is drawn.
 
     Raises:

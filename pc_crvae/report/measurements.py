@@ -33,7 +33,7 @@ class Kind(Generic[R]):
 
     Attributes:
         tool: the command that makes it.
-        name: of the file, but for its suffix, and of the section.
+        name: the name of the file, but for its suffix, and of the section.
         type: what it holds.
         tell: the section's body, as HTML.
         headlines: the numbers that stand at the top of the page.

@@ -99,7 +99,7 @@ def picture(data: bytes, kind: str, alt: str, *, width: int | None = None) -> st
 
     Args:
         data: the file.
-        kind: of ``image/kind``.
+        kind: the kind in ``image/kind``.
         alt: what it shows, in words.
         width: pixels it is shown at, at most; None for the page's.
     """
@@ -120,7 +120,7 @@ def report_page(
 
     Args:
         path: the page to write.
-        title: of the page, as text.
+        title: the title of the page, as text.
         subtitle: a line below it, as text.
         headlines: what stands at the top.
         sections: the rest.

@@ -27,7 +27,7 @@ class Subject:
     Attributes:
         folder: what ``--ckpt`` named.
         export: the folder of its weights.
-        which: of the run that the folder holds.
+        which: which state of the run the folder holds.
     """
 
     folder: Path
@@ -45,7 +45,7 @@ class Stored(Generic[R]):
     """A report that was found.
 
     Attributes:
-        path: of the file.
+        path: the path of the file.
         report: what it holds.
         is_stale: it is older than the weights that it is said to be of.
         of_other: the state of the run that it is of, where that is not the page's.

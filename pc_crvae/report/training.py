@@ -26,7 +26,7 @@ def training_section(
 
     Args:
         subject: the model.
-        config: of its run; None of an export outside one.
+        config: the config of its run; None of an export outside one.
         problems: where damage is noted.
     """
     if config is None:

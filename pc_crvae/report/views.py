@@ -32,7 +32,7 @@ class Path:
     """A path between the latents of two items.
 
     Attributes:
-        ends: of the items shown, which two.
+        ends: which two of the items shown.
         steps: (S, ...) what is decoded along it.
         kind: how it runs, in words.
     """
@@ -50,7 +50,7 @@ class Views:
         items: n, in the order drawn.
         inputs: (n, ...) what the model was given of them.
         codes: (n, D) its embeddings.
-        shown: of these items, the few that are looked at: one of each class first.
+        shown: the few of these items that are looked at, one of each class first.
         reconstructions: (k, ...) of the shown.
         paths: between pairs of the shown.
         samples: (k, ...) draws of the prior; None for a plain auto-encoder, which has none.
@@ -70,7 +70,7 @@ def look_at(model: Model, split: ItemSet, count: int, seed: int) -> Views:
 
     Args:
         model: in evaluation mode.
-        split: of its modality.
+        split: the split of its modality.
         count: items drawn, at most.
         seed: fixes which items, their points, and the samples.
 

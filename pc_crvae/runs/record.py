@@ -53,10 +53,10 @@ class Curve:
     """One recorded quantity of one run.
 
     Attributes:
-        name: of the run's folder.
-        epochs: where it was recorded.
-        minutes: of training until then, without the time of evaluation and saving, and without
-            that between an interruption and its resumption.
+        name: the name of the run's folder.
+        epochs: the moment of the record, in epochs.
+        minutes: minutes of training until then, without the time of evaluation and saving, and
+            without that between an interruption and its resumption.
         values: the quantity.
     """
 
@@ -71,7 +71,7 @@ class Record:
     """All that one run recorded, by split and name.
 
     Attributes:
-        curves: of each number, where it was finite.
+        curves: the curve of each number, where it was finite.
         lists: the last of each list of numbers, such as ``kl_per_dimension``.
     """
 

@@ -47,7 +47,7 @@ class SavedModel:
     Attributes:
         model: in evaluation mode.
         folder: the export it was read from.
-        config: of the run that the export lies in, None where it lies in none.
+        config: the config of the run that the export lies in, None where it lies in none.
         card: name or path of the data set's card, None where nothing says it.
         root: folder of the data, None for where it is looked for by default.
         up: the source's up axis, None for the card's.
@@ -77,7 +77,7 @@ class SavedModel:
 
         Args:
             path: a run's folder, a checkpoint's, or that of a saved export.
-            which: of a run, its last state or the best by the validation objective.
+            which: which state of a run, the last or the best by the validation objective.
             device: ``auto`` is a GPU where there is one.
             card: name or path of the data set's card, by default what the model was trained on.
             root: folder of the data.

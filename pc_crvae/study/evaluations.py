@@ -43,7 +43,7 @@ def describe_evaluations(reports: Sequence[ImageReport]) -> dict[str, Spread]:
     """Return mean and spread over runs, as `describe_figures` gives them.
 
     Args:
-        reports: of an arm's runs, one a training seed.
+        reports: the reports of an arm's runs, one a training seed.
 
     Returns:
         Of mutual information also its bound, and the number of runs whose estimate is saturated.
@@ -66,7 +66,7 @@ def figure_differences(
 
     Args:
         pair: the arms' names.
-        reports: of each, by training seed.
+        reports: the reports of each, by training seed.
 
     Raises:
         UserError: they are of different images.

@@ -38,7 +38,7 @@ def describe_figures(reports: Sequence[R], figures: Mapping[str, Figure[R]]) -> 
     """Return mean and spread over runs of every figure that all of them have.
 
     Args:
-        reports: of an arm's runs, one a training seed.
+        reports: the reports of an arm's runs, one a training seed.
         figures: by name.
     """
     found = {}

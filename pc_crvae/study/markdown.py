@@ -38,9 +38,9 @@ def format_report(
     """Lay out a report.
 
     Args:
-        summary: of the study.
+        summary: the summary of the study.
         pictures: alternative text and place, relative to the report, of each.
-        level: of its heading.
+        level: the level of its heading.
     """
     parts = [
         f"{'#' * level} {summary.title}",

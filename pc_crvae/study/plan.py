@@ -25,9 +25,9 @@ class PlannedRun:
 
     Attributes:
         arm: its name.
-        seed: of training.
+        seed: the seed of training.
         config: resolved.
-        folder: of the run.
+        folder: the folder of the run.
     """
 
     arm: str

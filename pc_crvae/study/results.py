@@ -18,8 +18,8 @@ class Spread(Part):
         mean: None of no value.
         std: sample standard deviation; None of fewer than two values.
         of_seeds: the values.
-        log_n: of mutual information, its bound, in nats.
-        saturated: of mutual information, the seeds whose estimate is so near to its bound that it
+        log_n: the bound of the mutual information, in nats.
+        saturated: the seeds whose estimate of mutual information is so near to its bound that it
             cannot be ranked by.
     """
 
@@ -35,7 +35,7 @@ class RunResult(Part):
 
     Attributes:
         error: why it failed, of a failed one.
-        training_minutes: of a complete one.
+        training_minutes: the training minutes of a complete one.
     """
 
     name: str
@@ -65,7 +65,7 @@ class EvaluatedData(Part):
     Attributes:
         of_split: images of the split, of which so many were evaluated.
         train: training images, that of validation left out where it is evaluated.
-        transform: of the consistency KL; None where there is none.
+        transform: the transform of the consistency KL; None where there is none.
     """
 
     name: str
@@ -96,16 +96,16 @@ class ArmResult(Part):
     """What the runs of an arm add up to.
 
     Attributes:
-        seeds: of training, of complete runs.
+        seeds: the seeds of training, of complete runs.
         config: what the arm changes; this and what follows it not of untrained encoders.
-        overrides: of its first run.
+        overrides: the overrides of its first run.
         passes: how often the encoder sees the training set.
-        terms: of the objective on validation, after the last epoch.
-        training_minutes: of a run.
-        figures: of the evaluations.
+        terms: the terms of the objective on validation, after the last epoch.
+        training_minutes: the training minutes of a run.
+        figures: the figures of the evaluations.
         untrained_of: the arm whose probe scored these untrained encoders.
         measured: figures by measure.
-        rows: of the probe.
+        rows: the rows of the probe.
     """
 
     name: str
@@ -154,11 +154,11 @@ class StudySummary(Report):
         study: its file, as it was given.
         out: its folder.
         split: that every number is of.
-        level: of the intervals.
+        level: the level of the intervals.
         method: by which intervals are found.
         data: what was probed, one entry a data set.
-        protocol: of the probes; None before the first.
-        versions: of the libraries; None before the first report.
+        protocol: the protocol of the probes; None before the first.
+        versions: the versions of the libraries; None before the first report.
         evaluated: what was evaluated; None without evaluations.
     """
 

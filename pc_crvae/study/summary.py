@@ -72,7 +72,7 @@ def summarize(
         runs: all of them.
         where: the study's file, as it was given.
         out: the study's folder.
-        outcomes: of the call at work; what it does not tell is read off the folders.
+        outcomes: the outcomes that the call at work tells; the others are read off the folders.
 
     Raises:
         UserError: a run's outputs are damaged.

@@ -78,7 +78,7 @@ def contact_sheet(
         rows: the tiles; rows may differ in length, and one may be empty.
         path: the picture to write; its suffix chooses the format, for example ``.png``.
         row_titles: a title left of each row.
-        title: of the whole sheet.
+        title: the title of the whole sheet.
 
     Raises:
         ValueError: there is no tile, or the titles are not one a row.
@@ -102,7 +102,7 @@ def contact_page(
         rows: as of `contact_sheet`.
         path: the page to write.
         row_titles: a heading above each row.
-        title: of the page.
+        title: the title of the page.
 
     Raises:
         ValueError: as `contact_sheet`.

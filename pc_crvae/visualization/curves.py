@@ -30,7 +30,7 @@ def plot_curves(lines: Sequence[Line], quantity: str, path: Path) -> None:
     """Draw a quantity against minutes of training, a line a run.
 
     Args:
-        lines: of the same quantity, against minutes.
+        lines: the lines of the same quantity, against minutes.
         quantity: what stands at the axis.
         path: a PNG, SVG or PDF file.
     """

@@ -42,7 +42,7 @@ class Projection:
     """Where items lie in a plane.
 
     Attributes:
-        name: of the method.
+        name: the name of the method.
         note: what it keeps, in a sentence.
         places: (n, 2).
     """
@@ -122,7 +122,7 @@ def map_element(
     """Return the map as an element of a page, which the page's script brings to life.
 
     Args:
-        projections: of the items, at least one; the first is shown first.
+        projections: the projections of the items, at least one; the first is shown first.
         items: (n, N, 3) clouds, of which at most `MOST_POINTS` points are kept, or (n, C, H, W)
             images in [0, 1].
         ids: their n names.

@@ -35,7 +35,7 @@ class LevelPanel:
     """A condition: what its levels are, and the same curves as every panel has, in one order.
 
     Attributes:
-        title: of the panel.
+        title: the title of the panel.
         axis: what the levels are.
         curves: at most four.
         doubling: levels double from one to the next.

@@ -33,7 +33,7 @@ class Frame:
     """What of the picture plane every cloud of one picture is seen through, so that scales agree.
 
     Attributes:
-        distance: of the camera from the origin.
+        distance: the distance of the camera from the origin.
         low: (2,) the lower left corner.
         high: (2,) the upper right corner.
     """
@@ -264,9 +264,9 @@ def panel_figure(
     """Return a figure of panels, and its axes ``(rows, columns)``; those of no panel are off.
 
     Args:
-        count: of the panels.
+        count: the number of panels.
         most_columns: side by side.
-        size: of a panel, in inches.
+        size: the size of a panel, in inches.
         around: them all, in inches.
         sharey: whether all have one vertical axis.
     """

@@ -15,7 +15,7 @@ def write_page(path: Path | str, title: str, *, style: str, body: str, allowed: 
 
     Args:
         path: the page to write.
-        title: of the page, as text.
+        title: the title of the page, as text.
         style: its style sheet.
         body: its content, as HTML, in which every text was escaped.
         allowed: what its security policy lets it use; nothing else is.

@@ -28,7 +28,7 @@ class ShapeRecord:
     """A prepared shape, or why there is none.
 
     Attributes:
-        key: which file it was made from, in which state.
+        key: says which file it was made from, and in which state.
         rejected: the sentence why the file cannot be used; None where it can. The other
             attributes are then worth nothing.
         repairs: how often what was repaired in it.
@@ -61,7 +61,7 @@ def read_record(file: IO[bytes] | FileIO, limit: int | None = None) -> ShapeReco
     """Read the next record; None at the end, and where a record is cut short or damaged.
 
     Args:
-        file: where it is.
+        file: the file that it is read from.
         limit: the bytes that there can be, lest a damaged length ask for more memory than that.
     """
     frame = file.read(_FRAME.size)
@@ -87,7 +87,7 @@ class Journal:
     Records are only ever appended, each at once; what was cut short is dropped at the next start.
 
     Args:
-        path: of the file; made if it is not there.
+        path: the path of the file, which is made if it is not there.
         heading: what the records are for; those of another heading are dropped.
 
     Raises:

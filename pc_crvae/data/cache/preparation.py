@@ -48,8 +48,8 @@ class Shapes:
     """What is to be prepared: a split of a set that keeps each shape in a file of its own.
 
     Attributes:
-        name: of the data set.
-        split: of the data set.
+        name: the name of the data set.
+        split: the split of the data set.
         items: its shapes, in the order they are to have; ids unique.
         classes: the class names.
         load_points: reads one file; of a module's top level, so that workers can import it.
@@ -71,7 +71,7 @@ class Rejection:
     """A file that could not be used.
 
     Attributes:
-        id: of the shape.
+        id: the name of the shape.
         source: the file.
         reason: the sentence that says why.
     """
@@ -176,7 +176,7 @@ def prepare(
         place: plain values that tell the entry from others of the same name, split and recipe: the
             folder, for example.
         workers: processes to draw with; the processors that this process may use by default.
-        console: where progress and the summary are shown; standard error by default.
+        console: shows progress and the summary; standard error by default.
 
     Raises:
         UserError: the entry cannot be written.

@@ -25,9 +25,9 @@ def prepare_shapes(
     """Return a split from its entry in the store, prepared before if need be.
 
     Args:
-        card: of the set.
-        split: of the set.
-        folder: of its files.
+        card: the card of the set.
+        split: the split of the set.
+        folder: the folder of its files.
         up: the axis that points up in the files.
         normals: whether to keep the normal at each point.
         workers: processes to draw with; the processors that this process may use by default.

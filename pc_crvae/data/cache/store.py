@@ -78,8 +78,8 @@ class Key:
     """What the content of an entry depends on.
 
     Attributes:
-        name: of the data set.
-        split: of the data set.
+        name: the name of the data set.
+        split: the split of the data set.
         wanted: plain values that say what is wanted of the split, and of which folder.
         reader: the version of the reader.
         sources: plain values that change when the sources do, such as their :func:`stamp`.
@@ -142,7 +142,7 @@ class Entry:
     """What an entry holds.
 
     Attributes:
-        folder: where it lies.
+        folder: the folder of the entry.
         arrays: by name, mapped from their files and read-only.
         content: the plain values written with them, ``made_by`` and ``wanted`` of the key included.
     """
@@ -187,8 +187,8 @@ def load_prepared(
     Where the entry cannot be written, a warning says so and the split stays in memory.
 
     Args:
-        name: of the data set.
-        split: of the data set.
+        name: the name of the data set.
+        split: the split of the data set.
         wanted: plain values that the result depends on, beside the sources.
         reader: the version of the reader.
         sources: the paths, whether there or not, that ``prepare`` looks at.
@@ -229,7 +229,7 @@ def obtain(
     Of several processes that want the same, one makes it and the others wait and take that.
 
     Args:
-        key: of the entry.
+        key: the key of the entry.
         draft: prepares what it is to hold, until the context is left.
         read: makes of an entry what is wanted; ValueError, KeyError and TypeError say that it
             cannot, and so that the entry is damaged.
@@ -264,7 +264,7 @@ def open_entry(folder: Path, *, verify: bool = False) -> Entry | None:
     """Return an entry; None where there is none, or one of another format.
 
     Args:
-        folder: where it lies.
+        folder: the folder of the entry.
         verify: whether to verify the digests of all arrays, however large.
 
     Raises:

@@ -42,7 +42,7 @@ class Recipe:
         up: the axis that points up in the files.
         points: how many are drawn.
         normals: whether the normal at each is kept.
-        seed: of all shapes; what is drawn for one depends on it and the shape's id alone.
+        seed: the seed of all shapes; what is drawn for one depends on it and the id alone.
 
     Raises:
         UserError: ``points`` is out of range.
@@ -68,9 +68,9 @@ class Task:
     """One file to read.
 
     Attributes:
-        key: of the record that answers it.
+        key: the key of the record that answers it.
         path: the file.
-        id: of the shape.
+        id: the name of the shape.
     """
 
     key: str

@@ -72,7 +72,7 @@ def refuse_unfinished(folder: Path, name: str) -> None:
 
     Args:
         folder: where the files of the data set lie.
-        name: of the data set.
+        name: the name of the data set.
 
     Raises:
         UserError: a fetch into it was interrupted or failed.

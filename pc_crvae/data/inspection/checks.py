@@ -53,7 +53,7 @@ class Check:
     """What a check found of a data set.
 
     Attributes:
-        name: of the data set.
+        name: the name of the data set.
         folder: where it lies; None for a set that reads no files.
         counts: items of each split that could be read.
         findings: defects and remarks, in the order they were come upon.
@@ -98,7 +98,7 @@ def check(
     differ where it is cut.
 
     Args:
-        name: of a card, or the path of one's own.
+        name: the name of a card, or the path of one's own.
         root: the folder of the files, instead of where they are looked for by default.
         up: the axis that points up in the files, instead of what the card says.
         strict: whether what differs from the card is a defect also where the set can be used.

@@ -30,7 +30,7 @@ def summarize(
     """Summarise a data set in plain values.
 
     Args:
-        name: of a card, or the path of one's own.
+        name: the name of a card, or the path of one's own.
         splits: those to summarise; every one of the card's by default.
         root: the folder of the files, instead of where they are looked for by default.
         up: the axis that points up in the files, instead of what the card says.

@@ -61,7 +61,7 @@ def make_shapes(
     Args:
         count: number of shapes n.
         points: points a cloud P.
-        seed: of the whole set; another seed makes other shapes.
+        seed: the seed of the whole set; another seed makes other shapes.
 
     Returns:
         Points (n, P, 3) float32 and labels (n,) int64, indices into `CLASSES`.

@@ -15,9 +15,10 @@ class QualityProtocol:
 
     Attributes:
         count: draws of the prior, and test shapes that they are held against.
-        points: of each cloud in that comparison; fewer where decoded or test clouds have fewer.
+        points: the points of each cloud in that comparison; fewer where decoded or test clouds have
+            fewer.
         encoded_points: drawn of each test shape to be encoded and reconstructed.
-        threshold: of the F-score, in radii of the shape.
+        threshold: the threshold of the F-score, in radii of the shape.
         emd_pairs: reconstructions that are also compared by exact assignment.
         baseline: also hold training shapes against the same test shapes.
         seed: fixes which shapes and points, and the draws of the prior.
@@ -59,13 +60,13 @@ def protocol_for(
     """Return the protocol as it applies to a model and some shapes.
 
     Args:
-        model: of points; it encodes as many as it was trained with, or as the test shapes have.
+        model: a model of points; it encodes as many as it was trained with, or the shapes have.
         train: what the baseline is taken from.
         test: what is reconstructed.
-        count: of samples; None for 100, or as many as there are shapes.
-        points: of each cloud in the comparison.
+        count: the count of samples; None for 100, or as many as there are shapes.
+        points: the points of each cloud in the comparison.
         baseline: also hold training shapes against the test shapes.
-        seed: of all that is drawn.
+        seed: the seed of all that is drawn.
 
     Raises:
         UserError: a value out of its range.

@@ -16,13 +16,13 @@ class LatentStatistics(Part):
 
     Attributes:
         items: posteriors.
-        dimensions: of z.
+        dimensions: the dimensions of z.
         active_units: dimensions whose mean varies.
         active_above_variance: by more than this.
         note: why there is none of the following, for codes without a density.
         kl: to the prior, mean over items, in nats.
         kl_per_dimension: the same by dimension.
-        mutual_information: of items and latents.
+        mutual_information: the mutual information of items and latents.
     """
 
     items: int
@@ -40,7 +40,7 @@ class Generated(Part):
 
     Attributes:
         note: why there is neither, for a model without a prior.
-        samples: of the prior.
+        samples: the samples of the prior.
         training_shapes: what a perfect model would reach, where it was asked for.
     """
 
@@ -66,9 +66,9 @@ class GenerationReport(ModelReport):
     """What a model of points decodes, and how it uses its latents.
 
     Attributes:
-        reconstruction: of the posterior means of test shapes.
-        latents: of all test shapes.
-        generation: of the prior.
+        reconstruction: what the posterior means of test shapes decode to, measured.
+        latents: the latents of all test shapes.
+        generation: what draws of the prior decode to, measured.
         checkpoint: the state of the model.
         trained_on: what the model says of its training data.
     """

@@ -103,7 +103,7 @@ def latent_statistics(encoded: EncodedClouds, seed: int) -> LatentStatistics:
 
     Args:
         encoded: the posteriors of n items.
-        seed: of the latents that the mutual information is estimated from.
+        seed: the seed of the latents that the mutual information is estimated from.
     """
     means = torch.from_numpy(encoded.mean).double()
     found = {

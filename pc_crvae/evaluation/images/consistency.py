@@ -26,7 +26,7 @@ def transform_of(config: Config | None) -> tuple[ImageTransform, str]:
     """Return the transform to measure by, and where it is from, in words.
 
     Args:
-        config: of the model's run; None of a model outside a run.
+        config: the config of the model's run; None of a model outside a run.
     """
     if config is None or config.consistency is None:
         return published("small"), "the preset published small: the run was trained without any"
@@ -47,7 +47,7 @@ def consistency_kl(
         observed: x.
         transform: t, of the grey images; its results are binarised where x is, and rounded to the
             256 levels where the likelihood is of these.
-        seed: of transforms, pixels and paths.
+        seed: the seed of transforms, pixels and paths.
 
     Raises:
         UserError: it is not finite.

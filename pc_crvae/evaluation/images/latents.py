@@ -38,7 +38,7 @@ def information_of(
     Args:
         model: with a prior.
         held_out: the split.
-        seed: of its binarisation and of the latents.
+        seed: the seed of its binarisation and of the latents.
         notes: where what cannot be given is added, and why.
 
     Returns:

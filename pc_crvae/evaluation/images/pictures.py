@@ -40,7 +40,7 @@ def save_pictures(
         kl_per_dimension: (D,), which chooses the dimensions that are traversed; None for a plain
             auto-encoder, of which there are no samples and no traversals.
         report: the path of the report.
-        seed: of what is drawn.
+        seed: the seed of what is drawn.
 
     Returns:
         The paths by what they show.
@@ -114,7 +114,7 @@ def interpolation_rows(model: ImageModel, pixels: Tensor, seed: int) -> Rows:
     Args:
         model: in evaluation mode.
         pixels: (n, C, H, W), n >= 2, as the model explains them; each is joined to the next.
-        seed: of the samples.
+        seed: the seed of the samples.
     """
     count = min(_PATHS, len(pixels) // 2)
     ends = pixels[: 2 * count].to(model.device)

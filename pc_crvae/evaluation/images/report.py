@@ -45,7 +45,7 @@ class DescribedProtocol(ImageProtocol):
     """All that the protocol says, and in words what it means.
 
     Attributes:
-        likelihood: of the model, as its configuration has it.
+        likelihood: the likelihood of the model, as its configuration has it.
         classifiers: their settings, by name.
         transform_from: where the transform is from.
     """
@@ -93,8 +93,9 @@ class ImageReport(LikelihoodFigures, ModelReport):
     What a model has not is None, and a sentence of ``notes`` says why.
 
     Attributes:
-        mutual_information_top_group: of a hierarchy, which has no ``mutual_information``.
-        active_units: of ``dimensions``.
+        mutual_information_top_group: that of the top group of a hierarchy, which has no
+            ``mutual_information``.
+        active_units: how many of the ``dimensions`` are active.
         classifiers: by name.
         data: the split ``train`` and the one that was evaluated, by name.
         checkpoint: the state of the model.

@@ -47,7 +47,7 @@ def evaluate_images(
     """Evaluate a model on held-out images.
 
     Args:
-        model: of images of this shape; a plain auto-encoder has its latents evaluated only.
+        model: a model of such images; of a plain auto-encoder only the latents are evaluated.
         train: what classifiers are fitted on, where both have labels of the same classes.
         held_out: what everything is measured on.
         protocol: the rest.

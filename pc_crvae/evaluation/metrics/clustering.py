@@ -36,7 +36,7 @@ def cluster(
         features: (n, d) finite; distances are Euclidean, so scale matters.
         clusters: k.
         restarts: starts by k-means++.
-        seed: of the starts.
+        seed: the seed of the starts.
 
     Raises:
         UserError: fewer items than clusters, or features that are not finite.

@@ -45,7 +45,7 @@ class GenerationMetrics(Part):
         jsd: the divergence of where their points lie, in bits.
         samples: clouds generated.
         references: clouds that they are held against.
-        points: of each cloud.
+        points: the points of each cloud.
     """
 
     cd: Likeness

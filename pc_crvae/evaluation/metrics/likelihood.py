@@ -51,7 +51,7 @@ class NLL(Estimate):
     Attributes:
         bits_per_dimension: the mean in bits a dimension; None where it has no meaning.
         samples: latents an item.
-        effective_sample_size: of these.
+        effective_sample_size: the effective size of these samples.
         items: how many.
     """
 
@@ -110,7 +110,7 @@ def importance_sampled_nll(
         x: observations (n, ...) as the model explains them, binarised already where it is a model
             of binary pixels; moved to its device part by part.
         samples: S, latents drawn for each observation.
-        seed: of the latents, which also depend on ``items_at_once``.
+        seed: the seed of the latents, which also depend on ``items_at_once``.
         items_at_once: observations encoded at once.
         decoded_at_once: latents decoded at once; bounds the memory, and changes no result but by
             rounding.
@@ -184,7 +184,7 @@ def rate_and_distortion(
         x: observations (n, ...), as for `importance_sampled_nll`.
         samples: latents drawn for each observation. Of a flat Gaussian posterior they bear on the
             distortion only.
-        seed: of the latents, which also depend on ``items_at_once``.
+        seed: the seed of the latents, which also depend on ``items_at_once``.
         items_at_once: observations encoded at once.
 
     Raises:

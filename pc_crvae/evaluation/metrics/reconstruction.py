@@ -20,7 +20,7 @@ class ReconstructionMetrics(Part):
         chamfer_squared_sum: the sum of both directions' mean squared distances.
         chamfer_mean: the mean of both directions' mean distances.
         chamfer_max: the larger of them, FoldingNet's.
-        f_score: of a threshold, in [0, 1].
+        f_score: the F-score at a threshold, in [0, 1].
         emd: the earth mover's distance, of the first pairs.
     """
 
@@ -83,7 +83,7 @@ def reconstruction_metrics(
     Args:
         decoded: (n, M, 3).
         clouds: (n, N, 3), mean at 0 and largest radius 1.
-        threshold: of the F-score, 2.5 % of the diameter by default.
+        threshold: the threshold of the F-score, 2.5 % of the diameter by default.
         emd_pairs: the earth mover's distance is that of the first so many pairs, of the larger
             cloud's first points where the counts differ.
 

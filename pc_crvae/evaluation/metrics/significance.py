@@ -43,7 +43,7 @@ def paired_difference(
         first: (S, n), whether each of n shapes was classified right under each of S seeds, or
             how often, in [0, 1].
         second: (S, n), of the other.
-        seed: of the resampling.
+        seed: the seed of the resampling.
 
     Raises:
         ValueError: different shapes, or nothing to compare.

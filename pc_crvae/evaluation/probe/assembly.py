@@ -54,12 +54,12 @@ def assemble(
     """Score what was predicted, and put it into a report.
 
     Args:
-        outcomes: of each encoder's representations, or of features that were given.
+        outcomes: the outcomes of each encoder's representations, or of features that were given.
         test_labels: (m,), indices into ``classes``.
         classes: names.
         protocol: what was asked for.
         data: what was fitted on and scored on.
-        versions: of the libraries.
+        versions: the versions of the libraries.
     """
     found = score_rows(outcomes, test_labels, protocol)
     if GIVEN not in outcomes:

@@ -66,8 +66,8 @@ def fit_classifier(
         features: (n, d) finite.
         labels: (n,) classes.
         standardise: by the mean and standard deviation of the items fitted on.
-        folds: of the cross-validation; none is made where there is one value.
-        seed: of the folds, and of liblinear.
+        folds: the folds of the cross-validation; none is made where there is one value.
+        seed: the seed of the folds, and of liblinear.
 
     Raises:
         UserError: features that are not finite, lengths that differ, a single class, a class

@@ -27,9 +27,9 @@ class StoredProbe:
     """A report that `probe` wrote, and the predictions beside it.
 
     Attributes:
-        path: of the report.
+        path: the path of the report.
         found: what it holds.
-        predictions: of its rows.
+        predictions: the predictions of its rows.
     """
 
     path: Path
@@ -43,13 +43,13 @@ class ComparedRow(Part):
     Attributes:
         first: the row of the first probe.
         second: the row of the second.
-        accuracies: of both, in [0, 1].
+        accuracies: the accuracies of both, in [0, 1].
         difference: first less second.
-        interval: of the difference, by the bootstrap over items and seeds.
+        interval: the interval of the difference, by the bootstrap over items and seeds.
         only_first_right: items, one a seed.
         only_second_right: items, one a seed.
-        p_of_seeds: of the exact McNemar test.
-        p: of all seeds together.
+        p_of_seeds: the p-value of the exact McNemar test, for each seed.
+        p: the p-value of all seeds together.
     """
 
     first: str
@@ -69,9 +69,9 @@ class Comparison(Report):
     Attributes:
         first: the report whose lead is measured.
         second: the other.
-        protocols: of both.
-        level: of the intervals.
-        method: of intervals and tests.
+        protocols: the protocols of both.
+        level: the level of the intervals.
+        method: the method of intervals and tests.
         note: what bears on the numbers.
     """
 

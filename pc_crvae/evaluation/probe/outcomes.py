@@ -20,10 +20,10 @@ class Outcome:
     """What was predicted and measured.
 
     Attributes:
-        predictions: of the protocol's classifier for the test items, by setting.
+        predictions: the predictions of the protocol's classifier for the test items, by setting.
         chosen: its C, k or alpha.
         converged: whether its solver reached its tolerance in every fit.
-        dimensions: of the features.
+        dimensions: the dimensions of the features.
         found: by the key of a metric, what its rows are made from.
     """
 
@@ -48,7 +48,7 @@ def predict_items(
         train_labels: (n,).
         test: (m, d) by setting.
         protocol: what is fitted.
-        seed: of folds, draws and starts.
+        seed: the seed of folds, draws and starts.
 
     Returns:
         What scores the metrics against the labels (m,) of the test items.

@@ -89,9 +89,9 @@ class PairedRow(Part):
         setting: how the test items are rotated.
         trained: the representation.
         untrained: the strongest one, picked on these very items, which favours its side.
-        difference: of the accuracies, in [-1, 1].
-        interval: of the difference, at ``level``.
-        method: of the interval.
+        difference: the difference of the accuracies, in [-1, 1].
+        interval: the interval of the difference, at ``level``.
+        method: the method of the interval.
     """
 
     setting: Setting
@@ -131,17 +131,17 @@ class ProbeReport(WithMetrics, ModelReport):
     """What a probe found; accuracies lie in [0, 1].
 
     Attributes:
-        rows: of posterior means, or of features that were given or are a descriptor's.
-        extra_rows: of pooled features.
+        rows: the rows of posterior means, or of features that were given or are a descriptor's.
+        extra_rows: the rows of pooled features.
         metrics: rows by the key of the metric; in JSON, each under its key.
-        paired: of a trained model, how far trained rows lie above the strongest untrained one.
-        confusion: of the encoder's posterior mean (pooled features where that is not
+        paired: how far the rows of a trained model lie above the strongest untrained one.
+        confusion: the confusion of the encoder's posterior mean (pooled features where that is not
             probed) on aligned items; not there where these are not probed.
-        versions: of the libraries that the numbers depend on.
+        versions: the versions of the libraries that the numbers depend on.
         checkpoint: the state of the model that was probed.
         trained_on: what the model says of its training data.
         transfer: whether it was trained on another set than it is probed on.
-        files: of the features that were given.
+        files: the files of the features that were given.
     """
 
     rows: tuple[ClassifierRow, ...]

@@ -36,7 +36,7 @@ class Condition:
     """One thing done to all test shapes.
 
     Attributes:
-        part: of the table it belongs to.
+        part: the part of the table it belongs to.
         name: the rotation, the corruption, how occluded shapes are placed, or ``count``.
         level: severity, elevation of the camera in degrees, or count of points; 0 for a rotation.
     """
@@ -76,7 +76,7 @@ def check_points(conditions: Sequence[Condition], points: int, available: int) -
 
     Args:
         conditions: all of a protocol.
-        points: of each cloud under every condition but those of the part ``points``.
+        points: the points of each cloud under every condition but those of the part ``points``.
         available: that the test shapes have.
 
     Raises:

@@ -24,7 +24,7 @@ class Drift:
         centered_cosine: (n,) the same after the mean of all unmoved means is taken off, since
             what all shapes share does not tell them apart.
         kl: (n,) KL(q(z|t(x)) || q(z|x)) in nats; None where posteriors have no density.
-        dimensions: of z.
+        dimensions: the dimensions of z.
     """
 
     cosine: NDArray[np.float64]

@@ -36,11 +36,11 @@ class RobustnessProtocol:
         points: points drawn of each shape, under every condition but those of fewer or more.
         seeds: each is one draw of points, rotations, corruptions, cameras, folds and untrained
             weights.
-        parts: of the table, in any order.
-        elevations: of the cameras that occluded shapes are seen from, in degrees.
+        parts: the parts of the table, in any order.
+        elevations: the elevations of the cameras that occluded shapes are seen from, in degrees.
         point_counts: for the part ``points``.
         c_grid: penalties C of the SVM, among which cross-validation chooses.
-        folds: of that cross-validation.
+        folds: the folds of that cross-validation.
 
     Raises:
         UserError: a value out of its range.
@@ -99,7 +99,7 @@ def protocol_for(
         test: what is put under the conditions.
         parts: what is measured.
         seeds: draws.
-        points: of each shape; None for `RECIPE_POINTS`, or as many as all shapes have.
+        points: the points of each shape; None for `RECIPE_POINTS`, or as many as all shapes have.
         point_counts: for the part ``points``; None for those of `POINT_COUNTS` that the test
             shapes have.
 

@@ -28,7 +28,7 @@ class Reference:
     """Whose corruption errors are 1: the trained encoder of another report.
 
     Attributes:
-        path: of the report.
+        path: the path of the report.
         report: what it holds.
     """
 

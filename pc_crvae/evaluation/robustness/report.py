@@ -19,7 +19,7 @@ class AccuracyRow(Part):
 
     Attributes:
         fitted_on: how the training shapes of the classifier were rotated.
-        part: of the table that the condition belongs to.
+        part: the part of the table that the condition belongs to.
         level: severity, elevation in degrees, or count of points; 0 of a rotation.
         accuracy_mean: over the seeds, in [0, 1].
         accuracy_std: sample standard deviation over the seeds, 0 of a single one.
@@ -41,7 +41,7 @@ class DriftRow(Part):
     """How far the posteriors of test shapes moved under a condition, means over the shapes.
 
     Attributes:
-        cosine: of the posterior means, over the seeds.
+        cosine: the cosine of the posterior means, over the seeds.
         cosine_of_seeds: one a seed.
         centered_cosine: the same less the mean of all shapes' as they are.
         kl: KL(q(z|t(x)) || q(z|x)) in nats; None of posteriors without a density.

@@ -31,8 +31,8 @@ class Task:
         train_labels: (n,).
         test: (m, d) features of the test items by setting.
         standardise: whether features are, by the training items' statistics.
-        folds: of cross-validations on the training items.
-        seed: of folds, draws and starts.
+        folds: the folds of cross-validations on the training items.
+        seed: the seed of folds, draws and starts.
     """
 
     train: NDArray[np.floating]
@@ -84,7 +84,7 @@ class ClassifierRow(Row):
         accuracies: one a seed.
         class_means: one a seed.
         c: the parameter that was chosen, one a seed; or ``k``, or ``alpha``.
-        dimensions: of the features.
+        dimensions: the dimensions of the features.
         note: what bears on the numbers.
     """
 
@@ -110,11 +110,11 @@ class Metric(ABC, Generic[Asked, Found, RowType]):
     """A metric: what a protocol asks of it, what it finds under a seed, and its rows.
 
     Attributes:
-        key: of its section in protocols and its rows in reports.
+        key: the key of its section in protocols and its rows in reports.
         section: the type of its section.
         default: what protocols ask for that do not say; where it is false, nothing.
         row: the type of its rows.
-        title: of its lines in the table.
+        title: the title of its lines in the table.
         by_setting: whether it has a row a setting, shown beside those of the classifier.
         always_reported: whether reports hold its key though nothing is asked for.
     """

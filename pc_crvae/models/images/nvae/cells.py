@@ -106,8 +106,8 @@ def generative_cell(
     BN, 1x1 expansion, BN-Swish, depthwise 5x5, BN-Swish, 1x1, BN, squeeze-and-excitation.
 
     Args:
-        in_channels: of its input.
-        out_channels: of its output.
+        in_channels: the channels of its input.
+        out_channels: the channels of its output.
         expansion: E, hidden channels for each channel of the input.
         double: double the resolution first.
     """

@@ -30,7 +30,7 @@ class MaskedConvolution(nn.Conv2d):
     Args:
         in_owners: which latent channel each input channel belongs to.
         out_owners: which latent channel each output channel belongs to.
-        size: of the kernel.
+        size: the size of the kernel.
         strict: leave out the output's own latent, which a first layer must.
         mirrored: reverse the order of rows, columns and channels.
     """
@@ -67,7 +67,7 @@ class AutoregressiveCell(nn.Module):
 
     Args:
         channels: latent channels.
-        context_channels: of the features that every output may see.
+        context_channels: the channels of the features that every output may see.
         mirrored: run in reverse order.
     """
 
@@ -105,7 +105,7 @@ class Flow(nn.Module):
 
     Args:
         latent_shape: (C, H, W) of the latent.
-        context_channels: of the context's features.
+        context_channels: the channels of the context's features.
         pairs: how many.
     """
 

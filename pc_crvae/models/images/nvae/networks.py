@@ -18,7 +18,7 @@ class BottomUp(nn.Module):
 
     Args:
         config: the architecture.
-        image_channels: of the image.
+        image_channels: the channels of the image.
     """
 
     def __init__(self, config: NVAEConfig, image_channels: int) -> None:
@@ -60,7 +60,7 @@ class Group(nn.Module):
 
     Args:
         config: the architecture.
-        channels: of the state.
+        channels: the channels of the state.
         resolution: (H, W) of state and latent.
         is_top: whether there is no group before it, so that its prior is N(0, I).
         cells: from the state after its latent to what the next group sees.
