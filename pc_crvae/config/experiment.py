@@ -121,7 +121,12 @@ class ConsistencyConfig(Section):
         1.0, description="lambda, per unit of divergence; 0 is the base model with augmentation"
     )
     warmup_epochs: NonNegative = Field(0.0, description="epochs over which lambda rises from 0")
-    direction: Literal["transformed_first", "original_first"] = "transformed_first"
+    direction: Literal["transformed_first", "original_first", "both"] = Field(
+        "transformed_first", description="the order of the divergence's arguments; both: the mean"
+    )
+    views: Literal["one", "both"] = Field(
+        "one", description="one: t(x) beside x, as the paper; both: two draws of t"
+    )
     stop_gradient: bool = Field(
         False, description="hold the original's posterior fixed in the divergence"
     )

@@ -26,6 +26,7 @@ from pc_crvae.objectives.divergences import Divergence, Encoded, KLDivergence
 from pc_crvae.randomness.draws import Draws
 
 Target = Literal["transformed", "original"]
+Views = Literal["one", "both"]
 
 
 class ConsistencyRegularized(TrainingObjective):
@@ -43,6 +44,9 @@ class ConsistencyRegularized(TrainingObjective):
         divergence: D, by default the paper's KL(q(z|t(x)) || q(z|x)).
         target: what the second objective explains: ``transformed`` is the paper's t(x);
             ``original`` asks the posterior of t(x) to explain x itself, a canonical target.
+        views: which of the pair is transformed: ``one`` is the paper's t(x) beside x; ``both``
+            takes a second draw of t in place of x, as contrast between two views does (SimCLR,
+            Chen et al. 2020, arXiv 2002.05709).
         observe: draws the observations of x and of t(x): what both objectives encode and explain.
     """
 
@@ -55,6 +59,7 @@ class ConsistencyRegularized(TrainingObjective):
         weight: float,
         divergence: Divergence | None = None,
         target: Target = "transformed",
+        views: Views = "one",
         observe: Observe = as_it_is,
     ) -> None:
         super().__init__()
@@ -68,12 +73,15 @@ class ConsistencyRegularized(TrainingObjective):
             )
         if target not in ("transformed", "original"):
             raise ValueError(f"unknown target {target!r}")
+        if views not in ("one", "both"):
+            raise ValueError(f"unknown views {views!r}")
         self.model = model
         self.objective = objective
         self.transform = transform
         self.weight = weight
         self.divergence = divergence
         self.target = target
+        self.views = views
         self.observe = observe
         self.compares_items = divergence.compares_items
 
@@ -88,19 +96,24 @@ class ConsistencyRegularized(TrainingObjective):
 
         Args:
             x: the batch, items first.
-            draws: source of the transform's randomness, then of the observations of x and of
-                t(x), then of the latent noise of x and of t(x).
+            draws: source of the transform's randomness, then of that of the second view where
+                there is one, then of the observations of both and of an original that is a target
+                alone, then of the latent noise of both.
             kl_warmup: factor in [0, 1] on the KL to the prior.
             consistency_warmup: factor in [0, 1] on lambda.
         """
-        transformed_x = self.transform(x, draws)
-        x, transformed_x = self.observe(x, draws), self.observe(transformed_x, draws)
-        posterior = self.model.posterior(x)
-        transformed_posterior = self.model.posterior(transformed_x)
-        target = transformed_x if self.target == "transformed" else x
-        first: Evaluation = self.objective(self.model, posterior, x, draws, kl_warmup)
+        transformed = self.transform(x, draws)
+        other = x if self.views == "one" else self.transform(x, draws)
+        other, transformed = self.observe(other, draws), self.observe(transformed, draws)
+        target, transformed_target = other, transformed
+        if self.target == "original":
+            target = other if self.views == "one" else self.observe(x, draws)
+            transformed_target = target
+        posterior = self.model.posterior(other)
+        transformed_posterior = self.model.posterior(transformed)
+        first: Evaluation = self.objective(self.model, posterior, target, draws, kl_warmup)
         second: Evaluation = self.objective(
-            self.model, transformed_posterior, target, draws, kl_warmup
+            self.model, transformed_posterior, transformed_target, draws, kl_warmup
         )
 
         terms = {"objective": first.objective + second.objective, **first.terms}
@@ -108,8 +121,9 @@ class ConsistencyRegularized(TrainingObjective):
         weight = consistency_warmup * self.weight
         if posterior.has_density or not self.divergence.needs_density:
             with torch.set_grad_enabled(weight > 0 and torch.is_grad_enabled()):
-                original = Encoded(posterior, first.path)
-                terms |= self.divergence(original, Encoded(transformed_posterior, second.path))
+                terms |= self.divergence(
+                    Encoded(posterior, first.path), Encoded(transformed_posterior, second.path)
+                )
         if weight > 0:
             terms["objective"] = terms["objective"] - weight * terms["consistency"]
         else:  # processes wait for a gradient of all that the divergence owns, if only for zeros

@@ -1,14 +1,14 @@
 """How far the posterior of t(x) lies from that of x, one number an item."""
 
 from abc import ABC, abstractmethod
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from torch import Tensor, nn
 
 from pc_crvae.latents.posteriors import LatentChain, LatentPath
 from pc_crvae.objectives.base import Terms
 
-Direction = Literal["transformed_first", "original_first"]
+Direction = Literal["transformed_first", "original_first", "both"]
 
 
 class Encoded(NamedTuple):
@@ -28,7 +28,8 @@ class Divergence(nn.Module, ABC):
     It may compare items with each other and own weights, which are then trained.
 
     Args:
-        direction: the order of its arguments; ``transformed_first`` is D(q(z|t(x)), q(z|x)).
+        direction: the order of its arguments; ``transformed_first`` is D(q(z|t(x)), q(z|x)),
+            ``both`` the mean of both orders.
         stop_gradient: whether q(z|x) is held fixed.
         dimensions: (start, stop) of the latent dimensions it acts on, all by default.
     """
@@ -46,7 +47,7 @@ class Divergence(nn.Module, ABC):
         dimensions: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
-        if direction not in ("transformed_first", "original_first"):
+        if direction not in get_args(Direction):
             raise ValueError(f"unknown direction {direction!r}")
         self.direction = direction
         self.stop_gradient = stop_gradient
@@ -58,7 +59,13 @@ class Divergence(nn.Module, ABC):
             original = original.detach()
         if self.direction == "transformed_first":
             return self.between(transformed, original)
-        return self.between(original, transformed)
+        reversed_order = self.between(original, transformed)
+        if self.direction == "original_first":
+            return reversed_order
+        return {
+            name: (term + reversed_order[name]) / 2
+            for name, term in self.between(transformed, original).items()
+        }
 
     @abstractmethod
     def between(self, first: Encoded, second: Encoded) -> Terms:

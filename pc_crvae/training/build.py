@@ -143,6 +143,7 @@ def build_training_objective(config: Config, model: LatentVariableModel) -> Trai
             weight=consistency.weight,
             divergence=build_divergence(consistency, model),
             target=consistency.target,
+            views=consistency.views,
             observe=observe,
         )
     if isinstance(model, VAE) and not config.decodes:

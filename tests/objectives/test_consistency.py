@@ -59,35 +59,39 @@ def posterior(model, x):
     return Normal(model.head.mean(features), torch.exp(log_variance / 2))
 
 
-def cr_by_hand(model, x, transform, *, target, direction, stop_gradient, dimensions):
+def cr_by_hand(model, x, transform, *, target, direction, stop_gradient, dimensions, views="one"):
     """L(x) + L(x~) - lambda KL(q(z|x~) || q(z|x)), in the words of FACTS."""
     source = draws(len(x))
     moved = transform(x, source)
+    original, x = x, x if views == "one" else transform(x, source)
     noise = source.normal(LATENT_DIM).to(x), source.normal(LATENT_DIM).to(x)
     prior = Normal(torch.zeros(LATENT_DIM).to(x), torch.ones(LATENT_DIM).to(x))
     q, q_moved = posterior(model, x), posterior(model, moved)
 
-    elbo = log_likelihood(model, q.loc + q.scale * noise[0], x)
+    explained = original if target == "original" else x
+    elbo = log_likelihood(model, q.loc + q.scale * noise[0], explained)
     elbo = elbo - BETA * kl_divergence(q, prior).sum(1)
-    explained = moved if target == "transformed" else x
+    explained = moved if target == "transformed" else original
     moved_elbo = log_likelihood(model, q_moved.loc + q_moved.scale * noise[1], explained)
     moved_elbo = moved_elbo - BETA * kl_divergence(q_moved, prior).sum(1)
 
     anchor = Normal(q.loc.detach(), q.scale.detach()) if stop_gradient else q
-    pair = (q_moved, anchor) if direction == "transformed_first" else (anchor, q_moved)
-    kl = kl_divergence(*pair)
+    kl = kl_divergence(q_moved, anchor), kl_divergence(anchor, q_moved)
+    kl = {"transformed_first": kl[0], "original_first": kl[1], "both": sum(kl) / 2}[direction]
     if dimensions:
         kl = kl[:, dimensions[0] : dimensions[1]]
     return elbo + moved_elbo - LAMBDA * kl.sum(1), kl.sum(1)
 
 
+NAMES = ("target", "direction", "stop_gradient", "dimensions", "views")
 OPTIONS = [
-    dict(zip(("target", "direction", "stop_gradient", "dimensions"), values, strict=True))
+    dict(zip(NAMES, values, strict=True))
     for values in itertools.product(
         ["transformed", "original"],
-        ["transformed_first", "original_first"],
+        ["transformed_first", "original_first", "both"],
         [False, True],
         [None, (1, 3)],
+        ["one", "both"],
     )
 ]
 
@@ -96,10 +100,10 @@ OPTIONS = [
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(map(str, o.values())))
 def test_values_and_gradients_are_those_written_out_by_hand(modality, options):
     model, x, transform = MODALITIES[modality]()
-    target = options["target"]
-    divergence = KLDivergence(**{name: options[name] for name in options if name != "target"})
+    of_pair = {name: options[name] for name in ("target", "views")}
+    divergence = KLDivergence(**{name: options[name] for name in NAMES if name not in of_pair})
     objective = ConsistencyRegularized(
-        model, ELBO(BETA), transform, weight=LAMBDA, divergence=divergence, target=target
+        model, ELBO(BETA), transform, weight=LAMBDA, divergence=divergence, **of_pair
     )
     terms = objective(x, draws())
     expected, kl = cr_by_hand(model, x, transform, **options)
@@ -135,7 +139,7 @@ def test_the_options_change_the_objective():
         for options in OPTIONS
         if not options["stop_gradient"]
     }
-    assert len(values) == 8
+    assert len(values) == 24
 
 
 def augmented_by_hand(model, x, transform, target="transformed"):
@@ -318,6 +322,7 @@ def test_a_consistency_weight_on_an_auto_encoder_is_refused():
     [
         ({"weight": -1.0}, "must not be negative"),
         ({"weight": 1.0, "target": "mean"}, "unknown target 'mean'"),
+        ({"weight": 1.0, "views": "three"}, "unknown views 'three'"),
     ],
 )
 def test_a_wrong_option_is_refused(options, problem):
@@ -326,8 +331,8 @@ def test_a_wrong_option_is_refused(options, problem):
 
 
 def test_an_unknown_direction_is_refused():
-    with pytest.raises(ValueError, match="unknown direction 'both'"):
-        KLDivergence("both")
+    with pytest.raises(ValueError, match="unknown direction 'neither'"):
+        KLDivergence("neither")
 
 
 class TwoGroupModel(torch.nn.Module):
