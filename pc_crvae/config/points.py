@@ -134,6 +134,9 @@ class OctantPointNetConfig(Section):
     )
     widths: Widths = (64, 128, 1024)
     batch_norm: bool = True
+    region_width: int = Field(
+        0, ge=0, description="channels of maxima over each of nine regions; 0: only over the whole"
+    )
 
 
 EncoderConfig = Annotated[

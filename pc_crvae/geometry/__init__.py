@@ -10,6 +10,7 @@ from pc_crvae.geometry.neighbors import (
     nearest_neighbors,
 )
 from pc_crvae.geometry.octants import octant_means
+from pc_crvae.geometry.regions import regions_of
 from pc_crvae.geometry.rotations import (
     rotate,
     rotation_about_axis,
@@ -33,6 +34,7 @@ __all__ = [
     "octant_means",
     "pool_neighbors",
     "principal_frames",
+    "regions_of",
     "rotate",
     "rotation_about_axis",
     "rotation_about_z",

@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from pc_crvae.geometry import principal_frames
-from pc_crvae.models.points import DGCNN, FoldingNetEncoder, FrameAveraged, PointEncoder, PointNet
+from pc_crvae.models.points import (
+    DGCNN,
+    FoldingNetEncoder,
+    FrameAveraged,
+    OctantPointNet,
+    PointEncoder,
+    PointNet,
+)
 
 POOLINGS = ("max", "mean", "max_mean")
 ENCODERS = {
@@ -13,6 +20,8 @@ ENCODERS = {
     "dgcnn": lambda: DGCNN((8, 8), embedding=16, k=4),
     "dgcnn, both pools": lambda: DGCNN((8, 8), embedding=16, k=4, pooling="max_mean"),
     "foldingnet": lambda: FoldingNetEncoder(k=4, widths=(8,), graph_widths=(8, 16)),
+    "octant_pointnet": lambda: OctantPointNet((1 / 8, 1 / 4), (8, 16)),
+    "octant_pointnet in regions": lambda: OctantPointNet((1 / 8,), (8, 7), region_width=1),
     "pointnet over 2 frames": lambda: FrameAveraged(PointNet((8, 16)), "z"),
     "dgcnn over 4 frames": lambda: FrameAveraged(DGCNN((8, 8), embedding=16, k=4), "so3"),
 }

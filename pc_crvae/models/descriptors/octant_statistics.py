@@ -1,11 +1,9 @@
 """Octant statistics in regions: what local geometry a cloud has, and roughly where."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
-from pc_crvae.geometry import octant_means
+from pc_crvae.geometry import octant_means, regions_of
 from pc_crvae.models.checks import check_clouds
 
 _NUMBERS = 24
@@ -13,8 +11,6 @@ _STATISTICS = 7
 _REGIONS = 10
 _DESCRIBED_AT_ONCE = 16  # clouds whose octant means stay in the cache
 _FITTED_AT_ONCE = 64  # clouds whose octant means are held in double precision
-_COSINE = math.cos(math.radians(75.0))
-"""A double cone of 150 degrees reaches 75 degrees to either side of its axis."""
 
 
 class OctantStatistics(nn.Module):
@@ -22,8 +18,9 @@ class OctantStatistics(nn.Module):
 
     Each point has the mean offset of its neighbours in each octant, 24 numbers
     (`pc_crvae.geometry.octant_means`), which are whitened by their principal axes. Seven statistics
-    of each are taken in ten regions (`regions_of`), and the square root of their size. The idea is
-    that of PointHop++ and S3I-PointHop (Kadam et al. 2023, arXiv 2302.11506), without labels.
+    of each are taken in ten regions (`pc_crvae.geometry.regions_of`), and the square root of their
+    size. The idea is that of PointHop++ and S3I-PointHop (Kadam et al. 2023, arXiv 2302.11506),
+    without labels.
 
     The whitening is fitted by `fit`, on clouds alone; before, it changes nothing.
 
@@ -80,23 +77,6 @@ class OctantStatistics(nn.Module):
     def _octants(self, points: Tensor) -> Tensor:
         neighbors = max(1, round(self.share * points.shape[1]))
         return octant_means(points, neighbors).to(self.center.dtype)
-
-
-def regions_of(points: Tensor) -> list[Tensor]:
-    """Return the ten regions of S3I-PointHop, each as the points (B, N) of ``points`` inside it.
-
-    They are the whole; for each axis the double cone of 150 degrees about it; and for each axis and
-    sign the cone with its tip at distance 1 on the axis, whose base lies in the plane through the
-    origin and has radius 1.
-    """
-    radii = points.norm(dim=2)
-    regions = [torch.ones_like(radii, dtype=torch.bool)]
-    regions += [points[..., axis].abs() >= _COSINE * radii for axis in range(3)]
-    for axis in range(3):
-        along = points[..., axis]
-        across = (radii.square() - along.square()).clamp(min=0).sqrt()
-        regions += [(sign * along >= 0) & (across <= 1 - sign * along) for sign in (1, -1)]
-    return regions
 
 
 def _statistics(local: Tensor, inside: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from pc_crvae.models.points.folding import FoldingDecoder
 from pc_crvae.models.points.foldingnet import FoldingNetEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.fully_connected import FullyConnectedDecoder
+from pc_crvae.models.points.octant_pointnet import OctantPointNet
 from pc_crvae.models.points.pointnet import PointNet
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "FoldingNetEncoder",
     "FrameAveraged",
     "FullyConnectedDecoder",
+    "OctantPointNet",
     "PointEncoder",
     "PointNet",
     "Pooling",
