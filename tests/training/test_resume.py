@@ -47,6 +47,10 @@ VARIANTS = {
     **IMAGE_RUNS,
 }
 COSTLY = {"IWAE", "NVAE"}
+for score in ("kl", "projector"):
+    contrasted = IMAGE_RUNS["NVAE"]["consistency"] | {"form": "contrast", "score": score}
+    VARIANTS[f"NVAE by {score}"] = IMAGE_RUNS["NVAE"] | {"consistency": contrasted}
+    COSTLY.add(f"NVAE by {score}")
 
 
 def four_epochs(folder, variant=None, **sections):
