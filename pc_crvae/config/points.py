@@ -202,6 +202,11 @@ class PointModelConfig(Section):
     )
     head: HeadConfig = HeadConfig()
     latent_dim: PositiveInt = 256
+    embedding: Literal["mean", "pooled"] = Field(
+        "mean",
+        description="what a shape is embedded as: the posterior's mean, or the pooled features "
+        "before the head, which tell more of a model that is trained by contrast",
+    )
     decoder: DecoderConfig = Field(FoldingDecoderConfig(name="folding"))
     likelihood: ChamferLikelihoodConfig = ChamferLikelihoodConfig()
 

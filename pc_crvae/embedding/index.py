@@ -79,7 +79,7 @@ class Embeddings:
 
     Attributes:
         ids: (n,) names, unique.
-        vectors: (n, d) float32, of a VAE posterior means; finite.
+        vectors: (n, d) float32, what the model embeds shapes as; finite.
         sources: (n,) absolute paths of the files; empty texts where the shapes had none.
         about: what they are.
 
@@ -245,12 +245,12 @@ def embed_clouds(
     from pc_crvae.models.pretrained import ENCODED_AT_ONCE
 
     def once(batch: NDArray[np.float32]) -> Representations:
-        return {"mean": model.encode(torch.from_numpy(batch)).numpy()}
+        return {"vector": model.vectors(torch.from_numpy(batch)).numpy()}
 
     encode = once if average_over is None else averaged(once, average_over)
     for places, batch in batches_of_one_size(clouds, lambda points: ENCODED_AT_ONCE):
         try:
-            vectors = encode(batch)["mean"]
+            vectors = encode(batch)["vector"]
         except ValueError as error:  # too few points for the encoder
             yield from ((place, str(error)) for place in places)
             continue

@@ -85,7 +85,7 @@ def embeddings_of_clouds(
     Raises:
         UserError: one of them cannot be embedded.
     """
-    vectors = np.empty((len(ids), model.latent_dim), dtype=np.float32)
+    vectors = np.empty((len(ids), model.vector_size), dtype=np.float32)
     for row, found in embed_clouds(model, clouds, about.average_over):
         if isinstance(found, str):
             raise UserError(f"the shape {ids[row]} cannot be embedded: {found}")

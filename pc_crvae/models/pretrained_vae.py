@@ -66,7 +66,7 @@ class PretrainedVAE(VAE, Pretrained, ABC):
         return self.head.log_variance is not None
 
     @abstractmethod
-    def embed(self, x: Any) -> Tensor:
+    def latents(self, x: Any) -> Tensor:
         """The posterior mean of one observation or a batch, as the user has them."""
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class PretrainedVAE(VAE, Pretrained, ABC):
         """Observations along the path between the posterior means of two of them.
 
         Args:
-            start: one observation, as `embed` takes it.
+            start: one observation, as `latents` takes it.
             end: another.
             steps: how many are returned, both ends included.
             kind: ``spherical`` or ``linear``, see `pc_crvae.latents.interpolation`.
@@ -117,4 +117,4 @@ class PretrainedVAE(VAE, Pretrained, ABC):
         Returns:
             (steps, ...) float32 on the CPU, as `decode` gives them.
         """
-        return self.decode(interpolate_latents(self.embed(start), self.embed(end), steps, kind))
+        return self.decode(interpolate_latents(self.latents(start), self.latents(end), steps, kind))

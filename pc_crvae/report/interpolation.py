@@ -129,7 +129,7 @@ def _different_pairs(shapes: CloudSet, count: int, seed: int) -> list[tuple[int,
 
 def _between_shapes(model: PointVAE, shapes: CloudSet, first: int, last: int) -> Ends:
     points = shapes.batch([first, last], min(model.points, shapes.points.shape[1]), "interpolate")
-    start, end = model.embed(points)
+    start, end = model.latents(points)
     return (shapes.ids[first], start), (shapes.ids[last], end)
 
 

@@ -257,7 +257,7 @@ class Spread:
     def __init__(self):
         self.batches = []
 
-    def encode(self, clouds):
+    def vectors(self, clouds):
         self.batches.append(tuple(clouds.shape[:2]))
         if clouds.shape[1] < 3:
             raise ValueError("too small: this encoder needs 3")
@@ -279,5 +279,5 @@ def test_clouds_of_differing_counts_are_embedded_in_batches_of_equal_ones():
             assert "not finite" in vector
         else:
             alone = torch.from_numpy(clouds[place])[None]
-            np.testing.assert_array_equal(vector, Spread().encode(alone)[0].numpy())
+            np.testing.assert_array_equal(vector, Spread().vectors(alone)[0].numpy())
     assert sorted(model.batches) == [(16, 2), (32, 5), (48, 8), (64, 5)]

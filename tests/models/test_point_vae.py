@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from helpers.toy_models import LATENT_DIM, clouds, point_vae
+from pc_crvae.embedding.index import embed_clouds
 from pc_crvae.latents.interpolation import interpolate_latents
 from pc_crvae.models.vae import evaluating
 
@@ -41,6 +42,23 @@ def test_the_embedding_is_the_posterior_mean_of_the_normalised_cloud(model):
     centred = points - points.mean(dim=1, keepdim=True)
     normalised = centred / centred.norm(dim=2).amax(dim=1)[:, None, None]
     torch.testing.assert_close(model.embed(points), model.posterior(normalised).mean.detach())
+
+
+def test_the_embedding_may_be_the_features_before_the_head():
+    torch.manual_seed(0)
+    model = point_vae(embedding="pooled").eval()
+    batch = clouds(70, 16)  # more than are encoded at once
+    prepared = batch - batch.mean(dim=1, keepdim=True)
+    prepared = prepared / prepared.norm(dim=2).amax(dim=1)[:, None, None]
+    vectors = model.embed(batch)
+    assert vectors.shape == (70, model.vector_size) == (70, model.encoder.out_features)
+    torch.testing.assert_close(vectors, model.features(prepared).detach())
+    # What is decoded and interpolated are posterior means all the same.
+    assert model.latents(batch).shape == (70, LATENT_DIM)
+    path = model.interpolate(batch[0], batch[1], steps=3)
+    torch.testing.assert_close(path[0], model.decode(model.latents(batch[0])[None])[0])
+    found = dict(embed_clouds(model, prepared[:3].numpy()))
+    torch.testing.assert_close(torch.from_numpy(found[2]), vectors[2])
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,10 @@ class PretrainedOfImages(Pretrained):
         means = self.encode(prepared_images(x, self.shape))
         return means if np.ndim(x) == 4 else means[0]
 
+    def latents(self, x: Image) -> Tensor:
+        """The posterior mean of images, which is what `embed` gives."""
+        return self.embed(x)
+
     def reconstruct(self, x: Image) -> Tensor:
         """Encode to the posterior mean and decode to the likelihood's mean.
 

@@ -17,10 +17,21 @@ class PointModel(Pretrained):
     """The point count that the model is made for."""
 
     latent_dim: int
-    """The size of the vector that a cloud is embedded as."""
+    """The size of a posterior's mean, or of a descriptor's features."""
+
+    @property
+    def vector_size(self) -> int:
+        """The size of the vector that a cloud is embedded as."""
+        return self.latent_dim
+
+    def vectors(self, clouds: Tensor) -> Tensor:
+        """What `embed` gives of clouds (B, N, 3) prepared as in training: (B, D) on the CPU."""
+        return self.encode(clouds)
 
     def embed(self, points: Cloud) -> Tensor:
-        """The vector of clouds in any position and size: of a VAE, the posterior mean.
+        """The vector of clouds in any position and size.
+
+        Of a VAE it is the posterior mean, or what ``model.embedding`` of its config says.
 
         Args:
             points: (N, 3) or (B, N, 3), z up; normalised here as in training.
@@ -32,7 +43,7 @@ class PointModel(Pretrained):
             ValueError: on another shape, non-finite coordinates, or a cloud of one place.
         """
         clouds, _, _ = self._prepare(points)
-        vectors = self.encode(clouds)
+        vectors = self.vectors(clouds)
         return vectors if is_batch(points) else vectors[0]
 
     def _prepare(self, points: Cloud) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,9 +1,10 @@
 """The point-cloud model as a user holds it: embed, reconstruct, sample, interpolate, save."""
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import pydantic
+import torch
 from torch import Tensor
 
 from pc_crvae.config import PointModelConfig, plain
@@ -11,8 +12,10 @@ from pc_crvae.likelihoods import ChamferLikelihood
 from pc_crvae.models.points.encoder import PointEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.model import Cloud, PointModel, is_batch
+from pc_crvae.models.pretrained import ENCODED_AT_ONCE
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.registry import POINT_DECODERS, POINT_ENCODERS
+from pc_crvae.models.vae import encode_parts
 
 
 class _Description(pydantic.BaseModel):
@@ -68,6 +71,28 @@ class PointVAE(PointModel, PretrainedVAE):
             "input": {"up": "z", "normalization": "mean at 0, largest radius 1"},
             "data": self.data,
         }
+
+    @property
+    def vector_size(self) -> int:
+        """The size of the vector that a cloud is embedded as."""
+        of_head = self.architecture.embedding == "mean"
+        return self.latent_dim if of_head else cast(PointEncoder, self.encoder).out_features
+
+    def vectors(self, clouds: Tensor) -> Tensor:
+        """What `embed` gives of clouds (B, N, 3) prepared as in training: (B, D) on the CPU.
+
+        It is the posterior mean or the features before the head, as ``model.embedding`` says.
+        """
+        if self.architecture.embedding == "mean":
+            return self.encode(clouds)
+        parts = torch.split(clouds, ENCODED_AT_ONCE)
+        return encode_parts(self, parts, lambda part: {"pooled": self.features(part)})["pooled"]
+
+    def latents(self, x: Cloud) -> Tensor:
+        """The posterior mean of clouds in any position and size, as `embed` takes them."""
+        clouds, _, _ = self._prepare(x)
+        means = self.encode(clouds)
+        return means if is_batch(x) else means[0]
 
     def reconstruct(self, points: Cloud) -> Tensor:
         """Encode to the posterior mean and decode, in the position and size of the input.
