@@ -131,7 +131,7 @@ def test_every_layer_has_the_statistics_of_the_whole_split(name):
     assert moved >= len(read) >= 1
     for ours, theirs in zip(new.parameters(), initial.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
-    assert not any(part.training for part in batch_norms_of(new)) or new.training
+    assert {norm.training for norm in batch_norms_of(new)} == {new.training}
     assert all(norm.momentum is not None for norm in batch_norms_of(new))
 
 
