@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pc_crvae.data.cards import Axis
     from pc_crvae.data.formats.meshes import Surface
     from pc_crvae.embedding.index import Embeddings
+    from pc_crvae.embedding.names import Untrained
     from pc_crvae.embedding.rotation_average import RotationGroup
     from pc_crvae.embedding.shapes import Hit
     from pc_crvae.evaluation.probe.report import ProbeReport
@@ -88,7 +89,11 @@ def load(path: str | Path, which: Which = "last") -> "Pretrained":
 
 
 def probe(
-    run: str | Path, *, protocol: str | Path = "ours", which: Which = "last"
+    run: str | Path,
+    *,
+    protocol: str | Path = "ours",
+    which: Which = "last",
+    untrained: "Untrained | None" = None,
 ) -> "ProbeReport":
     """Score a model's frozen features by linear SVMs, beside those of the untrained encoder.
 
@@ -100,20 +105,28 @@ def probe(
         run: as `load` takes it; its own data is read, training and test split.
         protocol: the name of one that comes with the package, or a YAML file.
         which: which state of a run, the last or the best by the validation objective.
+        untrained: the batch-norm of untrained encoders is ``calibrated`` by a pass over the
+            training items, without labels, or ``initial``; by default as the protocol says.
 
     Returns:
         The report; its method ``write`` makes the file that the command ``probe`` makes.
 
     Raises:
-        pc_crvae.errors.UserError: there is no model, its data cannot be loaded, or has no labels.
+        pc_crvae.errors.UserError: there is no model, its data cannot be loaded or has no labels, or
+            an argument has a value that it cannot have.
     """
+    from pc_crvae.embedding.names import UNTRAINED_TITLES
+    from pc_crvae.errors import UserError
     from pc_crvae.evaluation.encoders import probe_model
     from pc_crvae.evaluation.probe.protocol import load_protocol
     from pc_crvae.runs.saved import SavedModel
 
+    if untrained is not None and untrained not in UNTRAINED_TITLES:
+        raise UserError(f"untrained is {' or '.join(UNTRAINED_TITLES)}, not {untrained}")
     saved = SavedModel.open(run, which, device="auto")
     splits = saved.split("train"), saved.split("test")
-    probed = probe_model(saved.model, *splits, load_protocol(str(protocol)))
+    rules = load_protocol(str(protocol))
+    probed = probe_model(saved.model, *splits, rules, untrained=untrained)
     report = probed.report.of_model(saved.folder, which, saved.model.data)
     return report.model_copy(update={"transfer": False})
 

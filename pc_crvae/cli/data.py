@@ -453,7 +453,7 @@ _ACTIONS = {
     ),
     "check": _Action(
         _check,
-        "hold it against its card, and look for damage and copies",
+        "hold it against its card, and look for damage, copies and near-copies",
         {*_PLACE, "strict", "json"},
     ),
     "stats": _Action(_stats, "count its classes and measure it", {*_READING, "json"}),

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_model_arguments, open_saved
+from pc_crvae.cli.saved import add_model_arguments, add_untrained_argument, open_saved
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="probe seeds: point draws, rotations, initialisations (default: the protocol's, "
         "3 of ours)",
     )
+    add_untrained_argument(parser, "the protocol's, calibrated unless it says otherwise")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -78,6 +79,11 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
     for name, option in _MODEL_OPTIONS.items():
         if getattr(options, name) is not None:
             raise UserError(f"{option} is about a model's data, and --features has none: omit it")
+    if options.untrained is not None:
+        raise UserError(
+            "--untrained is about the untrained encoders beside a model, and --features has none: "
+            "omit it"
+        )
     from pc_crvae.evaluation.probe.features import probe_arrays, read_features
 
     train, test = options.features
@@ -98,7 +104,10 @@ def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None
 
     from pc_crvae.evaluation.encoders import probe_model
 
-    probed = probe_model(saved.model, train_set, test_set, protocol, progress=print)
+    splits = train_set, test_set
+    probed = probe_model(
+        saved.model, *splits, protocol, progress=print, untrained=options.untrained
+    )
     report = probed.report.of_model(saved.folder, options.which, saved.model.data)
     transfer = _is_transfer(saved, train_set)
     if transfer:

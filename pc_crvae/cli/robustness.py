@@ -3,7 +3,12 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_model_arguments, add_report_argument, open_saved
+from pc_crvae.cli.saved import (
+    add_model_arguments,
+    add_report_argument,
+    add_untrained_argument,
+    open_saved,
+)
 from pc_crvae.errors import UserError
 
 DESCRIPTION = "Score frozen features of turned, corrupted, occluded and sparse test shapes."
@@ -41,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", type=int, default=3, help="draws of points, turns, corruptions, initialisations"
     )
+    add_untrained_argument(parser, "calibrated")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -69,6 +75,7 @@ def run(options: argparse.Namespace) -> None:
         seeds=options.seeds,
         points=options.points,
         point_counts=options.point_counts,
+        untrained=options.untrained or "calibrated",
     )
     if protocol.points != RECIPE_POINTS and "corruption" in protocol.parts:
         print(

@@ -63,6 +63,16 @@ def add_report_argument(parser: argparse.ArgumentParser, name: str, beside: str)
     )
 
 
+def add_untrained_argument(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declare what the untrained encoders beside the model know; ``default`` is in words."""
+    parser.add_argument(
+        "--untrained",
+        choices=("calibrated", "initial"),
+        help="batch-norm of the untrained encoders: calibrated by a pass over the training items, "
+        f"without labels, or as initialised (default: {default})",
+    )
+
+
 def open_saved(options: argparse.Namespace) -> "SavedModel":
     """Read the model that the options name, to be used on the data that they name."""
     from pc_crvae.runs.saved import SavedModel

@@ -12,8 +12,15 @@ SETTINGS: tuple[Setting, ...] = get_args(Setting)
 SETTING_TITLES: Mapping[str, str] = {"aligned": "aligned", "z": "z", "so3": "SO(3)"}
 
 Features = Literal["trained", "untrained"]
-"""Whose features they are: the model's, or those of one like it as it was initialised."""
+"""Whose features they are: the model's, or those of one like it that was never trained."""
 FEATURES: tuple[Features, ...] = get_args(Features)
+Untrained = Literal["calibrated", "initial"]
+"""What batch-norm knows in one that was never trained: the statistics of the training split, or
+nothing, as it was initialised."""
+UNTRAINED_TITLES: Mapping[Untrained, str] = {
+    "calibrated": "batch-norm calibrated by a pass over the training items, without labels",
+    "initial": "batch-norm as initialised, which has seen no data",
+}
 Encoded = Literal["mean", "pooled"]
 """What is taken of an encoder: the posterior's mean, or the pooled features before its head."""
 Representation = Literal["posterior_mean", "pooled"]

@@ -1,23 +1,20 @@
-"""What the probe reads of a model: as it is, and where it was trained, as it was initialised."""
+"""What the probe reads of a model, and where it was trained, of ones like it that were not."""
 
-import json
 from collections.abc import Callable
 from functools import partial
 
-import torch
-
 from pc_crvae.data.items import ItemSet
 from pc_crvae.embedding.extraction import Name, check_pool, extract
-from pc_crvae.embedding.names import Encode
+from pc_crvae.embedding.names import Encode, Untrained
 from pc_crvae.embedding.rotation_average import averaged
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.assembly import Probed
 from pc_crvae.evaluation.probe.protocol import Pool, ProbeProtocol
 from pc_crvae.evaluation.probe.run import probe_encoders, protocol_for
+from pc_crvae.evaluation.untrained import untrained_like
 from pc_crvae.models.descriptors.descriptor import Descriptor
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.pretrained_vae import PretrainedVAE
-from pc_crvae.randomness.keys import seed_from_key
 
 
 def probe_model(
@@ -26,33 +23,45 @@ def probe_model(
     test: ItemSet,
     protocol: ProbeProtocol,
     progress: Callable[[str], None] | None = None,
+    *,
+    untrained: Untrained | None = None,
 ) -> Probed:
     """Probe a model and, where it was trained, untrained ones like it; see `probe_encoders`.
 
     Args:
         model: trained, or a descriptor.
-        train: what classifiers are fitted on.
+        train: what classifiers are fitted on, and untrained models calibrated on, without labels.
         test: what they are scored on.
         protocol: as the user chose it; what it leaves open is settled by the model and the data.
         progress: told, in one line, what is being done.
+        untrained: what the batch-norm of untrained ones knows, instead of what the protocol says.
 
     Raises:
-        UserError: as `probe_encoders`, or the protocol has no features that the model has.
+        UserError: as `probe_encoders`, the protocol has no features that the model has, or
+            ``untrained`` is given for a descriptor.
     """
     trained = not isinstance(model, Descriptor)
     if not trained:
+        if untrained is not None:
+            raise UserError(
+                f"--untrained {untrained} is about the untrained encoders beside a trained one, "
+                "and a descriptor is never trained: omit it"
+            )
         protocol = _of_one_representation(protocol)
+    if untrained is not None:
+        protocol = protocol.model_copy(update={"untrained": untrained})
     settled = protocol_for(model, protocol, train, test)
 
     def encoder(of: Pretrained) -> Encode:
         encode = encoder_of(of, settled.pool)
         return encode if settled.average_over is None else averaged(encode, settled.average_over)
 
-    def untrained(seed: int) -> Encode:
-        return encoder(untrained_like(model, seed))
+    def twin(seed: int) -> Encode:
+        how = settled.untrained
+        return encoder(untrained_like(model, seed, train, points=settled.points, how=how))
 
-    twin = untrained if trained else None
-    return probe_encoders(encoder(model), twin, train, test, settled, progress)
+    twins = twin if trained else None
+    return probe_encoders(encoder(model), twins, train, test, settled, progress)
 
 
 def _of_one_representation(protocol: ProbeProtocol) -> ProbeProtocol:
@@ -79,12 +88,3 @@ def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:
         check_pool(model)
     names: tuple[Name, ...] = ("mean", "pooled") if isinstance(model, PretrainedVAE) else ("mean",)
     return partial(extract, model, names=names, pool=pool)
-
-
-def untrained_like(model: Pretrained, seed: int) -> Pretrained:
-    """A new model of the same architecture, batch-norm as initialised, fixed by ``seed``."""
-    described = type(model).Description.model_validate_json(json.dumps(model.description()))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_from_key("untrained", seed))
-        new = type(model).from_description(described)
-    return new.to(model.device)

@@ -1,5 +1,6 @@
 """Functions on batches of points: distances, neighbours, sampling, rotations."""
 
+from pc_crvae.geometry.basis_points import basis_points, distances_to_clouds
 from pc_crvae.geometry.chamfer import Directions, chamfer_distance
 from pc_crvae.geometry.frames import RotationGroup, principal_frames
 from pc_crvae.geometry.gather import gather_points
@@ -24,7 +25,9 @@ __all__ = [
     "Moments",
     "NeighborPool",
     "RotationGroup",
+    "basis_points",
     "chamfer_distance",
+    "distances_to_clouds",
     "edge_moments",
     "farthest_point_sampling",
     "gather_points",

@@ -1,9 +1,13 @@
 """Batch normalisation over the last dimension, on request over all processes, on any device."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from pc_crvae.geometry import Moments
 
@@ -26,7 +30,7 @@ class BatchNorm(nn.BatchNorm1d):
             set on the module later.
     """
 
-    momentum: float
+    momentum: float | None
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
@@ -75,11 +79,39 @@ class BatchNorm(nn.BatchNorm1d):
             raise ValueError("batch-norm needs more than one row to train on")
         with torch.no_grad():
             unbiased = variance * (rows / (rows - 1))
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
             self.num_batches_tracked.add_(1)
+            share = self.momentum
+            if share is None:  # the mean over all batches, as in torch
+                share = 1 / int(self.num_batches_tracked)
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
+            self.running_var.lerp_(unbiased.to(self.running_var.dtype), share)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return torch.addcmul(self.bias, features - mean, scale)
+
+
+def batch_norms_of(module: nn.Module) -> list[_BatchNorm]:
+    """The batch-norms within ``module``, ours and torch's."""
+    return [part for part in module.modules() if isinstance(part, _BatchNorm)]
+
+
+@contextmanager
+def gathering_statistics(module: nn.Module) -> Iterator[None]:
+    """Let the batch-norms of ``module`` gather their statistics anew, and nothing else train.
+
+    Within, each normalises by the batch, and its running statistics are the mean of those of the
+    batches since. One that sees no batch is left as initialised.
+    """
+    norms = batch_norms_of(module)
+    before = [(norm.training, norm.momentum) for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    try:
+        yield
+    finally:
+        for norm, (training, momentum) in zip(norms, before, strict=True):
+            norm.training, norm.momentum = training, momentum
 
 
 def _moments_over_processes(moments: Moments) -> Moments:

@@ -170,10 +170,9 @@ def _is_probed(run: PlannedRun, probe: ProbeOfStudy) -> bool:
         return False
     protocol = load_protocol(probe.protocol)
     seeds = protocol.seeds if probe.seeds is None else tuple(range(probe.seeds))
-    return (
-        has(report.protocol, {"name": protocol.name, "seeds": seeds})
-        and report.data.test.split == probe.split
-    )
+    # Untrained encoders of two kinds are no bar for each other's arms.
+    asked = {"name": protocol.name, "seeds": seeds, "untrained": protocol.untrained}
+    return has(report.protocol, asked) and report.data.test.split == probe.split
 
 
 def _is_evaluated(run: PlannedRun, evaluation: EvaluationOfStudy) -> bool:
@@ -193,7 +192,7 @@ def is_measured(run: PlannedRun, measure: Measure, measures: MeasuresOfStudy) ->
     asked = getattr(measures, measure).model_dump(exclude={"arms"})
     if isinstance(report, GenerationReport):
         return has(report.protocol, asked | {"seed": 0, "points": 512})
-    asked |= {"seeds": tuple(range(asked["seeds"])), "parts": PARTS}
+    asked |= {"seeds": tuple(range(asked["seeds"])), "parts": PARTS, "untrained": "calibrated"}
     return has(report.protocol, asked) and all(
         errors.reference == "untrained" for errors in report.corruption_errors
     )

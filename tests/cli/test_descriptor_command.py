@@ -130,6 +130,13 @@ def test_its_page_says_that_there_is_nothing_to_look_at(made, tmp_path, capsys):
     assert "a descriptor encodes and does not decode" in page.read_text()
 
 
+def test_an_option_of_untrained_encoders_is_refused(made, tmp_path, capsys):
+    protocol = ["--protocol", made / "quick.yaml", "--json", tmp_path / "probe.json"]
+    arguments = ["--ckpt", made / "model", *protocol, "--untrained", "initial"]
+    assert "a descriptor is never trained: omit it" in refused(capsys, "probe", *arguments)
+    assert not (tmp_path / "probe.json").exists()
+
+
 def test_a_protocol_of_pooled_features_alone_is_refused(made, tmp_path, capsys):
     protocol = tmp_path / "pooled.yaml"
     protocol.write_text(QUICK.replace("[mean, pooled]", "[pooled]"))

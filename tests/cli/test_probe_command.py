@@ -315,6 +315,24 @@ def test_a_model_and_features_exclude_each_other(features, run, tmp_path, capsys
     assert "not both" in refused(capsys, "--ckpt", run, *given)
     assert "give either --ckpt" in refused(capsys)
     assert "--data is about a model's data" in refused(capsys, *given, "--data", "shapes")
+    said = refused(capsys, *given, "--untrained", "initial")
+    assert "--untrained is about the untrained encoders beside a model" in said
+
+
+def test_untrained_encoders_are_calibrated_unless_told_otherwise(run, tmp_path, capsys, quick):
+    reports = {}
+    for name, options in {"default": [], "initial": ["--untrained", "initial"]}.items():
+        path = tmp_path / f"{name}.json"
+        assert main(["probe", "--ckpt", str(run), *quick, *options, "--json", str(path)]) == 0
+        reports[name] = json.loads(path.read_text())
+    assert reports["default"]["protocol"]["untrained"] == "calibrated"
+    assert reports["initial"]["protocol"]["untrained"] == "initial"
+    trained = [report["rows"][0] for report in reports.values()]
+    assert trained[0] == trained[1]
+    said = capsys.readouterr().out
+    assert "untrained: batch-norm calibrated by a pass over the training items" in said
+    assert "untrained: batch-norm as initialised" in said
+    assert said.count("near-copies: ") == 2
 
 
 def test_a_place_without_a_model_is_refused(tmp_path, capsys):

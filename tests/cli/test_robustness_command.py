@@ -64,6 +64,7 @@ def test_the_report_holds_every_part_the_protocol_and_the_data(trained, reported
     assert len(report["drift"]) == 2 * (2 + 7 * 5 + 2 * 3 + 4)
     assert report["protocol"]["points"] == 520
     assert report["protocol"]["seeds"] == [0]
+    assert report["protocol"]["untrained"] == "calibrated"
     for split in ("train", "test"):
         assert load(trained / "tiny.yaml", split).fingerprint() == report["data"][split]["sha256"]
     assert report["trained_on"]["name"].endswith("tiny.yaml")

@@ -5,10 +5,10 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from pc_crvae.geometry import Moments
-from pc_crvae.models.batch_norm import BatchNorm
+from pc_crvae.models.batch_norm import BatchNorm, batch_norms_of, gathering_statistics
 
 FEATURES = 3
 STEPS = 3
@@ -168,3 +168,42 @@ def test_a_wrong_number_of_features_is_refused():
         BatchNorm(3)(torch.zeros(2, 4))
     with pytest.raises(ValueError, match="at least one feature"):
         BatchNorm(0)
+
+
+@pytest.mark.parametrize("by_moments", [False, True])
+def test_gathered_statistics_are_the_mean_over_the_batches_whoever_has_the_moments(by_moments):
+    norm = _batch_norm()
+    norm(_batch(9))
+    norm.eval()
+    batches = [_batch(step, offset=step) for step in range(STEPS)]
+    with gathering_statistics(nn.ModuleDict({"norm": norm, "other": nn.Dropout()})):
+        for batch in batches:
+            rows = batch.reshape(-1, FEATURES)
+            if by_moments:
+                moments = Moments(rows.mean(0), rows.var(0, unbiased=False), len(rows))
+                norm.normalize_by(batch, moments)
+            else:
+                norm(batch)
+    means, variances = zip(
+        *((batch.mean((0, 1)), batch.reshape(-1, FEATURES).var(0)) for batch in batches),
+        strict=True,
+    )
+    torch.testing.assert_close(norm.running_mean, torch.stack(means).mean(0))
+    torch.testing.assert_close(norm.running_var, torch.stack(variances).mean(0))
+    assert not norm.training
+    assert norm.momentum == 0.1
+
+
+def test_gathering_reaches_every_batch_norm_and_puts_all_back_after_an_error():
+    module = nn.Sequential(BatchNorm(2), nn.BatchNorm2d(3), nn.Linear(2, 2)).eval()
+    assert batch_norms_of(module) == [module[0], module[1]]
+
+    def fail() -> None:
+        with gathering_statistics(module):
+            assert [part.training for part in module] == [True, True, False]
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert not any(part.training for part in module)
+    assert [part.momentum for part in module[:2]] == [0.1, 0.1]

@@ -68,6 +68,7 @@ def robustness(corrupted=0.6, **changes):
         "point_counts": [64, 128],
         "c_grid": [1.0],
         "folds": 3,
+        "untrained": "calibrated",
     }
     if changes.get("reference"):
         errors[0]["reference"] = {"report": changes["reference"], "checkpoint": LAST}
@@ -182,6 +183,7 @@ def test_another_file_is_refused(tmp_path, measure, text):
         ("robustness", {"seeds": 1}, robustness(protocol={"parts": ["rotation"]}), False),
         ("robustness", {"seeds": 1}, robustness(protocol={"points": 512}), False),
         ("robustness", {"seeds": 1}, robustness(protocol={"seeds": [0, 1]}), False),
+        ("robustness", {"seeds": 1}, robustness(protocol={"untrained": "initial"}), False),
         ("robustness", {"seeds": 1}, robustness(checkpoint=LAST | {"which": "best"}), False),
         ("robustness", {"seeds": 1}, robustness(reference="other.json"), False),
         ("generation", {"count": 30}, generation(), True),
@@ -195,3 +197,9 @@ def test_what_was_measured_otherwise_is_measured_again(tmp_path, measure, asked,
     measures = MeasuresOfStudy.model_validate({measure: asked})
     report.write(tmp_path / f"{measure}.json")
     assert is_measured(run, measure, measures) is is_taken
+
+
+def test_a_report_that_does_not_say_has_untrained_encoders_as_initialised():
+    plain = robustness().plain()
+    del plain["protocol"]["untrained"]
+    assert RobustnessReport.model_validate(plain).protocol.untrained == "initial"

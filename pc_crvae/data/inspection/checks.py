@@ -18,13 +18,18 @@ from pc_crvae.data.cards import Axis, Card, Source, Split, load_card
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.fetching.record import read_record
 from pc_crvae.data.images import ImageSet
+from pc_crvae.data.inspection.near_copies import THRESHOLD, find_near_copies
 from pc_crvae.data.layouts import has_a_file_a_shape
 from pc_crvae.data.roots import find_root
 from pc_crvae.errors import UserError
 
-Subject = Literal["prepared", "reading", "count", "classes", "values", "duplicates", "sources"]
+Subject = Literal[
+    "prepared", "reading", "count", "classes", "values", "duplicates", "near_copies", "sources"
+]
 
 _ITEMS_AT_ONCE = 256
+_MOST_COMPARED = 500_000_000
+"""Pairs of shapes, a minute or two of one core; the number for ModelNet40 is 24 million."""
 _EXAMPLES = 3
 _RADIUS_TOLERANCE = 1e-4
 """Of float32 coordinates, from what :func:`pc_crvae.data.clouds.normalize` makes of them."""
@@ -94,8 +99,9 @@ def check(
     reads all splits. It compares counts, class names and, where the archives still lie beside what
     was unpacked from them, their checksums. It looks for values that are not finite and for exact
     copies: by the content of the files where each holds one shape, else by that of the clouds and
-    images as they are loaded. A set cut to a part of its items is no defect, nor are archives that
-    differ where it is cut.
+    images as they are loaded. Near-copies that clouds of test have in train are counted too, and
+    are no defect. Nor is a set cut to a part of its items, nor are archives that differ where it is
+    cut.
 
     Args:
         name: the name of a card, or the path of one's own.
@@ -136,6 +142,7 @@ def check(
     findings += _classes(card, sets, strict)
     say("looking for copies")
     findings += _copies(sets, _contents_of_files(files) if files else _contents(sets))
+    findings += _near_copies(sets, say)
     if folder is not None and card.sources:
         say("comparing checksums")
         whole = all(
@@ -292,6 +299,30 @@ def _copies_otherwise_labelled(sets: ItemSets, groups: _Groups) -> Iterator[Find
     if examples:
         sentence = f"copies with different labels: {len(examples):,} ({_some(examples)})"
         yield Finding("duplicates", sentence, defect=True)
+
+
+def _near_copies(sets: ItemSets, say: Callable[[str], None]) -> Iterator[Finding]:
+    train, test = sets.get("train"), sets.get("test")
+    if not isinstance(train, CloudSet) or not isinstance(test, CloudSet):
+        return
+    say("looking for near-copies")
+    found = find_near_copies(train, test, most_compared=_MOST_COMPARED)
+    pairs = found.pairs
+    if not len(pairs.first):
+        return
+    count, compared = len(found.test_rows), len(found.compared)
+    among = f"{compared:,}" if compared == len(test) else f"the {compared:,} that were compared"
+    first = zip(pairs.first[:_EXAMPLES], pairs.second[:_EXAMPLES], strict=True)
+    examples = ", ".join(f"{test.ids[row]} and {train.ids[other]}" for row, other in first)
+    labels = ""
+    if train.labels is not None and test.labels is not None:
+        otherwise = np.count_nonzero(test.labels[pairs.first] != train.labels[pairs.second])
+        labels = f", {otherwise:,} of them with different labels"
+    sentence = (
+        f"items of test of which train has a near-copy: {count:,} of {among} ({found.measure}, "
+        f"below {THRESHOLD:g}); they make {len(pairs.first):,} pairs{labels}, the first {examples}"
+    )
+    yield Finding("near_copies", sentence, defect=False)
 
 
 def _sources(card: Card, folder: Path, *, defect: bool) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.inspection.near_copies import NearCopies
 from pc_crvae.embedding.names import (
     GIVEN,
     POOLED,
@@ -19,6 +20,7 @@ from pc_crvae.evaluation.metrics.significance import LEVEL, paired_difference
 from pc_crvae.evaluation.probe.classifier_settings import CLASSIFIERS, grid_of, parameter_of
 from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED, ClassifierRow, Name, Row, summarize
+from pc_crvae.evaluation.probe.near_copies import score_without_near_copies
 from pc_crvae.evaluation.probe.outcomes import Outcome
 from pc_crvae.evaluation.probe.predictions import Predictions, row_name
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
@@ -50,6 +52,7 @@ def assemble(
     protocol: ProbeProtocol,
     data: TrainAndTest | TrainAndTestFeatures,
     versions: dict[str, str],
+    near_copies: NearCopies | None = None,
 ) -> Probed:
     """Score what was predicted, and put it into a report.
 
@@ -60,6 +63,7 @@ def assemble(
         protocol: what was asked for.
         data: what was fitted on and scored on.
         versions: the versions of the libraries.
+        near_copies: those that test shapes have in training, to be scored without.
     """
     found = score_rows(outcomes, test_labels, protocol)
     if GIVEN not in outcomes:
@@ -68,6 +72,9 @@ def assemble(
             for key in protocol.representations
             for setting in protocol.settings
         )
+    if near_copies is not None:
+        without = score_without_near_copies(near_copies, outcomes, test_labels)
+        found["without_near_copies"] = without
     if ALIGNED in protocol.settings:
         names = (GIVEN, ("trained", POSTERIOR_MEAN), ("trained", POOLED))
         of_seeds = outcomes[next(name for name in names if name in outcomes)]

@@ -47,7 +47,8 @@ def probe_arrays(
     """Probe features: fit on the training items, score on the test items.
 
     Test labels are read once everything is predicted. What a protocol says of points, pools and
-    turns was up to whoever made the features, and is left out.
+    turns was up to whoever made the features, and is left out; so are near-copies, which are found
+    by the shapes.
 
     Args:
         train_features: (n, d) finite real numbers.
@@ -115,7 +116,7 @@ def _for_features(protocol: ProbeProtocol | str | Path) -> ProbeProtocol:
             "been made already: take ours"
         )
     made = {"points": None, "pool": None, "settings": [ALIGNED], "representations": ["mean"]}
-    return changed(rules, f"protocol {rules.name}", **made)
+    return changed(rules, f"protocol {rules.name}", **made, near_copies=False)
 
 
 def _features(values: ArrayLike, what: str) -> NDArray[np.floating]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, create_model, model_validator
 
 from pc_crvae.config.sections import PositiveInt, Section
-from pc_crvae.embedding.names import Encoded, Setting
+from pc_crvae.embedding.names import Encoded, Setting, Untrained
 from pc_crvae.embedding.rotation_average import RotationGroup
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.classifier_settings import ClassifierSection, LinearSVM, grid_of
@@ -61,6 +61,16 @@ class ProtocolBase(Section):
     )
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
         (0, 1, 2), description="each one draw of points, turns, folds, untrained weights"
+    )
+    untrained: Untrained = Field(
+        "calibrated",
+        description="batch-norm of untrained encoders: calibrated by one pass over the training "
+        "items, without labels, or as initialised",
+    )
+    near_copies: bool = Field(
+        True,
+        description="score also without test shapes of which training has a near-copy, as they "
+        "are, where aligned is among the settings",
     )
 
     def asked(self, metric: Metric[Asked, Any, Any]) -> Asked:

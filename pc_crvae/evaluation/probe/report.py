@@ -14,9 +14,10 @@ from pydantic import (
     model_validator,
 )
 
-from pc_crvae.embedding.names import Encoded, Representation, Setting
+from pc_crvae.embedding.names import Encoded, Representation, Setting, Untrained
 from pc_crvae.evaluation.probe.metrics import METRICS
 from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, Metric, Row, RowType
+from pc_crvae.evaluation.probe.near_copies import WithoutNearCopies
 from pc_crvae.evaluation.reports import Checkpoint, ModelReport, Part, TrainAndTest
 
 
@@ -54,6 +55,9 @@ class ProtocolReport(WithMetrics):
         fitted_on: which items.
         accuracy_std: which deviation it is.
         seed: what it fixes.
+        untrained: what the batch-norm of untrained encoders knows; as initialised, in reports that
+            do not say.
+        near_copies: whether it was scored without them too.
     """
 
     name: str
@@ -80,6 +84,8 @@ class ProtocolReport(WithMetrics):
     fitted_on: str
     accuracy_std: str
     seed: str
+    untrained: Untrained = "initial"
+    near_copies: bool = False
 
 
 class PairedRow(Part):
@@ -134,6 +140,9 @@ class ProbeReport(WithMetrics, ModelReport):
         rows: the rows of posterior means, or of features that were given or are a descriptor's.
         extra_rows: the rows of pooled features.
         metrics: rows by the key of the metric; in JSON, each under its key.
+        without_near_copies: the accuracies without the test shapes that have a near-copy in
+            training; not there for images, for features that were given, and where aligned items
+            are not probed.
         paired: how far the rows of a trained model lie above the strongest untrained one.
         confusion: the confusion of the encoder's posterior mean (pooled features where that is not
             probed) on aligned items; not there where these are not probed.
@@ -147,6 +156,7 @@ class ProbeReport(WithMetrics, ModelReport):
     rows: tuple[ClassifierRow, ...]
     extra_rows: tuple[ClassifierRow, ...]
     metrics: dict[str, tuple[SerializeAsAny[Row], ...]]
+    without_near_copies: WithoutNearCopies | None = None
     paired: tuple[PairedRow, ...] = ()
     confusion: Confusion | None = None
     protocol: ProtocolReport

@@ -28,6 +28,7 @@ from pc_crvae.evaluation.classes import (
 from pc_crvae.evaluation.probe.assembly import Probed, assemble
 from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, fit_linear_svm
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED
+from pc_crvae.evaluation.probe.near_copies import near_copies_of
 from pc_crvae.evaluation.probe.outcomes import Outcome, predict_items
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
 from pc_crvae.evaluation.reports import TrainAndTest, library_versions
@@ -98,8 +99,9 @@ def probe_encoders(
                 }
                 score = predict_items(encoded[key], train_labels, of_test, protocol, seed)
                 outcomes[_row(features, key)].append(score(test_labels))
-    data = TrainAndTest.of(train, test)
-    return assemble(outcomes, test_labels, test.classes, protocol, data, library_versions())
+    copies = near_copies_of(train, test, protocol)
+    data, versions = TrainAndTest.of(train, test), library_versions()
+    return assemble(outcomes, test_labels, test.classes, protocol, data, versions, copies)
 
 
 def _row(features: str, key: Encoded) -> tuple[str, str]:
@@ -133,7 +135,8 @@ def protocol_for(
             f"the protocol {protocol.name} averages over turned shapes, and {train.name} holds "
             "images: take ours"
         )
-    return protocol.model_copy(update={"settings": (ALIGNED,), "representations": ("mean",)})
+    as_they_are = {"settings": (ALIGNED,), "representations": ("mean",), "near_copies": False}
+    return protocol.model_copy(update=as_they_are)
 
 
 def validation_probe(

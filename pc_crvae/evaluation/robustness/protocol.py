@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pc_crvae.data.clouds import CloudSet
-from pc_crvae.embedding.names import FEATURES, Setting
+from pc_crvae.embedding.names import FEATURES, Setting, Untrained
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.classifier_settings import DEFAULT_C_GRID
 from pc_crvae.evaluation.robustness.conditions import (
@@ -41,6 +41,7 @@ class RobustnessProtocol:
         point_counts: for the part ``points``.
         c_grid: penalties C of the SVM, among which cross-validation chooses.
         folds: the folds of that cross-validation.
+        untrained: what the batch-norm of untrained encoders knows: the training split, or nothing.
 
     Raises:
         UserError: a value out of its range.
@@ -53,6 +54,7 @@ class RobustnessProtocol:
     point_counts: tuple[int, ...] = (64, 128, 256, 512, 1024)
     c_grid: tuple[float, ...] = DEFAULT_C_GRID
     folds: int = 3
+    untrained: Untrained = "calibrated"
 
     def __post_init__(self) -> None:
         for name in ("seeds", "parts", "elevations", "point_counts"):
@@ -91,6 +93,7 @@ def protocol_for(
     seeds: int = 3,
     points: int | None = None,
     point_counts: Sequence[int] | None = None,
+    untrained: Untrained = "calibrated",
 ) -> RobustnessProtocol:
     """Return the protocol as it applies to some shapes.
 
@@ -102,6 +105,7 @@ def protocol_for(
         points: the points of each shape; None for `RECIPE_POINTS`, or as many as all shapes have.
         point_counts: for the part ``points``; None for those of `POINT_COUNTS` that the test
             shapes have.
+        untrained: what the batch-norm of untrained encoders knows.
 
     Raises:
         UserError: a value out of its range.
@@ -117,4 +121,5 @@ def protocol_for(
         seeds=tuple(range(seeds)),
         parts=tuple(dict.fromkeys(parts)),
         point_counts=tuple(point_counts),
+        untrained=untrained,
     )

@@ -7,7 +7,14 @@ from typing import Literal
 import numpy as np
 from pydantic import JsonValue
 
-from pc_crvae.embedding.names import REPRESENTATIONS, Encoded, Features, Representation, Setting
+from pc_crvae.embedding.names import (
+    REPRESENTATIONS,
+    Encoded,
+    Features,
+    Representation,
+    Setting,
+    Untrained,
+)
 from pc_crvae.evaluation.probe.metrics.base import spread
 from pc_crvae.evaluation.reports import STRICT, Checkpoint, ModelReport, Part, TrainAndTest
 from pc_crvae.evaluation.robustness.conditions import Condition, ConditionPart
@@ -93,10 +100,15 @@ class CorruptionErrors(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class DescribedProtocol(RobustnessProtocol):
-    """All that the protocol says, and in words what it means."""
+    """All that the protocol says, and in words what it means.
+
+    Attributes:
+        untrained: as initialised, in reports that do not say.
+    """
 
     __pydantic_config__ = STRICT
 
+    untrained: Untrained = "initial"
     classifier: str
     fitted_on: str
     accuracy_std: str

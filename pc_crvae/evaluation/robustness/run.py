@@ -17,7 +17,6 @@ from pc_crvae.data.clouds import CloudSet
 from pc_crvae.embedding.names import REPRESENTATIONS, Encoded, Features, Setting
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import check_enough_of_each, check_same_classes, labels_of
-from pc_crvae.evaluation.encoders import untrained_like
 from pc_crvae.evaluation.probe.linear_svm import FittedProbe, Labels, accuracy, fit_linear_svm
 from pc_crvae.evaluation.reports import TrainAndTest, library_versions
 from pc_crvae.evaluation.robustness.conditions import (
@@ -37,6 +36,7 @@ from pc_crvae.evaluation.robustness.report import (
     accuracy_rows,
 )
 from pc_crvae.evaluation.rotations import rotated
+from pc_crvae.evaluation.untrained import untrained_like
 from pc_crvae.models.points.vae import PointVAE
 
 Probes = dict[tuple[Features, Encoded, Setting], FittedProbe]
@@ -72,7 +72,9 @@ def measure_robustness(
     """Score a model under every condition, beside untrained ones like it; see `run_robustness`."""
 
     def untrained(seed: int) -> Encode:
-        return posterior_encoder(cast(PointVAE, untrained_like(model, seed)))
+        points, how = protocol.points, protocol.untrained
+        new = untrained_like(model, seed, train, points=points, how=how)
+        return posterior_encoder(cast(PointVAE, new))
 
     encoders = posterior_encoder(model), untrained
     return run_robustness(*encoders, train, test, protocol, reference=reference, advance=advance)

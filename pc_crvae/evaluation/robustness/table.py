@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from pc_crvae.embedding.names import FEATURES, REPRESENTATIONS, SETTING_TITLES
+from pc_crvae.embedding.names import (
+    FEATURES,
+    REPRESENTATIONS,
+    SETTING_TITLES,
+    UNTRAINED_TITLES,
+)
 from pc_crvae.evaluation.probe.metrics.base import per_cent
 from pc_crvae.evaluation.robustness.conditions import OCCLUSIONS, ConditionPart
 from pc_crvae.evaluation.robustness.corruptions import CORRUPTIONS
@@ -28,6 +33,7 @@ def format_robustness(report: RobustnessReport) -> str:
     if "points" in parts:
         sections.append(_accuracy_section(report, "points", "points a shape"))
     sections.append(_drift_section(report))
+    sections.append(f"untrained: {UNTRAINED_TITLES[report.protocol.untrained]}")
     return "\n\n".join(section for section in sections if section)
 
 

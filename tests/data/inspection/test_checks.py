@@ -65,9 +65,35 @@ def test_generated_shapes_are_checked_without_files(tmp_path: Path):
 
 def test_the_same_seed_for_both_splits_is_told(tmp_path: Path):
     splits = {"train": {"count": 40, "seed": 0}, "test": {"count": 20, "seed": 0}}
-    (told,) = check(_card(tmp_path, "shapes", splits=splits, points=64)).findings
+    told, near = check(_card(tmp_path, "shapes", splits=splits, points=64)).findings
     assert told.defect
     assert told.sentence.startswith("items of test that train has as well: 20 (")
+    assert near.sentence.startswith("items of test of which train has a near-copy: 20 of 20 (")
+
+
+def test_near_copies_across_splits_are_a_note_with_their_labels(hdf5_root: Path, tmp_path: Path):
+    with h5py.File(hdf5_root / "ply_data_train0.h5", "r") as file:
+        points, labels = file["data"][()], file["label"][()]
+    assert labels[:3, 0].tolist() == [0, 1, 2]
+
+    def copy(clouds: np.ndarray) -> None:
+        clouds[0] = points[0] + np.float32(1e-4) * points[1]  # of its own class
+        clouds[2] = points[4, ::-1] * np.float32(1.5)  # of another
+
+    _change(hdf5_root / "ply_data_test0.h5", "data", copy)
+    told: list[str] = []
+    found = check(_clouds_card(tmp_path), root=hdf5_root, strict=True, say=told.append)
+    assert "looking for near-copies" in told
+    ((sentence, defect),) = _sentences(found, "near_copies")
+    assert not defect
+    assert sentence.startswith("items of test of which train has a near-copy: 2 of 3 (root mean ")
+    assert "nearest of 16 points, as the shapes are, below 0.012)" in sentence
+    assert "they make 2 pairs, 1 of them with different labels, the first " in sentence
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "_MOST_COMPARED", 9)
+        found = check(_clouds_card(tmp_path), root=hdf5_root, strict=True)
+    ((sentence, _),) = _sentences(found, "near_copies")
+    assert "a near-copy: 1 of the 1 that were compared (" in sentence
 
 
 def test_a_cut_set_is_told_and_is_a_defect_only_if_strict(hdf5_root: Path, tmp_path: Path):

@@ -3,10 +3,11 @@
 from helpers.solids import clouds
 from helpers.toy_models import with_encoder as model
 from pc_crvae.embedding.rotation_average import averaged
-from pc_crvae.evaluation.encoders import encoder_of, probe_model, untrained_like
+from pc_crvae.evaluation.encoders import encoder_of, probe_model
 from pc_crvae.evaluation.probe.classifier_settings import LinearSVM
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
 from pc_crvae.evaluation.probe.run import probe_encoders
+from pc_crvae.evaluation.untrained import untrained_like
 
 
 def test_training_and_test_items_are_averaged_alike_trained_and_untrained():
@@ -20,9 +21,10 @@ def test_training_and_test_items_are_averaged_alike_trained_and_untrained():
     def of(encoder):
         return averaged(encoder_of(encoder), "C4")
 
-    expected = probe_encoders(
-        of(point_model), lambda seed: of(untrained_like(point_model, seed)), train, test, protocol
-    )
+    def untrained(seed):
+        return of(untrained_like(point_model, seed, train, points=24))
+
+    expected = probe_encoders(of(point_model), untrained, train, test, protocol)
     assert found.report == expected.report
     single = probe_model(
         point_model, train, test, protocol.model_copy(update={"average_over": None})

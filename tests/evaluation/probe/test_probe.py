@@ -216,7 +216,13 @@ def test_labels_of_test_shapes_reach_nothing_but_the_score(train, test, monkeypa
     assert worst < 0.1
 
 
-SCORING = ("score_rows", "compare_with_untrained", "confusion_of", "collect_predictions")
+SCORING = (
+    "score_rows",
+    "score_without_near_copies",
+    "compare_with_untrained",
+    "confusion_of",
+    "collect_predictions",
+)
 
 
 def test_no_test_label_is_read_but_to_score(train, test, monkeypatch, report):
@@ -321,9 +327,9 @@ def test_the_table_lines_up_and_shows_per_cent(report):
     row = row | {"accuracy_mean": 0.8899, "accuracy_std": 0.0031}
     rows = [row if r["features"] + r["setting"] == "trainedaligned" else r for r in report["rows"]]
     lines = table_of(report | {"rows": rows}).splitlines()[:5]
-    assert lines[0].split() == ["aligned", "z", "SO(3)"]
+    assert lines[0].split() == ["accuracy", "(class", "mean)", "aligned", "z", "SO(3)"]
     assert lines[1].startswith("trained posterior mean ")
-    assert "  89.0 ± 0.3  " in lines[1]
+    assert f"  89.0 ± 0.3 ({100 * row['class_mean']:.1f})  " in lines[1]
     assert [line.split("  ")[0] for line in lines[1:]] == [
         "trained posterior mean",
         "untrained posterior mean",
@@ -331,6 +337,7 @@ def test_the_table_lines_up_and_shows_per_cent(report):
         "untrained pooled",
     ]
     assert len({len(line) for line in lines}) == 1
+    assert len(lines[0]) <= 100
 
 
 def test_each_trained_row_is_compared_with_the_strongest_untrained_one(report):
@@ -348,7 +355,7 @@ def test_each_trained_row_is_compared_with_the_strongest_untrained_one(report):
         )
         assert row["difference"] == pytest.approx(trained[0]["accuracy_mean"] - strongest)
         assert row["interval"][0] <= row["difference"] <= row["interval"][1]
-    lines = table_of(report).splitlines()[10:]
+    lines = table_of(report).splitlines()[10:-2]
     assert len(lines) == len(report["paired"]) == 6
     assert all("less the strongest untrained row" in line for line in lines)
 
@@ -458,6 +465,8 @@ def test_images_are_probed_as_they_are_by_their_posterior_mean(train, test):
         ("posterior_mean", "aligned")
     ] * 2
     assert found["extra_rows"] == []
+    assert "without_near_copies" not in found
+    assert "near" not in table_of(found)
     assert found["rows"][0]["accuracy_mean"] == 1
     with pytest.raises(
         UserError, match=r"the class bright has 1 training item, .* a protocol of one's own"

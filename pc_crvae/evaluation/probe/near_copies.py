@@ -1,0 +1,99 @@
+"""What is left of a probe's accuracies without the test shapes that training has near-copies of."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.inspection.near_copies import THRESHOLD, NearCopies, find_near_copies
+from pc_crvae.data.items import ItemSet
+from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
+from pc_crvae.evaluation.probe.metrics.base import ALIGNED, Row, summarize
+from pc_crvae.evaluation.probe.outcomes import Outcome
+from pc_crvae.evaluation.probe.protocol import ProbeProtocol
+from pc_crvae.evaluation.reports import Part
+
+
+class RemainingRow(Row):
+    """What a classifier scores on the test shapes that are left, in [0, 1] over the probe seeds.
+
+    Attributes:
+        accuracy_mean: over the seeds.
+        accuracy_std: its sample standard deviation, 0 of a single seed.
+        class_mean: mean accuracy over the classes that are left, over the seeds.
+        accuracies: one a seed.
+        class_means: one a seed.
+    """
+
+    accuracy_mean: float
+    accuracy_std: float
+    class_mean: float
+    accuracies: tuple[float, ...]
+    class_means: tuple[float, ...]
+
+
+class WithoutNearCopies(Part):
+    """Accuracies without the test shapes that have a near-copy in training.
+
+    Attributes:
+        left_out: test shapes that have one.
+        test_items: test shapes, these included.
+        threshold: of the measure, below which two shapes are near-copies.
+        measure: what is compared, in words.
+        rows: a row of each representation on aligned test shapes, of the same predictions as its
+            row of all test shapes; none where no shape is left.
+    """
+
+    left_out: int
+    test_items: int
+    threshold: float
+    measure: str
+    rows: tuple[RemainingRow, ...]
+
+
+def near_copies_of(train: ItemSet, test: ItemSet, protocol: ProbeProtocol) -> NearCopies | None:
+    """The near-copies that a protocol leaves out, found without a label; None where it does not.
+
+    Images have none, nor are there any to leave out where aligned test shapes are not scored.
+    """
+    if not protocol.near_copies or ALIGNED not in protocol.settings:
+        return None
+    if not isinstance(train, CloudSet) or not isinstance(test, CloudSet):
+        return None
+    return find_near_copies(train, test)
+
+
+def score_without_near_copies(
+    copies: NearCopies,
+    outcomes: Mapping[tuple[str, str], Sequence[Outcome]],
+    test_labels: Labels,
+) -> WithoutNearCopies:
+    """Score the predictions for the test shapes that have no near-copy.
+
+    Args:
+        copies: those that training has.
+        outcomes: by whose features they are and which, one a probe seed.
+        test_labels: (m,).
+    """
+    labels = np.asarray(test_labels)
+    left_out = copies.test_rows
+    remaining = np.delete(np.arange(len(labels)), left_out)
+    rows = []
+    for (features, representation), of_seeds in outcomes.items() if len(remaining) else ():
+        predictions = [outcome.predictions[ALIGNED][remaining] for outcome in of_seeds]
+        scores = summarize(
+            [accuracy(labels[remaining], predicted) for predicted in predictions],
+            [class_mean_accuracy(labels[remaining], predicted) for predicted in predictions],
+        )
+        rows.append(
+            RemainingRow(
+                features=features, setting=ALIGNED, representation=representation, **scores
+            )
+        )
+    return WithoutNearCopies(
+        left_out=len(left_out),
+        test_items=len(labels),
+        threshold=THRESHOLD,
+        measure=copies.measure,
+        rows=tuple(rows),
+    )
