@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pc_crvae.embedding.index import Embeddings
     from pc_crvae.embedding.rotation_average import RotationGroup
     from pc_crvae.embedding.shapes import Hit
+    from pc_crvae.evaluation.probe.cross_validation import CrossValidation
     from pc_crvae.evaluation.probe.report import ProbeReport
     from pc_crvae.models.pretrained import Pretrained
 
@@ -88,18 +89,27 @@ def load(path: str | Path, which: Which = "last") -> "Pretrained":
 
 
 def probe(
-    run: str | Path, *, protocol: str | Path = "ours", which: Which = "last"
+    run: str | Path,
+    *,
+    protocol: str | Path = "ours",
+    which: Which = "last",
+    cross_validation: "CrossValidation | bool" = False,
 ) -> "ProbeReport":
     """Score a model's frozen features by linear SVMs, beside those of the untrained encoder.
 
+    For a model of clouds the strongest training-free descriptor stands beside them.
+
     >>> report = pc_crvae.probe(run)
     >>> sorted({row.features for row in report.rows})
-    ['trained', 'untrained']
+    ['trained', 'training_free', 'untrained']
 
     Args:
         run: as `load` takes it; its own data is read, training and test split.
         protocol: the name of one that comes with the package, or a YAML file.
         which: which state of a run, the last or the best by the validation objective.
+        cross_validation: whether to score the rows by repeated folds of the training split too, or
+            the repeats and folds
+            (:class:`pc_crvae.evaluation.probe.cross_validation.CrossValidation`).
 
     Returns:
         The report; its method ``write`` makes the file that the command ``probe`` makes.
@@ -108,12 +118,15 @@ def probe(
         pc_crvae.errors.UserError: there is no model, its data cannot be loaded, or has no labels.
     """
     from pc_crvae.evaluation.encoders import probe_model
+    from pc_crvae.evaluation.probe.cross_validation import CrossValidation
     from pc_crvae.evaluation.probe.protocol import load_protocol
     from pc_crvae.runs.saved import SavedModel
 
     saved = SavedModel.open(run, which, device="auto")
     splits = saved.split("train"), saved.split("test")
-    probed = probe_model(saved.model, *splits, load_protocol(str(protocol)))
+    folds = CrossValidation() if cross_validation is True else (cross_validation or None)
+    rules = load_protocol(str(protocol))
+    probed = probe_model(saved.model, *splits, rules, cross_validation=folds)
     report = probed.report.of_model(saved.folder, which, saved.model.data)
     return report.model_copy(update={"transfer": False})
 

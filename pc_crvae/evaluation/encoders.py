@@ -1,10 +1,13 @@
 """What the probe reads of a model: as it is, and where it was trained, as it was initialised."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pc_crvae.data.items import ItemSet
 from pc_crvae.embedding.extraction import Name, check_pool, extract
@@ -12,8 +15,10 @@ from pc_crvae.embedding.names import Encode
 from pc_crvae.embedding.rotation_average import averaged
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.assembly import Probed
+from pc_crvae.evaluation.probe.cross_validation import CrossValidation
 from pc_crvae.evaluation.probe.protocol import Pool, ProbeProtocol
 from pc_crvae.evaluation.probe.run import probe_encoders, protocol_for
+from pc_crvae.evaluation.training_free import descriptors_beside, frames_of
 from pc_crvae.models.descriptors.descriptor import Descriptor
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.pretrained_vae import PretrainedVAE
@@ -26,8 +31,14 @@ def probe_model(
     test: ItemSet,
     protocol: ProbeProtocol,
     progress: Callable[[str], None] | None = None,
+    *,
+    cross_validation: CrossValidation | None = None,
 ) -> Probed:
     """Probe a model and, where it was trained, untrained ones like it; see `probe_encoders`.
+
+    Beside a trained model of clouds stands the strongest of a few descriptors in its frames, where
+    the protocol asks for that. A descriptor that is probed itself has no such row: it is a row of
+    that kind, and two are compared by their reports.
 
     Args:
         model: trained, or a descriptor.
@@ -35,6 +46,7 @@ def probe_model(
         test: what they are scored on.
         protocol: as the user chose it; what it leaves open is settled by the model and the data.
         progress: told, in one line, what is being done.
+        cross_validation: the folds of a second estimate, on the training items; None for none.
 
     Raises:
         UserError: as `probe_encoders`, or the protocol has no features that the model has.
@@ -44,15 +56,33 @@ def probe_model(
         protocol = _of_one_representation(protocol)
     settled = protocol_for(model, protocol, train, test)
 
-    def encoder(of: Pretrained) -> Encode:
-        encode = encoder_of(of, settled.pool)
+    def wrap(encode: Encode) -> Encode:
         return encode if settled.average_over is None else averaged(encode, settled.average_over)
+
+    def encoder(of: Pretrained) -> Encode:
+        return wrap(encoder_of(of, settled.pool))
 
     def untrained(seed: int) -> Encode:
         return encoder(untrained_like(model, seed))
 
+    def training_free(clouds: NDArray[np.float32]) -> Mapping[str, Encode]:
+        return descriptors_beside(model, clouds, wrap)
+
     twin = untrained if trained else None
-    return probe_encoders(encoder(model), twin, train, test, settled, progress)
+    bar = training_free if trained and settled.training_free else None
+    probed = probe_encoders(
+        encoder(model), twin, train, test, settled, progress, bar, cross_validation
+    )
+    return _with_frames(probed, frames_of(model))
+
+
+def _with_frames(probed: Probed, frames: str | None) -> Probed:
+    """Say in the report which frames the descriptors share with the model."""
+    found = probed.report.training_free
+    if found is None or frames is None:
+        return probed
+    found = found.model_copy(update={"frames": frames})
+    return replace(probed, report=probed.report.model_copy(update={"training_free": found}))
 
 
 def _of_one_representation(protocol: ProbeProtocol) -> ProbeProtocol:
@@ -62,7 +92,7 @@ def _of_one_representation(protocol: ProbeProtocol) -> ProbeProtocol:
             f"the protocol {protocol.name} is about features pooled over points, and a descriptor "
             "has none: take ours"
         )
-    return protocol.model_copy(update={"representations": ("mean",)})
+    return protocol.model_copy(update={"representations": ("mean",), "training_free": False})
 
 
 def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:

@@ -63,6 +63,12 @@ class ProtocolBase(Section):
         (0, 1, 2), description="each one draw of points, turns, folds, untrained weights"
     )
 
+    training_free: bool = Field(
+        True,
+        description="beside a model of clouds, a row of the strongest of a few descriptors, chosen "
+        "by cross-validation on the training items",
+    )
+
     def asked(self, metric: Metric[Asked, Any, Any]) -> Asked:
         """The section of a metric; false where nothing is asked for."""
         asked: Asked = getattr(self, metric.key)

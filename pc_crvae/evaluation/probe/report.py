@@ -15,8 +15,10 @@ from pydantic import (
 )
 
 from pc_crvae.embedding.names import Encoded, Representation, Setting
+from pc_crvae.evaluation.probe.cross_validation import CrossValidated
 from pc_crvae.evaluation.probe.metrics import METRICS
 from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, Metric, Row, RowType
+from pc_crvae.evaluation.probe.training_free import TrainingFree
 from pc_crvae.evaluation.reports import Checkpoint, ModelReport, Part, TrainAndTest
 
 
@@ -54,6 +56,7 @@ class ProtocolReport(WithMetrics):
         fitted_on: which items.
         accuracy_std: which deviation it is.
         seed: what it fixes.
+        training_free: whether a training-free row stands beside those of a model of clouds.
     """
 
     name: str
@@ -80,15 +83,19 @@ class ProtocolReport(WithMetrics):
     fitted_on: str
     accuracy_std: str
     seed: str
+    training_free: bool = False
 
 
 class PairedRow(Part):
-    """How far a trained representation lies above the strongest untrained one, item by item.
+    """How far a trained representation lies above one that was not trained, item by item.
 
     Attributes:
         setting: how the test items are rotated.
         trained: the representation.
-        untrained: the strongest one, picked on these very items, which favours its side.
+        untrained: the strongest one, picked on these very items, which favours its side; not there
+            where the other side is training-free.
+        training_free: the kind of the descriptor, which was picked on training items; not there
+            where the other side is an untrained encoder.
         difference: the difference of the accuracies, in [-1, 1].
         interval: the interval of the difference, at ``level``.
         method: the method of the interval.
@@ -96,7 +103,8 @@ class PairedRow(Part):
 
     setting: Setting
     trained: Representation
-    untrained: Representation
+    untrained: Representation | None = None
+    training_free: str | None = None
     difference: float
     interval: tuple[float, float]
     level: float
@@ -131,10 +139,14 @@ class ProbeReport(WithMetrics, ModelReport):
     """What a probe found; accuracies lie in [0, 1].
 
     Attributes:
-        rows: the rows of posterior means, or of features that were given or are a descriptor's.
+        rows: the rows of posterior means and of the training-free descriptor beside them, or of
+            features that were given or are those of a descriptor that is probed itself.
         extra_rows: the rows of pooled features.
         metrics: rows by the key of the metric; in JSON, each under its key.
-        paired: how far the rows of a trained model lie above the strongest untrained one.
+        paired: how far the rows of a trained model lie above the training-free one, and above the
+            strongest untrained one.
+        training_free: which descriptor the training-free row is of, and what the others score.
+        cross_validation: the same rows by repeated K-fold on the training items, where asked for.
         confusion: the confusion of the encoder's posterior mean (pooled features where that is not
             probed) on aligned items; not there where these are not probed.
         versions: the versions of the libraries that the numbers depend on.
@@ -148,6 +160,8 @@ class ProbeReport(WithMetrics, ModelReport):
     extra_rows: tuple[ClassifierRow, ...]
     metrics: dict[str, tuple[SerializeAsAny[Row], ...]]
     paired: tuple[PairedRow, ...] = ()
+    training_free: TrainingFree | None = None
+    cross_validation: CrossValidated | None = None
     confusion: Confusion | None = None
     protocol: ProtocolReport
     data: TrainAndTest | TrainAndTestFeatures
