@@ -243,7 +243,7 @@ def test_a_damaged_model_is_refused_in_one_sentence(run, tmp_path, capsys, damag
         (["--data", "modelnet4"], "did you mean modelnet40"),
         (["--data", "nowhere.yaml"], "nowhere.yaml"),
         (["--data-root", "nowhere"], "leave out data.root"),
-        (["--cv-folds", "5"], "--cv-folds is about --cross-validate, which is missing: add it"),
+        (["--cv-folds", "5"], "--cv-folds is about --cross-validate, which was not asked for"),
         (["--cross-validate", "--cv-folds", "1"], "--cv-folds must be at least 2, not 1"),
         (["--cross-validate", "--cv-repeats", "0"], "--cv-repeats must be at least 1, not 0"),
         (["--cross-validate", "--cv-folds", "40"], "fewer folds by --cv-folds"),
