@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pc_crvae.embedding.names import Untrained
     from pc_crvae.embedding.rotation_average import RotationGroup
     from pc_crvae.embedding.shapes import Hit
+    from pc_crvae.evaluation.probe.cross_validation import CrossValidation
     from pc_crvae.evaluation.probe.report import ProbeReport
     from pc_crvae.models.pretrained import Pretrained
 
@@ -94,12 +95,15 @@ def probe(
     protocol: str | Path = "ours",
     which: Which = "last",
     untrained: "Untrained | None" = None,
+    cross_validation: "CrossValidation | bool" = False,
 ) -> "ProbeReport":
     """Score a model's frozen features by linear SVMs, beside those of the untrained encoder.
 
+    For a model of clouds the strongest training-free descriptor stands beside them.
+
     >>> report = pc_crvae.probe(run)
     >>> sorted({row.features for row in report.rows})
-    ['trained', 'untrained']
+    ['trained', 'training_free', 'untrained']
 
     Args:
         run: as `load` takes it; its own data is read, training and test split.
@@ -107,6 +111,9 @@ def probe(
         which: which state of a run, the last or the best by the validation objective.
         untrained: the batch-norm of untrained encoders is ``calibrated`` by a pass over the
             training items, without labels, or ``initial``; by default as the protocol says.
+        cross_validation: whether to score the rows by repeated folds of the training split too, or
+            the repeats and folds
+            (:class:`pc_crvae.evaluation.probe.cross_validation.CrossValidation`).
 
     Returns:
         The report; its method ``write`` makes the file that the command ``probe`` makes.
@@ -118,6 +125,7 @@ def probe(
     from pc_crvae.embedding.names import UNTRAINED_TITLES
     from pc_crvae.errors import UserError
     from pc_crvae.evaluation.encoders import probe_model
+    from pc_crvae.evaluation.probe.cross_validation import CrossValidation
     from pc_crvae.evaluation.probe.protocol import load_protocol
     from pc_crvae.runs.saved import SavedModel
 
@@ -125,8 +133,9 @@ def probe(
         raise UserError(f"untrained is {' or '.join(UNTRAINED_TITLES)}, not {untrained}")
     saved = SavedModel.open(run, which, device="auto")
     splits = saved.split("train"), saved.split("test")
+    folds = CrossValidation() if cross_validation is True else (cross_validation or None)
     rules = load_protocol(str(protocol))
-    probed = probe_model(saved.model, *splits, rules, untrained=untrained)
+    probed = probe_model(saved.model, *splits, rules, untrained=untrained, cross_validation=folds)
     report = probed.report.of_model(saved.folder, which, saved.model.data)
     return report.model_copy(update={"transfer": False})
 

@@ -1,4 +1,4 @@
-"""``probe``: how good a frozen representation is, beside that of the untrained encoder."""
+"""``probe``: how good a frozen representation is, beside those that were never trained."""
 
 import argparse
 from pathlib import Path
@@ -9,12 +9,15 @@ from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
     from pc_crvae.data import ItemSet
+    from pc_crvae.evaluation.probe.cross_validation import CrossValidation
     from pc_crvae.evaluation.probe.predictions import Predictions
     from pc_crvae.evaluation.probe.protocol import ProbeProtocol
     from pc_crvae.evaluation.probe.report import ProbeReport
     from pc_crvae.runs.saved import SavedModel
 
-DESCRIPTION = "Fit linear SVMs on frozen features, of the trained and the untrained encoder."
+DESCRIPTION = (
+    "Fit linear SVMs on frozen features: of the trained encoder, the untrained, and a descriptor."
+)
 
 _MODEL_OPTIONS = {"data": "--data", "data_root": "--data-root", "up": "--up"}
 
@@ -52,6 +55,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "3 of ours)",
     )
     add_untrained_argument(parser, "the protocol's, calibrated unless it says otherwise")
+    parser.add_argument(
+        "--no-training-free",
+        action="store_true",
+        help="leave out the row of the strongest descriptor, which costs more than the other rows",
+    )
+    parser.add_argument(
+        "--cross-validate",
+        action="store_true",
+        help="a second estimate of every row, with intervals: stratified folds within the training "
+        "split, repeated",
+    )
+    parser.add_argument("--cv-repeats", type=int, help="how often (default: 3)")
+    parser.add_argument("--cv-folds", type=int, help="into how many folds (default: 5)")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -69,10 +85,30 @@ def run(options: argparse.Namespace) -> None:
     protocol = load_protocol(options.protocol)
     if seeds is not None:
         protocol = changed(protocol, "--seeds", seeds=list(range(seeds)))
+    if options.no_training_free:
+        protocol = changed(protocol, "--no-training-free", training_free=False)
     if options.features is not None:
         _probe_features(options, protocol)
     else:
         _probe_model(options, protocol)
+
+
+def _cross_validation(options: argparse.Namespace) -> "CrossValidation | None":
+    from pc_crvae.evaluation.probe.cross_validation import CrossValidation
+
+    asked = {}
+    for key, least in (("repeats", 1), ("folds", 2)):
+        value = getattr(options, f"cv_{key}")
+        if value is None:
+            continue
+        if not options.cross_validate:
+            raise UserError(
+                f"--cv-{key} is about --cross-validate, which was not asked for: add it"
+            )
+        if value < least:
+            raise UserError(f"--cv-{key} must be at least {least}, not {value}")
+        asked[key] = value
+    return CrossValidation(**asked) if options.cross_validate else None
 
 
 def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> None:
@@ -88,7 +124,11 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
 
     train, test = options.features
     probed = probe_arrays(
-        *read_features(train), *read_features(test), protocol=protocol, progress=print
+        *read_features(train),
+        *read_features(test),
+        protocol=protocol,
+        progress=print,
+        cross_validation=_cross_validation(options),
     )
     files = {"train": str(train), "test": str(test)}
     report = probed.report.model_copy(update={"files": files})
@@ -96,6 +136,7 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
 
 
 def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None:
+    cross_validation = _cross_validation(options)
     saved = open_saved(options)
     train_set, test_set = saved.split("train"), saved.split("test")
     if train_set.labels is None or test_set.labels is None:
@@ -106,7 +147,12 @@ def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None
 
     splits = train_set, test_set
     probed = probe_model(
-        saved.model, *splits, protocol, progress=print, untrained=options.untrained
+        saved.model,
+        *splits,
+        protocol,
+        progress=print,
+        untrained=options.untrained,
+        cross_validation=cross_validation,
     )
     report = probed.report.of_model(saved.folder, options.which, saved.model.data)
     transfer = _is_transfer(saved, train_set)

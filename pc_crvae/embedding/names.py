@@ -30,6 +30,8 @@ POOLED: Representation = "pooled"
 REPRESENTATIONS: Mapping[Encoded, Representation] = {"mean": POSTERIOR_MEAN, "pooled": POOLED}
 GIVEN: tuple[str, str] = ("given", "features")
 """Whose features, and which, where they come without a model, or of one that is not trained."""
+TRAINING_FREE = "training_free"
+"""Whose features they are beside those of a model: a descriptor's, named by its kind."""
 
 Representations: TypeAlias = dict[str, NDArray[np.floating]]
 """Arrays (n, d) by the name of the representation."""

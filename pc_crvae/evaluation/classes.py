@@ -10,6 +10,7 @@ from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 
 WITH_ONE_C = "a protocol with one C, such as occo or crosspoint"
+FEWER_FOLDS = "fewer folds by --cv-folds"
 WITH_ONE_C_FOR_IMAGES = "a protocol of one's own with one C"
 
 

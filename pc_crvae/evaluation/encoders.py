@@ -1,7 +1,11 @@
 """What the probe reads of a model, and where it was trained, of ones like it that were not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pc_crvae.data.items import ItemSet
 from pc_crvae.embedding.extraction import Name, check_pool, extract
@@ -9,8 +13,10 @@ from pc_crvae.embedding.names import Encode, Untrained
 from pc_crvae.embedding.rotation_average import averaged
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.assembly import Probed
+from pc_crvae.evaluation.probe.cross_validation import CrossValidation
 from pc_crvae.evaluation.probe.protocol import Pool, ProbeProtocol
 from pc_crvae.evaluation.probe.run import probe_encoders, protocol_for
+from pc_crvae.evaluation.training_free import descriptors_beside, frames_of
 from pc_crvae.evaluation.untrained import untrained_like
 from pc_crvae.models.descriptors.descriptor import Descriptor
 from pc_crvae.models.pretrained import Pretrained
@@ -25,8 +31,13 @@ def probe_model(
     progress: Callable[[str], None] | None = None,
     *,
     untrained: Untrained | None = None,
+    cross_validation: CrossValidation | None = None,
 ) -> Probed:
     """Probe a model and, where it was trained, untrained ones like it; see `probe_encoders`.
+
+    Beside a trained model of clouds stands the strongest of a few descriptors in its frames, where
+    the protocol asks for that. A descriptor that is probed itself has no such row: it is a row of
+    that kind, and two are compared by their reports.
 
     Args:
         model: trained, or a descriptor.
@@ -35,6 +46,7 @@ def probe_model(
         protocol: as the user chose it; what it leaves open is settled by the model and the data.
         progress: told, in one line, what is being done.
         untrained: what the batch-norm of untrained ones knows, instead of what the protocol says.
+        cross_validation: the folds of a second estimate, on the training items; None for none.
 
     Raises:
         UserError: as `probe_encoders`, the protocol has no features that the model has, or
@@ -52,16 +64,34 @@ def probe_model(
         protocol = protocol.model_copy(update={"untrained": untrained})
     settled = protocol_for(model, protocol, train, test)
 
-    def encoder(of: Pretrained) -> Encode:
-        encode = encoder_of(of, settled.pool)
+    def wrap(encode: Encode) -> Encode:
         return encode if settled.average_over is None else averaged(encode, settled.average_over)
+
+    def encoder(of: Pretrained) -> Encode:
+        return wrap(encoder_of(of, settled.pool))
 
     def twin(seed: int) -> Encode:
         how = settled.untrained
         return encoder(untrained_like(model, seed, train, points=settled.points, how=how))
 
+    def training_free(clouds: NDArray[np.float32]) -> Mapping[str, Encode]:
+        return descriptors_beside(model, clouds, wrap)
+
     twins = twin if trained else None
-    return probe_encoders(encoder(model), twins, train, test, settled, progress)
+    bar = training_free if trained and settled.training_free else None
+    probed = probe_encoders(
+        encoder(model), twins, train, test, settled, progress, bar, cross_validation
+    )
+    return _with_frames(probed, frames_of(model))
+
+
+def _with_frames(probed: Probed, frames: str | None) -> Probed:
+    """Say in the report which frames the descriptors share with the model."""
+    found = probed.report.training_free
+    if found is None or frames is None:
+        return probed
+    found = found.model_copy(update={"frames": frames})
+    return replace(probed, report=probed.report.model_copy(update={"training_free": found}))
 
 
 def _of_one_representation(protocol: ProbeProtocol) -> ProbeProtocol:
@@ -71,7 +101,7 @@ def _of_one_representation(protocol: ProbeProtocol) -> ProbeProtocol:
             f"the protocol {protocol.name} is about features pooled over points, and a descriptor "
             "has none: take ours"
         )
-    return protocol.model_copy(update={"representations": ("mean",)})
+    return protocol.model_copy(update={"representations": ("mean",), "training_free": False})
 
 
 def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:

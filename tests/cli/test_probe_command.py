@@ -45,6 +45,7 @@ def quick(tmp_path):
     path.write_text(
         "name: quick\nrepresentations: [mean]\nsettings: [aligned]\n"
         "classifier: {name: svc_linear, c: [1.0]}\nseeds: [0]\nretrieval: false\n"
+        "training_free: false\n"
     )
     return ["--protocol", str(path)]
 
@@ -63,14 +64,17 @@ def test_the_report_holds_the_table_the_protocol_and_the_data(trained, pictured,
     assert main(["probe", "--ckpt", str(run), "--seeds", "2"]) == 0
 
     report = json.loads((run / "probe.json").read_text())
+    kind = report["training_free"]["chosen"]
     for rows, representation in (("rows", "posterior_mean"), ("extra_rows", "pooled")):
-        assert {(row["features"], row["setting"]) for row in report[rows]} == {
-            (features, setting)
-            for features in ("trained", "untrained")
+        beside = {("training_free", kind)} if rows == "rows" else set()
+        assert {
+            (row["features"], row["representation"], row["setting"]) for row in report[rows]
+        } == {
+            (*name, setting)
+            for name in {("trained", representation), ("untrained", representation)} | beside
             for setting in ("aligned", "z", "so3")
         }
         for row in report[rows]:
-            assert row["representation"] == representation
             assert row["classifier"] == "linear_svm"
             assert len(row["accuracies"]) == 2
             assert 0 <= row["accuracy_mean"] <= 1
@@ -78,7 +82,7 @@ def test_the_report_holds_the_table_the_protocol_and_the_data(trained, pictured,
             assert row["accuracy_std"] >= 0
     assert {(row["features"], row["setting"]) for row in report["retrieval"]} == {
         (features, setting)
-        for features in ("trained", "untrained")
+        for features in ("trained", "untrained", "training_free")
         for setting in ("aligned", "z", "so3")
     }
     assert all(0 < row["mean_average_precision"] <= 1 for row in report["retrieval"])
@@ -91,6 +95,7 @@ def test_the_report_holds_the_table_the_protocol_and_the_data(trained, pictured,
     assert (run / "probe-confusion.png").read_bytes().startswith(b"\x89PNG")
     said = capsys.readouterr().out
     assert "untrained" in said
+    assert f"training-free {kind}" in said
     assert "retrieval, mean average precision" in said
     assert f"report: {run / 'probe.json'}" in said
 
@@ -118,6 +123,23 @@ def test_probing_twice_gives_the_same_numbers(run, tmp_path):
     assert one == two
     assert (tmp_path / "one-confusion.png").is_file()
     assert not (run / "probe.json").exists()
+
+
+def test_training_items_are_cross_validated_where_that_is_asked_for(run, tmp_path, quick, capsys):
+    asked = ["--cross-validate", "--cv-repeats", "2", "--cv-folds", "2"]
+    assert main(["probe", "--ckpt", str(run), *quick, *asked]) == 0
+    found = json.loads((run / "probe.json").read_text())["cross_validation"]
+    assert (found["items"], found["repeats"], found["folds"]) == (60, 2, 2)
+    assert [row["features"] for row in found["rows"]] == ["trained", "untrained"]
+    assert [pair["against"] for pair in found["differences"]] == ["untrained"]
+    assert "training items, 2 folds 2 times, 95 % intervals" in capsys.readouterr().out
+
+
+def test_the_training_free_row_can_be_left_out(run):
+    assert main(["probe", "--ckpt", str(run), "--seeds", "1", "--no-training-free"]) == 0
+    report = json.loads((run / "probe.json").read_text())
+    assert {row["features"] for row in report["rows"]} == {"trained", "untrained"}
+    assert "training_free" not in report
 
 
 def test_the_best_state_and_a_checkpoint_can_be_probed_too(run, tmp_path, quick):
@@ -221,6 +243,10 @@ def test_a_damaged_model_is_refused_in_one_sentence(run, tmp_path, capsys, damag
         (["--data", "modelnet4"], "did you mean modelnet40"),
         (["--data", "nowhere.yaml"], "nowhere.yaml"),
         (["--data-root", "nowhere"], "leave out data.root"),
+        (["--cv-folds", "5"], "--cv-folds is about --cross-validate, which was not asked for"),
+        (["--cross-validate", "--cv-folds", "1"], "--cv-folds must be at least 2, not 1"),
+        (["--cross-validate", "--cv-repeats", "0"], "--cv-repeats must be at least 1, not 0"),
+        (["--cross-validate", "--cv-folds", "40"], "fewer folds by --cv-folds"),
     ],
 )
 def test_a_wrong_argument_is_refused_in_one_sentence(run, capsys, arguments, sentence):
@@ -232,7 +258,7 @@ def test_a_published_protocol_is_followed_and_named(run, tmp_path):
     protocol.write_text(
         "name: mine\nsource: a paper\npoints: 24\npool: max_mean\nrepresentations: [pooled]\n"
         "settings: [aligned]\nstandardise: false\nclassifier: {name: svc_linear, c: [0.1]}\n"
-        "seeds: [0]\nretrieval: false\n"
+        "seeds: [0]\nretrieval: false\ntraining_free: false\n"
     )
     assert main(["probe", "--ckpt", str(run), "--protocol", str(protocol)]) == 0
     report = json.loads((run / "probe.json").read_text())

@@ -12,6 +12,7 @@ from pc_crvae.randomness.keys import keyed_numpy_generator
 
 LEVEL = 0.95
 _RESAMPLES = 4_000
+_RESAMPLES_AT_ONCE = 250
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,45 @@ def _shares(
     for shares in (seeds, shapes):
         shares.setflags(write=False)
     return seeds, shapes
+
+
+def item_intervals(
+    values: NDArray[np.float64], groups: NDArray[np.int64] | None = None, seed: int = 0
+) -> NDArray[np.float64]:
+    """Bootstrap percentile intervals of means over items, the same resamples for all of them.
+
+    Of out-of-fold predictions these are intervals of the mean accuracy of classifiers fitted on so
+    many items: where a learner is stable, cross-validation's error is asymptotically normal with
+    the variance over items alone, though the folds' training parts overlap (Bayle et al. 2020,
+    "Cross-validation confidence intervals for test error", arXiv 2007.12671).
+
+    Args:
+        values: (n, V), V values of each of n items: accuracies, or differences of two.
+        groups: (n,) classes, whose means count alike: items are then drawn anew within each. None:
+            items are drawn from all, and all count alike.
+        seed: the seed of the resampling.
+
+    Returns:
+        (V, 2), both ends at `LEVEL`.
+
+    Raises:
+        ValueError: shapes that do not fit, or no item.
+    """
+    if values.ndim != 2 or 0 in values.shape or (groups is not None and len(groups) != len(values)):
+        raise ValueError(f"values of items should be (n, V), and groups (n,), not {values.shape}")
+    together = [np.arange(len(values))]
+    if groups is not None:
+        together = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    generator = keyed_numpy_generator("item intervals", seed)
+    means = np.zeros((_RESAMPLES, values.shape[1]))
+    for rows in together:
+        even = np.full(len(rows), 1 / len(rows))
+        for start in range(0, _RESAMPLES, _RESAMPLES_AT_ONCE):
+            counts = generator.multinomial(len(rows), even, _RESAMPLES_AT_ONCE)
+            part = means[start : start + _RESAMPLES_AT_ONCE]
+            part += counts @ values[rows] / (len(rows) * len(together))
+    ends: NDArray[np.float64] = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T
+    return ends
 
 
 def mcnemar_exact(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

@@ -13,6 +13,7 @@ from pc_crvae.embedding.names import (
     POOLED,
     POSTERIOR_MEAN,
     REPRESENTATIONS,
+    TRAINING_FREE,
     Representation,
     Setting,
 )
@@ -67,8 +68,12 @@ def assemble(
     """
     found = score_rows(outcomes, test_labels, protocol)
     if GIVEN not in outcomes:
+        bars = [compare_with_untrained]
+        if any(features == TRAINING_FREE for features, _ in outcomes):
+            bars = [compare_with_training_free, compare_with_untrained]
         found["paired"] = tuple(
-            compare_with_untrained(setting, REPRESENTATIONS[key], outcomes, test_labels)
+            compare(setting, REPRESENTATIONS[key], outcomes, test_labels)
+            for compare in bars
             for key in protocol.representations
             for setting in protocol.settings
         )
@@ -166,22 +171,44 @@ def compare_with_untrained(
     The strongest is picked on these very shapes, which favours the untrained side.
     """
 
-    def correct(features: str, representation: str) -> NDArray[np.bool_]:
-        of_seeds = outcomes[features, representation]
-        return np.array([outcome.predictions[setting] == test_labels for outcome in of_seeds])
+    def share(name: str) -> float:
+        right = _correct(outcomes["untrained", name], setting, test_labels)
+        return float(right.mean())
 
     probed = [name for features, name in outcomes if features == "untrained"]
-    strongest = max(probed, key=lambda name: correct("untrained", name).mean())
-    difference = paired_difference(correct("trained", trained), correct("untrained", strongest))
-    return PairedRow(
-        setting=setting,
-        trained=trained,
-        untrained=cast(Representation, strongest),
-        difference=difference.mean,
-        interval=(difference.low, difference.high),
-        level=LEVEL,
-        method="bootstrap percentile, over test shapes and probe seeds",
+    strongest = cast(Representation, max(probed, key=share))
+    other = outcomes["untrained", strongest]
+    values = _paired(setting, outcomes["trained", trained], other, test_labels)
+    return PairedRow(setting=setting, trained=trained, untrained=strongest, **values)
+
+
+def compare_with_training_free(
+    setting: Setting, trained: Representation, outcomes: Outcomes, test_labels: Labels
+) -> PairedRow:
+    """Compare a trained representation with the training-free row, shape by shape."""
+    ((name, other),) = [each for each in outcomes.items() if each[0][0] == TRAINING_FREE]
+    values = _paired(setting, outcomes["trained", trained], other, test_labels)
+    return PairedRow(setting=setting, trained=trained, training_free=name[1], **values)
+
+
+def _paired(
+    setting: Setting, ours: Sequence[Outcome], theirs: Sequence[Outcome], test_labels: Labels
+) -> dict[str, Any]:
+    difference = paired_difference(
+        _correct(ours, setting, test_labels), _correct(theirs, setting, test_labels)
     )
+    return {
+        "difference": difference.mean,
+        "interval": (difference.low, difference.high),
+        "level": LEVEL,
+        "method": "bootstrap percentile, over test shapes and probe seeds",
+    }
+
+
+def _correct(
+    of_seeds: Sequence[Outcome], setting: Setting, test_labels: Labels
+) -> NDArray[np.bool_]:
+    return np.array([outcome.predictions[setting] == test_labels for outcome in of_seeds])
 
 
 def confusion_of(

@@ -85,6 +85,11 @@ def grid_of(classifier: Classifier) -> tuple[float, ...]:
     return tuple(sorted(set(grid), reverse=parameter_of(classifier) != "c"))
 
 
+def with_value(classifier: Classifier, value: float) -> Classifier:
+    """The classifier with one value, so that nothing is left to choose."""
+    return classifier.model_copy(update={parameter_of(classifier): (value,)})
+
+
 def check_one_value(classifier: Classifier, where: str) -> None:
     """Refuse a classifier whose parameter would have to be chosen.
 

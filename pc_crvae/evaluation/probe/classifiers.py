@@ -43,11 +43,14 @@ class FittedClassifier:
         predict: features (n, d) to labels (n,).
         chosen: the value of its C, k or alpha.
         converged: whether the solver reached its tolerance in every fit that led here.
+        held_out: (n,) what cross-validation predicted for each item with this value, by the
+            classifier that had not seen it; None where there was nothing to choose.
     """
 
     predict: Callable[[Features], Labels]
     chosen: float
     converged: bool
+    held_out: Labels | None = None
 
 
 def fit_classifier(
@@ -78,22 +81,62 @@ def fit_classifier(
         probe = fit_linear_svm(
             features, labels, c_grid=grid, folds=folds, seed=seed, standardise=standardise
         )
-        return FittedClassifier(probe.predict, probe.c, probe.converged)
+        return FittedClassifier(probe.predict, probe.c, probe.converged, probe.held_out)
     check_training_data(features, labels)
-    converged, chosen = True, grid[0]
+    converged, chosen, held_out = True, grid[0], None
     if len(grid) > 1:
         check_folds(labels, folds)
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        correct = np.zeros(len(grid), dtype=np.int64)
-        for rows, held_out in splitter.split(features, labels):
+        predicted = np.empty((len(grid), len(labels)), dtype=labels.dtype)
+        for rows, others in splitter.split(features, labels):
             for place, value in enumerate(grid):
                 fitted = _fit(classifier, value, features[rows], labels[rows], standardise, seed)
-                right = fitted.predict(features[held_out]) == labels[held_out]
-                correct[place] += np.count_nonzero(right)
+                predicted[place, others] = fitted.predict(features[others])
                 converged &= fitted.converged
-        chosen = grid[int(correct.argmax())]
+        best = int(np.count_nonzero(predicted == labels, axis=1).argmax())
+        chosen, held_out = grid[best], predicted[best]
     final = _fit(classifier, chosen, features, labels, standardise, seed)
-    return FittedClassifier(final.predict, final.chosen, converged and final.converged)
+    return FittedClassifier(final.predict, final.chosen, converged and final.converged, held_out)
+
+
+def held_out_predictions(
+    classifier: rules.Classifier,
+    features: Features,
+    labels: Labels,
+    *,
+    standardise: bool = True,
+    folds: int = 3,
+    seed: int = 0,
+) -> Labels:
+    """Predict every item by a classifier that has not seen it nor chosen anything by it.
+
+    In each of the stratified folds the classifier is fitted on the others as `fit_classifier` does,
+    standardised, and chosen where there is a choice, by these alone.
+
+    Args:
+        classifier: which, and the values of its parameter.
+        features: (n, d) finite.
+        labels: (n,) classes.
+        standardise: by the mean and standard deviation of the items fitted on.
+        folds: the number of folds.
+        seed: the seed of the folds.
+
+    Returns:
+        (n,) labels.
+
+    Raises:
+        UserError: as `fit_classifier`.
+    """
+    check_training_data(features, labels)
+    check_folds(labels, folds)
+    predicted = np.empty_like(labels)
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    for rows, others in splitter.split(features, labels):
+        fitted = fit_classifier(
+            classifier, features[rows], labels[rows], standardise=standardise, seed=seed
+        )
+        predicted[others] = fitted.predict(features[others])
+    return predicted
 
 
 def _fit(

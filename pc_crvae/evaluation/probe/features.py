@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sized
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,9 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from pc_crvae.embedding.names import GIVEN
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.classes import WITH_ONE_C, check_enough_of_each, check_several
+from pc_crvae.evaluation.classes import (
+    FEWER_FOLDS,
+    WITH_ONE_C,
+    check_enough_of_each,
+    check_several,
+)
 from pc_crvae.evaluation.metrics.arrays import check_features
 from pc_crvae.evaluation.probe.assembly import Probed, assemble
+from pc_crvae.evaluation.probe.cross_validation import CrossValidation, Held, cross_validate
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED
 from pc_crvae.evaluation.probe.outcomes import predict_items
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol, changed, load_protocol
@@ -29,10 +36,13 @@ def probe_features(
     *,
     protocol: ProbeProtocol | str | Path = "ours",
     progress: Callable[[str], None] | None = None,
+    cross_validation: CrossValidation | None = None,
 ) -> ProbeReport:
     """Return the report alone of `probe_arrays`."""
     arrays = train_features, train_labels, test_features, test_labels
-    return probe_arrays(*arrays, protocol=protocol, progress=progress).report
+    return probe_arrays(
+        *arrays, protocol=protocol, progress=progress, cross_validation=cross_validation
+    ).report
 
 
 def probe_arrays(
@@ -43,6 +53,7 @@ def probe_arrays(
     *,
     protocol: ProbeProtocol | str | Path = "ours",
     progress: Callable[[str], None] | None = None,
+    cross_validation: CrossValidation | None = None,
 ) -> Probed:
     """Probe features: fit on the training items, score on the test items.
 
@@ -57,6 +68,7 @@ def probe_arrays(
         test_labels: (m,) labels that occur in training.
         protocol: a protocol, the name of one that comes with the package, or a YAML file.
         progress: told, in one line, what is being done.
+        cross_validation: the folds of a second estimate, on the training items; None for none.
 
     Returns:
         A report with one row, of ``given`` ``features``, and the predictions.
@@ -82,6 +94,8 @@ def probe_arrays(
     check_several(list(classes), labels)
     if rules.chooses:
         check_enough_of_each(list(classes), labels, rules.folds, WITH_ONE_C)
+    if cross_validation is not None:
+        check_enough_of_each(list(classes), labels, cross_validation.folds, FEWER_FOLDS)
     scorers = []
     for seed in rules.seeds:
         if progress is not None:
@@ -95,7 +109,13 @@ def probe_arrays(
         train=_describe(train, named, "train"), test=_describe(test, of_test, "test")
     )
     versions = library_versions(torch=False)
-    return assemble(outcomes, places, list(map(str, classes)), rules, data, versions)
+    probed = assemble(outcomes, places, list(map(str, classes)), rules, data, versions)
+    if cross_validation is None:
+        return probed
+    held = {GIVEN: Held(train, outcomes[GIVEN][0].chosen)}
+    how = rules.classifier, cross_validation, rules.standardise
+    found = cross_validate(held, labels, *how, seed=rules.seeds[0], progress=progress)
+    return replace(probed, report=probed.report.model_copy(update={"cross_validation": found}))
 
 
 def read_features(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -115,8 +135,16 @@ def _for_features(protocol: ProbeProtocol | str | Path) -> ProbeProtocol:
             f"the protocol {rules.name} turns shapes before they are encoded, and features have "
             "been made already: take ours"
         )
-    made = {"points": None, "pool": None, "settings": [ALIGNED], "representations": ["mean"]}
-    return changed(rules, f"protocol {rules.name}", **made, near_copies=False)
+    return changed(
+        rules,
+        f"protocol {rules.name}",
+        points=None,
+        pool=None,
+        settings=[ALIGNED],
+        representations=["mean"],
+        near_copies=False,
+        training_free=False,
+    )
 
 
 def _features(values: ArrayLike, what: str) -> NDArray[np.floating]:

@@ -31,10 +31,12 @@ Flags = NDArray[np.bool_]
 _EASY_C = 1e-4  # a larger one is led up to in decades
 _MAX_STEPS = 100  # Newton steps at one C; 3 to 10 are usual
 _TOLERANCE = 1e-4  # duality gap of each class, relative to its objective
-_SHARED_ABOVE = 100  # share of active samples times features: costs meet there
+_SHARED_ABOVE = 100  # products of rows or columns a sample: costs meet there
 _MAX_SHARED_STEPS = 20
+_STALE = 0.25  # change of the active samples that a preconditioner outlives
 _MAX_CONJUGATE_STEPS = 50
 _MAX_LINE_STEPS = 20
+_MAX_RAISES = 4
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -49,6 +51,8 @@ class FittedProbe:
         shift: (d,) training means, or 0 where the features are not standardised.
         scale: (d,) training standard deviations, 1 for a constant feature, or 1.
         weights: (d + 1, K) one column a class, the intercept last.
+        held_out: (n,) what cross-validation predicted for each sample at this C, by the classifier
+            that had not seen it; None where no fold was made.
     """
 
     c: float
@@ -57,6 +61,7 @@ class FittedProbe:
     shift: Floats
     scale: Floats
     weights: Floats
+    held_out: Labels | None = None
 
     def predict(self, features: NDArray[np.floating]) -> Labels:
         """Return the label (n,) with the largest decision value for features (n, d)."""
@@ -105,15 +110,14 @@ def fit_linear_svm(
     held_out = [rows for _, rows in splitter.split(features, labels)]
     parts = [np.delete(everything, rows) for rows in held_out]
     fold_paths = _fit_paths(features, labels, parts, grid, standardise)
-    correct = np.zeros(len(grid), dtype=np.int64)
+    predicted = np.empty((len(grid), len(labels)), dtype=np.asarray(labels).dtype)
     for path, rows in zip(fold_paths, held_out, strict=True):
-        correct += [
-            np.count_nonzero(probe.predict(features[rows]) == labels[rows]) for probe in path
-        ]
-    up_to_best = grid[: correct.argmax() + 1]
+        predicted[:, rows] = [probe.predict(features[rows]) for probe in path]
+    best = np.count_nonzero(predicted == labels, axis=1).argmax()
+    up_to_best = grid[: best + 1]
     final = _fit_paths(features, labels, [everything], up_to_best, standardise)[0][-1]
     converged = all(probe.converged for path in fold_paths for probe in path)
-    return replace(final, converged=converged and final.converged)
+    return replace(final, converged=converged and final.converged, held_out=predicted[best])
 
 
 def accuracy(labels: Labels, predictions: Labels) -> float:
@@ -160,7 +164,7 @@ def _fit_path(
     if standardise:
         scaler = StandardScaler().fit(scaled)
         shift, scale, scaled = scaler.mean_, scaler.scale_, scaler.transform(scaled)
-    inputs = _with_intercept(scaled)  # (n, d + 1)
+    inputs, basis = _in_their_span(_with_intercept(scaled))  # (n, r), (d + 1, r)
     classes = np.unique(labels)
     targets = np.where(labels[:, None] == classes, 1.0, -1.0)  # (n, K)
     grams = _ActiveGrams(inputs, len(classes))
@@ -172,9 +176,22 @@ def _fit_path(
             weights, _ = _minimise(inputs, targets, reached, weights, grams)
             reached *= 10
         weights, converged = _minimise(inputs, targets, c, weights, grams)
-        path.append(FittedProbe(c, converged, classes, shift, scale, weights))
+        of_features = weights if basis is None else basis @ weights
+        path.append(FittedProbe(c, converged, classes, shift, scale, of_features))
         reached = max(reached, c)
     return path
+
+
+def _in_their_span(inputs: Floats) -> tuple[Floats, Floats | None]:
+    """Samples (n, d + 1) by their coordinates (n, r) in an orthonormal basis (d + 1, r) of a span.
+
+    Minimisers lie in the span of the samples. Where these are fewer than the dimensions, so are the
+    coordinates; otherwise the samples stay as they are, and the basis is None.
+    """
+    if len(inputs) >= inputs.shape[1]:
+        return inputs, None
+    basis, coordinates = np.linalg.qr(inputs.T)
+    return np.ascontiguousarray(coordinates.T), basis
 
 
 def _minimise(
@@ -188,7 +205,7 @@ def _minimise(
     weights = start.copy()
     margins = targets * (inputs @ weights)  # (n, K)
     unfinished = np.arange(weights.shape[1])
-    rough_inputs = inputs.astype(np.float32)
+    shared = _SharedDirection(inputs.astype(np.float32), c)
     for step in range(_MAX_STEPS):
         slack = np.maximum(1 - margins[:, unfinished], 0)
         gradient = weights[:, unfinished] - 2 * c * (inputs.T @ (targets[:, unfinished] * slack))
@@ -199,8 +216,10 @@ def _minimise(
             return weights, True
         active = slack[:, going_on] > 0
         # Many active samples are much the same ones for all classes, and costly to sum.
-        if step < _MAX_SHARED_STEPS and active.mean() * inputs.shape[1] > _SHARED_ABOVE:
-            direction = _shared_direction(rough_inputs, active, c, gradient)
+        counts = np.count_nonzero(active, axis=0)
+        products = np.mean(counts * np.minimum(counts, inputs.shape[1]))
+        if step < _MAX_SHARED_STEPS and products > _SHARED_ABOVE * len(inputs):
+            direction = shared.direction(active, gradient)
         else:
             direction = grams.direction(unfinished, active, c, gradient)
         change = targets[:, unfinished] * (inputs @ direction)
@@ -212,36 +231,53 @@ def _minimise(
     return weights, False
 
 
-def _shared_direction(
-    inputs: NDArray[np.float32], active: Flags, c: float, gradient: Floats
-) -> Floats:
-    """Newton directions (d + 1, K) to a tenth, by conjugate gradients for all classes at once.
+class _SharedDirection:
+    """Newton directions to a tenth at one C, by conjugate gradients for all classes at once.
 
     The preconditioner is the mean over classes of their generalised Hessians
-    I + 2 C X_active' X_active. Single precision is enough for a direction.
+    I + 2 C X_active' X_active, made anew where the active samples have changed much. Single
+    precision is enough for a direction.
     """
-    scaled = inputs * np.sqrt(active.mean(axis=1, dtype=np.float32))[:, None]
-    preconditioner = _factor(scaled.T @ scaled, c)
-    direction = np.zeros_like(gradient)
-    residual = -gradient
-    solved = search = cho_solve(preconditioner, residual)
-    size = first = _dots(residual, solved)
-    for _ in range(_MAX_CONJUGATE_STEPS):
-        forward = active * (inputs @ search.astype(np.float32))  # (n, K)
-        curved = search + 2 * c * (inputs.T @ forward)
-        length = size / np.maximum(_dots(search, curved), _TINY)
-        direction += length * search
-        residual -= length * curved
-        solved = cho_solve(preconditioner, residual)
-        last, size = size, _dots(residual, solved)
-        if np.all(size <= 0.01 * first):
-            break
-        search = solved + size / np.maximum(last, _TINY) * search
-    return direction
+
+    def __init__(self, inputs: NDArray[np.float32], c: float) -> None:
+        self.inputs = inputs
+        self.c = c
+        self.shares = np.zeros(len(inputs), dtype=np.float32)
+        self.factor: tuple[NDArray[np.floating], bool] | None = None
+
+    def direction(self, active: Flags, gradient: Floats) -> Floats:
+        """Directions (d + 1, k) for the active samples (n, k) of classes."""
+        preconditioner = self._preconditioner(active.mean(axis=1, dtype=np.float32))
+        direction = np.zeros_like(gradient)
+        residual = -gradient
+        solved = search = cho_solve(preconditioner, residual)
+        size = first = _dots(residual, solved)
+        for _ in range(_MAX_CONJUGATE_STEPS):
+            forward = active * (self.inputs @ search.astype(np.float32))  # (n, k)
+            curved = search + 2 * self.c * (self.inputs.T @ forward)
+            length = size / np.maximum(_dots(search, curved), _TINY)
+            direction += length * search
+            residual -= length * curved
+            solved = cho_solve(preconditioner, residual)
+            last, size = size, _dots(residual, solved)
+            if np.all(size <= 0.01 * first):
+                break
+            search = solved + size / np.maximum(last, _TINY) * search
+        return direction
+
+    def _preconditioner(self, shares: NDArray[np.float32]) -> tuple[NDArray[np.floating], bool]:
+        """The factor for the shares (n,) of classes in which a sample is active."""
+        if self.factor is None or np.abs(shares - self.shares).sum() > _STALE * shares.sum():
+            scaled = self.inputs * np.sqrt(shares)[:, None]
+            self.shares, self.factor = shares, _factor(scaled.T @ scaled, self.c)
+        return self.factor
 
 
 class _ActiveGrams:
-    """X'X over each class's active samples, kept up to date by those that came or went."""
+    """X'X over each class's active samples, kept up to date by those that came or went.
+
+    Where fewer samples are active than there are dimensions, XX' is smaller and cheaper.
+    """
 
     def __init__(self, inputs: Floats, classes: int) -> None:
         dimensions = inputs.shape[1]
@@ -253,9 +289,13 @@ class _ActiveGrams:
         """Exact Newton directions (d + 1, k) of some classes (k,), active (n, k)."""
         columns = []
         for column, k in enumerate(classes):
-            self._count(k, active[:, column])
-            factor = _factor(self.grams[k], c)
-            columns.append(cho_solve(factor, -gradient[:, column]))
+            chosen = active[:, column]
+            if np.count_nonzero(chosen) < self.inputs.shape[1]:
+                found = _direction_from_samples(self.inputs[chosen], c, gradient[:, column])
+            else:
+                self._count(k, chosen)
+                found = cho_solve(_factor(self.grams[k], c), -gradient[:, column])
+            columns.append(found)
         return np.stack(columns, axis=1)
 
     def _count(self, k: int, active: Flags) -> None:
@@ -268,13 +308,29 @@ class _ActiveGrams:
         counted[:] = active
 
 
+def _direction_from_samples(active: Floats, c: float, gradient: Floats) -> Floats:
+    """The exact Newton direction (d + 1,) from the active samples (m, d + 1), m < d + 1.
+
+    By the matrix inversion lemma (I + 2 C A'A)^-1 g = g - 2 C A' (I + 2 C AA')^-1 A g.
+    """
+    inner = cho_solve(_factor(active @ active.T, c), active @ gradient)
+    direction: Floats = 2 * c * (active.T @ inner) - gradient
+    return direction
+
+
 def _factor(gram: NDArray[np.floating], c: float) -> tuple[NDArray[np.floating], bool]:
     """Cholesky factor of I + 2 C X'X, the identity raised above the rounding of that sum."""
     hessian = 2 * c * gram.astype(np.float64)
     rounding = 10 * np.finfo(gram.dtype).eps * np.trace(hessian)
-    np.einsum("ii->i", hessian)[:] += 1 + rounding
-    lower = np.linalg.cholesky(hessian)  # unlike SciPy's, runs beside other threads
-    return lower.T, False
+    diagonal = np.einsum("ii->i", hessian)
+    diagonal += 1 + rounding
+    for _ in range(_MAX_RAISES):
+        try:
+            return np.linalg.cholesky(hessian).T, False  # unlike SciPy's, runs beside other threads
+        except np.linalg.LinAlgError:  # some samples are so large that the rest is rounding
+            diagonal += 9 * rounding
+            rounding *= 10
+    return np.diag(np.sqrt(diagonal)), False
 
 
 def _line_minimum(

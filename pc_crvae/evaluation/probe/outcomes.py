@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.evaluation.probe.classifiers import FittedClassifier
 from pc_crvae.evaluation.probe.linear_svm import Labels
 from pc_crvae.evaluation.probe.metrics.base import Task
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
@@ -40,6 +41,7 @@ def predict_items(
     test: Mapping[str, NDArray[np.floating]],
     protocol: ProbeProtocol,
     seed: int,
+    fitted: FittedClassifier | None = None,
 ) -> Callable[[Labels], Outcome]:
     """Fit all that a protocol asks for on the training items, and predict the test items.
 
@@ -49,6 +51,7 @@ def predict_items(
         test: (m, d) by setting.
         protocol: what is fitted.
         seed: the seed of folds, draws and starts.
+        fitted: the protocol's classifier, where it was fitted on these very items before.
 
     Returns:
         What scores the metrics against the labels (m,) of the test items.
@@ -57,7 +60,7 @@ def predict_items(
         UserError: as `fit_classifier`, and as the metrics' `measure`.
     """
     task = Task(train, train_labels, test, protocol.standardise, protocol.folds, seed)
-    fitted = task.fit(protocol.classifier)
+    fitted = fitted or task.fit(protocol.classifier)
     predictions = {setting: fitted.predict(items) for setting, items in test.items()}
     measured = {
         metric.key: metric.measure(protocol.asked(metric), task) for metric in protocol.metrics

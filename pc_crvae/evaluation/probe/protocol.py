@@ -73,6 +73,12 @@ class ProtocolBase(Section):
         "are, where aligned is among the settings",
     )
 
+    training_free: bool = Field(
+        True,
+        description="beside a model of clouds, a row of the strongest of a few descriptors, chosen "
+        "by cross-validation on the training items",
+    )
+
     def asked(self, metric: Metric[Asked, Any, Any]) -> Asked:
         """The section of a metric; false where nothing is asked for."""
         asked: Asked = getattr(self, metric.key)

@@ -15,9 +15,11 @@ from pydantic import (
 )
 
 from pc_crvae.embedding.names import Encoded, Representation, Setting, Untrained
+from pc_crvae.evaluation.probe.cross_validation import CrossValidated
 from pc_crvae.evaluation.probe.metrics import METRICS
 from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, Metric, Row, RowType
 from pc_crvae.evaluation.probe.near_copies import WithoutNearCopies
+from pc_crvae.evaluation.probe.training_free import TrainingFree
 from pc_crvae.evaluation.reports import Checkpoint, ModelReport, Part, TrainAndTest
 
 
@@ -58,6 +60,7 @@ class ProtocolReport(WithMetrics):
         untrained: what the batch-norm of untrained encoders knows; as initialised, in reports that
             do not say.
         near_copies: whether it was scored without them too.
+        training_free: whether a training-free row stands beside those of a model of clouds.
     """
 
     name: str
@@ -86,15 +89,19 @@ class ProtocolReport(WithMetrics):
     seed: str
     untrained: Untrained = "initial"
     near_copies: bool = False
+    training_free: bool = False
 
 
 class PairedRow(Part):
-    """How far a trained representation lies above the strongest untrained one, item by item.
+    """How far a trained representation lies above one that was not trained, item by item.
 
     Attributes:
         setting: how the test items are rotated.
         trained: the representation.
-        untrained: the strongest one, picked on these very items, which favours its side.
+        untrained: the strongest one, picked on these very items, which favours its side; not there
+            where the other side is training-free.
+        training_free: the kind of the descriptor, which was picked on training items; not there
+            where the other side is an untrained encoder.
         difference: the difference of the accuracies, in [-1, 1].
         interval: the interval of the difference, at ``level``.
         method: the method of the interval.
@@ -102,7 +109,8 @@ class PairedRow(Part):
 
     setting: Setting
     trained: Representation
-    untrained: Representation
+    untrained: Representation | None = None
+    training_free: str | None = None
     difference: float
     interval: tuple[float, float]
     level: float
@@ -137,13 +145,17 @@ class ProbeReport(WithMetrics, ModelReport):
     """What a probe found; accuracies lie in [0, 1].
 
     Attributes:
-        rows: the rows of posterior means, or of features that were given or are a descriptor's.
+        rows: the rows of posterior means and of the training-free descriptor beside them, or of
+            features that were given or are those of a descriptor that is probed itself.
         extra_rows: the rows of pooled features.
         metrics: rows by the key of the metric; in JSON, each under its key.
         without_near_copies: the accuracies without the test shapes that have a near-copy in
             training; not there for images, for features that were given, and where aligned items
             are not probed.
-        paired: how far the rows of a trained model lie above the strongest untrained one.
+        paired: how far the rows of a trained model lie above the training-free one, and above the
+            strongest untrained one.
+        training_free: which descriptor the training-free row is of, and what the others score.
+        cross_validation: the same rows by repeated K-fold on the training items, where asked for.
         confusion: the confusion of the encoder's posterior mean (pooled features where that is not
             probed) on aligned items; not there where these are not probed.
         versions: the versions of the libraries that the numbers depend on.
@@ -158,6 +170,8 @@ class ProbeReport(WithMetrics, ModelReport):
     metrics: dict[str, tuple[SerializeAsAny[Row], ...]]
     without_near_copies: WithoutNearCopies | None = None
     paired: tuple[PairedRow, ...] = ()
+    training_free: TrainingFree | None = None
+    cross_validation: CrossValidated | None = None
     confusion: Confusion | None = None
     protocol: ProtocolReport
     data: TrainAndTest | TrainAndTestFeatures

@@ -4,10 +4,15 @@ The classifier is fitted on training shapes as they are, and scored on test shap
 rotated about the vertical, and rotated in any way; so is retrieval among the test shapes
 (:mod:`pc_crvae.evaluation.metrics.retrieval`). The untrained encoder is always scored beside the
 trained one, on the very same points, rotations and folds, because much of what a linear classifier
-reads is there before any training.
+reads is there before any training; so may be the strongest of a few descriptors, which need none
+(:mod:`pc_crvae.evaluation.probe.training_free`).
+
+The test split is small, so the same rows may be cross-validated on the training items too
+(:mod:`pc_crvae.evaluation.probe.cross_validation`).
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -15,9 +20,10 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
-from pc_crvae.embedding.names import GIVEN, REPRESENTATIONS, Encode, Encoded
+from pc_crvae.embedding.names import GIVEN, REPRESENTATIONS, TRAINING_FREE, Encode, Encoded
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import (
+    FEWER_FOLDS,
     WITH_ONE_C,
     WITH_ONE_C_FOR_IMAGES,
     check_enough_of_each,
@@ -26,12 +32,14 @@ from pc_crvae.evaluation.classes import (
     labels_of,
 )
 from pc_crvae.evaluation.probe.assembly import Probed, assemble
+from pc_crvae.evaluation.probe.cross_validation import CrossValidation, Held, cross_validate
 from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, fit_linear_svm
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED
 from pc_crvae.evaluation.probe.near_copies import near_copies_of
 from pc_crvae.evaluation.probe.outcomes import Outcome, predict_items
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
-from pc_crvae.evaluation.reports import TrainAndTest, library_versions
+from pc_crvae.evaluation.probe.training_free import Candidates, Chosen, choose_training_free
+from pc_crvae.evaluation.reports import Part, TrainAndTest, library_versions
 from pc_crvae.evaluation.rotations import rotated
 
 if TYPE_CHECKING:
@@ -48,6 +56,8 @@ def probe_encoders(
     test: ItemSet,
     protocol: ProbeProtocol,
     progress: Callable[[str], None] | None = None,
+    training_free: Candidates | None = None,
+    cross_validation: CrossValidation | None = None,
 ) -> Probed:
     """Probe a trained encoder and, beside it, freshly initialised ones; or a descriptor alone.
 
@@ -59,6 +69,9 @@ def probe_encoders(
         test: labelled shapes of the same classes; their labels are only scored against.
         protocol: the rest; its points are those drawn of each cloud, None for images.
         progress: told, in one line, what is being done.
+        training_free: the descriptors of which the strongest has a row too; None for no such row.
+        cross_validation: the folds of a second estimate, on the training items under the first
+            seed; None for none.
 
     Raises:
         UserError: a split without labels, splits of different classes, a single class or one
@@ -72,13 +85,18 @@ def probe_encoders(
     if protocol.chooses:
         remedy = WITH_ONE_C if train.holds == "points" else WITH_ONE_C_FOR_IMAGES
         check_enough_of_each(train.classes, train_labels, protocol.folds, remedy)
+    if cross_validation is not None:
+        check_enough_of_each(train.classes, train_labels, cross_validation.folds, FEWER_FOLDS)
     encoders: dict[str, Callable[[int], Encode]] = {GIVEN[0]: lambda seed: encode}
     if untrained is not None:
         encoders = {"trained": lambda seed: encode, "untrained": untrained}
     outcomes: dict[tuple[str, str], list[Outcome]] = {
         _row(features, key): [] for key in protocol.representations for features in encoders
     }
+    chosen: Chosen | None = None
+    held: dict[tuple[str, str], Held] = {}
     for seed in protocol.seeds:
+        first = seed == protocol.seeds[0]
         train_batch, test_batch = (
             batch_of(items, range(len(items)), protocol.points or 0, "probe", seed)
             for items in (train, test)
@@ -87,21 +105,54 @@ def probe_encoders(
             setting: rotated(test_batch, setting, "probe rotation", setting, seed)
             for setting in protocol.settings
         }
+        if first and training_free is not None:
+            candidates = training_free(train_batch)
+            chosen = choose_training_free(candidates, train_batch, train_labels, protocol, progress)
+            outcomes[chosen.row] = []
+            encoders[TRAINING_FREE] = _under_every_seed(chosen.encode)
         for features, encoder_for in encoders.items():
             probed = encoder_for(seed)
             if progress is not None:
-                progress(f"probe seed {seed}: {features} encoder")
-            encoded = probed(train_batch)
+                progress(f"probe seed {seed}: {features.replace('_', '-')} encoder")
+            bar = chosen if features == TRAINING_FREE else None
+            encoded = {"mean": bar.train} if bar and first else probed(train_batch)
             encoded_test = {setting: probed(batch) for setting, batch in turned.items()}
-            for key in protocol.representations:
+            for key, row in _rows(features, chosen, protocol).items():
                 of_test: dict[str, NDArray[np.floating]] = {
                     setting: of[key] for setting, of in encoded_test.items()
                 }
-                score = predict_items(encoded[key], train_labels, of_test, protocol, seed)
-                outcomes[_row(features, key)].append(score(test_labels))
+                fitted = None
+                if bar is not None:
+                    of_train = encoded[key]
+                    fitted = bar.fitted if first else bar.fit(of_train, train_labels, protocol)
+                score = predict_items(encoded[key], train_labels, of_test, protocol, seed, fitted)
+                outcomes[row].append(score(test_labels))
+                if first and cross_validation is not None:
+                    held[row] = Held(encoded[key], outcomes[row][-1].chosen)
     copies = near_copies_of(train, test, protocol)
     data, versions = TrainAndTest.of(train, test), library_versions()
-    return assemble(outcomes, test_labels, test.classes, protocol, data, versions, copies)
+    found = assemble(outcomes, test_labels, test.classes, protocol, data, versions, copies)
+    parts: dict[str, Part] = {} if chosen is None else {TRAINING_FREE: chosen.report}
+    if cross_validation is not None:
+        in_order = {row: held[row] for row in outcomes}
+        rules = protocol.classifier, cross_validation, protocol.standardise
+        parts["cross_validation"] = cross_validate(
+            in_order, train_labels, *rules, seed=protocol.seeds[0], progress=progress
+        )
+    return replace(found, report=found.report.model_copy(update=parts))
+
+
+def _under_every_seed(encode: Encode) -> Callable[[int], Encode]:
+    return lambda seed: encode
+
+
+def _rows(
+    features: str, chosen: Chosen | None, protocol: ProbeProtocol
+) -> dict[Encoded, tuple[str, str]]:
+    """What is taken of an encoder, and the row that it has."""
+    if chosen is not None and features == TRAINING_FREE:
+        return {"mean": chosen.row}
+    return {key: _row(features, key) for key in protocol.representations}
 
 
 def _row(features: str, key: Encoded) -> tuple[str, str]:
@@ -135,7 +186,12 @@ def protocol_for(
             f"the protocol {protocol.name} averages over turned shapes, and {train.name} holds "
             "images: take ours"
         )
-    as_they_are = {"settings": (ALIGNED,), "representations": ("mean",), "near_copies": False}
+    as_they_are = {
+        "settings": (ALIGNED,),
+        "representations": ("mean",),
+        "near_copies": False,
+        "training_free": False,
+    }
     return protocol.model_copy(update=as_they_are)
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES
+from pc_crvae.embedding.names import SETTING_TITLES, TRAINING_FREE, UNTRAINED_TITLES
+from pc_crvae.evaluation.probe.cross_validation import CrossValidated, Score
 from pc_crvae.evaluation.probe.metrics import METRICS
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED, ClassifierRow, Row, per_cent
 from pc_crvae.evaluation.probe.near_copies import RemainingRow, WithoutNearCopies
-from pc_crvae.evaluation.probe.report import ProbeReport
+from pc_crvae.evaluation.probe.report import PairedRow, ProbeReport
+from pc_crvae.evaluation.probe.training_free import TrainingFree
 from pc_crvae.evaluation.text_table import align
 
 Cells = Mapping[tuple[str, str, str], str]
@@ -36,8 +38,7 @@ def format_table(report: ProbeReport) -> str:
         blocks.insert(0, _without_near_copies(without))
     parts = [align(lines) for lines in (by_setting, *blocks)]
     parts += [
-        f"trained {row.trained.replace('_', ' ')} less the strongest untrained row "
-        f"({row.untrained.replace('_', ' ')}), {SETTING_TITLES[row.setting]}: "
+        f"trained {_words(row.trained)} less {_other_side(row)}, {SETTING_TITLES[row.setting]}: "
         f"{100 * row.difference:+.1f} [{100 * row.interval[0]:+.1f}, {100 * row.interval[1]:+.1f}]"
         for row in report.paired
     ]
@@ -48,7 +49,52 @@ def format_table(report: ProbeReport) -> str:
         )
     if any(row.features == "untrained" for row in report.rows + report.extra_rows):
         parts.append(f"untrained: {UNTRAINED_TITLES[report.protocol.untrained]}")
+    if report.training_free is not None:
+        parts.append(_candidates(report.training_free))
+    if report.cross_validation is not None:
+        parts += ["", align(_cross_validation(report.cross_validation))]
     return "\n".join(parts)
+
+
+def _other_side(row: PairedRow) -> str:
+    if row.training_free is not None:
+        return f"the training-free row ({row.training_free})"
+    return f"the strongest untrained row ({_words(row.untrained or '')})"
+
+
+def _candidates(found: TrainingFree) -> str:
+    scores = ", ".join(f"{each.kind} {100 * each.class_mean:.1f}" for each in found.candidates)
+    return (
+        f"training-free: {found.chosen}, of the best class mean by cross-validation on the "
+        f"training items ({scores})"
+    )
+
+
+def _cross_validation(found: CrossValidated) -> list[list[str]]:
+    title = (
+        f"training items, {found.folds} folds"
+        + (f" {found.repeats} times" if found.repeats > 1 else "")
+        + f", {100 * found.level:.0f} % intervals"
+    )
+    lines = [[title, "accuracy", "class mean"]]
+    for row in found.rows:
+        name = f"{_words(row.features)} {_words(row.representation)}"
+        lines.append([name, *(_score(score, "") for score in (row.accuracy, row.class_mean))])
+    for pair in found.differences:
+        name = f"trained {_words(pair.trained)} less {_words(pair.against)}"
+        if pair.against == TRAINING_FREE:
+            name += f" {pair.representation}"
+        lines.append([name, *(_score(score, "+") for score in (pair.accuracy, pair.class_mean))])
+    return lines
+
+
+def _score(score: Score, sign: str) -> str:
+    low, high = score.interval
+    return f"{100 * score.mean:{sign}.1f} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+
+
+def _words(name: str) -> str:
+    return "training-free" if name == TRAINING_FREE else name.replace("_", " ")
 
 
 def _without_near_copies(without: WithoutNearCopies) -> list[list[str]]:
@@ -71,7 +117,7 @@ def _lines(cells: Cells, columns: Sequence[str]) -> list[list[str]]:
     names = dict.fromkeys((features, representation) for features, representation, _ in cells)
     return [
         [
-            f"{features} {representation.replace('_', ' ')}",
+            f"{_words(features)} {_words(representation)}",
             *(cells[features, representation, column] for column in columns),
         ]
         for features, representation in names

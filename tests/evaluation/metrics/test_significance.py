@@ -3,6 +3,7 @@ import pytest
 
 from pc_crvae.evaluation.metrics.significance import (
     combined_p_value,
+    item_intervals,
     mcnemar_exact,
     paired_difference,
 )
@@ -41,6 +42,29 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
         difference = paired_difference(first, second)
         covered += difference.low <= 0 <= difference.high
     assert 89 <= covered <= 99
+
+
+def test_intervals_of_several_means_are_as_wide_as_their_deviations():
+    values = np.stack([correct(0.9, 2000, 0, seeds=1)[0], np.zeros(2000)], axis=1).astype(float)
+    (low, high), constant = item_intervals(values)
+    assert high - low == pytest.approx(2 * 1.96 * values[:, 0].std() / np.sqrt(2000), rel=0.05)
+    assert low < values[:, 0].mean() < high
+    np.testing.assert_array_equal(constant, [0, 0])
+
+
+def test_a_mean_over_groups_varies_as_the_small_groups_do():
+    groups = np.repeat([0, 1], [1900, 100])
+    values = np.random.default_rng(0).random((2000, 1)) < np.where(groups, 0.5, 0.9)[:, None]
+    ((low, high),) = item_intervals(values.astype(float), groups)
+    variances = [values[groups == group].var() / np.sum(groups == group) for group in (0, 1)]
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(sum(variances)) / 2, rel=0.06)
+    assert low < np.mean([values[groups == group].mean() for group in (0, 1)]) < high
+
+
+def test_values_that_are_no_table_of_items_are_refused():
+    for values, groups in ((np.zeros(3), None), (np.zeros((0, 2)), None), (np.ones((3, 1)), [0])):
+        with pytest.raises(ValueError, match="values of items"):
+            item_intervals(values, None if groups is None else np.array(groups))
 
 
 def test_tables_of_different_shapes_are_refused():

@@ -14,7 +14,12 @@ def test_training_and_test_items_are_averaged_alike_trained_and_untrained():
     train, test = clouds("train"), clouds("test")
     point_model = model(name="pointnet", widths=[8, 16])
     protocol = ProbeProtocol(
-        points=24, seeds=(0,), average_over="C4", classifier=LinearSVM(c=(1e-1,)), settings=("z",)
+        points=24,
+        seeds=(0,),
+        average_over="C4",
+        classifier=LinearSVM(c=(1e-1,)),
+        settings=("z",),
+        training_free=False,
     )
     found = probe_model(point_model, train, test, protocol)
 

@@ -5,6 +5,7 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.probe import linear_svm
 from pc_crvae.evaluation.probe.linear_svm import accuracy, class_mean_accuracy, fit_linear_svm
 
 
@@ -93,6 +94,58 @@ def test_convergence_is_claimed_only_where_it_was_reached_however_large_c_is(c):
         assert accuracy(labels, probe.predict(features)) > 0.5
         if probe.converged:
             assert relative_duality_gaps(probe, features, labels).max() < 1e-3
+
+
+@pytest.mark.parametrize("active", [0, 5, 19])
+def test_a_direction_from_few_samples_is_newtons(active):
+    rng = np.random.default_rng(active)
+    inputs, gradient = rng.normal(size=(40, 20)), rng.normal(size=(20, 1))
+    chosen = np.arange(40)[:, None] < active
+    found = linear_svm._ActiveGrams(inputs, 1).direction(np.array([0]), chosen, 3.0, gradient)
+    of_active = inputs[:active]
+    hessian = np.eye(20) + 2 * 3.0 * of_active.T @ of_active
+    np.testing.assert_allclose(found, -np.linalg.solve(hessian, gradient), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("c", [1e-4, 1e-2, 1.0])
+def test_samples_far_larger_than_all_others_are_no_obstacle(c):
+    rng = np.random.default_rng(0)
+    labels = np.arange(600) % 4
+    scales = np.exp(0.7 * rng.standard_t(2, size=(600, 1)))
+    spectrum = np.logspace(0, -4, 128)
+    features = (rng.normal(size=(4, 128))[labels] + rng.normal(size=(600, 128))) * spectrum * scales
+    features = features @ np.linalg.qr(rng.normal(size=(128, 128)))[0]
+    features[0] *= 1e6
+    probe = fit_linear_svm(features, labels, c_grid=[c])
+    assert np.isfinite(probe.weights).all()
+    if probe.converged:
+        assert relative_duality_gaps(probe, features, labels).max() < 1e-3
+
+
+@pytest.mark.parametrize("condition", [1e4, 1e6])
+def test_correlated_features_converge_along_the_path(condition):
+    rng = np.random.default_rng(0)
+    labels = np.arange(500) % 5
+    spectrum = np.logspace(0, -np.log10(condition) / 2, 96)
+    features = (rng.normal(size=(5, 96))[labels] + rng.normal(size=(500, 96))) * spectrum
+    features = features @ np.linalg.qr(rng.normal(size=(96, 96)))[0]
+    probe = fit_linear_svm(features, labels, c_grid=[1e-4, 1e-2, 1.0])
+    assert probe.converged
+    for c in (1.0, 100.0):
+        probe = fit_linear_svm(features, labels, c_grid=[c])
+        assert probe.converged
+        assert relative_duality_gaps(probe, features, labels).max() < 1.01e-4
+
+
+def test_what_cross_validation_predicted_is_kept():
+    features, labels = blobs(count=90, dimensions=60, spread=3.0)
+    probe = fit_linear_svm(features, labels, seed=2)
+    expected = np.empty_like(labels)
+    for rows, held_out in StratifiedKFold(3, shuffle=True, random_state=2).split(features, labels):
+        fitted = fit_linear_svm(features[rows], labels[rows], c_grid=[probe.c])
+        expected[held_out] = fitted.predict(features[held_out])
+    assert np.mean(probe.held_out == expected) > 0.97
+    assert fit_linear_svm(features, labels, c_grid=[1.0]).held_out is None
 
 
 def test_a_solver_stopped_early_says_so(monkeypatch):

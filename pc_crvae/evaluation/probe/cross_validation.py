@@ -1,0 +1,227 @@
+"""A second estimate of what a probe reads: repeated K-fold within the training split.
+
+Every row is fitted on the same folds, so that rows are compared item by item. No encoder saw a
+label, so this estimate is as clean as that of the test split, and it has more items. Near-copies
+within the training split raise it, as those across the splits raise the other.
+
+The classifier's parameter is the one that the protocol chose on all training items, held in every
+fold: items that are predicted had one vote in n in its choice, among a handful of values.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pc_crvae.config.sections import PositiveInt, Section
+from pc_crvae.embedding.names import TRAINING_FREE
+from pc_crvae.evaluation.metrics.significance import LEVEL, item_intervals
+from pc_crvae.evaluation.probe.classifier_settings import Classifier, with_value
+from pc_crvae.evaluation.probe.classifiers import held_out_predictions
+from pc_crvae.evaluation.probe.linear_svm import Labels
+from pc_crvae.evaluation.reports import Part
+
+RowName = tuple[str, str]
+"""Whose features, and which, as outcomes are named."""
+
+
+class CrossValidation(Section):
+    """How training items are cross-validated."""
+
+    repeats: PositiveInt = Field(3, description="of the folds, drawn anew")
+    folds: Annotated[int, Field(ge=2)] = Field(5, description="stratified")
+
+
+class Score(Part):
+    """A share in [0, 1], or a difference of two in [-1, 1], and its interval."""
+
+    mean: float
+    interval: tuple[float, float]
+
+
+class CrossValidatedRow(Part):
+    """What a classifier scores on training items that it has not seen.
+
+    Attributes:
+        features: whose they are.
+        representation: which.
+        accuracy: over the items, and the mean of the repeats.
+        class_mean: the same, every class counting alike.
+        accuracies: one a repeat.
+        class_means: one a repeat.
+        parameter: the C, k or alpha that is held in every fold.
+    """
+
+    features: str
+    representation: str
+    accuracy: Score
+    class_mean: Score
+    accuracies: tuple[float, ...]
+    class_means: tuple[float, ...]
+    parameter: float
+
+
+class CrossValidatedDifference(Part):
+    """How far a trained representation lies above another row, item by item.
+
+    Attributes:
+        trained: the representation.
+        against: whose features the other row is of.
+        representation: which; an untrained encoder's is the same as ``trained``.
+        accuracy: the difference.
+        class_mean: the difference.
+    """
+
+    trained: str
+    against: Literal["training_free", "untrained"]
+    representation: str
+    accuracy: Score
+    class_mean: Score
+
+
+class CrossValidated(Part):
+    """Repeated K-fold on the training items.
+
+    Attributes:
+        items: how many there are.
+        parameter: how the classifier's parameter is chosen, in words.
+        method: the method of intervals, at ``level``.
+        seed: the probe seed whose points and untrained weights are taken; the folds follow from it.
+    """
+
+    items: int
+    repeats: int
+    folds: int
+    rows: tuple[CrossValidatedRow, ...]
+    differences: tuple[CrossValidatedDifference, ...]
+    level: float
+    method: str
+    parameter: str
+    seed: int
+    note: str
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is cross-validated of a row.
+
+    Attributes:
+        features: (n, d) of the training items.
+        value: the C, k or alpha of its classifier.
+    """
+
+    features: NDArray[np.floating]
+    value: float
+
+
+def cross_validate(
+    rows: Mapping[RowName, Held],
+    labels: Labels,
+    classifier: Classifier,
+    asked: CrossValidation,
+    standardise: bool = True,
+    *,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> CrossValidated:
+    """Cross-validate rows on the same folds, and compare the trained ones with the others.
+
+    Args:
+        rows: by whose features they are and which; all of the same items.
+        labels: (n,) of the items.
+        classifier: of which each row has its own value.
+        asked: repeats and folds.
+        standardise: by the items that are fitted on.
+        seed: decides the folds.
+        progress: told, in one line, what is being done.
+
+    Raises:
+        UserError: as `fit_classifier`.
+    """
+    right: dict[RowName, NDArray[np.float64]] = {}
+    for (features, representation), held in rows.items():
+        fixed = with_value(classifier, held.value)
+        repeats = []
+        for repeat in range(asked.repeats):
+            if progress is not None:
+                progress(
+                    f"cross-validation: {features.replace('_', '-')} "
+                    f"{representation.replace('_', ' ')}, repeat {repeat + 1} of {asked.repeats}"
+                )
+            predicted = held_out_predictions(
+                fixed,
+                held.features,
+                labels,
+                standardise=standardise,
+                folds=asked.folds,
+                seed=1000 * seed + repeat,
+            )
+            repeats.append(predicted == labels)
+        right[features, representation] = np.array(repeats, dtype=np.float64)
+    pairs = _pairs(list(right))
+    means = {name: of_repeats.mean(axis=0) for name, of_repeats in right.items()}
+    values = [*means.values(), *(means[one] - means[other] for one, other in pairs)]
+    scores = _scores(np.stack(values, axis=1), labels)
+    weights = _class_weights(labels)
+    return CrossValidated(
+        items=len(labels),
+        repeats=asked.repeats,
+        folds=asked.folds,
+        rows=tuple(
+            CrossValidatedRow(
+                features=name[0],
+                representation=name[1],
+                **score,
+                accuracies=tuple(right[name].mean(axis=1).tolist()),
+                class_means=tuple((right[name] @ weights).tolist()),
+                parameter=rows[name].value,
+            )
+            for name, score in zip(right, scores, strict=False)
+        ),
+        differences=tuple(
+            CrossValidatedDifference.model_validate(
+                {"trained": one[1], "against": other[0], "representation": other[1], **score}
+            )
+            for (one, other), score in zip(pairs, scores[len(right) :], strict=True)
+        ),
+        level=LEVEL,
+        method="bootstrap percentile over items, of out-of-fold predictions averaged over repeats; "
+        "for class means within each class",
+        parameter="chosen by the protocol on all training items, held in every fold",
+        seed=seed,
+        note="near-copies within the training split raise every row",
+    )
+
+
+def _pairs(names: Sequence[RowName]) -> list[tuple[RowName, RowName]]:
+    """Each trained row with the training-free one, then with the untrained one like it."""
+    trained = [name for name in names if name[0] == "trained"]
+    pairs = [(one, other) for one in trained for other in names if other[0] == TRAINING_FREE]
+    return pairs + [
+        (one, ("untrained", one[1])) for one in trained if ("untrained", one[1]) in names
+    ]
+
+
+def _scores(values: NDArray[np.float64], labels: Labels) -> list[dict[str, Any]]:
+    """Over items and over classes: the means of values (n, V) with their intervals."""
+    of_items = zip(values.mean(axis=0), item_intervals(values), strict=True)
+    means = _class_weights(labels) @ values
+    of_classes = zip(means, item_intervals(values, labels), strict=True)
+    return [
+        {"accuracy": _score(*over_items), "class_mean": _score(*over_classes)}
+        for over_items, over_classes in zip(of_items, of_classes, strict=True)
+    ]
+
+
+def _score(mean: np.float64, ends: NDArray[np.float64]) -> Score:
+    return Score(mean=float(mean), interval=(float(ends[0]), float(ends[1])))
+
+
+def _class_weights(labels: Labels) -> NDArray[np.float64]:
+    """How much each item (n,) counts in a mean over classes."""
+    _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    weights: NDArray[np.float64] = 1 / (len(counts) * counts[places])
+    return weights
