@@ -49,6 +49,7 @@ class Layout:
 
 LAYOUTS = {
     "shapes": Layout("points", "generated"),
+    "programs": Layout("points", "generated", classes_of_card=False),
     "modelnet_hdf5": Layout("points"),
     "shapenet_hdf5": Layout("points"),
     "shapenet_15k": Layout("points", a_file_a_shape=True),

@@ -1,0 +1,75 @@
+"""The set `programs`: shapes without an end, each fixed by a seed and its number alone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.data.clouds import normalize
+from pc_crvae.data.procedural.programs import kernel
+from pc_crvae.data.procedural.programs.chance import Chance
+from pc_crvae.data.procedural.programs.grammar import Program, ProgramBuilder
+from pc_crvae.data.procedural.programs.rows import NUMBERS, ORIGIN
+from pc_crvae.randomness.keys import keyed_numpy_generator
+
+VERSION = 1
+"""Raised where the same seed and number make another shape."""
+
+_CANDIDATES = 3
+"""Drawn at once for each point that is still missing."""
+
+_MOST_ROUNDS = 12
+"""Of candidates, before a program that leaves next to nothing goes without its cuts."""
+
+
+def random_program(seed: int, index: int) -> Program:
+    """The program of shape ``index``."""
+    return ProgramBuilder(Chance(_rng("program", seed, index))).build()
+
+
+def make_cloud(seed: int, index: int, points: int) -> NDArray[np.float64]:
+    """Draw points of shape ``index``, neither centred nor scaled: (points, 3)."""
+    return draw_points(random_program(seed, index), points, _rng("points", seed, index))
+
+
+def make_clouds(
+    seed: int, indices: Sequence[int] | NDArray[np.int64], points: int
+) -> NDArray[np.float32]:
+    """Make the shapes at ``indices``; each depends on (seed, index) alone.
+
+    Args:
+        seed: another one makes other shapes.
+        indices: (n,), none negative.
+        points: points a cloud P, drawn independently and uniformly by area.
+
+    Returns:
+        (n, P, 3) float32, z up, each cloud with mean 0 and largest radius 1.
+    """
+    clouds = np.empty((len(indices), points, 3))
+    for row, index in enumerate(indices):
+        clouds[row] = make_cloud(seed, int(index), points)
+    return normalize(clouds)
+
+
+def draw_points(program: Program, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw points of a program, independently and uniformly by area: (count, 3)."""
+    whole = program.whole
+    bounds = np.empty(len(whole.patches))
+    kernel.fill_bounds(whole.patches, bounds)
+    solids = whole.solids.copy()
+    axes = solids[:, ORIGIN + 3 : NUMBERS - 1].reshape(len(solids), 3, 3)
+    axes /= np.square(axes).sum(axis=2, keepdims=True)
+    points = np.empty((count, 3))
+    parts, hides, filled = program.solid_parts, program.hides, 0
+    for _ in range(_MOST_ROUNDS):
+        if filled == count:
+            return points
+        uniforms = rng.random((_CANDIDATES * (count - filled) + 16, 4))
+        filled = kernel.draw(
+            whole.patches, bounds, solids, parts, hides, program.taper, uniforms, points, filled
+        )
+    return points
+
+
+def _rng(what: str, seed: int, index: int) -> np.random.Generator:
+    return keyed_numpy_generator("programs", what, VERSION, seed, index)
