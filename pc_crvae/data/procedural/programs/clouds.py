@@ -15,6 +15,9 @@ from pc_crvae.randomness.keys import keyed_numpy_generator
 VERSION = 1
 """Raised where the same seed and number make another shape."""
 
+MOST_SHAPES = 2**62
+"""Of a seed."""
+
 _CANDIDATES = 3
 """Drawn at once for each point that is still missing."""
 
@@ -49,6 +52,25 @@ def make_clouds(
     for row, index in enumerate(indices):
         clouds[row] = make_cloud(seed, int(index), points)
     return normalize(clouds)
+
+
+class ProgramClouds:
+    """All shapes of a seed, by number; a shape is made when it is asked for.
+
+    Args:
+        seed: the seed of all shapes.
+        points: points a cloud P.
+    """
+
+    def __init__(self, seed: int, points: int) -> None:
+        self._seed = seed
+        self.shape = (MOST_SHAPES, points, 3)
+        self.dtype: np.dtype[np.float32] = np.dtype(np.float32)
+
+    def __getitem__(self, rows: int | np.integer | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the cloud (P, 3) of a number, or the clouds (n, P, 3) of several (n,)."""
+        clouds = make_clouds(self._seed, np.atleast_1d(rows), self.shape[1])
+        return clouds if np.ndim(rows) else clouds[0]
 
 
 def draw_points(program: Program, count: int, rng: np.random.Generator) -> NDArray[np.float64]:

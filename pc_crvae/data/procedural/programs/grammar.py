@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.procedural.programs import parts
 from pc_crvae.data.procedural.programs.chance import Chance
-from pc_crvae.data.procedural.programs.kinds import Vector, X, Y, Z, about_z, random_part, tilt
+from pc_crvae.data.procedural.programs.kinds import (
+    ROUND,
+    Vector,
+    X,
+    Y,
+    Z,
+    about_z,
+    random_part,
+    tilt,
+)
 from pc_crvae.data.procedural.programs.parts import Part
 
 _COUNTS = {1: 0.08, 2: 0.2, 3: 0.27, 4: 0.22, 5: 0.13, 6: 0.06, 7: 0.04}
@@ -32,7 +41,8 @@ _KINDS = {
 _KINDS_ALONE = {"box": 0.1, "shell": 0.25, "revolution": 0.35, "field": 0.15, "prism": 0.15}
 _KINDS_IN_ROWS = {"box": 0.6, "frustum": 0.3, "revolution": 0.06, "prism": 0.04}
 
-_FIRST_BUILDS = {"block": 0.55, "plate": 0.38, "bar": 0.07}
+_BUILDS_ALONE = {"block": 0.8, "plate": 0.2}
+_FIRST_BUILDS = {"block": 0.55, "plate": 0.4, "bar": 0.05}
 _BUILDS = {"block": 0.45, "plate": 0.35, "bar": 0.2}
 
 _SIDES = {"above": 0.36, "below": 0.34, "beside": 0.3}
@@ -117,7 +127,7 @@ class ProgramBuilder:
         """Draw the parts, their places and copies, the cuts and the taper."""
         chance = self._chance
         count = chance.weighted(_COUNTS)
-        half = self._sizes([1.0, 1.0, 1.0], _FIRST_BUILDS)
+        half = self._sizes([1.0] * 3, _FIRST_BUILDS if count > 1 else _BUILDS_ALONE)
         kind = chance.weighted(_KINDS if count > 1 else _KINDS_ALONE)
         self._put(kind, half, [0.0, 0.0, 0.0], _ONCE)
         while len(self._blocks) < count:
@@ -226,6 +236,8 @@ class ProgramBuilder:
         for axis in level:
             half[axis] = min(half[axis], 0.3 * host.half[axis])
             offset[axis] = inset * (host.half[axis] - half[axis])
+            if host.kind in (*ROUND, "ellipsoid"):
+                offset[axis] *= 0.68  # within the circle
         kind = chance.weighted(_KINDS_IN_ROWS)
         self._put_on(host, kind, half, (normal, sign), offset, _mirrored(host, level))
 

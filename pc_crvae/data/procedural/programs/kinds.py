@@ -1,6 +1,7 @@
 """A part of a random kind and form, to fill a box of given size."""
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ Vector = list[float]
 
 X, Y, Z = 0, 1, 2
 
-_ROUND = ("frustum", "torus", "revolution", "prism")
+ROUND = ("frustum", "torus", "revolution", "prism")
 """Kinds that have an axis, which is z until they are laid down."""
 
 _ONTO = {
@@ -26,7 +27,7 @@ _ONTO = {
 
 _LYING, _CIRCULAR = 0.3, 0.75
 
-_OPENINGS = {
+_OPENINGS: dict[Collection[int], float] = {
     (5,): 0.36,
     (1,): 0.26,
     (4,): 0.1,
@@ -51,7 +52,7 @@ def random_part(chance: Chance, kind: str, half: Vector) -> Part:
         return parts.shell(chance.weighted(_OPENINGS)).scaled(half)
     if kind == "field":
         return parts.field(_random_height(chance)).scaled(half)
-    if kind not in _ROUND:
+    if kind not in ROUND:
         return parts.box().scaled(half)
     axis = _axis(chance, half)
     across = [each for each in (X, Y, Z) if each != axis]
@@ -78,11 +79,8 @@ def tilt(chance: Chance) -> NDArray[np.float64]:
     angle = math.radians(chance.uniform(4, 35)) * chance.sign()
     cos, sin = math.cos(angle), math.sin(angle)
     about_x = np.array([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
-    if chance.happens(0.2):
-        heading = about_z(chance.uniform(0, 2 * math.pi))
-        about_x = heading @ about_x @ heading.T
-        return about_x
-    to_axis = _ONTO[Z] if chance.happens(0.5) else _ONTO[Y]
+    heading = chance.weighted({0.0: 0.4, math.pi / 2: 0.4, -1.0: 0.2})
+    to_axis = about_z(heading if heading >= 0 else chance.uniform(0, 2 * math.pi))
     about_axis: NDArray[np.float64] = to_axis @ about_x @ to_axis.T
     return about_axis
 
