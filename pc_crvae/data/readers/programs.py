@@ -6,8 +6,7 @@ import numpy as np
 
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.items import RawItems, Rows
-
-VERSION = 1
+from pc_crvae.data.procedural.programs import VERSION
 
 
 def read_split(root: None, split: Split, card: Card) -> RawItems:
@@ -33,9 +32,7 @@ def endless_rows(card: Card, points: int) -> Rows[np.float32]:
 
 def fingerprint(card: Card) -> str:
     """Return the version of the generator and the seed of the training split."""
-    from pc_crvae.data.procedural.programs.clouds import VERSION as GENERATOR
-
-    return f"programs, version {GENERATOR}, seed {card.recipe('train')[1]}"
+    return f"programs, version {VERSION}, seed {card.recipe('train')[1]}"
 
 
 def _points(card: Card) -> int:

@@ -6,14 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import normalize
-from pc_crvae.data.procedural.programs import kernel
+from pc_crvae.data.procedural.programs import VERSION, kernel
 from pc_crvae.data.procedural.programs.chance import Chance
 from pc_crvae.data.procedural.programs.grammar import Program, ProgramBuilder
 from pc_crvae.data.procedural.programs.rows import NUMBERS, ORIGIN
 from pc_crvae.randomness.keys import keyed_numpy_generator
-
-VERSION = 1
-"""Raised where the same seed and number make another shape."""
 
 MOST_SHAPES = 2**62
 """Of a seed."""
@@ -22,7 +19,7 @@ _CANDIDATES = 3
 """Drawn at once for each point that is still missing."""
 
 _MOST_ROUNDS = 12
-"""Of candidates, before a program that leaves next to nothing goes without its cuts."""
+"""Of candidates; a program that leaves next to nothing of its parts then shows all of them."""
 
 
 def random_program(seed: int, index: int) -> Program:
@@ -82,10 +79,11 @@ def draw_points(program: Program, count: int, rng: np.random.Generator) -> NDArr
     axes = solids[:, ORIGIN + 3 : NUMBERS - 1].reshape(len(solids), 3, 3)
     axes /= np.square(axes).sum(axis=2, keepdims=True)
     points = np.empty((count, 3))
-    parts, hides, filled = program.solid_parts, program.hides, 0
-    for _ in range(_MOST_ROUNDS):
-        if filled == count:
-            return points
+    parts, hides, filled, rounds = program.solid_parts, program.hides, 0, 0
+    while filled < count:
+        rounds += 1
+        if rounds > _MOST_ROUNDS:
+            solids, hides = solids[:parts], False
         uniforms = rng.random((_CANDIDATES * (count - filled) + 16, 4))
         filled = kernel.draw(
             whole.patches, bounds, solids, parts, hides, program.taper, uniforms, points, filled

@@ -106,7 +106,13 @@ class _Block:
     def is_solid(self) -> bool:
         return self.kind != "shell"
 
+    def boxes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Centres and half-sizes of the boxes around all copies, (c, 3) each."""
+        centres = self.copies.matrices @ np.array(self.centre) + self.copies.offsets
+        return centres, np.abs(self.copies.matrices) @ np.array(self.half)
 
+
+_UNTAPERED = np.array([1.0, 1.0, 0.0, 0.0, 1.0])
 _ONCE = _Copies(np.eye(3)[None], np.zeros((1, 3)))
 
 
@@ -361,9 +367,13 @@ class ProgramBuilder:
     def _taper(self) -> NDArray[np.float64]:
         chance = self._chance
         if not chance.happens(_TAPERED):
-            return np.array([1.0, 1.0, 0.0, 0.0, 1.0])
-        low = min(block.centre[Z] - block.half[Z] for block in self._blocks)
-        high = max(block.centre[Z] + block.half[Z] for block in self._blocks)
+            return _UNTAPERED
+        boxes = [block.boxes() for block in self._blocks]
+        low = min(float((centres - halves)[:, Z].min()) for centres, halves in boxes)
+        high = max(float((centres + halves)[:, Z].max()) for centres, halves in boxes)
+        reach = max(float((np.abs(centres) + halves)[:, :Z].max()) for centres, halves in boxes)
+        if high - low < 0.7 * reach:
+            return _UNTAPERED  # what is flat would be stretched without measure
         most = chance.log_uniform(0.45, 0.95)
         foot, top = (1.0, most) if chance.happens(0.6) else (most, 1.0)
         slope = (top - foot) / (high - low)
@@ -371,18 +381,11 @@ class ProgramBuilder:
         along = chance.weighted({(True, True): 0.6, (True, False): 0.2, (False, True): 0.2})
         factors = [at_zero if tapered else 1.0 for tapered in along]
         slopes = [slope if tapered else 0.0 for tapered in along]
-        return np.array([*factors, *slopes, self._most_stretch(slopes)])
-
-    def _most_stretch(self, slopes: Vector) -> float:
-        """At least the largest factor on an area, of a taper whose factors on lengths reach 1."""
-        reach = 0.0
-        for part in self._parts:
-            vectors = part.patches[:, 1:13].reshape(len(part.patches), 4, 3)
-            reach = max(reach, float(np.abs(vectors).sum(axis=1)[:, :2].max()))
+        # At most: the largest singular value of ((1, 0), (lean, 1)), as no length grows.
         lean = reach * math.hypot(*slopes)
-        # The largest singular value of ((1, 0), (lean, 1)).
         trace = 2 + lean * lean
-        return math.sqrt((trace + math.sqrt(trace * trace - 4)) / 2)
+        stretch = math.sqrt((trace + math.sqrt(trace * trace - 4)) / 2)
+        return np.array([*factors, *slopes, stretch])
 
 
 def _mirrored(host: _Block, axes: list[int]) -> _Copies:
