@@ -11,10 +11,10 @@ from pc_crvae.data.procedural.programs import VERSION
 
 def read_split(root: None, split: Split, card: Card) -> RawItems:
     """Make one split: the first shapes of its seed, which have no labels."""
-    from pc_crvae.data.procedural.programs.clouds import make_clouds
+    from pc_crvae.data.procedural.programs.clouds import draw_clouds
 
     count, seed = card.recipe(split)
-    points = make_clouds(seed, range(count), _points(card))
+    points = draw_clouds(seed, range(count), _points(card))
     return RawItems(points, None, (), tuple(f"program-{row:07d}" for row in range(count)))
 
 

@@ -9,7 +9,7 @@ from pc_crvae.data.clouds import normalize
 from pc_crvae.data.procedural.programs import VERSION, kernel
 from pc_crvae.data.procedural.programs.chance import Chance
 from pc_crvae.data.procedural.programs.grammar import Program, ProgramBuilder
-from pc_crvae.data.procedural.programs.rows import NUMBERS, ORIGIN
+from pc_crvae.data.procedural.programs.rows import ORIGIN, OWNER
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
 MOST_SHAPES = 2**62
@@ -27,9 +27,15 @@ def random_program(seed: int, index: int) -> Program:
     return ProgramBuilder(Chance(_rng("program", seed, index))).build()
 
 
-def make_cloud(seed: int, index: int, points: int) -> NDArray[np.float64]:
-    """Draw points of shape ``index``, neither centred nor scaled: (points, 3)."""
-    return draw_points(random_program(seed, index), points, _rng("points", seed, index))
+def draw_clouds(
+    seed: int, indices: Sequence[int] | NDArray[np.int64], points: int
+) -> NDArray[np.float32]:
+    """As :func:`make_clouds`, but neither centred nor scaled."""
+    clouds = np.empty((len(indices), points, 3), dtype=np.float32)
+    for row, index in enumerate(map(int, indices)):
+        program = random_program(seed, index)
+        clouds[row] = draw_points(program, points, _rng("points", seed, index))
+    return clouds
 
 
 def make_clouds(
@@ -45,10 +51,7 @@ def make_clouds(
     Returns:
         (n, P, 3) float32, z up, each cloud with mean 0 and largest radius 1.
     """
-    clouds = np.empty((len(indices), points, 3))
-    for row, index in enumerate(indices):
-        clouds[row] = make_cloud(seed, int(index), points)
-    return normalize(clouds)
+    return normalize(draw_clouds(seed, indices, points))
 
 
 class ProgramClouds:
@@ -75,9 +78,7 @@ def draw_points(program: Program, count: int, rng: np.random.Generator) -> NDArr
     whole = program.whole
     bounds = np.empty(len(whole.patches))
     kernel.fill_bounds(whole.patches, bounds)
-    solids = whole.solids.copy()
-    axes = solids[:, ORIGIN + 3 : NUMBERS - 1].reshape(len(solids), 3, 3)
-    axes /= np.square(axes).sum(axis=2, keepdims=True)
+    solids = inverted(whole.solids)
     points = np.empty((count, 3))
     parts, hides, filled, rounds = program.solid_parts, program.hides, 0, 0
     while filled < count:
@@ -89,6 +90,16 @@ def draw_points(program: Program, count: int, rng: np.random.Generator) -> NDArr
             whole.patches, bounds, solids, parts, hides, program.taper, uniforms, points, filled
         )
     return points
+
+
+def inverted(solids: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Solids (S, W) whose axes are divided by the squares of their lengths, for the kernel."""
+    solids = solids.copy()
+    axes = solids[:, ORIGIN + 3 : OWNER].reshape(len(solids), 3, 3)
+    solids[:, ORIGIN + 3 : OWNER] = (axes / np.square(axes).sum(axis=2, keepdims=True)).reshape(
+        len(solids), 9
+    )
+    return solids
 
 
 def _rng(what: str, seed: int, index: int) -> np.random.Generator:

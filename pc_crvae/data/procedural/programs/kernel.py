@@ -95,6 +95,14 @@ def _largest_element(row):  # type: ignore[no-untyped-def]
 
 
 @_helper
+def point_at(row, u, v):  # type: ignore[no-untyped-def]
+    """Where the point (u, v) of a patch's unit square lies."""
+    x, y, z, _, _, _ = _at(row, u, v)
+    px, py, pz = _combined(row, x, y, z)
+    return px + row[1], py + row[2], pz + row[3]
+
+
+@_helper
 def _combined(row, x, y, z):  # type: ignore[no-untyped-def]
     """The vector x a + y b + z c."""
     return (
@@ -172,7 +180,7 @@ def _radius_of_knots(numbers, z):  # type: ignore[no-untyped-def]
 
 
 @_helper
-def _holds(row, px, py, pz):  # type: ignore[no-untyped-def]
+def holds(row, px, py, pz):  # type: ignore[no-untyped-def]
     """Whether a solid, its axes divided by the squares of their lengths, has a point inside."""
     dx, dy, dz = px - row[1], py - row[2], pz - row[3]
     limit = 1 - _SKIN
@@ -222,12 +230,12 @@ def _is_seen(owner, solids, parts, hides, px, py, pz):  # type: ignore[no-untype
     seen where it lies inside a part.
     """
     for cut in range(parts, len(solids)):
-        if cut != owner and _holds(solids[cut], px, py, pz):
+        if cut != owner and holds(solids[cut], px, py, pz):
             return False
     is_cut = owner >= parts
     if is_cut or hides:
         for part in range(parts):
-            if part != owner and _holds(solids[part], px, py, pz):
+            if part != owner and holds(solids[part], px, py, pz):
                 return is_cut
     return not is_cut
 
