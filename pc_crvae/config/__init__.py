@@ -3,11 +3,11 @@
 Importing it does not import torch: a mistake in a config is found before anything heavy starts.
 """
 
+from pc_crvae.config.data import DataConfig, MixtureConfig, SharedSetConfig
 from pc_crvae.config.experiment import (
     CheckpointConfig,
     Config,
     ConsistencyConfig,
-    DataConfig,
     TrainingConfig,
 )
 from pc_crvae.config.files import (
@@ -32,9 +32,11 @@ __all__ = [
     "DataConfig",
     "ImageModelConfig",
     "ImageTransformConfig",
+    "MixtureConfig",
     "NVAEModelConfig",
     "PointModelConfig",
     "Section",
+    "SharedSetConfig",
     "SubsampleConfig",
     "TrainingConfig",
     "find_config",

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from pc_crvae.config.data import DataChoice, DataConfig
 from pc_crvae.config.images import ImageModelConfig, ImageTransformConfig
 from pc_crvae.config.nvae import NVAEModelConfig
 from pc_crvae.config.points import (
@@ -16,27 +17,6 @@ from pc_crvae.config.points import (
     SubsampleConfig,
 )
 from pc_crvae.config.sections import NonNegative, PositiveInt, Section, Widths
-
-
-class DataConfig(Section):
-    """Which shapes."""
-
-    name: str = Field("shapes", description="a card's name, or the path of a card")
-    root: str | None = Field(
-        None,
-        description="folder that holds the data; by default $PC_CRVAE_DATA/<the card's folder>, "
-        "then datasets/<name>",
-    )
-    up: Literal["x", "y", "z"] | None = Field(
-        None, description="the source's up axis, where it is not the card's"
-    )
-    allow_refused: bool = Field(
-        False, description="of a set of many files: do without those that cannot be used"
-    )
-    points: PositiveInt = Field(1024, description="points taken of each cloud, anew each epoch")
-    validation_fraction: float = Field(
-        0.1, gt=0, lt=0.5, description="share of the training split held out, by class"
-    )
 
 
 def _kind_of_model(values: Any) -> Any:
@@ -146,7 +126,10 @@ class ConsistencyConfig(Section):
 class TrainingConfig(Section):
     """The loop: AdamW, a warm-up and a cosine."""
 
-    epochs: PositiveInt = 100
+    epochs: PositiveInt | None = Field(100, description="null: steps says how long")
+    steps: PositiveInt | None = Field(
+        None, description="optimiser steps of the whole run, instead of epochs"
+    )
     batch_size: PositiveInt = Field(32, description="shapes a step, over all processes")
     accumulation: PositiveInt = Field(1, description="parts a step's batch is computed in")
     learning_rate: float = Field(1e-3, gt=0)
@@ -168,6 +151,22 @@ class TrainingConfig(Section):
         True, description="batch-norm statistics over all processes"
     )
     device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU where there is one")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_replace_the_default_of_epochs(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("steps") is not None and "epochs" not in values:
+            return values | {"epochs": None}
+        return values
+
+    @model_validator(mode="after")
+    def _ends_once(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError(
+                "a run is as long as epochs or as steps says: give one of them, and set the other "
+                "to null"
+            )
+        return self
 
 
 class CheckpointConfig(Section):
@@ -195,7 +194,7 @@ class Config(Section):
     """One experiment."""
 
     seed: int = Field(0, ge=0, lt=2**32)
-    data: DataConfig = DataConfig()
+    data: DataChoice = DataConfig()
     model: ModelConfig = PointModelConfig()
     objective: ObjectiveConfig = Field(ELBOConfig(name="elbo"))
     consistency: ConsistencyConfig | None = Field(

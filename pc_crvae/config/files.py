@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel
 
+from pc_crvae.config.data import DataConfig, MixtureConfig, SharedSetConfig
 from pc_crvae.config.experiment import Config
 from pc_crvae.config.removed import without_removed_keys
 from pc_crvae.errors import UserError
@@ -15,6 +16,11 @@ from pc_crvae.utils.files import atomic_path
 from pc_crvae.utils.resources import find_experiment, resource_folder
 from pc_crvae.utils.validation import validate_plain
 from pc_crvae.utils.yaml import parse_yaml, read_yaml
+
+_Set = TypeVar("_Set", DataConfig, SharedSetConfig)
+
+_ALTERNATIVES = (("training.steps", "training.epochs"), ("training.epochs", "training.steps"))
+"""Keys of which one is given: an override of the first takes the place of the second."""
 
 
 def find_config(path: Path) -> Path:
@@ -51,6 +57,9 @@ def override_config(config: Config, changes: Mapping[str, Any], where: str) -> C
     if not changes:
         return config
     values = plain(config)
+    for key, other in _ALTERNATIVES:
+        if changes.get(key) is not None and other not in changes:
+            _apply_override(values, other, None)
     # A change of kind goes first, so that keys of the new kind can follow in any order.
     for path in sorted(changes, key=lambda path: not path.endswith(".name")):
         _apply_override(values, path, changes[path])
@@ -67,12 +76,11 @@ def parse_config(values: dict[str, Any], where: str) -> Config:
 
 def with_absolute_paths(config: Config) -> Config:
     """Return the same configuration, whose card and data are found from any folder."""
-    name, root = config.data.name, config.data.root
-    if Path(name).suffix in (".yaml", ".yml"):
-        name = str(Path(name).absolute())
-    if root is not None:
-        root = str(Path(root).expanduser().absolute())
-    data = config.data.model_copy(update={"name": name, "root": root})
+    data = config.data
+    if isinstance(data, MixtureConfig):
+        data = data.model_copy(update={"mixture": tuple(map(_with_absolute_paths, data.mixture))})
+    else:
+        data = _with_absolute_paths(data)
     return config.model_copy(update={"data": data})
 
 
@@ -91,6 +99,15 @@ def plain(section: BaseModel) -> dict[str, Any]:
 def json_schema() -> str:
     """The schema for editors, as ``configs/schema.json`` holds it."""
     return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+
+
+def _with_absolute_paths(one: _Set) -> _Set:
+    name, root = one.name, one.root
+    if Path(name).suffix in (".yaml", ".yml"):
+        name = str(Path(name).absolute())
+    if root is not None:
+        root = str(Path(root).expanduser().absolute())
+    return one.model_copy(update={"name": name, "root": root})
 
 
 def _parsed(override: str) -> tuple[str, Any]:

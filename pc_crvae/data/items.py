@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar, overload
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 _ITEMS_AT_ONCE = 512
 _Scalar = TypeVar("_Scalar", bound=np.generic)
-
+_Made = TypeVar("_Made", bound=np.generic, covariant=True)
 
 _Items = TypeVar("_Items", bound="ItemSet")
 
@@ -80,6 +80,20 @@ class RawItems:
     ids: tuple[str, ...]
 
 
+class Rows(Protocol[_Made]):
+    """What rows are picked from: an array, or what makes rows as they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(m, ...)."""
+
+    @property
+    def dtype(self) -> np.dtype[_Made]:
+        """That of the rows."""
+
+    def __getitem__(self, rows: Any) -> NDArray[_Made]: ...
+
+
 class PickedRows(Generic[_Scalar]):
     """Some rows of an array, left where they lie: nothing is copied before it is asked for.
 
@@ -91,7 +105,7 @@ class PickedRows(Generic[_Scalar]):
         rows: (n,) indices into ``array``.
     """
 
-    def __init__(self, array: NDArray[_Scalar], rows: NDArray[np.int64]) -> None:
+    def __init__(self, array: Rows[_Scalar], rows: NDArray[np.int64]) -> None:
         self._array = array
         self._rows = rows
 
@@ -222,6 +236,10 @@ class ItemSet(ABC):
             "ids": tuple(self.ids[row] for row in rows),
         }
         return replace(self, **changes)
+
+    def of_epoch(self, epoch: int) -> "ItemSet":
+        """Return what an epoch of training goes through: all of these items, in every one."""
+        return self
 
     def fingerprint(self) -> str:
         """Return a SHA-256, in hex, over items, labels and ids: what the data is, not its name."""

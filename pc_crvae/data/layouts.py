@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pc_crvae.data.cards import Card, Split
-    from pc_crvae.data.items import Listing, RawItems, Sample
+    from pc_crvae.data.items import Listing, RawItems, Rows, Sample
 
 Modality = Literal["points", "images"]
 
@@ -33,6 +33,8 @@ class Layout:
         normals: whether its shapes have normals.
         classes_of_card: whether its card has to name the classes; otherwise its files may name
             them, or it has none.
+        endless: whether training goes on to other clouds in every epoch, so that its module is an
+            :class:`EndlessReader` too.
     """
 
     holds: Modality
@@ -40,6 +42,7 @@ class Layout:
     a_file_a_shape: bool = False
     normals: bool = False
     classes_of_card: bool = True
+    endless: bool = False
 
     @property
     def reads_files(self) -> bool:
@@ -49,6 +52,7 @@ class Layout:
 
 LAYOUTS = {
     "shapes": Layout("points", "generated"),
+    "programs": Layout("points", "generated", classes_of_card=False, endless=True),
     "modelnet_hdf5": Layout("points"),
     "shapenet_hdf5": Layout("points"),
     "shapenet_15k": Layout("points", a_file_a_shape=True),
@@ -87,6 +91,19 @@ class Reader(Protocol):
 
     def source_paths(self, root: Path | None, split: "Split", card: "Card") -> list[Path]:
         """Return every path that `read_split` looks at, whether it is there or not."""
+
+
+class EndlessReader(Reader, Protocol):
+    """A layout that makes clouds by their number, without an end."""
+
+    def endless_rows(self, card: "Card", points: int) -> "Rows[np.float32]":
+        """Return the clouds of the training split by number: (n, ``points``, 3), unlabelled.
+
+        Those of a split are its first ones. Whoever asks for a number gets the same cloud.
+        """
+
+    def fingerprint(self, card: "Card") -> str:
+        """Return what fixes every one of them, such as the version of their maker and a seed."""
 
 
 class ShapeReader(Protocol):
@@ -132,6 +149,13 @@ def check_normals(card: "Card") -> None:
 def reader_of(card: "Card") -> Reader:
     """Return the reader of a layout whose files hold a split as a whole."""
     return cast(Reader, import_module(f"pc_crvae.data.readers.{card.layout}"))
+
+
+def endless_reader_of(card: "Card") -> EndlessReader | None:
+    """Return the reader of a layout that has no end, None where the card's has one."""
+    if not LAYOUTS[card.layout].endless:
+        return None
+    return cast(EndlessReader, import_module(f"pc_crvae.data.readers.{card.layout}"))
 
 
 def shape_reader_of(card: "Card") -> ShapeReader:

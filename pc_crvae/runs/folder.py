@@ -93,7 +93,8 @@ class Run:
         recorded, given = _flat(plain(load_config(self.config))), _flat(plain(config))
         free = ("data.root", "logging.", "checkpoints.")
         for key in sorted(recorded.keys() | given.keys()):
-            if not key.startswith(free) and recorded.get(key) != given.get(key):
+            is_free = key.startswith(free) or key.endswith(".root")
+            if not is_free and recorded.get(key) != given.get(key):
                 raise UserError(
                     f"{self.folder} was started with {key} = {recorded.get(key)}, not "
                     f"{given.get(key)}: a resumed run keeps its configuration"
@@ -211,6 +212,8 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested values by the path of their keys."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
+        if key == "mixture":
+            value = {str(place): part for place, part in enumerate(value)}
         is_section = isinstance(value, dict)
         flat |= _flat(value, f"{prefix}{key}.") if is_section else {prefix + key: value}
     return flat

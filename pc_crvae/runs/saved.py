@@ -6,9 +6,10 @@ from typing import Literal, Self
 
 import torch
 
-from pc_crvae.config import Config
+from pc_crvae.config import Config, DataConfig, MixtureConfig, SharedSetConfig
 from pc_crvae.data import CloudSet, ImageSet, load, split_validation
 from pc_crvae.data.cards import Axis, Split
+from pc_crvae.data.streams import Part, is_endless, load_streamed
 from pc_crvae.errors import UserError
 from pc_crvae.models.descriptors.descriptor import Descriptor
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
@@ -95,10 +96,11 @@ class SavedModel:
         card, allow_refused = card or trained_on, False
         if card == trained_on:
             up = up or model.data.get("up")
-            if config is not None:
-                allow_refused = config.data.allow_refused
-                if root is None and config.data.root is not None:
-                    root = Path(config.data.root)
+        for one in config.data.sets if config is not None else ():
+            if card == one.name:
+                allow_refused, up = one.allow_refused, up or one.up
+                if root is None and one.root is not None:
+                    root = Path(one.root)
         return cls(model, folder, config, card, root, up, allow_refused)
 
     @property
@@ -187,10 +189,20 @@ class SavedModel:
 def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
     """Load the training split less its validation part, and that part.
 
+    A set without an end, a mixture, and a set of ``data.items_per_epoch`` differ from epoch to
+    epoch.
+
     Raises:
         UserError: the data cannot be loaded.
     """
     data = config.data
+    if isinstance(data, MixtureConfig) or data.items_per_epoch is not None or is_endless(data.name):
+        return load_streamed(
+            [_part(one) for one in data.sets],
+            items_per_epoch=data.items_per_epoch,
+            fraction=data.validation_fraction,
+            seed=config.seed,
+        )
     official = load(
         data.name,
         "train",
@@ -199,6 +211,16 @@ def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSe
         allow_refused=data.allow_refused,
     )
     return split_validation(official, data.validation_fraction)
+
+
+def _part(one: DataConfig | SharedSetConfig) -> Part:
+    return Part(
+        one.name,
+        one.share if isinstance(one, SharedSetConfig) else 1.0,
+        Path(one.root) if one.root else None,
+        one.up,
+        one.allow_refused,
+    )
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:

@@ -14,6 +14,7 @@ from pc_crvae.config import (
     with_absolute_paths,
 )
 from pc_crvae.errors import UserError
+from pc_crvae.runs.record import Moment
 from pc_crvae.study.schema import Study
 
 _FREE = ("logging", "checkpoints")  # what a run's numbers do not depend on
@@ -42,10 +43,22 @@ class PlannedRun:
 
     @property
     def passes(self) -> int:
-        """How often the encoder sees the training set; in each frame, with ``model.frames``."""
+        """How often the encoder sees the training set, in each frame with ``model.frames``.
+
+        Of a run by steps, how often it sees a batch.
+        """
         model = self.config.model
         frames = model.passes_of_frames if isinstance(model, PointModelConfig) else 1
-        return self.config.training.epochs * (1 if self.config.consistency is None else 2) * frames
+        options = self.config.training
+        length = options.epochs or options.steps or 0
+        return length * (1 if self.config.consistency is None else 2) * frames
+
+    def share_done(self, last: Moment) -> float:
+        """The share of the training that is done where ``last`` was recorded."""
+        options = self.config.training
+        if options.steps is not None:
+            return last.step / options.steps
+        return last.epoch / (options.epochs or 1)
 
 
 def plan_runs(study: Study, where: Path, out: Path) -> list[PlannedRun]:
@@ -114,5 +127,10 @@ def _resolve(study: Study, name: str, seed: int, where: Path) -> Config:
 def _essence(config: Config, *, without_root: bool = False) -> dict[str, Any]:
     values = {name: value for name, value in plain(config).items() if name not in _FREE}
     if without_root:
-        values["data"] = values["data"] | {"root": None}
+        data = values["data"]
+        if "mixture" in data:
+            data = data | {"mixture": [part | {"root": None} for part in data["mixture"]]}
+        else:
+            data = data | {"root": None}
+        values["data"] = data
     return values

@@ -199,7 +199,7 @@ class _Pool:
         done = 0.0
         for run in self.runs:
             last = last_validation(run)
-            share = 0.0 if last is None else last.epoch / run.config.training.epochs
+            share = 0.0 if last is None else run.share_done(last)
             # What follows training counts for a tenth of it.
             complete = is_trained(run) and self._next(run) is None
             done += run.passes * (1.1 if complete else min(share, 1.0))

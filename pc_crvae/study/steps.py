@@ -102,7 +102,7 @@ def remaining_steps(run: PlannedRun, study: Study, config_path: Path) -> list[St
 def is_trained(run: PlannedRun) -> bool:
     """Whether the last epoch was recorded, and the state after it saved."""
     last = last_validation(run)
-    if last is None or last.epoch < run.config.training.epochs:
+    if last is None or run.share_done(last) < 1:
         return False
     return _states(run)[-1:] == [f"step-{last.step:08d}"]
 

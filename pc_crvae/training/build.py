@@ -10,6 +10,7 @@ from pc_crvae.config import (
     Config,
     ConsistencyConfig,
     ImageTransformConfig,
+    MixtureConfig,
     NVAEModelConfig,
     PointModelConfig,
     TrainingConfig,
@@ -67,7 +68,11 @@ def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretra
             channels for.
         ValueError: a model of images without their shape.
     """
-    data: dict[str, Any] = {"name": config.data.name, "up": config.data.up}
+    if isinstance(config.data, MixtureConfig):
+        shares = {one.name: one.share for one in config.data.mixture}
+        data: dict[str, Any] = {"name": None, "up": None, "mixture": shares}
+    else:
+        data = {"name": config.data.name, "up": config.data.up}
     if not config.decodes:
         data["decodes"] = False
     if isinstance(config.model, PointModelConfig):

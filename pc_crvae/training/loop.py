@@ -101,18 +101,18 @@ def train(
                 means = state.window.take()
                 speed = len(step_seconds) * options.batch_size / sum(step_seconds)
                 step_seconds.clear()
-                progress.show(f"epoch {math.ceil(epochs)}/{options.epochs}", means, speed)
+                progress.show(f"epoch {math.ceil(epochs)}/{schedule.epochs}", means, speed)
                 rate = schedule.learning_rate(state.step - 1)
                 means |= {"learning_rate": rate, "items_per_second": speed}
                 record.add("train", state.step, epochs, means)
 
-            if epochs.is_integer():
+            if schedule.ends_epoch(state.step):
                 with processes.failing_together():
                     if processes.is_main:
                         validation.end_epoch(state)
 
             stop = processes.agree(interrupt.signal_number)
-            if stop or epochs == options.epochs or saving.is_due(epochs):
+            if stop or state.step == schedule.total or saving.is_due(epochs):
                 saving.save()
             if stop:
                 raise Interrupted(

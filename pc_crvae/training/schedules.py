@@ -27,7 +27,17 @@ class Schedule:
     @property
     def total(self) -> int:
         """Steps of the whole run."""
-        return self.config.training.epochs * self.steps_per_epoch
+        options = self.config.training
+        return options.steps or (options.epochs or 0) * self.steps_per_epoch
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the whole run, the last of which may not be a whole one."""
+        return -(-self.total // self.steps_per_epoch)
+
+    def ends_epoch(self, step: int) -> bool:
+        """Whether an epoch, or the run, has ended after ``step`` steps."""
+        return step % self.steps_per_epoch == 0 or step == self.total
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of step ``step``, from 0."""

@@ -116,7 +116,8 @@ def batches_of_steps(
     for step in steps:
         epoch, step_of_epoch = divmod(step, len(items) // size)
         if step_of_epoch == 0 or step == steps.start:
+            of_epoch = items.of_epoch(epoch)
             order = keyed_numpy_generator("order", config.seed, epoch).permutation(len(items))
         batch = order[step_of_epoch * size :][:size]
         for rows in parts:
-            yield batch_of(items, batch[rows], config.data.points, "points", config.seed, epoch)
+            yield batch_of(of_epoch, batch[rows], config.data.points, "points", config.seed, epoch)

@@ -56,7 +56,7 @@ class Validation:
             UserError: a term is not finite, or the best export cannot be written.
         """
         config, step, model = self.schedule.config, state.step, state.exported
-        epochs = step // self.schedule.steps_per_epoch
+        epochs = -(-step // self.schedule.steps_per_epoch)
         results = evaluate(config, model, state.evaluated, self.items)
         weight = config.consistency.weight if config.consistency else 0.0
         when = f"in validation after step {step}"
@@ -73,12 +73,12 @@ class Validation:
         self._tell_a_fall(results["objective"], state)
 
     def _is_due(self, every: int, epochs: int) -> bool:
-        is_last = epochs == self.schedule.config.training.epochs
+        is_last = epochs == self.schedule.epochs
         return every > 0 and (epochs % every == 0 or is_last)
 
     def _line(self, epochs: int, results: dict[str, Any]) -> str:
         text = "  ".join(f"{name} {results[name]:.4g}" for name in _SHOWN if name in results)
-        total, left = self.schedule.config.training.epochs, self.progress.time_left()
+        total, left = self.schedule.epochs, self.progress.time_left()
         return f"epoch {epochs}/{total}  {text}  left {left}"
 
     def _tell_a_fall(self, objective: float, state: TrainingState) -> None:

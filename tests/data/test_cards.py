@@ -163,7 +163,7 @@ SOURCE = {"file": "a.zip", "urls": ["https://a.org/a.zip"], "sha256": None, "siz
         ({"layout": "celeba"}, "layout celeba does not hold points"),
         (
             {"layout": "modelnet"},
-            "layout should be 'shapes', 'modelnet_hdf5', .* or 'image_folder', not 'modelnet'",
+            "layout should be 'shapes', 'programs', .* or 'image_folder', not 'modelnet'",
         ),
         ({"modality": "images", "layout": "celeba"}, "takes neither up nor points"),
         ({"image": {"channels": 1, "height": 8, "width": 8}}, "takes no image"),

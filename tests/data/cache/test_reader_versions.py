@@ -27,6 +27,7 @@ from pc_crvae.data.layouts import has_a_file_a_shape, reader_of, shape_reader_of
 
 READERS = {
     "shapes": (1, "3246c7da03077fb5"),
+    "programs": (1, "276367028ac2d5bf"),
     "modelnet_hdf5": (1, "3f59f2a25d2c3b50"),
     "shapenet_hdf5": (1, "354d5b1e7e61601b"),
     "shapenet_15k": (1, "4a96a850846c66c5"),
@@ -178,6 +179,11 @@ def write_nothing(root: Path) -> None:
 LAYOUTS = {
     "shapes": Layout(
         "shapes",
+        write_nothing,
+        {"points": 64, "splits": {"train": {"count": 40, "seed": 0}}},
+    ),
+    "programs": Layout(
+        "programs",
         write_nothing,
         {"points": 64, "splits": {"train": {"count": 40, "seed": 0}}},
     ),

@@ -1,0 +1,129 @@
+"""The part of the schema that says which items a model is trained on."""
+
+import math
+from collections import Counter
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from pc_crvae.config.sections import PositiveInt, Section
+
+Points = Annotated[PositiveInt, Field(description="points taken of each cloud, anew each epoch")]
+ItemsPerEpoch = Annotated[
+    PositiveInt | None,
+    Field(
+        description="items that an epoch goes through, of clouds; null: the whole training set, or "
+        "of a set without an end what its card counts, or of a mixture as many as its finite sets "
+        "have"
+    ),
+]
+ValidationFraction = Annotated[
+    float,
+    Field(
+        gt=0,
+        lt=0.5,
+        description="share of the training split held out, by class; of a set without an end, as "
+        "many other items as that share of an epoch",
+    ),
+]
+
+
+class _SetConfig(Section):
+    """One data set, and where it lies."""
+
+    name: str = Field("shapes", description="a card's name, or the path of a card")
+    root: str | None = Field(
+        None,
+        description="folder that holds the data; by default $PC_CRVAE_DATA/<the card's folder>, "
+        "then datasets/<name>",
+    )
+    up: Literal["x", "y", "z"] | None = Field(
+        None, description="the source's up axis, where it is not the card's"
+    )
+    allow_refused: bool = Field(
+        False, description="of a set of many files: do without those that cannot be used"
+    )
+
+
+class DataConfig(_SetConfig):
+    """Which shapes."""
+
+    points: Points = 1024
+    items_per_epoch: ItemsPerEpoch = None
+    validation_fraction: ValidationFraction = 0.1
+
+    @property
+    def sets(self) -> "tuple[DataConfig | SharedSetConfig, ...]":
+        """Every set."""
+        return (self,)
+
+
+class SharedSetConfig(_SetConfig):
+    """One set of a mixture."""
+
+    name: str = Field(description="a card's name, or the path of a card")
+    share: float = Field(gt=0, lt=1, description="of an epoch's items")
+
+
+class MixtureConfig(Section):
+    """Sets of clouds, each with a share of every epoch; in YAML, their list alone will do."""
+
+    mixture: Annotated[tuple[SharedSetConfig, ...], Field(strict=False)]
+    points: Points = 1024
+    items_per_epoch: ItemsPerEpoch = None
+    validation_fraction: ValidationFraction = 0.1
+
+    @property
+    def name(self) -> str:
+        """The names of the sets."""
+        return " + ".join(part.name for part in self.mixture)
+
+    @property
+    def sets(self) -> tuple[DataConfig | SharedSetConfig, ...]:
+        """Every set."""
+        return self.mixture
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leaves_to_its_sets_what_is_theirs(cls, values: Any) -> Any:
+        theirs = [key for key in SharedSetConfig.model_fields if key in values]
+        if theirs:
+            raise ValueError(
+                f"{theirs[0]} is of each set of a mixture: give it with the set, in the list"
+            )
+        return values
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if len(self.mixture) < 2:
+            raise ValueError("a mixture has at least two sets: name a single one without a list")
+        total = math.fsum(part.share for part in self.mixture)
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares of a mixture sum to 1, and these to {total:.6g}")
+        name, times = Counter(part.name for part in self.mixture).most_common(1)[0]
+        if times > 1:
+            raise ValueError(
+                f"a mixture holds each set once, and this one holds {name} {times} times: add up "
+                "its shares"
+            )
+        return self
+
+
+def _kind_of_data(values: Any) -> str:
+    if isinstance(values, dict):
+        return "a mixture" if "mixture" in values else "one set"
+    return "a mixture" if isinstance(values, MixtureConfig) else "one set"
+
+
+def _from_list(values: Any) -> Any:
+    return {"mixture": values} if isinstance(values, list | tuple) else values
+
+
+DataChoice = Annotated[
+    Annotated[DataConfig, Tag("one set")] | Annotated[MixtureConfig, Tag("a mixture")],
+    Discriminator(_kind_of_data),
+    BeforeValidator(
+        _from_list,
+        json_schema_input_type=DataConfig | MixtureConfig | tuple[SharedSetConfig, ...],
+    ),
+]
