@@ -19,6 +19,7 @@ from pc_crvae.latents.posteriors import Conditional, DiagonalGaussian, LatentPat
 from pc_crvae.models.images.nvae.gaussian import soft_clamp
 from pc_crvae.models.mlp import in_full_precision
 from pc_crvae.randomness.draws import Draws
+from pc_crvae.utils.differentiation import refuse_second_derivative
 
 _HIDDEN_PER_CHANNEL = 6
 _KERNEL = 5
@@ -185,7 +186,11 @@ class FlowGaussian(Conditional):
 
 
 def _invert(cell: AutoregressiveCell, latents: Tensor, context: Tensor) -> Tensor:
-    """The input for which the cell gives ``latents``, with its exact gradient."""
+    """The input for which the cell gives ``latents``, with its exact gradient.
+
+    Raises:
+        NotImplementedError: in a backward pass that is to be differentiable itself.
+    """
 
     def step(noise: Tensor) -> Tensor:
         moved: Tensor = latents + cell(noise, context)
@@ -203,6 +208,8 @@ def _invert(cell: AutoregressiveCell, latents: Tensor, context: Tensor) -> Tenso
     moved = step(at_solution)
 
     def through_the_inverse(gradient: Tensor) -> Tensor:
+        refuse_second_derivative("the inverse of a flow")
+
         def back(v: Tensor) -> Tensor:
             (product,) = torch.autograd.grad(moved, at_solution, v, retain_graph=True)
             return gradient + product
