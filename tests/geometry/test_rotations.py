@@ -98,6 +98,10 @@ def test_wrong_shapes_are_refused(function, shapes):
         function(*(torch.zeros(shape) for shape in shapes))
 
 
+def _by_one_radian(axes):
+    return rotation_about_axis(axes, torch.ones(len(axes)))
+
+
 DEGENERATE = [0.0, 1e-13, 1e-30, 1e26, float("inf"), float("nan")]
 
 
@@ -107,11 +111,9 @@ def test_vectors_without_a_direction_are_refused_in_a_sentence_that_names_the_ro
     """They used to give what is no rotation: the identity's cosine, or a matrix of zeros."""
     vectors = torch.ones(3, wide)
     vectors[1] = torch.tensor([length] + [0.0] * (wide - 1))
+    function = rotation_from_quaternion if wide == 4 else _by_one_radian
     with pytest.raises(ValueError, match="need a direction, and number 1 is") as refusal:
-        if wide == 3:
-            rotation_about_axis(vectors, torch.ones(3))
-        else:
-            rotation_from_quaternion(vectors)
+        function(vectors)
     assert "\n" not in str(refusal.value)
 
 

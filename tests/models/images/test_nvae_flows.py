@@ -236,6 +236,6 @@ def test_the_inverse_refuses_a_second_derivative_which_it_would_get_wrong():
     cells, noise = flow(), latents().requires_grad_()
     features = context()
     back = cells(noise, features, inverse=True).square().sum()
-    with pytest.raises(NotImplementedError, match="no second derivatives: .* create_graph=True"):
+    with pytest.raises(NotImplementedError, match="has no second derivatives"):
         torch.autograd.grad(back, noise, create_graph=True)
     torch.autograd.grad(cells(noise, features).square().sum(), noise, create_graph=True)
