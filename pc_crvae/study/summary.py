@@ -39,9 +39,9 @@ TERMS = ("log_likelihood", "kl", "consistency", "active_units")
 METHOD = (
     "bootstrap percentile over test items and training seeds, each item's rightness averaged over "
     "the probe seeds of a training seed; untrained encoders, which have no training seed, stand "
-    "beside every one; t: Student's t over training seeds and items. Of three seeds that differ by 0, "
-    "0.5, 1 and 2 points the bootstrap covers the truth in 99, 99, 97 and 92 % of simulated studies, "
-    "t in 98, 98, 96 and 95 %"
+    "beside every one; t: Student's t over training seeds and items. Of three seeds that differ by "
+    "0, 0.5, 1 and 2 points the bootstrap covers the truth in 99, 99, 97 and 92 % of simulated "
+    "studies, t in 98, 98, 96 and 95 %"
 )
 
 
