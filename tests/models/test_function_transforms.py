@@ -22,6 +22,7 @@ MODELS = {
     "dgcnn": lambda: DGCNN((4, 5), 6, k=3),
     "foldingnet": lambda: FoldingNetEncoder(3, (4,), (5, 6)),
     "octant_pointnet": lambda: OctantPointNet((0.2, 0.4), (5, 6)),
+    "octant_pointnet by region": lambda: OctantPointNet((0.2, 0.4), (5, 6), region_width=3),
     "frames about z": lambda: FrameAveraged(PointNet((5, 6)), "z"),
     "frames of all rotations": lambda: FrameAveraged(PointNet((5, 6)), "so3"),
     "folding": lambda: FoldingDecoder(3, "sphere", 7, (5, 4)),
