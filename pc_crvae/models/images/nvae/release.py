@@ -21,6 +21,9 @@ from pc_crvae.models.images.nvae.cells import (
 )
 
 _HIDDEN_PER_CHANNEL = 6
+_OFFSETS = ((0, 0), (1, 1), (0, 1), (1, 0))
+"""Which of four pixels each quarter of a halving skip's channels sees: down, right."""
+
 _LAST_SCALE = 0.1
 """Of the last layer's weights at the start, which brings shifts near to 0."""
 
@@ -59,17 +62,22 @@ class ShiftedReduction(nn.Module):
         super().__init__()
         quarter = out_channels // 4
         self.convolutions = nn.ModuleList(
-            normalized_convolution(in_channels, width, 1, stride=2)
+            normalized_convolution(in_channels, width, 1)
             for width in (quarter, quarter, quarter, out_channels - 3 * quarter)
         )
 
     def forward(self, images: Tensor) -> Tensor:
         """Halve ``images`` (B, C, H, W)."""
         images = F.silu(images)
-        # The release's order: the pixel itself, diagonal, right, below.
-        shifted = (images, images[:, :, 1:, 1:], images[:, :, :, 1:], images[:, :, 1:])
-        pairs = zip(self.convolutions, shifted, strict=True)
-        return torch.cat([convolution(part) for convolution, part in pairs], dim=1)
+        pairs = zip(self.convolutions, _OFFSETS, strict=True)
+        # Strides are taken by the slices, whose copies every backward of a convolution takes.
+        pixels = [
+            convolution(
+                images[:, :, down::2, right::2].contiguous(memory_format=torch.channels_last)
+            )
+            for convolution, (down, right) in pairs
+        ]
+        return torch.cat(pixels, dim=1)
 
 
 class NormalizedMaskedConvolution(nn.Conv2d):
