@@ -56,6 +56,11 @@ class ELBOConfig(Section):
     balanced_groups: bool = Field(
         False, description="while beta rises, charge each latent group by what it says; of an nvae"
     )
+    balancing: Literal["per_dimension", "release"] = Field(
+        "per_dimension",
+        description="charge a group by its KL a dimension; release: times how many groups its "
+        "scale has, as NVAE's release does",
+    )
 
 
 class IWAEConfig(Section):

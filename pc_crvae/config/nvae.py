@@ -36,6 +36,11 @@ class NVAEConfig(Section):
         description="pairs of autoregressive cells in each group's posterior; its KLs are then "
         "estimated at the sample",
     )
+    release_cells: bool = Field(
+        False,
+        description="halving skip connections, flows and weight normalisation as in the authors' "
+        "release, and as many weights; models saved before this option have the others",
+    )
     spectral_weight: NonNegative = Field(
         0.01, description="of the convolutions' largest singular values, summed, in the loss"
     )

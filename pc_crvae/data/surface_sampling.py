@@ -28,6 +28,9 @@ def sample_surface(mesh: Mesh, count: int, rng: np.random.Generator) -> NDArray[
 
     A triangle is chosen with probability proportional to its area, the point in it by the
     square-root map of two uniforms (Osada et al., "Shape distributions", 2002, section 4.1).
+
+    Raises:
+        ValueError: the mesh has no area, or none that is finite.
     """
     return sample_faces(mesh, surface_areas(mesh), count, rng)[0]
 
@@ -39,8 +42,16 @@ def sample_faces(
 
     Returns:
         The points (count, 3) and the triangle that each lies on (count,).
+
+    Raises:
+        ValueError: the mesh has no area, or none that is finite.
     """
-    chosen = rng.choice(len(mesh), size=count, p=areas / areas.sum())
+    total = areas.sum()
+    if not 0 < total < np.inf:
+        raise ValueError(
+            f"a mesh of {len(mesh)} triangles and an area of {total:g} has no surface to sample"
+        )
+    chosen = rng.choice(len(mesh), size=count, p=areas / total)
     corners = mesh[chosen]
     root, along = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
     points = (

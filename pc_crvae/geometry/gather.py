@@ -17,7 +17,7 @@ def gather_points(features: Tensor, indices: Tensor) -> Tensor:
     Raises:
         ValueError: a shape other than those above, or two batch sizes.
     """
-    if features.dim() != 3 or indices.dim() not in (2, 3) or len(features) != len(indices):
+    if features.dim() != 3 or indices.dim() not in (2, 3) or features.shape[0] != indices.shape[0]:
         raise ValueError(
             "gather_points takes features (B, M, C) and indices (B, N) or (B, N, k), not "
             f"{tuple(features.shape)} and {tuple(indices.shape)}"

@@ -4,10 +4,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from pc_crvae.geometry.kernels import kernels_for
+from pc_crvae.geometry.kernels import kernels_for, reference
 from pc_crvae.geometry.kernels.operations import EdgeTerms
+from pc_crvae.utils.differentiation import (
+    differentiable_gradients,
+    is_transformed,
+    wants_graph,
+)
 
 
 class NeighborPool(NamedTuple):
@@ -41,7 +45,7 @@ def pool_neighbors(
         ValueError: shapes other than those above, or no neighbour.
         IndexError: on the CPU, an index outside [0, M); CUDA kernels trust them.
     """
-    if features.dim() != 3 or indices.dim() != 3 or len(features) != len(indices):
+    if features.dim() != 3 or indices.dim() != 3 or features.shape[0] != indices.shape[0]:
         raise ValueError(
             "pool_neighbors takes features (B, M, C) and indices (B, N, k), not "
             f"{tuple(features.shape)} and {tuple(indices.shape)}"
@@ -52,16 +56,24 @@ def pool_neighbors(
         )
     if indices.shape[2] == 0:
         raise ValueError("pool_neighbors needs at least one neighbour a point")
-    if indices.device.type == "cpu" and indices.numel():  # elsewhere it would stall the queue
+    transformed = is_transformed()
+    # Elsewhere it would stall the queue; what is transformed has no values to look at.
+    if indices.device.type == "cpu" and indices.numel() and not transformed:
         lowest, highest = (int(bound) for bound in indices.aminmax())
         if lowest < 0 or highest >= features.shape[1]:
             raise IndexError(
                 f"neighbours {lowest} to {highest} are not all among {features.shape[1]} points"
             )
     features = features.to(torch.promote_types(features.dtype, torch.float32))
-    extreme, total = _PoolNeighbors.apply(  # type: ignore[no-untyped-call]
-        features, indices, extreme_signs(largest, features), with_sum
-    )
+    signs = extreme_signs(largest, features)
+    if transformed:
+        extreme, _, total = kernels_for(features.device).pool_neighbors(
+            features, indices, signs, with_sum=with_sum
+        )
+    else:
+        extreme, total = _PoolNeighbors.apply(  # type: ignore[no-untyped-call]
+            features, indices, signs, with_sum
+        )
     return NeighborPool(extreme, total if with_sum else None)
 
 
@@ -89,17 +101,34 @@ class _PoolNeighbors(torch.autograd.Function):
         return extreme, total
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, extreme_gradient: Tensor, sum_gradient: Tensor) -> tuple[Any, ...]:
         argument, indices = ctx.saved_tensors
+        of_sum = sum_gradient if ctx.with_sum else None
+        if wants_graph(extreme_gradient, sum_gradient):
+            spread = _spread(extreme_gradient, argument, of_sum, indices, ctx.n_points)
+            return spread, None, None, None
         gradient = ctx.kernels.unpool_neighbors(
-            extreme_gradient,
-            argument,
-            sum_gradient if ctx.with_sum else None,
-            indices,
-            ctx.n_points,
+            extreme_gradient, argument, of_sum, indices, ctx.n_points
         )
         return gradient, None, None, None
+
+
+def _spread(
+    extreme_gradient: Tensor,
+    argument: Tensor,
+    sum_gradient: Tensor | None,
+    indices: Tensor,
+    n_points: int,
+) -> Tensor:
+    """As `Kernels.unpool_neighbors`, differentiable in the gradients."""
+    batch, _, channels = extreme_gradient.shape
+    gradient = extreme_gradient.new_zeros((batch, n_points, channels))
+    gradient = gradient.scatter_add(1, argument.long(), extreme_gradient)
+    if sum_gradient is None:
+        return gradient
+    of_edges = sum_gradient.unsqueeze(2).expand(-1, -1, indices.shape[2], -1).flatten(1, 2)
+    places = indices.flatten(1).unsqueeze(2).expand(-1, -1, channels)
+    return gradient.scatter_add(1, places, of_edges)
 
 
 class Moments(NamedTuple):
@@ -140,9 +169,14 @@ def edge_moments(
     batch, count, k = indices.shape
     channels = neighbor_terms.shape[2]
     offsets = count * torch.arange(batch, device=indices.device).view(-1, 1, 1)
-    degrees = torch.bincount((indices + offsets).flatten(), minlength=batch * count)
+    places = (indices + offsets).flatten()
     u, v, s = (t.reshape(-1, channels) for t in (neighbor_terms, center_terms, sums))
-    mean, variance = _EdgeMoments.apply(u, v, s, degrees, k)  # type: ignore[no-untyped-call]
+    if is_transformed():  # which has no bincount
+        degrees = places.new_zeros(batch * count).scatter_add(0, places, torch.ones_like(places))
+        mean, variance = _plain_moments(u, v, s, degrees, k)
+    else:
+        degrees = torch.bincount(places, minlength=batch * count)
+        mean, variance = _EdgeMoments.apply(u, v, s, degrees, k)  # type: ignore[no-untyped-call]
     return Moments(mean, variance, batch * count * k)
 
 
@@ -160,16 +194,33 @@ class _EdgeMoments(torch.autograd.Function):
         ctx.save_for_backward(u, v, s, degrees, u_mean, v_mean)
         ctx.k = k
         edges = EdgeTerms(u, v, s, degrees, u_mean, v_mean, k)
-        squares = kernels_for(u.device).edge_squares(edges)
-        # Terms that cancel exactly may leave a rounding below zero.
-        variance = (squares / (len(v) * k)).clamp(min=0).to(u_mean.dtype)
-        return u_mean + v_mean, variance
+        return u_mean + v_mean, _variance(kernels_for(u.device).edge_squares(edges), edges)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, mean_gradient: Tensor, variance_gradient: Tensor) -> tuple[Any, ...]:
         u, v, s, degrees, u_mean, v_mean = ctx.saved_tensors
+        if wants_graph(mean_gradient, variance_gradient):
+
+            def moments(u: Tensor, v: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+                return _plain_moments(u, v, s, degrees, ctx.k)
+
+            found = differentiable_gradients(moments, (u, v, s), (mean_gradient, variance_gradient))
+            return *found, None, None
         edges, rows = EdgeTerms(u, v, s, degrees, u_mean, v_mean, ctx.k), len(v)
         slope, level = variance_gradient * (2 / (rows * ctx.k)), mean_gradient / rows
         gradients = kernels_for(u.device).edge_squares_backward(edges, slope, level)
         return *gradients, None, None
+
+
+def _plain_moments(
+    u: Tensor, v: Tensor, s: Tensor, degrees: Tensor, k: int
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance (C,) over the edges, by operations that PyTorch differentiates."""
+    u_mean, v_mean = s.mean(dim=0) / k, v.mean(dim=0)
+    edges = EdgeTerms(u, v, s, degrees, u_mean, v_mean, k)
+    return u_mean + v_mean, _variance(reference.edge_squares(edges), edges)
+
+
+def _variance(squares: Tensor, edges: EdgeTerms) -> Tensor:
+    # Terms that cancel exactly may leave a rounding below zero.
+    return (squares / (len(edges.v) * edges.k)).clamp(min=0).to(edges.u_mean.dtype)

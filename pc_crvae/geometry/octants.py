@@ -8,7 +8,6 @@ from torch import Tensor
 from pc_crvae.geometry.kernels import kernels_for
 
 
-@torch.no_grad()
 def octant_means(points: Tensor, neighbors: int | Sequence[int]) -> Tensor:
     """Return, for each point and octant about it, the mean offset of its neighbours there.
 
@@ -38,6 +37,7 @@ def octant_means(points: Tensor, neighbors: int | Sequence[int]) -> Tensor:
         raise ValueError(f"numbers of neighbours must be positive and rise, not be {scales}")
     if points.dim() != 3 or points.shape[2] != 3 or points.shape[1] == 0:
         raise ValueError(f"clouds must be (B, N, 3) with N >= 1, not {tuple(points.shape)}")
+    points = points.detach()  # forward-mode derivatives, unlike backward ones, ignore `no_grad`
     points = points.to(torch.promote_types(points.dtype, torch.float32)).contiguous()
     others = points.shape[1] - 1
     counts = [min(count, others) for count in scales]

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from pc_crvae.geometry.kernels import kernels_for
+from pc_crvae.utils.differentiation import is_transformed
 
 
-@torch.no_grad()
 def farthest_point_sampling(points: Tensor, count: int, start: Tensor | None = None) -> Tensor:
     """Choose points one after another, each the farthest from those already chosen.
 
@@ -27,9 +27,9 @@ def farthest_point_sampling(points: Tensor, count: int, start: Tensor | None = N
             is not (B,) int64.
     """
     _check_arguments(points, count, start)
-    points = points.to(torch.promote_types(points.dtype, torch.float32))
+    points = points.detach().to(torch.promote_types(points.dtype, torch.float32))
     if start is None:
-        start = torch.zeros(len(points), dtype=torch.int64, device=points.device)
+        start = torch.zeros(points.shape[0], dtype=torch.int64, device=points.device)
     return kernels_for(points.device).farthest_points(points.contiguous(), count, start)
 
 
@@ -42,7 +42,8 @@ def _check_arguments(points: Tensor, count: int, start: Tensor | None) -> None:
         )
     if start is None:
         return
-    if start.numel() and not 0 <= start.min() <= start.max() < points.shape[1]:
+    to_look_at = start.numel() > 0 and not is_transformed()
+    if to_look_at and not 0 <= start.min() <= start.max() < points.shape[1]:
         raise ValueError(f"start must lie in [0, {points.shape[1]})")
     if start.shape != points.shape[:1] or start.dtype != torch.int64:
         raise ValueError(

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pc_crvae.geometry import Moments
+from pc_crvae.utils.collectives import several_processes, sum_over_processes
+from pc_crvae.utils.differentiation import is_exported, is_transformed
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -47,14 +47,17 @@ class BatchNorm(nn.BatchNorm1d):
         Raises:
             ValueError: the last dimension is not the number of features, or a training
                 batch has a single row.
+            NotImplementedError: in training, under `torch.func` or forward-mode derivatives.
         """
+        if self.training:
+            _refuse_transforms()
         if features.shape[-1] != self.num_features:
             raise ValueError(
                 f"BatchNorm expects {self.num_features} features in the last dimension, "
                 f"got shape {tuple(features.shape)}"
             )
         rows = features.reshape(-1, self.num_features)
-        if self.training and self.synchronized and _several_processes():
+        if self.training and self.synchronized and several_processes():
             precise = rows.to(torch.promote_types(rows.dtype, torch.float32))
             moments = Moments(precise.mean(0), precise.var(0, unbiased=False), len(rows))
             return self.normalize_by(precise, moments).to(rows.dtype).reshape(features.shape)
@@ -71,9 +74,11 @@ class BatchNorm(nn.BatchNorm1d):
 
         Raises:
             ValueError: the moments are those of a single row.
+            NotImplementedError: under `torch.func` or forward-mode derivatives.
         """
+        _refuse_transforms()
         mean, variance, rows = moments
-        if self.synchronized and _several_processes():
+        if self.synchronized and several_processes():
             mean, variance, rows = _moments_over_processes(moments)
         if rows <= 1:
             raise ValueError("batch-norm needs more than one row to train on")
@@ -117,35 +122,17 @@ def gathering_statistics(module: nn.Module) -> Iterator[None]:
 def _moments_over_processes(moments: Moments) -> Moments:
     """Those of all processes' rows."""
     mean, variance, rows = moments
-    totals = _sum_over_processes(torch.cat([rows * mean, mean.new_full((1,), rows)]))
+    totals = sum_over_processes(torch.cat([rows * mean, mean.new_full((1,), rows)]))
     total = totals[-1].detach()
     global_mean = totals[:-1] / total
     # Squares about the global mean: E[x^2] - E[x]^2 cancels where the mean is large.
     deviations = rows * (variance + (mean - global_mean).square())
-    return Moments(global_mean, _sum_over_processes(deviations) / total, round(float(total)))
+    return Moments(global_mean, sum_over_processes(deviations) / total, round(float(total)))
 
 
-def _several_processes() -> bool:
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
-
-
-class _SumOverProcesses(torch.autograd.Function):
-    """Sum a tensor over all processes; so is its gradient, as every process uses the sum."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, local: Tensor) -> Tensor:
-        total = local.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
-        total = gradient.contiguous().clone()
-        dist.all_reduce(total)
-        return total
-
-
-def _sum_over_processes(local: Tensor) -> Tensor:
-    total: Tensor = _SumOverProcesses.apply(local)  # type: ignore[no-untyped-call]
-    return total
+def _refuse_transforms() -> None:
+    if is_transformed() and not is_exported():
+        raise NotImplementedError(
+            "batch-norm in training updates its running statistics, which torch.func and "
+            "forward-mode derivatives cannot follow: call eval() first, or train without batch-norm"
+        )

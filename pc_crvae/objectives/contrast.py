@@ -12,10 +12,8 @@ the constant T log B.
 from typing import Any
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
 
 from pc_crvae.latents.posteriors import (
     DiagonalGaussian,
@@ -24,6 +22,7 @@ from pc_crvae.latents.posteriors import (
 )
 from pc_crvae.objectives.base import Terms
 from pc_crvae.objectives.divergences import Divergence, Encoded
+from pc_crvae.utils.collectives import gather_rows
 
 
 def contrast(own: Tensor, divergences: Tensor, temperature: float, first: int = 0) -> Tensor:
@@ -129,35 +128,3 @@ class ContrastByProjector(Contrast):
     def _projected(self, encoded: Encoded) -> Tensor:
         projected: Tensor = self.projector(encoded.posterior.mean[:, self.dimensions])
         return F.normalize(projected.to(torch.promote_types(projected.dtype, torch.float32)), dim=1)
-
-
-def gather_rows(local: Tensor) -> tuple[Tensor, int]:
-    """Return the rows of all processes, with gradients, and where those of this process begin.
-
-    Every process must hold as many rows.
-    """
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
-        return local, 0
-    gathered: Tensor = _GatherRows.apply(local)  # type: ignore[no-untyped-call]
-    return gathered, dist.get_rank() * len(local)
-
-
-class _GatherRows(torch.autograd.Function):
-    """All processes' rows, one process after another.
-
-    Each process uses all rows in terms of its own, so the gradient of a row is the sum over the
-    processes.
-    """
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, local: Tensor) -> Tensor:
-        parts = [torch.empty_like(local) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, local.contiguous())
-        return torch.cat(parts)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
-        total = gradient.contiguous().clone()
-        dist.all_reduce(total)
-        return total.chunk(dist.get_world_size())[dist.get_rank()]

@@ -11,6 +11,7 @@ from pc_crvae.latents.hierarchical import stack_paths
 from pc_crvae.latents.posteriors import LatentChain, LatentPath
 from pc_crvae.objectives.base import Evaluation, LatentVariableModel, Objective
 from pc_crvae.randomness.draws import Draws
+from pc_crvae.utils.differentiation import refuse_second_derivative
 
 
 class IWAE(Objective):
@@ -30,7 +31,8 @@ class IWAE(Objective):
         gradient: ``reparameterized`` is that of the bound as it stands, whose encoder part drowns
             in noise as K grows; ``doubly_reparameterized`` is another unbiased one without that
             fault for the encoder (Tucker et al. 2018, arXiv 1810.04152, equation 8), and the same
-            for everything else.
+            for everything else. It is an estimate, not the derivative of the value, so that
+            a backward pass that is to be differentiable itself is refused.
     """
 
     def __init__(
@@ -111,4 +113,5 @@ def log_density(chain: LatentChain, path: LatentPath) -> Tensor:
 
 def _scale_rows(factor: Tensor, gradient: Tensor) -> Tensor:
     """``gradient`` (B, D), each row times its ``factor`` (B,)."""
+    refuse_second_derivative("the doubly reparameterised bound")
     return gradient * factor.to(gradient)[:, None]

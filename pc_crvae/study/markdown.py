@@ -162,8 +162,13 @@ def _differences(summary: StudySummary) -> str:
 
 
 def _interval(row: AccuracyDifference) -> str:
-    low, high = (f"{100 * bound:+.1f}" for bound in row.interval)
-    return f"{100 * row.difference:+.1f} [{low}, {high}]"
+    shown = f"{100 * row.difference:+.1f} {_ends(row.interval)}"
+    return shown if row.t_interval is None else f"{shown}, t {_ends(row.t_interval)}"
+
+
+def _ends(interval: tuple[float, float]) -> str:
+    low, high = (f"{100 * bound:+.1f}" for bound in interval)
+    return f"[{low}, {high}]"
 
 
 def _figures(summary: StudySummary) -> str:

@@ -123,7 +123,12 @@ class ArmResult(Part):
 
 
 class AccuracyDifference(Part):
-    """How far the accuracy of an arm lies above that of another, with an interval."""
+    """How far the accuracy of an arm lies above that of another, with intervals.
+
+    Attributes:
+        interval: by the bootstrap.
+        t_interval: by Student's t; None of a single seed, and in summaries of earlier versions.
+    """
 
     first: str
     second: str
@@ -131,6 +136,7 @@ class AccuracyDifference(Part):
     setting: str
     difference: float
     interval: tuple[float, float]
+    t_interval: tuple[float, float] | None = None
     of_seeds: tuple[float, ...]
     training_seeds: tuple[int, ...]
 

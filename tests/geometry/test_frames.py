@@ -53,3 +53,18 @@ def test_clouds_without_axes_have_frames_all_the_same(points, how):
 def test_no_gradient_passes_through_a_frame():
     points = clouds(0).requires_grad_()
     assert not principal_frames(points, "so3").requires_grad
+
+
+@pytest.mark.parametrize("group", ["z", "so3"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e200])
+def test_clouds_without_finite_squares_are_refused_in_a_sentence(group, value):
+    points = torch.randn(2, 5, 3, dtype=torch.float64)
+    points[1, 2, 0] = value
+    with pytest.raises(ValueError, match="need clouds of finite points"):
+        principal_frames(points, group)
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 3), (5, 3), (2, 5, 2)])
+def test_shapes_that_are_no_clouds_have_no_frames(shape):
+    with pytest.raises(ValueError, match=r"clouds must be \(B, N, 3\)"):
+        principal_frames(torch.zeros(shape), "so3")

@@ -96,3 +96,38 @@ def test_autocast_does_not_blur_rotations():
 def test_wrong_shapes_are_refused(function, shapes):
     with pytest.raises(ValueError, match="must be"):
         function(*(torch.zeros(shape) for shape in shapes))
+
+
+def _by_one_radian(axes):
+    return rotation_about_axis(axes, torch.ones(len(axes)))
+
+
+DEGENERATE = [0.0, 1e-13, 1e-30, 1e26, float("inf"), float("nan")]
+
+
+@pytest.mark.parametrize("length", DEGENERATE)
+@pytest.mark.parametrize("wide", [3, 4])
+def test_vectors_without_a_direction_are_refused_in_a_sentence_that_names_the_row(length, wide):
+    """They used to give what is no rotation: the identity's cosine, or a matrix of zeros."""
+    vectors = torch.ones(3, wide)
+    vectors[1] = torch.tensor([length] + [0.0] * (wide - 1))
+    function = rotation_from_quaternion if wide == 4 else _by_one_radian
+    with pytest.raises(ValueError, match="need a direction, and number 1 is") as refusal:
+        function(vectors)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("length", [1e-11, 1e-3, 1e3, 1e17])
+def test_the_length_of_an_axis_says_nothing(length):
+    axes = normals(5, 3).float()
+    angles = normals(5).float()
+    expected = rotation_about_axis(axes, angles)
+    torch.testing.assert_close(rotation_about_axis(length * axes, angles), expected)
+
+
+def test_where_values_cannot_be_looked_at_a_vector_without_direction_gives_nan():
+    """As on an accelerator, where looking would stall every step; `torch.func` sees no values."""
+    quaternions = torch.tensor([[1.0, 0, 0, 0], [0.0, 0, 0, 0]])
+    (found,) = torch.func.vmap(rotation_from_quaternion)(quaternions[None])
+    assert torch.equal(found[0], torch.eye(3))
+    assert found[1].isnan().all()

@@ -307,3 +307,11 @@ def test_what_makes_no_sense_is_refused():
         IWAE(0)
     with pytest.raises(ValueError, match="unknown gradient"):
         IWAE(2, "score")
+
+
+def test_the_doubly_reparameterised_bound_refuses_a_second_derivative():
+    model = inexact()
+    x = model.observe(3).requires_grad_()
+    bound = evaluate(IWAE(2, "doubly_reparameterized"), model, x).objective.sum()
+    with pytest.raises(NotImplementedError, match="no second derivatives"):
+        torch.autograd.grad(bound, x, create_graph=True)

@@ -77,3 +77,32 @@ def test_a_negative_beta_and_free_bits_are_refused():
         ELBO(beta=-1, balanced_groups=True)
     with pytest.raises(ValueError, match="do not go together"):
         ELBO(free_bits=0.1, balanced_groups=True)
+
+
+@pytest.mark.parametrize(
+    ("groups", "per_dimension", "release"),
+    [
+        ((5, 10), (2, 1 / 2), (3 / 2, 3 / 4)),
+        ((5, 10, 20), (4, 1, 1 / 4), (7 / 3, 7 / 6, 7 / 12)),
+        ((30,), (1,), (1,)),
+    ],
+    ids=["mnist", "celeba64", "cifar10"],
+)
+def test_the_releases_coefficients_of_the_published_groups(groups, per_dimension, release):
+    """It divides by 4^scale / groups of the scale, the least of them taken as 1."""
+    sizes = tuple(20 * 16 * 4**scale for scale, count in enumerate(groups) for _ in range(count))
+    by_hand = torch.tensor(
+        [4**scale / count for scale, count in enumerate(groups) for _ in range(count)],
+        dtype=torch.float64,
+    )
+    kls = torch.rand(len(sizes), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = (kls + 0.01) / (by_hand / by_hand.min()) * (kls + 0.01).sum()
+    found = balancing_coefficients(kls, sizes, "release")
+    torch.testing.assert_close(found, expected / expected.mean())
+    equal = torch.ones_like(kls)
+    for balancing, by_scale in (("per_dimension", per_dimension), ("release", release)):
+        wanted = [
+            share for share, count in zip(by_scale, groups, strict=True) for _ in range(count)
+        ]
+        found = balancing_coefficients(equal, sizes, balancing)
+        torch.testing.assert_close(found, torch.tensor(wanted, dtype=torch.float64))

@@ -126,5 +126,7 @@ def test_differences_of_accuracies_are_a_line_a_pair_of_arms(tmp_path):
     assert "| c - b |  | +21.7 [-0.1, +28.7] | 2 |" in text
     assert text.index("| a - b |") < text.index("| c - b |")
     assert "not corrected for 3 comparisons" in text
+    both = summary_of(differences=[rows[0] | {"t_interval": [-0.05, 0.484]}])
+    assert "| a - b | +21.7 [-0.1, +28.7], t [-5.0, +48.4] | 2 |" in format_summary(both)
     summary.write(tmp_path / "summary.json")
     assert StudySummary.read(tmp_path / "summary.json") == summary

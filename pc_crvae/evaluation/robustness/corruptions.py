@@ -27,7 +27,7 @@ JITTER_SIGMAS = (0.01, 0.02, 0.03, 0.04, 0.05)
 """Standard deviation of Gaussian noise on each coordinate."""
 
 ROTATION_DEGREES = (6.0, 12.0, 18.0, 24.0, 30.0)
-"""Largest angle, either way, about each of x, y and z."""
+"""Largest angle, either way, about each of z, y and x, which follow one another in that order."""
 
 GLOBAL_DROP_RATES = (0.25, 0.375, 0.5, 0.625, 0.75)
 """Share of points left out at random."""
@@ -118,7 +118,10 @@ def _jitter(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
 def _rotate(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:
     largest = np.deg2rad(ROTATION_DEGREES[level])
     rotated = cloud.astype(np.float64)
-    for axis, angle in enumerate(rng.uniform(-largest, largest, 3)):
+    # Drawn for x, y and z; as in the published suite, whose rows are multiplied by R_z R_y R_x
+    # from the right, it is z that comes first, and each angle counts clockwise.
+    about_x, about_y, about_z = -rng.uniform(-largest, largest, 3)
+    for axis, angle in ((2, about_z), (1, about_y), (0, about_x)):
         first, second = (axis + 1) % 3, (axis + 2) % 3
         sine, cosine = np.sin(angle), np.cos(angle)
         rotated[:, [first, second]] = np.stack(

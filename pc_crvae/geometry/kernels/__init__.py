@@ -13,6 +13,7 @@ import torch
 from pc_crvae.errors import UserError
 from pc_crvae.geometry.kernels import reference
 from pc_crvae.geometry.kernels.operations import Kernels
+from pc_crvae.utils.differentiation import is_transformed
 
 _VARIABLE = "PC_CRVAE_KERNELS"
 
@@ -21,15 +22,23 @@ def kernels_for(device: torch.device) -> Kernels:
     """The kernels for tensors on ``device``: fast ones, or plain PyTorch where there are none.
 
     ``PC_CRVAE_KERNELS=reference`` in the environment makes it plain PyTorch everywhere, ``fast``
-    refuses a device without kernels.
+    refuses a device without kernels. Within `torch.func`'s transforms, forward-mode derivatives
+    and exports it is plain PyTorch too, which alone they can follow.
 
     Raises:
-        UserError: another value in the environment, or ``fast`` and no fast kernels.
+        UserError: another value in the environment, or ``fast`` where fast kernels cannot serve.
     """
     mode = os.environ.get(_VARIABLE, "auto") or "auto"
     if mode not in ("auto", "fast", "reference"):
         raise UserError(f"{_VARIABLE} must be reference, fast or auto, not {mode!r}")
     if mode == "reference":
+        return reference
+    if is_transformed():
+        if mode == "fast":
+            raise UserError(
+                f"{_VARIABLE}=fast, but torch.func, forward-mode derivatives and exports cannot "
+                "follow fast kernels: unset it, and plain PyTorch serves there"
+            )
         return reference
     kernels = _kernels_of(device.type)
     if kernels is reference and mode == "fast":

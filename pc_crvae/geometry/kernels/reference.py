@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pc_crvae.geometry.gather import gather_points
 from pc_crvae.geometry.kernels.operations import EdgeTerms
+from pc_crvae.utils.differentiation import is_exported, is_transformed
 
 # Scratch memory of one block of distances. On a CPU a block should stay in cache; an
 # accelerator wants few, large kernels.
@@ -17,14 +18,14 @@ _ACCELERATOR_BLOCK_BYTES = 32 * 2**20
 
 def nearest(query: Tensor, reference: Tensor) -> Tensor:
     """(B, N, D) and (B, M, D) to (B, N) int64, the lowest index of equals."""
-    indices = torch.empty(query.shape[:2], dtype=torch.int64, device=query.device)
-    for clouds, rows, distances in _distance_blocks(query, reference):
-        indices[clouds, rows] = distances.min(dim=2).indices
-    return indices
+    parts = [distances.min(dim=2).indices for *_, distances in _distance_blocks(query, reference)]
+    return _together(parts, query.shape[:2], query.device)
 
 
 def mutual_nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """`nearest` both ways, with every distance computed once."""
+    if is_transformed():  # which lets nothing be written into what is not transformed itself
+        return nearest(x, y), nearest(y, x)
     x_to_y = torch.empty(x.shape[:2], dtype=torch.int64, device=x.device)
     y_to_x = torch.zeros(y.shape[:2], dtype=torch.int64, device=x.device)
     smallest = torch.full(y.shape[:2], torch.inf, dtype=x.dtype, device=x.device)
@@ -40,11 +41,13 @@ def mutual_nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def k_nearest(points: Tensor, k: int) -> Tensor:
     """(B, N, D) to (B, N, k) int64, nearest first, the point itself in front."""
-    indices = torch.empty((*points.shape[:2], k), dtype=torch.int64, device=points.device)
-    for clouds, rows, distances in _distance_blocks(points, points):
-        distances.diagonal(offset=rows.start, dim1=1, dim2=2).fill_(-1.0)  # itself first
-        indices[clouds, rows] = distances.topk(k, dim=2, largest=False).indices
-    return indices
+    parts = []
+    places = torch.arange(points.shape[1], device=points.device)
+    for _, rows, distances in _distance_blocks(points, points):
+        itself = places[rows].unsqueeze(1) == places
+        distances = distances.masked_fill(itself, -1.0)  # first
+        parts.append(distances.topk(k, dim=2, largest=False).indices)
+    return _together(parts, (*points.shape[:2], k), points.device)
 
 
 def octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
@@ -59,7 +62,8 @@ def octant_means_of(points: Tensor, neighbors: Tensor, counts: Sequence[int]) ->
     signs = (offsets >= 0).long()
     octant = 4 * signs[..., 0] + 2 * signs[..., 1] + signs[..., 2]
     # A duplicate has no direction.
-    members = F.one_hot(octant, 8) * (offsets != 0).any(dim=-1, keepdim=True)  # (B, N, k, 8)
+    in_octant = octant.unsqueeze(-1) == torch.arange(8, device=octant.device)  # (B, N, k, 8)
+    members = in_octant & (offsets != 0).any(dim=-1, keepdim=True)
     means = []
     for count in counts:
         inside = members[:, :, :count].to(points.dtype)
@@ -72,17 +76,17 @@ def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
     """(B, N, 3) to (B, count) int64 in order of choice."""
     batch, n_points, _ = points.shape
     clouds = torch.arange(batch, device=points.device)
-    chosen = torch.empty(batch, count, dtype=torch.int64, device=points.device)
+    chosen = []
     squared_distances = points.new_full((batch, n_points), torch.inf)  # to the nearest chosen
     latest = start
-    for i in range(count):
-        chosen[:, i] = latest
+    for _ in range(count):
+        chosen.append(latest)
         offsets = points - points[clouds, latest].unsqueeze(1)  # (B, N, 3)
         # fmin, unlike minimum, lets a NaN distance change nothing.
         squared_distances = torch.fmin(squared_distances, offsets.square().sum(dim=2))
         squared_distances[clouds, latest] = -1.0  # never again: no distance is below it
         latest = squared_distances.max(dim=1).indices
-    return chosen
+    return torch.stack(chosen, dim=1)
 
 
 def pool_neighbors(
@@ -186,6 +190,9 @@ def _distance_blocks(query: Tensor, reference: Tensor) -> Iterator[tuple[slice, 
     otherwise some rows of one cloud; a block exceeds its budget only where one row does.
     """
     batch, n_query, n_reference = *query.shape[:2], reference.shape[1]
+    if is_transformed():  # all at once, whose number of clouds an export may leave open
+        yield slice(0, batch), slice(0, n_query), _all_distances(query, reference)
+        return
     budget = _CPU_BLOCK_BYTES if query.device.type == "cpu" else _ACCELERATOR_BLOCK_BYTES
     rows_that_fit = max(1, budget // (n_reference * query.element_size()))
     clouds_step = max(1, rows_that_fit // max(1, n_query))
@@ -194,8 +201,26 @@ def _distance_blocks(query: Tensor, reference: Tensor) -> Iterator[tuple[slice, 
         clouds = slice(cloud, min(cloud + clouds_step, batch))
         for row in range(0, n_query, rows_step):
             rows = slice(row, min(row + rows_step, n_query))
-            # Not the matrix product, which would cancel and which autocast would blur.
-            distances = torch.cdist(
-                query[clouds, rows], reference[clouds], compute_mode="donot_use_mm_for_euclid_dist"
-            )
-            yield clouds, rows, distances
+            yield clouds, rows, _cdist(query[clouds, rows], reference[clouds])
+
+
+def _cdist(query: Tensor, reference: Tensor) -> Tensor:
+    # Not the matrix product, which would cancel and which autocast would blur.
+    return torch.cdist(query, reference, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _all_distances(query: Tensor, reference: Tensor) -> Tensor:
+    """(B, N, M), in exports by operations that every format has."""
+    if query.shape[2] > 3 and not is_exported():
+        return _cdist(query, reference)
+    offsets = query.unsqueeze(2) - reference.unsqueeze(1)
+    return offsets.square().sum(dim=3).sqrt()
+
+
+def _together(parts: Sequence[Tensor], shape: Sequence[int], device: torch.device) -> Tensor:
+    """What was found of each block of `_distance_blocks`, (B, N, ...) int64."""
+    if not parts:
+        return torch.empty(tuple(shape), dtype=torch.int64, device=device)
+    if len(parts) == 1:
+        return parts[0]
+    return torch.cat([part.flatten(end_dim=1) for part in parts]).reshape(tuple(shape))

@@ -48,7 +48,7 @@ class FrameAveraged(nn.Module):
         """
         framed = self.framed(points)
         features = self.encoder.forward_features(framed.flatten(end_dim=1))
-        return features.reshape(len(points), -1, features.shape[-1])
+        return features.reshape(points.shape[0], -1, features.shape[-1])
 
     def pool(self, features: Tensor, pooling: Pooling) -> Tensor:
         """Pool what `forward_features` gave within each frame, and take the mean over them."""

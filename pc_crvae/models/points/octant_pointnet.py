@@ -106,9 +106,10 @@ class OctantPointNet(nn.Module):
     def _with_neighborhoods(self, points: Tensor) -> Tensor:
         """Points and their octant means, (B, N, 3 + 24 S)."""
         check_clouds(points)
-        counts = [max(1, round(share * points.shape[1])) for share in self.shares]
+        counts = [max(1, round(share * int(points.shape[1]))) for share in self.shares]
         # Small clouds may have fewer neighbours than scales.
         rising = sorted(set(counts))
-        means = octant_means(points, rising).unflatten(2, (len(rising), 24))  # type: ignore[no-untyped-call]
-        of_scales = [means[:, :, rising.index(count)] for count in counts]
+        means = octant_means(points, rising)
+        by_scale = means.reshape(*means.shape[:2], len(rising), 24)
+        of_scales = [by_scale[:, :, rising.index(count)] for count in counts]
         return torch.cat([points, *(one.to(points.dtype) for one in of_scales)], dim=2)

@@ -5,14 +5,18 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from pc_crvae.geometry import Moments
-from pc_crvae.geometry.kernels import kernels_for
+from pc_crvae.geometry.kernels import kernels_for, reference
 from pc_crvae.geometry.kernels.reference import sums_dtype
 from pc_crvae.geometry.neighborhoods import extreme_signs
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.mlp import Perceptron
+from pc_crvae.utils.differentiation import (
+    differentiable_gradients,
+    is_transformed,
+    wants_graph,
+)
 
 
 def maximum_over_points(perceptron: Perceptron, features: Tensor) -> Tensor:
@@ -32,6 +36,9 @@ def maximum_over_points(perceptron: Perceptron, features: Tensor) -> Tensor:
     Returns:
         (B, C'), float32 or float64.
     """
+    if is_transformed():
+        pooled: Tensor = perceptron(features).max(dim=1).values
+        return pooled
     linear, norm = perceptron.linear, perceptron.norm
     largest, with_moments = None, False
     if isinstance(norm, BatchNorm):
@@ -92,11 +99,19 @@ class _PooledLinear(torch.autograd.Function):
         return extreme, mean, (squares / (batch * count)).to(features.dtype)
 
     @staticmethod
-    @once_differentiable
     def backward(
         ctx: Any, extreme_gradient: Tensor, mean_gradient: Tensor, variance_gradient: Tensor
     ) -> tuple[Any, ...]:
         features, weight, argument, feature_mean = ctx.saved_tensors
+        if wants_graph(extreme_gradient, mean_gradient, variance_gradient):
+
+            def pooled(features: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
+                extreme = reference.picked_products(features, weight, argument)
+                return (extreme, *_moments(features, weight)) if ctx.with_moments else (extreme,)
+
+            upstream = (extreme_gradient, mean_gradient, variance_gradient)
+            found = differentiable_gradients(pooled, (features, weight), upstream)
+            return *found, None, None, None
         batch, count, dimensions = features.shape
         rows = batch * count
         if ctx.with_moments:
@@ -116,3 +131,11 @@ class _PooledLinear(torch.autograd.Function):
             extreme_gradient, features, weight, argument, gradient
         )
         return gradient, weight_gradient, None, None, None
+
+
+def _moments(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance (C',) of W h over all points, by way of the covariance of h."""
+    rows = features.flatten(end_dim=1)
+    centered = rows - rows.mean(dim=0)
+    covariance = centered.t() @ centered / len(rows)
+    return weight @ rows.mean(dim=0), ((weight @ covariance) * weight).sum(dim=1)

@@ -95,14 +95,42 @@ def test_progress_is_told_after_each_matched_cloud():
     assert len(steps) == 2 * 3 + 4
 
 
-def test_the_divergence_is_that_of_the_histograms():
-    x, y = clouds(40) * 1.9, clouds(40)
-    edges = [np.linspace(-1, 1, 29)] * 3
-    counts = [np.histogramdd(points.reshape(-1, 3), edges)[0].ravel() for points in (x, y)]
+def lattice() -> np.ndarray:
+    """PointFlow's places, twice as far apart: 27 steps from face to face of the cube, in the ball.
+
+    Of odd multiples of a half step 2 / 27: their squares add up to 3 modulo 8, and never to 27^2,
+    so that none lies on the sphere itself.
+    """
+    odd = range(-27, 28, 2)
+    return (
+        np.array(
+            [(x, y, z) for x in odd for y in odd for z in odd if x * x + y * y + z * z <= 27**2]
+        )
+        / 27
+    )
+
+
+def test_the_divergence_is_that_of_counts_at_the_places_of_pointflows_lattice():
+    x, y = clouds(20) * 1.9, clouds(20)
+    places = lattice()
+    counts = [
+        np.bincount(
+            np.square(points.reshape(-1, 1, 3) - places).sum(axis=2).argmin(axis=1),
+            minlength=len(places),
+        )
+        for points in (x, y)
+    ]
     expected = jensenshannon(*counts, base=2) ** 2
     assert jensen_shannon_divergence(x, y) == pytest.approx(expected)
-    outside = np.full((1, 4, 3), 7.0)
-    assert jensen_shannon_divergence(outside, np.full((1, 4, 3), 0.999)) == 0
+
+
+def test_what_lies_outside_the_ball_counts_at_its_nearest_place():
+    """Cells of the cube, as they were counted once, would hold a corner apart from the ball."""
+    outside, corner = np.full((1, 4, 3), 7.0), np.full((1, 4, 3), 0.999)
+    inside = np.full((1, 4, 3), 0.56)
+    assert jensen_shannon_divergence(outside, corner) == 0
+    assert jensen_shannon_divergence(corner, inside) == 0
+    assert len(lattice()) == 10144
 
 
 def test_clouds_of_different_sizes_are_refused():

@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
+from scipy.stats import t as student_t
 
+from benchmarks.interval_coverage import DEVIATIONS, coverage
 from pc_crvae.evaluation.metrics.significance import (
     combined_p_value,
     item_intervals,
     mcnemar_exact,
     paired_difference,
+    t_interval,
 )
 
 
@@ -100,3 +103,35 @@ def test_p_values_of_several_seeds_are_averaged_and_doubled():
     assert combined_p_value([0.03]) == 0.03
     assert combined_p_value([0.01, 0.03]) == pytest.approx(0.04)
     assert combined_p_value([0.9, 0.8]) == 1
+
+
+def test_the_t_interval_of_shapes_that_all_agree_is_students_over_the_seeds():
+    """Each seed adds or takes the same share of every shape: no variance but that of seeds."""
+    of_seeds = np.array([0.01, 0.03, 0.05])
+    first = np.repeat(of_seeds[:, None], 50, axis=1)
+    low, high = t_interval(first, np.zeros_like(first))
+    expected = student_t.interval(0.95, 2, loc=0.03, scale=0.02 / np.sqrt(3))
+    assert (low, high) == pytest.approx(expected)
+
+
+def test_the_t_interval_of_seeds_that_all_agree_is_students_over_the_shapes():
+    shapes = np.random.default_rng(0).normal(size=40)
+    first = np.repeat(shapes[None], 3, axis=0)
+    low, high = t_interval(first, np.zeros_like(first))
+    scale = shapes.std(ddof=1) / np.sqrt(40)
+    assert (low, high) == pytest.approx(student_t.interval(0.95, 39, shapes.mean(), scale))
+
+
+def test_a_single_seed_has_no_t_interval_and_equal_arms_have_one_of_no_width():
+    right = correct(0.9, 50, 0)
+    assert t_interval(right[:1], right[:1]) is None
+    assert t_interval(right, right) == (0, 0)
+    with pytest.raises(ValueError, match="two equal tables"):
+        t_interval(right, right[:2])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deviation", DEVIATIONS)
+def test_the_t_interval_holds_however_much_three_seeds_differ(deviation):
+    """At its level or above it, within three standard errors of 300 trials."""
+    assert coverage(deviation, 300)["t"] >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from pc_crvae.data.clouds import normalize
 from pc_crvae.evaluation.robustness.corruptions import (
@@ -8,6 +9,7 @@ from pc_crvae.evaluation.robustness.corruptions import (
     corrupt,
     corruption_error,
 )
+from pc_crvae.randomness.keys import keyed_numpy_generator
 
 CLOUDS = normalize(np.random.default_rng(0).normal(size=(6, 1024, 3)))
 COUNTS = {
@@ -59,12 +61,24 @@ def test_rotations_are_rotations_within_the_published_angle(severity):
     turned = corrupt(basis, "rotate", severity, "test")
     np.testing.assert_allclose(turned @ turned.transpose(0, 2, 1), basis, atol=1e-6)
     np.testing.assert_allclose(np.linalg.det(turned), 1, atol=1e-5)
-    # Rows are the images of the axes: turned[:, 0, 2] = -sin(angle about y), met second of three.
+    # Rows are the images of the axes: turned[:, 2, 0] = -sin(angle about y), met second of three.
     largest = np.deg2rad(6 * severity)
-    tilts = np.abs(np.arcsin(turned[:, 0, 2]))
+    tilts = np.abs(np.arcsin(turned[:, 2, 0]))
     assert 0.97 * largest < tilts.max() <= largest + 1e-6
     # Uniform: a mean of half the bound.
     assert tilts.mean() == pytest.approx(largest / 2, rel=0.05)
+
+
+def test_rotations_turn_about_z_then_y_then_x_as_the_published_suites_do():
+    """Its points are rows, multiplied from the right by R_z R_y R_x of angles for x, y and z."""
+    angles = keyed_numpy_generator("test", "rotate", 5, 0).uniform(-np.pi / 6, np.pi / 6, 3)
+    about_x, about_y, about_z = (
+        Rotation.from_euler(axis, angle).as_matrix()
+        for axis, angle in zip("xyz", angles, strict=True)
+    )
+    expected = CLOUDS[0] @ (about_z @ about_y @ about_x)
+    found = corrupt(CLOUDS[:1], "rotate", 5, "test")[0]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["drop_global", "drop_local"])

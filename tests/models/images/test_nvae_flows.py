@@ -230,3 +230,12 @@ def test_consistency_trains_flows_from_both_sides():
     gradients = [m.top_down.groups[1].flow.cells[0].last.weight.grad for m in (model, other)]
     assert all(gradient.isfinite().all() for gradient in gradients)
     assert not torch.allclose(*gradients)
+
+
+def test_the_inverse_refuses_a_second_derivative_which_it_would_get_wrong():
+    cells, noise = flow(), latents().requires_grad_()
+    features = context()
+    back = cells(noise, features, inverse=True).square().sum()
+    with pytest.raises(NotImplementedError, match="has no second derivatives"):
+        torch.autograd.grad(back, noise, create_graph=True)
+    torch.autograd.grad(cells(noise, features).square().sum(), noise, create_graph=True)

@@ -5,7 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from pc_crvae.geometry.kernels import reference as plain
+from pc_crvae.utils.differentiation import differentiable_gradients, wants_graph
 
 
 def fold(
@@ -22,7 +24,7 @@ def fold(
     512 features, go to memory and back at every operation.
 
     Under autocast, all products are of the lower precision but those that take or give
-    coordinates on the way forward.
+    coordinates on the way forward, and those of a backward that is differentiable itself.
 
     Args:
         latent_terms: (B, C), what each latent adds to the first layer, bias included.
@@ -84,19 +86,22 @@ class _FoldByCloud(torch.autograd.Function):
                 torch.addmm(inner_bias, inner, inner_weight.t(), out=activation[b])
                 inner = activation[b].relu_()
             torch.addmm(bias, inner.to(weight.dtype), weight.t(), out=folded[b])
-        ctx.save_for_backward(points, point_weight, *parameters, *activations)
+        ctx.save_for_backward(latent_terms, points, point_weight, *parameters, *activations)
         ctx.n_parameters = len(parameters)
         return folded
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-        points, point_weight, *rest = ctx.saved_tensors
+        latent_terms, points, point_weight, *rest = ctx.saved_tensors
         parameters, activations = rest[: ctx.n_parameters], rest[ctx.n_parameters :]
+        if wants_graph(gradient):
+            inputs = (latent_terms, points, point_weight, *parameters)
+            gradients = differentiable_gradients(_fold_at_once, inputs, (gradient,))
+            return *gradients[:3], None, *gradients[3:]
         dtype = activations[0].dtype
         weights = [point_weight.to(dtype), *(weight.to(dtype) for weight in parameters[::2])]
-        inputs = points.to(dtype)
-        gradients = [torch.zeros_like(parameter) for parameter in parameters]
+        low_points = points.to(dtype)
+        of_parameters = [torch.zeros_like(parameter) for parameter in parameters]
         latent_gradient = gradient.new_empty((len(gradient), len(point_weight)))
         point_weight_gradient = torch.zeros_like(point_weight)
         points_gradient = torch.zeros_like(points) if ctx.needs_input_grad[1] else None
@@ -104,16 +109,23 @@ class _FoldByCloud(torch.autograd.Function):
             upstream = gradient[b].to(dtype)
             for layer in reversed(range(len(activations))):
                 activation = activations[layer][b]
-                gradients[2 * layer] += upstream.t() @ activation
-                gradients[2 * layer + 1] += upstream.sum(dim=0, dtype=gradient.dtype)
+                of_parameters[2 * layer] += upstream.t() @ activation
+                of_parameters[2 * layer + 1] += upstream.sum(dim=0, dtype=gradient.dtype)
                 upstream = _through_relu(upstream @ weights[layer + 1], activation)
             latent_gradient[b] = upstream.sum(dim=0, dtype=gradient.dtype)
             own = min(b, len(points) - 1)
             # Its transpose, as the library is slow at results of two or three columns.
-            point_weight_gradient += (inputs[own].t() @ upstream).t()
+            point_weight_gradient += (low_points[own].t() @ upstream).t()
             if points_gradient is not None:
                 points_gradient[own] += upstream @ weights[0]
-        return latent_gradient, points_gradient, point_weight_gradient, None, *gradients
+        return latent_gradient, points_gradient, point_weight_gradient, None, *of_parameters
+
+
+def _fold_at_once(
+    latent_terms: Tensor, points: Tensor, point_weight: Tensor, *parameters: Tensor
+) -> tuple[Tensor]:
+    layers = list(zip(parameters[::2], parameters[1::2], strict=True))
+    return (plain.fold(latent_terms, points, point_weight, layers),)
 
 
 def _through_relu(gradient: Tensor, output: Tensor) -> Tensor:

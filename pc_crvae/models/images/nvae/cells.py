@@ -99,7 +99,12 @@ def encoder_cell(in_channels: int, out_channels: int, *, halve: bool = False) ->
 
 
 def generative_cell(
-    in_channels: int, out_channels: int, *, expansion: int, double: bool = False
+    in_channels: int,
+    out_channels: int,
+    *,
+    expansion: int,
+    double: bool = False,
+    release: bool = False,
 ) -> Residual:
     """The cell of the top-down network and the decoder.
 
@@ -110,13 +115,16 @@ def generative_cell(
         out_channels: the channels of its output.
         expansion: E, hidden channels for each channel of the input.
         double: double the resolution first.
+        release: the skip connection that doubles is normalised and has no bias, as in the release.
     """
     hidden = in_channels * expansion
     skip: nn.Module = nn.Identity()
     if double:
         skip = nn.Sequential(
             nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
-            nn.Conv2d(in_channels, out_channels, 1),
+            normalized_convolution(in_channels, out_channels, 1, bias=False)
+            if release
+            else nn.Conv2d(in_channels, out_channels, 1),
         )
     elif in_channels != out_channels:
         skip = nn.Conv2d(in_channels, out_channels, 1)
@@ -136,9 +144,13 @@ def generative_cell(
     return Residual(branch, skip)
 
 
-def normalized_convolution(in_channels: int, out_channels: int, size: int) -> nn.Conv2d:
+def normalized_convolution(
+    in_channels: int, out_channels: int, size: int, *, stride: int = 1, bias: bool = True
+) -> nn.Conv2d:
     """A convolution with weight normalisation, for where no batch-norm follows."""
-    convolution = nn.Conv2d(in_channels, out_channels, size, padding=size // 2)
+    convolution = nn.Conv2d(
+        in_channels, out_channels, size, stride=stride, padding=size // 2, bias=bias
+    )
     normalize: Callable[[nn.Module], nn.Module] = weight_norm
     normalize(convolution)
     return convolution

@@ -9,6 +9,7 @@ nothing moves.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from pc_crvae.latents.posteriors import Conditional, DiagonalGaussian, LatentPat
 from pc_crvae.models.images.nvae.gaussian import soft_clamp
 from pc_crvae.models.mlp import in_full_precision
 from pc_crvae.randomness.draws import Draws
+from pc_crvae.utils.differentiation import refuse_second_derivative
 
 _HIDDEN_PER_CHANNEL = 6
 _KERNEL = 5
@@ -96,8 +98,7 @@ class AutoregressiveCell(nn.Module):
 
     def prepare(self, features: Tensor) -> Tensor:
         """What the hidden layer takes from context ``features``, once for all iterations."""
-        prepared: Tensor = self.context(features)
-        return prepared
+        return in_full_precision(self.context, features)
 
 
 class Flow(nn.Module):
@@ -107,15 +108,21 @@ class Flow(nn.Module):
         latent_shape: (C, H, W) of the latent.
         context_channels: the channels of the context's features.
         pairs: how many.
+        cell: what makes a cell.
     """
 
     def __init__(
-        self, latent_shape: tuple[int, int, int], context_channels: int, *, pairs: int
+        self,
+        latent_shape: tuple[int, int, int],
+        context_channels: int,
+        *,
+        pairs: int,
+        cell: Callable[..., nn.Module] = AutoregressiveCell,
     ) -> None:
         super().__init__()
         self.latent_shape = latent_shape
         self.cells = nn.ModuleList(
-            AutoregressiveCell(latent_shape[0], context_channels, mirrored=mirrored)
+            cell(latent_shape[0], context_channels, mirrored=mirrored)
             for _ in range(pairs)
             for mirrored in (False, True)
         )
@@ -124,8 +131,7 @@ class Flow(nn.Module):
         """Send the Gaussian's ``latents`` (B, D) through the cells, or back."""
         images = latents.reshape(len(latents), *self.latent_shape)
         for cell in reversed(self.cells) if inverse else self.cells:
-            assert isinstance(cell, AutoregressiveCell)
-            context = in_full_precision(cell.context, features)
+            context = cast(AutoregressiveCell, cell).prepare(features)
             with torch.autocast(latents.device.type, enabled=False):
                 if inverse:
                     images = _invert(cell, images, context)
@@ -184,8 +190,12 @@ class FlowGaussian(Conditional):
         return sent
 
 
-def _invert(cell: AutoregressiveCell, latents: Tensor, context: Tensor) -> Tensor:
-    """The input for which the cell gives ``latents``, with its exact gradient."""
+def _invert(cell: nn.Module, latents: Tensor, context: Tensor) -> Tensor:
+    """The input for which the cell gives ``latents``, with its exact gradient.
+
+    Raises:
+        NotImplementedError: in a backward pass that is to be differentiable itself.
+    """
 
     def step(noise: Tensor) -> Tensor:
         moved: Tensor = latents + cell(noise, context)
@@ -203,6 +213,8 @@ def _invert(cell: AutoregressiveCell, latents: Tensor, context: Tensor) -> Tenso
     moved = step(at_solution)
 
     def through_the_inverse(gradient: Tensor) -> Tensor:
+        refuse_second_derivative("the inverse of a flow")
+
         def back(v: Tensor) -> Tensor:
             (product,) = torch.autograd.grad(moved, at_solution, v, retain_graph=True)
             return gradient + product

@@ -8,8 +8,9 @@ from pc_crvae.config.nvae import NVAEConfig
 from pc_crvae.latents.hierarchical import TopDown
 from pc_crvae.latents.posteriors import Conditional, DiagonalGaussian
 from pc_crvae.models.images.nvae.cells import encoder_cell, generative_cell, normalized_convolution
-from pc_crvae.models.images.nvae.flows import Flow, FlowGaussian
+from pc_crvae.models.images.nvae.flows import AutoregressiveCell, Flow, FlowGaussian
 from pc_crvae.models.images.nvae.gaussian import ClampedGaussian
+from pc_crvae.models.images.nvae.release import ReleaseAutoregressiveCell, release_encoder_cell
 from pc_crvae.models.mlp import in_full_precision
 
 
@@ -27,8 +28,8 @@ class BottomUp(nn.Module):
         self.stem = normalized_convolution(image_channels, channels, 3)
         blocks: list[nn.Module] = []
         for _ in range(config.preprocess_blocks):
-            blocks += [encoder_cell(channels, channels) for _ in range(config.preprocess_cells - 1)]
-            blocks.append(encoder_cell(channels, 2 * channels, halve=True))
+            blocks += [_encoder_cell(config, channels) for _ in range(config.preprocess_cells - 1)]
+            blocks.append(_encoder_cell(config, channels, halve=True))
             channels *= 2
         self.preprocess = nn.Sequential(*blocks)
         # One part a group, the largest resolution, hence the last group, first.
@@ -37,9 +38,9 @@ class BottomUp(nn.Module):
             for group in range(groups):
                 cells: list[nn.Module] = []
                 if scale > 0 and group == 0:
-                    cells.append(encoder_cell(channels, 2 * channels, halve=True))
+                    cells.append(_encoder_cell(config, channels, halve=True))
                     channels *= 2
-                cells += [encoder_cell(channels, channels) for _ in range(config.encoder_cells)]
+                cells += [_encoder_cell(config, channels) for _ in range(config.encoder_cells)]
                 parts.append(nn.Sequential(*cells))
         self.parts = nn.ModuleList(parts)
         self.top = normalized_convolution(channels, channels, 1)
@@ -81,7 +82,10 @@ class Group(nn.Module):
         self.prior = None if is_top else normalized_convolution(channels, parameters, 1)
         self.combine = None if is_top else normalized_convolution(channels, channels, 1)
         self.posterior = normalized_convolution(channels, parameters, 3)
-        self.flow = Flow(self.latent_shape, channels, pairs=config.flows) if config.flows else None
+        self.flow = None
+        if config.flows:
+            cell = ReleaseAutoregressiveCell if config.release_cells else AutoregressiveCell
+            self.flow = Flow(self.latent_shape, channels, pairs=config.flows, cell=cell)
         self.absorb = normalized_convolution(channels + config.latent_channels, channels, 1)
         self.cells = nn.Sequential(*cells)
 
@@ -104,7 +108,8 @@ class GroupsTopDown(TopDown):
         super().__init__()
         scales = len(config.groups_per_scale)
         channels = config.initial_channels * 2 ** (config.preprocess_blocks + scales - 1)
-        self.initial = nn.Parameter(torch.randn(1, channels, *resolution))
+        draw = torch.rand if config.release_cells else torch.randn
+        self.initial = nn.Parameter(draw(1, channels, *resolution))
 
         def cells(count: int) -> list[nn.Module]:
             return [
@@ -122,7 +127,11 @@ class GroupsTopDown(TopDown):
                 if is_last_of_scale and not is_last:
                     following.append(
                         generative_cell(
-                            channels, channels // 2, expansion=config.expansion, double=True
+                            channels,
+                            channels // 2,
+                            expansion=config.expansion,
+                            double=True,
+                            release=config.release_cells,
                         )
                     )
                     channels //= 2
@@ -191,7 +200,15 @@ class Tail(nn.Module):
         expansion = config.postprocess_expansion
         cells: list[nn.Module] = []
         for _ in range(config.preprocess_blocks):
-            cells.append(generative_cell(channels, channels // 2, expansion=expansion, double=True))
+            cells.append(
+                generative_cell(
+                    channels,
+                    channels // 2,
+                    expansion=expansion,
+                    double=True,
+                    release=config.release_cells,
+                )
+            )
             channels //= 2
             cells += [
                 generative_cell(channels, channels, expansion=expansion)
@@ -203,6 +220,12 @@ class Tail(nn.Module):
     def forward(self, state: Tensor) -> Tensor:
         """Parameters (B, parameter channels, H, W) of ``state`` (B, C, h, w)."""
         return in_full_precision(self.last, F.elu(self.cells(state)))
+
+
+def _encoder_cell(config: NVAEConfig, channels: int, *, halve: bool = False) -> nn.Module:
+    if config.release_cells:
+        return release_encoder_cell(channels, halve=halve)
+    return encoder_cell(channels, 2 * channels if halve else channels, halve=halve)
 
 
 def _parameters(layer: nn.Module, features: Tensor) -> tuple[Tensor, Tensor]:

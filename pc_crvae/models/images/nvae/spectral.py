@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pc_crvae.models.images.nvae.flows import MaskedConvolution
 from pc_crvae.randomness.draws import keyed_generator
 
 _FIRST_ITERATIONS = 40
@@ -76,7 +75,7 @@ class SpectralPenalty(nn.Module):
 
 
 def _matrix(layer: nn.Conv2d) -> Tensor:
-    weight = layer.masked_weight if isinstance(layer, MaskedConvolution) else layer.weight
+    weight: Tensor = getattr(layer, "masked_weight", layer.weight)
     return weight.flatten(1)
 
 
