@@ -16,6 +16,7 @@ from pc_crvae.config.points import (
     SubsampleConfig,
 )
 from pc_crvae.config.sections import NonNegative, PositiveInt, Section, Widths
+from pc_crvae.utils.up_axes import UpText
 
 
 class DataConfig(Section):
@@ -27,15 +28,24 @@ class DataConfig(Section):
         description="folder that holds the data; by default $PC_CRVAE_DATA/<the card's folder>, "
         "then datasets/<name>",
     )
-    up: Literal["x", "y", "z"] | None = Field(
-        None, description="the source's up axis, where it is not the card's"
+    up: UpText | None = Field(
+        None,
+        description="the source's up axis, where it is not the card's: x, y or z, or by suffix, "
+        "such as glb=y,stl=z",
     )
     allow_refused: bool = Field(
         False, description="of a set of many files: do without those that cannot be used"
     )
+    drop_nan: bool = Field(
+        False, description="of a folder of clouds: leave out points that are NaN or infinite"
+    )
     points: PositiveInt = Field(1024, description="points taken of each cloud, anew each epoch")
     validation_fraction: float = Field(
-        0.1, gt=0, lt=0.5, description="share of the training split held out, by class"
+        0.1,
+        gt=0,
+        lt=0.5,
+        description="share of the training split held out, by class, where the set has no folder "
+        "for validation",
     )
 
 

@@ -23,6 +23,8 @@ def embeddings_of_files(
     about: About,
     refuse: Callable[[str], None],
     advance: Callable[[], None] = lambda: None,
+    *,
+    unmeasured: Callable[[int], None] | None = None,
 ) -> Embeddings:
     """Embed the shapes of files, leaving out those that cannot be used.
 
@@ -32,6 +34,7 @@ def embeddings_of_files(
         about: how many points are drawn of each, which axis is up, and what is averaged over.
         refuse: takes a sentence that names each file that cannot be used.
         advance: a function to call after each file.
+        unmeasured: as of :func:`load_shape`.
 
     Raises:
         UserError: none can be used.
@@ -41,7 +44,7 @@ def embeddings_of_files(
     def clouds() -> Iterator[NDArray[np.float32]]:
         for place, file in enumerate(files):
             try:
-                cloud = load_shape(file.path, about.points, about.up)
+                cloud = load_shape(file.path, about.points, about.up, unmeasured=unmeasured)
             except UserError as error:
                 refuse(str(error))
             else:

@@ -7,8 +7,8 @@ from typing import Literal, Self
 import torch
 
 from pc_crvae.config import Config
-from pc_crvae.data import CloudSet, ImageSet, load, split_validation
-from pc_crvae.data.cards import Axis, Split
+from pc_crvae.data import CloudSet, ImageSet, load, load_training
+from pc_crvae.data.cards import Split
 from pc_crvae.errors import UserError
 from pc_crvae.models.descriptors.descriptor import Descriptor
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
@@ -52,6 +52,7 @@ class SavedModel:
         root: folder of the data, None for where it is looked for by default.
         up: the source's up axis, None for the card's.
         allow_refused: do without the files that cannot be used.
+        drop_nan: do without points that are NaN or infinite.
     """
 
     model: Pretrained
@@ -59,8 +60,9 @@ class SavedModel:
     config: Config | None
     card: str | None
     root: Path | None = None
-    up: Axis | None = None
+    up: str | None = None
     allow_refused: bool = False
+    drop_nan: bool = False
 
     @classmethod
     def open(
@@ -71,7 +73,7 @@ class SavedModel:
         device: Literal["auto", "cpu"] = "cpu",
         card: str | None = None,
         root: Path | None = None,
-        up: Axis | None = None,
+        up: str | None = None,
     ) -> Self:
         """Read a model; of its own data, what is not given is as it was in training.
 
@@ -92,14 +94,15 @@ class SavedModel:
             model.to("cuda")
         config = find_run_config(folder)
         trained_on = model.data.get("name")
-        card, allow_refused = card or trained_on, False
+        card, allow_refused, drop_nan = card or trained_on, False, False
         if card == trained_on:
             up = up or model.data.get("up")
             if config is not None:
                 allow_refused = config.data.allow_refused
+                drop_nan = config.data.drop_nan
                 if root is None and config.data.root is not None:
                     root = Path(config.data.root)
-        return cls(model, folder, config, card, root, up, allow_refused)
+        return cls(model, folder, config, card, root, up, allow_refused, drop_nan)
 
     @property
     def data(self) -> str:
@@ -148,7 +151,14 @@ class SavedModel:
             UserError: it cannot be loaded, or the model is of the other modality, or of images of
                 another shape.
         """
-        items = load(self.data, split, root=self.root, up=self.up, allow_refused=self.allow_refused)
+        items = load(
+            self.data,
+            split,
+            root=self.root,
+            up=self.up,
+            allow_refused=self.allow_refused,
+            drop_nan=self.drop_nan,
+        )
         if isinstance(items, CloudSet) != isinstance(self.model, PointModel):
             raise UserError(
                 f"{items.name} holds {items.holds}, and {self.folder} a "
@@ -185,20 +195,20 @@ class SavedModel:
 
 
 def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
-    """Load the training split less its validation part, and that part.
+    """Load what a run is trained on, and what validates it: see :func:`load_training`.
 
     Raises:
         UserError: the data cannot be loaded.
     """
     data = config.data
-    official = load(
+    return load_training(
         data.name,
-        "train",
+        data.validation_fraction,
         root=Path(data.root) if data.root else None,
         up=data.up,
         allow_refused=data.allow_refused,
+        drop_nan=data.drop_nan,
     )
-    return split_validation(official, data.validation_fraction)
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from pc_crvae.config import PointModelConfig
 from pc_crvae.config.experiment import DataConfig
-from pc_crvae.data import load, split_validation
+from pc_crvae.data import load
 from pc_crvae.data.cards import Split
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.protocol import load_protocol
 from pc_crvae.evaluation.robustness.corruptions import LOCAL_POINTS
+from pc_crvae.runs.saved import load_splits
 from pc_crvae.study.plan import PlannedRun
 from pc_crvae.study.schema import Study
 
@@ -32,7 +33,7 @@ def check_feasible(study: Study, runs: list[PlannedRun]) -> None:
                 "probe, or for measures.generation"
             )
         if data not in checked:
-            split_validation(_load(data, "train"), data.validation_fraction)
+            load_splits(run.config)
             checked.append(data)
         if run.seed == study.seeds[0]:
             _check_measures(study, run)
@@ -71,4 +72,11 @@ def _check_measures(study: Study, run: PlannedRun) -> None:
 
 def _load(data: DataConfig, split: Split) -> ItemSet:
     root = Path(data.root) if data.root else None
-    return load(data.name, split, root=root, up=data.up, allow_refused=data.allow_refused)
+    return load(
+        data.name,
+        split,
+        root=root,
+        up=data.up,
+        allow_refused=data.allow_refused,
+        drop_nan=data.drop_nan,
+    )
