@@ -189,11 +189,12 @@ def embed(
         raise UserError(f"points must be at least 1, not {points}")
     if average_over is not None:
         check_group(average_over, "average_over")
+    facing = up_in_full(up)
     saved = SavedModel.open(model, device="auto")
     about = About(
         model_sha256=weights_sha256(saved.folder),
         points=points or saved.point_model.points,
-        up=up_in_full(up),
+        up=facing,
         average_over=average_over,
     )
     if isinstance(shapes, np.ndarray):

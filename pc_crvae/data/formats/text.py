@@ -60,6 +60,8 @@ def parse_text(path: Path, content: bytes, columns: int = 3) -> NDArray[np.float
         )
     delimiter = _delimiter(lines[0])
     width = len(_fields(lines[0]))
+    if names is not None and len(names) < 3 and not {"x", "y", "z"} & {n.lower() for n in names}:
+        names = None  # a title
     if names is not None and len(names) > width and "\t" in head:
         names = split_header(head, "\t")  # some names have blanks in them
     if names is None and comment is not None:

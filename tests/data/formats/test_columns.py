@@ -161,3 +161,10 @@ def test_marks_of_byte_order_are_no_numbers(tmp_path: Path, encoding: str):
     path = tmp_path / "a.csv"
     path.write_text(write.text(POINTS, ",").decode(), encoding=encoding)
     np.testing.assert_array_equal(read_cloud(path), POINTS)
+
+
+@pytest.mark.parametrize("title", ["chair", "my chair", "scan, front"])
+def test_a_title_names_no_columns(tmp_path: Path, title: str):
+    np.testing.assert_array_equal(read_cloud(save(tmp_path, title, POINTS)), POINTS)
+    with pytest.raises(UserError, match="columns x, y"):
+        read_cloud(save(tmp_path, "x,y", POINTS))
