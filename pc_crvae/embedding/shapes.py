@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,11 +41,12 @@ def embeddings_of_files(
         UserError: none can be used.
     """
     read: list[int] = []
+    load = load_shape if unmeasured is None else partial(load_shape, unmeasured=unmeasured)
 
     def clouds() -> Iterator[NDArray[np.float32]]:
         for place, file in enumerate(files):
             try:
-                cloud = load_shape(file.path, about.points, about.up, unmeasured=unmeasured)
+                cloud = load(file.path, about.points, about.up)
             except UserError as error:
                 refuse(str(error))
             else:

@@ -69,7 +69,7 @@ def test_every_shape_of_a_folder_is_embedded_under_its_path(trained, index):
     assert set(found.ids) == {*own, "box/sparse", "box/dense"}
     assert found.vectors.shape == (10, 4)
     assert found.about.points == 32
-    assert found.about.up == "z"
+    assert found.about.up == "z,glb=y,gltf=y"
     assert found.about.data is None
     assert dict(zip(found.ids, found.sources, strict=True))["rod/1"] == str(
         trained / "shapes" / "rod" / "1.stl"
