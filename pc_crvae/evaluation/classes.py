@@ -42,6 +42,7 @@ def _check_all_trained(train: ItemSet, test: ItemSet) -> None:
         return
     unseen = np.setdiff1d(test.labels, train.labels)
     if len(unseen):
+        check_several(train.classes, train.labels)
         names = ", ".join(test.classes[label] for label in unseen[:3].tolist())
         more = f" and {len(unseen) - 3} more" if len(unseen) > 3 else ""
         raise UserError(

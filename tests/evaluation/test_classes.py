@@ -44,7 +44,7 @@ def labelled(split: str, *labels: int) -> ImageSet:
         split=split,
         images=np.zeros((len(labels), 1, 2, 2), np.uint8),
         labels=np.array(labels, np.int64),
-        classes=("bed", "chair", "lamp", "sofa", "toy"),
+        classes=("bed", "chair", "lamp", "sofa", "toy", "vase"),
         ids=tuple(map(str, range(len(labels)))),
     )
 
@@ -56,4 +56,4 @@ def test_test_items_of_classes_that_training_never_had_are_refused():
     with pytest.raises(UserError, match="test of my-own has items of the classes toy, of which"):
         check_same_classes(train, labelled("test", 0, 4))
     with pytest.raises(UserError, match=r"classes chair, lamp, sofa and 1 more, of which the spl"):
-        check_same_classes(labelled("train", 0, 0), labelled("test", 1, 2, 3, 4))
+        check_same_classes(labelled("train", 0, 4), labelled("test", 1, 2, 3, 5))
