@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pc_crvae.config import Config
-    from pc_crvae.data.cards import Axis
     from pc_crvae.data.formats.meshes import Surface
     from pc_crvae.embedding.index import Embeddings
     from pc_crvae.embedding.names import Untrained
@@ -145,7 +144,7 @@ def embed(
     *,
     model: str | Path,
     points: int | None = None,
-    up: "Axis" = "z",
+    up: str | None = None,
     average_over: "RotationGroup | None" = None,
 ) -> "Embeddings":
     """Embed meshes and clouds as vectors.
@@ -163,7 +162,8 @@ def embed(
         model: a model of points, as `load` takes it.
         points: how many points are drawn of each file's shape, by default as many as the model was
             trained with; of an array all are taken.
-        up: the axis that points up.
+        up: the axis that points up, or axes by the suffixes of files, such as ``glb=y,stl=z``; by
+            default that of the format (glTF: y), or z.
         average_over: a group of rotations, such as ``C12``, that vectors are means over.
 
     Returns:
@@ -177,6 +177,7 @@ def embed(
     import numpy as np
 
     from pc_crvae.data.clouds import normalize, turn_z_up
+    from pc_crvae.data.facing import single_up, up_in_full
     from pc_crvae.data.readers.shape_files import find_shape_files
     from pc_crvae.embedding.index import About, weights_sha256
     from pc_crvae.embedding.rotation_average import check_group
@@ -184,24 +185,24 @@ def embed(
     from pc_crvae.errors import UserError
     from pc_crvae.runs.saved import SavedModel
 
-    if up not in ("x", "y", "z"):
-        raise UserError(f"up is x, y or z, not {up}")
     if points is not None and points < 1:
         raise UserError(f"points must be at least 1, not {points}")
     if average_over is not None:
         check_group(average_over, "average_over")
+    facing = up_in_full(up)
     saved = SavedModel.open(model, device="auto")
     about = About(
         model_sha256=weights_sha256(saved.folder),
         points=points or saved.point_model.points,
-        up=up,
+        up=facing,
         average_over=average_over,
     )
     if isinstance(shapes, np.ndarray):
         if shapes.ndim != 3 or shapes.shape[2] != 3:
             raise ValueError(f"clouds must be (n, P, 3), not {shapes.shape}")
-        clouds = normalize(turn_z_up(shapes, up))
-        about = about.model_copy(update={"points": clouds.shape[1]})
+        axis = single_up(up, "z", "an array") or "z"
+        clouds = normalize(turn_z_up(shapes, axis))
+        about = about.model_copy(update={"points": clouds.shape[1], "up": axis})
         return embeddings_of_clouds(
             saved.point_model, clouds, [*map(str, range(len(clouds)))], about
         )

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pc_crvae.cli.saved import up_axes
 from pc_crvae.errors import UserError
+from pc_crvae.utils.up_axes import HELP
 
 if TYPE_CHECKING:
     from pc_crvae.data import CloudSet, ImageSet
@@ -42,8 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--up",
-        choices=("x", "y", "z"),
-        help="the axis that points up in the files (default: the card's)",
+        type=up_axes,
+        metavar="AXIS",
+        help=f"the axis that points up in the files: {HELP} (default: their format's, or else the "
+        "card's)",
     )
     parser.add_argument(
         "--split",
@@ -54,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow-refused",
         action="store_true",
         help="of prepare, stats and preview: do without the files that cannot be used",
+    )
+    parser.add_argument(
+        "--drop-nan",
+        action="store_true",
+        help="of prepare and preview: leave out points of clouds that are NaN or infinite",
     )
     parser.add_argument(
         "--normals",
@@ -310,6 +319,7 @@ def _load(options: argparse.Namespace, split: "Split") -> "CloudSet | ImageSet":
         root=options.data_root,
         up=options.up,
         allow_refused=options.allow_refused,
+        drop_nan=options.drop_nan,
         normals=options.normals,
     )
 
@@ -444,7 +454,9 @@ _ACTIONS = {
     "list": _Action(_list, "every data set, and where it lies", {"json"}, takes_name=False),
     "show": _Action(_show, "what is known of one", {"json"}),
     "fetch": _Action(_fetch, "download it, or say what to do by hand", {"data_root"}),
-    "prepare": _Action(_prepare, "read it once, so that it loads at once", {*_READING, "normals"}),
+    "prepare": _Action(
+        _prepare, "read it once, so that it loads at once", {*_READING, "normals", "drop_nan"}
+    ),
     "prune": _Action(
         _prune,
         "remove what was prepared and is out of date",
@@ -460,6 +472,6 @@ _ACTIONS = {
     "preview": _Action(
         _preview,
         "draw random items of each class",
-        {*_READING, "out", "per_class", "seed"},
+        {*_READING, "drop_nan", "out", "per_class", "seed"},
     ),
 }

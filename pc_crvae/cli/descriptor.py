@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 from shlex import quote
 
+from pc_crvae.cli.saved import up_axes
 from pc_crvae.errors import UserError
+from pc_crvae.utils.up_axes import HELP
 
 DESCRIPTION = "Make a model of hand-made features of point clouds, which needs no training."
 
@@ -40,8 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--up",
-        choices=("x", "y", "z"),
-        help="the data's up axis (default: the card's)",
+        type=up_axes,
+        metavar="AXIS",
+        help=f"the data's up axis, {HELP} (default: the card's)",
     )
 
 

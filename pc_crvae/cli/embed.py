@@ -6,11 +6,13 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved
+from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved, up_axes
 from pc_crvae.errors import UserError
+from pc_crvae.utils.up_axes import HELP
 
 if TYPE_CHECKING:
     from pc_crvae.embedding.index import Embeddings
+    from pc_crvae.runs.saved import SavedModel
 
 DESCRIPTION = "Embed one's own meshes and clouds, or a data set's split, as vectors in one file."
 
@@ -41,9 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--up",
-        choices=("x", "y", "z"),
-        help="the axis that points up in the files, which no file says (default: z for PATHs, "
-        "the card's for --data)",
+        type=up_axes,
+        metavar="AXIS",
+        help=f"the axis that points up in the files: {HELP} (default: y for glTF, which fixes it; "
+        "z for other PATHs, the card's for --data)",
     )
     parser.add_argument(
         "--points",
@@ -57,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="vectors that depend less on how shapes face: means over each shape's copies turned "
         "by a group, which takes as many passes. C12: twelve even turns about the vertical; O: the "
         "24 turns of the cube, for shapes on any side; also Cn, T, I (default: one pass)",
+    )
+    parser.add_argument(
+        "--drop-nan",
+        action="store_true",
+        help="leave out points of clouds that are NaN or infinite, and count them; otherwise such "
+        "clouds are refused",
     )
     parser.add_argument(
         "--strict",
@@ -105,21 +114,36 @@ def refuse(reason: str) -> None:
 
 def _of_files(options: argparse.Namespace) -> "Embeddings":
     from pc_crvae.cli.counting import counting
-    from pc_crvae.data.readers.shape_files import find_shape_files
+    from pc_crvae.data.facing import up_in_full
+    from pc_crvae.data.formats.other_kinds import tell_passed_over
+    from pc_crvae.data.readers.shape_files import find_shapes
     from pc_crvae.embedding.index import About, weights_sha256
     from pc_crvae.embedding.shapes import embeddings_of_files
 
-    files = find_shape_files(options.places)
+    found = find_shapes(options.places)
+    files = found.files
     saved = open_saved(options)
     model = saved.point_model
     about = About(
         model_sha256=weights_sha256(saved.folder),
         points=options.points or model.points,
-        up=options.up or "z",
+        up=up_in_full(options.up),
         average_over=options.average_over,
     )
+    left_out: list[int] = []
+    unmeasured = left_out.append if options.drop_nan else None
     with counting("embedding", len(files)) as advance:
-        embeddings = embeddings_of_files(model, files, about, refuse, advance)
+        embeddings = embeddings_of_files(
+            model, files, about, refuse, advance, unmeasured=unmeasured
+        )
+    if left_out:
+        print(
+            f"left out: {sum(left_out):,} points that are NaN or infinite, of {len(left_out):,} "
+            "clouds",
+            file=sys.stderr,
+        )
+    for line in tell_passed_over(found.passed_over):
+        print(line, file=sys.stderr)
     refused = len(files) - len(embeddings)
     if refused and options.strict:
         raise UserError(
@@ -132,7 +156,6 @@ def _of_files(options: argparse.Namespace) -> "Embeddings":
 
 def _of_split(options: argparse.Namespace) -> "Embeddings":
     from pc_crvae.cli.counting import counting
-    from pc_crvae.data import load_card
     from pc_crvae.embedding.index import About, CardSplit, weights_sha256
     from pc_crvae.embedding.shapes import embeddings_of_clouds
 
@@ -147,7 +170,7 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
     about = About(
         model_sha256=weights_sha256(saved.folder),
         points=points,
-        up=saved.up or load_card(saved.data).up or "z",
+        up=_up_of_split(saved),
         average_over=options.average_over,
         data=CardSplit(
             name=name,
@@ -158,3 +181,11 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
     clouds = (items.batch([row], points, "embed")[0] for row in range(len(items)))
     with counting("embedding", len(items)) as advance:
         return embeddings_of_clouds(model, clouds, items.ids, about, advance)
+
+
+def _up_of_split(saved: "SavedModel") -> str:
+    from pc_crvae.data import load_card
+    from pc_crvae.data.facing import up_in_full
+
+    card = load_card(saved.data)
+    return up_in_full(saved.up, card.up or "z") if card.is_own else saved.up or card.up or "z"

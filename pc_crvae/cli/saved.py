@@ -4,6 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pc_crvae.errors import UserError
+from pc_crvae.utils.up_axes import HELP, checked_up
+
 if TYPE_CHECKING:
     from pc_crvae.runs.saved import SavedModel
 
@@ -48,9 +51,19 @@ def add_model_arguments(
     if of_clouds:
         parser.add_argument(
             "--up",
-            choices=("x", "y", "z"),
-            help="the data's up axis (default: the training run's, or the card's for other data)",
+            type=up_axes,
+            metavar="AXIS",
+            help=f"the data's up axis, {HELP} (default: the training run's, or the card's for "
+            "other data)",
         )
+
+
+def up_axes(text: str) -> str:
+    """Return what an option says of the axis that points up, checked."""
+    try:
+        return checked_up(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_report_argument(parser: argparse.ArgumentParser, name: str, beside: str) -> None:

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved
+from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved, up_axes
 from pc_crvae.errors import UserError
+from pc_crvae.utils.up_axes import HELP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,9 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=int, default=5, help="hits shown of each query")
     parser.add_argument(
         "--up",
-        choices=("x", "y", "z"),
-        help="the axis that points up in the files that are queries (default: that of the files "
-        "in the index, or z where it is a data set's)",
+        type=up_axes,
+        metavar="AXIS",
+        help=f"the axis that points up in the files that are queries: {HELP} (default: that of the "
+        "files in the index)",
     )
     parser.add_argument(
         "--out",

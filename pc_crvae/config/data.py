@@ -2,11 +2,12 @@
 
 import math
 from collections import Counter
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from pc_crvae.config.sections import PositiveInt, Section
+from pc_crvae.utils.up_axes import UpText
 
 Points = Annotated[PositiveInt, Field(description="points taken of each cloud, anew each epoch")]
 ItemsPerEpoch = Annotated[
@@ -22,8 +23,8 @@ ValidationFraction = Annotated[
     Field(
         gt=0,
         lt=0.5,
-        description="share of the training split held out, by class; of a set without an end, as "
-        "many other items as that share of an epoch",
+        description="share of the training split held out, by class, where the set has no folder "
+        "for validation; of a set without an end, as many other items as that share of an epoch",
     ),
 ]
 
@@ -37,11 +38,16 @@ class _SetConfig(Section):
         description="folder that holds the data; by default $PC_CRVAE_DATA/<the card's folder>, "
         "then datasets/<name>",
     )
-    up: Literal["x", "y", "z"] | None = Field(
-        None, description="the source's up axis, where it is not the card's"
+    up: UpText | None = Field(
+        None,
+        description="the source's up axis, where it is not the card's: x, y or z, or by suffix, "
+        "such as glb=y,stl=z",
     )
     allow_refused: bool = Field(
         False, description="of a set of many files: do without those that cannot be used"
+    )
+    drop_nan: bool = Field(
+        False, description="of a folder of clouds: leave out points that are NaN or infinite"
     )
 
 

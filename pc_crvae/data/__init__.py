@@ -4,7 +4,7 @@ from pc_crvae.data.cards import Card, card_names, load_card
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
-from pc_crvae.data.loading import from_folder, load, load_clouds
+from pc_crvae.data.loading import from_folder, load, load_clouds, load_training
 from pc_crvae.data.splits import split_validation
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "load",
     "load_card",
     "load_clouds",
+    "load_training",
     "split_validation",
 ]

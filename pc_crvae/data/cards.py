@@ -14,11 +14,14 @@ from pydantic_core import PydanticKnownError
 from pc_crvae.data.layouts import LAYOUTS, Modality
 from pc_crvae.errors import UserError
 from pc_crvae.utils.resources import resource_folder
+from pc_crvae.utils.up_axes import Axis
 from pc_crvae.utils.validation import validate
 from pc_crvae.utils.yaml import read_yaml
 
-Split = Literal["train", "test"]
-Axis = Literal["x", "y", "z"]
+Split = Literal["train", "validation", "test"]
+"""Of a set; validation is one of its own only in a folder of one's own that has it as a folder."""
+
+OfficialSplit = Literal["train", "test"]
 
 
 def _known(layout: str) -> str:
@@ -90,7 +93,7 @@ class Card(_Part):
     classes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         description="none where the set has no labels, or folders of one's own name them"
     )
-    splits: dict[Split, SplitCard] = Field(min_length=1)
+    splits: dict[OfficialSplit, SplitCard] = Field(min_length=1)
     split_rule: str = Field(description="how train and test are cut")
     with_shared_classes: str | None = Field(
         None, description="a set of the same files cut otherwise, where splits here share no class"
@@ -102,6 +105,11 @@ class Card(_Part):
     def reads_files(self) -> bool:
         """Whether it lies on the disk; otherwise it is generated, or comes with a library."""
         return LAYOUTS[self.layout].reads_files
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a folder of one's own, whose files say what it holds."""
+        return LAYOUTS[self.layout].origin == "own"
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -148,11 +156,18 @@ class Card(_Part):
             raise ValueError("two classes are equal")
 
     def require_split(self, split: Split) -> None:
-        """Raise a `UserError` where the set has no such split."""
-        if split not in self.splits:
+        """Raise a `UserError` where the set has no such split.
+
+        A folder of one's own may have one for validation, which its reader tells.
+        """
+        if split not in self.splits and not (split == "validation" and self.is_own):
             raise UserError(
                 f"{self.name} has no split {split}: its card has {', '.join(self.splits)}"
             )
+
+    def part(self, split: Split) -> SplitCard:
+        """Return what the card states of a split; nothing of a validation folder of one's own."""
+        return {str(name): part for name, part in self.splits.items()}.get(split, SplitCard())
 
     def recipe(self, split: Split) -> tuple[int, int]:
         """Return the count and the seed that generate a split.
@@ -160,7 +175,7 @@ class Card(_Part):
         Raises:
             ValueError: the card does not state them.
         """
-        part = self.splits[split]
+        part = self.part(split)
         if part.count is None or part.seed is None:
             raise ValueError(f"the split {split} of a generated set needs count and seed")
         return part.count, part.seed

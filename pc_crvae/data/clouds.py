@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.cards import Axis
 from pc_crvae.data.items import ItemSet, PickedRows, read_only
 from pc_crvae.errors import UserError
+from pc_crvae.utils.up_axes import Axis
 
 _CLOUDS_AT_ONCE = 512
 

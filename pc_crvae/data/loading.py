@@ -4,15 +4,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pc_crvae.data.cache.store import load_prepared
-from pc_crvae.data.cards import Axis, Card, Split, load_card
+from pc_crvae.data.cards import Card, Split, load_card
 from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
+from pc_crvae.data.facing import single_up
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import RawItems, joined
 from pc_crvae.data.layouts import check_normals, has_a_file_a_shape, reader_of
+from pc_crvae.data.readers.class_tree import NoItemsError
 from pc_crvae.data.readers.labels import labels_of
 from pc_crvae.data.roots import find_root
+from pc_crvae.data.splits import split_validation
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import gone
+from pc_crvae.utils.up_axes import Axis
 
 
 def load(
@@ -20,8 +24,9 @@ def load(
     split: Split,
     *,
     root: Path | None = None,
-    up: Axis | None = None,
+    up: str | None = None,
     allow_refused: bool = False,
+    drop_nan: bool = False,
     normals: bool = False,
 ) -> CloudSet | ImageSet:
     """Load one split of a data set.
@@ -32,10 +37,14 @@ def load(
 
     Args:
         name: the name of a card that comes with the package, or the path of a card of your own.
-        split: the official one; :func:`split_validation` cuts a validation split from train.
+        split: the official one, or ``validation`` of a folder of one's own that has a folder of
+            that name; :func:`load_training` gives what a run is validated on.
         root: the folder of the files, instead of where :func:`find_root` looks by default.
-        up: the axis that points up in the files, instead of what the card says.
+        up: the axis that points up in the files, instead of what their format and the card say;
+            or axes by suffix, such as ``glb=y,stl=z``.
         allow_refused: a set of many files may be short of those that cannot be used.
+        drop_nan: of a folder of clouds: leave out points that are NaN or infinite, which the
+            report counts.
         normals: whether the set is to carry the normal at each point: of meshes, and of text files
             that list them. It is prepared and kept beside the same set without.
 
@@ -49,15 +58,16 @@ def load(
         raise UserError(f"{card.name} holds {card.modality}, which have no up axis: leave out up")
     if normals:
         check_normals(card)
-    up = up or card.up
     folder = _folder(card, root)
-    if folder is not None and up is not None and has_a_file_a_shape(card):
+    if folder is not None and has_a_file_a_shape(card):
         # Imported here because it brings what shows progress.
         from pc_crvae.data.cache.shape_sets import prepare_shapes
 
-        prepared = prepare_shapes(card, split, folder, up, normals=normals)
+        prepared = prepare_shapes(card, split, folder, up, normals=normals, drop_nan=drop_nan)
         return prepared.checked(allow_refused=allow_refused)
-    reader = reader_of(card)
+    if drop_nan:
+        raise UserError(f"drop_nan is for folders of clouds, and {card.name} is none: leave it out")
+    reader, axis = reader_of(card), single_up(up, card.up, card.name)
 
     def prepare() -> CloudSet | ImageSet:
         raw = reader.read_split(folder, split, card)
@@ -65,7 +75,7 @@ def load(
         if card.variant is None and card.classes:
             labels_of(raw.classes, card, folder or f"the layout {card.layout}")
         _check_images(card, raw)
-        return item_set(card.name, split, raw, up)
+        return item_set(card.name, split, raw, axis)
 
     return load_prepared(
         card.name,
@@ -73,11 +83,11 @@ def load(
         {
             "layout": card.layout,
             "variant": card.variant,
-            "up": up,
+            "up": axis,
             "folder": None if folder is None else str(folder),
             "points": card.points,
             "image": None if card.image is None else card.image.model_dump(),
-            "recipe": None if card.reads_files else card.splits[split].model_dump(),
+            "recipe": None if card.reads_files else card.part(split).model_dump(),
             "classes": card.classes,
         },
         reader=reader.VERSION,
@@ -86,13 +96,55 @@ def load(
     )
 
 
+def load_training(
+    name: str | Path,
+    validation_fraction: float,
+    *,
+    root: Path | None = None,
+    up: str | None = None,
+    allow_refused: bool = False,
+    drop_nan: bool = False,
+) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
+    """Load what is trained on, and what validates it.
+
+    Validation is the folder that a set of one's own has for it, or else cut from the training split
+    by :func:`split_validation`.
+
+    Args:
+        name: as of :func:`load`, and so the others.
+        validation_fraction: the share of each class of the training split to hold out.
+        root: the folder of the files.
+        up: the axis that points up in the files.
+        allow_refused: a set of many files may be short of those that cannot be used.
+        drop_nan: of a folder of clouds: leave out points that are NaN or infinite, which the
+            report counts.
+
+    Raises:
+        UserError: as :func:`load`, or the training split is too small to be cut.
+    """
+    about: dict[str, Any] = {
+        "root": root,
+        "up": up,
+        "allow_refused": allow_refused,
+        "drop_nan": drop_nan,
+    }
+    train = load(name, "train", **about)
+    if load_card(name).is_own:
+        try:
+            return train, load(name, "validation", **about)
+        except NoItemsError:
+            pass
+    return split_validation(train, validation_fraction)
+
+
 def load_clouds(
     name: str | Path,
     split: Split,
     *,
     root: Path | None = None,
-    up: Axis | None = None,
+    up: str | None = None,
     allow_refused: bool = False,
+    drop_nan: bool = False,
     normals: bool = False,
 ) -> CloudSet:
     """Load one split of a set of point clouds; as :func:`load`.
@@ -100,7 +152,15 @@ def load_clouds(
     Raises:
         UserError: also where the set holds something else.
     """
-    items = load(name, split, root=root, up=up, allow_refused=allow_refused, normals=normals)
+    items = load(
+        name,
+        split,
+        root=root,
+        up=up,
+        allow_refused=allow_refused,
+        drop_nan=drop_nan,
+        normals=normals,
+    )
     if not isinstance(items, CloudSet):
         raise UserError(f"{items.name} holds {items.holds}, and this model reads point clouds")
     return items
@@ -111,8 +171,9 @@ def from_folder(
     split: Split | None = None,
     *,
     kind: Literal["mesh", "cloud", "image"] = "mesh",
-    up: Axis | None = None,
+    up: str | None = None,
     allow_refused: bool = False,
+    drop_nan: bool = False,
     normals: bool = False,
 ) -> CloudSet | ImageSet:
     """Load a folder of one's own files, with class folders or without.
@@ -120,11 +181,13 @@ def from_folder(
     Args:
         path: the folder.
         split: ``train`` or ``test``, by folders of these names, or else a fifth of each class for
-            ``test``; by default both together.
+            ``test``; ``validation``, of a folder of that name; by default the first two together.
         kind: what the files are, as the cards ``mesh-folder``, ``cloud-folder`` and
             ``image-folder`` describe them.
-        up: the axis that points up in the files, z by default; not of images.
+        up: the axis that points up in the files, or axes by suffix, such as ``glb=y,stl=z``; by
+            default that of the format (glTF: y), or z; not of images.
         allow_refused: leave out files that cannot be used, instead of raising.
+        drop_nan: of clouds: leave out points that are NaN or infinite, instead of refusing.
         normals: whether the set is to carry the normal at each point; of meshes.
 
     Raises:
@@ -139,7 +202,15 @@ def from_folder(
         )
     splits: tuple[Split, ...] = ("train", "test") if split is None else (split,)
     parts = [
-        load(name, part, root=root, up=up, allow_refused=allow_refused, normals=normals)
+        load(
+            name,
+            part,
+            root=root,
+            up=up,
+            allow_refused=allow_refused,
+            drop_nan=drop_nan,
+            normals=normals,
+        )
         for part in splits
     ]
     return parts[0] if split is not None else joined(parts, "all")

@@ -14,12 +14,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.cards import Axis, Card, load_card
+from pc_crvae.data.cards import Card, load_card
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.items import PickedRows, Rows, joined
 from pc_crvae.data.layouts import endless_reader_of
-from pc_crvae.data.loading import load
-from pc_crvae.data.splits import split_validation
+from pc_crvae.data.loading import load_training
 from pc_crvae.errors import UserError
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
@@ -64,13 +63,15 @@ class Part:
         root: the folder of its files, None for where they are looked for.
         up: the axis that points up in them, None for the card's.
         allow_refused: do without the files that cannot be used.
+        drop_nan: do without points that are NaN or infinite.
     """
 
     name: str
     share: float = 1.0
     root: Path | None = None
-    up: Axis | None = None
+    up: str | None = None
     allow_refused: bool = False
+    drop_nan: bool = False
 
 
 def load_streamed(
@@ -78,7 +79,7 @@ def load_streamed(
 ) -> tuple[StreamedClouds, CloudSet]:
     """Load sets that training takes by epochs of a given size, and what is held out of them.
 
-    Of a finite set the validation part is what :func:`split_validation` cuts; it is gone through
+    Of a finite set the validation part is what :func:`load_training` gives; it is gone through
     without repetition, each time in another order, before any of it comes again. A set without an
     end has other clouds for validation than for training. Several sets are validated on in
     proportion to their shares, and their labels are left out.
@@ -305,9 +306,17 @@ def _load_finite(part: Part, card: Card, fraction: float) -> tuple[CloudSet, Clo
                 f"{part.name} is generated, upright and without files: leave out {given}"
             )
         return None
-    whole = load(part.name, "train", root=part.root, up=part.up, allow_refused=part.allow_refused)
-    assert isinstance(whole, CloudSet)
-    return split_validation(whole, fraction)
+    train, validation = load_training(
+        part.name,
+        fraction,
+        root=part.root,
+        up=part.up,
+        allow_refused=part.allow_refused,
+        drop_nan=part.drop_nan,
+    )
+    assert isinstance(train, CloudSet)
+    assert isinstance(validation, CloudSet)
+    return train, validation
 
 
 def _check_axes(parts: Sequence[Part], cards: Sequence[Card]) -> None:

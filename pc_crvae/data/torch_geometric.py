@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch_geometric.data import Data, Dataset
 
-from pc_crvae.data.cards import Axis
 from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
 from pc_crvae.data.formats.cloud_files import check_points, choose_points
 from pc_crvae.data.readers.labels import check_labels
 from pc_crvae.errors import UserError
 from pc_crvae.randomness.keys import keyed_numpy_generator
+from pc_crvae.utils.up_axes import Axis
 
 
 class Items(Protocol):

@@ -19,12 +19,14 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
-from pc_crvae.data.cards import Axis, Split
+from pc_crvae.data.cards import Split
+from pc_crvae.data.facing import up_in_full
 from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.embedding.names import Representations
 from pc_crvae.embedding.rotation_average import RotationGroup, averaged
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import atomic_path, read_npz
+from pc_crvae.utils.up_axes import UpText
 from pc_crvae.utils.validation import validate
 from pc_crvae.version import __version__
 
@@ -55,7 +57,7 @@ class About(pydantic.BaseModel):
     Attributes:
         model_sha256: of the weights file of the model that gave them.
         points: drawn of each shape, where it has as many.
-        up: the axis that points up in the sources.
+        up: the axis that points up in the sources, of each kind of file, in full.
         average_over: the group of rotations that vectors are means over; None: of one pass.
         data: the split of a data set; None where the shapes were files or arrays.
     """
@@ -64,13 +66,14 @@ class About(pydantic.BaseModel):
 
     model_sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
     points: pydantic.PositiveInt
-    up: Axis
+    up: UpText
     average_over: RotationGroup | None = None
     data: CardSplit | None = None
 
-    def for_queries(self, up: Axis | None = None) -> Self:
+    def for_queries(self, up: str | None = None) -> Self:
         """Return what the vectors of queries are; files face as those of the index by default."""
-        return self.model_copy(update={"up": up or ("z" if self.data else self.up)})
+        full = up_in_full(up, base=None if self.data else self.up)
+        return self.model_copy(update={"up": full})
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ def embeddings_of_files(
     about: About,
     refuse: Callable[[str], None],
     advance: Callable[[], None] = lambda: None,
+    *,
+    unmeasured: Callable[[int], None] | None = None,
 ) -> Embeddings:
     """Embed the shapes of files, leaving out those that cannot be used.
 
@@ -32,16 +35,18 @@ def embeddings_of_files(
         about: how many points are drawn of each, which axis is up, and what is averaged over.
         refuse: takes a sentence that names each file that cannot be used.
         advance: a function to call after each file.
+        unmeasured: as of :func:`load_shape`.
 
     Raises:
         UserError: none can be used.
     """
     read: list[int] = []
+    load = load_shape if unmeasured is None else partial(load_shape, unmeasured=unmeasured)
 
     def clouds() -> Iterator[NDArray[np.float32]]:
         for place, file in enumerate(files):
             try:
-                cloud = load_shape(file.path, about.points, about.up)
+                cloud = load(file.path, about.points, about.up)
             except UserError as error:
                 refuse(str(error))
             else:

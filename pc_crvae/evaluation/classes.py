@@ -15,13 +15,14 @@ WITH_ONE_C_FOR_IMAGES = "a protocol of one's own with one C"
 
 
 def check_same_classes(train: ItemSet, test: ItemSet) -> None:
-    """Refuse splits of different classes.
+    """Refuse splits of different classes, and test items of classes without training items.
 
     Raises:
         UserError: they are; it names the splits, a class that one of them lacks, and the set to
             take instead where a card tells one.
     """
     if train.classes == test.classes:
+        _check_all_trained(train, test)
         return
     alone = [
         f"{name} is in {split.split} alone"
@@ -34,6 +35,21 @@ def check_same_classes(train: ItemSet, test: ItemSet) -> None:
         f"({alone[0]}): a classifier fitted on one cannot be scored on the other"
         f"{set_to_take_instead(train.name)}"
     )
+
+
+def _check_all_trained(train: ItemSet, test: ItemSet) -> None:
+    if train.labels is None or test.labels is None:
+        return
+    unseen = np.setdiff1d(test.labels, train.labels)
+    if len(unseen):
+        check_several(train.classes, train.labels)
+        names = ", ".join(test.classes[label] for label in unseen[:3].tolist())
+        more = f" and {len(unseen) - 3} more" if len(unseen) > 3 else ""
+        raise UserError(
+            f"the split {test.split} of {test.name} has items of the classes {names}{more}, of "
+            f"which the split {train.split} has none: a classifier cannot know them; move items "
+            f"between the splits{set_to_take_instead(train.name)}"
+        )
 
 
 def labels_of(items: ItemSet) -> NDArray[np.int64]:

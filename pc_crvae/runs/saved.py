@@ -7,8 +7,8 @@ from typing import Literal, Self
 import torch
 
 from pc_crvae.config import Config, DataConfig, MixtureConfig, SharedSetConfig
-from pc_crvae.data import CloudSet, ImageSet, load, split_validation
-from pc_crvae.data.cards import Axis, Split
+from pc_crvae.data import CloudSet, ImageSet, load, load_training
+from pc_crvae.data.cards import Split
 from pc_crvae.data.streams import Part, is_endless, load_streamed
 from pc_crvae.errors import UserError
 from pc_crvae.models.descriptors.descriptor import Descriptor
@@ -53,6 +53,7 @@ class SavedModel:
         root: folder of the data, None for where it is looked for by default.
         up: the source's up axis, None for the card's.
         allow_refused: do without the files that cannot be used.
+        drop_nan: do without points that are NaN or infinite.
     """
 
     model: Pretrained
@@ -60,8 +61,9 @@ class SavedModel:
     config: Config | None
     card: str | None
     root: Path | None = None
-    up: Axis | None = None
+    up: str | None = None
     allow_refused: bool = False
+    drop_nan: bool = False
 
     @classmethod
     def open(
@@ -72,7 +74,7 @@ class SavedModel:
         device: Literal["auto", "cpu"] = "cpu",
         card: str | None = None,
         root: Path | None = None,
-        up: Axis | None = None,
+        up: str | None = None,
     ) -> Self:
         """Read a model; of its own data, what is not given is as it was in training.
 
@@ -93,15 +95,15 @@ class SavedModel:
             model.to("cuda")
         config = find_run_config(folder)
         trained_on = model.data.get("name")
-        card, allow_refused = card or trained_on, False
+        card, allow_refused, drop_nan = card or trained_on, False, False
         if card == trained_on:
             up = up or model.data.get("up")
         for one in config.data.sets if config is not None else ():
             if card == one.name:
-                allow_refused, up = one.allow_refused, up or one.up
+                allow_refused, drop_nan, up = one.allow_refused, one.drop_nan, up or one.up
                 if root is None and one.root is not None:
                     root = Path(one.root)
-        return cls(model, folder, config, card, root, up, allow_refused)
+        return cls(model, folder, config, card, root, up, allow_refused, drop_nan)
 
     @property
     def data(self) -> str:
@@ -150,7 +152,14 @@ class SavedModel:
             UserError: it cannot be loaded, or the model is of the other modality, or of images of
                 another shape.
         """
-        items = load(self.data, split, root=self.root, up=self.up, allow_refused=self.allow_refused)
+        items = load(
+            self.data,
+            split,
+            root=self.root,
+            up=self.up,
+            allow_refused=self.allow_refused,
+            drop_nan=self.drop_nan,
+        )
         if isinstance(items, CloudSet) != isinstance(self.model, PointModel):
             raise UserError(
                 f"{items.name} holds {items.holds}, and {self.folder} a "
@@ -187,7 +196,7 @@ class SavedModel:
 
 
 def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
-    """Load the training split less its validation part, and that part.
+    """Load what a run is trained on, and what validates it: see :func:`load_training`.
 
     A set without an end, a mixture, and a set of ``data.items_per_epoch`` differ from epoch to
     epoch.
@@ -203,14 +212,14 @@ def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSe
             fraction=data.validation_fraction,
             seed=config.seed,
         )
-    official = load(
+    return load_training(
         data.name,
-        "train",
+        data.validation_fraction,
         root=Path(data.root) if data.root else None,
         up=data.up,
         allow_refused=data.allow_refused,
+        drop_nan=data.drop_nan,
     )
-    return split_validation(official, data.validation_fraction)
 
 
 def _part(one: DataConfig | SharedSetConfig) -> Part:
@@ -220,6 +229,7 @@ def _part(one: DataConfig | SharedSetConfig) -> Part:
         Path(one.root) if one.root else None,
         one.up,
         one.allow_refused,
+        one.drop_nan,
     )
 
 

@@ -52,13 +52,17 @@ class Callbacks:
                 "objective.weight is 0, so nothing is decoded: the decoder is not trained, and "
                 "what it makes of latents means nothing"
             )
-        labels = train_set.labels
-        if labels is not None and validation_set.labels is not None and len(np.unique(labels)) > 1:
+        labels, held_out = train_set.labels, validation_set.labels
+        unseen = labels is not None and held_out is not None and not np.isin(held_out, labels).all()
+        several = labels is not None and held_out is not None and len(np.unique(labels)) > 1
+        if several and not unseen:
             probe = ValidationProbe(config, train_set, validation_set)
         elif config.logging.probe_every_epochs:
-            lacks = "no labels" if labels is None else "a single class"
+            has = "no labels" if labels is None else "a single class"
+            if unseen:
+                has = "classes in validation that are not trained on"
             notes.append(
-                f"{train_set.name} has {lacks}: training goes on without the validation probe"
+                f"{train_set.name} has {has}: training goes on without the validation probe"
             )
         return cls(probe, picture, "\n".join(notes) or None)
 

@@ -69,7 +69,7 @@ def test_every_shape_of_a_folder_is_embedded_under_its_path(trained, index):
     assert set(found.ids) == {*own, "box/sparse", "box/dense"}
     assert found.vectors.shape == (10, 4)
     assert found.about.points == 32
-    assert found.about.up == "z"
+    assert found.about.up == "z,glb=y,gltf=y"
     assert found.about.data is None
     assert dict(zip(found.ids, found.sources, strict=True))["rod/1"] == str(
         trained / "shapes" / "rod" / "1.stl"
@@ -265,3 +265,34 @@ def test_pictures_lie_in_the_run_s_folder_unless_told_otherwise(trained, index, 
     run = shutil.copytree(trained / "run", tmp_path / "run")
     assert main(["search", "--ckpt", str(run), "--index", str(index), "rod/0"]) == 0
     assert {path.name for path in (run / "search").iterdir()} == {"search.png", "search.html"}
+
+
+def test_other_kinds_are_counted_and_points_that_are_nan_left_out_where_one_asks(
+    trained, shapes, tmp_path, capsys
+):
+    for name in ("part.SLDPRT", "notes.md"):
+        (shapes / name).touch()
+    (shapes / "box" / "sizes.csv").write_text("id,width,height,price\n1,2,3,4\n2,3,4,5\n")
+    spoiled = np.random.default_rng(0).uniform(size=(60, 3))
+    spoiled[[2, 4], 0] = np.nan
+    np.save(shapes / "box" / "dense.npy", spoiled)
+    assert embed(trained, tmp_path / "a.npz", shapes) == 0
+    said = capsys.readouterr().err
+    assert "dense.npy has a coordinate that is NaN or infinite in point 2 (and in 1 more)" in said
+    assert "passed over: 2 files of another kind: .sldprt 1 (export as ST" in said
+    assert "passed over: a table beside meshes: " in said
+    assert embed(trained, tmp_path / "b.npz", shapes, "--drop-nan", "--strict") == 0
+    said = capsys.readouterr().err
+    assert "left out: 2 points that are NaN or infinite, of 1 clouds" in said
+    assert "box/sizes" not in load_embeddings(tmp_path / "b.npz").ids
+
+
+def test_an_index_says_which_axis_was_up_in_each_kind_of_file(trained, index, tmp_path, capsys):
+    assert load_embeddings(index).about.up == "z,glb=y,gltf=y"
+    path = tmp_path / "said.npz"
+    box = trained / "shapes" / "box"
+    assert embed(trained, path, box, "--up", "glb=z,stl=x") == 0
+    assert load_embeddings(path).about.up == "z,gltf=y,stl=x"
+    with pytest.raises(SystemExit, match="2"):
+        embed(trained, path, box, "--up", "glb=q")
+    assert "up is x, y or z, not glb=q, or axes by suffix" in capsys.readouterr().err

@@ -166,3 +166,86 @@ ONE_PYRAMID = {
     "inline.glb": glb_of(gltf()),
 }
 """The pyramid in every format and form, by file name."""
+
+CHANNEL = [(6, 5), (5, 5), (5, 1), (1, 1), (1, 5), (0, 5), (0, 0), (6, 0)]
+"""Of a channel with an opening at the top: corners 2 and 3 are reflex."""
+
+CHANNEL_AREA = 2 * 14 + 30 * 0.2
+
+
+def channel(start: int = 0) -> tuple[np.ndarray, list[tuple[int, ...]]]:
+    """Two concave ends, whose first corner is ``start``, and eight sides between them."""
+    ends = np.array(CHANNEL, float)
+    vertices = np.concatenate([np.c_[ends, np.zeros(8)], np.c_[ends, np.full(8, 0.2)]])
+    order = np.roll(np.arange(8), -start)
+    sides = [(row, (row + 1) % 8, (row + 1) % 8 + 8, row + 8) for row in range(8)]
+    return vertices, [tuple(order.tolist()), tuple((order[::-1] + 8).tolist()), *sides]
+
+
+def channel_off(start: int = 0) -> bytes:
+    vertices, faces = channel(start)
+    lines = [f"OFF\n16 {len(faces)} 0", *(f"{x} {y} {z}" for x, y, z in vertices)]
+    lines += [" ".join(map(str, (len(face), *face))) for face in faces]
+    return "\n".join(lines).encode()
+
+
+def channel_obj() -> bytes:
+    vertices, faces = channel()
+    lines = [f"v {x} {y} {z}" for x, y, z in vertices]
+    lines += ["f " + " ".join(str(corner + 1) for corner in face) for face in faces]
+    return "\n".join(lines).encode()
+
+
+def channel_ply(order: str) -> bytes:
+    vertices, faces = channel()
+    lines = ["ply", f"format {order} 1.0", "element vertex 16"]
+    lines += [f"property float {axis}" for axis in "xyz"]
+    lines += [f"element face {len(faces)}", "property list uchar int vertex_indices"]
+    head = "\n".join([*lines, "end_header", ""]).encode()
+    if order == "ascii":
+        rows = [f"{x} {y} {z}" for x, y, z in vertices]
+        rows += [" ".join(map(str, (len(face), *face))) for face in faces]
+        return head + "\n".join(rows).encode()
+    records = [struct.pack(f"<B{len(face)}i", len(face), *face) for face in faces]
+    return head + vertices.astype("<f4").tobytes() + b"".join(records)
+
+
+CONCAVE = {
+    "concave.off": channel_off(),
+    "from a reflex corner.off": channel_off(2),
+    "between others.off": channel_off(5),
+    "concave.obj": channel_obj(),
+    "concave.ply": channel_ply("ascii"),
+    "concave binary.ply": channel_ply("binary_little_endian"),
+}
+"""The channel in formats that have faces of many corners."""
+
+
+def ply_strips() -> bytes:
+    """The pyramid as strips of triangles, each ended by -1."""
+    strips = [corner for face in FACES[2:] for corner in (*face, -1)] + [3, 0, 2, 1, -1]
+    lines = ["ply", "format ascii 1.0", "element vertex 5"]
+    lines += [f"property float {axis}" for axis in "xyz"]
+    lines += ["element tristrips 1", "property list int int vertex_indices", "end_header"]
+    lines += [*(f"{x} {y} {z}" for x, y, z in VERTICES), " ".join(map(str, (len(strips), *strips)))]
+    return ("\n".join(lines) + "\n").encode()
+
+
+_TEXT = stl_text()
+ODD = {
+    "end solid.stl": _TEXT.replace(b"endsolid", b"end solid"),
+    "glued.stl": _TEXT.replace(b"endsolid ", b"endsolid").rstrip() + b"box\n",
+    "doubled.stl": b"solid first\n" + _TEXT,
+    "parted words.stl": _TEXT.replace(b"endfacet", b"end facet").replace(b"endloop", b"end loop"),
+    "old lines.stl": _TEXT.replace(b"\n", b"\r"),
+    "marked.stl": b"\xef\xbb\xbf" + _TEXT,
+    "a few bytes.stl": stl() + b"end of file\0",
+    "colours.stl": stl() + b"COLOR=" + bytes(range(250)),
+    "padded.stl": stl() + bytes(50 * 3),
+    "named solid.stl": b"solid".ljust(80) + stl()[80:] + b"tail",
+    "marked.obj": b"\xef\xbb\xbf" + obj().split(b"\n", 2)[2],
+    "marked.ply": b"\xef\xbb\xbf" + ply(),
+    "marked.gltf": b"\xef\xbb\xbf" + gltf_bytes(),
+    "strips.ply": ply_strips(),
+}
+"""The pyramid in sound files that stricter readers refuse."""

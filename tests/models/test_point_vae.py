@@ -115,7 +115,7 @@ def test_a_reconstruction_lies_where_the_input_lies(model):
     centre = points.mean(dim=1, keepdim=True)
     radius = (points - centre).norm(dim=2).amax(dim=1)[:, None, None]
     decoded = model.decode(model.embed(points))
-    torch.testing.assert_close(model.reconstruct(points), (decoded * radius + centre).float())
+    torch.testing.assert_close(model.reconstruct(points), decoded.double() * radius + centre)
 
 
 def test_more_clouds_than_are_encoded_at_once_are_all_encoded(model):
@@ -242,3 +242,18 @@ def test_a_model_is_told_in_one_line():
     assert repr(model) == (
         f"PointVAE(encoder=pointnet, decoder=folding, latent_dim=4, parameters={weights:,})"
     )
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e-3, 1e156, 1e300])
+def test_shapes_of_any_size_are_embedded_alike(model, size):
+    points = clouds(2, dtype=torch.float64)
+    torch.testing.assert_close(model.embed(points * size), model.embed(points))
+    rebuilt = model.reconstruct(points * size) / size
+    torch.testing.assert_close(rebuilt, model.reconstruct(points), rtol=1e-6, atol=1e-6)
+
+
+def test_a_position_far_from_the_origin_is_given_back(model):
+    points, far = clouds(2, dtype=torch.float64), torch.tensor([431e3, 54e5, 1e2]).double()
+    near, there = model.reconstruct(points), model.reconstruct(points + far)
+    assert there.dtype == torch.float64
+    torch.testing.assert_close(there - far, near, atol=1e-6, rtol=0)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,9 +36,12 @@ from pc_crvae.data.cache.store import (
 )
 from pc_crvae.data.cache.workers import LoadPoints, Recipe, Task, draw_shapes
 from pc_crvae.data.clouds import CloudSet
+from pc_crvae.data.formats.other_kinds import tell_passed_over
+from pc_crvae.data.formats.registry import files_read_with
 from pc_crvae.data.items import Item
 from pc_crvae.errors import UserError
 from pc_crvae.utils.progress import items_bar
+from pc_crvae.utils.up_axes import Axis
 
 __all__ = ["Prepared", "Recipe", "RejectedFilesError", "Rejection", "Shapes", "prepare"]
 
@@ -55,6 +58,7 @@ class Shapes:
         load_points: reads one file; of a module's top level, so that workers can import it.
         reader: the version of the reader that ``load_points`` belongs to.
         passed_over: files that are no items, by the reason; the report counts them.
+        up_of: gives the axis that points up in a file; None for the recipe's in all.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Shapes:
     load_points: LoadPoints
     reader: int
     passed_over: Mapping[str, Sequence[Path]]
+    up_of: Callable[[Path], Axis] | None = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,7 @@ def prepare(
         KeyboardInterrupt: the user asked to stop; it says what is done.
     """
     console = Console(stderr=True, highlight=False) if console is None else console
-    tasks = [_task(item) for item in shapes.items]
+    tasks = [_task(item, shapes, recipe) for item in shapes.items]
     labelled = [[task.key, item.label] for task, item in zip(tasks, shapes.items, strict=True)]
     key = Key(
         shapes.name,
@@ -212,14 +217,23 @@ def prepare(
         key, draft, read, lambda text: console.print(text, markup=False, soft_wrap=True)
     )
     if is_new:
-        console.print(prepared.summary(), markup=False, soft_wrap=True)
+        lines = [
+            prepared.summary(),
+            *(f"  {line}" for line in tell_passed_over(shapes.passed_over)),
+        ]
+        console.print("\n".join(lines), markup=False, soft_wrap=True)
     return prepared
 
 
-def _task(item: Item) -> Task:
+def _task(item: Item, shapes: Shapes, recipe: Recipe) -> Task:
     path = str(item.path.absolute())
-    state = json.dumps([item.id, path, stamp(item.path)])
-    return Task(hashlib.sha256(state.encode()).hexdigest(), path, item.id)
+    up = recipe.up if shapes.up_of is None else shapes.up_of(item.path)
+    state: list[Any] = [item.id, path, stamp(item.path)]
+    if up != recipe.up:
+        state.append(up)
+    state += [[str(other), stamp(other)] for other in files_read_with(item.path)]
+    key = hashlib.sha256(json.dumps(state).encode()).hexdigest()
+    return Task(key, path, item.id, up)
 
 
 def _processors() -> int:

@@ -18,7 +18,7 @@ from pc_crvae.data.cache.store import (
     open_entry,
 )
 
-_PLACE = r"(?P<place>[\w.-]+-(?:train|test)-[0-9a-f]{16})"
+_PLACE = r"(?P<place>[\w.-]+-(?:train|validation|test)-[0-9a-f]{16})"
 _OURS = re.compile(
     _PLACE + r"(?P<kind>-[0-9a-f]{16}|\.lock|\.partial|\.npy|\.report\.json)", re.ASCII
 )

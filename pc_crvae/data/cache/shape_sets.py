@@ -5,9 +5,12 @@ from pathlib import Path
 from rich.console import Console
 
 from pc_crvae.data.cache.preparation import Prepared, Recipe, Shapes, prepare
-from pc_crvae.data.cards import Axis, Card, Split
+from pc_crvae.data.cards import Card, Split
+from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.layouts import check_normals, shape_reader_of
+from pc_crvae.errors import UserError
 from pc_crvae.utils.processes import is_main_process
+from pc_crvae.utils.up_axes import parse_up
 
 _POINTS = 2048
 """Drawn of a shape where the card does not say how many."""
@@ -17,9 +20,10 @@ def prepare_shapes(
     card: Card,
     split: Split,
     folder: Path,
-    up: Axis,
+    up: str | None = None,
     *,
     normals: bool = False,
+    drop_nan: bool = False,
     workers: int | None = None,
 ) -> Prepared:
     """Return a split from its entry in the store, prepared before if need be.
@@ -28,8 +32,9 @@ def prepare_shapes(
         card: the card of the set.
         split: the split of the set.
         folder: the folder of its files.
-        up: the axis that points up in the files.
+        up: what is said of the axis that points up in the files, as of :func:`load`.
         normals: whether to keep the normal at each point.
+        drop_nan: whether to leave out points of clouds that are NaN or infinite.
         workers: processes to draw with; the processors that this process may use by default.
 
     Raises:
@@ -40,7 +45,16 @@ def prepare_shapes(
     if normals:
         check_normals(card)
     reader = shape_reader_of(card)
+    load_points = reader.load_points
+    if drop_nan:
+        if not hasattr(reader, "load_measured_points"):
+            raise UserError(
+                f"drop_nan is for folders of clouds, and the layout of {card.name} is "
+                f"{card.layout}: leave it out"
+            )
+        load_points = reader.load_measured_points
     folder = folder.resolve()  # so that its files are the same ones from any working directory
+    otherwise = card.up or "z"
     items, classes, passed_over = reader.list_items(folder, split, card)
     return prepare(
         Shapes(
@@ -48,12 +62,16 @@ def prepare_shapes(
             split=split,
             items=items,
             classes=classes,
-            load_points=reader.load_points,
+            load_points=load_points,
             reader=reader.VERSION,
             passed_over=passed_over,
+            up_of=lambda path: up_of_file(path, up, otherwise),
         ),
-        Recipe(up=up, points=card.points or _POINTS, normals=normals),
-        {"layout": card.layout, "variant": card.variant, "folder": str(folder)},
+        Recipe(
+            up=parse_up(up).default or otherwise, points=card.points or _POINTS, normals=normals
+        ),
+        {"layout": card.layout, "variant": card.variant, "folder": str(folder)}
+        | ({"drop_nan": True} if drop_nan else {}),
         workers=workers,
         console=Console(stderr=True, highlight=False, quiet=not is_main_process()),
     )

@@ -23,10 +23,10 @@ from typing import IO
 import numpy as np
 
 from pc_crvae.data.cache.journal import ShapeRecord, read_record
-from pc_crvae.data.cards import Axis
 from pc_crvae.data.clouds import normalize, turn_z_up
 from pc_crvae.data.items import Sample
 from pc_crvae.errors import UserError
+from pc_crvae.utils.up_axes import Axis
 
 LoadPoints = Callable[[Path, int, np.random.Generator], Sample]
 """A reader's function of a module's top level: points of one file, drawn by a generator."""
@@ -39,7 +39,7 @@ class Recipe:
     """How points are drawn from a shape.
 
     Attributes:
-        up: the axis that points up in the files.
+        up: the axis that points up in the files whose task says none.
         points: how many are drawn.
         normals: whether the normal at each is kept.
         seed: the seed of all shapes; what is drawn for one depends on it and the id alone.
@@ -71,11 +71,13 @@ class Task:
         key: the key of the record that answers it.
         path: the file.
         id: the name of the shape.
+        up: the axis that points up in the file; None for the recipe's.
     """
 
     key: str
     path: str
     id: str
+    up: Axis | None = None
 
 
 def draw_shape(task: Task, load_points: LoadPoints, recipe: Recipe) -> ShapeRecord:
@@ -91,7 +93,8 @@ def draw_shape(task: Task, load_points: LoadPoints, recipe: Recipe) -> ShapeReco
 
 
 def _normalized(task: Task, sample: Sample, recipe: Recipe) -> ShapeRecord:
-    points = turn_z_up(np.asarray(sample.points, dtype=np.float64), recipe.up)
+    up = task.up or recipe.up
+    points = turn_z_up(np.asarray(sample.points, dtype=np.float64), up)
     low, size = points.min(axis=0), np.ptp(points, axis=0).max()
     if not (np.isfinite(size) and size > 0):
         raise UserError(f"{task.path} gives one single point or none that is finite: no scale")
@@ -103,7 +106,7 @@ def _normalized(task: Task, sample: Sample, recipe: Recipe) -> ShapeRecord:
     if recipe.normals:
         if sample.normals is None:
             raise UserError(f"{task.path} has no normals: prepare the set without them")
-        arrays.append(turn_z_up(sample.normals, recipe.up).astype(np.float32))
+        arrays.append(turn_z_up(sample.normals, up).astype(np.float32))
     return ShapeRecord(
         key=task.key,
         rejected=None,

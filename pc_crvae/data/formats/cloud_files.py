@@ -1,5 +1,7 @@
 """One cloud a file, in the formats that scanners and programs write."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import extents
+from pc_crvae.data.formats.precision import check_steps, defect_of_steps, steps_along
 from pc_crvae.data.formats.registry import CLOUD_SUFFIXES, format_of
 from pc_crvae.data.formats.text import parse_text
 from pc_crvae.data.items import Sample
@@ -23,13 +26,18 @@ _LEAST_EXTENT = 1e-12
 """Of a cloud, for each unit of distance from the origin: what double precision can hold."""
 
 
-def read_cloud(path: Path) -> NDArray[np.float64]:
+def read_cloud(path: Path, unmeasured: Callable[[int], None] | None = None) -> NDArray[np.float64]:
     """Read the points of a file, in its own frame and scale: (N, 3).
 
     Its suffix says how: ``.ply`` (a mesh's vertices; faces behind them are not read, so damage to
     them is not refused), ``.pcd``, ``.xyz``, ``.txt``, ``.csv`` and ``.pts`` (see
     :func:`parse_text`), ``.npy`` (N, 3 or more) and ``.npz`` (see :func:`read_npz_cloud`); columns
-    after the third are ignored.
+    after the third are ignored, unless names at the head of a table say which ones are meant.
+
+    Args:
+        path: the file.
+        unmeasured: told how many points are left out whose coordinates are NaN or infinite, if
+            any; None: a file with such points is refused.
 
     Raises:
         UserError: the file is missing, damaged or of another kind, a coordinate is not finite,
@@ -41,8 +49,15 @@ def read_cloud(path: Path) -> NDArray[np.float64]:
             f"{path} is no cloud by its name, which should end in {', '.join(CLOUD_SUFFIXES)}"
         )
     with np.errstate(invalid="ignore"):  # a NaN of single precision, which is refused below
-        points = parse(path, read_bytes(path, LARGEST_FILE))[:, :3].astype(np.float64)
+        stored = parse(path, read_bytes(path, LARGEST_FILE))[:, :3]
+        points = stored.astype(np.float64)
+    if unmeasured is not None:
+        measured = np.isfinite(points).all(axis=1)
+        if not measured.all():
+            unmeasured(int(np.count_nonzero(~measured)))
+            stored, points = stored[measured], points[measured]
     check_points(path, points)
+    check_steps(path, extents(points[None])[0], np.abs(points).max(), stored.dtype)
     return points
 
 
@@ -53,6 +68,21 @@ def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
         UserError: as :func:`read_cloud`, or the points chosen coincide.
     """
     return choose_points(path, read_cloud(path), None, count, rng)
+
+
+def load_measured_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
+    """As :func:`load_points`, of the points whose coordinates are neither NaN nor infinite.
+
+    The others are counted as the repair ``points not measured``.
+
+    Raises:
+        UserError: as there, or no point is left.
+    """
+    left_out: list[int] = []
+    sample = choose_points(path, read_cloud(path, left_out.append), None, count, rng)
+    if not left_out:
+        return sample
+    return replace(sample, repairs={**sample.repairs, "points not measured": sum(left_out)})
 
 
 def load_points_and_normals(path: Path, count: int, rng: np.random.Generator) -> Sample:
@@ -134,7 +164,8 @@ def check_points(path: Path | str, points: NDArray[np.float64]) -> None:
         others = int((~fine).sum()) - 1
         more = f" (and in {others:,} more)" if others else ""
         raise UserError(
-            f"{path} has a coordinate {kind} in point {row}{more}: remove what was not measured"
+            f"{path} has a coordinate {kind} in point {row}{more}: remove what was not "
+            "measured, or have it left out by drop_nan"
         )
     _check_extent(path, points)
 
@@ -148,13 +179,14 @@ def _check_extent(path: Path | str, points: NDArray[np.float64]) -> None:
 def defects_of_scale(points: NDArray[Any]) -> list[str | None]:
     """Say what keeps clouds (n, P, 3) of finite coordinates from being scaled; None if nothing."""
     extent = extents(points)
-    ends = np.stack([points.min(axis=(1, 2)), points.max(axis=(1, 2))]).astype(np.float64)
-    far = extent < _LEAST_EXTENT * np.abs(ends).max(axis=0)
+    ends = np.stack([points.min(axis=(1, 2)), points.max(axis=(1, 2))])
+    farthest = np.abs(ends.astype(np.float64)).max(axis=0)
+    steps = steps_along(extent, farthest, points.dtype)
     return [
         "one single point, which has no scale"
         if size == 0
         else "so far from the origin, for its size, that too few digits are left of its shape"
         if lost
-        else None
-        for size, lost in zip(extent, far, strict=True)
+        else defect_of_steps(left, points.dtype)
+        for size, lost, left in zip(extent, extent < _LEAST_EXTENT * farthest, steps, strict=True)
     ]

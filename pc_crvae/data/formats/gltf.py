@@ -8,6 +8,7 @@ the scene's own folder.
 import base64
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -15,17 +16,32 @@ from urllib.parse import unquote
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.formats.polygons import Polygons
+from pc_crvae.data.formats.precision import defect_of_steps
+from pc_crvae.errors import UserError
+
 _MAGIC, _JSON_CHUNK, _BINARY_CHUNK = b"glTF", b"JSON", b"BIN\0"
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _COMPONENT_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
 _COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
+_HARMLESS = re.compile(
+    r"(KHR|EXT|MSFT|ADOBE|AGI|GODOT|VENDOR)_(materials?|textures?|lights?|xmp|animation|audio|"
+    r"techniques|blend|image|collections?|stylize|structural_metadata|instance_features|"
+    r"mesh_features|metadata)[A-Za-z0-9_]*|KHR_mesh_quantization"
+)
+"""Extensions that say nothing of where which triangles are, or nothing that is not read."""
+
+_MOVING = ("EXT_mesh_gpu_instancing",)
+"""Extensions of nodes that place parts, which are refused even where a scene does not require
+them: a part that is drawn once for many times is another shape."""
+
 _NOTHING = {"count": 0, "componentType": 5126, "type": "SCALAR"}
 _LARGEST_BUFFER = 2**31
 _MOST_TRIANGLES = 50_000_000
 """Of a flattened scene: a small file may place one large part many times."""
 
 
-def parse_glb(path: Path, data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def parse_glb(path: Path, data: bytes) -> tuple[NDArray[np.float64], Polygons]:
     """As :func:`parse_gltf`, of a binary file.
 
     Raises:
@@ -51,8 +67,8 @@ def parse_glb(path: Path, data: bytes) -> tuple[NDArray[np.float64], NDArray[np.
     return _parse(chunks[_JSON_CHUNK], path, chunks.get(_BINARY_CHUNK))
 
 
-def parse_gltf(path: Path, data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return vertices (V, 3) and triangles (T, 3) of the scene, each part where it is placed.
+def parse_gltf(path: Path, data: bytes) -> tuple[NDArray[np.float64], Polygons]:
+    """Return vertices (V, 3) and triangles of the scene, each part where it is placed.
 
     Args:
         path: the file, for the buffers beside it.
@@ -66,12 +82,11 @@ def parse_gltf(path: Path, data: bytes) -> tuple[NDArray[np.float64], NDArray[np
     return _parse(data, path, None)
 
 
-def _parse(
-    text: bytes, path: Path, embedded: bytes | None
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _parse(text: bytes, path: Path, embedded: bytes | None) -> tuple[NDArray[np.float64], Polygons]:
     from trimesh.exchange.gltf import load_gltf
 
-    scene = json.loads(text.decode("utf-8"))
+    scene = json.loads(text.decode("utf-8-sig"))
+    _check_extensions(scene)
     buffers = [
         _buffer(buffer, path, embedded if index == 0 else None)
         for index, buffer in enumerate(scene.get("buffers", []))
@@ -80,7 +95,33 @@ def _parse(
     by_name = {str(index): buffer for index, buffer in enumerate(buffers)}
     with np.errstate(all="ignore"):  # what is not finite is refused as such
         loaded = load_gltf(io.BytesIO(json.dumps(geometry).encode()), resolver=by_name)
-        return _flatten(loaded)
+        return _flatten(path, loaded)
+
+
+def _check_extensions(scene: dict[str, Any]) -> None:
+    """Refuse extensions that change the geometry and are not read here."""
+    required = [name for name in scene.get("extensionsRequired") or [] if isinstance(name, str)]
+    of_nodes = {
+        name
+        for node in scene.get("nodes") or []
+        if isinstance(node, dict) and isinstance(node.get("extensions"), dict)
+        for name in node["extensions"]
+        if name in _MOVING
+    }
+    unknown = sorted({name for name in required if not _HARMLESS.fullmatch(name)} | of_nodes)
+    if unknown:
+        names = ", ".join(unknown)[:120]
+        raise ValueError(f"it needs the extension {names}, which is not read: save it without")
+
+
+def external_files(path: Path, data: bytes) -> list[Path]:
+    """Return the files beside a scene in JSON that hold its buffers, whether there or not."""
+    try:
+        buffers = json.loads(data.decode("utf-8-sig")).get("buffers") or []
+        uris = [buffer["uri"] for buffer in buffers if isinstance(buffer.get("uri"), str)]
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
+        return []  # which whoever reads the scene tells
+    return [path.parent / unquote(uri) for uri in uris if not uri.startswith("data:")]
 
 
 def _buffer(buffer: dict[str, Any], path: Path, embedded: bytes | None) -> bytes:
@@ -167,11 +208,12 @@ def _check_accessor(accessor: dict[str, Any], views: list[dict[str, Any]]) -> No
         raise ValueError(f"an array of it promises {count} items, more than its buffer holds")
 
 
-def _flatten(loaded: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _flatten(path: Path, loaded: dict[str, Any]) -> tuple[NDArray[np.float64], Polygons]:
     """Put every part where the scene places it; trimesh lists a node after its parent."""
     world = {loaded["base_frame"]: np.eye(4)}
     vertices, faces = [np.empty((0, 3))], [np.empty((0, 3), np.int64)]
     vertex_count = face_count = 0
+    step = 0.0  # between neighbouring numbers of a part, once it is placed
     for node in loaded["graph"]:
         place = world[node["frame_from"]] @ node["matrix"]
         world[node["frame_to"]] = place
@@ -180,7 +222,8 @@ def _flatten(loaded: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.in
         if not np.isfinite(place).all():
             raise ValueError("it places a part by numbers that are not finite")
         part = loaded["geometry"][node["geometry"]]
-        corners = np.asarray(part["vertices"], dtype=np.float64)
+        stored = np.asarray(part["vertices"])
+        corners = stored.astype(np.float64)
         triangles = np.asarray(part["faces"], dtype=np.int64)
         face_count += len(triangles)
         if face_count > _MOST_TRIANGLES:
@@ -189,7 +232,15 @@ def _flatten(loaded: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.in
             raise ValueError("a face names a vertex that is not there")
         if np.linalg.det(place[:3, :3]) < 0:
             triangles = triangles[:, ::-1]  # a mirror turns faces inside out
+        if stored.dtype.kind == "f" and stored.size:
+            spacing = float(np.spacing(np.abs(stored).max()))
+            step = max(step, spacing * np.abs(place[:3, :3]).sum(axis=1).max())
         vertices.append(corners @ place[:3, :3].T + place[:3, 3])
         faces.append(triangles + vertex_count)
         vertex_count += len(corners)
-    return np.concatenate(vertices), np.concatenate(faces)
+    placed = np.concatenate(vertices)
+    if len(placed) and step > 0 and np.isfinite(placed).all():
+        defect = defect_of_steps(float(np.ptp(placed, axis=0).max()) / step, np.dtype(np.float32))
+        if defect is not None:
+            raise UserError(f"{path} is {defect}")
+    return placed, [np.concatenate(faces)]

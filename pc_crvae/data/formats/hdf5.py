@@ -101,6 +101,11 @@ def _read_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
         raise
     # Which of them h5py raises depends on the part of the file that is damaged.
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, BlockingIOError) or "lock file" in str(error):
+            raise UserError(
+                f"{path} is locked by another process, which writes to it: wait for it or close "
+                "the file there, or set HDF5_USE_FILE_LOCKING=FALSE if it is only read"
+            ) from error
         raise UserError(
             f"{path} is not an HDF5 file or is damaged ({reason_of(error)}): unpack or download it "
             "again"
@@ -129,7 +134,10 @@ def _read_array(path: Path, file: h5py.File, key: str) -> NDArray[Any]:
 
 def _check_shape(path: Path, points: NDArray[Any]) -> None:
     if points.ndim != 3 or points.shape[2] != 3:
-        raise UserError(f"{path}: 'data' should have the shape (n, P, 3), not {points.shape}")
+        transposed = ": is it transposed?" if points.ndim == 3 and points.shape[1] == 3 else ""
+        raise UserError(
+            f"{path}: 'data' should have the shape (n, P, 3), not {points.shape}{transposed}"
+        )
     if points.size == 0:
         raise UserError(f"{path}: 'data' is empty, its shape is {points.shape}")
 

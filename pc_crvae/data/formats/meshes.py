@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.formats.polygons import Polygons, triangulate
+from pc_crvae.data.formats.precision import check_steps
 from pc_crvae.data.formats.registry import MESH_SUFFIXES, format_of
 from pc_crvae.data.items import Sample
 from pc_crvae.data.surface_sampling import face_vectors, sample_faces
@@ -37,8 +39,9 @@ class Surface:
     Attributes:
         vertices: (V, 3) float64, finite, no two the same, each used by a face of the file.
         faces: (F, 3) int64, indices into ``vertices``; every face has some area.
-        repairs: how many ``degenerate faces`` were left out and ``duplicate vertices`` merged;
-            neither changes the surface. Only counts above 0 are listed.
+        repairs: how many ``degenerate faces`` were left out and ``duplicate vertices`` merged,
+            neither of which changes the surface, and how many ``self-crossing faces`` there are,
+            which have no one surface. Only counts above 0 are listed.
     """
 
     vertices: NDArray[np.float64]
@@ -63,13 +66,15 @@ def read_surface(path: Path) -> Surface:
         )
     data = read_bytes(path, _LARGEST_FILE)
     try:
-        vertices, faces = parse(path, data)
+        vertices, polygons = parse(path, data)
+    except UserError:
+        raise
     except _DAMAGE as error:
         raise UserError(
             f"{path} is damaged or no {path.suffix.lower()} file ({reason_of(error)}): "
             "repair it or leave it out"
         ) from error
-    return _checked(path, vertices, faces)
+    return _checked(path, vertices, polygons)
 
 
 def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
@@ -98,40 +103,52 @@ def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
     )
 
 
-def _checked(path: Path, vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> Surface:
-    if len(faces) == 0:
-        raise UserError(f"{path} has no faces, so it has no surface to draw points from")
-    outside = (faces < 0) | (faces >= len(vertices))
-    if outside.any():
-        raise UserError(
-            f"{path} has a face that names the vertex {faces[outside][0]} (counted from 0) of "
-            f"{len(vertices)}: it is damaged"
-        )
-    if not np.isfinite(vertices).all():
-        row = int(np.argmin(np.isfinite(vertices).all(axis=1)))
+def _checked(path: Path, stored: NDArray[np.floating], polygons: Polygons) -> Surface:
+    if not any(len(faces) for faces in polygons if faces.shape[1] > 2):
+        kind = ": as a cloud, it goes with the card cloud-folder" if format_of(path).cloud else ""
+        raise UserError(f"{path} has no faces, so it has no surface to draw points from{kind}")
+    for faces in polygons:
+        outside = (faces < 0) | (faces >= len(stored))
+        if faces.shape[1] > 2 and outside.any():
+            raise UserError(
+                f"{path} has a face that names the vertex {faces[outside][0]} (counted from 0) of "
+                f"{len(stored)}: it is damaged"
+            )
+    if not np.isfinite(stored).all():
+        row = int(np.argmin(np.isfinite(stored).all(axis=1)))
         raise UserError(f"{path} has a NaN or infinite coordinate in vertex {row} (from 0)")
-    vertices, faces = _only_used(vertices, faces)
+    stored, polygons = _only_used(stored, polygons)
+    vertices = stored.astype(np.float64)
     with np.errstate(over="ignore"):
-        if not np.isfinite(np.ptp(vertices, axis=0)).all():
+        sides = np.ptp(vertices, axis=0)
+        if not np.isfinite(sides).all():
             raise UserError(f"{path} has coordinates too large to reckon with")
+    check_steps(path, sides.max(), max(vertices.max(), -vertices.min()), stored.dtype)
+    try:
+        faces, repairs = triangulate(polygons, vertices)
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
     merged, place = _merge(vertices)
     faces = place[faces]
     solid = np.linalg.norm(face_vectors(_to_unit(merged)[0][faces]), axis=1) > 0
     if not solid.any():
         raise UserError(f"{path} has a surface of no area: all its faces are degenerate")
-    repairs = {
-        "degenerate faces": int(np.count_nonzero(~solid)),
-        "duplicate vertices": len(vertices) - len(merged),
-    }
+    repairs["degenerate faces"] += int(np.count_nonzero(~solid))
+    repairs["duplicate vertices"] = len(vertices) - len(merged)
     return Surface(merged, faces[solid], {name: n for name, n in repairs.items() if n})
 
 
 def _only_used(
-    vertices: NDArray[np.float64], faces: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    vertices: NDArray[np.floating], polygons: Polygons
+) -> tuple[NDArray[np.floating], Polygons]:
     used = np.zeros(len(vertices), dtype=bool)
-    used[faces] = True
-    return vertices[used], (np.cumsum(used) - 1)[faces]
+    for faces in polygons:
+        if faces.shape[1] > 2:
+            used[faces] = True
+    if used.all():
+        return vertices, polygons
+    place = np.cumsum(used) - 1
+    return vertices[used], [place[faces] if faces.shape[1] > 2 else faces for faces in polygons]
 
 
 def _merge(vertices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

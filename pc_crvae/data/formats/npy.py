@@ -5,6 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from pc_crvae.data.formats.arrays import check_not_transposed
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import npz_names, parse_npy, read_npz
 
@@ -51,4 +52,5 @@ def _checked(where: str, array: NDArray[Any]) -> NDArray[Any]:
         raise UserError(f"{where} should have the shape (N, 3), not {array.shape}")
     if len(array) == 0:
         raise UserError(f"{where} holds no points")
+    check_not_transposed(where, array.shape)
     return array

@@ -5,6 +5,9 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some programs put before a text in UTF-8."""
+
 
 def parse_numbers(text: bytes, count: int) -> NDArray[np.float64] | None:
     """Return the numbers of a text between blanks: (count,); None where it is not so many numbers.

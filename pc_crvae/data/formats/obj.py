@@ -9,25 +9,32 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.formats.number_text import parse_numbers
-from pc_crvae.data.formats.polygons import fan_triangles
+from pc_crvae.data.formats.number_text import BYTE_ORDER_MARK, parse_numbers
+from pc_crvae.data.formats.polygons import Polygons, grouped
 
 _COMMENT = re.compile(rb"#[^\r\n]*")
+_CONTINUED = re.compile(
+    rb"^[ \t]*[vf][ \t](?:[^\r\n\\]|\\(?:[ \t]*(?:\r\n|\n|\r))?)*", re.MULTILINE
+)
+"""A vertex or face with the lines that go on with it. Of others, a name may end in a backslash."""
+
+_LINE_END = re.compile(rb"\\[ \t]*(?:\r\n|\n|\r)")
 _TEXTURE_OR_NORMAL = re.compile(rb"/[^ ]*")
 
 
-def parse_obj(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return vertices (V, 3) and triangles (T, 3); larger faces are cut into fans.
+def parse_obj(data: bytes) -> tuple[NDArray[np.float64], Polygons]:
+    """Return vertices (V, 3) and faces.
 
     Texture, normals, groups and materials are passed over, and no other file is read.
 
     Raises:
         ValueError, OverflowError: a vertex or a face cannot be read.
     """
-    if b"\\" in data:
-        data = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
-    if b"#" in data:
+    data = data.removeprefix(BYTE_ORDER_MARK)
+    if b"#" in data:  # before lines are joined: a comment may end in a backslash, as paths do
         data = _COMMENT.sub(b"", data)
+    if b"\\" in data:
+        data = _CONTINUED.sub(_joined, data)
     vertices: list[bytes] = []
     faces: list[list[int]] = []
     for line in data.splitlines():
@@ -39,7 +46,11 @@ def parse_obj(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
             if corners and min(corners) <= 0:
                 corners = [_counted_from_1(corner, len(vertices)) for corner in corners]
             faces.append(corners)
-    return _places(vertices), fan_triangles(faces) - 1
+    return _places(vertices), [alike - 1 for alike in grouped(faces)]
+
+
+def _joined(line: re.Match[bytes]) -> bytes:
+    return _LINE_END.sub(b" ", line[0])
 
 
 def _places(lines: list[bytes]) -> NDArray[np.float64]:

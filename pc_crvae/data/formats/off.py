@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.formats.number_text import as_indices, parse_numbers
-from pc_crvae.data.formats.polygons import fan, fan_triangles
+from pc_crvae.data.formats.polygons import Polygons, grouped
 
 _KEYWORD = re.compile(rb"(?:\xef\xbb\xbf)?\s*((?:ST)?C?N?)OFF(?![A-Za-z])")
 """Vertices may carry more than their place (texture, colour, normal), which is passed over."""
@@ -19,8 +19,8 @@ _COUNTS = re.compile(rb"\s*(\d{1,12})[ \t]+(\d{1,12})(?:[ \t]+-?\d+)?[ \t]*(?:[\
 _LEAST_VERTEX, _LEAST_FACE = len(b"0 0 0\n"), len(b"0\n")
 
 
-def parse_off(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return vertices (V, 3) and triangles (T, 3) of an OFF file; larger faces are cut into fans.
+def parse_off(data: bytes) -> tuple[NDArray[np.float64], Polygons]:
+    """Return vertices (V, 3) and faces of an OFF file.
 
     Some ModelNet files lack the line break after the keyword (``OFF3514 3546 0``), others end
     lines as Windows does: both load.
@@ -53,7 +53,7 @@ def parse_off(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 def _plain_triangles(
     body: bytes, vertex_count: int, face_count: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+) -> tuple[NDArray[np.float64], Polygons] | None:
     """Read the common form, nothing but triangles without colours, at once; else give None."""
     numbers = parse_numbers(body, 3 * vertex_count + 4 * face_count)
     if numbers is None:
@@ -64,12 +64,10 @@ def _plain_triangles(
     corners = faces.reshape(face_count, 4)
     if np.any(corners[:, 0] != 3):
         return None
-    return numbers[: 3 * vertex_count].reshape(vertex_count, 3), fan(corners[:, 1:])
+    return numbers[: 3 * vertex_count].reshape(vertex_count, 3), [corners[:, 1:]]
 
 
-def _lines(
-    body: bytes, vertex_count: int, face_count: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _lines(body: bytes, vertex_count: int, face_count: int) -> tuple[NDArray[np.float64], Polygons]:
     lines = [line for line in body.splitlines() if not line.isspace() and line]
     if len(lines) < vertex_count + face_count:
         raise ValueError(
@@ -85,4 +83,4 @@ def _lines(
         if not 0 <= count < len(corners):
             raise ValueError(f"a face promises {count} corners and has {len(corners) - 1}")
         faces.append([int(corner) for corner in corners[1 : count + 1]])
-    return vertices, fan_triangles(faces)
+    return vertices, grouped(faces)

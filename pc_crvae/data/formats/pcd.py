@@ -8,10 +8,12 @@ import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.formats.precision import as_single
 from pc_crvae.data.formats.text import parse_rows, text_lines
 from pc_crvae.errors import UserError
 
@@ -52,8 +54,8 @@ class _Header:
         return [names.index(axis) for axis in "xyz"]
 
 
-def parse_pcd(path: Path, content: bytes) -> NDArray[np.float64]:
-    """Parse the fields x, y and z of each point: (N, 3).
+def parse_pcd(path: Path, content: bytes) -> NDArray[np.floating]:
+    """Parse the fields x, y and z of each point: (N, 3), of the type they are stored in.
 
     Raises:
         UserError: the file is damaged, or has no such fields.
@@ -179,7 +181,7 @@ def _check_promise(path: Path, header: _Header, there: int) -> None:
         )
 
 
-def _parse_ascii(path: Path, body: bytes, header: _Header) -> NDArray[np.float64]:
+def _parse_ascii(path: Path, body: bytes, header: _Header) -> NDArray[np.floating]:
     lines = text_lines(path, body)
     if len(lines) != header.points:
         raise UserError(
@@ -189,7 +191,12 @@ def _parse_ascii(path: Path, body: bytes, header: _Header) -> NDArray[np.float64
     columns = [
         sum(field.count for field in header.fields[:position]) for position in header.positions()
     ]
-    return parse_rows(path, lines, columns)
+    points = parse_rows(path, lines, columns)
+    kinds = {
+        header.fields[position].kind + str(header.fields[position].size)
+        for position in header.positions()
+    }
+    return as_single(points) if kinds == {"F4"} else points
 
 
 def _unpack(path: Path, body: bytes, header: _Header) -> bytes:
@@ -213,16 +220,13 @@ def _unpack(path: Path, body: bytes, header: _Header) -> bytes:
 
 def _columns(
     header: _Header, body: bytes, starts: NDArray[np.int64], stride: int | None
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating]:
     """Read x, y and z where each field's first number starts, ``stride`` bytes apart."""
-    points = np.empty((header.points, 3))
-    for axis, position in enumerate(header.positions()):
+    columns = []
+    for position in header.positions():
         field = header.fields[position]
-        points[:, axis] = np.ndarray(
-            header.points,
-            np.dtype("<" + _CODES[field.kind, field.size]),
-            body,
-            int(starts[position]),
-            stride or field.size,
-        )
-    return points
+        kind = np.dtype("<" + _CODES[field.kind, field.size])
+        start, step = int(starts[position]), stride or field.size
+        columns.append(np.ndarray(header.points, kind, body, start, step))
+    points: NDArray[Any] = np.stack(columns, axis=1)
+    return points if points.dtype.kind == "f" else points.astype(np.float64)

@@ -8,6 +8,7 @@ truncated text file without a word.
 
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.formats.number_text import as_indices, parse_numbers
-from pc_crvae.data.formats.polygons import fan, fan_triangles
+from pc_crvae.data.formats.polygons import Polygons, grouped, strip_triangles
+from pc_crvae.data.formats.precision import as_single
 from pc_crvae.errors import UserError, reason_of
 
 _LONGEST_HEADER = 1 << 20
-_OPENING = re.compile(rb"ply[ \t]*(\r\n|\n|\r)", re.IGNORECASE)
-_FACES = re.compile(rb"^[ \t]*element[ \t]+face[ \t]+0*[1-9]", re.MULTILINE)
+_OPENING = re.compile(rb"(?:\xef\xbb\xbf)?ply[ \t]*(\r\n|\n|\r)", re.IGNORECASE)
 _ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _CODES = {
     **dict.fromkeys(("char", "int8"), "b"),
@@ -64,6 +65,15 @@ class _Element:
         """Bytes of all its records where their lists are empty."""
         return self.count * sum(part.least for part in self.properties)
 
+    def place_of_corners(self) -> int | None:
+        """Return where the list of corners lies that makes a surface; None without one."""
+        rows = enumerate(self.properties)
+        return next((row for row, p in rows if p.count_code and p.name in _CORNERS), None)
+
+    def is_single(self, places: list[int]) -> bool:
+        """Whether the properties at these places are of single precision."""
+        return all(self.properties[row].code == "f" for row in places)
+
     def place_of(self, axis: str) -> int:
         """Return where among the properties the coordinate lies."""
         found = [row for row, part in enumerate(self.properties) if part.name == axis]
@@ -81,27 +91,33 @@ class _Header:
     end: int
 
 
-def parse_ply(data: bytes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Parse vertices (V, 3) and triangles (T, 3); larger faces are cut into fans.
+def parse_ply(data: bytes) -> tuple[NDArray[np.floating], Polygons]:
+    """Parse vertices (V, 3), of the type they are stored in, and faces, also of triangle strips.
 
     Raises:
         ValueError, OverflowError: the file is none, or holds less than it promises, be it of
-            elements that are neither vertices nor faces.
+            elements that are neither vertices nor faces, or a surface of another kind.
     """
     header = _parse_header(data)
-    places = [header.elements["vertex"].place_of(axis) for axis in "xyz"]
+    vertex = header.elements["vertex"]
+    places = [vertex.place_of(axis) for axis in "xyz"]
     read = _columns(data, header, list(header.elements.values()))
-    vertices = _coordinates(read["vertex"], places)
-    for row, part in enumerate(header.elements.get("face", _Element("face", 0)).properties):
-        if part.name in _CORNERS and part.count_code:
-            if part.code in "fd":
-                raise ValueError("the corners of its faces are not whole numbers")
-            return vertices, _triangles(read["face"][row])
-    return vertices, fan_triangles([])
+    vertices = _coordinates(read["vertex"], places, vertex.is_single(places))
+    faces: Polygons = []
+    for element in header.elements.values():
+        row = element.place_of_corners()
+        if row is None or element.count == 0:
+            continue
+        if element.properties[row].code in "fd":
+            raise ValueError("the corners of its faces are not whole numbers")
+        if element.name not in _SURFACES:
+            raise ValueError(f"its surface is of {element.name[:40]!r}, not read: save faces")
+        faces += _SURFACES[element.name](read[element.name][row])
+    return vertices, faces
 
 
-def parse_ply_cloud(path: Path, data: bytes) -> NDArray[np.float64]:
-    """Return the vertices alone: (V, 3).
+def parse_ply_cloud(path: Path, data: bytes) -> NDArray[np.floating]:
+    """Return the vertices alone: (V, 3), of the type they are stored in.
 
     What lies behind them is not read: a face list that is damaged or cut short is not refused.
 
@@ -111,10 +127,12 @@ def parse_ply_cloud(path: Path, data: bytes) -> NDArray[np.float64]:
     """
     try:
         header = _parse_header(data)
-        places = [header.elements["vertex"].place_of(axis) for axis in "xyz"]
+        vertex = header.elements["vertex"]
+        places = [vertex.place_of(axis) for axis in "xyz"]
         elements = list(header.elements.values())
         wanted = elements[: list(header.elements).index("vertex") + 1]
-        return _coordinates(_columns(data, header, wanted)["vertex"], places)
+        columns = _columns(data, header, wanted)["vertex"]
+        return _coordinates(columns, places, vertex.is_single(places))
     except (ValueError, OverflowError) as error:
         raise UserError(
             f"{path} is damaged or no PLY file ({reason_of(error)}): repair it or leave it out"
@@ -123,21 +141,37 @@ def parse_ply_cloud(path: Path, data: bytes) -> NDArray[np.float64]:
 
 def has_faces(data: bytes) -> bool:
     """Whether the header of a file promises a face or more, so that it is a mesh."""
-    header = data[:_LONGEST_HEADER].partition(b"end_header")[0]
-    return _FACES.search(header.replace(b"\r", b"\n")) is not None
-
-
-def _coordinates(vertices: _Columns, places: list[int]) -> NDArray[np.float64]:
     try:
-        return np.stack([np.array(vertices[row], dtype=np.float64) for row in places], axis=1)
-    except ValueError as error:
+        elements = _parse_header(data).elements.values()
+    except ValueError:  # which whoever reads it raises in its turn
+        return re.search(rb"^[ \t]*element[ \t]+face\b", data[:_LONGEST_HEADER], re.M) is not None
+    return any(
+        element.count > 0 and (element.name == "face" or element.place_of_corners() is not None)
+        for element in elements
+    )
+
+
+def _coordinates(vertices: _Columns, places: list[int], single: bool) -> NDArray[np.floating]:
+    try:
+        numbers = [np.asarray(vertices[row]) for row in places]
+        columns = [c if c.dtype.kind in "fiu" else c.astype(np.float64) for c in numbers]
+        points: NDArray[Any] = np.stack(columns, axis=1)
+        if points.dtype.kind != "f":  # whole numbers, which double precision holds
+            return points.astype(np.float64)
+    except (ValueError, TypeError) as error:
         raise ValueError(f"it has a line of vertex that is not one of numbers: {error}") from error
+    return as_single(points) if single else points.astype(points.dtype.newbyteorder("="))
 
 
-def _triangles(corners: Any) -> NDArray[np.int64]:
-    if isinstance(corners, np.ndarray):
-        return fan(corners.astype(np.int64))
-    return fan_triangles(corners)
+def _polygons(corners: Any) -> Polygons:
+    return [corners.astype(np.int64)] if isinstance(corners, np.ndarray) else grouped(corners)
+
+
+_SURFACES: dict[str, Callable[[Any], Polygons]] = {
+    "face": _polygons,
+    "tristrips": lambda strips: [strip_triangles(strips)],
+}
+"""By the name of an element with corners, what makes faces of it."""
 
 
 def _parse_header(data: bytes) -> _Header:

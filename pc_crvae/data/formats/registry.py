@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.formats.gltf import parse_glb, parse_gltf
+from pc_crvae.data.formats.gltf import external_files, parse_glb, parse_gltf
 from pc_crvae.data.formats.npy import parse_npy_cloud, read_npz_cloud
 from pc_crvae.data.formats.obj import parse_obj
 from pc_crvae.data.formats.off import parse_off
 from pc_crvae.data.formats.pcd import parse_pcd
 from pc_crvae.data.formats.ply import has_faces, parse_ply, parse_ply_cloud
+from pc_crvae.data.formats.polygons import Polygons
 from pc_crvae.data.formats.stl import parse_stl
 from pc_crvae.data.formats.text import parse_text
+from pc_crvae.utils.up_axes import Axis
 
 
 @dataclass(frozen=True)
@@ -26,24 +28,28 @@ class Format:
     """How the files of a suffix are read, from their path and content.
 
     Attributes:
-        mesh: gives vertices (V, 3) and triangles (T, 3), and raises what comes where a file is
-            damaged; None where the format holds no meshes.
-        cloud: gives points (N, 3 or more), and raises a UserError where a file is damaged; None
-            where the format holds no clouds.
+        mesh: gives vertices (V, 3), of the type they are stored in, and faces, and raises what
+            comes where a file is damaged; None where the format holds no meshes.
+        cloud: gives points (N, 3 or more), of the type they are stored in, and raises a UserError
+            where a file is damaged; None where the format holds no clouds.
         is_mesh: whether this content is a mesh, where the format holds both.
+        beside: gives the other files that a file of this content is read with.
+        up: the axis that points up by the format's own rules; None where it has none.
     """
 
-    mesh: Callable[[Path, bytes], tuple[NDArray[np.float64], NDArray[np.int64]]] | None = None
+    mesh: Callable[[Path, bytes], tuple[NDArray[np.floating], Polygons]] | None = None
     cloud: Callable[[Path, bytes], NDArray[Any]] | None = None
     is_mesh: Callable[[bytes], bool] = lambda content: True
+    up: Axis | None = None
+    beside: Callable[[Path, bytes], list[Path]] | None = None
 
 
 FORMATS = {
     ".off": Format(mesh=lambda path, content: parse_off(content)),
     ".obj": Format(mesh=lambda path, content: parse_obj(content)),
     ".stl": Format(mesh=lambda path, content: parse_stl(content)),
-    ".glb": Format(mesh=parse_glb),
-    ".gltf": Format(mesh=parse_gltf),
+    ".glb": Format(mesh=parse_glb, up="y"),
+    ".gltf": Format(mesh=parse_gltf, up="y", beside=external_files),
     ".ply": Format(
         mesh=lambda path, content: parse_ply(content), cloud=parse_ply_cloud, is_mesh=has_faces
     ),
@@ -64,3 +70,14 @@ CLOUD_SUFFIXES = tuple(suffix for suffix, format in FORMATS.items() if format.cl
 def format_of(path: Path) -> Format:
     """Return how a file is read, by its suffix in any case; of another, neither way."""
     return FORMATS.get(path.suffix.lower(), Format())
+
+
+def files_read_with(path: Path) -> list[Path]:
+    """Return the other files that are read with one, whether they are there or not."""
+    beside = format_of(path).beside
+    if beside is None or not path.is_file():
+        return []
+    try:
+        return beside(path, path.read_bytes())
+    except OSError:
+        return []  # which whoever reads it tells

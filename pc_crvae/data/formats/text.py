@@ -7,44 +7,112 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.formats.arrays import check_not_transposed
+from pc_crvae.data.formats.columns import (
+    coordinate_columns,
+    counts_columns,
+    find_coordinates,
+    normal_columns,
+    split_header,
+)
 from pc_crvae.errors import UserError, reason_of
+from pc_crvae.utils.texts import decoded
+
+_COMMENTS = ("#", "//")
+_FEWEST_COUNTED = 10
+"""Lines that are not counted from 0 or 1 by chance."""
 
 
 def parse_text(path: Path, content: bytes, columns: int = 3) -> NDArray[np.float64]:
-    """Parse the first ``columns`` numbers of each line: (N, columns).
+    """Parse the coordinates of each line, or coordinates and normals: (N, columns).
 
-    Commas, semicolons or blanks lie between the numbers, the same throughout. Lines that are
-    empty or start with ``#`` or ``//`` are passed over, and what follows the columns wanted is
-    ignored. The first line may be the number of points, as in ``.pts`` files, or names of the
-    columns; where those name x, y and z, the coordinates are read from there.
+    Commas, semicolons, tabs or blanks lie between the numbers, the same throughout. Lines that are
+    empty or start with ``#`` or ``//`` are passed over. The first line may be the number of points,
+    as in ``.pts`` files. Where names of the columns head the table, in a line of its own or in the
+    comment just above it, they say which columns are read; otherwise it is the first ones, and the
+    others are ignored.
 
     Args:
         path: the file, for the sentence of an error.
         content: what the file holds.
-        columns: numbers a line.
+        columns: 3 for coordinates, 6 for normals behind them.
 
     Raises:
-        UserError: it is no text, a line does not start with numbers, or the number of points is
-            not the one promised.
+        UserError: it is no text, a line does not start with numbers, the number of points is not
+            the one promised, the names do not tell which columns are wanted, or the table seems to
+            be transposed or to have a column that counts its lines in front.
     """
-    lines = [line for line in text_lines(path, content) if not line.startswith(("#", "//"))]
-    wanted = list(range(columns))
+    lines = text_lines(path, content)
+    comment = None
+    while lines and lines[0].startswith(_COMMENTS):
+        comment = lines.pop(0)
+    lines = [line for line in lines if not line.startswith(_COMMENTS)]
     promised = None
     if len(lines) > 1 and re.fullmatch("[0-9]+", lines[0]):
         promised = lines.pop(0)
-    # A line that is numbers in part is no header but a damaged point.
-    if lines and not any(_is_number(field) for field in _fields(lines[0])):
-        names = [field.strip("\"'").lower() for field in _fields(lines.pop(0))]
-        if {"x", "y", "z"} <= set(names):
-            start = [names.index(axis) for axis in "xyz"]
-            wanted = [*start, *(column + start[0] for column in range(3, columns))]
+    names = _names(path, lines)
+    head = lines.pop(0) if names is not None else ""
     if not lines:
         raise UserError(f"{path} holds no points")
     if promised is not None and promised.lstrip("0") != str(len(lines)):
         raise UserError(
             f"{path} promises {promised[:20]} points and holds {len(lines)}: is it cut short?"
         )
-    return parse_rows(path, lines, wanted, _delimiter(lines[0]))
+    delimiter = _delimiter(lines[0])
+    width = len(_fields(lines[0]))
+    if names is not None and len(names) < 3 and not {"x", "y", "z"} & {n.lower() for n in names}:
+        names = None  # a title
+    if names is not None and len(names) > width and "\t" in head:
+        names = split_header(head, "\t")  # some names have blanks in them
+    if names is None and comment is not None:
+        commented = split_header(comment.lstrip("#/"), _delimiter(comment))
+        if len(commented) == width and find_coordinates(commented) is not None:
+            names = commented
+    if names is None:
+        check_not_transposed(path, (len(lines), width))
+        rows = parse_rows(path, lines, range(columns), delimiter)
+        if width > columns and len(rows) >= _FEWEST_COUNTED:
+            _check_not_counted(path, rows[:, 0])
+        return rows
+    wanted = coordinate_columns(path, names)
+    if columns > 3:
+        wanted += normal_columns(path, names)
+    if len(names) > width + names.count(""):
+        raise UserError(f"{path} names {len(names)} columns and has {width}: name each of them")
+    if width == len(names) + 1 and _fields(lines[0])[0].strip("\"'") in ("0", "1"):
+        raise UserError(
+            f"{path} names {len(names)} columns and has {width}, of which the first seems to count "
+            "the lines: name it too, or leave it out"
+        )
+    return parse_rows(path, lines, wanted, delimiter)
+
+
+def _names(path: Path, lines: Sequence[str]) -> list[str] | None:
+    """Return the names that the first line gives; None where it is one of numbers."""
+    if not lines:
+        return None
+    delimiter = _delimiter(lines[0])
+    names = split_header(lines[0], delimiter)
+    # A line that is numbers in part is no head but a damaged point.
+    if not any(_is_number(field) for field in _fields(lines[0])):
+        if all(re.fullmatch(r"-?\d+,\d+", name) for name in names):
+            raise UserError(
+                f"{path} has a line that is not one of numbers: {lines[0][:40]!r} has commas for "
+                "points"
+            )
+        return names
+    separator = "\t" if delimiter is None and "\t" in lines[0] else delimiter
+    if separator is None and len(lines) > 1 and re.search("[.eE]", lines[1]):
+        separator = " "  # a point of whole numbers before others would be a wonder
+    return names if counts_columns(names, separator) else None
+
+
+def _check_not_counted(path: Path, first: NDArray[np.float64]) -> None:
+    if first[0] in (0, 1) and np.array_equal(first, np.arange(len(first)) + first[0]):
+        raise UserError(
+            f"{path} has a first column that counts the lines: leave it out, or name the columns, "
+            "so that the coordinates can be told"
+        )
 
 
 def text_lines(path: Path, content: bytes) -> list[str]:
@@ -54,11 +122,11 @@ def text_lines(path: Path, content: bytes) -> list[str]:
         UserError: it is no text.
     """
     try:
-        text = content.decode("utf-8-sig")
+        text = decoded(content)
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{path} is no text: the byte at {error.start} is not UTF-8, so the file is damaged "
-            "or of another kind"
+            f"{path} is no text: the byte at {error.start} is not {error.encoding.upper()}, so the "
+            "file is damaged or of another kind"
         ) from error
     return [stripped for line in text.splitlines() if (stripped := line.strip())]
 

@@ -14,9 +14,10 @@ from pc_crvae.data import load
 from pc_crvae.data.cache.preparation import Prepared
 from pc_crvae.data.cache.shape_sets import prepare_shapes
 from pc_crvae.data.cache.store import discard_damaged
-from pc_crvae.data.cards import Axis, Card, Source, Split, load_card
+from pc_crvae.data.cards import Card, Source, Split, load_card
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.fetching.record import read_record
+from pc_crvae.data.formats.registry import files_read_with
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.inspection.near_copies import THRESHOLD, find_near_copies
 from pc_crvae.data.layouts import has_a_file_a_shape
@@ -89,7 +90,7 @@ def check(
     name: str | Path,
     *,
     root: Path | None = None,
-    up: Axis | None = None,
+    up: str | None = None,
     strict: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Check:
@@ -118,7 +119,8 @@ def check(
     findings: list[Finding] = []
     sets: ItemSets = {}
     files: dict[Split, Sequence[str]] = {}
-    for split in card.splits:
+    splits: list[Split] = [*card.splits]
+    for split in splits:
         say(f"reading {split}")
         findings += [
             Finding("prepared", f"{damage}, and was removed", defect=True)
@@ -126,7 +128,7 @@ def check(
         ]
         try:
             if folder is not None and has_a_file_a_shape(card):
-                prepared = prepare_shapes(card, split, folder, up or card.up or "z")
+                prepared = prepare_shapes(card, split, folder, up)
                 findings += _preparation(split, prepared)
                 sets[split] = prepared.checked(allow_refused=True)
                 files[split] = prepared.sources
@@ -160,6 +162,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _content_of_shape(path: Path) -> tuple[str, ...]:
+    """Return what two files share that hold one shape, those that are read with them included."""
+    others = [other for other in files_read_with(path) if other.is_file()]
+    return tuple(sha256_of(part) for part in (path, *others))
+
+
 def _preparation(split: Split, prepared: Prepared) -> Iterator[Finding]:
     rejected = prepared.rejected
     if rejected:
@@ -175,7 +183,7 @@ def _preparation(split: Split, prepared: Prepared) -> Iterator[Finding]:
 
 
 def _count(card: Card, split: Split, count: int, strict: bool) -> Iterator[Finding]:
-    published = card.splits[split].count
+    published = card.part(split).count
     if published is not None and count != published:
         how = "a cut of the set" if count < published else "more than the card's set has"
         yield Finding("count", f"{split} has {count:,} of {published:,} items: {how}", strict)
@@ -245,7 +253,11 @@ def _contents_of_files(files: Mapping[Split, Sequence[str]]) -> Iterator[tuple[S
     common = {size for size, count in Counter(sizes.values()).items() if count > 1}
     for split, names in files.items():
         for row, name in enumerate(names):
-            yield split, row, sha256_of(Path(name)) if sizes[name] in common else sizes[name]
+            yield (
+                split,
+                row,
+                _content_of_shape(Path(name)) if sizes[name] in common else sizes[name],
+            )
 
 
 def _copies(sets: ItemSets, contents: Iterable[tuple[Split, int, object]]) -> Iterator[Finding]:

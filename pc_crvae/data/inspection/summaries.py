@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.data import load
 from pc_crvae.data.cache.shape_sets import prepare_shapes
-from pc_crvae.data.cards import Axis, Card, Split, load_card
+from pc_crvae.data.cards import Card, Split, load_card
 from pc_crvae.data.clouds import CloudSet, extents
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.layouts import has_a_file_a_shape, reader_of
@@ -24,7 +24,7 @@ def summarize(
     *,
     splits: Sequence[Split] | None = None,
     root: Path | None = None,
-    up: Axis | None = None,
+    up: str | None = None,
     allow_refused: bool = False,
 ) -> dict[str, Any]:
     """Summarise a data set in plain values.
@@ -84,12 +84,12 @@ def _of_clouds(clouds: CloudSet, sides: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _raw_extents(
-    card: Card, split: Split, root: Path | None, up: Axis | None
+    card: Card, split: Split, root: Path | None, up: str | None
 ) -> NDArray[np.float64]:
     """Return the longest side of each cloud as its file has it."""
     folder = find_root(card, root).resolve() if card.reads_files else None
     if folder is not None and has_a_file_a_shape(card):
-        prepared = prepare_shapes(card, split, folder, up or card.up or "z")
+        prepared = prepare_shapes(card, split, folder, up)
         # Turned upright, a bounding box has the same sides.
         return extents(np.asarray(prepared.clouds.points)) * prepared.scales
     return extents(reader_of(card).read_split(folder, split, card).array)

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from pc_crvae.data.cards import Card, Split
-from pc_crvae.data.formats.cloud_files import load_points
+from pc_crvae.data.formats.cloud_files import load_measured_points, load_points
 from pc_crvae.data.formats.registry import CLOUD_SUFFIXES
 from pc_crvae.data.items import Listing
 from pc_crvae.data.readers.class_tree import read_class_tree
 
-VERSION = 1
+VERSION = 2
 
-__all__ = ["list_items", "load_points"]
+__all__ = ["list_items", "load_measured_points", "load_points"]
 
 
 def list_items(root: Path, split: Split, card: Card) -> Listing:

@@ -3,6 +3,7 @@
 How folders tell classes and splits, :mod:`pc_crvae.data.readers.class_tree` says.
 """
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from pc_crvae.data.cards import Card, ImageShape, Split
 from pc_crvae.data.formats.images import as_grey_or_rgb, decode_image
 from pc_crvae.data.items import Item, RawItems
 from pc_crvae.data.readers.class_tree import class_tree_paths, read_class_tree
+from pc_crvae.data.readers.split_folders import LOOKED_THROUGH
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import read_bytes
 
-VERSION = 1
+VERSION = 2
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 """Of the files that are read; case does not matter."""
@@ -38,7 +40,10 @@ def read_split(root: Path, split: Split, card: Card) -> RawItems:
         UserError: there are no images, or one is damaged, see-through, of another kind or unlike
             the others; the sentence names the file.
     """
-    items, classes, _ = read_class_tree(root, split, SUFFIXES, card.classes)
+    items, classes, passed_over = read_class_tree(root, split, SUFFIXES, card.classes)
+    for reason, paths in passed_over.items():
+        if reason == LOOKED_THROUGH:
+            warnings.warn(f"{paths[0]} is {reason} of {root}", stacklevel=2)
     shape = card.image
     if shape is None:
         first = _decode(items[0].path)

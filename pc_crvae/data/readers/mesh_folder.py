@@ -8,7 +8,7 @@ from pc_crvae.data.formats.registry import MESH_SUFFIXES
 from pc_crvae.data.items import Listing
 from pc_crvae.data.readers.class_tree import read_class_tree
 
-VERSION = 1
+VERSION = 2
 
 __all__ = ["list_items", "load_points"]
 

@@ -13,10 +13,16 @@ from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.hdf5 import file_and_row, join_parts, read_part
 from pc_crvae.data.items import RawItems
 from pc_crvae.data.readers.labels import check_labels
-from pc_crvae.data.readers.name_lists import listed_candidates, listed_files, read_lines, read_names
+from pc_crvae.data.readers.name_lists import (
+    as_posix,
+    listed_candidates,
+    listed_files,
+    read_lines,
+    read_names,
+)
 from pc_crvae.errors import UserError
 
-VERSION = 1
+VERSION = 2
 
 _CLASSES = "shape_names.txt"
 
@@ -59,4 +65,6 @@ def _read_ids(path: Path, count: int) -> list[str]:
     list_path = _id_list(path)
     if not list_path.is_file():
         return file_and_row(path, count)
-    return [PurePosixPath(mesh).stem for mesh in read_names(list_path, path, count, "mesh")]
+    return [
+        PurePosixPath(as_posix(mesh)).stem for mesh in read_names(list_path, path, count, "mesh")
+    ]

@@ -5,6 +5,7 @@ import unicodedata
 from pathlib import Path, PurePosixPath
 
 from pc_crvae.errors import UserError, reason_of
+from pc_crvae.utils.texts import decoded
 
 _LONGEST = 255
 """Bytes of a name, as file systems have it."""
@@ -73,7 +74,13 @@ def listed_candidates(list_path: Path) -> list[Path]:
 
 def _candidates(list_path: Path, line: str) -> tuple[Path, Path]:
     # The official lists carry the prefix of their authors' machine, so the bare name counts.
+    line = as_posix(line)
     return list_path.parent / line, list_path.parent / PurePosixPath(line).name
+
+
+def as_posix(name: str) -> str:
+    """Return a path with slashes, which Windows writes with backslashes."""
+    return name.replace("\\", "/")
 
 
 def read_names(path: Path, of: Path, count: int, kind: str) -> list[str]:
@@ -103,7 +110,7 @@ def is_name(text: str) -> bool:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return decoded(path.read_bytes())
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: is this the right folder?") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -15,7 +15,7 @@ from pc_crvae.data.readers.labels import check_labels
 from pc_crvae.data.readers.variants import form_of
 from pc_crvae.errors import UserError
 
-VERSION = 1
+VERSION = 2
 
 VARIANTS: dict[str | None, tuple[str, str]] = {
     "obj_bg": ("main_split", ""),

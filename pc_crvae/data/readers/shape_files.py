@@ -6,18 +6,20 @@ file, so that the same file gives the same points, under whatever name.
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.cards import Axis
 from pc_crvae.data.clouds import normalize, turn_z_up
+from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.formats import cloud_files, meshes
 from pc_crvae.data.formats.registry import FORMATS, format_of
 from pc_crvae.data.readers.class_tree import ids_of
+from pc_crvae.data.readers.tree_walk import TEXT_SUFFIXES, FoundFile, check_name, walk
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import gone, read_bytes
 
@@ -38,11 +40,26 @@ class ShapeFile:
     id: str
 
 
+@dataclass(frozen=True)
+class FoundShapes:
+    """The files that may hold shapes, and what was passed over, by the reason."""
+
+    files: list[ShapeFile]
+    passed_over: Mapping[str, tuple[Path, ...]]
+
+
 def find_shape_files(places: Sequence[Path]) -> list[ShapeFile]:
+    """Find the shapes that folders hold, at any depth, and files given by name: `find_shapes`."""
+    return find_shapes(places).files
+
+
+def find_shapes(places: Sequence[Path]) -> FoundShapes:
     """Find the shapes that folders hold, at any depth, and files given by name.
 
-    Of a folder, files of supported suffixes are taken, in order of their paths; hidden files and
-    folders are left out, and links to folders are not followed. A file met twice is taken once.
+    Of a folder, files of supported suffixes are taken, in order of their paths, as
+    :func:`~pc_crvae.data.readers.tree_walk.walk` finds them, so that a set of the same folder has
+    the same. Tables (``.txt``, ``.csv``) that lie beside meshes or above them are no shapes, unless
+    they are named. A file met twice is taken once.
 
     Args:
         places: files and folders. Ids are those of :func:`ids_of`, as they are in a set of the same
@@ -50,17 +67,25 @@ def find_shape_files(places: Sequence[Path]) -> list[ShapeFile]:
             equal, of the paths as given.
 
     Raises:
-        UserError: a place is missing or a folder cannot be read, a name is not UTF-8, or nothing
-            is found.
+        UserError: a place is missing or a folder cannot be read, a name is not plain text, or
+            nothing is found.
     """
     found: dict[str, tuple[Path, str]] = {}
+    passed_over: defaultdict[str, list[Path]] = defaultdict(list)
     for place in places:
         if not place.exists():
             raise UserError(f"{gone(place)}: name files and folders that are there")
-        for path in _files_in(place) if place.is_dir() else [place]:
-            short = path.relative_to(place).as_posix() if place.is_dir() else path.name
-            _check_name(path)
-            found.setdefault(os.path.realpath(path), (path, short))
+        if place.is_dir():
+            walked = walk(place, FORMATS)
+            files, tables = _without_tables(walked.files)
+            walked.passed_over["a table beside meshes"] = tuple(tables)
+            for reason, paths in walked.passed_over.items():
+                passed_over[reason] += paths
+        else:
+            check_name(place)
+            files = [FoundFile(place, (place.name,))]
+        for file in files:
+            found.setdefault(os.path.realpath(file.path), (file.path, "/".join(file.parts)))
     if not found:
         raise UserError(
             f"{', '.join(map(str, places))} holds no shape: the suffixes read are "
@@ -69,12 +94,35 @@ def find_shape_files(places: Sequence[Path]) -> list[ShapeFile]:
     paths, names = zip(*found.values(), strict=True)
     if len(set(names)) < len(names):
         names = tuple(path.as_posix() for path in paths)
-    return [
+    shapes = [
         ShapeFile(path.absolute(), name) for path, name in zip(paths, ids_of(names), strict=True)
     ]
+    return FoundShapes(shapes, {why: tuple(paths) for why, paths in passed_over.items() if paths})
 
 
-def load_shape(path: Path, count: int, up: Axis) -> NDArray[np.float32]:
+def _without_tables(files: Sequence[FoundFile]) -> tuple[list[FoundFile], list[Path]]:
+    """Leave out tables in folders that hold meshes, at any depth."""
+    with_meshes = {
+        file.parts[:depth]
+        for file in files
+        if format_of(file.path).mesh is not None
+        for depth in range(len(file.parts))
+    }
+    tables = [
+        file
+        for file in files
+        if file.path.suffix.lower() in TEXT_SUFFIXES and file.parts[:-1] in with_meshes
+    ]
+    return [file for file in files if file not in tables], [file.path for file in tables]
+
+
+def load_shape(
+    path: Path,
+    count: int,
+    up: str | None = None,
+    *,
+    unmeasured: Callable[[int], None] | None = None,
+) -> NDArray[np.float32]:
     """Read a shape as a model reads those it was trained on.
 
     The surface of a mesh is sampled by area; of a cloud points are chosen without replacement.
@@ -83,7 +131,9 @@ def load_shape(path: Path, count: int, up: Axis) -> NDArray[np.float32]:
     Args:
         path: a mesh or cloud file.
         count: points wanted; a cloud that has fewer is taken as it is.
-        up: the axis that points up in the file.
+        up: what is said of the axis that points up, as :func:`up_of_file` takes it.
+        unmeasured: told how many points of a cloud were left out whose coordinates are NaN or
+            infinite; None: such a cloud is refused.
 
     Returns:
         Points (at most ``count``, 3), z up, of a shape with mean 0 and largest radius 1.
@@ -97,34 +147,15 @@ def load_shape(path: Path, count: int, up: Axis) -> NDArray[np.float32]:
     if format.mesh is not None and format.is_mesh(content):
         points = meshes.load_points(path, max(count, _SURFACE_POINTS), rng).points
     elif format.cloud is not None:
-        points = cloud_files.read_cloud(path)
+        points = cloud_files.read_cloud(path, unmeasured)
     else:
         raise UserError(
             f"{path} is no shape by its name, which should end in {', '.join(sorted(FORMATS))}"
         )
     chosen = rng.choice(len(points), min(count, len(points)), replace=False)
     try:
-        whole = normalize(turn_z_up(points[None], up))[0]
+        whole = normalize(turn_z_up(points[None], up_of_file(path, up)))[0]
     except ValueError as error:
         raise UserError(f"{path} cannot be scaled: {error}") from error
     shape: NDArray[np.float32] = whole[chosen]
     return shape
-
-
-def _files_in(folder: Path) -> list[Path]:
-    def refuse(error: OSError) -> None:
-        raise UserError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
-
-    files = []
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [Path(place, name) for name in names if not name.startswith(".")]
-        files += [path for path in paths if path.suffix.lower() in FORMATS]
-    return sorted(files)
-
-
-def _check_name(path: Path) -> None:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:
-        raise UserError(f"{str(path)!r} has a name that is not UTF-8: rename it") from error

@@ -15,7 +15,7 @@ from pc_crvae.data.readers.class_tree import read_class_tree
 from pc_crvae.data.readers.synsets import SHAPENET_SYNSETS
 from pc_crvae.errors import UserError
 
-VERSION = 1
+VERSION = 2
 
 __all__ = ["list_items", "load_points"]
 

@@ -18,10 +18,16 @@ from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.hdf5 import Part, file_and_row, join_parts, read_part
 from pc_crvae.data.items import RawItems
 from pc_crvae.data.readers.labels import check_labels, labels_of
-from pc_crvae.data.readers.name_lists import listed_candidates, listed_files, read_lines, read_names
+from pc_crvae.data.readers.name_lists import (
+    as_posix,
+    listed_candidates,
+    listed_files,
+    read_lines,
+    read_names,
+)
 from pc_crvae.errors import UserError
 
-VERSION = 1
+VERSION = 2
 
 _CLASSES = "shape_names.txt"
 
@@ -85,7 +91,7 @@ def _read_ids(path: Path, count: int) -> list[str]:
     list_path = _beside(path, "id2file")
     if not list_path.is_file():
         return file_and_row(path, count)
-    models = read_names(list_path, path, count, "mesh")
+    models = [as_posix(model) for model in read_names(list_path, path, count, "mesh")]
     return [model.removesuffix(PurePosixPath(model).suffix) for model in models]
 
 

@@ -15,7 +15,7 @@ from pc_crvae.data.items import Item, Listing
 from pc_crvae.data.readers.synsets import SHAPENET_SYNSETS
 from pc_crvae.errors import UserError
 
-VERSION = 1
+VERSION = 2
 
 __all__ = ["list_items", "load_points"]
 

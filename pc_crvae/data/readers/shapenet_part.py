@@ -14,7 +14,7 @@ from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.cloud_files import load_points_and_normals as load_points
 from pc_crvae.data.items import Item, Listing
 from pc_crvae.data.readers.labels import labels_of
-from pc_crvae.data.readers.name_lists import read_json_names, read_lines
+from pc_crvae.data.readers.name_lists import as_posix, read_json_names, read_lines
 from pc_crvae.errors import UserError
 
 VERSION = 1
@@ -39,7 +39,7 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
     path = _list(root, split)
     items: dict[str, Item] = {}
     for entry in read_json_names(path, "shape"):
-        match = _ENTRY.fullmatch(entry)
+        match = _ENTRY.fullmatch(as_posix(entry))
         if match is None:
             raise UserError(f"{path} lists {entry[:80]!r}, which names no synset and model")
         synset, model = match.groups()

@@ -2,7 +2,7 @@
 
 from typing import Literal, cast
 
-from pc_crvae.data import ImageSet, split_validation
+from pc_crvae.data import ImageSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.images.observations import ImageModel
 from pc_crvae.models.points.model import PointModel
@@ -45,4 +45,4 @@ def image_splits(
             f"the validation split is what the model's own training held out, and {why}: evaluate "
             "the test split"
         )
-    return split_validation(official, saved.config.data.validation_fraction)
+    return cast(tuple[ImageSet, ImageSet], saved.training_splits())

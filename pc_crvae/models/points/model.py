@@ -47,7 +47,7 @@ class PointModel(Pretrained):
         return vectors if is_batch(points) else vectors[0]
 
     def _prepare(self, points: Cloud) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalised clouds (B, N, 3), their centres (B, 1, 3) and radii (B, 1, 1)."""
+        """Normalised clouds (B, N, 3) float32; centres (B, 1, 3) and radii (B, 1, 1) float64."""
         if isinstance(points, Tensor):
             points = points.detach().cpu().numpy()
         # A copy, because torch takes no array with negative strides.
@@ -60,9 +60,15 @@ class PointModel(Pretrained):
             raise ValueError("points hold NaN or infinite coordinates")
         if (clouds == clouds[:, :1]).all(dim=2).all(dim=1).any():
             raise ValueError("a cloud whose points all coincide has no shape to embed")
+        # By a power of two first, which is exact, so that squares of tiny and huge clouds stay in
+        # range.
+        exponents = np.frexp(clouds.abs().amax(dim=(1, 2), keepdim=True).numpy())[1]
+        clouds = torch.from_numpy(np.ldexp(clouds.numpy(), -exponents))
         centers = clouds.mean(dim=1, keepdim=True)
         radii = (clouds - centers).norm(dim=-1).amax(dim=1)[:, None, None]
-        return ((clouds - centers) / radii).float(), centers.float(), radii.float()
+        units = ((clouds - centers) / radii).float()
+        placed = (torch.from_numpy(np.ldexp(part.numpy(), exponents)) for part in (centers, radii))
+        return (units, *placed)
 
 
 def is_batch(points: Cloud) -> bool:

@@ -104,8 +104,8 @@ class PointVAE(PointModel, PretrainedVAE):
             points: (N, 3) or (B, N, 3), z up.
 
         Returns:
-            (M, 3) or (B, M, 3) float32 on the CPU.
+            (M, 3) or (B, M, 3) float64 on the CPU, which holds a position far from the origin.
         """
         clouds, centers, radii = self._prepare(points)
-        decoded = self.decode(self.encode(clouds)) * radii + centers
+        decoded = self.decode(self.encode(clouds)).double() * radii + centers
         return decoded if is_batch(points) else decoded[0]

@@ -94,11 +94,20 @@ NORMALS = {
 }
 
 
+ROWS = write.text(np.random.default_rng(1).normal(size=(30, 6)).round(3), ",")
+HEADED = {
+    "named.csv": b'"R","G","B","Points:0","Points:1","Points:2"\n' + ROWS,
+    "pandas.csv": b"0,1,2,3,4,5\n" + ROWS,
+    "comment.txt": b"//R,G,B,X,Y,Z\n30\n" + ROWS,
+}
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=SEEDS)
 def test_a_damaged_cloud_is_refused_or_valid(tmp_path_factory: pytest.TempPathFactory, seed: int):
     folder = tmp_path_factory.getbasetemp()
     fuzz_files(GOOD, load, check_sample, folder, seed=seed, wreck=wreck_inside)
+    fuzz_files(HEADED, load, check_sample, folder, seed=seed)
     fuzz_files(NORMALS, load_with_normals, check_sample, folder, seed=seed)
 
 

@@ -1,5 +1,6 @@
 """Surfaces of mesh files, the points drawn from them, and what is refused."""
 
+import base64
 import json
 import os
 import struct
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from helpers import mesh_writers as write
 from helpers.fuzzing import damaged, fuzz_files
 from pc_crvae.data.formats.meshes import Surface, load_points, read_surface
+from pc_crvae.data.formats.ply import has_faces
 from pc_crvae.data.formats.registry import MESH_SUFFIXES
 from pc_crvae.data.surface_sampling import surface_areas
 from pc_crvae.errors import UserError
@@ -312,7 +314,7 @@ TRIANGLE = "0 0 0\n1 0 0\n0 1 0\n"
         ("a.ply", write.ply_mixed_binary()[:-1], "ends within the records of face"),
         ("a.stl", "", "promises 0 triangles, 84 bytes in all, and it has 0"),
         ("a.stl", write.stl()[:-1], "promises 6 triangles, 384 bytes in all, and it has 383"),
-        ("a.stl", write.stl() + b"?", "promises 6 triangles"),
+        ("a.stl", write.stl() + write.stl()[84:], "promises 6 triangles, and 6 more follow"),
         ("a.stl", bytes(80) + struct.pack("<I", 10**9) + bytes(50), "1000000000 triangles"),
         ("a.stl", bytes(84), "no faces"),
         ("a.stl", "solid a\nendsolid a\n", "no faces"),
@@ -489,7 +491,7 @@ WRECKS = {
     ".gltf": lambda content, rng: (damaged if rng.random() < 0.3 else wreck_scene)(content, rng),
     ".glb": wreck_glb,
 }
-FUZZED = {**write.ONE_PYRAMID, "scene.glb": write.glb()}
+FUZZED = {**write.ONE_PYRAMID, **write.CONCAVE, **write.ODD, "scene.glb": write.glb()}
 
 
 def is_valid(surface: Surface) -> None:
@@ -508,6 +510,8 @@ def read_and_draw(path: Path) -> Surface:
 
 def fuzz(folder: Path, suffix: str, seed: int, cases: int) -> None:
     import trimesh.exchange.gltf  # noqa: F401 - before memory is bounded
+
+    read_surface(save(folder, "concave.off", write.CONCAVE["concave.off"]))  # so is what compiles
 
     files = {name: content for name, content in FUZZED.items() if name.endswith(suffix)}
     wreck = WRECKS.get(suffix, damaged)
@@ -529,3 +533,126 @@ def test_damage_is_refused_by_name_or_leaves_a_surface(
 @pytest.mark.parametrize("suffix", MESH_SUFFIXES)
 def test_much_damage_is_refused_by_name_or_leaves_a_surface(tmp_path: Path, suffix: str):
     fuzz(tmp_path, suffix, seed=1, cases=4000)
+
+
+@pytest.mark.parametrize("name", write.CONCAVE)
+def test_concave_faces_cover_what_they_bound(tmp_path: Path, name: str):
+    path = save(tmp_path, name, write.CONCAVE[name])
+    surface = read_surface(path)
+    assert area(surface) == pytest.approx(write.CHANNEL_AREA)
+    assert surface.repairs.get("self-crossing faces", 0) == 0
+    points = load_points(path, 2000, np.random.default_rng(0)).points
+    inside = (points[:, 0] > 1.01) & (points[:, 0] < 4.99) & (points[:, 1] > 1.01)
+    assert not inside.any()
+
+
+def test_self_crossing_and_degenerate_faces_are_counted(tmp_path: Path):
+    corners = ["0 0 0", "1 1 0", "1 0 0", "0 1 0", "0 0 1"]
+    text = "\n".join(["OFF", "5 3 0", *corners, "4 0 1 2 3", "2 0 1", "3 0 2 4"])
+    surface = read_surface(save(tmp_path, "a.off", text))
+    assert surface.repairs == {"self-crossing faces": 1, "degenerate faces": 1}
+
+
+def test_a_comment_ends_with_its_line_whatever_it_ends_in(tmp_path: Path):
+    text = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\n{}\nf 1 2 3\nf 1 \\\n 2 4 # done \\\nf 1 3 4\n"
+    for line in ("# C:\\parts\\", "g D:\\parts\\", "mtllib C:\\a\\", "usemtl b\\ # c \\"):
+        surface = read_surface(save(tmp_path, "a.obj", text.format(line)))
+        assert len(surface.faces) == 3, line
+
+
+@pytest.mark.parametrize("name", write.ODD)
+def test_odd_but_sound_files_are_read(tmp_path: Path, name: str):
+    surface = read_surface(save(tmp_path, name, write.ODD[name]))
+    assert area(surface) == pytest.approx(write.AREA)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        write.stl_text().replace(b"endsolid", b""),
+        write.stl_text() + b"solid again\n",
+        write.stl_text().replace(b"endsolid", b"solid more"),
+        write.stl_text() + write.stl_text().split(b"\n", 1)[1],
+    ],
+)
+def test_text_solids_that_are_not_whole_are_refused(tmp_path: Path, text: bytes):
+    with pytest.raises(UserError, match="whole facets in solids"):
+        read_surface(save(tmp_path, "a.stl", text))
+
+
+def test_triangle_strips_of_ply_make_a_mesh_and_other_surfaces_are_named(tmp_path: Path):
+    strips = write.ply_strips()
+    assert has_faces(strips)
+    assert len(read_surface(save(tmp_path, "a.ply", strips)).faces) == 6
+    other = strips.replace(b"tristrips", b"trifans  ")
+    assert has_faces(other)
+    with pytest.raises(UserError, match="its surface is of 'trifans', not read: save faces"):
+        read_surface(save(tmp_path, "a.ply", other))
+
+
+def test_a_cloud_among_meshes_names_the_card_for_it(tmp_path: Path):
+    with pytest.raises(UserError, match=r"no faces.*: as a cloud, it goes with the card cloud-fol"):
+        read_surface(save(tmp_path, "a.ply", ply(faces=0)))
+    with pytest.raises(UserError, match=r"no surface to draw points from$"):
+        read_surface(save(tmp_path, "a.off", off(f"3 0 0\n{TRIANGLE}")))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "EXT_mesh_gpu_instancing",
+        "EXT_meshopt_compression",
+        "KHR_draco_mesh_compression",
+        "KHR_node_visibility",
+        "ACME_anything",
+    ],
+)
+def test_extensions_that_change_the_geometry_are_refused_by_name(tmp_path: Path, name: str):
+    parts = write.gltf(extensionsRequired=["KHR_materials_unlit", name])
+    for file, content in (("a.gltf", json.dumps(parts)), ("a.glb", write.glb_of(parts))):
+        with pytest.raises(UserError, match=f"needs the extension {name}, which is not read"):
+            read_surface(save(tmp_path, file, content))
+
+
+def test_instances_are_refused_where_they_are_not_required_either(tmp_path: Path):
+    parts = write.gltf(nodes=[{"mesh": 0, "extensions": {"EXT_mesh_gpu_instancing": {}}}])
+    with pytest.raises(UserError, match="EXT_mesh_gpu_instancing"):
+        read_surface(save(tmp_path, "a.gltf", json.dumps(parts)))
+
+
+def test_extensions_of_materials_and_lights_do_no_harm(tmp_path: Path):
+    names = ["KHR_materials_unlit", "KHR_texture_transform", "KHR_lights_punctual"]
+    names += ["KHR_mesh_quantization", "EXT_texture_webp"]
+    parts = write.gltf_bytes(extensionsRequired=names, extensionsUsed=names)
+    assert len(read_surface(save(tmp_path, "a.gltf", parts)).faces) == 6
+
+
+def test_a_mesh_whose_type_leaves_too_few_steps_is_refused(tmp_path: Path):
+    far = write.VERTICES + np.array((431_000.0, 5_400_000.0, 100.0))
+    names = ["a.stl", "b.ply", "c.off", "d.stl"]
+    mesh = trimesh.Trimesh(far, write.FACES, process=False)
+    files: list[str | bytes] = [mesh.export(file_type="stl"), mesh.export(file_type="ply")]
+    lines = ["OFF\n5 6 0", *(f"{x} {y} {z}" for x, y, z in far)]
+    files.append("\n".join([*lines, *(f"3 {a} {b} {c}" for a, b, c in write.FACES)]))
+    single = trimesh.Trimesh(far.astype(np.float32).astype(float), write.FACES, process=False)
+    files.append(single.export(file_type="stl_ascii"))
+    for name, content in zip(names, files, strict=True):
+        path = save(tmp_path, name, content)
+        if name == "c.off":  # text in double precision
+            assert area(read_surface(path)) == pytest.approx(write.AREA, rel=1e-6)
+        else:
+            with pytest.raises(UserError, match=r"so far from the origin.*only .* steps along"):
+                read_surface(path)
+
+
+def test_a_part_of_a_scene_is_as_precise_as_it_is_stored_and_no_less(tmp_path: Path):
+    place = [431_000.0, 100.0, 5_400_000.0]
+    near = write.gltf_bytes(nodes=[{"mesh": 0, "translation": place}])
+    assert area(read_surface(save(tmp_path, "a.gltf", near))) == pytest.approx(write.AREA, rel=1e-6)
+    parts = write.gltf()
+    far = (write.VERTICES + place).astype("<f4").tobytes()
+    content = far + write.FACES.astype("<u2").tobytes()
+    uri = "data:application/octet-stream;base64," + base64.b64encode(content).decode()
+    parts["buffers"] = [{"byteLength": len(content), "uri": uri}]
+    with pytest.raises(UserError, match="steps along its longest side"):
+        read_surface(save(tmp_path, "a.gltf", json.dumps(parts)))

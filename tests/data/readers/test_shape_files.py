@@ -104,7 +104,7 @@ def test_a_shape_behind_a_link_is_taken_once_and_goes_by_the_name_that_was_met_f
 @pytest.mark.skipif(os.name == "nt", reason="names are UTF-16 there")
 def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
     os.close(os.open(os.fsencode(tmp_path) + b"/\xff.off", os.O_CREAT))
-    with pytest.raises(UserError, match="not UTF-8"):
+    with pytest.raises(UserError, match="not plain text in UTF-8"):
         find_shape_files([tmp_path])
 
 

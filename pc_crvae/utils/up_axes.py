@@ -1,0 +1,95 @@
+"""Which axis points up in files, as a user says it.
+
+It is a text: one axis (``y``), or axes by the suffixes of files (``glb=y,stl=z``), perhaps with one
+for the others in front (``z,glb=y``).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator
+
+from pc_crvae.errors import UserError
+
+Axis = Literal["x", "y", "z"]
+HELP = "x, y or z, or by suffix, such as glb=y,stl=z"
+
+_AXES: Mapping[str, Axis] = {"x": "x", "y": "y", "z": "z"}
+
+
+@dataclass(frozen=True)
+class UpAxes:
+    """The axes that point up.
+
+    Attributes:
+        default: that of files whose suffix is not named; None: it is not said.
+        by_suffix: axes by suffixes, with their dots, in lower case.
+    """
+
+    default: Axis | None = None
+    by_suffix: Mapping[str, Axis] = field(default_factory=dict)
+
+    def of(self, path: Path) -> Axis | None:
+        """Return what is said of a file; None if nothing."""
+        return self.by_suffix.get(path.suffix.lower(), self.default)
+
+    def over(self, others: Self) -> Self:
+        """Return these axes, and where they say nothing, the ``others``."""
+        if self.default is not None:
+            return self
+        return type(self)(others.default, {**others.by_suffix, **self.by_suffix})
+
+    @property
+    def text(self) -> str:
+        """The shortest text that says the same."""
+        named = [
+            f"{suffix[1:]}={axis}"
+            for suffix, axis in sorted(self.by_suffix.items())
+            if axis != self.default
+        ]
+        return ",".join([*([self.default] if self.default else []), *named])
+
+
+@lru_cache(maxsize=64)
+def parse_up(text: str | None) -> UpAxes:
+    """Read what a user says; None says nothing.
+
+    Raises:
+        UserError: it is no axis, or names a suffix twice or more than one axis for the others.
+    """
+    default: Axis | None = None
+    by_suffix: dict[str, Axis] = {}
+    for part in text.split(",") if text is not None else []:
+        name, is_named, axis = part.strip().lower().rpartition("=")
+        suffix = "." + name.strip().lstrip(".")
+        if is_named:
+            fine = re.fullmatch(r"\.[a-z0-9]+", suffix) and suffix not in by_suffix
+        else:
+            fine = default is None and not by_suffix
+        if axis.strip() not in _AXES or not fine:
+            raise UserError(
+                f"up is x, y or z, not {str(text)[:60]}, or axes by suffix, such as glb=y,stl=z"
+            )
+        if is_named:
+            by_suffix[suffix] = _AXES[axis.strip()]
+        else:
+            default = _AXES[axis.strip()]
+    return UpAxes(default, by_suffix)
+
+
+def checked_up(text: str) -> str:
+    """Return the text, which :func:`parse_up` reads.
+
+    Raises:
+        UserError: it does not.
+    """
+    parse_up(text)
+    return text
+
+
+UpText = Annotated[str, AfterValidator(checked_up)]
+"""What a user says, checked where values are read."""
