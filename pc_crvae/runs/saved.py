@@ -1,13 +1,15 @@
 """A saved model and the data that it is used on: of a run, a checkpoint or an export alone."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 
 from pc_crvae.config import Config, DataConfig, MixtureConfig, SharedSetConfig
 from pc_crvae.data import CloudSet, ImageSet, load, split_validation
+from pc_crvae.data.cache.store import verified
 from pc_crvae.data.cards import Axis, Split
 from pc_crvae.data.streams import Part, is_endless, load_streamed
 from pc_crvae.errors import UserError
@@ -16,7 +18,7 @@ from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.points.model import PointModel
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.models.pretrained import Pretrained, exported_class, read_export
+from pc_crvae.models.pretrained import Pretrained, SavedExport
 from pc_crvae.runs.folder import Which, find_export, find_run_config
 
 CLASSES: dict[str, type[Pretrained]] = {
@@ -32,13 +34,7 @@ def read_model(folder: Path) -> Pretrained:
     Raises:
         UserError: if a file is missing or damaged, or holds something else.
     """
-    name = exported_class(folder)
-    if name not in CLASSES:
-        raise UserError(
-            f"{folder} holds a model of the class {name or '(none given)'}, and this version of "
-            f"pc_crvae reads {', '.join(CLASSES)}"
-        )
-    return read_export(folder, CLASSES[name])
+    return _model_of(SavedExport.read(folder))
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,7 @@ class SavedModel:
     Attributes:
         model: in evaluation mode.
         folder: the export it was read from.
+        weights_sha256: the SHA-256, in hex, of the weights that were read: which model it is.
         config: the config of the run that the export lies in, None where it lies in none.
         card: name or path of the data set's card, None where nothing says it.
         root: folder of the data, None for where it is looked for by default.
@@ -57,6 +54,7 @@ class SavedModel:
 
     model: Pretrained
     folder: Path
+    weights_sha256: str
     config: Config | None
     card: str | None
     root: Path | None = None
@@ -87,11 +85,10 @@ class SavedModel:
         Raises:
             UserError: if there is no model, or it is damaged.
         """
-        folder = find_export(Path(path), which)
-        model = read_model(folder)
+        export, model = _read(Path(path), which)
         if device == "auto" and torch.cuda.is_available():
             model.to("cuda")
-        config = find_run_config(folder)
+        config = find_run_config(export.folder)
         trained_on = model.data.get("name")
         card, allow_refused = card or trained_on, False
         if card == trained_on:
@@ -101,7 +98,8 @@ class SavedModel:
                 allow_refused, up = one.allow_refused, up or one.up
                 if root is None and one.root is not None:
                     root = Path(one.root)
-        return cls(model, folder, config, card, root, up, allow_refused)
+        sha256 = export.weights_sha256
+        return cls(model, export.folder, sha256, config, card, root, up, allow_refused)
 
     @property
     def data(self) -> str:
@@ -150,7 +148,8 @@ class SavedModel:
             UserError: it cannot be loaded, or the model is of the other modality, or of images of
                 another shape.
         """
-        items = load(self.data, split, root=self.root, up=self.up, allow_refused=self.allow_refused)
+        given: dict[str, Any] = {"root": self.root, "up": self.up}
+        items = verified(lambda: load(self.data, split, allow_refused=self.allow_refused, **given))
         if isinstance(items, CloudSet) != isinstance(self.model, PointModel):
             raise UserError(
                 f"{items.name} holds {items.holds}, and {self.folder} a "
@@ -203,12 +202,14 @@ def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSe
             fraction=data.validation_fraction,
             seed=config.seed,
         )
-    official = load(
-        data.name,
-        "train",
-        root=Path(data.root) if data.root else None,
-        up=data.up,
-        allow_refused=data.allow_refused,
+    official = verified(
+        lambda: load(
+            data.name,
+            "train",
+            root=Path(data.root) if data.root else None,
+            up=data.up,
+            allow_refused=data.allow_refused,
+        )
     )
     return split_validation(official, data.validation_fraction)
 
@@ -221,6 +222,24 @@ def _part(one: DataConfig | SharedSetConfig) -> Part:
         one.up,
         one.allow_refused,
     )
+
+
+def _read(path: Path, which: Which) -> tuple[SavedExport, Pretrained]:
+    """Read a saved model; a second time where that fails, as a run may have saved meanwhile."""
+    with suppress(UserError):
+        export = SavedExport.read(find_export(path, which))
+        return export, _model_of(export)
+    export = SavedExport.read(find_export(path, which))
+    return export, _model_of(export)
+
+
+def _model_of(export: SavedExport) -> Pretrained:
+    if export.model_class not in CLASSES:
+        raise UserError(
+            f"{export.folder} holds a model of the class {export.model_class or '(none given)'}, "
+            f"and this version of pc_crvae reads {', '.join(CLASSES)}"
+        )
+    return export.read_as(CLASSES[export.model_class])
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:
