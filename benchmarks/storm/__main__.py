@@ -52,10 +52,11 @@ def _storm(folder: Path, options: argparse.Namespace) -> list[Tally]:
     rng = np.random.default_rng(options.seed)
     seconds = {part: 60 * options.minutes * share for part, share in _SHARES.items()}
     deadline = Deadline.after(seconds["runs"])
-    wholes = runs.train_whole(folder, list(runs.VARIANTS)[: max(1, options.runs)])
-    tallies = list(runs.kill_runs(wholes, folder, options.runs, deadline, rng))
+    wholes = runs.Wholes(folder)
+    tallies = list(runs.kill_runs(wholes, options.runs, deadline, rng))
     deadline = Deadline.after(seconds["writers"])
-    tallies.append(runs.two_writers(wholes, folder, options.writers, deadline, rng))
+    tallies.append(runs.two_writers(wholes, options.writers, deadline, rng))
+    wholes.of("plain")
     plain = folder / "plain-whole"
     damages = (
         (files.artefacts_of(plain, folder), files.damaged, options.damaged, "damaged"),

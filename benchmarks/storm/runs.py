@@ -72,59 +72,71 @@ class Whole:
         return ("train", str(self.config), "--out", str(folder), *flags)
 
 
-def train_whole(folder: Path, names: list[str]) -> dict[str, Whole]:
-    """Train each variant in one go.
+class Wholes:
+    """Runs in one go of each variant, trained when they are first asked for.
 
-    Raises:
-        RuntimeError: one of them fails.
+    Args:
+        folder: is there, and keeps them.
     """
-    card = folder / "tiny.yaml"
-    splits = {"train": {"count": 60, "seed": 0}, "test": {"count": 20, "seed": 1}}
-    card.write_text(yaml.safe_dump(_card() | {"name": "tiny", "points": 64, "splits": splits}))
-    wholes = {}
-    for name in names:
-        config = folder / f"{name}.yaml"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.card = folder / "tiny.yaml"
+        splits = {"train": {"count": 60, "seed": 0}, "test": {"count": 20, "seed": 1}}
+        card = _card() | {"name": "tiny", "points": 64, "splits": splits}
+        self.card.write_text(yaml.safe_dump(card))
+        self._trained: dict[str, Whole] = {}
+
+    def of(self, name: str) -> Whole:
+        """That of a variant.
+
+        Raises:
+            RuntimeError: it fails, so that there is nothing to hold others against.
+        """
+        if name not in self._trained:
+            self._trained[name] = self._train(name)
+        return self._trained[name]
+
+    def _train(self, name: str) -> Whole:
         own = VARIANTS[name]
         sections = {key: _TINY.get(key, {}) | own.get(key, {}) for key in _TINY}
         if "name" in own.get("model", {}):
-            sections["model"] = own["model"]
-            sections["consistency"] = own["consistency"]
-        sections["data"] = own.get("data", _TINY["data"] | {"name": str(card)})
+            sections |= {key: own[key] for key in ("data", "model", "consistency")}
+        else:
+            sections["data"] |= {"name": str(self.card)}
+        config = self.folder / f"{name}.yaml"
         config.write_text(yaml.safe_dump(sections))
-        run = folder / f"{name}-whole"
-        child = Child(command("train", str(config), "--out", str(run)), folder / "log")
-        ended, seconds = timed(child)
+        run = self.folder / f"{name}-whole"
+        arguments = ("train", str(config), "--out", str(run))
+        ended, seconds = timed(Child(command(*arguments), self.folder / "log"))
         if ended.status != 0:
             raise RuntimeError(f"the run that others are held against failed: {ended.said}")
-        wholes[name] = Whole(config, results_of(run), seconds)
-    return wholes
+        return Whole(config, results_of(run), seconds)
 
 
 def kill_runs(
-    wholes: dict[str, Whole], folder: Path, count: int, deadline: Deadline, rng: np.random.Generator
+    wholes: Wholes, count: int, deadline: Deadline, rng: np.random.Generator
 ) -> Iterator[Tally]:
     """Kill runs at random moments, read them, and resume them; a tally of each variant."""
-    tallies = {name: Tally(f"killed, {name}") for name in wholes}
+    tallies = {name: Tally(f"killed, {name}") for name in VARIANTS}
     for trial in range(count):
         if deadline.is_over:
             break
-        name = list(wholes)[trial % len(wholes)]
+        name = list(VARIANTS)[trial % len(VARIANTS)]
         number = int(rng.choice(_SIGNALS))
         share = float(rng.uniform(0, 1.05))
-        run = folder / f"killed-{trial}"
-        outcome = _kill(wholes[name], run, share, number, folder / "log")
+        run = wholes.folder / f"killed-{trial}"
+        outcome = _kill(wholes.of(name), run, share, number, wholes.folder / "log")
         tallies[name].add(outcome, f"signal {number} after {share:.3f} of it, in {run}")
         if outcome == "same":
             shutil.rmtree(run)
     yield from tallies.values()
 
 
-def two_writers(
-    wholes: dict[str, Whole], folder: Path, count: int, deadline: Deadline, rng: np.random.Generator
-) -> Tally:
+def two_writers(wholes: Wholes, count: int, deadline: Deadline, rng: np.random.Generator) -> Tally:
     """Start two processes on one folder: one trains, the other is refused, nothing is lost."""
     tally = Tally("two writers")
-    whole = wholes[next(iter(wholes))]
+    whole, folder = wholes.of("plain"), wholes.folder
     for trial in range(count):
         if deadline.is_over:
             break

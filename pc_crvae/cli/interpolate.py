@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
     if options.pairs < 0 or (options.random or 0) < 0:
         raise UserError("--pairs and --random must not be negative")
     saved = open_saved(options)
-    require_writable(out / "interpolation.html")
+    require_writable(out / "strip-1.png")
 
     from pc_crvae.report.interpolation import paths_between, write_strips
     from pc_crvae.visualization.pages import interpolation_page

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
-from pc_crvae.models.pretrained import WEIGHTS, recorded_sha256
 from pc_crvae.utils.files import atomic_path
 
 _MOST_BYTES = 32 << 20
@@ -160,6 +159,9 @@ def is_of_weights(checkpoint: Checkpoint | None, path: Path, export: Path) -> bo
         OSError: a file is missing.
         UserError: the export is damaged.
     """
+    # Imported here because it brings torch, which features of anyone are probed without.
+    from pc_crvae.models.pretrained import WEIGHTS, recorded_sha256
+
     told = None if checkpoint is None else checkpoint.weights_sha256
     known = recorded_sha256(export)
     if told is not None and known is not None:

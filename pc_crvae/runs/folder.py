@@ -83,7 +83,9 @@ class Run:
 
     @contextmanager
     def writing(self) -> Iterator[str | None]:
-        """Keep all others from writing to the run while the block does; makes the folder.
+        """Keep all others from writing to the run while the block does.
+
+        Makes the folder, which goes again if nothing was written to it.
 
         Yields:
             A note for the user where the file system has no locks; None where it has.
@@ -91,8 +93,9 @@ class Run:
         Raises:
             UserError: another process writes to the run, or the folder cannot be written.
         """
-        is_new = not self.folder.exists()
-        if is_new and self.folder.is_symlink():
+        whole = self.folder.absolute()
+        missing = [path for path in (whole, *whole.parents) if not path.exists()]
+        if missing and self.folder.is_symlink():
             raise UserError(f"{gone(self.folder)}: make that folder, or remove the link")
         busy = f"another process writes to the run in {self.folder}"
         try:
@@ -104,9 +107,9 @@ class Run:
                     raise self._cannot_write(error) from None
                 yield lock.note
         finally:
-            if is_new:
-                with suppress(OSError):  # what is not empty stays
-                    self.folder.rmdir()
+            with suppress(OSError):  # what is not empty stays
+                for path in missing:
+                    path.rmdir()
 
     def create(self, config: Config, *, overwrite: bool = False) -> None:
         """Make a new run, in place of the one that is there if it is to be overwritten.
@@ -205,6 +208,8 @@ class Run:
     def _put_back(self) -> None:
         """Undo an overwriting that was stopped before there was a new run."""
         for aside in self._set_aside_before():
+            if self.config.is_file() and (aside / self.config.name).is_file():
+                continue  # there is
             for path in aside.iterdir():
                 place = self.folder / path.name
                 if place == self.checkpoints and place.is_dir():

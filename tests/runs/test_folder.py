@@ -155,7 +155,12 @@ def test_a_stop_at_any_moment_of_overwriting_leaves_the_one_run_or_the_other(tra
             with pytest.raises(RunExistsError), run.writing():
                 run.create(new)
             with run.writing():
-                if resume and not is_new:
+                if resume and is_new:
+                    run.open(new)
+                    left = [path.name for path in folder.iterdir()]
+                    assert sorted(left) == [".lock", "checkpoints", "config.yaml"]
+                    continue
+                if resume:
                     run.open(old)
                     assert {path.name for path in folder.iterdir()} == before | {".lock"}
                     assert run.load_state()["step"] == 5
