@@ -3,6 +3,7 @@
 #   make demo        train configs/quickstart.yaml, probe it, interpolate between shapes
 #   make test        the everyday tests; make test-slow: the others; PYTEST_ARGS adds to either
 #   make lint        ruff, mypy, and import-linter on the arrows between the rooms
+#   make storm       kill, damage and fuzz for at most 20 minutes, and count what follows
 #   make schema      write configs/schema.json anew, after a change of pc_crvae/config
 #   make clean       remove caches and builds, never runs, data or the environment
 
@@ -19,7 +20,7 @@ DEMO := runs/demo
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: setup dev demo test test-slow lint schema clean
+.PHONY: setup dev demo test test-slow lint storm schema clean
 
 setup: $(INSTALLED)
 
@@ -60,6 +61,10 @@ lint: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
+
+storm: setup
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
+		$(BIN)/python -m benchmarks.storm $(STORM_ARGS)
 
 schema: setup
 	$(BIN)/python -c 'import pathlib, pc_crvae.config as config; \

@@ -135,7 +135,7 @@ def probe(
     folds = CrossValidation() if cross_validation is True else (cross_validation or None)
     rules = load_protocol(str(protocol))
     probed = probe_model(saved.model, *splits, rules, untrained=untrained, cross_validation=folds)
-    report = probed.report.of_model(saved.folder, which, saved.model.data)
+    report = probed.report.of_model(saved.folder, which, saved.model.data, saved.weights_sha256)
     return report.model_copy(update={"transfer": False})
 
 
@@ -179,20 +179,18 @@ def embed(
     from pc_crvae.data.clouds import normalize, turn_z_up
     from pc_crvae.data.facing import single_up, up_in_full
     from pc_crvae.data.readers.shape_files import find_shape_files
-    from pc_crvae.embedding.index import About, weights_sha256
+    from pc_crvae.embedding.index import About, check_points
     from pc_crvae.embedding.rotation_average import check_group
     from pc_crvae.embedding.shapes import embeddings_of_clouds, embeddings_of_files
-    from pc_crvae.errors import UserError
     from pc_crvae.runs.saved import SavedModel
 
-    if points is not None and points < 1:
-        raise UserError(f"points must be at least 1, not {points}")
+    check_points(points, "points")
     if average_over is not None:
         check_group(average_over, "average_over")
     facing = up_in_full(up)
     saved = SavedModel.open(model, device="auto")
     about = About(
-        model_sha256=weights_sha256(saved.folder),
+        model_sha256=saved.weights_sha256,
         points=points or saved.point_model.points,
         up=facing,
         average_over=average_over,
@@ -200,6 +198,7 @@ def embed(
     if isinstance(shapes, np.ndarray):
         if shapes.ndim != 3 or shapes.shape[2] != 3:
             raise ValueError(f"clouds must be (n, P, 3), not {shapes.shape}")
+        check_points(shapes.shape[1], "the points of a cloud")
         axis = single_up(up, "z", "an array") or "z"
         clouds = normalize(turn_z_up(shapes, axis))
         about = about.model_copy(update={"points": clouds.shape[1], "up": axis})
@@ -255,7 +254,7 @@ def search(
     if model is None:
         raise UserError(f"to search for the file {found}, name the model that made the index")
     saved = SavedModel.open(model, device="auto")
-    require_model_of(index, saved.folder)
+    require_model_of(index, saved.weights_sha256, saved.folder)
     vector = query_vector(found, index, saved.point_model, index.about.for_queries())
     return nearest_hits(index, vector, top)
 

@@ -8,11 +8,29 @@ class UserError(ValueError):
 
     Its message is one sentence that says what is wrong, where, and what to do. The
     commands print it without a traceback and exit with status 2.
+
+    Args:
+        message: the sentence; what it quotes of file names and servers is made printable.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class MissingPackageError(UserError):
     """A package is not installed that an extra of this one brings; the message names it."""
+
+
+def printable(text: str) -> str:
+    """Return a text in which what no terminal is to see is escaped, such as ESC and newlines.
+
+    Names of files, and what a server answers, can hold what moves the cursor or ends a line.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
 
 
 def reason_of(error: BaseException) -> str:

@@ -2,13 +2,15 @@
 
 import argparse
 import difflib
+import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, printable
 from pc_crvae.version import __version__
 
 COMMANDS = (
@@ -29,6 +31,8 @@ COMMANDS = (
 )
 """The modules beside this one with a ``DESCRIPTION``, ``add_arguments`` and ``run``."""
 
+_SIGPIPE = 13  # POSIX; Windows has none
+
 
 def main(arguments: Sequence[str] | None = None, *, command: str | None = None) -> int:
     """Run a command and return the exit status.
@@ -38,17 +42,28 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
         command: the command to run, for a script of its own; by default the first argument.
 
     Returns:
-        0; 2 for a user's mistake, told in one sentence; 128 + N when signal N stopped it.
+        0; 2 for a user's mistake, told in one sentence; 128 + N when signal N stopped it, or would
+        have where a reader such as ``head`` has gone.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names need not be in the encoding
     try:
-        _run(list(sys.argv[1:] if arguments is None else arguments), command)
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        _require_text(given)
+        _run(given, command)
+        sys.stdout.flush()
     except UserError as error:
         return _refuse(str(error))
+    except BrokenPipeError:
+        # What is left in the buffer has no reader either, and Python would say so at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + _SIGPIPE
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         return _refuse(f"{place}{error.strerror or error}")
     except KeyboardInterrupt as interrupt:
-        print(str(interrupt) or "interrupted", file=sys.stderr)
+        print(printable(str(interrupt)) or "interrupted", file=sys.stderr)
         return 130
     return 0
 
@@ -69,6 +84,19 @@ def _run(given: list[str], command: str | None) -> None:
     parser = _Parser(prog=prog, description=module.DESCRIPTION, formatter_class=_HelpFormatter)
     module.add_arguments(parser)
     module.run(parser.parse_intermixed_args(given))
+
+
+def _require_text(given: Sequence[str]) -> None:
+    """Refuse what is no text before any work: reports, pages and indexes hold texts.
+
+    Raises:
+        UserError: an argument, the name of a file as a rule, is not valid UTF-8.
+    """
+    for argument in given:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{argument} is not valid UTF-8: give the file another name") from None
 
 
 def _end_without_command(given: list[str]) -> NoReturn:
@@ -106,5 +134,5 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _refuse(sentence: str) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
+    print(f"error: {printable(sentence)}", file=sys.stderr)
     return 2

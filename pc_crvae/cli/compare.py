@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from pc_crvae.utils.files import require_writable
+
 DESCRIPTION = "Compare two probes item by item: bootstrap interval and exact McNemar test."
 
 
@@ -30,6 +32,8 @@ def run(options: argparse.Namespace) -> None:
     """Compare."""
     from pc_crvae.evaluation.probe.comparison import compare_probes, format_comparison, read_probe
 
+    if options.json is not None:
+        require_writable(options.json)
     rows = options.rows
     compared = compare_probes(
         read_probe(options.first), read_probe(options.second), None if rows is None else tuple(rows)

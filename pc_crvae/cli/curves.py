@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from pc_crvae.utils.files import require_writable
+
 DESCRIPTION = "Draw what runs recorded while they trained, against minutes of training."
 
 
@@ -28,6 +30,7 @@ def run(options: argparse.Namespace) -> None:
 
     if options.out.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"--out {options.out} must end in .png, .svg or .pdf")
+    require_writable(options.out)
     curves = [read_curve(folder, options.of, options.split) for folder in options.runs]
     lines = [Line(curve.minutes, curve.values, curve.name) for curve in curves]
     plot_curves(lines, f"{options.split} {options.of}", options.out)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pc_crvae.cli.saved import up_axes
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import require_writable
 from pc_crvae.utils.up_axes import HELP
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"{options.action} needs the name of a data set: list shows them all")
     if not action.takes_name and options.name is not None:
         raise UserError(f"{options.action} takes no name; show tells of one data set")
+    if options.json is not None:
+        require_writable(options.json)
     report = action.do(options)
     if options.json is not None and report is not None:
         _write_json(options.json, report)
@@ -413,6 +416,7 @@ def _preview(options: argparse.Namespace) -> None:
     if per_class < 1:
         raise UserError(f"--per-class must be at least 1, not {per_class}")
     folder: Path = options.out or Path("previews") / card.name
+    require_writable(folder / "train.png")
     for split in _splits(options):
         items = _load(options, split)
         from pc_crvae.visualization.contact_sheet import (

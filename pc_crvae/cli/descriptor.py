@@ -6,6 +6,7 @@ from shlex import quote
 
 from pc_crvae.cli.saved import up_axes
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import require_writable
 from pc_crvae.utils.up_axes import HELP
 
 DESCRIPTION = "Make a model of hand-made features of point clouds, which needs no training."
@@ -58,6 +59,7 @@ def run(options: argparse.Namespace) -> None:
 
     if any((options.out / name).exists() for name in EXPORT_FILES):
         raise UserError(f"{options.out} holds a model already: name another folder by --out")
+    require_writable(options.out / EXPORT_FILES[0])
     train = load_clouds(options.data, "train", root=options.data_root, up=options.up)
     card = Path(options.data)  # of one's own, it is to be found from any folder
     name = str(card.absolute()) if card.is_file() else options.data

@@ -7,7 +7,8 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved, up_axes
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, printable
+from pc_crvae.utils.files import require_writable
 from pc_crvae.utils.up_axes import HELP
 
 if TYPE_CHECKING:
@@ -84,18 +85,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Embed."""
-    from pc_crvae.embedding.index import check_suffix
+    from pc_crvae.embedding.index import check_points, check_suffix
     from pc_crvae.embedding.rotation_average import check_group
 
     check_suffix(options.out)
+    require_writable(options.out)
     if bool(options.places) == (options.data is not None):
         raise UserError("name files and folders to embed, or a data set with --data, not both")
     if options.data is None and options.data_root is not None:
         raise UserError("--data-root is the folder of --data: name a data set with it")
     if options.average_over is not None:
         check_group(options.average_over, "--average-over")
-    if options.points is not None and options.points < 1:
-        raise UserError(f"--points must be at least 1, not {options.points}")
+    check_points(options.points, "--points")
     embeddings = _of_split(options) if options.data is not None else _of_files(options)
     embeddings.save(options.out)
     count, size = embeddings.vectors.shape
@@ -109,7 +110,7 @@ def run(options: argparse.Namespace) -> None:
 
 def refuse(reason: str) -> None:
     """Name a file that is left out, and why."""
-    print(f"refused: {reason}", file=sys.stderr)
+    print(f"refused: {printable(reason)}", file=sys.stderr)
 
 
 def _of_files(options: argparse.Namespace) -> "Embeddings":
@@ -117,7 +118,7 @@ def _of_files(options: argparse.Namespace) -> "Embeddings":
     from pc_crvae.data.facing import up_in_full
     from pc_crvae.data.formats.other_kinds import tell_passed_over
     from pc_crvae.data.readers.shape_files import find_shapes
-    from pc_crvae.embedding.index import About, weights_sha256
+    from pc_crvae.embedding.index import About
     from pc_crvae.embedding.shapes import embeddings_of_files
 
     found = find_shapes(options.places)
@@ -125,7 +126,7 @@ def _of_files(options: argparse.Namespace) -> "Embeddings":
     saved = open_saved(options)
     model = saved.point_model
     about = About(
-        model_sha256=weights_sha256(saved.folder),
+        model_sha256=saved.weights_sha256,
         points=options.points or model.points,
         up=up_in_full(options.up),
         average_over=options.average_over,
@@ -156,7 +157,7 @@ def _of_files(options: argparse.Namespace) -> "Embeddings":
 
 def _of_split(options: argparse.Namespace) -> "Embeddings":
     from pc_crvae.cli.counting import counting
-    from pc_crvae.embedding.index import About, CardSplit, weights_sha256
+    from pc_crvae.embedding.index import About, CardSplit
     from pc_crvae.embedding.shapes import embeddings_of_clouds
 
     saved = open_saved(options)
@@ -168,7 +169,7 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
     if Path(name).suffix in (".yaml", ".yml"):
         name = str(Path(name).absolute())
     about = About(
-        model_sha256=weights_sha256(saved.folder),
+        model_sha256=saved.weights_sha256,
         points=points,
         up=_up_of_split(saved),
         average_over=options.average_over,

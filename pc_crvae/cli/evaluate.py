@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
         report, observed = evaluate_images(
             model, train_set, held_out, protocol, transform, transform_from=whose, advance=advance
         )
-    report = report.of_model(saved.folder, options.which, saved.model.data)
+    report = report.of_model(saved.folder, options.which, saved.model.data, saved.weights_sha256)
     report.write(report_path)
     print(format_images(report))
     print(f"report: {report_path}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pc_crvae.cli.saved import add_model_arguments, add_report_argument, open_saved
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Measure reconstructions, samples of the prior, and the use of latents."
 
@@ -42,6 +43,7 @@ def run(options: argparse.Namespace) -> None:
     report_path: Path = options.json or options.ckpt / "generation.json"
     saved = open_saved(options)
     model = saved.point_vae
+    require_writable(report_path)
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.generation.protocol import protocol_for
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
         report, pictured = evaluate_quality(
             model, train_set, test_set, protocol, workers=options.workers, advance=advance
         )
-    report = report.of_model(saved.folder, options.which, model.data)
+    report = report.of_model(saved.folder, options.which, model.data, saved.weights_sha256)
     report.write(report_path)
     picture = report_path.with_name(f"{report_path.stem}-shapes.png")
     quality_picture(pictured, picture)

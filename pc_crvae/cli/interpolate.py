@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pc_crvae.cli.saved import add_model_arguments, open_saved
 from pc_crvae.errors import MissingPackageError, UserError
+from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Walk between two shapes' latents, as a picture strip, a web page or a window."
 
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> None:
     if options.pairs < 0 or (options.random or 0) < 0:
         raise UserError("--pairs and --random must not be negative")
     saved = open_saved(options)
+    require_writable(out / "strip-1.png")
 
     from pc_crvae.report.interpolation import paths_between, write_strips
     from pc_crvae.visualization.pages import interpolation_page

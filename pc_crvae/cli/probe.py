@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pc_crvae.cli.saved import add_model_arguments, add_untrained_argument, open_saved
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import require_writable
 
 if TYPE_CHECKING:
     from pc_crvae.data import ItemSet
@@ -122,6 +123,8 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
         )
     from pc_crvae.evaluation.probe.features import probe_arrays, read_features
 
+    if options.json is not None:
+        require_writable(options.json)
     train, test = options.features
     probed = probe_arrays(
         *read_features(train),
@@ -138,6 +141,8 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
 def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None:
     cross_validation = _cross_validation(options)
     saved = open_saved(options)
+    path = options.json or options.ckpt / "probe.json"
+    require_writable(path)
     train_set, test_set = saved.split("train"), saved.split("test")
     if train_set.labels is None or test_set.labels is None:
         print(f"{train_set.name} has no labels, so there is nothing to probe; next: tools/embed.py")
@@ -154,12 +159,13 @@ def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None
         untrained=options.untrained,
         cross_validation=cross_validation,
     )
-    report = probed.report.of_model(saved.folder, options.which, saved.model.data)
+    trained_on, sha256 = saved.model.data, saved.weights_sha256
+    report = probed.report.of_model(saved.folder, options.which, trained_on, sha256)
     transfer = _is_transfer(saved, train_set)
     if transfer:
         print(f"trained on {saved.model.data.get('name')}, probed on {train_set.name}")
     report = report.model_copy(update={"transfer": transfer})
-    _deliver(report, probed.predictions, options.json or options.ckpt / "probe.json")
+    _deliver(report, probed.predictions, path)
 
 
 def _is_transfer(saved: "SavedModel", probed: "ItemSet") -> bool:

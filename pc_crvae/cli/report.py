@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pc_crvae.cli.saved import add_model_arguments, open_saved
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import require_writable
 
 if TYPE_CHECKING:
     from pc_crvae.data import ItemSet
@@ -52,6 +53,7 @@ def run(options: argparse.Namespace) -> None:
     if path.suffix not in (".html", ".htm"):
         raise UserError(f"--out {path} must end in .html")
     saved = open_saved(options)
+    require_writable(path)
     named = options.data is not None or options.data_root is not None
     split = _split(saved, named=named)
 

@@ -10,6 +10,7 @@ from pc_crvae.cli.saved import (
     open_saved,
 )
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Score frozen features of turned, corrupted, occluded and sparse test shapes."
 
@@ -56,6 +57,7 @@ def run(options: argparse.Namespace) -> None:
     report_path: Path = options.json or options.ckpt / "robustness.json"
     saved = open_saved(options)
     model = saved.point_vae
+    require_writable(report_path)
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.robustness.picture import robustness_curves
@@ -85,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
         report = measure_robustness(
             model, train_set, test_set, protocol, reference=reference, advance=advance
         )
-    report = report.of_model(saved.folder, options.which, model.data)
+    report = report.of_model(saved.folder, options.which, model.data, saved.weights_sha256)
     report.write(report_path)
     print(format_robustness(report))
     print(f"report: {report_path}")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved, up_axes
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, printable
+from pc_crvae.utils.files import require_writable
 from pc_crvae.utils.up_axes import HELP
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def run(options: argparse.Namespace) -> None:
 
     index = load_embeddings(options.index)
     saved = open_saved(options)
-    require_model_of(index, saved.folder)
+    require_writable(out / "search.png")
+    require_model_of(index, saved.weights_sha256, saved.folder)
     about = index.about.for_queries(options.up)
     indexed = _indexed(index)
     found = [find_query(name, index) for name in options.queries]
@@ -77,14 +79,14 @@ def run(options: argparse.Namespace) -> None:
 
     sheet = []
     for name, query, vector in zip(options.queries, found, vectors, strict=True):
-        print(name)
+        print(printable(name))
         if isinstance(query, int):
             cloud, _ = indexed(query)
         else:
             cloud = load_shape(query, about.points, about.up)
         tiles = [Tile(Path(name).name, cloud, "query", marked=True)]
         for place, hit in enumerate(nearest_hits(index, vector, options.top), start=1):
-            print(f"{place:4d}  {hit.distance:.4f}  {hit.id}")
+            print(f"{place:4d}  {hit.distance:.4f}  {printable(hit.id)}")
             cloud, remark = indexed(hit.row)
             note = f"{hit.distance:.4f}, {remark}" if remark else f"{hit.distance:.4f}"
             tiles.append(Tile(hit.id, cloud, note))

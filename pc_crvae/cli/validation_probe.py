@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import require_writable
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,9 +39,10 @@ def _probe(folder: Path, report_path: Path, protocol_name: str, seeds: int | Non
     protocol = load_protocol(protocol_name)
     if seeds is not None:
         protocol = changed(protocol, "--seeds", seeds=list(range(seeds)))
+    require_writable(report_path)
     train_set, validation_set = saved.training_splits()
     probed = probe_model(saved.model, train_set, validation_set, protocol, progress=print)
-    report = probed.report.of_model(saved.folder, "last", saved.model.data)
+    report = probed.report.of_model(saved.folder, "last", saved.model.data, saved.weights_sha256)
     report.write(report_path)
     save_predictions(probed.predictions, predictions_path(report_path))
     print(format_table(report))

@@ -5,7 +5,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pc_crvae.config.sections import Fraction, HeadConfig, NonNegative, PositiveInt, Section, Widths
+from pc_crvae.config.sections import (
+    DecodedPoints,
+    Fraction,
+    HeadConfig,
+    NonNegative,
+    PositiveInt,
+    Section,
+    Widths,
+)
 
 
 class RotateZConfig(Section):
@@ -150,7 +158,7 @@ class FoldingDecoderConfig(Section):
 
     name: Literal["folding"]
     source: Literal["plane", "sphere", "gaussian"] = "plane"
-    points: PositiveInt = 2025
+    points: DecodedPoints = 2025
     widths: Widths = (512, 512)
     folds: PositiveInt = 2
 
@@ -169,7 +177,7 @@ class FullyConnectedDecoderConfig(Section):
     """A perceptron that emits every coordinate: the control."""
 
     name: Literal["fully_connected"]
-    points: PositiveInt = 1024
+    points: DecodedPoints = 1024
     widths: Widths = (512, 1024)
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pc_crvae.data.cache.store import load_prepared
+from pc_crvae.data.cache.store import load_prepared, verified
 from pc_crvae.data.cards import Card, Split, load_card
 from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
 from pc_crvae.data.facing import single_up
@@ -108,7 +108,7 @@ def load_training(
     """Load what is trained on, and what validates it.
 
     Validation is the folder that a set of one's own has for it, or else cut from the training split
-    by :func:`split_validation`.
+    by :func:`split_validation`. What is kept of it, prepared, is verified.
 
     Args:
         name: as of :func:`load`, and so the others.
@@ -128,10 +128,10 @@ def load_training(
         "allow_refused": allow_refused,
         "drop_nan": drop_nan,
     }
-    train = load(name, "train", **about)
+    train = verified(lambda: load(name, "train", **about))
     if load_card(name).is_own:
         try:
-            return train, load(name, "validation", **about)
+            return train, verified(lambda: load(name, "validation", **about))
         except NoItemsError:
             pass
     return split_validation(train, validation_fraction)

@@ -16,6 +16,9 @@ from pc_crvae.models.pretrained import ENCODED_AT_ONCE, Pretrained
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.vae import encode_parts
 
+MOST_WAITING = 2**22
+"""Points of all clouds that wait for others of their size, some 50 megabytes."""
+
 _POOLED_AT_ONCE = 4  # clouds whose features of points stay in the cache
 
 Name = Literal["mean", "log_variance", "pooled"]
@@ -75,14 +78,23 @@ def batches_of_one_size(
 
     Yields:
         The places of the clouds of a batch among those taken, and the batch (b, N, 3): when it is
-        full, and the rest at the end.
+        full, or the largest of those that wait when they hold `MOST_WAITING` points together; and
+        the rest at the end.
     """
     waiting: dict[int, list[tuple[int, NDArray[np.float32]]]] = {}
+    held = 0
     for place, cloud in enumerate(clouds):
-        batch = waiting.setdefault(len(cloud), [])
+        points = len(cloud)
+        batch = waiting.setdefault(points, [])
         batch.append((place, cloud))
-        if len(batch) == at_once(len(cloud)):
-            yield _stacked(waiting.pop(len(cloud)))
+        held += points
+        if len(batch) == at_once(points):
+            held -= points * len(batch)
+            yield _stacked(waiting.pop(points))
+        elif held >= MOST_WAITING:
+            points = max(waiting, key=lambda size: size * len(waiting[size]))
+            held -= points * len(waiting[points])
+            yield _stacked(waiting.pop(points))
     yield from map(_stacked, waiting.values())
 
 

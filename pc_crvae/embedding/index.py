@@ -3,7 +3,9 @@
 A file holds what says whether another vector may be compared with its own: the hash of the
 model's weights, the points drawn of each shape, and the axis that was up. ``.npz`` holds the
 arrays ``ids``, ``vectors`` and ``sources`` and the JSON text ``about``; ``.parquet`` the columns
-``id``, ``vector`` and ``source``, and the same text as metadata under ``pc_crvae``.
+``id``, ``vector`` and ``source``, and the same text as metadata under ``pc_crvae``, its SHA-256
+under ``pc_crvae_sha256``. What lies in a file has checksums, which every loading verifies: those of
+zip's members, and of Parquet's pages. Parquet files of 0.1 have none, and load as they are.
 """
 
 import hashlib
@@ -35,8 +37,11 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 SUFFIXES = (".npz", ".parquet")
+MOST_POINTS = 2**20
+"""Points drawn of a shape at most: encoders look at some thousands."""
+
 _ROWS_AT_ONCE = 4096
-_KEY = b"pc_crvae"
+_KEY, _DIGEST_KEY = b"pc_crvae", b"pc_crvae_sha256"
 _UNSURE = 1e-5
 """How far a distance in single precision may lie from the true one."""
 
@@ -65,7 +70,7 @@ class About(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
 
     model_sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
-    points: pydantic.PositiveInt
+    points: Annotated[int, pydantic.Field(ge=1, le=MOST_POINTS)]
     up: UpText
     average_over: RotationGroup | None = None
     data: CardSplit | None = None
@@ -206,6 +211,16 @@ def load_embeddings(path: Path) -> Embeddings:
     return embeddings
 
 
+def check_points(points: int | None, name: str) -> None:
+    """Refuse a number of points that cannot be drawn of a shape; None is the model's.
+
+    Raises:
+        UserError: it is below 1, or above `MOST_POINTS`.
+    """
+    if points is not None and not 1 <= points <= MOST_POINTS:
+        raise UserError(f"{name} must be from 1 to {MOST_POINTS:,}, not {points:,}")
+
+
 def check_suffix(path: Path) -> None:
     """Refuse a name that no format goes with, and one whose format needs what is not installed.
 
@@ -216,14 +231,6 @@ def check_suffix(path: Path) -> None:
         raise UserError(f"{path} should end in {' or '.join(SUFFIXES)}")
     if path.suffix == ".parquet":
         _pyarrow(path)
-
-
-def weights_sha256(folder: Path) -> str:
-    """Return the SHA-256, in hex, of a saved model's weights file: which model it is."""
-    from pc_crvae.models.pretrained import WEIGHTS
-
-    with (folder / WEIGHTS).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def embed_clouds(
@@ -312,16 +319,27 @@ def _write_parquet(embeddings: Embeddings, about: str, path: Path) -> None:
             "source": pyarrow.array(list(embeddings.sources), pyarrow.string()),
         }
     )
-    pyarrow.parquet.write_table(table.replace_schema_metadata({_KEY: about.encode()}), path)
+    text = about.encode()
+    metadata = {_KEY: text, _DIGEST_KEY: hashlib.sha256(text).hexdigest().encode()}
+    described = table.replace_schema_metadata(metadata)
+    pyarrow.parquet.write_table(described, path, write_page_checksum=True)
 
 
 def _read_parquet(path: Path) -> _Columns:
     pyarrow = _pyarrow(path)
     try:
-        table = pyarrow.parquet.read_table(path, columns=["id", "vector", "source"])
-        about = (table.schema.metadata or {})[_KEY].decode()
+        table = pyarrow.parquet.read_table(
+            path, columns=["id", "vector", "source"], page_checksum_verification=True
+        )
+        metadata = table.schema.metadata or {}
+        about = metadata[_KEY].decode()
+        digest = hashlib.sha256(metadata[_KEY]).hexdigest().encode()
+        if metadata.get(_DIGEST_KEY, digest) != digest:
+            raise ValueError("what it says of its vectors is not as it was written")
         ids, sources = table["id"].to_pylist(), table["source"].to_pylist()
         vectors = table["vector"].combine_chunks()
+        if vectors.type.value_type != pyarrow.float32():
+            raise ValueError(f"its vectors are of {vectors.type}")
         values = np.asarray(vectors.flatten(), dtype=np.float32)
         vectors = values.reshape(len(ids), -1)
     except (pyarrow.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:

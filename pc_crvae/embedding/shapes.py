@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
-from pc_crvae.embedding.index import About, Embeddings, embed_clouds, weights_sha256
+from pc_crvae.embedding.index import About, Embeddings, embed_clouds
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
@@ -114,13 +114,18 @@ class Hit:
     row: int
 
 
-def require_model_of(index: Embeddings, folder: Path) -> None:
-    """Check that a saved model, by its folder, is the one that made an index.
+def require_model_of(index: Embeddings, weights_sha256: str, folder: Path) -> None:
+    """Check that a saved model is the one that made an index.
+
+    Args:
+        index: the index.
+        weights_sha256: of the model's weights, as they were read.
+        folder: where the model was read from.
 
     Raises:
         UserError: it is another.
     """
-    if weights_sha256(folder) != index.about.model_sha256:
+    if weights_sha256 != index.about.model_sha256:
         raise UserError(
             f"the index was made by another model than {folder}, whose vectors mean other things: "
             "search it with the model that made it, or embed its shapes anew"

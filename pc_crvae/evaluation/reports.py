@@ -64,10 +64,17 @@ def damaged(path: Path) -> UserError:
 
 
 class Checkpoint(Part):
-    """The state of a model that a report is of: the folder of its export, and which of the run."""
+    """The state of a model that a report is of.
+
+    Attributes:
+        path: the folder of its export.
+        which: which state of the run.
+        weights_sha256: the SHA-256, in hex, of its weights; reports of 0.1 do not have it.
+    """
 
     path: str
     which: Literal["last", "best"]
+    weights_sha256: str | None = None
 
 
 class DataCut(Part):
@@ -120,7 +127,11 @@ class ModelReport(Report):
     """A report of a saved model, whose last fields are ``checkpoint`` and ``trained_on``."""
 
     def of_model(
-        self, folder: Path, which: Literal["last", "best"], trained_on: Mapping[str, Any]
+        self,
+        folder: Path,
+        which: Literal["last", "best"],
+        trained_on: Mapping[str, Any],
+        weights_sha256: str,
     ) -> Self:
         """Return the report with the state of the model that it is of.
 
@@ -128,9 +139,34 @@ class ModelReport(Report):
             folder: the folder of the model's export.
             which: which state of the run.
             trained_on: what the model says of its training data.
+            weights_sha256: of the model's weights, as they were read.
         """
-        checkpoint = Checkpoint(path=str(folder), which=which)
+        checkpoint = Checkpoint(path=str(folder), which=which, weights_sha256=weights_sha256)
         return self.model_copy(update={"checkpoint": checkpoint, "trained_on": dict(trained_on)})
+
+
+def is_of_weights(checkpoint: Checkpoint | None, path: Path, export: Path) -> bool:
+    """Whether a report is of the weights that an export holds now.
+
+    Where it or the export does not say which those are, as of 0.1, the report has to be no older.
+
+    Args:
+        checkpoint: the state that the report is of, as it says.
+        path: the file of the report.
+        export: the folder of the weights.
+
+    Raises:
+        OSError: a file is missing.
+        UserError: the export is damaged.
+    """
+    # Imported here because it brings torch, which features of anyone are probed without.
+    from pc_crvae.models.pretrained import WEIGHTS, recorded_sha256
+
+    told = None if checkpoint is None else checkpoint.weights_sha256
+    known = recorded_sha256(export)
+    if told is not None and known is not None:
+        return told == known
+    return path.stat().st_mtime_ns >= (export / WEIGHTS).stat().st_mtime_ns
 
 
 def library_versions(*, torch: bool = True) -> dict[str, str]:

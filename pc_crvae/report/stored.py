@@ -12,7 +12,7 @@ from pc_crvae.evaluation.generation.report import GenerationReport
 from pc_crvae.evaluation.images.report import ImageReport
 from pc_crvae.evaluation.probe.predictions import load_predictions, predictions_path
 from pc_crvae.evaluation.probe.report import ProbeReport
-from pc_crvae.evaluation.reports import damaged
+from pc_crvae.evaluation.reports import damaged, is_of_weights
 from pc_crvae.evaluation.robustness.report import RobustnessReport
 from pc_crvae.models.pretrained import WEIGHTS
 from pc_crvae.runs.folder import Run
@@ -47,7 +47,7 @@ class Stored(Generic[R]):
     Attributes:
         path: the path of the file.
         report: what it holds.
-        is_stale: it is older than the weights that it is said to be of.
+        is_stale: it is of other weights than those that it is said to be of, or is older.
         of_other: the state of the run that it is of, where that is not the page's.
     """
 
@@ -73,14 +73,14 @@ def read_stored(subject: Subject, name: str, kind: type[R]) -> Stored[R] | None:
         return None
     report = kind.read(path)
     which = None if report.checkpoint is None else report.checkpoint.which
-    measured = {"last": subject.folder, "best": Run(subject.folder).best, None: subject.export}
-    weights = measured[which] / WEIGHTS
-    if not weights.is_file():
-        weights = subject.export / WEIGHTS
+    run = Run(subject.folder)
+    measured = {"last": run.export(), "best": run.best, None: subject.export}[which]
+    if not (measured / WEIGHTS).is_file():
+        measured = subject.export
     return Stored(
         path,
         report,
-        is_stale=path.stat().st_mtime_ns < weights.stat().st_mtime_ns,
+        is_stale=not is_of_weights(report.checkpoint, path, measured),
         of_other=None if which == subject.which else which,
     )
 

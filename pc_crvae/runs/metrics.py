@@ -4,6 +4,7 @@ import importlib.util
 import io
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -26,28 +27,30 @@ class MetricsRecord:
             wrote after it is cut off. None starts anew.
         step: the step resumed at; later events are hidden by TensorBoard.
 
-    Raises:
-        UserError: if ``path`` has lost lines.
+    Attributes:
+        note: for the user, where ``path`` has lost lines; None where it has not.
     """
 
     def __init__(
         self, path: Path | None, events: Path | None, *, resume_at: int | None = None, step: int = 0
     ) -> None:
+        self._path = path
         self._file: TextIO
+        self.note: str | None = None
         if path is None:
             self._file = io.StringIO()
         elif resume_at is None:
             self._file = path.open("w", encoding="utf-8")
         else:
-            size = path.stat().st_size if path.is_file() else 0
-            if size < resume_at:
-                raise UserError(
-                    f"{path} is {size} bytes long and the checkpoint was made at {resume_at}: "
-                    "restore the file, or overwrite the run to start anew"
+            lines = _whole_lines(path, resume_at)
+            if len(lines) < resume_at:
+                self.note = (
+                    f"note: {path} has lost lines from before the checkpoint, {len(lines)} of its "
+                    f"{resume_at} bytes are left: training goes on, and its curves have a gap"
                 )
-            self._file = path.open("r+", encoding="utf-8")
-            self._file.truncate(resume_at)
-            self._file.seek(resume_at)
+            self._file = path.open("a+", encoding="utf-8")
+            self._file.truncate(len(lines))
+            self._file.seek(len(lines))
         self._events = _event_writer(events, step) if events and has_tensorboard() else None
 
     def close(self) -> None:
@@ -56,10 +59,24 @@ class MetricsRecord:
         if self._events:
             self._events.close()
 
-    @property
-    def size(self) -> int:
-        """Bytes written so far, all of them on disk."""
+    def synced_size(self) -> int:
+        """Bytes written so far, all of them on the disk.
+
+        Raises:
+            UserError: the file was removed or replaced meanwhile, and with it what is recorded.
+        """
         self._file.flush()
+        if self._path is not None:
+            os.fsync(self._file.fileno())
+            try:
+                is_there = os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
+            except FileNotFoundError:
+                is_there = False
+            if not is_there:
+                raise UserError(
+                    f"{self._path} was removed or replaced while training wrote to it: leave the "
+                    "folder of a run alone while it trains, and resume the run"
+                )
         return self._file.tell()
 
     def add(self, split: str, step: int, epoch: float, values: Mapping[str, Any]) -> None:
@@ -109,6 +126,15 @@ def scalar_means(terms: Terms) -> dict[str, Tensor]:
 def has_tensorboard() -> bool:
     """Whether TensorBoard is installed, without which no events are written."""
     return importlib.util.find_spec("tensorboard") is not None
+
+
+def _whole_lines(path: Path, size: int) -> bytes:
+    """The whole lines among the first ``size`` bytes of a file; none where it is missing."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        content = file.read(size)
+    return content[: content.rfind(b"\n") + 1]
 
 
 def _event_writer(folder: Path, step: int) -> Any:

@@ -1,13 +1,15 @@
 """A saved model and the data that it is used on: of a run, a checkpoint or an export alone."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 
 from pc_crvae.config import Config, DataConfig, MixtureConfig, SharedSetConfig
 from pc_crvae.data import CloudSet, ImageSet, load, load_training
+from pc_crvae.data.cache.store import verified
 from pc_crvae.data.cards import Split
 from pc_crvae.data.streams import Part, is_endless, load_streamed
 from pc_crvae.errors import UserError
@@ -16,7 +18,7 @@ from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.points.model import PointModel
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.models.pretrained import Pretrained, exported_class, read_export
+from pc_crvae.models.pretrained import Pretrained, SavedExport
 from pc_crvae.runs.folder import Which, find_export, find_run_config
 
 CLASSES: dict[str, type[Pretrained]] = {
@@ -32,13 +34,7 @@ def read_model(folder: Path) -> Pretrained:
     Raises:
         UserError: if a file is missing or damaged, or holds something else.
     """
-    name = exported_class(folder)
-    if name not in CLASSES:
-        raise UserError(
-            f"{folder} holds a model of the class {name or '(none given)'}, and this version of "
-            f"pc_crvae reads {', '.join(CLASSES)}"
-        )
-    return read_export(folder, CLASSES[name])
+    return _model_of(SavedExport.read(folder))
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,7 @@ class SavedModel:
     Attributes:
         model: in evaluation mode.
         folder: the export it was read from.
+        weights_sha256: the SHA-256, in hex, of the weights that were read: which model it is.
         config: the config of the run that the export lies in, None where it lies in none.
         card: name or path of the data set's card, None where nothing says it.
         root: folder of the data, None for where it is looked for by default.
@@ -58,6 +55,7 @@ class SavedModel:
 
     model: Pretrained
     folder: Path
+    weights_sha256: str
     config: Config | None
     card: str | None
     root: Path | None = None
@@ -89,11 +87,10 @@ class SavedModel:
         Raises:
             UserError: if there is no model, or it is damaged.
         """
-        folder = find_export(Path(path), which)
-        model = read_model(folder)
+        export, model = _read(Path(path), which)
         if device == "auto" and torch.cuda.is_available():
             model.to("cuda")
-        config = find_run_config(folder)
+        config = find_run_config(export.folder)
         trained_on = model.data.get("name")
         card, allow_refused, drop_nan = card or trained_on, False, False
         if card == trained_on:
@@ -103,7 +100,8 @@ class SavedModel:
                 allow_refused, drop_nan, up = one.allow_refused, one.drop_nan, up or one.up
                 if root is None and one.root is not None:
                     root = Path(one.root)
-        return cls(model, folder, config, card, root, up, allow_refused, drop_nan)
+        where = export.folder, export.weights_sha256
+        return cls(model, *where, config, card, root, up, allow_refused, drop_nan)
 
     @property
     def data(self) -> str:
@@ -152,14 +150,13 @@ class SavedModel:
             UserError: it cannot be loaded, or the model is of the other modality, or of images of
                 another shape.
         """
-        items = load(
-            self.data,
-            split,
-            root=self.root,
-            up=self.up,
-            allow_refused=self.allow_refused,
-            drop_nan=self.drop_nan,
-        )
+        given: dict[str, Any] = {
+            "root": self.root,
+            "up": self.up,
+            "allow_refused": self.allow_refused,
+            "drop_nan": self.drop_nan,
+        }
+        items = verified(lambda: load(self.data, split, **given))
         if isinstance(items, CloudSet) != isinstance(self.model, PointModel):
             raise UserError(
                 f"{items.name} holds {items.holds}, and {self.folder} a "
@@ -231,6 +228,24 @@ def _part(one: DataConfig | SharedSetConfig) -> Part:
         one.allow_refused,
         one.drop_nan,
     )
+
+
+def _read(path: Path, which: Which) -> tuple[SavedExport, Pretrained]:
+    """Read a saved model; a second time where that fails, as a run may have saved meanwhile."""
+    with suppress(UserError):
+        export = SavedExport.read(find_export(path, which))
+        return export, _model_of(export)
+    export = SavedExport.read(find_export(path, which))
+    return export, _model_of(export)
+
+
+def _model_of(export: SavedExport) -> Pretrained:
+    if export.model_class not in CLASSES:
+        raise UserError(
+            f"{export.folder} holds a model of the class {export.model_class or '(none given)'}, "
+            f"and this version of pc_crvae reads {', '.join(CLASSES)}"
+        )
+    return export.read_as(CLASSES[export.model_class])
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:

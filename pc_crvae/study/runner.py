@@ -2,26 +2,23 @@
 
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pc_crvae.config import save_config
-from pc_crvae.errors import UserError
 from pc_crvae.study.plan import PlannedRun
 from pc_crvae.study.schema import Study
 from pc_crvae.study.steps import (
     Step,
-    clear_halves,
     is_trained,
     last_validation,
     refuse_foreign,
     remaining_steps,
 )
 from pc_crvae.utils.interruption import Interrupted, listen_for_interruption
+from pc_crvae.utils.locks import locked
 
 _POLL_SECONDS = 0.1
 _HEARTBEAT_SECONDS = 300.0
@@ -79,11 +76,10 @@ def run_study(
     for run in runs:
         refuse_foreign(run)
     out.mkdir(parents=True, exist_ok=True)
-    with _locked(out) as lock:
+    with locked(out / ".lock", f"another process is at work on the study in {out}") as lock:
         for run in runs:
-            clear_halves(run)
             save_config(run.config, _config_path(out, run))
-        return _Pool(study, runs, out, workers, say, changed, lock).work()
+        return _Pool(study, runs, out, workers, say, changed, lock.descriptor).work()
 
 
 @dataclass
@@ -229,24 +225,3 @@ def _last_words(log: Path, status: int) -> str:
         return told[-1].removeprefix("error: ")
     how = f"signal {-status} ended it" if status < 0 else f"it left with status {status}"
     return f"{how}: {lines[-1].strip()}" if len(lines) > 1 else how
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[int | None]:
-    """Keep other processes off the study; where flock is not known (Windows) there is no lock."""
-    if sys.platform == "win32":
-        yield None
-        return
-    import fcntl
-
-    descriptor = os.open(out / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another process is at work on the study in {out}: wait for it or stop it"
-            ) from None
-        yield descriptor
-    finally:
-        os.close(descriptor)

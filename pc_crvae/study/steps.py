@@ -14,7 +14,7 @@ from pc_crvae.evaluation.images.report import ImageReport
 from pc_crvae.evaluation.probe.predictions import predictions_path
 from pc_crvae.evaluation.probe.protocol import load_protocol
 from pc_crvae.evaluation.probe.report import ProbeReport
-from pc_crvae.evaluation.reports import Report
+from pc_crvae.evaluation.reports import Checkpoint, Report, is_of_weights
 from pc_crvae.evaluation.robustness.conditions import PARTS
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.record import Moment, read_moments
@@ -59,8 +59,7 @@ def refuse_foreign(run: PlannedRun) -> None:
     """
     recorded = run.folder / "config.yaml"
     if not recorded.is_file():
-        left = list(run.folder.glob("*")) if run.folder.is_dir() else []
-        if run.folder.exists() and [path.name for path in left] not in ([], ["checkpoints"]):
+        if Run(run.folder).exists:
             raise UserError(
                 f"{run.folder} is in the way and is no run: move it, or name another folder"
             )
@@ -151,13 +150,6 @@ def _options(asked: Section) -> list[str]:
     return [word for option in named for word in option]
 
 
-def clear_halves(run: PlannedRun) -> None:
-    """Remove what a kill left of a run that had only begun to make its folder."""
-    checkpoints = run.folder / "checkpoints"
-    if checkpoints.is_dir() and not (run.folder / "config.yaml").is_file():
-        checkpoints.rmdir()
-
-
 def _states(run: PlannedRun) -> list[str]:
     found = (run.folder / "checkpoints").glob("step-*/state.pt")
     return sorted(path.parent.name for path in found)
@@ -199,9 +191,11 @@ def is_measured(run: PlannedRun, measure: Measure, measures: MeasuresOfStudy) ->
 
 
 def _current(path: Path, read: Callable[[Path], _Report], run: PlannedRun) -> _Report | None:
-    """The report, where it is no older than the model and one of ours; else it is made again."""
-    model = run.folder / "model.safetensors"
+    """The report, where it is of the run's weights and one of ours; else it is made again."""
     try:
-        return read(path) if path.stat().st_mtime_ns >= model.stat().st_mtime_ns else None
+        report = read(path)
+        checkpoint: Checkpoint | None = getattr(report, "checkpoint", None)
+        export = Run(run.folder).export()
+        return report if is_of_weights(checkpoint, path, export) else None
     except (OSError, UserError):
         return None

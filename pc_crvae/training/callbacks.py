@@ -1,7 +1,7 @@
 """What looks at the model every few epochs: a probe and a picture. None changes the training."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -66,6 +66,11 @@ class Callbacks:
             )
         return cls(probe, picture, "\n".join(notes) or None)
 
+    def with_note(self, note: str | None) -> "Callbacks":
+        """The same, with one more note where there is one."""
+        notes = [text for text in (self.note, note) if text]
+        return replace(self, note="\n".join(notes) or None)
+
 
 @dataclass(frozen=True)
 class ValidationProbe:
@@ -109,6 +114,7 @@ class Reconstructions:
 
     def __call__(self, model: Pretrained, epoch: int) -> NDArray[np.uint8]:
         """Draw, write the picture of ``epoch``, and return it: (H, W, 3)."""
+        self.run.require_there()
         pictured = _one_of_each_class(self.validation_set)[:_PICTURED]
         inputs = _batch(self.config, self.validation_set, pictured)
         rows = [inputs.numpy(), model.reconstructions(inputs).numpy()]

@@ -1,17 +1,32 @@
 """The processes of one training: what they agree on, and which rows of a batch each one has."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self
+from datetime import timedelta
+from typing import Any, Self
 
 import torch
+import torch.distributed as dist
 from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs
 from torch import nn
 
 from pc_crvae.config import TrainingConfig
 from pc_crvae.errors import UserError
 from pc_crvae.models.batch_norm import BatchNorm
+
+IN_STEP = timedelta(minutes=10)
+"""How long a process waits for another one where all do the same, before it takes it for lost."""
+
+FOR_MAIN = timedelta(minutes=30)
+"""How long it waits where the main process alone evaluates, probes or writes."""
+
+_LOST = re.compile(
+    r"timed? ?out|connection (?:closed|reset|refused)|broken pipe|pair closure", re.IGNORECASE
+)
+"""What the libraries say where another process does not answer, whatever the type of the error."""
 
 
 @dataclass(frozen=True)
@@ -20,15 +35,23 @@ class Processes:
 
     Attributes:
         accelerator: Accelerate's view of the processes and of this one's device.
+        patient: the group to wait in for the main process; None where this is the only one.
     """
 
     accelerator: Accelerator
+    patient: Any = None
 
     @classmethod
     def of(cls, options: TrainingConfig) -> Self:
         """Join the processes that torchrun started, on the device that ``options`` allow."""
         # Precision is not Accelerate's, whose state is one for the whole process.
-        return cls(Accelerator(cpu=options.device == "cpu", mixed_precision="no"))
+        accelerator = Accelerator(
+            cpu=options.device == "cpu",
+            mixed_precision="no",
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=IN_STEP)],
+        )
+        alone = accelerator.num_processes == 1
+        return cls(accelerator, None if alone else dist.new_group(backend="gloo", timeout=FOR_MAIN))
 
     @property
     def count(self) -> int:
@@ -61,11 +84,31 @@ class Processes:
             yield
         except (UserError, OSError) as error:
             failure = error
-        anywhere = self.agree(int(failure is not None))
+        anywhere = torch.tensor([failure is not None], dtype=torch.int)
+        if self.patient is not None:
+            dist.all_reduce(anywhere, dist.ReduceOp.MAX, group=self.patient)
         if failure:
             raise failure
         if anywhere:
             raise UserError("the main process failed, and its own message says why")
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Say in a sentence where another process stopped answering, instead of a traceback.
+
+        Raises:
+            UserError: one did.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if self.count == 1 or not _LOST.search(str(error)):
+                raise
+            raise UserError(
+                "another process of this training ended, or did not answer for "
+                f"{round(IN_STEP.total_seconds() / 60)} minutes, so this one stops: what that one "
+                "says tells why, and the run can be resumed"
+            ) from error
 
     def rows(self, options: TrainingConfig) -> list[slice]:
         """This process's rows of each global batch, in the parts that they are computed in.

@@ -42,7 +42,7 @@ def train(
 
     Args:
         config: the experiment.
-        run: its folder; made here.
+        run: its folder, whose lock the caller holds; made here.
         train_set: what is trained on.
         validation_set: what the best state is chosen on, by the objective, without labels.
         callbacks: called in the main process.
@@ -70,6 +70,9 @@ def train(
             run.create(config, overwrite=overwrite)
     if resume:
         state.resume(run, train_set)
+        with processes.failing_together():
+            if processes.is_main:
+                run.mend(state.exported, keep=config.checkpoints.keep)
     progress = TrainingProgress(schedule.total, state.step, quiet=not processes.is_main)
     if state.step == schedule.total:
         progress.say(f"{run.folder} is trained already: all its {state.step} steps are done")
@@ -84,11 +87,19 @@ def train(
         resume_at=state.metrics_size,
         step=state.step,
     )
+    if record.note:
+        progress.say(record.note)
     validation = Validation(validation_set, schedule, run, record, progress, callbacks)
     saving = _Saving(state, run, record, processes, config.checkpoints)
     steps = range(state.step, schedule.total)
     batches = prefetched(batches_of_steps(config, train_set, steps, parts))
-    with closing(record), progress.live(), listen_for_interruption() as interrupt, closing(batches):
+    with (
+        processes.answering(),
+        closing(record),
+        progress.live(),
+        listen_for_interruption() as interrupt,
+        closing(batches),
+    ):
         step_seconds: list[float] = []
         for _ in steps:
             started = time.monotonic()
@@ -181,7 +192,7 @@ class _Saving:
         """Save, in the main process."""
         with self.processes.failing_together():
             if self.processes.is_main:
-                gathered = self.state.gather(self.record.size)
+                gathered = self.state.gather(self.record.synced_size())
                 step, keep = self.state.step, self.options.keep
                 self.run.save_state(gathered, self.state.exported, step=step, keep=keep)
         self.last = time.monotonic()

@@ -1,5 +1,6 @@
 """A whole run: from a configuration and a folder to a trained model in it."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from pc_crvae.runs.saved import load_splits
 from pc_crvae.training.build import build_transform
 from pc_crvae.training.callbacks import Callbacks
 from pc_crvae.training.loop import train
-from pc_crvae.utils.processes import parting
+from pc_crvae.utils.processes import is_main_process, parting
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ def run_training(
         overwrite: replace the run in the folder.
 
     Raises:
-        UserError: on a package that is missing, data that cannot be loaded, a run that is there or
-            cannot go on, too few items, or a term that is not finite.
+        UserError: on a package that is missing, data that cannot be loaded, a run that is there,
+            cannot go on or is written to by another process, too few items, or a term that is not
+            finite.
         Interrupted: on SIGINT or SIGTERM, once the state is saved.
     """
     if resume and overwrite:
@@ -52,14 +54,24 @@ def run_training(
         )
     config = with_absolute_paths(config)
     run = Run(out)
-    if not resume and not overwrite:
-        run.require_absent()
-    if config.consistency is not None:
-        build_transform(config, config.consistency)  # a missing package is told before all else
-    train_set, validation_set = load_splits(config)
-    callbacks = Callbacks.of_run(config, run, train_set, validation_set)
-    with parting():
-        model = train(
-            config, run, train_set, validation_set, callbacks, resume=resume, overwrite=overwrite
-        )
+    if resume:
+        run.require_run()
+    else:
+        run.require_free(overwrite=overwrite)
+    # One lock for all processes of a training: the main one's, which alone writes.
+    with run.writing() if is_main_process() else nullcontext() as note:
+        if config.consistency is not None:
+            build_transform(config, config.consistency)  # a missing package is told first
+        train_set, validation_set = load_splits(config)
+        callbacks = Callbacks.of_run(config, run, train_set, validation_set).with_note(note)
+        with parting():
+            model = train(
+                config,
+                run,
+                train_set,
+                validation_set,
+                callbacks,
+                resume=resume,
+                overwrite=overwrite,
+            )
     return Trained(run, model, train_set)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pc_crvae.config import Config
+from pc_crvae.data.cache.store import require_undamaged
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.models.pretrained import Pretrained
@@ -71,6 +72,7 @@ class TrainingState:
         return {
             "step": self.step,
             "train_set": self.model.data["train_sha256"],
+            "validation_set": self.model.data["validation_sha256"],
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state_dict() if self.average else {},
@@ -90,10 +92,16 @@ class TrainingState:
 
         Raises:
             UserError: the run has no state, or its newest is damaged, of other data or of another
-                model.
+                model; or what is kept of the data, prepared, is damaged.
         """
         saved = run.load_state()
-        if saved["train_set"] != self.model.data["train_sha256"]:
+        validation = self.model.data["validation_sha256"]
+        # States of 0.1 do not have that of the validation part.
+        if (
+            saved["train_set"] != self.model.data["train_sha256"]
+            or saved.get("validation_set", validation) != validation
+        ):
+            require_undamaged(train_set.name, "train")
             raise UserError(
                 f"{run.folder} was started on other data than {train_set.name} holds now: "
                 "point data.root at the same data, or overwrite the run to start anew"

@@ -1,9 +1,14 @@
-"""Files written whole or not at all, and read within a bound."""
+"""Files written whole or not at all, and read within a bound.
+
+What is written is on the disk before it takes its name, so that a power cut leaves what was there
+before or the whole of what is new, and never a file of the right name that is empty in places.
+"""
 
 import errno
 import io
 import math
 import os
+import re
 import shutil
 import tokenize
 import uuid
@@ -38,12 +43,14 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             in the way).
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}-{_token()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            sync(temporary)
             temporary.replace(path)
+            sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -51,31 +58,74 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, synced: bool = True) -> Iterator[Path]:
     """Yield a new temporary folder beside ``path`` that takes its place on success.
 
     Args:
         path: The folder to write; one that is already there is replaced as a whole.
+        synced: Whether its files are on the disk before; of many thousands that takes minutes.
 
     Raises:
         UserError: As `atomic_path`.
     """
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+    temporary = path.with_name(f".{path.name}-{_token()}")
     try:
         temporary.mkdir(parents=True)
         try:
             yield temporary
-            if path.exists():
-                replaced = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+            if synced:
+                for inner in temporary.rglob("*"):
+                    sync(inner)
+                sync(temporary)
+            replaced = path.with_name(f".{path.name}-{_token()}") if path.exists() else None
+            if replaced is not None:
                 path.replace(replaced)
-                temporary.replace(path)
+            temporary.replace(path)
+            if synced:
+                sync(path.parent)
+            if replaced is not None:
                 shutil.rmtree(replaced)
-            else:
-                temporary.replace(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+def temporaries(folder: Path, name: str) -> list[Path]:
+    """What a kill left in ``folder`` of files and folders that were to be called ``name``.
+
+    Args:
+        folder: Where they were to be written; it may be missing.
+        name: A name, or a pattern of names such as ``epoch-*.png``.
+    """
+    stem, suffix = Path(name).stem, Path(name).suffix
+    is_token = re.compile(rf"\.{_as_regex(stem)}-[0-9a-f]{{8}}{_as_regex(suffix)}")
+    of_folder = re.compile(rf"\.{_as_regex(name)}-[0-9a-f]{{8}}")
+    return [
+        path
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if is_token.fullmatch(path.name) or of_folder.fullmatch(path.name)
+    ]
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, written to the disk; where a disk can do so.
+
+    Raises:
+        OSError: The disk reports that it could not.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:  # folders, on Windows
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # File systems that have no such thing say so by one of these.
+        if error.errno not in (errno.EINVAL, errno.EROFS, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def require_writable(path: Path) -> None:
@@ -224,6 +274,15 @@ def _npy_header(where: str, content: bytes) -> tuple[tuple[int, ...], bool, np.d
 def _require_file(path: Path) -> None:
     if not path.is_file():
         raise UserError(f"{path} is not a file" if path.exists() else gone(path))
+
+
+def _token() -> str:
+    """Eight hexadecimal digits, which tell temporary names apart."""
+    return uuid.uuid4().hex[:8]
+
+
+def _as_regex(pattern: str) -> str:
+    return re.escape(pattern).replace(r"\*", ".*")
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:

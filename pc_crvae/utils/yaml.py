@@ -7,11 +7,44 @@ from typing import Any
 
 import yaml
 
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, reason_of
+
+_DEEPEST = 64
+_MOST_VALUES = 100_000
+_MOST_BYTES = 4 << 20
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with YAML 1.2's floats and unique keys."""
+    """PyYAML's safe loader with YAML 1.2's floats and unique keys, and bounds on what is built."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "it is nested too deeply", mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        # An alias is one node in many places: a few lines of them can stand for billions of values.
+        if _count_values(node, {}) > _MOST_VALUES:
+            raise yaml.constructor.ConstructorError(
+                None, None, "it stands for too many values", node.start_mark
+            )
+        return super().construct_document(node)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        # A tag, or a form that looks like a date or a number, with something else behind it.
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                None, None, f"a value is no {kind}: {reason_of(error)}", node.start_mark
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         mapping = super().construct_mapping(node, deep)
@@ -24,6 +57,16 @@ class _Loader(yaml.SafeLoader):
         return mapping
 
 
+def _count_values(node: yaml.Node, known: dict[int, int]) -> int:
+    """The values that a node stands for, those behind aliases counted wherever they stand."""
+    if id(node) not in known:
+        known[id(node)] = _MOST_VALUES + 1  # while it is counted: one that holds itself is endless
+        inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+        parts = (part for pair in inner for part in (pair if isinstance(pair, tuple) else (pair,)))
+        known[id(node)] = 1 + sum(_count_values(part, known) for part in parts)
+    return known[id(node)]
+
+
 # YAML 1.1 takes 1e-3 for a string: its floats need a dot.
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
@@ -31,7 +74,12 @@ _Loader.add_implicit_resolver(
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse one YAML document; raises `yaml.YAMLError` where it is not valid."""
+    """Parse one YAML document.
+
+    Raises:
+        yaml.YAMLError: it is not valid, is nested more than 64 deep, or stands for more than
+            100,000 values, those behind aliases counted wherever they stand.
+    """
     loader = _Loader(text)
     try:
         return loader.get_single_data()
@@ -46,6 +94,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: if it cannot be read, is not YAML, or is not a mapping.
     """
     try:
+        if path.is_file() and path.stat().st_size > _MOST_BYTES:
+            raise UserError(f"{path} has more than {_MOST_BYTES:,} bytes, which no settings take")
         values = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None

@@ -124,7 +124,8 @@ def test_nothing_is_written_where_every_file_is_refused(trained, tmp_path, capsy
     [
         ([], "name files and folders to embed, or a data set"),
         (["gone.off"], "gone.off is missing"),
-        (["--points", "0", "x"], "--points must be at least 1"),
+        (["--points", "0", "x"], "--points must be from 1 to 1,048,576, not 0"),
+        (["--points", "100000000", "x"], "--points must be from 1 to 1,048,576"),
         (["--data-root", "x", "y"], "--data-root is the folder of --data"),
         (["--data", "shapes", "x"], "not both"),
         (["--average-over", "C0", "x"], "--average-over C0 is no group of rotations"),

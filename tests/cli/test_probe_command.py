@@ -203,14 +203,14 @@ def exchange_weights(run, tmp_path):
 def rewrite(**changes):
     def damage(run, tmp_path):
         path = run / "config.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": {}} | changes))
 
     return damage
 
 
 DAMAGES = {
     "weights cut short": (cut_weights, "model.safetensors is damaged"),
-    "weights of another model": (exchange_weights, "holds the weights of another model"),
+    "weights of another model": (exchange_weights, "is not what config.json beside it was"),
     "no weights": (lambda run, _: (run / "model.safetensors").unlink(), "holds no saved model"),
     "no description": (lambda run, _: (run / "config.json").unlink(), "holds no saved model"),
     "description cut short": (
@@ -228,6 +228,7 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_model_is_refused_in_one_sentence(run, tmp_path, capsys, damage):
     do_damage, sentence = DAMAGES[damage]
+    shutil.rmtree(run / "checkpoints")  # whose newest export would be taken
     do_damage(run, tmp_path)
     capsys.readouterr()
     assert sentence in refused(capsys, "--ckpt", run)

@@ -111,7 +111,7 @@ def test_an_empty_file_is_the_default_experiment(empty):
             "objective.free_bits are of the KL of each dimension",
         ),
         ("data: {name: 2020-01-01}", "holds what no setting can be"),
-        ("data: &a {name: *a}", "holds what no setting can be"),
+        ("data: &a {name: *a}", "it stands for too many values"),
     ],
 )
 def test_a_mistake_in_a_file_is_told_with_its_place(write, text, sentence):

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from helpers.toy_models import point_vae, with_encoder
+from pc_crvae.embedding import extraction
 from pc_crvae.embedding.extraction import batches_of_one_size, extract
 from pc_crvae.models.vae import encode_parts
 
@@ -24,6 +25,26 @@ def test_a_set_is_encoded_as_its_items_are_one_by_one():
         wanted = expected[name].detach().numpy()
         np.testing.assert_allclose(together[name], wanted, atol=1e-6)
         np.testing.assert_allclose(in_parts[name], wanted, atol=1e-6)
+
+
+def test_clouds_of_ever_new_sizes_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr(extraction, "MOST_WAITING", 1000)
+    sizes = [*range(1, 200), *[300] * 10]
+    taken = 0
+
+    def clouds():
+        nonlocal taken
+        for size in sizes:
+            taken += size
+            yield np.full((size, 3), size, np.float32)
+
+    places, given = [], 0
+    for of_batch, batch in batches_of_one_size(clouds(), lambda points: 64):
+        assert all(sizes[place] == batch.shape[1] for place in of_batch)
+        assert taken - given <= 1000 + 300
+        given += batch.shape[0] * batch.shape[1]
+        places += of_batch
+    assert sorted(places) == list(range(len(sizes)))
 
 
 def test_what_is_not_asked_for_or_has_no_density_is_left_out():

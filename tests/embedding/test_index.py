@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.fuzzing import flip_bits
 from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.embedding.index import About, CardSplit, Embeddings, embed_clouds, load_embeddings
 from pc_crvae.errors import UserError
@@ -244,6 +245,32 @@ def test_random_damage_is_refused_or_harmless(tmp_path):
             outcomes.add("refused by name" if "damaged.npz" in str(error) else str(error))
     assert outcomes <= {"refused by name", 6}  # or whole
     assert "refused by name" in outcomes
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path, suffix):
+    path = tmp_path / f"index{suffix}"
+    saved = some(count=40)
+    saved.save(path)
+
+    def check_same(loaded):
+        assert (loaded.ids, loaded.sources, loaded.about) == (saved.ids, saved.sources, ABOUT)
+        np.testing.assert_array_equal(loaded.vectors, saved.vectors)
+
+    refused = flip_bits(path, lambda: load_embeddings(path), check_same, count=300)
+    assert refused > 100
+
+
+@needs_pyarrow
+def test_a_parquet_file_without_checksums_loads_as_before(tmp_path):
+    import pyarrow.parquet
+
+    path = tmp_path / "index.parquet"
+    some().save(path)
+    table = pyarrow.parquet.read_table(path)
+    about = table.schema.metadata[b"pc_crvae"]
+    pyarrow.parquet.write_table(table.replace_schema_metadata({b"pc_crvae": about}), path)
+    np.testing.assert_array_equal(load_embeddings(path).vectors, some().vectors)
 
 
 def test_a_missing_file_is_one_sentence(tmp_path):

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,13 +22,14 @@ from pc_crvae.config import Config, TrainingConfig
 from pc_crvae.errors import UserError
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.runs.folder import Run
-from pc_crvae.training import build, state
+from pc_crvae.training import build, distributed, state
 from pc_crvae.utils.interruption import Interrupted
 from pc_crvae.utils.processes import parting
 
 INTERRUPTED = "interrupted"
 PROJECTING = "an objective with weights"
 FAILING = "failing"
+STOPPED = "stopped"
 
 WITHOUT_BATCH_NORM = {"encoder": {"name": "pointnet", "widths": [8, 16], "batch_norm": False}}
 CONTRAST = {
@@ -109,11 +111,25 @@ def train_failing(folder: Path) -> None:
     tiny_train(case_config(folder, {}), folder / FAILING)
 
 
+def train_beside_a_stopped(folder: Path) -> None:
+    """Have the last process stopped at step 3, as the system does with one of a closed terminal."""
+    distributed.IN_STEP = timedelta(seconds=5)
+
+    def stop_the_last() -> None:
+        if dist.get_rank() == dist.get_world_size() - 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    with acting_after(3, stop_the_last):
+        tiny_train(case_config(folder, {}), folder / STOPPED)
+
+
 if __name__ == "__main__":
     worker_folder = Path(sys.argv[1])
     with parting():
         if sys.argv[2:] == [FAILING]:
             train_failing(worker_folder)
+        elif sys.argv[2:] == [STOPPED]:
+            train_beside_a_stopped(worker_folder)
         else:
             train_cases(worker_folder)
             train_interrupted(worker_folder)

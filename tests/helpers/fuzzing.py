@@ -186,3 +186,39 @@ def fuzz_folder(
         finally:
             (root / name).write_bytes(files[name])
     return survived
+
+
+def flip_bits(
+    path: Path,
+    read: Callable[[], _T],
+    check_same: Callable[[_T], None],
+    *,
+    count: int,
+    seed: int = 0,
+) -> int:
+    """Flip a bit of a file a case, read, and put it back; return how many cases were refused.
+
+    Args:
+        path: the file, whose folder a refusal has to name.
+        read: reads it, and perhaps what lies beside it.
+        check_same: raises where what was read is not what the whole file holds.
+        count: how many cases.
+        seed: of the choice of bits.
+    """
+    whole = path.read_bytes()
+    rng = np.random.default_rng(seed)
+    refused = 0
+    for place in rng.integers(len(whole), size=count):
+        content = bytearray(whole)
+        content[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(content)
+        try:
+            found = read()
+        except UserError as refusal:
+            said = str(refusal)
+            assert str(path.parent) in said, said
+            refused += 1
+        else:
+            check_same(found)
+    path.write_bytes(whole)
+    return refused

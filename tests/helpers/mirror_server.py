@@ -14,6 +14,7 @@ class Answer:
     Args:
         content: the whole file.
         status: 200 gives the file, a redirect goes to ``location``, others an error.
+        reason: what is said beside the status, where it is not the usual.
         ranges: whether the rest of the file can be asked for.
         conditions: whether If-Range is heeded; without it, any rest is given.
         tag: its ETag.
@@ -28,6 +29,7 @@ class Answer:
 
     content: bytes = b""
     status: int = 200
+    reason: str | None = None
     location: str = ""
     kind: str = "application/octet-stream"
     ranges: bool = True
@@ -105,7 +107,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         status = 206 if start > 0 and answer.status == 200 else answer.status
         if start > 0 and not body:
             status = 416
-        self.send_response(status)
+        self.send_response(status, answer.reason)
         self.send_header("Content-Type", answer.kind)
         self.send_header("Connection", "close")
         if answer.location:

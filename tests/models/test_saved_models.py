@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import pc_crvae
+from helpers.fuzzing import bounds, flip_bits
 from helpers.toy_models import clouds, point_vae
 from pc_crvae.config import PointModelConfig
 from pc_crvae.errors import UserError
@@ -114,6 +115,8 @@ def test_a_saved_model_says_what_it_is(saved):
 def test_the_weights_of_another_model_are_refused(saved, tmp_path, other, difference):
     point_vae(**other).save_pretrained(tmp_path / "other")
     shutil.copy(tmp_path / "other" / "model.safetensors", saved)
+    assert "is damaged (it is not what config.json beside it was written with)" in refusal(saved)
+    rewrite(saved, sha256={})  # as 0.1 wrote it
     message = refusal(saved)
     assert "holds the weights of another model" in message
     assert re.search(difference, message)
@@ -122,6 +125,7 @@ def test_the_weights_of_another_model_are_refused(saved, tmp_path, other, differ
 def test_an_auto_encoder_s_weights_are_not_a_vae_s(saved, tmp_path):
     point_vae(posterior="code").save_pretrained(tmp_path / "other")
     shutil.copy(tmp_path / "other" / "model.safetensors", saved)
+    rewrite(saved, sha256={})
     assert "log_variance" in refusal(saved)
 
 
@@ -131,6 +135,65 @@ def test_truncated_weights_are_refused(saved, kept):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole)) if isinstance(kept, float) else kept])
     assert f"{path} is damaged" in refusal(saved)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_flipped_bit_is_refused_or_changes_nothing(saved, name):
+    """A bit of white space, or one of a digest, say."""
+    model = point_vae()
+    expected = model.state_dict()
+
+    def check_same(loaded):
+        assert all(torch.equal(loaded.state_dict()[key], expected[key]) for key in expected)
+        assert loaded.description() == model.description()
+
+    refused = flip_bits(saved / name, lambda: PointVAE.from_pretrained(saved), check_same, count=60)
+    assert refused > 40
+
+
+def test_an_export_without_checksums_loads_as_before(saved):
+    path = saved / "config.json"
+    description = json.loads(path.read_text())
+    assert set(description.pop("sha256")) == {"model.safetensors", "config.json"}
+    path.write_text(json.dumps(description))
+    points = clouds(2)
+    assert torch.equal(PointVAE.from_pretrained(saved).embed(points), point_vae().embed(points))
+
+
+def test_a_description_that_was_changed_says_how_to_have_it_so(saved):
+    rewrite(saved, points=24)
+    assert 'if you changed it yourself, remove its "sha256"' in refusal(saved)
+    rewrite(saved, sha256={})
+    assert PointVAE.from_pretrained(saved).points == 24
+
+
+BOMBS = {
+    "a latent of four billion": lambda said: said["architecture"].update(latent_dim=2**31 - 1),
+    "a latent of more": lambda said: said["architecture"].update(latent_dim=2**62),
+    "twenty thousand layers": lambda said: said["architecture"]["encoder"].update(
+        widths=[8] * 20_000
+    ),
+    "a wide layer": lambda said: said["architecture"]["decoder"].update(widths=[2**31 - 1]),
+    "points without end": lambda said: said["architecture"]["decoder"].update(points=2**60),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_description_takes_no_more_memory_than_the_weights_are_worth(saved, bomb):
+    path = saved / "config.json"
+    said = json.loads(path.read_text())
+    del said["sha256"]
+    BOMBS[bomb](said)
+    path.write_text(json.dumps(said))
+    with bounds():
+        message = refusal(saved)
+    assert str(path) in message
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"class": ' + "9" * 5000 + "}"])
+def test_a_description_that_no_parser_takes_is_refused(saved, text):
+    (saved / "config.json").write_text(text)
+    assert "is damaged: it is not JSON" in refusal(saved)
 
 
 def test_weights_that_are_no_safetensors_are_refused(saved):
@@ -200,17 +263,19 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     assert f"{tmp_path / 'none'} is neither a folder nor a model" in refusal(tmp_path / "none")
 
 
-@pytest.mark.parametrize("method", ["write_bytes", "write_text"])
-def test_on_a_full_disk_nothing_is_overwritten(saved, monkeypatch, method):
+@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
+def test_on_a_full_disk_nothing_is_overwritten(saved, monkeypatch, suffix):
     before = contents(saved)
+    write = Path.write_bytes
 
-    def no_space(self, *arguments, **options):
-        with self.open("wb") as file:
-            file.write(b"half of")
+    def no_space(self, content):
+        if self.suffix != suffix:
+            return write(self, content)
+        write(self, b"half of")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, method, no_space)
+        patch.setattr(Path, "write_bytes", no_space)
         with pytest.raises(UserError, match=r"could not write .*: No space left on device"):
             point_vae(seed=1).save_pretrained(saved)
     assert contents(saved) == before

@@ -75,7 +75,7 @@ def test_a_file_that_cannot_be_embedded_stops_all(tmp_path):
     ("options", "sentence"),
     [
         ({"up": "w"}, "up is x, y or z, not w"),
-        ({"points": 0}, "points must be at least 1, not 0"),
+        ({"points": 0}, "points must be from 1 to 1,048,576, not 0"),
         ({"average_over": "C0"}, "average_over C0 is no group of rotations"),
     ],
 )

@@ -1,5 +1,9 @@
 """A run's folder: made, refused, cleared up after a kill, and found again."""
 
+import hashlib
+import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,8 @@ from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.config import load_config
 from pc_crvae.errors import UserError
 from pc_crvae.models.pretrained import EXPORT_FILES
-from pc_crvae.runs.folder import Run, find_export, find_run_config
+from pc_crvae.runs.folder import Run, RunExistsError, find_export, find_run_config
+from pc_crvae.runs.saved import SavedModel, read_model
 
 
 @pytest.fixture
@@ -64,14 +69,153 @@ def test_a_run_that_is_there_stays_unless_it_is_to_be_overwritten(run, tmp_path)
     assert load_config(run.config) == changed
 
 
+HALVES = {
+    "nothing": [],
+    "a place for checkpoints": ["checkpoints/"],
+    "a lock": [".lock"],
+    "half a configuration": ["checkpoints/", ".config-0a1b2c3d.yaml"],
+    "a run that was overwritten": [".removed-0a1b2c3d/config.yaml", ".lock"],
+}
+
+
+def write_half(folder, names):
+    folder.mkdir()
+    for name in names:
+        path = folder / name
+        (path if name.endswith("/") else path.parent).mkdir(exist_ok=True)
+        if not name.endswith("/"):
+            path.write_text("half")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("half", HALVES)
+def test_what_a_kill_left_before_there_was_a_run_is_free_for_one(tmp_path, config, half, overwrite):
+    run = Run(tmp_path / "run")
+    write_half(run.folder, HALVES[half])
+    assert not run.exists
+    with run.writing():
+        run.create(config, overwrite=overwrite)
+    assert sorted(path.name for path in run.folder.iterdir()) == ["checkpoints", "config.yaml"]
+
+
+def test_what_is_not_ours_is_never_free(tmp_path, config):
+    for name in ("thesis.tex", ".config-mine.yaml", "checkpoints/thesis.tex"):
+        folder = tmp_path / name.replace("/", "-")
+        write_files((folder / name).parent, [(folder / name).name])
+        with pytest.raises(RunExistsError):
+            Run(folder).create(config)
+        with pytest.raises(UserError, match="is not the folder of a run"):
+            Run(folder).create(config, overwrite=True)
+        assert (folder / name).read_text() == "saved"
+
+
+class Killed(BaseException):
+    """Stands for a death that nothing is done about."""
+
+
+def stop_overwriting(folder, config, moment):
+    """Overwrite a run, and die before the so many-th change of a name; return whether it did."""
+    left = [moment]
+
+    def killing(act):
+        def act_or_die(*arguments, **options):
+            if not left[0]:
+                raise Killed
+            left[0] -= 1
+            return act(*arguments, **options)
+
+        return act_or_die
+
+    acts = ((Path, "rename"), (Path, "mkdir"), (Path, "replace"), (shutil, "rmtree"))
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in acts:
+            patch.setattr(owner, name, killing(getattr(owner, name)))
+        try:
+            with Run(folder).writing():
+                Run(folder).create(config, overwrite=True)
+        except Killed:
+            return True
+    return False
+
+
+def test_a_stop_at_any_moment_of_overwriting_leaves_the_one_run_or_the_other(trained, tmp_path):
+    old, new = load_config(trained.config), tiny_config(tmp_path, training={"epochs": 7})
+    before = {path.name for path in trained.folder.iterdir()}
+    outcomes = []
+    stopped = True
+    for moment in range(30):
+        if not stopped:
+            break
+        for resume in (False, True):
+            folder = shutil.copytree(trained.folder, tmp_path / f"run-{moment}-{resume}")
+            stopped = stop_overwriting(folder, new, moment)
+            run = Run(folder)
+            is_new = run.config.is_file() and load_config(run.config) == new
+            outcomes.append(is_new)
+            with pytest.raises(RunExistsError), run.writing():
+                run.create(new)
+            with run.writing():
+                if resume and is_new:
+                    run.open(new)
+                    left = [path.name for path in folder.iterdir()]
+                    assert sorted(left) == [".lock", "checkpoints", "config.yaml"]
+                    continue
+                if resume:
+                    run.open(old)
+                    assert {path.name for path in folder.iterdir()} == before | {".lock"}
+                    assert run.load_state()["step"] == 5
+                    continue
+                run.create(new, overwrite=True)
+            assert load_config(run.config) == new
+            assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "config.yaml"]
+            assert list(run.checkpoints.iterdir()) == []
+    assert not stopped
+    assert outcomes == sorted(outcomes)
+    assert {False, True} == set(outcomes)
+
+
+def test_a_run_is_overwritten_through_a_link_which_stays(run, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(run.folder, target_is_directory=True)
+    changed = tiny_config(tmp_path, training={"epochs": 7})
+    with Run(link).writing():
+        Run(link).create(changed, overwrite=True)
+    assert link.is_symlink()
+    assert load_config(run.config) == changed
+
+
+def test_a_link_to_nothing_is_told(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with (
+        pytest.raises(UserError, match=r"link is a link to .*gone, which is missing: make that"),
+        Run(tmp_path / "link").writing(),
+    ):
+        pytest.fail("nothing is there to write to")
+
+
+def test_one_process_at_a_time_writes_to_a_run(run, tmp_path):
+    told = r"another process writes to the run in .*: wait for it or stop it"
+    with run.writing(), pytest.raises(UserError, match=told), Run(run.folder).writing():
+        pytest.fail("two write")
+    assert not (run.folder / ".lock").exists()
+
+
+def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path):
+    run = Run(tmp_path / "run")
+    with run.writing():
+        assert run.folder.is_dir()
+    assert not run.folder.exists()
+
+
 def test_a_file_in_the_way_is_refused(tmp_path, config):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="already exists"):
         Run(tmp_path / "file").create(config)
     with pytest.raises(UserError, match="is not the folder of a run"):
         Run(tmp_path / "file").create(config, overwrite=True)
-    with pytest.raises(UserError, match=r"cannot write to .*file/run: Not a directory"):
-        Run(tmp_path / "file" / "run").create(config)
+    for act in (lambda run: run.create(config), lambda run: run.writing().__enter__()):
+        with pytest.raises(UserError, match=r"cannot write to .*file/run: Not a directory"):
+            act(Run(tmp_path / "file" / "run"))
     assert (tmp_path / "file").read_text() == "in the way"
 
 
@@ -101,6 +245,20 @@ def test_opening_drops_a_state_that_a_kill_left_half_written(run, config):
     run.open(config)
     assert not half.exists()
     assert run.states() == [whole]
+
+
+def test_opening_drops_the_files_that_a_kill_left_half_written(run, config):
+    names = [".model-0a1b2c3d.safetensors", ".config-0a1b2c3d.json", ".config-0a1b2c3d.yaml"]
+    halves = [run.folder / name for name in names]
+    halves += [run.pictures / ".epoch-0010-0a1b2c3d.png", run.folder / ".probe-0a1b2c3d.json"]
+    at_work = run.folder / ".report-0a1b2c3d.html"
+    kept = [run.pictures / "epoch-0010.png", run.folder / "probe.json"]
+    for path in (*halves, at_work, *kept):
+        write_files(path.parent, [path.name])
+    os.utime(halves[-1], (0, 0))
+    run.open(config)
+    assert [path for path in halves if path.exists()] == []
+    assert all(path.exists() for path in (at_work, *kept))
 
 
 def test_opening_restores_the_best_export_that_a_kill_left_aside(run, config):
@@ -141,6 +299,70 @@ def test_a_saved_model_is_found_by_its_run_its_checkpoint_and_itself(trained):
     assert find_export(trained.folder, "best") == trained.best
     assert find_export(checkpoint) == checkpoint
     assert find_export(trained.best) == trained.best
+
+
+@pytest.fixture
+def stale(tmp_path):
+    """A run whose own export is older than its newest state, as a kill in the last save leaves."""
+    config = tiny_config(tmp_path)
+    tiny_train(config, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    before, newest = run.states()
+    for name in EXPORT_FILES:
+        shutil.copy(before / name, run.folder)
+    return run, newest
+
+
+WRITTEN = {"neither file": [], "the weights alone": ["model.safetensors"]}
+
+
+@pytest.mark.parametrize("with_digests", [True, False], ids=["", "as in 0.1"])
+@pytest.mark.parametrize("names", WRITTEN.values(), ids=WRITTEN)
+def test_a_reader_sees_past_a_run_s_export_that_is_older_than_its_state(stale, names, with_digests):
+    run, newest = stale
+    for name in names:
+        shutil.copy(newest / name, run.folder)
+    if not with_digests:
+        for folder in (run.folder, *run.states()):
+            path = folder / "config.json"
+            said = json.loads(path.read_text())
+            del said["sha256"]
+            path.write_text(json.dumps(said))
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+    found = find_export(run.folder)
+    weights = (found / "model.safetensors").read_bytes()
+    assert weights == (newest / "model.safetensors").read_bytes()
+    assert SavedModel.open(run.folder).weights_sha256 == hashlib.sha256(weights).hexdigest()
+    assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == before
+
+
+def test_a_run_that_is_trained_already_is_mended_when_it_is_resumed(stale, tmp_path):
+    run, newest = stale
+    surplus = shutil.copytree(newest, run.checkpoints / "step-00000001")
+    tiny_train(tiny_config(tmp_path), run.folder, resume=True)
+    for name in EXPORT_FILES:
+        assert (run.folder / name).read_bytes() == (newest / name).read_bytes()
+    assert find_export(run.folder) == run.folder
+    assert not surplus.exists()
+
+
+def test_a_best_export_is_found_where_a_kill_left_it_aside(trained, tmp_path):
+    run = Run(shutil.copytree(trained.folder, tmp_path / "run"))
+    aside = run.best.rename(run.checkpoints / ".best-0a1b2c3d")
+    assert find_export(run.folder, "best") == aside
+
+
+def test_a_run_that_was_removed_is_not_made_again(trained, tmp_path):
+    run = Run(shutil.copytree(trained.folder, tmp_path / "run"))
+    model = read_model(run.best)
+    shutil.rmtree(run.folder)
+    for save in (
+        lambda: run.save_best(model),
+        lambda: run.save_state({}, model, step=1, keep=1),
+    ):
+        with pytest.raises(UserError, match="was removed or moved while training wrote to it"):
+            save()
+    assert not run.folder.exists()
 
 
 def test_where_no_model_is_saved_none_is_found(run, tmp_path):

@@ -1,5 +1,7 @@
 """A saved model finds its data again, and is used on no data of another kind."""
 
+import os
+
 import pytest
 
 from helpers.tiny_images import write_mnist
@@ -7,6 +9,7 @@ from helpers.tiny_runs import tiny_config, tiny_train
 from helpers.toy_models import point_vae
 from pc_crvae.config.images import ImageModelConfig
 from pc_crvae.data import load
+from pc_crvae.data.cache import store
 from pc_crvae.errors import UserError
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.pretrained import write_export
@@ -96,3 +99,26 @@ def test_a_model_of_an_unknown_class_is_refused_with_those_that_are_read(images)
     description.write_text(description.read_text().replace("ImageVAE", "SoundVAE"))
     with pytest.raises(UserError, match=r"of the class SoundVAE, .* reads PointVAE, ImageVAE"):
         read_model(images.folder)
+
+
+def test_a_bit_that_flipped_in_prepared_data_is_told_and_the_data_prepared_anew(
+    trained, monkeypatch
+):
+    config, run = trained
+    expected = load(config.data.name, "train").fingerprint()
+    path = store.entry_of(load(config.data.name, "train")) / "points.npy"
+    monkeypatch.setattr(store, "ALWAYS_VERIFIED", 0)  # as of a large array
+    for load_training_set in (lambda: load_splits(config), run_splits(run)):
+        status = path.stat()
+        content = bytearray(path.read_bytes())
+        content[-5] ^= 64
+        path.write_bytes(content)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert load(config.data.name, "train").fingerprint() != expected
+        with pytest.warns(UserWarning, match=r"points.npy is not as it was .*, so it is made anew"):
+            load_training_set()
+        assert load(config.data.name, "train").fingerprint() == expected
+
+
+def run_splits(run):
+    return lambda: SavedModel.open(run.folder).split("train")

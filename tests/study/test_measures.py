@@ -1,13 +1,16 @@
 """What a study tabulates of robustness and generation, against numbers done by hand."""
 
+import os
 from types import SimpleNamespace
 
 import pytest
 
 from helpers.study_summaries import VERSIONS, arm_of, cut_of, summary_of
+from helpers.toy_models import point_vae
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.generation.report import GenerationReport
 from pc_crvae.evaluation.robustness.report import RobustnessReport
+from pc_crvae.models.pretrained import recorded_sha256, write_export
 from pc_crvae.study.figures import describe_figures
 from pc_crvae.study.markdown import format_summary
 from pc_crvae.study.measures import figures_of, read_measurement
@@ -194,6 +197,7 @@ def test_another_file_is_refused(tmp_path, measure, text):
 def test_what_was_measured_otherwise_is_measured_again(tmp_path, measure, asked, report, is_taken):
     run = SimpleNamespace(folder=tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / "config.json").write_text("{}")
     measures = MeasuresOfStudy.model_validate({measure: asked})
     report.write(tmp_path / f"{measure}.json")
     assert is_measured(run, measure, measures) is is_taken
@@ -203,3 +207,16 @@ def test_a_report_that_does_not_say_has_untrained_encoders_as_initialised():
     plain = robustness().plain()
     del plain["protocol"]["untrained"]
     assert RobustnessReport.model_validate(plain).protocol.untrained == "initial"
+
+
+@pytest.mark.parametrize("is_of_them", [True, False])
+def test_a_measurement_is_of_the_weights_it_names_whenever_it_was_written(tmp_path, is_of_them):
+    write_export(point_vae(), tmp_path)
+    sha256 = recorded_sha256(tmp_path) if is_of_them else "0" * 64
+    path = tmp_path / "robustness.json"
+    robustness(checkpoint=LAST | {"weights_sha256": sha256}).write(path)
+    time = 0 if is_of_them else 2**31  # long before the weights were written, or long after
+    os.utime(path, (time, time))
+    measures = MeasuresOfStudy.model_validate({"robustness": {"seeds": 1}})
+    run = SimpleNamespace(folder=tmp_path)
+    assert is_measured(run, "robustness", measures) is is_of_them

@@ -11,7 +11,14 @@ import torch
 from accelerate.utils import set_seed
 from safetensors.torch import load_file
 
-from helpers.distributed_worker import CASES, FAILING, INTERRUPTED, PROJECTING, train_cases
+from helpers.distributed_worker import (
+    CASES,
+    FAILING,
+    INTERRUPTED,
+    PROJECTING,
+    STOPPED,
+    train_cases,
+)
 from helpers.tiny_runs import read_metrics, read_state, write_card
 from pc_crvae.config import load_config
 from pc_crvae.runs.folder import Run
@@ -123,3 +130,17 @@ def test_a_failure_of_the_main_process_stops_both(tmp_path):
     assert together.returncode != 0
     assert "UserError: could not write the best state" in together.stderr
     assert "UserError: the main process failed" in together.stderr
+
+
+@pytest.mark.slow
+def test_a_process_that_stops_answering_ends_the_others_within_a_bound(tmp_path):
+    write_card(tmp_path)
+    together = subprocess.run(
+        [sys.executable, *TWO_PROCESSES, str(WORKER), str(tmp_path), STOPPED],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert together.returncode != 0
+    assert "UserError: another process of this training ended, or did not" in together.stderr

@@ -6,18 +6,22 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 import yaml
+from accelerate.state import AcceleratorState
 
 from helpers.distributed_worker import CONTRAST
+from helpers.fuzzing import flip_bits
 from helpers.tiny_runs import (
     IMAGE_RUNS,
     Killed,
     acting_after,
     assert_same_run,
     die,
+    flatten,
     read_metrics,
     read_state,
     tiny_config,
@@ -25,9 +29,14 @@ from helpers.tiny_runs import (
     tiny_values,
 )
 from pc_crvae.cli import main
+from pc_crvae.data import load, split_validation
+from pc_crvae.data.cache import store
 from pc_crvae.errors import UserError
 from pc_crvae.runs.folder import Run
+from pc_crvae.runs.saved import load_splits
 from pc_crvae.training import validation
+from pc_crvae.training.callbacks import Callbacks
+from pc_crvae.training.loop import train
 from pc_crvae.utils.interruption import Interrupted
 
 AFTER_EVERY_STEP = {"every_minutes": 1e-9}
@@ -292,10 +301,77 @@ def test_a_state_of_another_format_is_refused(half_run, tmp_path):
         tiny_train(tiny_config(tmp_path), half_run, resume=True)
 
 
-def test_a_record_that_lost_lines_is_refused(half_run, tmp_path):
-    Run(half_run).metrics.write_text("")
-    with pytest.raises(UserError, match="is 0 bytes long"):
-        tiny_train(tiny_config(tmp_path), half_run, resume=True)
+@pytest.mark.parametrize("left", [0, 100, None], ids=["emptied", "cut short", "removed"])
+def test_a_record_that_lost_lines_goes_on_with_a_gap_and_says_so(half_run, tmp_path, capsys, left):
+    metrics = Run(half_run).metrics
+    before = read_metrics(half_run)
+    if left is None:
+        metrics.unlink()
+    else:
+        metrics.write_bytes(metrics.read_bytes()[:left])
+    capsys.readouterr()
+    tiny_train(tiny_config(tmp_path), half_run, resume=True)
+    assert f"note: {metrics} has lost lines from before the checkpoint" in capsys.readouterr().out
+    tiny_train(tiny_config(tmp_path), tmp_path / "whole")
+    after, whole = read_metrics(half_run), read_metrics(tmp_path / "whole")
+    assert 0 < len(after) < len(whole)
+    assert [line for line in after if line not in before] == [
+        line for line in whole if line["step"] > 7
+    ]
+    shutil.copy(tmp_path / "whole" / "metrics.jsonl", metrics)
+    assert_same_run(tmp_path / "whole", half_run)
+
+
+def test_a_flipped_bit_of_a_state_is_refused_or_changes_nothing(half_run):
+    run = Run(half_run)
+    path = run.states()[-1] / "state.pt"
+    expected = read_state(half_run)
+
+    def check_same(state):
+        found = flatten(state)
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            same = torch.equal(found[name], value) if torch.is_tensor(value) else None
+            assert same or found[name] == value, name
+
+    refused = flip_bits(path, run.load_state, check_same, count=100)
+    assert refused > 40
+
+
+def test_a_run_is_not_resumed_with_another_validation_part(half_run, tmp_path):
+    config = tiny_config(tmp_path)
+    train_set, validation_set = load_splits(config)
+    AcceleratorState._reset_state()
+    other = replace(validation_set, points=validation_set.points[::-1])
+    with pytest.raises(UserError, match="started on other data than tiny holds now"):
+        train(config, Run(half_run), train_set, other, Callbacks(), resume=True)
+
+
+def test_a_state_that_does_not_say_its_validation_part_is_resumed(half_run, tmp_path):
+    """As version 0.1 wrote them."""
+    path = Run(half_run).states()[-1] / "state.pt"
+    state = torch.load(path, weights_only=True)
+    del state["validation_set"]
+    torch.save(state, path)
+    tiny_train(tiny_config(tmp_path), half_run, resume=True)
+    assert Run(half_run).load_state()["step"] == 10
+
+
+def test_damage_to_prepared_data_is_told_apart_from_other_data(half_run, tmp_path, monkeypatch):
+    config = tiny_config(tmp_path)
+    points = store.entry_of(load(config.data.name, "train")) / "points.npy"
+    status = points.stat()
+    content = bytearray(points.read_bytes())
+    content[-5] ^= 64
+    points.write_bytes(content)
+    os.utime(points, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "ALWAYS_VERIFIED", 0)  # as of a large array
+        sets = split_validation(load(config.data.name, "train"), config.data.validation_fraction)
+        AcceleratorState._reset_state()
+        with pytest.raises(UserError, match=r"points.npy is not as .*prepares the data anew"):
+            train(config, Run(half_run), *sets, Callbacks(), resume=True)
+    tiny_train(config, half_run, resume=True)
 
 
 def test_a_state_holds_plain_tensors_and_numbers_only(half_run):

@@ -1,5 +1,7 @@
 """A whole run in one call: data, training, callbacks, and what is refused before any of it."""
 
+import os
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,9 +9,9 @@ import pytest
 import yaml
 
 from helpers.tiny_hdf5 import write_hdf5
-from helpers.tiny_runs import read_metrics, tiny_config
+from helpers.tiny_runs import Killed, acting_after, die, read_metrics, tiny_config
 from pc_crvae.errors import UserError
-from pc_crvae.runs.folder import RunExistsError
+from pc_crvae.runs.folder import Run, RunExistsError
 from pc_crvae.runs.saved import load_splits
 from pc_crvae.training.callbacks import Callbacks
 from pc_crvae.training.run import run_training
@@ -36,6 +38,61 @@ def test_what_is_there_is_refused_before_any_data_is_loaded(tmp_path):
     assert "--" not in str(refused.value)
     with pytest.raises(UserError, match="give one"):
         run_training(config, tmp_path / "run", resume=True, overwrite=True)
+
+
+@pytest.fixture
+def live(tmp_path):
+    """A run that another process, so it seems, writes to, after a first state."""
+    config = tiny_config(tmp_path)
+    with acting_after(7, die), pytest.raises(Killed):
+        run_training(config, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    with run.writing():
+        yield config, run
+
+
+@pytest.mark.parametrize("how", ["resume", "overwrite"])
+def test_a_live_run_is_left_alone_whatever_is_asked(live, how, monkeypatch):
+    config, run = live
+    half = run.checkpoints / ".step-00000010-0a1b2c3d"
+    half.mkdir()
+    files = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
+    monkeypatch.setattr("pc_crvae.training.run.load_splits", None)  # told before data is loaded
+    with pytest.raises(
+        UserError, match=rf"another process writes to .* \(process {os.getpid()} on"
+    ):
+        run_training(config, run.folder, **{how: True})
+    assert half.exists()
+    assert {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()} == files
+
+
+def test_a_run_that_could_not_start_leaves_nothing(tmp_path):
+    config = tiny_config(tmp_path, data={"name": "modelnet10", "root": "nowhere"})
+    with pytest.raises(UserError, match="nowhere"):
+        run_training(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("step", [3, 9], ids=["before a save", "in the last epoch"])
+def test_a_folder_that_is_removed_during_training_is_an_error(tmp_path, step):
+    config = tiny_config(tmp_path, logging={"probe_every_epochs": 1, "pictures_every_epochs": 1})
+    removed = tmp_path / "run"
+    with (
+        acting_after(step, lambda: shutil.rmtree(removed)),
+        pytest.raises(UserError, match="was removed or moved while training wrote to it"),
+    ):
+        run_training(config, removed)
+    assert not removed.exists()
+
+
+def test_a_record_that_is_removed_during_training_is_an_error(tmp_path):
+    config = tiny_config(tmp_path)
+    metrics = Run(tmp_path / "run").metrics
+    with (
+        acting_after(3, metrics.unlink),
+        pytest.raises(UserError, match=r"metrics.jsonl was removed or replaced while"),
+    ):
+        run_training(config, tmp_path / "run")
 
 
 def test_the_folder_of_the_data_is_recorded_in_full(tmp_path, monkeypatch):

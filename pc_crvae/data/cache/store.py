@@ -10,8 +10,9 @@ a temporary name and renamed when it is whole; one that is there but damaged is 
 
 SHA-256 takes about a second a gigabyte, as long as all the rest of a load. So every opening
 verifies the record and arrays of up to :data:`ALWAYS_VERIFIED` bytes, and a larger array where the
-time of its file says that somebody wrote to it. ``pc-crvae data check`` verifies every array, and
-so does a preparation that takes over what an older entry holds.
+time of its file says that somebody wrote to it. What trains and what evaluates verifies every
+array before, see :func:`verified`, and so do ``pc-crvae data check`` and a preparation that takes
+over what an older entry holds.
 """
 
 import hashlib
@@ -63,6 +64,7 @@ Blocks = tuple[tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]]
 """Shape and type of an array, and the array itself, cut anywhere along its first axis."""
 
 _Read = TypeVar("_Read")
+_Items = TypeVar("_Items", bound=CloudSet | ImageSet)
 
 
 class NotKeptError(UserError):
@@ -323,6 +325,51 @@ def discard_damaged(name: str, split: str) -> list[DamagedEntryError]:
                     discard(folder)
                     damaged.append(damage)
     return damaged
+
+
+def verified(load: Callable[[], _Items]) -> _Items:
+    """Return the set that ``load`` gives, whose arrays are all as they were written, however large.
+
+    Where they are not, a warning says so, and the set is prepared anew.
+
+    Args:
+        load: gives a set, mapped from its entry or not.
+
+    Raises:
+        UserError: from ``load``.
+    """
+    items = load()
+    folder = entry_of(items)
+    if folder is not None:
+        try:
+            open_entry(folder, verify=True)
+        except DamagedEntryError:
+            for damage in discard_damaged(items.name, items.split):
+                _warn(f"{damage}, so it is made anew")
+            return load()
+    return items
+
+
+def entry_of(items: CloudSet | ImageSet) -> Path | None:
+    """Return the folder of the entry that a set is mapped from, None where it lies in memory."""
+    array: Any = items.array
+    while array is not None and not isinstance(array, np.memmap):
+        array = getattr(array, "base", None)
+    return None if array is None or array.filename is None else Path(array.filename).parent
+
+
+def require_undamaged(name: str, split: str) -> None:
+    """Verify all that the entries of a split hold; damaged ones are removed, to be made anew.
+
+    Raises:
+        DamagedEntryError: one was damaged.
+        NotKeptError: the cache folder cannot be written.
+    """
+    damaged = discard_damaged(name, split)
+    if damaged:
+        raise DamagedEntryError(
+            f"{damaged[0]}, so it was removed: the same command prepares the data anew"
+        )
 
 
 def newest_first(folders: Iterable[Path]) -> list[Path]:

@@ -99,7 +99,7 @@ def unpack(archive: Path, target: Path, *, strip: str | None = None) -> None:
     if not archive.is_file():
         raise UserError(f"{archive} is not a file, so there is nothing to unpack")
     budget = _Budget(archive)
-    with atomic_folder(target) as folder:
+    with atomic_folder(target, synced=False) as folder:
         try:
             with closing(_members_of(archive, folder, budget)) as members:
                 _extract(members, folder, budget)

@@ -35,7 +35,7 @@ from pc_crvae.data.fetching.record import (
     write_record,
 )
 from pc_crvae.data.fetching.transfer import Patience, Transfer, TransferError
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, printable
 
 _STAGING = ".fetching"
 _LOCK = ".fetching.lock"
@@ -363,7 +363,7 @@ class _Fetch:
             self._record = record
 
     def _say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _visible(folder: Path) -> list[str]:

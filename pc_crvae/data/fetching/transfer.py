@@ -21,7 +21,7 @@ import urllib3
 from pydantic import BaseModel, ConfigDict
 from rich.filesize import decimal
 
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, printable
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.version import __version__
 
@@ -56,7 +56,7 @@ class TransferError(Exception):
     """
 
     def __init__(self, reason: str, *, broke_off: bool = False) -> None:
-        super().__init__(reason)
+        super().__init__(printable(reason))  # a server says what it likes
         self.broke_off = broke_off
 
 
@@ -216,7 +216,7 @@ class Transfer:
         with self.part.open("ab") as file:
             for block in self._blocks(response):
                 if done >= look_at_disk_at:
-                    self._reject_full_disk(1 if expected is None else expected - done)
+                    self._reject_full_disk(1 if expected is None else expected - done, expected)
                     look_at_disk_at += _LOOK_AT_DISK_EVERY
                 done += len(block)
                 if expected is not None and done > expected:
@@ -256,14 +256,22 @@ class Transfer:
                     )
                 since, arrived = time.monotonic(), 0
 
-    def _reject_full_disk(self, needed: int) -> None:
+    def _reject_full_disk(self, needed: int, total: int | None) -> None:
         free = shutil.disk_usage(self.part.parent).free
-        if needed + _KEPT_FREE > free:
-            raise UserError(
-                f"the disk of {self.part.parent} has {decimal(free)} left, and "
-                f"{self.part.stem} takes {decimal(needed)} more: free some space and run this "
-                "again, which keeps what has come so far"
+        if needed + _KEPT_FREE <= free:
+            return
+        if self.size is None:  # this server says so, and another one may not
+            size = "whose size it does not say" if total is None else f"of {decimal(total)}"
+            self.discard()
+            raise TransferError(
+                f"has a file {size}, for which there is no room: the disk of {self.part.parent} "
+                f"has {decimal(free)} left"
             )
+        raise UserError(
+            f"the disk of {self.part.parent} has {decimal(free)} left, and "
+            f"{self.part.stem} takes {decimal(needed)} more: free some space and run this "
+            "again, which keeps what has come so far"
+        )
 
     def _read_note(self) -> _Note | None:
         try:
@@ -314,7 +322,8 @@ def _reject_other_answers(response: requests.Response, name: str) -> None:
 
 def _length(response: requests.Response) -> int | None:
     text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdecimal() and "Transfer-Encoding" not in response.headers else None
+    is_number = text.isdecimal() and len(text) < 20
+    return int(text) if is_number and "Transfer-Encoding" not in response.headers else None
 
 
 def _root_of(error: BaseException) -> str:

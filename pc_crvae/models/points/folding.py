@@ -113,7 +113,8 @@ def source_points(source: Source, count: int) -> Tensor:
     if source == "sphere":
         return _fibonacci_sphere(count)
     if source == "gaussian":
-        return torch.randn(count, 3, generator=keyed_generator("folding source"))
+        # Named, the device is that of the generator, whatever the default is.
+        return torch.randn(count, 3, generator=keyed_generator("folding source"), device="cpu")
     raise ValueError(f"the source must be plane, sphere or gaussian, got {source}")
 
 

@@ -587,7 +587,7 @@ def test_room_on_the_disk_is_looked_at_first(
 ):
     urls = [mirror.serve(f"/{name}/points.h5", Answer(CONTENT)) for name in "ab"]
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 2**20))
-    message = refusal(card(source(*urls)), folder)
+    message = refusal(card(source(*urls, size=len(CONTENT))), folder)
     assert f"the disk of {folder / '.fetching' / 'tiny'} has 1.0 MB left" in message
     assert "points.h5 takes 256.0 kB more" in message
     assert len(mirror.requests) == 1
@@ -597,21 +597,56 @@ def test_room_on_the_disk_is_looked_at_first(
 def test_room_on_the_disk_is_looked_at_where_no_size_is_known(
     mirror: MirrorServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    left = iter([2**40, 2**20])
+    left = iter([2**40, 2**20, 2**40])
     monkeypatch.setattr(transfer, "_LOOK_AT_DISK_EVERY", 100_000)
     monkeypatch.setattr(
         shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, next(left))
     )
     url = mirror.serve("/points.h5", Answer(CONTENT, promised=False))
-    assert "free some space" in refusal(card(source(url)), folder)
+    message = refusal(card(source(url)), folder)
+    assert "has a file whose size it does not say, for which there is no room: the disk" in message
     assert seen(folder) == {}
+    assert parts(folder) == []
+
+
+@pytest.mark.parametrize(
+    "first", [Answer(CONTENT, promised=10**15), Answer(CONTENT, promised=False)]
+)
+def test_a_mirror_whose_file_has_no_room_does_not_end_the_fetch(
+    mirror: MirrorServer, folder: Path, monkeypatch: pytest.MonkeyPatch, first: Answer
+):
+    """One that claims a thousand terabytes, or sends without end; nobody knows the true size."""
+    monkeypatch.setattr(transfer, "_LOOK_AT_DISK_EVERY", 100_000)
+    left = iter([2**40, 2**20] if first.promised is False else [2**40])
+
+    def usage(path: object) -> shutil._ntuple_diskusage:
+        return shutil._ntuple_diskusage(9, 9, next(left, 2**40))
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    urls = [
+        mirror.serve("/a/points.h5", first),
+        mirror.serve("/b/points.h5", Answer(CONTENT)),
+    ]
+    get(card(source(*urls)), folder)
+    assert seen(folder) == {"points.h5": CONTENT}
+
+
+def test_what_a_server_says_cannot_move_the_cursor(mirror: MirrorServer, folder: Path):
+    told = io.StringIO()
+    url = mirror.serve("/points.h5", Answer(status=404, reason="\x1b[2Jgone"))
+    with pytest.raises(UserError) as caught:
+        fetch(card(source(url)), folder, console=Console(file=told), patience=HURRIED)
+    for said in (str(caught.value), told.getvalue()):
+        assert r"answered 404 \x1b[2Jgone" in said
+        assert "\x1b" not in said
 
 
 def test_a_disk_that_fills_up_is_told_and_what_came_is_kept(
     mirror: MirrorServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def full(file: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if os.fstat(file).st_size == len(CONTENT):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
     urls = [mirror.serve(f"/{name}/points.h5", Answer(CONTENT, tag='"v1"')) for name in "ab"]

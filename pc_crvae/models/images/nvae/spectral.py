@@ -35,7 +35,7 @@ class SpectralPenalty(nn.Module):
         for index, family in enumerate(self._families):
             matrices = _matrices(family).detach()
             generator = keyed_generator("spectral penalty", index)
-            start = torch.randn(matrices.shape[:2], generator=generator).to(matrices)
+            start = torch.randn(matrices.shape[:2], generator=generator, device="cpu").to(matrices)
             self.register_buffer(f"left_{index}", F.normalize(start, dim=1))
         with torch.no_grad():
             self._follow(_FIRST_ITERATIONS)
