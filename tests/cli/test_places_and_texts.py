@@ -75,17 +75,19 @@ def test_a_name_cannot_move_the_cursor_nor_end_the_line(trained, tmp_path, capsy
     monkeypatch.chdir(trained)
     name = "a\x1b[2J\nerror: b.xyz"
     (tmp_path / name).write_text("no numbers")
-    (tmp_path / "c\x1b[2J.xyz").write_text((trained / "box.xyz").read_text())
-    index = tmp_path / "index.npz"
-    assert main(["embed", "--ckpt", "run", "--out", str(index), str(tmp_path)]) == 0
-    out = str(tmp_path / "found")
-    query = str(tmp_path / "c\x1b[2J.xyz")
-    assert main(["search", "--ckpt", "run", "--index", str(index), "--out", out, query]) == 0
-    assert main(["embed", "--ckpt", "run", "--out", str(index), str(tmp_path / name)]) == 2
-    said = capsys.readouterr()
-    assert "\x1b" not in said.out + said.err
-    assert r"a\x1b[2J\nerror: b.xyz" in said.err
-    assert [line[:8] for line in said.err.splitlines() if "error" in line].count("error: b") == 0
+    index, out = str(tmp_path / "index.npz"), str(tmp_path / "found")
+    assert main(["embed", "--ckpt", "run", "--out", index, "box.xyz"]) == 0
+    for arguments in (
+        ["embed", "--ckpt", "run", "--out", index, str(tmp_path)],
+        ["embed", "--ckpt", "run", "--out", index, str(tmp_path / name)],
+        ["search", "--ckpt", "run", "--index", index, "--out", out, str(tmp_path / name)],
+    ):
+        assert main(arguments) == 2
+        said = capsys.readouterr()
+        assert "\x1b" not in said.out + said.err
+        assert r"a\x1b[2J\nerror: b.xyz" in said.err
+        told = [line[:8] for line in said.err.splitlines() if "error" in line]
+        assert told.count("error: b") == 0
 
 
 def test_a_reader_that_has_gone_is_no_error(tmp_path):

@@ -241,6 +241,8 @@ def test_no_test_label_is_read_but_to_score(train, test, monkeypatch, report):
     for name in SCORING:
         monkeypatch.setattr(assembly, name, allowed_in(getattr(assembly, name)))
     monkeypatch.setattr(DataCut, "of", allowed_in(DataCut.of))
+    # It refuses classes that training does not have, and nothing else follows from it.
+    monkeypatch.setattr(module, "check_same_classes", allowed_in(module.check_same_classes))
     predict = module.predict_items
     monkeypatch.setattr(module, "predict_items", lambda *arguments: allowed_in(predict(*arguments)))
     poisoned = test.subset(range(len(test)))
