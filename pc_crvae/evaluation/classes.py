@@ -10,6 +10,9 @@ from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 
 WITH_ONE_C = "a protocol with one C, such as occo or crosspoint"
+NO_TRAINING_FREE = (
+    "a probe without the training-free row, which is chosen so, by --no-training-free"
+)
 FEWER_FOLDS = "fewer folds by --cv-folds"
 WITH_ONE_C_FOR_IMAGES = "a protocol of one's own with one C"
 

@@ -184,12 +184,18 @@ class SavedModel:
     def training_splits(self) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
         """What the run trained on, and what its best state was chosen on.
 
+        Of one finite set it is every item once, whatever part of it an epoch goes through: with
+        ``data.items_per_epoch`` copies of an item would lie in several folds of a probe.
+
         Raises:
             UserError: the export lies in no run, or the data cannot be loaded.
         """
         if self.config is None:
             raise UserError(f"{self.folder} is no run, whose config says what it was validated on")
-        return load_splits(self.config)
+        data = self.config.data
+        if isinstance(data, MixtureConfig) or is_endless(data.name):
+            return load_splits(self.config)
+        return _load_whole(data)
 
 
 def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
@@ -209,6 +215,10 @@ def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSe
             fraction=data.validation_fraction,
             seed=config.seed,
         )
+    return _load_whole(data)
+
+
+def _load_whole(data: DataConfig) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
     return load_training(
         data.name,
         data.validation_fraction,

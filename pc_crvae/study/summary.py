@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.cards import load_card
-from pc_crvae.embedding.names import Features
+from pc_crvae.embedding.names import FEATURES, Features
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.images.report import ImageReport
 from pc_crvae.evaluation.metrics.significance import LEVEL, paired_difference, t_interval
@@ -287,11 +287,14 @@ def _rightness(probes: Sequence[StoredProbe], row: str) -> NDArray[np.float64]:
 
 
 def _row_keys(probes: Sequence[StoredProbe]) -> list[tuple[str, str]]:
-    """Representation and setting of each row, in the order of the first report."""
+    """Representation and setting of each row, in the order of the first report.
+
+    The row of a training-free descriptor is that of no arm.
+    """
     if not probes:
         return []
     report = probes[0].found
-    rows = report.rows + report.extra_rows
+    rows = [row for row in report.rows + report.extra_rows if row.features in FEATURES]
     return list(dict.fromkeys((row.representation, row.setting) for row in rows))
 
 

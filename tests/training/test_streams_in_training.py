@@ -15,7 +15,7 @@ from helpers.tiny_runs import (
 from pc_crvae.config import override_config
 from pc_crvae.data import load_card
 from pc_crvae.errors import UserError
-from pc_crvae.runs.saved import SavedModel
+from pc_crvae.runs.saved import SavedModel, load_splits
 from pc_crvae.training.schedules import Schedule
 from pc_crvae.utils.yaml import read_yaml
 
@@ -81,3 +81,15 @@ def test_what_was_trained_on_a_mixture_is_for_no_one_set(tmp_path):
     with pytest.raises(UserError, match="does not say what data it is for: name a data set"):
         saved.split("test")
     assert len(SavedModel.open(tmp_path / "run", card=str(tmp_path / "tiny.yaml")).split("test"))
+
+
+@pytest.mark.parametrize("items_per_epoch", [10, 80])
+def test_a_probe_of_the_validation_split_is_fitted_on_every_item_once(tmp_path, items_per_epoch):
+    training = {"epochs": None, "steps": 1}
+    config = tiny_config(tmp_path, training=training)
+    whole, held_out = load_splits(config)
+    changes = {"data.items_per_epoch": items_per_epoch}
+    tiny_train(override_config(config, changes, "test"), tmp_path / "run")
+    fitted_on, scored_on = SavedModel.open(tmp_path / "run").training_splits()
+    assert fitted_on.ids == whole.ids
+    assert scored_on.ids == held_out.ids

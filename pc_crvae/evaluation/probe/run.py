@@ -24,6 +24,7 @@ from pc_crvae.embedding.names import GIVEN, REPRESENTATIONS, TRAINING_FREE, Enco
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import (
     FEWER_FOLDS,
+    NO_TRAINING_FREE,
     WITH_ONE_C,
     WITH_ONE_C_FOR_IMAGES,
     check_enough_of_each,
@@ -85,6 +86,8 @@ def probe_encoders(
     if protocol.chooses:
         remedy = WITH_ONE_C if train.holds == "points" else WITH_ONE_C_FOR_IMAGES
         check_enough_of_each(train.classes, train_labels, protocol.folds, remedy)
+    elif training_free is not None:
+        check_enough_of_each(train.classes, train_labels, 2, NO_TRAINING_FREE)
     if cross_validation is not None:
         check_enough_of_each(train.classes, train_labels, cross_validation.folds, FEWER_FOLDS)
     encoders: dict[str, Callable[[int], Encode]] = {GIVEN[0]: lambda seed: encode}

@@ -8,6 +8,7 @@ import pytest
 from helpers.solids import clouds
 from helpers.toy_models import with_encoder
 from pc_crvae.config import PointModelConfig
+from pc_crvae.errors import UserError
 from pc_crvae.evaluation import training_free as descriptors
 from pc_crvae.evaluation.encoders import probe_model
 from pc_crvae.evaluation.probe.classifier_settings import LinearSVM, NearestNeighbors, Ridge
@@ -140,6 +141,21 @@ def test_its_rows_and_differences_stand_beside_those_of_the_encoders(train, test
     assert "training-free: spreads, of the best class mean by cross-validation" in table
     first, *_ = (line for line in table.splitlines() if " less " in line)
     assert "training-free" in first
+
+
+def test_a_class_of_one_item_leaves_nothing_to_choose_by(train, test):
+    fixed = PROTOCOL.model_copy(update={"classifier": LinearSVM(c=(0.1,))})
+    few = train.subset(np.flatnonzero((train.labels != 2) | (np.arange(len(train)) == 24)))
+
+    def untrained(seed):
+        return spreads
+
+    def candidates(points):
+        return {"spreads": spreads}
+
+    with pytest.raises(UserError, match=r"class ball has 1 training item, .*--no-training-free"):
+        probe_encoders(spreads, untrained, few, test, fixed, training_free=candidates)
+    probe_encoders(spreads, untrained, few, test, fixed)
 
 
 def test_the_choice_does_not_depend_on_the_test_split(train, test):
