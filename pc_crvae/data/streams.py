@@ -21,6 +21,7 @@ from pc_crvae.data.layouts import endless_reader_of
 from pc_crvae.data.loading import load_training
 from pc_crvae.errors import UserError
 from pc_crvae.randomness.keys import keyed_numpy_generator
+from pc_crvae.utils.up_axes import parse_up
 
 _VALIDATION_FROM = 2**61
 """The number of the first cloud of a set without an end that is held out for validation."""
@@ -323,7 +324,7 @@ def _check_axes(parts: Sequence[Part], cards: Sequence[Card]) -> None:
     of_points = [
         (part, card) for part, card in zip(parts, cards, strict=True) if card.modality == "points"
     ]
-    axes = {part.name: part.up or card.up for part, card in of_points}
+    axes = {part.name: parse_up(part.up).default or card.up for part, card in of_points}
     unsaid = any(part.up is None and endless_reader_of(card) is None for part, card in of_points)
     if len(set(axes.values())) > 1 and unsaid:
         told = " and ".join(f"{axis} in {name}" for name, axis in axes.items())

@@ -10,7 +10,7 @@ import torch
 from pc_crvae.config import Config, DataConfig, MixtureConfig, SharedSetConfig
 from pc_crvae.data import CloudSet, ImageSet, load, load_training
 from pc_crvae.data.cache.store import verified
-from pc_crvae.data.cards import Split
+from pc_crvae.data.cards import Split, load_card
 from pc_crvae.data.streams import Part, is_endless, load_streamed
 from pc_crvae.errors import UserError
 from pc_crvae.models.descriptors.descriptor import Descriptor
@@ -18,7 +18,7 @@ from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.points.model import PointModel
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.models.pretrained import Pretrained, SavedExport
+from pc_crvae.models.pretrained import Pretrained, SavedExport, recorded_sha256
 from pc_crvae.runs.folder import Which, find_export, find_run_config
 
 CLASSES: dict[str, type[Pretrained]] = {
@@ -100,6 +100,8 @@ class SavedModel:
                 allow_refused, drop_nan, up = one.allow_refused, one.drop_nan, up or one.up
                 if root is None and one.root is not None:
                     root = Path(one.root)
+        if up is None and card is not None and card == trained_on:
+            up = _up_before_formats(export.folder, card)
         where = export.folder, export.weights_sha256
         return cls(model, *where, config, card, root, up, allow_refused, drop_nan)
 
@@ -247,6 +249,20 @@ def _read(path: Path, which: Which) -> tuple[SavedExport, Pretrained]:
         return export, _model_of(export)
     export = SavedExport.read(find_export(path, which))
     return export, _model_of(export)
+
+
+def _up_before_formats(export: Path, card: str) -> str | None:
+    """The axis of all files that a model of 0.1 was trained on; None where formats say their own.
+
+    That version read glTF as the card says, and its exports are those without digests.
+    """
+    if recorded_sha256(export) is not None:
+        return None
+    with suppress(UserError):  # a card that is gone is told when data is asked for
+        own = load_card(card)
+        if own.is_own and own.modality == "points":
+            return own.up
+    return None
 
 
 def _model_of(export: SavedExport) -> Pretrained:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import trimesh
 import yaml
 
 from pc_crvae.data import load, load_card, split_validation
@@ -187,3 +188,15 @@ def test_sets_that_do_not_go_together_are_refused_in_a_sentence(card, tmp_path):
         assert "\n" not in str(caught.value)
     said = replace(Part(turned, 0.5), up="y"), Part(endless, 0.5)
     assert len(streamed(*said, items=10)[0]) == 10
+
+
+def test_axes_by_suffix_are_no_other_axis_than_that_of_the_card(tmp_path, card):
+    meshes = tmp_path / "meshes.yaml"
+    values = load_card("mesh-folder").model_dump(mode="json") | {"name": "meshes", "points": 32}
+    meshes.write_text(yaml.safe_dump(values))
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number in range(10):
+        trimesh.creation.box((1, 1, 2 + number)).export(folder / f"{number}.glb")
+    files = Part(str(meshes), 0.5, root=folder, up="glb=y,stl=z")
+    assert len(streamed(files, Part(card("shapes", "made"), 0.5), items=10)[0]) == 10

@@ -1,5 +1,6 @@
 """A saved model finds its data again, and is used on no data of another kind."""
 
+import json
 import os
 
 import pytest
@@ -122,3 +123,17 @@ def test_a_bit_that_flipped_in_prepared_data_is_told_and_the_data_prepared_anew(
 
 def run_splits(run):
     return lambda: SavedModel.open(run.folder).split("train")
+
+
+def test_a_model_of_0_1_reads_gltf_by_its_card_as_it_was_trained(tmp_path):
+    model = point_vae()
+    model.data = {"name": "mesh-folder", "up": None}
+    write_export(model, tmp_path)
+    assert SavedModel.open(tmp_path).up is None
+    path = tmp_path / "config.json"
+    told = json.loads(path.read_text())
+    del told["sha256"]  # which that version did not write
+    path.write_text(json.dumps(told))
+    assert SavedModel.open(tmp_path).up == "z"
+    assert SavedModel.open(tmp_path, up="glb=y").up == "glb=y"
+    assert SavedModel.open(tmp_path, card="cloud-folder").up is None

@@ -108,12 +108,12 @@ def _without_tables(files: Sequence[FoundFile]) -> tuple[list[FoundFile], list[P
         if format_of(file.path).mesh is not None
         for depth in range(len(file.parts))
     }
-    tables = [
+    tables = {
         file
         for file in files
         if file.path.suffix.lower() in TEXT_SUFFIXES and file.parts[:-1] in with_meshes
-    ]
-    return [file for file in files if file not in tables], [file.path for file in tables]
+    }
+    return [file for file in files if file not in tables], sorted(file.path for file in tables)
 
 
 def load_shape(

@@ -60,10 +60,12 @@ def place(root: Path, files: Sequence[FoundFile], classes: tuple[str, ...] = ())
     """
     passed_over: dict[str, tuple[Path, ...]] = {}
     depth = 0
+    files, strays = _without_tables(files, depth)
     while (wrapper := _wrapper(files, depth, classes)) is not None:
         depth += 1
         passed_over[LOOKED_THROUGH] = (root.joinpath(*wrapper),)
-    files, strays = _without_tables(files, depth)
+        files, more = _without_tables(files, depth)
+        strays += more
     above = _splits_above(root, files, depth, classes)
     splits: Sequence[Split | None]
     if above is not None:
@@ -151,7 +153,8 @@ def _without_tables(files: Sequence[FoundFile], depth: int) -> tuple[list[FoundF
     ]
     if not strays or all(len(file.parts) == depth + 1 for file in files):
         return list(files), []
-    left = [file for file in files if file not in strays]
+    astray = set(strays)
+    left = [file for file in files if file not in astray]
     return left, [file.path for file in strays]
 
 
@@ -195,16 +198,22 @@ def _is_split_by_content(files: Sequence[FoundFile], depth: int, folder: str) ->
 
 
 def _refuse_hints(root: Path, names: set[str]) -> None:
-    """Refuse folders that all look like splits by a part of their names, as ``train2017`` does."""
-    hinted = {
-        name: {_SPLITS[word] for word in re.findall("[a-z]+", name.lower()) if word in _SPLITS}
-        for name in names
-    }
+    """Refuse folders that all look like splits by a part of their names.
+
+    So do ``train2017`` and ``testA``.
+    """
+    hinted = {name: {_SPLITS[word] for word in _words(name) if word in _SPLITS} for name in names}
     if all(hinted.values()) and len(set().union(*hinted.values())) > 1:
         raise UserError(
             f"{root} holds the folders {', '.join(sorted(names)[:4])}, so that it cannot be told "
             f"whether they are splits or classes: {_REMEDY}"
         )
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name in lower case; a capital within begins another one."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return re.findall("[a-z]+", apart.lower())
 
 
 def _splits_below(root: Path, files: Sequence[FoundFile], depth: int) -> list[Split | None]:

@@ -204,3 +204,21 @@ def test_a_mesh_beside_class_folders_is_refused_still(tmp_path: Path):
     plant(tmp_path, [*tree("chair", "lamp", classes="."), "blank.off"])
     with pytest.raises(UserError, match=r"blank\.off lies outside of the class folders"):
         found(tmp_path, "train")
+
+
+@pytest.mark.parametrize("splits", [True, False])
+def test_a_note_beside_a_lone_folder_does_not_make_a_class_of_it(tmp_path: Path, splits: bool):
+    inner = tree("train", "test") if splits else [name[6:] for name in tree("train")]
+    names = [f"things/{name}" for name in inner]
+    clouds = [name.replace(".off", ".npy") for name in names]
+    plant(tmp_path, [*clouds, "labels.csv"])
+    listing = cloud_folder.list_items(tmp_path, "train", CLOUDS)
+    assert listing.classes == ("chair", "lamp")
+    assert listing.passed_over[LOOKED_THROUGH] == (tmp_path / "things",)
+    assert listing.passed_over["outside of the class folders"] == (tmp_path / "labels.csv",)
+
+
+def test_folders_of_two_kinds_of_each_split_are_no_classes(tmp_path: Path):
+    plant(tmp_path, [f"{name}/1.off" for name in ("trainA", "trainB", "testA", "testB")])
+    with pytest.raises(UserError, match="testA, testB, trainA, trainB"):
+        mesh_folder.list_items(tmp_path, "train", MESHES)
