@@ -117,7 +117,7 @@ def test_distances_and_choices_of_points_are_mapped_too():
 @pytest.mark.parametrize("name", ["pointnet", "dgcnn", "foldingnet", "octant_pointnet"])
 def test_an_encoder_in_onnx_gives_the_same_features(name):
     """Of every kind that ONNX can hold; README.md has the lines."""
-    pytest.importorskip("onnx", reason="needs onnx, which no extra installs")
+    pytest.importorskip("onnx", reason="needs onnx: pip install pc-crvae[onnx]")
     pytest.importorskip("onnxscript", reason="needs onnxscript, by which torch exports to ONNX")
     runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     model, given = made(name).float(), inputs(name, 2).float()

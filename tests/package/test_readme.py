@@ -51,7 +51,7 @@ def test_the_encoder_that_the_readme_exports_is_one_for_any_number_of_clouds(
 
 @pytest.mark.skipif(CHECKOUT is None, reason="an installed package carries no README")
 def test_the_onnx_file_of_the_readme_gives_the_encoders_features(a_run: None):
-    pytest.importorskip("onnx", reason="needs onnx, which no extra installs")
+    pytest.importorskip("onnx", reason="needs onnx: pip install pc-crvae[onnx]")
     pytest.importorskip("onnxscript", reason="needs onnxscript, by which torch exports to ONNX")
     runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     names = {"torch": torch, "pc_crvae": pc_crvae}
