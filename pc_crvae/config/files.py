@@ -49,7 +49,7 @@ def override_config(config: Config, changes: Mapping[str, Any], where: str) -> C
     Args:
         config: what is changed.
         changes: plain values by ``section.key``, as YAML holds them: lists, texts, numbers.
-        where: their source, in errors.
+        where: names the source of the values in errors.
 
     Raises:
         UserError: on an unknown key, a wrong type or a value out of range.

@@ -17,7 +17,7 @@ def without_removed_keys(values: dict[str, Any], where: str) -> dict[str, Any]:
     """Return ``values`` of a config without the keys of `REMOVED_KEYS`.
 
     Args:
-        values: as YAML holds them; left as they are.
+        values: the values as YAML holds them; they stay as they are.
         where: names their source in errors.
 
     Raises:

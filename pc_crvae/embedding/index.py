@@ -61,7 +61,7 @@ class About(pydantic.BaseModel):
 
     Attributes:
         model_sha256: of the weights file of the model that gave them.
-        points: drawn of each shape, where it has as many.
+        points: the number of points drawn of each shape, where it has as many.
         up: the axis that points up in the sources, of each kind of file, in full.
         average_over: the group of rotations that vectors are means over; None: of one pass.
         data: the split of a data set; None where the shapes were files or arrays.

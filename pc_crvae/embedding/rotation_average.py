@@ -32,7 +32,7 @@ def averaged(encode: Encode, group: RotationGroup) -> Encode:
 
     Args:
         encode: clouds (n, N, 3) to features by name, each (n, d).
-        group: as `RotationGroup` names it.
+        group: the group's name, as `RotationGroup` has it.
 
     Returns:
         What encodes so, in float32; for any rotation r of the group and clouds x, r x is encoded

@@ -106,7 +106,7 @@ class Hit:
     Attributes:
         id: the name of the shape.
         distance: 1 - cosine, in [0, 2].
-        row: its row in the index.
+        row: the row of the shape in the index.
     """
 
     id: str

@@ -43,7 +43,7 @@ def probe_model(
         model: trained, or a descriptor.
         train: what classifiers are fitted on, and untrained models calibrated on, without labels.
         test: what they are scored on.
-        protocol: as the user chose it; what it leaves open is settled by the model and the data.
+        protocol: the user's protocol; the model and the data settle what it leaves open.
         progress: told, in one line, what is being done.
         untrained: what the batch-norm of untrained ones knows, instead of what the protocol says.
         cross_validation: the folds of a second estimate, on the training items; None for none.

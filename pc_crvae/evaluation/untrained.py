@@ -30,8 +30,8 @@ def untrained_like(
         seed: fixes weights, points and the order of the items.
         train: the training split, of which no label is read; not read at all where there is
             nothing to calibrate.
-        points: drawn of each cloud, the probe's own under this seed; None for images.
-        how: with batch-norm calibrated by `calibrate`, or as initialised.
+        points: the number of points drawn of each cloud under this seed; None for images.
+        how: whether `calibrate` sets the statistics of batch-norm, or they stay as initialised.
     """
     described = type(model).Description.model_validate_json(json.dumps(model.description()))
     with torch.random.fork_rng(devices=[]):
@@ -58,11 +58,11 @@ def calibrate(model: Pretrained, train: ItemSet, seed: int, *, points: int | Non
     splits are often sorted by class, and differ by at most one item in size.
 
     Args:
-        model: on any device.
+        model: the model, on any device.
         train: clouds or images.
         seed: fixes the points of each cloud, the batches, and what is drawn of posteriors that are
             passed on to further groups.
-        points: drawn of each cloud, as the probe draws them; None for images.
+        points: the number of points drawn of each cloud; None for images.
     """
     if not batch_norms_of(model):
         return

@@ -120,7 +120,7 @@ class MutualInformation:
 
     Attributes:
         estimate: the mutual information; it cannot exceed log N by construction.
-        stderr: its standard error over the items.
+        stderr: the standard error over the items.
         log_n: log N.
         rate: E_x KL(q(z|x) || p(z)), in closed form.
         aggregate_kl: KL(q(z) || p(z)), what the rate has that the information has not. Where the

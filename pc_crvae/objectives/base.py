@@ -37,7 +37,7 @@ class Evaluation:
 
     Attributes:
         objective: what is maximised, (B,) nats.
-        terms: its parts, each (B,) nats, and ``kl_per_dimension`` (B, D).
+        terms: the parts of the objective, each (B,) nats, and ``kl_per_dimension`` (B, D).
         path: the latent sample it was evaluated at.
     """
 

@@ -53,7 +53,7 @@ class ELBO(Objective):
         balanced_groups: balance the KLs of latent groups as long as ``kl_warmup`` is below 1.
             After the warm-up, and for a single group, nothing changes. Reported KLs are the true
             ones. It does not go with ``free_bits``.
-        balancing: by which coefficients, see `balancing_coefficients`.
+        balancing: names the coefficients, see `balancing_coefficients`.
     """
 
     def __init__(

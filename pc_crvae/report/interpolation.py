@@ -35,7 +35,7 @@ def paths_between(
     """Decode along paths between shapes, and between draws of the prior.
 
     Args:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
         shapes: what the ends are taken from.
         named: ids of the shapes at the two ends of the only path between shapes.
         pairs: the pairs of shapes of different classes that are drawn, where none is named.

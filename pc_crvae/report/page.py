@@ -25,8 +25,8 @@ class Section:
     """One part of a page.
 
     Attributes:
-        title: its heading, as text.
-        body: its content, as HTML, in which every text was escaped.
+        title: the heading, as text.
+        body: the content, as HTML in which every text is escaped.
     """
 
     title: str

@@ -34,7 +34,7 @@ def write_run_report(
     """Write the page of a run.
 
     Args:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
         subject: where it and the reports of it lie.
         split: held-out items of its modality, or why there are none.
         path: the page to write.

@@ -69,7 +69,7 @@ def look_at(model: Model, split: ItemSet, count: int, seed: int) -> Views:
     """Draw items and have the model embed, reconstruct and join them.
 
     Args:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
         split: the split of its modality.
         count: items drawn, at most.
         seed: fixes which items, their points, and the samples.

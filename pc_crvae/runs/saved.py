@@ -42,7 +42,7 @@ class SavedModel:
     """A saved model and where the data it is to be used on lies.
 
     Attributes:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
         folder: the export it was read from.
         weights_sha256: the SHA-256, in hex, of the weights that were read: which model it is.
         config: the config of the run that the export lies in, None where it lies in none.

@@ -42,7 +42,7 @@ def train(
 
     Args:
         config: the experiment.
-        run: its folder, whose lock the caller holds; made here.
+        run: the folder of the run, which is made here; the caller holds its lock.
         train_set: what is trained on.
         validation_set: what the best state is chosen on, by the objective, without labels.
         callbacks: called in the main process.

@@ -21,7 +21,7 @@ class Trained:
     """What training left.
 
     Attributes:
-        run: its folder.
+        run: the folder of the run.
         model: what was exported, in the mode it was trained in.
         train_set: what it was trained on.
     """

@@ -13,7 +13,7 @@ class Schedule:
 
     Attributes:
         config: the experiment.
-        items: in the training set.
+        items: the number of items in the training set.
     """
 
     config: Config

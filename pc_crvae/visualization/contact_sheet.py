@@ -99,7 +99,7 @@ def contact_page(
     """Write a sheet as a web page: one file, which loads nothing and runs no script.
 
     Args:
-        rows: as of `contact_sheet`.
+        rows: the tiles, as `contact_sheet` takes them.
         path: the page to write.
         row_titles: a heading above each row.
         title: the title of the page.

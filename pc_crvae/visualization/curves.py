@@ -18,7 +18,7 @@ class Line:
     Attributes:
         places: (n,) where: minutes or epochs of training.
         values: (n,).
-        name: for the legend.
+        name: the name that the legend shows.
     """
 
     places: Sequence[float]

@@ -125,7 +125,7 @@ def map_element(
         projections: the projections of the items, at least one; the first is shown first.
         items: (n, N, 3) clouds, of which at most `MOST_POINTS` points are kept, or (n, C, H, W)
             images in [0, 1].
-        ids: their n names.
+        ids: the n names of the shapes.
         misclassified: n classes that a probe took items for; None where it was right, or not
             asked.
         labels: (n,), indices into ``classes``; None of items without any.

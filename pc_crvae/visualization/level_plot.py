@@ -18,7 +18,7 @@ class LevelCurve:
     """One curve of a panel.
 
     Attributes:
-        name: for the legend.
+        name: the name that the legend shows.
         levels: (n,), in any order.
         means: (n,) accuracies in [0, 1].
         spreads: (n,) standard deviations, shaded either way.
@@ -37,7 +37,7 @@ class LevelPanel:
     Attributes:
         title: the title of the panel.
         axis: what the levels are.
-        curves: at most four.
+        curves: the curves, at most four.
         doubling: levels double from one to the next.
     """
 
@@ -51,7 +51,7 @@ def level_plot(panels: Sequence[LevelPanel], path: Path | str) -> None:
     """Draw panels, four beside each other.
 
     Args:
-        panels: at least one.
+        panels: the panels, at least one.
         path: the picture to write; its suffix chooses the format.
 
     Raises:

@@ -16,8 +16,8 @@ def write_page(path: Path | str, title: str, *, style: str, body: str, allowed: 
     Args:
         path: the page to write.
         title: the title of the page, as text.
-        style: its style sheet.
-        body: its content, as HTML, in which every text was escaped.
+        style: the style sheet of the page.
+        body: the content, as HTML in which every text is escaped.
         allowed: what its security policy lets it use; nothing else is.
 
     Raises:

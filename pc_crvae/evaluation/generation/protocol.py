@@ -17,7 +17,7 @@ class QualityProtocol:
         count: draws of the prior, and test shapes that they are held against.
         points: the points of each cloud in that comparison; fewer where decoded or test clouds have
             fewer.
-        encoded_points: drawn of each test shape to be encoded and reconstructed.
+        encoded_points: the number of points drawn of each test shape that is encoded.
         threshold: the threshold of the F-score, in radii of the shape.
         emd_pairs: reconstructions that are also compared by exact assignment.
         baseline: also hold training shapes against the same test shapes.

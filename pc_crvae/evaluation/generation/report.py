@@ -18,9 +18,9 @@ class LatentStatistics(Part):
         items: posteriors.
         dimensions: the dimensions of z.
         active_units: dimensions whose mean varies.
-        active_above_variance: by more than this.
+        active_above_variance: the variance above which a unit counts as active.
         note: why there is none of the following, for codes without a density.
-        kl: to the prior, mean over items, in nats.
+        kl: the KL to the prior, a mean over items, in nats.
         kl_per_dimension: the same by dimension.
         mutual_information: the mutual information of items and latents.
     """

@@ -51,7 +51,7 @@ def evaluate_quality(
     """Measure reconstruction, generation and the use of latents.
 
     Args:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
         train: what the baseline is taken from.
         test: held-out shapes; labels are not used.
         protocol: the rest.

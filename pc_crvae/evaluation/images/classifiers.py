@@ -41,8 +41,8 @@ def classify(
     """Score `CLASSIFIERS` on the posterior means of grey images.
 
     Args:
-        model: whose means they are.
-        train: at most ``protocol.train_items`` of these are fitted on.
+        model: the model that the means are of.
+        train: the training images, of which at most ``protocol.train_items`` are fitted on.
         held_out: all of these are scored on.
         protocol: the number of training images and the seed.
         notes: where it is added why there are no classifiers.

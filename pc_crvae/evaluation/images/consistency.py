@@ -43,7 +43,7 @@ def consistency_kl(
     where t changes nothing: by the ``floor``, which the mean is to be read against.
 
     Args:
-        model: with a posterior that has a density.
+        model: a model whose posterior has a density.
         observed: x.
         transform: t, of the grey images; its results are binarised where x is, and rounded to the
             256 levels where the likelihood is of these.

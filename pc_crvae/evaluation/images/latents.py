@@ -36,7 +36,7 @@ def information_of(
     A million pairs of images take seconds.
 
     Args:
-        model: with a prior.
+        model: a model that has a prior.
         held_out: the split.
         seed: the seed of its binarisation and of the latents.
         notes: where what cannot be given is added, and why.

@@ -30,7 +30,7 @@ def likelihood_figures(
     """Estimate the NLL, the ELBO and its halves, and the KL by dimension and group.
 
     Args:
-        model: with a prior.
+        model: a model that has a prior.
         pixels: (n, C, H, W), as the model explains them.
         protocol: the samples and the seed.
         notes: where what the figures cannot bear is added.

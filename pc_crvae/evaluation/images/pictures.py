@@ -35,7 +35,7 @@ def save_pictures(
     """Write pictures beside a report: of reconstructions, interpolations, samples, traversals.
 
     Args:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
         observed: the images that were evaluated.
         kl_per_dimension: (D,), which chooses the dimensions that are traversed; None for a plain
             auto-encoder, of which there are no samples and no traversals.
@@ -65,7 +65,7 @@ def reconstruction_rows(model: ImageModel, grey: Tensor, pixels: Tensor) -> Rows
     """The images, what the model saw of them where that differs, and what it makes of it.
 
     Args:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
         grey: (n, C, H, W); the first few are shown.
         pixels: the same, as the model explains them.
     """
@@ -87,7 +87,7 @@ def traversal_rows(model: ImageModel, image: Tensor, kl_per_dimension: Sequence[
     below stay as they are in the image's path of means.
 
     Args:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
         image: (1, C, H, W), as the model explains it.
         kl_per_dimension: (D,); the dimensions of the largest are shown, one a row.
     """
@@ -112,7 +112,7 @@ def interpolation_rows(model: ImageModel, pixels: Tensor, seed: int) -> Rows:
     """Spherical paths between samples of two images' posteriors, group by group.
 
     Args:
-        model: in evaluation mode.
+        model: the model, in evaluation mode.
         pixels: (n, C, H, W), n >= 2, as the model explains them; each is joined to the next.
         seed: the seed of the samples.
     """

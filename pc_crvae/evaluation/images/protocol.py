@@ -16,7 +16,7 @@ class ImageProtocol:
         samples: S, latents an image, of the importance-sampled NLL.
         items: images of the split that are evaluated; None: all. Mutual information, whose range
             ends at the logarithm of their number, and classifiers always take all of them.
-        train_items: at most so many training images that the classifiers are fitted on.
+        train_items: the most training images that classifiers are fitted on.
         elbo_samples: latents an image that rate and distortion are averaged over.
         seed: fixes which images, their binarisation, the transforms and all latents.
 

@@ -14,7 +14,7 @@ class ConsistencyKL(Estimate):
     """KL(q(z|t(x)) || q(z|x)) over images, in nats.
 
     Attributes:
-        per_group: its mean by group of latents.
+        per_group: the mean for each group of latents.
         floor: the same KL where t changes nothing, 0 where no pixels are drawn.
         transform: t.
     """
@@ -28,8 +28,8 @@ class ClassifierScore(Part):
     """How often a classifier of latents is right on held-out images.
 
     Attributes:
-        accuracy: in [0, 1].
-        chosen: its C or k.
+        accuracy: the accuracy, in [0, 1].
+        chosen: the C or k that was chosen.
         converged: whether every fit did.
     """
 
@@ -46,7 +46,7 @@ class DescribedProtocol(ImageProtocol):
 
     Attributes:
         likelihood: the likelihood of the model, as its configuration has it.
-        classifiers: their settings, by name.
+        classifiers: the settings of the classifiers, by name.
         transform_from: where the transform is from.
     """
 
@@ -96,7 +96,7 @@ class ImageReport(LikelihoodFigures, ModelReport):
         mutual_information_top_group: that of the top group of a hierarchy, which has no
             ``mutual_information``.
         active_units: how many of the ``dimensions`` are active.
-        classifiers: by name.
+        classifiers: the classifiers by name.
         data: the split ``train`` and the one that was evaluated, by name.
         checkpoint: the state of the model.
         trained_on: what the model says of its training data.

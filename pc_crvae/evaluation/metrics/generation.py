@@ -41,8 +41,8 @@ class GenerationMetrics(Part):
     """How like references samples are.
 
     Attributes:
-        cd: by the Chamfer distance.
-        emd: by the earth mover's distance.
+        cd: the figure by the Chamfer distance.
+        emd: the figure by the earth mover's distance.
         jsd: the divergence of where their points lie, in bits.
         samples: clouds generated.
         references: clouds that they are held against.

@@ -36,7 +36,7 @@ class Retrieval:
 
     Attributes:
         average_precisions: (q,) one a shape that asked, in [0, 1], in the split's order.
-        mean_average_precision: their mean.
+        mean_average_precision: the mean of the average precisions.
         precision_at: mean precision at each k that the split has shapes for.
         queries: q.
         alone: shapes that did not ask, being the only ones of their class.

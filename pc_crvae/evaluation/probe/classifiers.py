@@ -68,7 +68,7 @@ def fit_classifier(
         classifier: which, and the values of its parameter.
         features: (n, d) finite.
         labels: (n,) classes.
-        standardise: by the mean and standard deviation of the items fitted on.
+        standardise: whether features are scaled by the statistics of the items that are fitted on.
         folds: the folds of the cross-validation; none is made where there is one value.
         seed: the seed of the folds, and of liblinear.
 
@@ -117,7 +117,7 @@ def held_out_predictions(
         classifier: which, and the values of its parameter.
         features: (n, d) finite.
         labels: (n,) classes.
-        standardise: by the mean and standard deviation of the items fitted on.
+        standardise: whether features are scaled by the statistics of the items that are fitted on.
         folds: the number of folds.
         seed: the seed of the folds.
 

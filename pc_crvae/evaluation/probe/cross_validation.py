@@ -46,7 +46,7 @@ class CrossValidatedRow(Part):
     """What a classifier scores on training items that it has not seen.
 
     Attributes:
-        features: whose they are.
+        features: the encoder that the features are of.
         representation: which.
         accuracy: over the items, and the mean of the repeats.
         class_mean: the same, every class counting alike.
@@ -69,7 +69,7 @@ class CrossValidatedDifference(Part):
 
     Attributes:
         trained: the representation.
-        against: whose features the other row is of.
+        against: the kind of encoder that the other row is of.
         representation: which; an untrained encoder's is the same as ``trained``.
         accuracy: the difference.
         class_mean: the difference.
@@ -130,11 +130,11 @@ def cross_validate(
     """Cross-validate rows on the same folds, and compare the trained ones with the others.
 
     Args:
-        rows: by whose features they are and which; all of the same items.
+        rows: the features by row, all of the same items.
         labels: (n,) of the items.
-        classifier: of which each row has its own value.
+        classifier: the classifier; each row brings its own value of the parameter.
         asked: repeats and folds.
-        standardise: by the items that are fitted on.
+        standardise: whether features are scaled by the statistics of the items that are fitted on.
         seed: decides the folds.
         progress: told, in one line, what is being done.
 

@@ -19,7 +19,7 @@ class RemainingRow(Row):
 
     Attributes:
         accuracy_mean: over the seeds.
-        accuracy_std: its sample standard deviation, 0 of a single seed.
+        accuracy_std: the sample standard deviation over the seeds, 0 where there is one.
         class_mean: mean accuracy over the classes that are left, over the seeds.
         accuracies: one a seed.
         class_means: one a seed.
@@ -38,7 +38,7 @@ class WithoutNearCopies(Part):
     Attributes:
         left_out: test shapes that have one.
         test_items: test shapes, these included.
-        threshold: of the measure, below which two shapes are near-copies.
+        threshold: the value of the measure below which two shapes are near-copies.
         measure: what is compared, in words.
         rows: a row of each representation on aligned test shapes, of the same predictions as its
             row of all test shapes; none where no shape is left.
@@ -72,7 +72,7 @@ def score_without_near_copies(
 
     Args:
         copies: those that training has.
-        outcomes: by whose features they are and which, one a probe seed.
+        outcomes: the outcomes of each row, one for each probe seed.
         test_labels: (m,).
     """
     labels = np.asarray(test_labels)

@@ -22,10 +22,10 @@ class Outcome:
 
     Attributes:
         predictions: the predictions of the protocol's classifier for the test items, by setting.
-        chosen: its C, k or alpha.
+        chosen: the C, k or alpha that was chosen.
         converged: whether its solver reached its tolerance in every fit.
         dimensions: the dimensions of the features.
-        found: by the key of a metric, what its rows are made from.
+        found: what the rows of each metric are made from, by the metric's key.
     """
 
     predictions: Mapping[str, Labels]

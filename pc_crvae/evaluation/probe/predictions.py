@@ -20,7 +20,7 @@ class Predictions:
 
     Attributes:
         labels: (n,) the true classes.
-        rows: by ``features.representation.setting`` the predictions (S, n) under S seeds.
+        rows: the predictions (S, n) under S seeds, by ``features.representation.setting``.
         seeds: (S,) the probe seeds.
         items: a hash of the test items, the same only for the same ones.
     """

@@ -47,8 +47,8 @@ class ProtocolReport(WithMetrics):
     """All that a protocol says, and in words what it means.
 
     Attributes:
-        classifier: in words.
-        metrics: by key what is asked for; of retrieval, in words.
+        classifier: the classifier in words.
+        metrics: what is asked of each metric, by its key; retrieval is described in words.
         c_grid: values that the classifier's parameter is chosen from; or ``k_grid``, or
             ``alpha_grid``.
         classifier_settings: the section of the protocol.

@@ -95,14 +95,15 @@ def choose_training_free(
     """Choose the candidate whose class mean is best by cross-validation on the training items.
 
     Each costs a cross-validation and a fit of the protocol's classifier, which outweigh encoding:
-    of 2,793 items with 1,024, 1,680 and 2,704 features about 6, 45 and 100 seconds of a busy core.
+    of 2,793 items with 1,024 and 1,680 features about 6 and 46 seconds of processor time, and more
+    with 2,704.
     So they are tried under one seed alone, and the value found there is held under the others.
 
     Args:
-        candidates: by kind; of equals the first is taken.
+        candidates: the candidates by kind; where two are equal, the first is taken.
         clouds: (n, P, 3), those of the training items under the first probe seed.
         labels: (n,) of the training items.
-        protocol: its classifier, folds and first seed are used.
+        protocol: the protocol, whose classifier, folds and first seed are used.
         progress: told, in one line, what is being done.
 
     Raises:

@@ -57,7 +57,7 @@ def corrupt(
         points: (B, N, 3), mean at 0 and largest radius 1; N > 500 for ``drop_local`` at 5.
         corruption: which.
         severity: 1 to 5; 0 gives the clouds as they are.
-        key: with the cloud's place in the batch, what fixes its draw.
+        key: fixes the draw of each cloud, together with its place in the batch.
 
     Returns:
         (B, N', 3), N' the same for all: fewer points where some are left out, more where
@@ -90,7 +90,7 @@ def corruption_error(accuracies: Sequence[float], reference: Sequence[float]) ->
     """CE: the errors summed over severities, over the same sum for a reference.
 
     Args:
-        accuracies: in [0, 1], one a severity.
+        accuracies: the accuracies, in [0, 1], one for each severity.
         reference: those of the reference on the same severities.
 
     Raises:

@@ -24,7 +24,7 @@ def robustness_curves(report: RobustnessReport, path: Path | str) -> None:
     over the seeds either way.
 
     Args:
-        report: with a part beside ``rotation``.
+        report: a report that has a part beside ``rotation``.
         path: the picture to write; its suffix chooses the format.
 
     Raises:

@@ -81,7 +81,7 @@ class CorruptionErrors(Part):
     Attributes:
         reference: whose errors are 1: the untrained encoder's same representation, or the trained
             encoder of another report.
-        ce: by corruption; None where the reference makes no error.
+        ce: the error of each corruption; None where the reference makes no error.
         mce_mean: mean over corruptions and seeds.
         mce_std: sample standard deviation over the seeds.
         mce: mean over corruptions, one a seed.
@@ -103,7 +103,7 @@ class DescribedProtocol(RobustnessProtocol):
     """All that the protocol says, and in words what it means.
 
     Attributes:
-        untrained: as initialised, in reports that do not say.
+        untrained: what untrained batch-norm knows; reports that do not say are read as initial.
     """
 
     __pydantic_config__ = STRICT

@@ -24,7 +24,7 @@ class OctantPointNet(nn.Module):
     each of the eight octants (`pc_crvae.geometry.octant_means`). Neighbours are a share of the
     cloud's points, so that a scale is a size in space, however densely a cloud is sampled. Octant
     means stay in the unit of the points: scaled up to the size of the cloud they drown the three
-    coordinates, and features of random weights lose ten points of accuracy.
+    coordinates (docs/results-shapes.md).
 
     No gradient passes through the octant means to the points.
 

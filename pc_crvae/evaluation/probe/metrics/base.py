@@ -77,9 +77,9 @@ class ClassifierRow(Row):
     """What a classifier scores, in [0, 1] over the probe seeds.
 
     Attributes:
-        classifier: its name in protocols.
+        classifier: the classifier's name in protocols.
         accuracy_mean: over the seeds.
-        accuracy_std: its sample standard deviation, 0 of a single seed.
+        accuracy_std: the sample standard deviation over the seeds, 0 where there is one.
         class_mean: mean accuracy over the classes, over the seeds.
         accuracies: one a seed.
         class_means: one a seed.

@@ -56,7 +56,7 @@ class FewShotRow(Row):
         queries: items of each class that are classified.
         queries_from: the split of the queries.
         accuracy_mean: over the episodes, in [0, 1].
-        accuracy_std: its sample standard deviation, 0 of a single episode.
+        accuracy_std: the sample standard deviation over the episodes, 0 where there is one.
         accuracies: one an episode.
     """
 

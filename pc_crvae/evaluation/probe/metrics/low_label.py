@@ -44,8 +44,8 @@ class ShareRow(Row):
     Attributes:
         fraction: the share.
         labels: items that it is.
-        accuracy_mean: in [0, 1].
-        accuracy_std: its sample standard deviation, 0 of a single draw.
+        accuracy_mean: the mean accuracy, in [0, 1].
+        accuracy_std: the sample standard deviation over the draws, 0 where there is one.
         class_mean: mean accuracy over the classes.
         accuracies: one a draw.
         class_means: one a draw.
@@ -121,7 +121,7 @@ def stratified_share(labels: Labels, fraction: float, *key: int | str) -> Labels
 
     Args:
         labels: (n,).
-        fraction: in (0, 1].
+        fraction: the share of the labels, in (0, 1].
         key: what fixes the draw.
     """
     generator = keyed_numpy_generator("labelled share", *key)

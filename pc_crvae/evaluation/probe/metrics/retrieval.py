@@ -15,9 +15,9 @@ class RetrievalRow(Row):
 
     Attributes:
         mean_average_precision: over the probe seeds, in [0, 1].
-        std: its sample standard deviation over the seeds, 0 of a single one.
+        std: the sample standard deviation over the seeds, 0 where there is one.
         of_seeds: the mean average precision, one a seed.
-        precision_at: by k, over the seeds.
+        precision_at: the mean precision over the seeds, by k.
         queries: items that asked.
         alone_in_their_class: items that did not.
     """
