@@ -1,11 +1,16 @@
-"""``python -m pc_crvae``, which is ``pc-crvae``."""
+"""``python -m pc_crvae``, and the script ``pc-crvae``."""
 
 import sys
 
-try:
-    from pc_crvae.cli import main
-except KeyboardInterrupt:  # main tells of later ones
-    sys.exit(130)
+
+def run() -> int:
+    """Run the command line and return the exit status, 130 where Ctrl-C came during the imports."""
+    try:
+        from pc_crvae.cli import main
+    except KeyboardInterrupt:  # main tells of later ones
+        return 130
+    return main()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 _FORK = multiprocessing.get_context("fork")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE = 180.0  # seconds, on a machine however busy
 
 
@@ -45,7 +46,10 @@ class Child:
     def __init__(self, act: Callable[[], int], log: Path) -> None:
         self._log = log
         self._process: BaseProcess = _FORK.Process(target=_run, args=(act, log))
+        # A signal waits until the child is at its work: before, it would hit the storm's own code.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._process.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
     def signal_after(self, seconds: float, number: int) -> None:
         """Wait, and send a signal unless the child has ended by then."""
@@ -66,10 +70,9 @@ class Child:
 
 def command(*arguments: str) -> Callable[[], int]:
     """A command of the package, as a function for a `Child`."""
+    from pc_crvae.cli import main
 
     def act() -> int:
-        from pc_crvae.cli import main
-
         return main(arguments)
 
     return act
@@ -82,13 +85,16 @@ def timed(child: Child) -> tuple[Ended, float]:
 
 
 def _run(act: Callable[[], int], log: Path) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with log.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         sys.stdout = sys.stderr = file
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        except KeyboardInterrupt:  # it came before the work began
+            os._exit(130)
         try:
             status = act()
         except SystemExit as left:

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from pc_crvae.errors import UserError, printable
+from pc_crvae.utils.interruption import no_interrupt_within_imports
 from pc_crvae.version import __version__
 
 COMMANDS = (
@@ -45,13 +46,14 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
         0; 2 for a user's mistake, told in one sentence; 128 + N when signal N stopped it, or would
         have where a reader such as ``head`` has gone.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names need not be in the encoding
     try:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # names need not be in the encoding
         given = list(sys.argv[1:] if arguments is None else arguments)
         _require_text(given)
-        _run(given, command)
+        with no_interrupt_within_imports():
+            _run(given, command)
         sys.stdout.flush()
     except UserError as error:
         return _refuse(str(error))

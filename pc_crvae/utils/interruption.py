@@ -1,6 +1,7 @@
-"""Letting SIGINT and SIGTERM end a long job between two steps."""
+"""Letting SIGINT and SIGTERM end a long job between two steps, and SIGINT none within an import."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -45,3 +46,42 @@ def listen_for_interruption() -> Iterator[Interruption]:
         yield interruption
     finally:
         restore()
+
+
+@contextmanager
+def no_interrupt_within_imports() -> Iterator[None]:
+    """Let a SIGINT that comes while a module is imported wait until the import has ended.
+
+    Modules written in C do not expect an exception while they are made: some turn it into an
+    `ImportError`, some end the process. Nothing changes outside the main thread, or where SIGINT
+    has a handler of the caller's.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if _is_importing(frame):
+            again = threading.Timer(_SECONDS_TO_WAIT, signal.raise_signal, args=(number,))
+            again.daemon = True  # the process may end before
+            again.start()
+        else:
+            signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_SECONDS_TO_WAIT = 0.05
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
