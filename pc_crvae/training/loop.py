@@ -136,6 +136,11 @@ def train(
                     f"stopped after step {state.step} of {schedule.total}, and {run.folder} can "
                     "be resumed",
                 )
+    with processes.failing_together():
+        if processes.is_main and callbacks.at_end:
+            word = callbacks.at_end(state.exported)
+            if word:
+                progress.say(word)
     return state.exported
 
 
