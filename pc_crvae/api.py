@@ -1,5 +1,6 @@
 """The front door: what the commands do, as functions. Everything heavy is imported when called."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pc_crvae.evaluation.probe.cross_validation import CrossValidation
     from pc_crvae.evaluation.probe.report import ProbeReport
     from pc_crvae.models.pretrained import Pretrained
+    from pc_crvae.runs.saved import SavedModel
 
 Which = Literal["last", "best"]
 
@@ -77,15 +79,14 @@ def load(path: str | Path, which: Which = "last") -> "Pretrained":
     torch.Size([2, 128])
 
     Args:
-        path: a run's folder, a checkpoint's, or that of a saved export.
+        path: a run's folder, a checkpoint's, or that of a saved export; or the name of a model that
+            comes with the package, where there is no such path.
         which: which state of a run, the last or the best by the validation objective.
 
     Raises:
         pc_crvae.errors.UserError: there is no model, or it is damaged.
     """
-    from pc_crvae.runs.saved import SavedModel
-
-    return SavedModel.open(path, which).model
+    return _opened(path, which).model
 
 
 def probe(
@@ -126,11 +127,10 @@ def probe(
     from pc_crvae.evaluation.encoders import probe_model
     from pc_crvae.evaluation.probe.cross_validation import CrossValidation
     from pc_crvae.evaluation.probe.protocol import load_protocol
-    from pc_crvae.runs.saved import SavedModel
 
     if untrained is not None and untrained not in UNTRAINED_TITLES:
         raise UserError(f"untrained is {' or '.join(UNTRAINED_TITLES)}, not {untrained}")
-    saved = SavedModel.open(run, which, device="auto")
+    saved = _opened(run, which, device="auto")
     splits = saved.split("train"), saved.split("test")
     folds = CrossValidation() if cross_validation is True else (cross_validation or None)
     rules = load_protocol(str(protocol))
@@ -182,13 +182,12 @@ def embed(
     from pc_crvae.embedding.index import About, check_points
     from pc_crvae.embedding.rotation_average import check_group
     from pc_crvae.embedding.shapes import embeddings_of_clouds, embeddings_of_files
-    from pc_crvae.runs.saved import SavedModel
 
     check_points(points, "points")
     if average_over is not None:
         check_group(average_over, "average_over")
     facing = up_in_full(up)
-    saved = SavedModel.open(model, device="auto")
+    saved = _opened(model, device="auto")
     about = About(
         model_sha256=saved.weights_sha256,
         points=points or saved.point_model.points,
@@ -242,7 +241,6 @@ def search(
     from pc_crvae.embedding.index import Embeddings, load_embeddings
     from pc_crvae.embedding.shapes import find_query, nearest_hits, query_vector, require_model_of
     from pc_crvae.errors import UserError
-    from pc_crvae.runs.saved import SavedModel
 
     if not isinstance(index, Embeddings):
         index = load_embeddings(Path(index))
@@ -253,7 +251,7 @@ def search(
         return nearest_hits(index, index.vectors[found], top)
     if model is None:
         raise UserError(f"to search for the file {found}, name the model that made the index")
-    saved = SavedModel.open(model, device="auto")
+    saved = _opened(model, device="auto")
     require_model_of(index, saved.weights_sha256, saved.folder)
     vector = query_vector(found, index, saved.point_model, index.about.for_queries())
     return nearest_hits(index, vector, top)
@@ -279,6 +277,17 @@ def load_mesh(path: str | Path) -> "Surface":
     from pc_crvae.data.formats.meshes import read_surface
 
     return read_surface(Path(path))
+
+
+def _opened(
+    path: str | Path, which: Which = "last", *, device: Literal["auto", "cpu"] = "cpu"
+) -> "SavedModel":
+    from pc_crvae.runs.saved import SavedModel
+
+    saved = SavedModel.open(path, which, device=device)
+    if saved.note:
+        warnings.warn(saved.note, stacklevel=3)
+    return saved
 
 
 def _raise(reason: str) -> None:

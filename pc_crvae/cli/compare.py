@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pc_crvae.cli.saved import reports_of
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Compare two probes item by item: bootstrap interval and exact McNemar test."
@@ -11,7 +12,11 @@ DESCRIPTION = "Compare two probes item by item: bootstrap interval and exact McN
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "first", type=Path, metavar="A", help="a report of probe, or the run's folder that holds it"
+        "first",
+        type=Path,
+        metavar="A",
+        help="a report of probe, the run's folder that holds it, or the name of a probed model "
+        "that comes with the package",
     )
     parser.add_argument("second", type=Path, metavar="B", help="another, on the same data")
     parser.add_argument(
@@ -36,7 +41,9 @@ def run(options: argparse.Namespace) -> None:
         require_writable(options.json)
     rows = options.rows
     compared = compare_probes(
-        read_probe(options.first), read_probe(options.second), None if rows is None else tuple(rows)
+        read_probe(reports_of(options.first)),
+        read_probe(reports_of(options.second)),
+        None if rows is None else tuple(rows),
     )
     print(format_comparison(compared))
     if options.json is not None:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_model_arguments, add_report_argument, open_saved
+from pc_crvae.cli.saved import add_model_arguments, add_report_argument, open_saved, reports_of
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Evaluate a model of images: likelihood, KLs, information, classifiers, pictures."
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Evaluate."""
-    report_path: Path = options.json or options.ckpt / "evaluation.json"
+    report_path: Path = options.json or reports_of(options.ckpt) / "evaluation.json"
     saved = open_saved(options)
 
     from pc_crvae.cli.counting import counting

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_model_arguments, add_report_argument, open_saved
+from pc_crvae.cli.saved import add_model_arguments, add_report_argument, open_saved, reports_of
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     """Measure reconstruction and generation."""
     if options.workers < 1:
         raise UserError(f"--workers must be at least 1, not {options.workers}")
-    report_path: Path = options.json or options.ckpt / "generation.json"
+    report_path: Path = options.json or reports_of(options.ckpt) / "generation.json"
     saved = open_saved(options)
     model = saved.point_vae
     require_writable(report_path)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_model_arguments, open_saved
+from pc_crvae.cli.saved import add_model_arguments, open_saved, reports_of
 from pc_crvae.errors import MissingPackageError, UserError
 from pc_crvae.utils.files import require_writable
 
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Interpolate."""
-    out: Path = options.out or options.ckpt / "interpolation"
+    out: Path = options.out or reports_of(options.ckpt) / "interpolation"
     start, end = options.start, options.end
     if (start is None) != (end is None):
         raise UserError("--from and --to go together: name both shapes, or neither")

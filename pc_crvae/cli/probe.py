@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_model_arguments, add_untrained_argument, open_saved
+from pc_crvae.cli.saved import add_model_arguments, add_untrained_argument, open_saved, reports_of
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 
@@ -141,7 +141,7 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
 def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None:
     cross_validation = _cross_validation(options)
     saved = open_saved(options)
-    path = options.json or options.ckpt / "probe.json"
+    path = options.json or reports_of(options.ckpt) / "probe.json"
     require_writable(path)
     train_set, test_set = saved.split("train"), saved.split("test")
     if train_set.labels is None or test_set.labels is None:

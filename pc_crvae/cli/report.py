@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_model_arguments, open_saved
+from pc_crvae.cli.saved import add_model_arguments, open_saved, reports_of
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     """Write the page."""
     if not 1 <= options.items <= _MOST_ITEMS:
         raise UserError(f"--items must be from 1 to {_MOST_ITEMS:,}, not {options.items:,}")
-    path: Path = options.out or options.ckpt / "report.html"
+    path: Path = options.out or reports_of(options.ckpt) / "report.html"
     if path.suffix not in (".html", ".htm"):
         raise UserError(f"--out {path} must end in .html")
     saved = open_saved(options)
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
 
     problems = write_run_report(
         saved.model,
-        Subject(options.ckpt, saved.folder, options.which),
+        Subject(reports_of(options.ckpt), saved.folder, options.which, options.ckpt),
         split,
         path,
         count=options.items,

@@ -8,6 +8,7 @@ from pc_crvae.cli.saved import (
     add_report_argument,
     add_untrained_argument,
     open_saved,
+    reports_of,
 )
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
     """Measure robustness."""
     if options.seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {options.seeds}")
-    report_path: Path = options.json or options.ckpt / "robustness.json"
+    report_path: Path = options.json or reports_of(options.ckpt) / "robustness.json"
     saved = open_saved(options)
     model = saved.point_vae
     require_writable(report_path)

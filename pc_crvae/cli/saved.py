@@ -1,10 +1,12 @@
 """What the commands that start from a saved model share: its options, and reading it by them."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pc_crvae.errors import UserError
+from pc_crvae.utils.resources import shipped_model
 from pc_crvae.utils.up_axes import HELP, checked_up
 
 if TYPE_CHECKING:
@@ -18,7 +20,8 @@ def add_checkpoint_arguments(parser: argparse.ArgumentParser, *, required: bool 
         type=Path,
         required=required,
         metavar="RUN",
-        help="a run's folder, a checkpoint's, or a saved export's"
+        help="a run's folder, a checkpoint's, a saved export's, or the name of a model that comes "
+        "with the package, what is made of which goes to reports/NAME"
         + ("" if required else " (default: none)"),
     )
     parser.add_argument(
@@ -90,7 +93,7 @@ def open_saved(options: argparse.Namespace) -> "SavedModel":
     """Read the model that the options name, to be used on the data that they name."""
     from pc_crvae.runs.saved import SavedModel
 
-    return SavedModel.open(
+    saved = SavedModel.open(
         options.ckpt,
         options.which,
         device=options.device,
@@ -98,3 +101,14 @@ def open_saved(options: argparse.Namespace) -> "SavedModel":
         root=getattr(options, "data_root", None),
         up=getattr(options, "up", None),
     )
+    if saved.note:
+        print(saved.note, file=sys.stderr)
+    return saved
+
+
+def reports_of(ckpt: Path) -> Path:
+    """Where what is made of a model goes by default: the folder that ``--ckpt`` names.
+
+    Of a model that comes with the package it is one in the working directory.
+    """
+    return ckpt if shipped_model(ckpt) is None else Path("reports") / ckpt

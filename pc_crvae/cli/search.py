@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved, up_axes
+from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved, reports_of, up_axes
 from pc_crvae.errors import UserError, printable
 from pc_crvae.utils.files import require_writable
 from pc_crvae.utils.up_axes import HELP
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     """Search."""
     if options.top < 1:
         raise UserError(f"--top must be at least 1, not {options.top}")
-    out: Path = options.out or options.ckpt / "search"
+    out: Path = options.out or reports_of(options.ckpt) / "search"
 
     from pc_crvae.data.readers.shape_files import load_shape
     from pc_crvae.embedding.index import load_embeddings

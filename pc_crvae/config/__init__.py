@@ -21,6 +21,7 @@ from pc_crvae.config.files import (
     with_absolute_paths,
 )
 from pc_crvae.config.images import ImageModelConfig, ImageTransformConfig
+from pc_crvae.config.init import InitConfig, ModelPart
 from pc_crvae.config.nvae import NVAEModelConfig
 from pc_crvae.config.points import PointModelConfig, SubsampleConfig
 from pc_crvae.config.sections import Section
@@ -32,7 +33,9 @@ __all__ = [
     "DataConfig",
     "ImageModelConfig",
     "ImageTransformConfig",
+    "InitConfig",
     "MixtureConfig",
+    "ModelPart",
     "NVAEModelConfig",
     "PointModelConfig",
     "Section",

@@ -7,6 +7,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from pc_crvae.config.data import DataChoice, DataConfig
 from pc_crvae.config.images import ImageModelConfig, ImageTransformConfig
+from pc_crvae.config.init import InitChoice, InitConfig
 from pc_crvae.config.nvae import NVAEModelConfig
 from pc_crvae.config.points import (
     DropLocalRegionConfig,
@@ -201,6 +202,11 @@ class Config(Section):
     seed: int = Field(0, ge=0, lt=2**32)
     data: DataChoice = DataConfig()
     model: ModelConfig = PointModelConfig()
+    init: InitChoice = Field(
+        None,
+        description="the saved model that training starts from, its name or path alone, or with "
+        "what is taken of it; null: random weights",
+    )
     objective: ObjectiveConfig = Field(ELBOConfig(name="elbo"))
     consistency: ConsistencyConfig | None = Field(
         ConsistencyConfig(), description="null: a single pass, no transform"
@@ -233,12 +239,24 @@ class Config(Section):
                     "objective.free_bits are of the KL of each dimension, which behind model.flows "
                     "is estimated at a sample and negative at times: set one of them to 0"
                 )
+        if self.init is not None:
+            self._leaves_something_to_train(self.init)
         if self.training.batch_size % self.training.accumulation:
             raise ValueError(
                 f"training.batch_size {self.training.batch_size} must be a multiple of "
                 f"training.accumulation {self.training.accumulation}"
             )
         return self
+
+    def _leaves_something_to_train(self, init: InitConfig) -> None:
+        if isinstance(self.model, NVAEModelConfig) and (init.parts or init.freeze):
+            raise ValueError(
+                "init.parts and init.freeze name parts of a VAE, and an nvae is taken as a whole: "
+                "leave them out"
+            )
+        trained = {"encoder", "head", *(["decoder"] if self.decodes else [])}
+        if trained <= set(init.freeze):
+            raise ValueError("init.freeze leaves nothing to train: take a part out of it")
 
     def _groups_can_be_balanced(self, objective: ELBOConfig) -> None:
         if not isinstance(self.model, NVAEModelConfig):

@@ -13,7 +13,7 @@ from pc_crvae.config.experiment import Config
 from pc_crvae.config.removed import without_removed_keys
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import atomic_path
-from pc_crvae.utils.resources import find_experiment, resource_folder
+from pc_crvae.utils.resources import find_experiment, resource_folder, shipped_model
 from pc_crvae.utils.validation import validate_plain
 from pc_crvae.utils.yaml import parse_yaml, read_yaml
 
@@ -75,13 +75,17 @@ def parse_config(values: dict[str, Any], where: str) -> Config:
 
 
 def with_absolute_paths(config: Config) -> Config:
-    """Return the same configuration, whose card and data are found from any folder."""
+    """Return the same configuration, whose card, data and init are found from any folder."""
     data = config.data
     if isinstance(data, MixtureConfig):
         data = data.model_copy(update={"mixture": tuple(map(_with_absolute_paths, data.mixture))})
     else:
         data = _with_absolute_paths(data)
-    return config.model_copy(update={"data": data})
+    init = config.init
+    if init is not None and shipped_model(Path(init.source)) is None:
+        source = str(Path(init.source).expanduser().absolute())
+        init = init.model_copy(update={"source": source})
+    return config.model_copy(update={"data": data, "init": init})
 
 
 def save_config(config: Config, path: Path) -> None:
@@ -92,7 +96,7 @@ def save_config(config: Config, path: Path) -> None:
 
 def plain(section: BaseModel) -> dict[str, Any]:
     """Plain values of a section, as JSON and YAML hold them."""
-    values: dict[str, Any] = section.model_dump(mode="json")
+    values: dict[str, Any] = section.model_dump(mode="json", by_alias=True)
     return values
 
 

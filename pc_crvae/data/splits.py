@@ -1,6 +1,7 @@
 """A validation split cut from the training split, the same in every run."""
 
 import hashlib
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TypeVar
@@ -9,17 +10,26 @@ import numpy as np
 
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
+from pc_crvae.utils.processes import is_main_process
 
 _Items = TypeVar("_Items", bound=ItemSet)
 
+_FEWEST = 4
+"""Items of a set that can be cut into two and two."""
+
 
 def split_validation(train: _Items, fraction: float) -> tuple[_Items, _Items]:
-    """Cut a validation split from ``train``: stratified by label, plain where unlabelled.
+    """Cut a validation split from ``train``: stratified by label, or at random.
 
     Nothing is drawn: within a class the items are ordered by a hash of their ids, and the
     first ``fraction`` of them, rounded, go to validation. So an item's side depends neither on
     a seed nor on the order of the files. A class of two or more has items on both sides; a
-    class of one stays in training. Where no class has two, the set is cut as an unlabelled one.
+    class of one stays in training.
+
+    A set without labels is cut as one class, and so is one whose classes are so small that one
+    item of each would be more than a third of the set, and more than twice the ``fraction``, or
+    that fewer than two items would be held out. The latter is told by a warning. So cut, a set of
+    four or more has at least two items on either side.
 
     Args:
         train: the whole training split.
@@ -34,11 +44,21 @@ def split_validation(train: _Items, fraction: float) -> tuple[_Items, _Items]:
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction should lie between 0 and 1, not {fraction}")
-    strata = [0] * len(train)
-    if train.labels is not None and len(np.unique(train.labels)) < len(train):
-        strata = train.labels.tolist()
+    rows: set[int] = set()
+    if train.labels is not None:
+        rows = held_out_rows(train.ids, train.labels.tolist(), fraction)
+    if train.labels is None or _is_no_share(len(rows), len(train), fraction):
+        least = 2 if len(train) >= _FEWEST else 1
+        rows = held_out_rows(train.ids, [0] * len(train), fraction, least=least)
+        if train.labels is not None and rows and is_main_process():
+            warnings.warn(
+                f"the {len(np.unique(train.labels))} classes of the {len(train)} items of "
+                f"{train.name} are too small to hold out a share of each for validation, so "
+                f"{len(rows)} items are held out at random",
+                stacklevel=2,
+            )
     held_out = np.zeros(len(train), dtype=bool)
-    held_out[sorted(held_out_rows(train.ids, strata, fraction))] = True
+    held_out[sorted(rows)] = True
     if not held_out.any():
         raise UserError(
             f"the training split of {train.name} is too small to hold any of it out for "
@@ -50,19 +70,30 @@ def split_validation(train: _Items, fraction: float) -> tuple[_Items, _Items]:
     )
 
 
+def _is_no_share(held_out: int, count: int, fraction: float) -> bool:
+    """Whether so many of ``count`` items, cut by class, are not what ``fraction`` asks for."""
+    too_many = held_out > max(count / 3, 2 * fraction * count)
+    return too_many or held_out == 0 or (held_out < 2 and count >= _FEWEST)
+
+
 def held_out_rows(
-    ids: Sequence[str], strata: Sequence[int | str | None], fraction: float
+    ids: Sequence[str],
+    strata: Sequence[int | str | None],
+    fraction: float,
+    *,
+    least: int = 1,
 ) -> set[int]:
     """Return the rows of the share of each stratum whose ids come first when sorted by a hash.
 
-    A stratum of two or more has rows on both sides; the row of a stratum of one is not held out.
+    Of a stratum of two or more at least ``least`` rows are held out, where it has more, and at
+    least one is not; the row of a stratum of one is not held out.
     """
     members: defaultdict[int | str | None, list[int]] = defaultdict(list)
     for row, stratum in enumerate(strata):
         members[stratum].append(row)
     held_out: set[int] = set()
     for rows in members.values():
-        count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
+        count = min(max(round(fraction * len(rows)), least), len(rows) - 1)
         rows.sort(key=lambda row: hashlib.sha256(ids[row].encode()).digest())
         held_out.update(rows[:count])
     return held_out

@@ -23,6 +23,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from pc_crvae.errors import UserError, reason_of
+from pc_crvae.models.half_precision import halved_matrices
 from pc_crvae.models.outline import LargerModelError, shapes_of
 from pc_crvae.models.vae import device_of, encode_parts, evaluating
 from pc_crvae.objectives.base import LatentVariableModel
@@ -92,6 +93,7 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
         self,
         save_directory: str | Path,
         *,
+        half: bool = False,
         push_to_hub: bool = False,
         repo_id: str | None = None,
         model_card_kwargs: dict[str, Any] | None = None,
@@ -99,15 +101,24 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
     ) -> str | None:
         """Save weights, configuration and a model card to a folder, and push it if asked to.
 
+        Args:
+            save_directory: the folder.
+            half: keep the matrices of weights as float16, in half of the bytes.
+            push_to_hub: whether to push the folder to the Hugging Face Hub.
+            repo_id: ``user/name`` there, by default the name of the folder.
+            model_card_kwargs: for the template of the model card.
+            push_options: the options of the mixin's ``push_to_hub``.
+
         Returns:
             The address of the pushed commit, None without one.
 
         Raises:
-            UserError: if the folder cannot be written; a model saved there before stays.
+            UserError: if the folder cannot be written, or a weight is too large for half
+                precision; a model saved there before stays.
         """
         # The mixin's own method removes the old config.json before anything is written.
         folder = Path(save_directory)
-        write_export(self, folder)
+        write_export(self, folder, half=half)
         card = folder / "README.md"
         if not card.exists():
             text = str(self.generate_model_card(**(model_card_kwargs or {})))
@@ -154,13 +165,20 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
 Model = TypeVar("Model", bound=Pretrained)
 
 
-def write_export(model: Pretrained, folder: Path) -> None:
+def write_export(model: Pretrained, folder: Path, *, half: bool = False) -> None:
     """Write ``model`` to ``folder``: both files whole, or neither.
 
+    Args:
+        model: what is exported.
+        folder: where to; it is made.
+        half: keep the matrices of weights as float16, in half of the bytes; they are read back as
+            float32. Biases, and what batch-norm has, stay as they are.
+
     Raises:
-        UserError: if it cannot be written; what was there stays.
+        UserError: if it cannot be written, or a weight is too large for half precision; what was
+            there stays.
     """
-    weights, description = _files_of(model)
+    weights, description = _files_of(model, half=half)
     # Neither takes its place before both are written. The description, which has the digests of
     # both, takes its place last: weights of another one beside it are found out.
     with (
@@ -276,7 +294,7 @@ class SavedExport:
                 f"{odd} is {found.get(odd, 'missing')}, not {expected.get(odd, 'part of it')}"
             )
         model = model_class.from_description(described)
-        model.load_state_dict(weights, strict=True)
+        model.load_state_dict(weights, strict=True)  # which makes float32 of what is float16
         return model.eval()
 
     def _of_another_model(self, difference: str) -> UserError:
@@ -331,14 +349,17 @@ def recorded_sha256(folder: Path) -> str | None:
     return None if recorded is None else str(recorded)
 
 
-def _files_of(model: Pretrained) -> tuple[bytes, bytes]:
+def _files_of(model: Pretrained, *, half: bool = False) -> tuple[bytes, bytes]:
     """The contents of both files of a saved model, weights first."""
     tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if half:
+        tensors |= halved_matrices(model)
     weights = save(tensors)
     description = {
         "class": type(model).__name__,
         "format_version": FORMAT_VERSION,
         "pc_crvae_version": __version__,
+        **({"matrices": "float16"} if half else {}),
         **model.description(),
     }
     digests = {

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +91,29 @@ class VAE(LatentVariableModel):
         self.decoder = decoder
         self.make_likelihood = make_likelihood
         self.latent_dim = latent_dim
+        self.frozen: tuple[str, ...] = ()
+
+    def freeze(self, parts: Sequence[str]) -> None:
+        """Keep parts as they are whatever is trained, of ``encoder``, ``head`` and ``decoder``.
+
+        They get no gradient, and their batch-norm stays as in evaluation.
+        """
+        self.frozen = tuple(parts)
+        for parameter in self.frozen_parameters():
+            parameter.requires_grad_(False)
+        self.train(self.training)
+
+    def frozen_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters of the parts that are frozen."""
+        for part in self.frozen:
+            yield from self.get_submodule(part).parameters()
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all parts but those that are frozen."""
+        super().train(mode)
+        for part in self.frozen:
+            self.get_submodule(part).eval()
+        return self
 
     def features(self, x: Tensor) -> Tensor:
         """The encoder's pooled features: (B, F)."""

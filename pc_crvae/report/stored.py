@@ -25,19 +25,21 @@ class Subject:
     """The model that a page is of.
 
     Attributes:
-        folder: what ``--ckpt`` named.
+        folder: where commands leave their reports of it.
         export: the folder of its weights.
         which: which state of the run the folder holds.
+        ckpt: what ``--ckpt`` named; None where it is the folder.
     """
 
     folder: Path
     export: Path
     which: Literal["last", "best"]
+    ckpt: Path | None = None
 
     def command(self, tool: str) -> str:
         """The command that makes the report of a tool."""
         which = " --which best" if self.which == "best" else ""
-        return f"python tools/{tool}.py --ckpt {quote(str(self.folder))}{which}"
+        return f"python tools/{tool}.py --ckpt {quote(str(self.ckpt or self.folder))}{which}"
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from pc_crvae.models.pretrained import (
 )
 from pc_crvae.utils.files import atomic_folder, gone, temporaries
 from pc_crvae.utils.locks import locked
+from pc_crvae.utils.resources import shipped_model, shipped_models
 
 STATE_FORMAT = 1
 
@@ -354,7 +355,8 @@ def find_export(path: Path, which: Which = "last") -> Path:
     """The folder of the saved model that ``path`` means.
 
     Args:
-        path: a run's folder, a checkpoint's, or that of a saved export.
+        path: a run's folder, a checkpoint's, or that of a saved export; or the name of a model
+            that comes with the package, where there is no such path.
         which: which state of a run, the last saved one or the best by validation.
 
     Raises:
@@ -362,9 +364,15 @@ def find_export(path: Path, which: Which = "last") -> Path:
     """
     if which not in ("last", "best"):
         raise UserError(f"a run has the states last and best, and none called {which}")
-    if not path.is_dir():
-        raise UserError(f"{path} is not a folder: name that of a run, a checkpoint or an export")
-    run = Run(path)
+    shipped = shipped_model(path)
+    if shipped is not None and which == "last":
+        return shipped
+    if shipped is None and not path.is_dir():
+        names = "".join(f", or {name}" for name in shipped_models())
+        raise UserError(
+            f"{path} is not a folder: name that of a run, a checkpoint or an export{names}"
+        )
+    run = Run(shipped or path)
     folder = (run._best_aside() or run.best) if which == "best" else run.export()
     if _holds_export(folder):
         return folder

@@ -20,6 +20,7 @@ from pc_crvae.models.points.model import PointModel
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import Pretrained, SavedExport, recorded_sha256
 from pc_crvae.runs.folder import Which, find_export, find_run_config
+from pc_crvae.utils.resources import shadowing_note, shipped_model
 
 CLASSES: dict[str, type[Pretrained]] = {
     model_class.__name__: model_class
@@ -37,6 +38,30 @@ def read_model(folder: Path) -> Pretrained:
     return _model_of(SavedExport.read(folder))
 
 
+def read_saved(path: Path, which: Which = "last") -> tuple[SavedExport, Pretrained]:
+    """Read the files of a saved model, and the model, in evaluation mode, on the CPU.
+
+    Args:
+        path: as `find_export` takes it.
+        which: which state of a run.
+
+    Raises:
+        UserError: there is no model, or it is damaged.
+    """
+    if shipped_model(path) is not None:
+        folder = find_export(path, which)
+        try:
+            return _read(folder)
+        except UserError as error:
+            raise UserError(
+                f"the model {path}, which comes with the package, is damaged ({error}): install "
+                "pc-crvae again, by pip install --force-reinstall --no-deps pc-crvae"
+            ) from error
+    with suppress(UserError):
+        return _read(find_export(path, which))
+    return _read(find_export(path, which))  # a run may have saved meanwhile
+
+
 @dataclass(frozen=True)
 class SavedModel:
     """A saved model and where the data it is to be used on lies.
@@ -51,6 +76,7 @@ class SavedModel:
         up: the source's up axis, None for the card's.
         allow_refused: do without the files that cannot be used.
         drop_nan: do without points that are NaN or infinite.
+        note: for the user, where another model has the name that was taken as a path.
     """
 
     model: Pretrained
@@ -62,6 +88,7 @@ class SavedModel:
     up: str | None = None
     allow_refused: bool = False
     drop_nan: bool = False
+    note: str | None = None
 
     @classmethod
     def open(
@@ -77,7 +104,8 @@ class SavedModel:
         """Read a model; of its own data, what is not given is as it was in training.
 
         Args:
-            path: a run's folder, a checkpoint's, or that of a saved export.
+            path: a run's folder, a checkpoint's, or that of a saved export; or the name of a model
+                that comes with the package, where there is no such path.
             which: which state of a run, the last or the best by the validation objective.
             device: ``auto`` is a GPU where there is one.
             card: name or path of the data set's card, by default what the model was trained on.
@@ -87,7 +115,7 @@ class SavedModel:
         Raises:
             UserError: if there is no model, or it is damaged.
         """
-        export, model = _read(Path(path), which)
+        export, model = read_saved(Path(path), which)
         if device == "auto" and torch.cuda.is_available():
             model.to("cuda")
         config = find_run_config(export.folder)
@@ -103,7 +131,8 @@ class SavedModel:
         if up is None and card is not None and card == trained_on:
             up = _up_before_formats(export.folder, card)
         where = export.folder, export.weights_sha256
-        return cls(model, *where, config, card, root, up, allow_refused, drop_nan)
+        note = shadowing_note(Path(path))
+        return cls(model, *where, config, card, root, up, allow_refused, drop_nan, note)
 
     @property
     def data(self) -> str:
@@ -242,12 +271,8 @@ def _part(one: DataConfig | SharedSetConfig) -> Part:
     )
 
 
-def _read(path: Path, which: Which) -> tuple[SavedExport, Pretrained]:
-    """Read a saved model; a second time where that fails, as a run may have saved meanwhile."""
-    with suppress(UserError):
-        export = SavedExport.read(find_export(path, which))
-        return export, _model_of(export)
-    export = SavedExport.read(find_export(path, which))
+def _read(folder: Path) -> tuple[SavedExport, Pretrained]:
+    export = SavedExport.read(folder)
     return export, _model_of(export)
 
 

@@ -1,6 +1,6 @@
 """From a configuration to the model, what its training maximises, and the optimiser of both."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, cast
 
 import torch
@@ -181,7 +181,9 @@ def _size_of_means(model: LatentVariableModel) -> int:
     return sum(model.prior().group_sizes[:groups])
 
 
-def build_optimizer(objective: nn.Module, options: TrainingConfig) -> torch.optim.AdamW:
+def build_optimizer(
+    objective: nn.Module, options: TrainingConfig, *, frozen: Iterable[nn.Parameter] = ()
+) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019), decaying weight matrices and nothing else.
 
     Fused: one pass over all parameters, on the device where they lie now.
@@ -189,9 +191,12 @@ def build_optimizer(objective: nn.Module, options: TrainingConfig) -> torch.opti
     Args:
         objective: the module whose parameters it trains, the model's and the objective's own.
         options: the learning rate and the decay of the weights.
+        frozen: parameters of the module that it leaves as they are.
     """
-    matrices = [parameter for parameter in objective.parameters() if parameter.ndim >= 2]
-    others = [parameter for parameter in objective.parameters() if parameter.ndim < 2]
+    left_out = {id(parameter) for parameter in frozen}
+    trained = [parameter for parameter in objective.parameters() if id(parameter) not in left_out]
+    matrices = [parameter for parameter in trained if parameter.ndim >= 2]
+    others = [parameter for parameter in trained if parameter.ndim < 2]
     return torch.optim.AdamW(
         [
             {"params": matrices, "weight_decay": options.weight_decay},

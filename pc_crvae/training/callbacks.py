@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from pc_crvae.data.items import ItemSet
 from pc_crvae.evaluation.probe.run import validation_probe
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.runs.folder import Run
+from pc_crvae.training.collapse import collapse_note
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.visualization.image_grid import image_grid
 from pc_crvae.visualization.pictures import cloud_grid, figure_pixels
@@ -32,11 +34,13 @@ class Callbacks:
         picture: an image (H, W, 3) uint8 of inputs beside reconstructions, which it also
             writes for the given epoch.
         note: what is said at the start of the callbacks that there are not.
+        at_end: what is to be said of the trained model, None where there is nothing.
     """
 
     probe: Callable[[Pretrained], float] | None = None
     picture: Callable[[Pretrained, int], NDArray[np.uint8]] | None = None
     note: str | None = None
+    at_end: Callable[[Pretrained], str | None] | None = None
 
     @classmethod
     def of_run(
@@ -64,7 +68,8 @@ class Callbacks:
             notes.append(
                 f"{train_set.name} has {has}: training goes on without the validation probe"
             )
-        return cls(probe, picture, "\n".join(notes) or None)
+        at_end = partial(collapse_note, config, train_set=train_set, validation_set=validation_set)
+        return cls(probe, picture, "\n".join(notes) or None, at_end)
 
     def with_note(self, note: str | None) -> "Callbacks":
         """The same, with one more note where there is one."""

@@ -48,6 +48,11 @@ def require_trainable(
             f"{train_set.name} has {len(train_set)} items to train on, fewer than "
             f"training.batch_size {batch_size}: lower it"
         )
+    if len(train_set) + len(validation_set) < 4:
+        raise UserError(
+            f"{train_set.name} has {len(train_set) + len(validation_set)} items in its training "
+            "split, and it takes 4 to train on two of them and validate on two: add some"
+        )
     if len(validation_set) < 2:
         raise UserError(
             f"{train_set.name} leaves {len(validation_set)} items for validation, fewer than 2: "

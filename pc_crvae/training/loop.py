@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import cast
 
 from accelerate.utils import set_seed
 
@@ -12,12 +13,14 @@ from pc_crvae.config import CheckpointConfig, Config
 from pc_crvae.data.batches import batch_of, prefetched
 from pc_crvae.data.items import ItemSet
 from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.models.vae import VAE
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.metrics import MetricsRecord, has_tensorboard
 from pc_crvae.training.build import build_model, image_shape_of
 from pc_crvae.training.callbacks import Callbacks
 from pc_crvae.training.distributed import Processes
 from pc_crvae.training.half_precision import bfloat16_slowdown
+from pc_crvae.training.initialization import Origin, initial_notes
 from pc_crvae.training.limits import require_trainable
 from pc_crvae.training.memory import keep_freed_memory
 from pc_crvae.training.schedules import Schedule
@@ -59,7 +62,9 @@ def train(
     parts = processes.rows(options)
     part_size = parts[0].stop - parts[0].start
     require_trainable(config, train_set, validation_set, part_size=part_size)
-    state = _state_before_the_first_step(config, processes, train_set, validation_set)
+    state = _state_before_the_first_step(
+        config, processes, train_set, validation_set, resume=resume
+    )
 
     # The run's folder is made once nothing is left to refuse.
     batch_of(train_set, [0], config.data.points, "check")
@@ -131,11 +136,21 @@ def train(
                     f"stopped after step {state.step} of {schedule.total}, and {run.folder} can "
                     "be resumed",
                 )
+    with processes.failing_together():
+        if processes.is_main and callbacks.at_end:
+            word = callbacks.at_end(state.exported)
+            if word:
+                progress.say(word)
     return state.exported
 
 
 def _state_before_the_first_step(
-    config: Config, processes: Processes, train_set: ItemSet, validation_set: ItemSet
+    config: Config,
+    processes: Processes,
+    train_set: ItemSet,
+    validation_set: ItemSet,
+    *,
+    resume: bool,
 ) -> TrainingState:
     if processes.device.type == "cpu":
         keep_freed_memory()
@@ -145,6 +160,11 @@ def _state_before_the_first_step(
         "train_sha256": train_set.fingerprint(),
         "validation_sha256": validation_set.fingerprint(),
     }
+    if config.init is not None:
+        if not resume:  # from weights of its own
+            model.data["init"] = Origin.read(config.init).give(model)
+        if config.init.freeze:
+            cast(VAE, model).freeze(config.init.freeze)
     state = TrainingState.of(model, config, processes.device)
     if config.training.synchronize_batch_norm:
         processes.synchronize_batch_norm(state.objective)
@@ -153,6 +173,8 @@ def _state_before_the_first_step(
 
 def _notes(config: Config, processes: Processes, callbacks: Callbacks) -> Iterator[str]:
     """Yield what a user should know before the first step."""
+    if config.init is not None:
+        yield from initial_notes(config.init)
     if callbacks.note:
         yield callbacks.note
     if config.logging.tensorboard and not has_tensorboard():

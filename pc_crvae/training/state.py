@@ -12,6 +12,7 @@ from pc_crvae.data.cache.store import require_undamaged
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.models.vae import VAE
 from pc_crvae.objectives.base import TrainingObjective
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.metrics import RunningMean
@@ -51,7 +52,8 @@ class TrainingState:
         if options.ema_decay:
             decaying = get_ema_multi_avg_fn(options.ema_decay)  # type: ignore[no-untyped-call]
             average = AveragedModel(objective, multi_avg_fn=decaying, use_buffers=True).to(device)
-        return cls(model, objective, build_optimizer(objective, options), average)
+        frozen = model.frozen_parameters() if isinstance(model, VAE) else ()
+        return cls(model, objective, build_optimizer(objective, options, frozen=frozen), average)
 
     @property
     def evaluated(self) -> TrainingObjective:
@@ -73,6 +75,7 @@ class TrainingState:
             "step": self.step,
             "train_set": self.model.data["train_sha256"],
             "validation_set": self.model.data["validation_sha256"],
+            "init": self.model.data.get("init"),
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state_dict() if self.average else {},
@@ -116,6 +119,9 @@ class TrainingState:
                 f"the newest state in {run.checkpoints} is of another model than {run.config} "
                 "describes: restore it from a copy, or overwrite the run to start anew"
             ) from error
+        if saved.get("init") is not None:
+            for model in (self.model, self.exported):
+                model.data["init"] = saved["init"]
         _set_global_rng(saved["rng"])
         self.step, self.best_objective = saved["step"], saved["best_objective"]
         self.window.sums, self.window.steps = saved["window_sums"], saved["window_steps"]

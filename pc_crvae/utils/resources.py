@@ -1,4 +1,4 @@
-"""Where the cards and configs lie: inside an installed package, or at the top of a checkout."""
+"""Where the cards, configs and models lie that come with the package, installed or checked out."""
 
 import difflib
 from pathlib import Path
@@ -7,6 +7,9 @@ from typing import Literal
 from pc_crvae.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+
+SHIPPED = _PACKAGE / "shipped"
+"""The folder of the models that come with the package, a folder each."""
 
 
 def resource_folder(kind: Literal["datasets", "configs"]) -> Path:
@@ -41,6 +44,31 @@ def find_experiment(path: Path, folder: Path, kind: str) -> Path:
     near = difflib.get_close_matches(path.name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"the package brings {', '.join(known)}"
     raise UserError(f"there is no {kind} {path}: {hint}")
+
+
+def shipped_models() -> dict[str, Path]:
+    """Return the folders of the models that come with the package, by their names."""
+    return {folder.name: folder for folder in sorted(SHIPPED.glob("*")) if folder.is_dir()}
+
+
+def shipped_model(path: Path) -> Path | None:
+    """Return the folder of the model that ``path`` is the name of.
+
+    Returns:
+        None where no model that comes with the package has that name, and where ``path`` exists,
+        which then is meant.
+    """
+    return None if path.exists() else shipped_models().get(str(path))
+
+
+def shadowing_note(path: Path) -> str | None:
+    """Return what to say where ``path`` exists and a model has its name; None elsewhere."""
+    if not path.exists() or str(path) not in shipped_models():
+        return None
+    return (
+        f"note: {path} is taken as the path that exists, not as the model of that name that comes "
+        "with the package"
+    )
 
 
 def checkout_folder() -> Path | None:

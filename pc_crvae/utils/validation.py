@@ -8,6 +8,7 @@ from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from pc_crvae.errors import UserError
@@ -92,7 +93,7 @@ def _problem(detail: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _suggest(written: str, level: list[Any]) -> str:
-    known = sorted(name for member in level if _is_model(member) for name in member.model_fields)
+    known = sorted(name for member in level if _is_model(member) for name in _fields(member))
     near = difflib.get_close_matches(written, known, n=1)
     return f"did you mean {near[0]}?" if near else f"known here are {', '.join(known)}"
 
@@ -113,12 +114,18 @@ def _locate(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[li
 
 def _inside(member: Any, part: int | str) -> Iterator[Any]:
     if _is_model(member):
-        if part in member.model_fields:
-            yield from _members(member.model_fields[part].annotation)
+        fields = _fields(member)
+        if isinstance(part, str) and part in fields:
+            yield from _members(fields[part].annotation)
     elif get_origin(member) is dict:
         yield from _members(get_args(member)[1])
     elif get_origin(member) in (list, tuple):
         yield from _members(get_args(member)[0])
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields by the keys that a user writes."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _members(annotation: Any) -> Iterator[Any]:

@@ -74,3 +74,37 @@ def test_a_set_too_small_to_cut_is_the_users_mistake():
 def test_a_fraction_out_of_range_is_refused(fraction: float):
     with pytest.raises(ValueError, match="between 0 and 1"):
         split_validation(_clouds([0, 0]), fraction)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        list(range(12)),  # one shape a class
+        [0, 0, *range(1, 14)],  # a single one that can be held out by class
+        [index // 2 for index in range(30)],  # half of the set, where a tenth is asked for
+    ],
+)
+def test_classes_too_small_to_hold_out_a_share_of_each_are_cut_at_random(labels):
+    with pytest.warns(UserWarning, match="too small to hold out a share of each") as told:
+        train, validation = split_validation(_clouds(labels), 0.1)
+    assert len(validation) == max(2, round(0.1 * len(labels)))
+    assert sorted(train.ids + validation.ids) == sorted(_clouds(labels).ids)
+    assert validation.ids == split_validation(_clouds(None, count=len(labels)), 0.1)[1].ids
+    assert f"so {len(validation)} items are held out at random" in str(told[0].message)
+
+
+@pytest.mark.parametrize(
+    ("labels", "fraction"),
+    [([0, 0, 0, 1, 1, 1, 2, 2, 2], 0.1), ([0, 0, 1, 1], 0.4), ([0] * 40 + [1] * 2, 0.1)],
+)
+def test_small_classes_that_give_their_share_are_cut_by_class(labels, fraction, recwarn):
+    _, validation = split_validation(_clouds(labels), fraction)
+    assert set(validation.labels.tolist()) == set(labels)
+    assert not recwarn.list
+
+
+def test_what_is_cut_at_random_leaves_two_to_validate_where_there_are_four():
+    sizes = {
+        count: len(split_validation(_clouds(None, count=count), 0.1)[1]) for count in range(2, 8)
+    }
+    assert sizes == {2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 2}

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from helpers.tiny_runs import IMAGE_RUNS, acting_after, tiny_config, tiny_train
 from pc_crvae.config import Config, TrainingConfig
 from pc_crvae.errors import UserError
 from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.models.pretrained import write_export
 from pc_crvae.runs.folder import Run
 from pc_crvae.training import build, distributed, state
 from pc_crvae.utils.interruption import Interrupted
@@ -30,6 +32,7 @@ INTERRUPTED = "interrupted"
 PROJECTING = "an objective with weights"
 FAILING = "failing"
 STOPPED = "stopped"
+ORIGIN = "origin"
 
 WITHOUT_BATCH_NORM = {"encoder": {"name": "pointnet", "widths": [8, 16], "batch_norm": False}}
 CONTRAST = {
@@ -52,12 +55,15 @@ CASES = {
         "consistency": {"form": "contrast", "temperature": 5.0},
     },
     "contrast by a projector, nothing decoded": CONTRAST,
+    "a frozen encoder": {"init": {"from": ORIGIN, "parts": ["encoder"], "freeze": ["encoder"]}},
     "batch-norm of each process": {"training": {"synchronize_batch_norm": False}},
     **IMAGE_RUNS,
 }
 
 
-def gradient_descent(objective: torch.nn.Module, options: TrainingConfig) -> torch.optim.Optimizer:
+def gradient_descent(
+    objective: torch.nn.Module, options: TrainingConfig, *, frozen: Iterable[torch.nn.Parameter]
+) -> torch.optim.Optimizer:
     """Stands in for `pc_crvae.training.build.build_optimizer`."""
     return torch.optim.SGD(objective.parameters(), lr=options.learning_rate)
 
@@ -66,6 +72,7 @@ def case_config(folder: Path, sections: dict[str, Any]) -> Config:
     """An epoch of 5 steps."""
     # No clipping, which would hide a gradient that is too large as a whole.
     steady = {"epochs": 1, "learning_rate": 0.001, "clip_norm": None, "schedule": "constant"}
+    init = sections.get("init")
     likelihood = {} if "name" in sections.get("model", {}) else {"likelihood": {"scale": 10.0}}
     return tiny_config(
         folder,
@@ -74,7 +81,14 @@ def case_config(folder: Path, sections: dict[str, Any]) -> Config:
         consistency={"weight": 1.0} | sections.get("consistency", {}),
         training=steady | sections.get("training", {}),
         logging={"every_steps": 1},
+        init=init and init | {"from": str(folder / init["from"])},
     )
+
+
+def write_origin(folder: Path) -> None:
+    """Save the model that cases start from."""
+    torch.manual_seed(1)
+    write_export(build.build_model(case_config(folder, {})), folder / ORIGIN)
 
 
 def train_cases(folder: Path) -> None:

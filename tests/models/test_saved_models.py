@@ -298,3 +298,44 @@ def test_the_caller_s_model_card_is_kept(saved):
     (saved / "README.md").write_text("my own words")
     point_vae().save_pretrained(saved)
     assert (saved / "README.md").read_text() == "my own words"
+
+
+def test_half_precision_halves_the_matrices_and_comes_back_as_float32(tmp_path):
+    model = point_vae(**MODELS["batch-norm, fully connected"])
+    with torch.no_grad():
+        model.encoder.perceptrons[0].norm.running_var.fill_(1e6)  # beyond float16
+    model.save_pretrained(tmp_path / "full")
+    model.save_pretrained(tmp_path / "half", half=True)
+    stored = load_file(tmp_path / "half" / "model.safetensors")
+    matrices = {name for name, value in model.named_parameters() if value.ndim >= 2}
+    assert {name for name, value in stored.items() if value.dtype == torch.float16} == matrices
+    assert json.loads((tmp_path / "half" / "config.json").read_text())["matrices"] == "float16"
+    loaded = PointVAE.from_pretrained(tmp_path / "half")
+    assert {value.dtype for value in loaded.parameters()} == {torch.float32}
+    for name, value in model.state_dict().items():
+        expected = value.half().float() if name in matrices else value
+        assert torch.equal(loaded.state_dict()[name], expected)
+    points = clouds(4)
+    torch.testing.assert_close(loaded.embed(points), model.embed(points), rtol=5e-3, atol=5e-3)
+    halves = sum(2 * model.get_parameter(name).numel() for name in matrices)
+    sizes = [(tmp_path / kind / "model.safetensors").stat().st_size for kind in ("full", "half")]
+    assert sizes[0] - sizes[1] == pytest.approx(halves, abs=64)  # the header says F16 for F32
+
+
+def test_a_weight_beyond_half_precision_is_refused_and_nothing_is_written(saved, tmp_path):
+    model = point_vae()
+    with torch.no_grad():
+        model.head.mean.weight[0, 0] = 1e5
+    before = contents(saved)
+    with pytest.raises(UserError, match=r"head\.mean\.weight holds a weight beyond 65,504"):
+        model.save_pretrained(saved, half=True)
+    assert contents(saved) == before
+
+
+def test_a_flipped_bit_in_half_precision_is_found_out(tmp_path):
+    point_vae().save_pretrained(tmp_path, half=True)
+    path = tmp_path / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 4
+    path.write_bytes(content)
+    assert "is damaged" in refusal(tmp_path)

@@ -28,6 +28,12 @@ def protocol_names() -> set[str]:
     return {str(path.relative_to(CHECKOUT)) for path in protocols.glob("*.yaml")}
 
 
+def shipped_names() -> set[str]:
+    """The files of the models that come with the package, as the wheel must name them."""
+    shipped = CHECKOUT / "pc_crvae" / "shipped"
+    return {str(path.relative_to(CHECKOUT)) for path in shipped.glob("*/*")}
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_wheel(tmp_path_factory.mktemp("checkout"))
@@ -46,7 +52,7 @@ def test_a_wheel_carries_every_card_and_config_inside_the_package(wheel: zipfile
     assert yaml_names("datasets") | yaml_names("configs") <= set(wheel.namelist())
 
 
-def test_a_wheel_holds_code_cards_and_configs_and_nothing_else(wheel: zipfile.ZipFile):
+def test_a_wheel_holds_code_cards_configs_and_models_and_nothing_else(wheel: zipfile.ZipFile):
     code = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "pc_crvae").rglob("*.py")}
     parts_of_pages = {
         str(path.relative_to(CHECKOUT))
@@ -56,7 +62,7 @@ def test_a_wheel_holds_code_cards_and_configs_and_nothing_else(wheel: zipfile.Zi
     assert parts_of_pages
     content = {name for name in wheel.namelist() if ".dist-info/" not in name}
     schema = "pc_crvae/configs/schema.json"
-    data = yaml_names("datasets") | yaml_names("configs") | protocol_names()
+    data = yaml_names("datasets") | yaml_names("configs") | protocol_names() | shipped_names()
     assert content == code | parts_of_pages | data | {"pc_crvae/py.typed", schema}
 
 

@@ -1,0 +1,187 @@
+"""The card of a model that comes with the package: what it is, how it was made, what it can do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from pc_crvae.config import Config, PointModelConfig, load_config, plain
+from pc_crvae.data.cards import load_card
+from pc_crvae.errors import UserError
+from pc_crvae.models.points.vae import PointVAE
+from pc_crvae.models.pretrained import WEIGHTS
+from pc_crvae.runs.folder import Run, find_export, run_of
+from pc_crvae.runs.record import read_moments, read_record
+from pc_crvae.utils.resources import shipped_model
+
+_POSES = {
+    None: "shapes that stand upright (z up) and face as those it was trained on",
+    "z": "shapes that stand upright (z up), however they are turned about the vertical",
+    "so3": "shapes in any pose",
+}
+_NO_FIGURES = "Not measured yet.\n"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of the trainings that made a model.
+
+    Attributes:
+        name: the name of its run's folder.
+        config: its configuration.
+        start: where it started: a run's name, that of a model of the package, or None.
+        steps: optimiser steps.
+        minutes: of training, without evaluation and saving.
+    """
+
+    name: str
+    config: Config
+    start: str | None
+    steps: int
+    minutes: float
+
+    @property
+    def text(self) -> str:
+        """The configuration as YAML, without the machine's folders."""
+        values = plain(self.config)
+        for one in values["data"].get("mixture", [values["data"]]):
+            one["root"] = None
+        if self.start is not None:
+            values["init"]["from"] = self.start
+        text: str = yaml.safe_dump(values, sort_keys=False)
+        return text
+
+
+def stages_of(folder: Path) -> list[Stage]:
+    """The trainings that made the model of a run, the first one first.
+
+    Raises:
+        UserError: the folder is no run, or a run that training started from has gone.
+    """
+    run = Run(folder)
+    if not run.config.is_file():
+        raise UserError(f"{folder} is no run, whose record a card is made of: name a run's folder")
+    config = load_config(run.config)
+    before: list[Stage] = []
+    start = None
+    if config.init is not None:
+        source = Path(config.init.source)
+        if shipped_model(source) is not None:
+            start = config.init.source
+        else:
+            before = stages_of(run_of(find_export(source)).folder)
+            start = f"runs/{before[-1].name}"
+    own = Stage(
+        name=folder.resolve().name,
+        config=config,
+        start=start,
+        steps=read_moments(run)[-1].step,
+        minutes=max(curve.minutes[-1] for curve in read_record(folder).curves.values()),
+    )
+    return [*before, own]
+
+
+def model_card(
+    name: str, model: PointVAE, stages: list[Stage], *, weights: bytes, sha256: str, figures: str
+) -> str:
+    """Write the card, in Markdown.
+
+    Args:
+        name: what the model is called.
+        model: the model.
+        stages: the trainings that made it, of which the last one's config says what it is.
+        weights: the file of its weights.
+        sha256: of that file, in hex.
+        figures: what was measured, in Markdown; empty where nothing was.
+    """
+    config = stages[-1].config
+    assert isinstance(config.model, PointModelConfig)
+    decodes = model.data.get("decodes") is not False
+    gives = f"a vector of {model.vector_size:,} numbers"
+    if decodes:
+        gives += f", and decodes its posterior mean to {config.model.decoder.points:,} points"
+    lines = [
+        f"# {name}",
+        "",
+        f"A model of point clouds that comes with pc-crvae, for {_POSES[config.model.frames]}. It "
+        f"makes of a shape {gives}. It was trained without labels.",
+        "",
+        f'    pc_crvae.load("{name}").embed(points)    # (N, 3) or (B, N, 3)',
+        f"    pc-crvae embed --ckpt {name} MY_MESHES --out embeddings.npz",
+        "",
+        "## What it can and cannot do",
+        "",
+        *(f"- {sentence}" for sentence in _abilities(model, config.model, decodes=decodes)),
+        "",
+        "## Measured",
+        "",
+        figures.strip() or _NO_FIGURES.strip(),
+        "",
+        "## Data",
+        "",
+        *_data(stages),
+        "",
+        "## How it was made",
+        "",
+        *(line for stage in stages for line in _made_by(stage)),
+        "## Weights",
+        "",
+        f"`{WEIGHTS}`: {len(weights):,} bytes, {sum(p.numel() for p in model.parameters()):,} "
+        f"parameters, matrices as float16. SHA-256: `{sha256}`",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _abilities(model: PointVAE, architecture: PointModelConfig, *, decodes: bool) -> Iterator[str]:
+    yield "It embeds, searches and compares shapes of kinds that it has never seen."
+    yield (
+        "Position and size do not matter to it: a cloud's mean is moved to 0 and its largest "
+        "radius scaled to 1."
+    )
+    if architecture.frames == "so3":
+        yield (
+            "Which way a shape faces does not matter, unless two of its principal axes spread "
+            "alike; that a chair stands and not lies is lost with it."
+        )
+    elif architecture.frames == "z":
+        yield "Shapes that do not stand upright are other shapes to it: say which axis is up."
+    else:
+        yield (
+            "Shapes that are turned are other shapes to it: say which axis is up, and for shapes "
+            "that face anywhere use a model that is rotation-invariant."
+        )
+    yield (
+        f"It was trained on clouds of {model.points:,} points drawn evenly from surfaces. Far "
+        "fewer points, vertices of meshes and scans from one side are harder."
+    )
+    if decodes:
+        yield (
+            "What it decodes shows the rough form: details, thin parts and holes smaller than the "
+            "distance of its points are not there."
+        )
+    else:
+        yield "It does not decode: reconstructing and interpolating need a model that does."
+    yield "It knows no names of classes, no colours and no materials."
+
+
+def _data(stages: list[Stage]) -> Iterator[str]:
+    """A line for each set that was trained on, with its licence."""
+    named = [(one.name, stage.name) for stage in stages for one in stage.config.data.sets]
+    for name in dict.fromkeys(name for name, _ in named):
+        card = load_card(name)
+        told = " and ".join(dict.fromkeys(stage for of, stage in named if of == name))
+        yield f"- `{card.name}` ({told}): {card.title}. Licence: {card.licence.rstrip('.')}."
+
+
+def _made_by(stage: Stage) -> Iterator[str]:
+    start = "" if stage.start is None else f" It started from {stage.start}."
+    yield (
+        f"**{stage.name}**: `python tools/train.py {stage.name}.yaml --out runs/{stage.name}`, "
+        f"seed {stage.config.seed}, {stage.steps:,} steps of {stage.config.training.batch_size} "
+        f"shapes, {stage.minutes:,.0f} minutes of training.{start} With {stage.name}.yaml:"
+    )
+    yield ""
+    yield from (f"    {line}" for line in stage.text.splitlines())
+    yield ""
