@@ -163,7 +163,7 @@ def embed(
         points: how many points are drawn of each file's shape, by default as many as the model was
             trained with; of an array all are taken.
         up: the axis that points up, or axes by the suffixes of files, such as ``glb=y,stl=z``; by
-            default that of the format (glTF: y), or z.
+            default that of the format (glTF: y) or of the file (COLLADA), or z.
         average_over: a group of rotations, such as ``C12``, that vectors are means over.
 
     Returns:
@@ -260,7 +260,9 @@ def search(
 
 
 def load_mesh(path: str | Path) -> "Surface":
-    """Read a mesh: OFF, OBJ, PLY, STL, GLB or glTF; a scene with its parts put in place.
+    """Read a mesh: OFF, OBJ, PLY, STL, GLB, glTF, 3MF, COLLADA, and with cascadio STEP and IGES.
+
+    Of a scene or an assembly the parts are put in place.
 
     >>> mesh = pc_crvae.load_mesh(meshes / "box.off")
     >>> mesh.vertices.shape, mesh.faces.shape, mesh.repairs

@@ -69,7 +69,7 @@ def test_every_shape_of_a_folder_is_embedded_under_its_path(trained, index):
     assert set(found.ids) == {*own, "box/sparse", "box/dense"}
     assert found.vectors.shape == (10, 4)
     assert found.about.points == 32
-    assert found.about.up == "z,glb=y,gltf=y"
+    assert found.about.up == "z,dae=own,glb=y,gltf=y"
     assert found.about.data is None
     assert dict(zip(found.ids, found.sources, strict=True))["rod/1"] == str(
         trained / "shapes" / "rod" / "1.stl"
@@ -289,7 +289,7 @@ def test_other_kinds_are_counted_and_points_that_are_nan_left_out_where_one_asks
 
 
 def test_an_index_says_which_axis_was_up_in_each_kind_of_file(trained, index, tmp_path, capsys):
-    assert load_embeddings(index).about.up == "z,glb=y,gltf=y"
+    assert load_embeddings(index).about.up == "z,dae=own,glb=y,gltf=y"
     path = tmp_path / "said.npz"
     box = trained / "shapes" / "box"
     assert embed(trained, path, box, "--up", "glb=z,stl=x") == 0
