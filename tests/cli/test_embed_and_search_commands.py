@@ -186,7 +186,8 @@ def test_every_file_finds_itself_first(trained, index, tmp_path, capsys):
         query, *hits = lines[4 * place : 4 * place + 4]
         assert query == str(file)
         name = file.relative_to(trained / "shapes").with_suffix("").as_posix()
-        assert hits[0].split() == ["1", "0.0000", name]
+        assert hits[0] == f"   1  0.0000  {name}  {file}  (the query itself)"
+        assert not any("the query itself" in hit for hit in hits[1:])
         distances = [float(hit.split()[1]) for hit in hits]
         assert distances == sorted(distances)
     picture = np.asarray(Image.open(tmp_path / "search.png"))
@@ -293,7 +294,7 @@ def test_an_index_says_which_axis_was_up_in_each_kind_of_file(trained, index, tm
     path = tmp_path / "said.npz"
     box = trained / "shapes" / "box"
     assert embed(trained, path, box, "--up", "glb=z,stl=x") == 0
-    assert load_embeddings(path).about.up == "z,gltf=y,stl=x"
+    assert load_embeddings(path).about.up == "z,dae=own,gltf=y,stl=x"
     with pytest.raises(SystemExit, match="2"):
         embed(trained, path, box, "--up", "glb=q")
     assert "up is x, y or z, not glb=q, or axes by suffix" in capsys.readouterr().err

@@ -248,7 +248,7 @@ def obtain(
     with suppress(DamagedEntryError):
         if (found := _open(folder, read)) is not None:
             return found, False
-    with _alone(key.place, tell):
+    with alone(key.place, tell):
         try:
             if (found := _open(folder, read)) is not None:
                 return found, False
@@ -318,7 +318,7 @@ def discard_damaged(name: str, split: str) -> list[DamagedEntryError]:
         try:
             open_entry(folder, verify=True)
         except DamagedEntryError:
-            with _alone(folder.with_name(folder.name.rpartition("-")[0])):
+            with alone(folder.with_name(folder.name.rpartition("-")[0])):
                 try:  # again, as another process may have made it anew meanwhile
                     open_entry(folder, verify=True)
                 except DamagedEntryError as damage:
@@ -457,8 +457,16 @@ def _stamps(key: Key, sources: Callable[[], Iterable[Path]]) -> list[list[Any]]:
 
 
 @contextmanager
-def _alone(place: Path, tell: Callable[[str], None] = lambda text: None) -> Iterator[None]:
-    """Hold the lock of a place, which the system takes back from a process that dies."""
+def alone(place: Path, tell: Callable[[str], None] = lambda text: None) -> Iterator[None]:
+    """Hold the lock of a place, which the system takes back from a process that dies.
+
+    Args:
+        place: what is written to, or what the paths begin with.
+        tell: is told that another process is waited for.
+
+    Raises:
+        NotKeptError: the folder cannot be written.
+    """
     lock = FileLock(_beside(place, ".lock"))
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
