@@ -89,6 +89,7 @@ def run(options: argparse.Namespace) -> None:
     _check(options)
     out: Path = options.out or options.ckpt / "search"
 
+    from pc_crvae.cli.embed import tell_left_out
     from pc_crvae.data.readers.shape_files import load_shape
     from pc_crvae.embedding.hits import Answer, Findings
     from pc_crvae.embedding.index import load_embeddings
@@ -114,12 +115,7 @@ def run(options: argparse.Namespace) -> None:
         query_vector(query, index, saved.point_model, about, unmeasured=unmeasured)
         for query in found
     ]
-    if left_out:
-        print(
-            f"left out: {sum(left_out):,} points that are NaN or infinite, of {len(left_out):,} "
-            "clouds",
-            file=sys.stderr,
-        )
+    tell_left_out(left_out)
     indexed = _indexed(index, drop_nan=options.drop_nan)
 
     def shown(query: Path) -> "NDArray[np.float32]":
