@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 """Of what is kept; that of another one is made anew."""
 
-FOLDER, SUFFIX = "searched", ".npz"
-"""Where, in the cache folder, and what the names end in."""
-
 _ARRAYS = ("keys", "vectors", "refused", "reasons")
 
 
@@ -97,10 +94,10 @@ def index_folder(
         KeyboardInterrupt: the user asked to stop; it says what is done.
     """
     place = _place(folder, about, drop_nan=unmeasured is not None)
-    with store.alone(place, tell):
+    with store.alone(place.with_suffix(""), tell):
         keys = [_state(file.path) for file in files]
         known = _read(place, tell)
-        journal = Journal(place.with_name(f"{place.stem}.partial"), _heading())
+        journal = Journal(place.with_suffix(".partial"), _heading())
         try:
             for key in keys:
                 if key not in known and key in journal:
@@ -164,7 +161,7 @@ def _place(folder: Path, about: About, *, drop_nan: bool) -> Path:
     """Return the file that is kept of a folder, searched in one way."""
     wanted = json.dumps([str(folder.resolve()), about.model_dump(), drop_nan])
     digest = hashlib.sha256(wanted.encode()).hexdigest()[:16]
-    return store.cache_folder() / FOLDER / f"{digest}{SUFFIX}"
+    return store.cache_folder() / store.SEARCHED / f"{digest}.npz"
 
 
 def _heading() -> str:

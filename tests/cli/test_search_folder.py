@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 import trimesh
 
-from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae import search as search_from_python
 from pc_crvae.cli import main
 from pc_crvae.embedding.index import load_embeddings
+from pc_crvae.models.descriptors.descriptor import Descriptor
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    tiny_train(tiny_config(folder, training={"epochs": 1}), folder / "run")
-    return folder / "run"
+    """A model that needs no training."""
+    folder = tmp_path_factory.mktemp("model")
+    Descriptor(kind="bps", points=256).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

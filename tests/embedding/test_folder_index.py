@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from helpers import mesh_writers as write
+from pc_crvae.data.cache.pruning import prune
+from pc_crvae.data.cache.store import SEARCHED
 from pc_crvae.data.readers.shape_files import find_shape_files
-from pc_crvae.embedding import folder_index, shapes
+from pc_crvae.embedding import shapes
 from pc_crvae.embedding.folder_index import FolderIndex, index_folder
 from pc_crvae.embedding.index import About
 from pc_crvae.embedding.shapes import embeddings_of_files
@@ -135,7 +137,7 @@ def test_stopped_it_goes_on_where_it_was(
 @pytest.mark.parametrize("spoil", [lambda data: data[:-30], lambda data: b"x" + data[1:]])
 def test_damage_is_told_and_made_anew(model: Descriptor, folder: Path, cache: Path, spoil: object):
     index(model, folder)
-    (kept,) = (cache / folder_index.FOLDER).glob("*.npz")
+    (kept,) = (cache / SEARCHED).glob("*.npz")
     kept.write_bytes(spoil(kept.read_bytes()))
     told: list[str] = []
     found = index_folder(model, folder, find_shape_files([folder]), ABOUT, tell=told.append)
@@ -149,6 +151,20 @@ def test_a_folder_of_nothing_but_damage_is_refused(model: Descriptor, tmp_path: 
     (tmp_path / "none" / "a.off").write_text("OFF\n")
     with pytest.raises(UserError, match="every one of the 1 files was refused"):
         index(model, tmp_path / "none")
+
+
+def test_prune_leaves_it_unless_everything_is_to_go(model: Descriptor, folder: Path, cache: Path):
+    index(model, folder)
+    (cache / SEARCHED / "notes.txt").touch()
+    assert prune().removed == []
+    assert index(model, folder).read == 0
+    told = prune(everything=True, dry_run=True).removed
+    assert index(model, folder).read == 0
+    removed = prune(everything=True).removed
+    assert removed == told
+    assert [leftover.path.suffix for leftover in removed] == [".npz"]
+    assert [path.name for path in (cache / SEARCHED).iterdir()] == ["notes.txt"]
+    assert index(model, folder).read == 10
 
 
 @pytest.mark.slow

@@ -48,6 +48,9 @@ folder, how clouds are turned and scaled, how surfaces are sampled, how a file f
 it changes for one layout alone, raise the ``VERSION`` of its reader.
 """
 
+SEARCHED = "searched"
+"""The folder, within that of the cache, of the indexes of folders that were searched."""
+
 ALWAYS_VERIFIED = 2**23
 """Bytes of the largest array whose digest every opening verifies, which takes some 10 ms."""
 
