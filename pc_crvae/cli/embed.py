@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--up",
         type=up_axes,
         metavar="AXIS",
-        help=f"the axis that points up in the files: {HELP} (default: y for glTF, which fixes it; "
-        "z for other PATHs, the card's for --data)",
+        help=f"the axis that points up in the files: {HELP} (default: what the format or the file "
+        "says, as glTF and COLLADA do; z for other PATHs, the card's for --data)",
     )
     parser.add_argument(
         "--points",

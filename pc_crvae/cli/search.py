@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,10 +126,7 @@ def run(options: argparse.Namespace) -> None:
     for name, query, vector in zip(queries, found, vectors, strict=True):
         print(printable(name))
         hits = _hits(query, vector, index, options.top)
-        for hit in hits:
-            parts = [f"{hit.rank:4d}", f"{hit.distance:.4f}", hit.id, hit.path or ""]
-            parts += ["(the query itself)"] if hit.is_query else []
-            print("  ".join(printable(part) for part in parts if part))
+        _tell(hits)
         answers.append(Answer(query=name, hits=tuple(hits)))
         cloud = shown(query) if isinstance(query, Path) else indexed(query)[0]
         tiles = [Tile(Path(name).name, cloud, "query", marked=True)]
@@ -233,6 +230,13 @@ def _hits(
         found = FoundHit(rank=rank, distance=hit.distance, id=hit.id, path=path, is_query=is_query)
         hits[found] = hit.row
     return hits
+
+
+def _tell(hits: "Iterable[FoundHit]") -> None:
+    for hit in hits:
+        parts = [f"{hit.rank:4d}", f"{hit.distance:.4f}", hit.id, hit.path or ""]
+        parts += ["(the query itself)"] if hit.is_query else []
+        print("  ".join(printable(part) for part in parts if part))
 
 
 def _tile(hit: "FoundHit", shown: "_Shown") -> "Tile":

@@ -114,7 +114,10 @@ def _faces_of(glb: bytes) -> int:
     count = 0
     for mesh in scene.get("meshes", []):
         for primitive in mesh["primitives"]:
-            accessor = scene["accessors"][primitive["extensions"]["TM_brep_faces"]["faceIndices"]]
+            about = primitive.get("extensions", {}).get("TM_brep_faces")
+            if about is None:  # lines and points come from no face
+                continue
+            accessor = scene["accessors"][about["faceIndices"]]
             view = scene["bufferViews"][accessor["bufferView"]]
             at = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
             faces = np.frombuffer(binary, "<u4", accessor["count"], at)
