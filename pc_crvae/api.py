@@ -163,7 +163,7 @@ def embed(
         points: how many points are drawn of each file's shape, by default as many as the model was
             trained with; of an array all are taken.
         up: the axis that points up, or axes by the suffixes of files, such as ``glb=y,stl=z``; by
-            default that of the format (glTF: y), or z.
+            default that of the format (glTF: y) or of the file (COLLADA), or z.
         average_over: a group of rotations, such as ``C12``, that vectors are means over.
 
     Returns:
@@ -224,9 +224,10 @@ def search(
     [Hit(id='box', distance=0.0, row=0)]
 
     Args:
-        index: what `embed` gave, or the file it was saved in.
+        index: what `embed` gave, or the file it was saved in; or a folder, whose index is kept in
+            the cache, where only what is new or changed is read again.
         query: a mesh or cloud file, the id of a shape in the index, or a vector (D,).
-        model: the model that made the index, as `load` takes it; only a file needs it.
+        model: the model that made the index, as `load` takes it; only files and folders need it.
         top: hits wanted.
 
     Returns:
@@ -243,7 +244,8 @@ def search(
     from pc_crvae.errors import UserError
 
     if not isinstance(index, Embeddings):
-        index = load_embeddings(Path(index))
+        is_folder = Path(index).is_dir()
+        index = _index_of(Path(index), model) if is_folder else load_embeddings(Path(index))
     if isinstance(query, np.ndarray):
         return nearest_hits(index, query, top)
     found = find_query(str(query), index)
@@ -257,8 +259,28 @@ def search(
     return nearest_hits(index, vector, top)
 
 
+def _index_of(folder: Path, model: str | Path | None) -> "Embeddings":
+    from pc_crvae.data.facing import up_in_full
+    from pc_crvae.data.readers.shape_files import find_shape_files
+    from pc_crvae.embedding.folder_index import index_folder
+    from pc_crvae.embedding.index import About
+    from pc_crvae.errors import UserError
+    from pc_crvae.runs.saved import SavedModel
+
+    if model is None:
+        raise UserError(f"to search the folder {folder}, name a model")
+    saved = SavedModel.open(model, device="auto")
+    about = About(
+        model_sha256=saved.weights_sha256, points=saved.point_model.points, up=up_in_full(None)
+    )
+    files = find_shape_files([folder])
+    return index_folder(saved.point_model, folder, files, about).embeddings
+
+
 def load_mesh(path: str | Path) -> "Surface":
-    """Read a mesh: OFF, OBJ, PLY, STL, GLB or glTF; a scene with its parts put in place.
+    """Read a mesh: OFF, OBJ, PLY, STL, GLB, glTF, 3MF, COLLADA, and with cascadio STEP and IGES.
+
+    Of a scene or an assembly the parts are put in place.
 
     >>> mesh = pc_crvae.load_mesh(meshes / "box.off")
     >>> mesh.vertices.shape, mesh.faces.shape, mesh.repairs

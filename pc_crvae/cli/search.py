@@ -1,7 +1,9 @@
-"""``search``: the shapes of an index that are most like a query."""
+"""``search``: the shapes of a folder or an index that are most like a query."""
 
 import argparse
+import os
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,43 +13,68 @@ from pc_crvae.utils.files import require_writable
 from pc_crvae.utils.up_axes import HELP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
     from numpy.typing import NDArray
 
+    from pc_crvae.embedding.hits import Findings, FoundHit
     from pc_crvae.embedding.index import Embeddings
+    from pc_crvae.runs.saved import SavedModel
+    from pc_crvae.visualization.contact_sheet import Tile
 
     _Shown = tuple[NDArray[np.float32] | None, str]
     _Indexed = Callable[[int], _Shown]
 
-DESCRIPTION = "Find the shapes of an index that are most like a mesh or cloud of one's own."
+DESCRIPTION = "Find the shapes of a folder, or of an index, that are most like one of one's own."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_checkpoint_arguments(parser)
     parser.add_argument(
-        "--index",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="embeddings that tools/embed.py wrote by the same model",
-    )
-    parser.add_argument(
         "queries",
         nargs="+",
-        metavar="QUERY",
-        help="a mesh or cloud file, or the id of a shape in the index",
+        metavar="FOLDER QUERY",
+        help="the folder to search, at any depth, unless there is an --index; then, as queries, "
+        "mesh or cloud files, or the ids of shapes that are searched. What the folder's files are "
+        "embedded as is kept in the cache, and only new or changed ones are read again",
+    )
+    parser.add_argument(
+        "--index",
+        type=Path,
+        metavar="FILE",
+        help="search embeddings that tools/embed.py wrote by the same model, instead of a folder "
+        "(default: none, a folder is searched)",
     )
     parser.add_argument("--top", type=int, default=5, help="hits shown of each query")
     parser.add_argument(
         "--up",
         type=up_axes,
         metavar="AXIS",
-        help=f"the axis that points up in the files that are queries: {HELP} (default: that of the "
-        "files in the index)",
+        help=f"the axis that points up in the files of the folder and in the queries: {HELP}; with "
+        "--index, in the queries (default: that of the format, or z; with --index, that of the "
+        "files in it)",
     )
+    parser.add_argument(
+        "--points",
+        type=int,
+        help="of a folder: points drawn of each shape, as of tools/embed.py (default: as many as "
+        "the model was trained with)",
+    )
+    parser.add_argument(
+        "--average-over",
+        metavar="GROUP",
+        help="of a folder: vectors that depend less on how shapes face, as of tools/embed.py "
+        "(default: one pass)",
+    )
+    parser.add_argument(
+        "--drop-nan",
+        action="store_true",
+        help="leave out points of clouds that are NaN or infinite, and count them; otherwise such "
+        "clouds are refused",
+    )
+    for form, what in (("json", "the hits there, as JSON"), ("csv", "a line a hit there")):
+        help_text = f"write {what} (default: nowhere)"
+        parser.add_argument(f"--{form}", type=Path, metavar="FILE", help=help_text)
     parser.add_argument(
         "--out",
         type=Path,
@@ -59,50 +86,191 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Search."""
-    if options.top < 1:
-        raise UserError(f"--top must be at least 1, not {options.top}")
+    _check(options)
     out: Path = options.out or reports_of(options.ckpt) / "search"
 
+    from pc_crvae.cli.embed import tell_left_out
     from pc_crvae.data.readers.shape_files import load_shape
+    from pc_crvae.embedding.hits import Answer, Findings
     from pc_crvae.embedding.index import load_embeddings
-    from pc_crvae.embedding.shapes import find_query, nearest_hits, query_vector, require_model_of
-    from pc_crvae.visualization.contact_sheet import Tile, contact_page, contact_sheet
+    from pc_crvae.embedding.shapes import find_query, query_vector, require_model_of
+    from pc_crvae.visualization.contact_sheet import Tile
 
-    index = load_embeddings(options.index)
+    left_out: list[int] = []
+    unmeasured = left_out.append if options.drop_nan else None
+    index = None if options.index is None else load_embeddings(options.index)
     saved = open_saved(options)
-    require_writable(out / "search.png")
-    require_model_of(index, saved.weights_sha256, saved.folder)
+    for path in (out / "search.png", options.json, options.csv):
+        if path is not None:
+            require_writable(path)
+    if index is None:
+        searched, *queries = options.queries
+        index = _of_folder(options, Path(searched), saved, unmeasured)
+    else:
+        searched, queries = options.index, options.queries
+        require_model_of(index, saved.weights_sha256, saved.folder)
     about = index.about.for_queries(options.up)
-    indexed = _indexed(index)
-    found = [find_query(name, index) for name in options.queries]
-    vectors = [query_vector(query, index, saved.point_model, about) for query in found]
+    found = [find_query(name, index) for name in queries]
+    vectors = [
+        query_vector(query, index, saved.point_model, about, unmeasured=unmeasured)
+        for query in found
+    ]
+    tell_left_out(left_out)
+    indexed = _indexed(index, drop_nan=options.drop_nan)
 
-    sheet = []
-    for name, query, vector in zip(options.queries, found, vectors, strict=True):
+    def shown(query: Path) -> "NDArray[np.float32]":
+        unmeasured = _told if options.drop_nan else None
+        return load_shape(query, about.points, about.up, unmeasured=unmeasured)
+
+    answers, sheet = [], []
+    for name, query, vector in zip(queries, found, vectors, strict=True):
         print(printable(name))
-        if isinstance(query, int):
-            cloud, _ = indexed(query)
-        else:
-            cloud = load_shape(query, about.points, about.up)
+        hits = _hits(query, vector, index, options.top)
+        _tell(hits)
+        answers.append(Answer(query=name, hits=tuple(hits)))
+        cloud = shown(query) if isinstance(query, Path) else indexed(query)[0]
         tiles = [Tile(Path(name).name, cloud, "query", marked=True)]
-        for place, hit in enumerate(nearest_hits(index, vector, options.top), start=1):
-            print(f"{place:4d}  {hit.distance:.4f}  {printable(hit.id)}")
-            cloud, remark = indexed(hit.row)
-            note = f"{hit.distance:.4f}, {remark}" if remark else f"{hit.distance:.4f}"
-            tiles.append(Tile(hit.id, cloud, note))
-        sheet.append(tiles)
-    title = f"Nearest of {len(index):,} shapes by cosine distance"
+        sheet.append([*tiles, *(_tile(hit, indexed(row)) for hit, row in hits.items())])
+    findings = Findings(
+        searched=str(Path(searched).absolute()),
+        shapes=len(index),
+        about=index.about,
+        answers=tuple(answers),
+    )
+    _write(options, findings, sheet, out)
+
+
+def _check(options: argparse.Namespace) -> None:
+    from pc_crvae.embedding.index import check_points
+    from pc_crvae.embedding.rotation_average import check_group
+
+    if options.top < 1:
+        raise UserError(f"--top must be at least 1, not {options.top}")
+    check_points(options.points, "--points")
+    if options.average_over is not None:
+        check_group(options.average_over, "--average-over")
+    if options.index is not None:
+        for name in ("points", "average_over"):
+            if getattr(options, name) is not None:
+                option = name.replace("_", "-")
+                raise UserError(f"--{option} is of a folder: --index says how its shapes were read")
+        return
+    folder = Path(options.queries[0])
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder} is no folder to search: name one before the queries, or an --index"
+        )
+    if len(options.queries) < 2:
+        raise UserError(f"name what to look for in {folder}: a mesh or cloud file, or an id")
+
+
+def _of_folder(
+    options: argparse.Namespace,
+    folder: Path,
+    saved: "SavedModel",
+    unmeasured: Callable[[int], None] | None,
+) -> "Embeddings":
+    from contextlib import ExitStack
+
+    from pc_crvae.cli.counting import counting
+    from pc_crvae.cli.embed import refuse
+    from pc_crvae.data.facing import up_in_full
+    from pc_crvae.data.formats.other_kinds import tell_passed_over
+    from pc_crvae.data.readers.shape_files import find_shapes
+    from pc_crvae.embedding.folder_index import index_folder
+    from pc_crvae.embedding.index import About
+
+    found = find_shapes([folder])
+    about = About(
+        model_sha256=saved.weights_sha256,
+        points=options.points or saved.point_model.points,
+        up=up_in_full(options.up),
+        average_over=options.average_over,
+    )
+    with ExitStack() as shown:
+        index = index_folder(
+            saved.point_model,
+            folder,
+            found.files,
+            about,
+            unmeasured=unmeasured,
+            start=lambda count: shown.enter_context(counting("embedding", count)),
+            tell=lambda text: print(printable(text), file=sys.stderr),
+        )
+    for sentence in index.refused:
+        refuse(sentence)
+    for line in tell_passed_over(found.passed_over):
+        print(line, file=sys.stderr)
+    print(
+        f"{len(found.files):,} files in {printable(str(folder))}: {index.read:,} read, "
+        f"{len(found.files) - index.read:,} as they were, {len(index.refused):,} refused",
+        file=sys.stderr,
+    )
+    return index.embeddings
+
+
+def _told(count: int) -> None:
+    """Take the number of points left out of a shape that was read, and told, before."""
+
+
+def _hits(
+    query: Path | int, vector: "NDArray[np.float32]", index: "Embeddings", count: int
+) -> "dict[FoundHit, int]":
+    """Return the hits of a query, the nearest first, and their rows in the index."""
+    from pc_crvae.embedding.hits import FoundHit
+    from pc_crvae.embedding.shapes import nearest_hits
+
+    hits = {}
+    for rank, hit in enumerate(nearest_hits(index, vector, count), start=1):
+        path = index.sources[hit.row] or None
+        if isinstance(query, int):
+            is_query = hit.row == query
+        else:
+            is_query = path is not None and os.path.realpath(path) == os.path.realpath(query)
+        found = FoundHit(rank=rank, distance=hit.distance, id=hit.id, path=path, is_query=is_query)
+        hits[found] = hit.row
+    return hits
+
+
+def _tell(hits: "Iterable[FoundHit]") -> None:
+    for hit in hits:
+        parts = [f"{hit.rank:4d}", f"{hit.distance:.4f}", hit.id, hit.path or ""]
+        parts += ["(the query itself)"] if hit.is_query else []
+        print("  ".join(printable(part) for part in parts if part))
+
+
+def _tile(hit: "FoundHit", shown: "_Shown") -> "Tile":
+    from pc_crvae.visualization.contact_sheet import Tile
+
+    cloud, remark = shown
+    notes = [f"{hit.distance:.4f}", remark, "the query itself" if hit.is_query else ""]
+    return Tile(hit.id, cloud, ", ".join(filter(None, notes)))
+
+
+def _write(
+    options: argparse.Namespace, findings: "Findings", sheet: "list[list[Tile]]", out: Path
+) -> None:
+    from pc_crvae.visualization.contact_sheet import contact_page, contact_sheet
+
+    title = f"Nearest of {findings.shapes:,} shapes by cosine distance"
     contact_sheet(sheet, out / "search.png", title=title)
     contact_page(sheet, out / "search.html", title=title)
     print(f"contact sheet: {out / 'search.png'} and {out / 'search.html'}")
+    if options.json is not None:
+        findings.write_json(options.json)
+        print(f"hits: {printable(str(options.json))}")
+    if options.csv is not None:
+        findings.write_csv(options.csv)
+        print(f"hits: {printable(str(options.csv))}")
 
 
-def _indexed(index: "Embeddings") -> "_Indexed":
+def _indexed(index: "Embeddings", *, drop_nan: bool) -> "_Indexed":
     """Return what gives a row's points, None where they cannot be had, and a remark."""
     from pc_crvae.data import load_clouds
     from pc_crvae.data.readers.shape_files import load_shape
 
     about = index.about
+    unmeasured = _told if drop_nan else None
     if about.data is None:
 
         def of_file(row: int) -> "_Shown":
@@ -112,7 +280,7 @@ def _indexed(index: "Embeddings") -> "_Indexed":
             if not source.exists():
                 return None, "its file is gone"
             try:
-                return load_shape(source, about.points, about.up), ""
+                return load_shape(source, about.points, about.up, unmeasured=unmeasured), ""
             except UserError:
                 return None, "its file cannot be read"
 

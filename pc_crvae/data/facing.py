@@ -1,13 +1,14 @@
 """Which axis points up in a file: as a user says, then by its format's own rules, then by its card.
 
-glTF fixes y; most formats fix none.
+glTF fixes y and 3MF z, files of COLLADA say it themselves, and most formats fix none.
 """
 
 from pathlib import Path
+from typing import Literal
 
-from pc_crvae.data.formats.registry import FORMATS, format_of
+from pc_crvae.data.formats.registry import FORMATS, up_of_format
 from pc_crvae.errors import UserError
-from pc_crvae.utils.up_axes import Axis, UpAxes, parse_up
+from pc_crvae.utils.up_axes import OWN, Axis, UpAxes, parse_up
 
 
 def up_of_file(path: Path, said: str | None, otherwise: Axis = "z") -> Axis:
@@ -21,7 +22,7 @@ def up_of_file(path: Path, said: str | None, otherwise: Axis = "z") -> Axis:
     Raises:
         UserError: what is said is no such text.
     """
-    return parse_up(said).of(path) or format_of(path).up or otherwise
+    return parse_up(said).of(path) or up_of_format(path) or otherwise
 
 
 def up_in_full(said: str | None, otherwise: Axis = "z", *, base: str | None = None) -> str:
@@ -35,7 +36,11 @@ def up_in_full(said: str | None, otherwise: Axis = "z", *, base: str | None = No
     Raises:
         UserError: a text is none of that kind.
     """
-    by_format = {suffix: format.up for suffix, format in FORMATS.items() if format.up is not None}
+    by_format: dict[str, Axis | Literal["own"]] = {
+        suffix: format.up or OWN
+        for suffix, format in FORMATS.items()
+        if format.up is not None or format.up_in is not None
+    }
     below = parse_up(base) if base is not None else UpAxes(otherwise, by_format)
     return parse_up(said).over(below).text
 

@@ -8,14 +8,12 @@ under ``pc_crvae_sha256``. What lies in a file has checksums, which every loadin
 zip's members, and of Parquet's pages. Parquet files of 0.1 have none, and load as they are.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
 import pydantic
@@ -25,6 +23,7 @@ from pc_crvae.data.cards import Split
 from pc_crvae.data.facing import up_in_full
 from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.embedding.names import Representations
+from pc_crvae.embedding.parquet import Rows, read_parquet, require_pyarrow, write_parquet
 from pc_crvae.embedding.rotation_average import RotationGroup, averaged
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import atomic_path, read_npz
@@ -41,7 +40,12 @@ MOST_POINTS = 2**20
 """Points drawn of a shape at most: encoders look at some thousands."""
 
 _ROWS_AT_ONCE = 4096
-_KEY, _DIGEST_KEY = b"pc_crvae", b"pc_crvae_sha256"
+ABOUT = "pc_crvae"
+"""The name of what a Parquet file says of its vectors."""
+
+_DISTANCES_AT_ONCE = 1 << 24
+"""Between queries and vectors: 64 megabytes, of many queries at once a product of matrices."""
+
 _UNSURE = 1e-5
 """How far a distance in single precision may lie from the true one."""
 
@@ -156,15 +160,18 @@ class Embeddings:
         units = unit_rows(queries)
         distances = np.empty((len(units), count))
         rows = np.empty((len(units), count), dtype=np.int64)
-        for query, unit in enumerate(units):
+        at_once = max(1, _DISTANCES_AT_ONCE // len(self))
+        for start in range(0, len(units), at_once):
+            block = units[start : start + at_once]
             # Single precision says which ones may be among the nearest, double which ones are.
-            rough = 1 - self._units @ unit.astype(np.float32)
-            limit = np.partition(rough, count - 1)[count - 1] + 2 * _UNSURE
-            near = np.flatnonzero(rough <= limit)
-            # Half the squared distance of unit vectors is 1 - cosine, without its cancellation.
-            exact = np.square(unit_rows(self.vectors[near]) - unit).sum(axis=1) / 2
-            first = np.argsort(exact, kind="stable")[:count]
-            distances[query], rows[query] = exact[first], near[first]
+            blocks = 1 - block.astype(np.float32) @ self._units.T
+            for query, (unit, rough) in enumerate(zip(block, blocks, strict=True), start=start):
+                limit = np.partition(rough, count - 1)[count - 1] + 2 * _UNSURE
+                near = np.flatnonzero(rough <= limit)
+                # Half the squared distance of unit vectors is 1 - cosine, without its cancellation.
+                exact = np.square(unit_rows(self.vectors[near]) - unit).sum(axis=1) / 2
+                first = np.argsort(exact, kind="stable")[:count]
+                distances[query], rows[query] = exact[first], near[first]
         return distances, rows
 
     def save(self, path: Path) -> None:
@@ -175,20 +182,19 @@ class Embeddings:
                 written.
         """
         check_suffix(path)
-        about = {"format_version": FORMAT_VERSION, "pc_crvae_version": __version__}
-        text = json.dumps(about | self.about.model_dump())
-        with atomic_path(path) as temporary:
-            if path.suffix == ".npz":
-                with temporary.open("wb") as file:
-                    np.savez(
-                        file,
-                        ids=np.array(self.ids),
-                        vectors=self.vectors,
-                        sources=np.array(self.sources),
-                        about=np.array(text),
-                    )
-            else:
-                _write_parquet(self, text, temporary)
+        text = about_text(self.about)
+        if path.suffix == ".parquet":
+            rows = Rows(list(self.ids), self.vectors, list(self.sources))
+            write_parquet(path, [rows], self.vectors.shape[1], {ABOUT: text})
+            return
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                ids=np.array(self.ids),
+                vectors=self.vectors,
+                sources=np.array(self.sources),
+                about=np.array(text),
+            )
 
 
 def load_embeddings(path: Path) -> Embeddings:
@@ -201,8 +207,12 @@ def load_embeddings(path: Path) -> Embeddings:
     check_suffix(path)
     if not path.is_file():
         raise UserError(f"there is no file {path}: embed shapes to make an index")
-    ids, vectors, sources, text = _read_npz(path) if path.suffix == ".npz" else _read_parquet(path)
-    about = _parse_about(path, text)
+    if path.suffix == ".npz":
+        ids, vectors, sources, text = _read_npz(path)
+    else:
+        (ids, vectors, sources), texts = read_parquet(path, [ABOUT])
+        text = texts[ABOUT]
+    about = parse_about(path, text)
     try:
         embeddings = Embeddings(tuple(ids), vectors, tuple(sources), about)
     except ValueError as error:
@@ -230,7 +240,7 @@ def check_suffix(path: Path) -> None:
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path} should end in {' or '.join(SUFFIXES)}")
     if path.suffix == ".parquet":
-        _pyarrow(path)
+        require_pyarrow(path)
 
 
 def embed_clouds(
@@ -269,7 +279,18 @@ def embed_clouds(
             yield place, vector if finite else "the model gives a vector that is not finite"
 
 
-def _parse_about(path: Path, text: str) -> About:
+def about_text(about: About) -> str:
+    """Return what a file says of its vectors."""
+    versions = {"format_version": FORMAT_VERSION, "pc_crvae_version": __version__}
+    return json.dumps(versions | about.model_dump())
+
+
+def parse_about(path: Path, text: str) -> About:
+    """Read what :func:`about_text` gave, of a file.
+
+    Raises:
+        UserError: it is damaged, or of another format version.
+    """
     try:
         values = json.loads(text)
         version = values.pop("format_version")
@@ -297,53 +318,3 @@ def _read_npz(path: Path) -> _Columns:
         return ids.reshape(-1).tolist(), vectors, sources.reshape(-1).tolist(), str(about)
     except (ValueError, UnicodeError) as error:
         raise UserError(f"{path} is damaged: a text of it is none") from error
-
-
-def _pyarrow(path: Path) -> Any:
-    try:
-        import_module("pyarrow.parquet")
-        return import_module("pyarrow")
-    except ImportError as error:
-        raise UserError(
-            f'{path} needs pyarrow: install it by pip install "pc-crvae[parquet]"'
-        ) from error
-
-
-def _write_parquet(embeddings: Embeddings, about: str, path: Path) -> None:
-    pyarrow = _pyarrow(path)
-    flat = pyarrow.array(embeddings.vectors.reshape(-1), pyarrow.float32())
-    table = pyarrow.table(
-        {
-            "id": pyarrow.array(list(embeddings.ids), pyarrow.string()),
-            "vector": pyarrow.FixedSizeListArray.from_arrays(flat, embeddings.vectors.shape[1]),
-            "source": pyarrow.array(list(embeddings.sources), pyarrow.string()),
-        }
-    )
-    text = about.encode()
-    metadata = {_KEY: text, _DIGEST_KEY: hashlib.sha256(text).hexdigest().encode()}
-    described = table.replace_schema_metadata(metadata)
-    pyarrow.parquet.write_table(described, path, write_page_checksum=True)
-
-
-def _read_parquet(path: Path) -> _Columns:
-    pyarrow = _pyarrow(path)
-    try:
-        table = pyarrow.parquet.read_table(
-            path, columns=["id", "vector", "source"], page_checksum_verification=True
-        )
-        metadata = table.schema.metadata or {}
-        about = metadata[_KEY].decode()
-        digest = hashlib.sha256(metadata[_KEY]).hexdigest().encode()
-        if metadata.get(_DIGEST_KEY, digest) != digest:
-            raise ValueError("what it says of its vectors is not as it was written")
-        ids, sources = table["id"].to_pylist(), table["source"].to_pylist()
-        vectors = table["vector"].combine_chunks()
-        if vectors.type.value_type != pyarrow.float32():
-            raise ValueError(f"its vectors are of {vectors.type}")
-        values = np.asarray(vectors.flatten(), dtype=np.float32)
-        vectors = values.reshape(len(ids), -1)
-    except (pyarrow.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is damaged or holds no embeddings: make it anew") from error
-    if not all(isinstance(text, str) for text in (*ids, *sources)):
-        raise UserError(f"{path} is damaged: an id or a source is missing")
-    return ids, vectors, sources, about

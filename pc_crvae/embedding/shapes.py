@@ -1,7 +1,7 @@
 """Shapes of one's own, in files or arrays, embedded and looked up in an index."""
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,31 @@ def embeddings_of_files(
     Raises:
         UserError: none can be used.
     """
+    vectors: dict[int, NDArray[np.float32]] = {}
+    for place, found in embed_files(model, files, about, advance, unmeasured=unmeasured):
+        if isinstance(found, UserError):
+            refuse(str(found))
+        else:
+            vectors[place] = found
+    return gathered(files, vectors, about)
+
+
+def embed_files(
+    model: "PointModel",
+    files: Sequence[ShapeFile],
+    about: About,
+    advance: Callable[[], None] = lambda: None,
+    *,
+    unmeasured: Callable[[int], None] | None = None,
+) -> Iterator[tuple[int, NDArray[np.float32] | UserError]]:
+    """Embed the shapes of files, as :func:`embeddings_of_files`, and give each when it is done.
+
+    Yields:
+        The place of a file among ``files``, and its vector (d,), or why it cannot be used; every
+        place once, in an order of its own.
+    """
     read: list[int] = []
+    refused: list[tuple[int, UserError]] = []
     load = load_shape if unmeasured is None else partial(load_shape, unmeasured=unmeasured)
 
     def clouds() -> Iterator[NDArray[np.float32]]:
@@ -48,18 +72,31 @@ def embeddings_of_files(
             try:
                 cloud = load(file.path, about.points, about.up)
             except UserError as error:
-                refuse(str(error))
+                refused.append((place, error))
             else:
                 read.append(place)
                 yield cloud
             advance()
 
-    vectors: dict[int, NDArray[np.float32]] = {}
     for row, found in embed_clouds(model, clouds(), about.average_over):
+        yield from refused
+        refused.clear()
+        place = read[row]
         if isinstance(found, str):
-            refuse(f"{files[read[row]].path}: {found}")
+            yield place, UserError(f"{files[place].path}: {found}")
         else:
-            vectors[read[row]] = found
+            yield place, found
+    yield from refused
+
+
+def gathered(
+    files: Sequence[ShapeFile], vectors: Mapping[int, NDArray[np.float32]], about: About
+) -> Embeddings:
+    """Return the vectors of some of the files, by their places among them, in their order.
+
+    Raises:
+        UserError: there is none.
+    """
     if not vectors:
         raise UserError(f"every one of the {len(files)} files was refused: nothing is left")
     kept = sorted(vectors)
@@ -149,9 +186,21 @@ def find_query(query: str, index: Embeddings) -> Path | int:
 
 
 def query_vector(
-    query: Path | int, index: Embeddings, model: "PointModel", about: About
+    query: Path | int,
+    index: Embeddings,
+    model: "PointModel",
+    about: About,
+    *,
+    unmeasured: Callable[[int], None] | None = None,
 ) -> NDArray[np.float32]:
     """Return the vector (d,) of a query, embedded as ``about`` says where it is a file.
+
+    Args:
+        query: as of :func:`find_query`.
+        index: the index.
+        model: the model that made it.
+        about: how the file is embedded.
+        unmeasured: as of :func:`load_shape`.
 
     Raises:
         UserError: the file cannot be used.
@@ -163,7 +212,8 @@ def query_vector(
     if isinstance(query, int):
         row, of = query, index
     else:
-        row, of = 0, embeddings_of_files(model, [ShapeFile(query, str(query))], about, refuse)
+        files = [ShapeFile(query, str(query))]
+        row, of = 0, embeddings_of_files(model, files, about, refuse, unmeasured=unmeasured)
     vector: NDArray[np.float32] = of.vectors[row]
     return vector
 

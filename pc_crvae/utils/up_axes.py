@@ -1,7 +1,7 @@
 """Which axis points up in files, as a user says it.
 
 It is a text: one axis (``y``), or axes by the suffixes of files (``glb=y,stl=z``), perhaps with one
-for the others in front (``z,glb=y``).
+for the others in front (``z,glb=y``). ``dae=own`` leaves it to the files, where files say so.
 """
 
 import re
@@ -18,6 +18,9 @@ from pc_crvae.errors import UserError
 Axis = Literal["x", "y", "z"]
 HELP = "x, y or z, or by suffix, such as glb=y,stl=z"
 
+OWN: Literal["own"] = "own"
+"""Of a suffix: what each file says itself."""
+
 _AXES: Mapping[str, Axis] = {"x": "x", "y": "y", "z": "z"}
 
 
@@ -31,11 +34,12 @@ class UpAxes:
     """
 
     default: Axis | None = None
-    by_suffix: Mapping[str, Axis] = field(default_factory=dict)
+    by_suffix: Mapping[str, Axis | Literal["own"]] = field(default_factory=dict)
 
     def of(self, path: Path) -> Axis | None:
-        """Return what is said of a file; None if nothing."""
-        return self.by_suffix.get(path.suffix.lower(), self.default)
+        """Return what is said of a file; None if nothing, or that the file says it itself."""
+        axis = self.by_suffix.get(path.suffix.lower(), self.default)
+        return None if axis == OWN else axis
 
     def over(self, others: Self) -> Self:
         """Return these axes, and where they say nothing, the ``others``."""
@@ -62,7 +66,7 @@ def parse_up(text: str | None) -> UpAxes:
         UserError: it is no axis, or names a suffix twice or more than one axis for the others.
     """
     default: Axis | None = None
-    by_suffix: dict[str, Axis] = {}
+    by_suffix: dict[str, Axis | Literal["own"]] = {}
     for part in text.split(",") if text is not None else []:
         name, is_named, axis = part.strip().lower().rpartition("=")
         suffix = "." + name.strip().lstrip(".")
@@ -70,12 +74,13 @@ def parse_up(text: str | None) -> UpAxes:
             fine = re.fullmatch(r"\.[a-z0-9]+", suffix) and suffix not in by_suffix
         else:
             fine = default is None and not by_suffix
-        if axis.strip() not in _AXES or not fine:
+        is_own = is_named and axis.strip() == OWN
+        if (axis.strip() not in _AXES and not is_own) or not fine:
             raise UserError(
                 f"up is x, y or z, not {str(text)[:60]}, or axes by suffix, such as glb=y,stl=z"
             )
         if is_named:
-            by_suffix[suffix] = _AXES[axis.strip()]
+            by_suffix[suffix] = OWN if is_own else _AXES[axis.strip()]
         else:
             default = _AXES[axis.strip()]
     return UpAxes(default, by_suffix)

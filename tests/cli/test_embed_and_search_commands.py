@@ -69,7 +69,7 @@ def test_every_shape_of_a_folder_is_embedded_under_its_path(trained, index):
     assert set(found.ids) == {*own, "box/sparse", "box/dense"}
     assert found.vectors.shape == (10, 4)
     assert found.about.points == 32
-    assert found.about.up == "z,glb=y,gltf=y"
+    assert found.about.up == "z,dae=own,glb=y,gltf=y"
     assert found.about.data is None
     assert dict(zip(found.ids, found.sources, strict=True))["rod/1"] == str(
         trained / "shapes" / "rod" / "1.stl"
@@ -186,7 +186,8 @@ def test_every_file_finds_itself_first(trained, index, tmp_path, capsys):
         query, *hits = lines[4 * place : 4 * place + 4]
         assert query == str(file)
         name = file.relative_to(trained / "shapes").with_suffix("").as_posix()
-        assert hits[0].split() == ["1", "0.0000", name]
+        assert hits[0] == f"   1  0.0000  {name}  {file}  (the query itself)"
+        assert not any("the query itself" in hit for hit in hits[1:])
         distances = [float(hit.split()[1]) for hit in hits]
         assert distances == sorted(distances)
     picture = np.asarray(Image.open(tmp_path / "search.png"))
@@ -289,11 +290,11 @@ def test_other_kinds_are_counted_and_points_that_are_nan_left_out_where_one_asks
 
 
 def test_an_index_says_which_axis_was_up_in_each_kind_of_file(trained, index, tmp_path, capsys):
-    assert load_embeddings(index).about.up == "z,glb=y,gltf=y"
+    assert load_embeddings(index).about.up == "z,dae=own,glb=y,gltf=y"
     path = tmp_path / "said.npz"
     box = trained / "shapes" / "box"
     assert embed(trained, path, box, "--up", "glb=z,stl=x") == 0
-    assert load_embeddings(path).about.up == "z,gltf=y,stl=x"
+    assert load_embeddings(path).about.up == "z,dae=own,gltf=y,stl=x"
     with pytest.raises(SystemExit, match="2"):
         embed(trained, path, box, "--up", "glb=q")
     assert "up is x, y or z, not glb=q, or axes by suffix" in capsys.readouterr().err

@@ -21,6 +21,10 @@ from pc_crvae.utils.up_axes import parse_up
         ("a.glb", None, "z", "y"),
         ("a.GLTF", None, "x", "y"),
         ("a.stl", None, "x", "x"),
+        ("a.step", None, "z", "z"),
+        ("a.3mf", None, "y", "z"),
+        ("a.dae", None, "x", "x"),  # there is no such file to say it
+        ("a.dae", "dae=x", "z", "x"),
         ("a.glb", "z", "x", "z"),
         ("a.glb", "stl=x", "z", "y"),
         ("a.stl", "stl=x", "z", "x"),
@@ -37,7 +41,7 @@ def test_what_is_said_goes_before_the_format_and_the_format_before_the_card(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "q", "z,y", "glb", "glb=", "=z", "glb=q", "glb=z,glb=y", "glb=z,y"]
+    "text", ["", "q", "z,y", "glb", "glb=", "=z", "glb=q", "glb=z,glb=y", "glb=z,y", "own"]
 )
 def test_what_is_no_axis_is_refused(text: str):
     with pytest.raises(
@@ -47,9 +51,9 @@ def test_what_is_no_axis_is_refused(text: str):
 
 
 def test_in_full_nothing_is_left_to_defaults():
-    assert up_in_full(None) == "z,glb=y,gltf=y"
+    assert up_in_full(None) == "z,dae=own,glb=y,gltf=y"
     assert up_in_full("y") == "y"
-    assert up_in_full("glb=z") == "z,gltf=y"
+    assert up_in_full("glb=z") == "z,dae=own,gltf=y"
     assert up_in_full(None, base="z") == "z"
     assert up_in_full("glb=y", base="z") == "z,glb=y"
     assert up_in_full(up_in_full("x,stl=y"), "z") == "x,stl=y"
@@ -60,7 +64,7 @@ def test_queries_face_as_the_index_was_made_also_before_formats_told():
     assert old.for_queries().up == "z"  # its glTF files were taken as z up
     new = old.model_copy(update={"up": up_in_full(None)})
     assert up_of_file(Path("a.glb"), new.for_queries().up) == "y"
-    assert new.for_queries("glb=x").up == "z,glb=x,gltf=y"
+    assert new.for_queries("glb=x").up == "z,dae=own,glb=x,gltf=y"
     with pytest.raises(ValueError, match="up is x, y or z"):
         About(model_sha256="0" * 64, points=8, up="q")
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from helpers.fuzzing import flip_bits
+from pc_crvae.embedding import index as index_module
 from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.embedding.index import About, CardSplit, Embeddings, embed_clouds, load_embeddings
 from pc_crvae.errors import UserError
@@ -149,6 +150,17 @@ def test_many_vectors_are_searched_as_exactly_as_few():
         np.testing.assert_array_equal(rows[query], np.argsort(exact, kind="stable")[:5])
         np.testing.assert_allclose(distances[query], np.sort(exact)[:5], atol=1e-12)
     assert distances[:, 0].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("at_once", [1, 70, 10**6])
+def test_blocks_of_queries_find_what_all_pairs_say(monkeypatch, at_once):
+    monkeypatch.setattr(index_module, "_DISTANCES_AT_ONCE", at_once)
+    index = some(count=30, size=5)
+    queries = np.random.default_rng(1).normal(size=(7, 5))
+    distances, rows = index.nearest(queries, 4)
+    every = 1 - unit_rows(queries) @ unit_rows(index.vectors).T
+    np.testing.assert_array_equal(rows, np.argsort(every, axis=1, kind="stable")[:, :4])
+    np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :4], atol=1e-12)
 
 
 def rewritten(path, **changes):

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import struct
+import zipfile
 
 import numpy as np
 import trimesh
@@ -144,6 +145,87 @@ def glb_of(parts: dict[str, object], binary: bytes = b"") -> bytes:
     return out.getvalue()
 
 
+_CORE = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
+_PRODUCTION = "http://schemas.microsoft.com/3dmanufacturing/production/2015/06"
+RELS = (
+    '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+    '<Relationship Target="/3D/3dmodel.model" Id="rel0" '
+    'Type="http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"/></Relationships>'
+)
+
+
+def mesh_object(number: int = 1) -> str:
+    """The pyramid as an object of 3MF."""
+    vertices = "".join(f'<vertex x="{x}" y="{y}" z="{z}"/>' for x, y, z in VERTICES)
+    triangles = "".join(f'<triangle v1="{a}" v2="{b}" v3="{c}"/>' for a, b, c in FACES)
+    return (
+        f'<object id="{number}" type="model"><mesh><vertices>{vertices}</vertices>'
+        f"<triangles>{triangles}</triangles></mesh></object>"
+    )
+
+
+def model_text(
+    objects: str | None = None, build: str = '<item objectid="1"/>', attributes: str = ""
+) -> str:
+    objects = mesh_object() if objects is None else objects
+    return (
+        f'<?xml version="1.0"?><model xmlns="{_CORE}" xmlns:p="{_PRODUCTION}" {attributes}>'
+        f"<resources>{objects}</resources><build>{build}</build></model>"
+    )
+
+
+def threemf(model: str | None = None, **others: str) -> bytes:
+    """An archive of a model and other parts, by their names within 3D."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("_rels/.rels", RELS)
+        archive.writestr("3D/3dmodel.model", model_text() if model is None else model)
+        for name, text in others.items():
+            archive.writestr(f"3D/{name}.model", text)
+    return packed.getvalue()
+
+
+def dae_list(tag: str, values: object, **attributes: object) -> str:
+    named = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    return f"<{tag}{named}>{' '.join(map(str, np.ravel(values)))}</{tag}>"
+
+
+def dae(
+    primitive: str | None = None,
+    nodes: str = '<node><instance_geometry url="#pyramid"/></node>',
+    asset: str = "",
+    before: str = "",
+) -> bytes:
+    """COLLADA of the pyramid: texture coordinates beside its vertices, as exporters write them."""
+    if primitive is None:
+        primitive = dae_faces("triangles", FACES, len(FACES))
+    places = dae_list("float_array", VERTICES, id="array", count=15)
+    params = "".join(f'<param name="{axis}" type="float"/>' for axis in "XYZ")
+    return (
+        f'<?xml version="1.0"?>{before}'
+        '<COLLADA xmlns="http://www.collada.org/2005/11/COLLADASchema" version="1.4.1">'
+        f"<asset>{asset}</asset><library_geometries>"
+        f'<geometry id="pyramid"><mesh><source id="places">{places}<technique_common>'
+        f'<accessor source="#array" count="5" stride="3">{params}</accessor></technique_common>'
+        '</source><vertices id="corners"><input semantic="POSITION" source="#places"/></vertices>'
+        f"{primitive}</mesh></geometry></library_geometries><library_visual_scenes>"
+        f'<visual_scene id="scene">{nodes}</visual_scene></library_visual_scenes>'
+        '<scene><instance_visual_scene url="#scene"/></scene></COLLADA>'
+    ).encode()
+
+
+def dae_faces(tag: str, corners: object, count: int, vcount: object = None) -> str:
+    """A primitive whose corners have a second index, of a texture, always 0."""
+    sizes = "" if vcount is None else dae_list("vcount", vcount)
+    many = corners if tag in ("polygons", "trifans", "tristrips") else [np.ravel(corners)]
+    lists = "".join(dae_list("p", [(corner, 0) for corner in one]) for one in many)
+    return (
+        f'<{tag} count="{count}" material="wood">'
+        '<input semantic="VERTEX" source="#corners" offset="0"/>'
+        f'<input semantic="TEXCOORD" source="#none" offset="1"/>{sizes}{lists}</{tag}>'
+    )
+
+
 ONE_PYRAMID = {
     "plain.off": off(),
     "glued.off": off("OFF"),
@@ -164,6 +246,14 @@ ONE_PYRAMID = {
     "solids.stl": stl_solids(),
     "inline.gltf": gltf_bytes(),
     "inline.glb": glb_of(gltf()),
+    "plain.3mf": threemf(model_text(attributes='unit="millimeter"')),
+    "no unit.3mf": threemf(),
+    "triangles.dae": dae(),
+    "polygons in a list.dae": dae(
+        dae_faces("polylist", np.hstack([QUAD, *SIDES]), 5, [4, 3, 3, 3, 3])
+    ),
+    "polygons.dae": dae(dae_faces("polygons", [QUAD, *SIDES], 5)),
+    "fans of polygons.dae": dae(dae_faces("trifans", [(4, 0, 1, 2, 3, 0), QUAD], 2)),
 }
 """The pyramid in every format and form, by file name."""
 

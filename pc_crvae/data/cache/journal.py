@@ -34,7 +34,7 @@ class ShapeRecord:
         repairs: how often what was repaired in it.
         centre: what was subtracted from the points, z up, in the unit of the file.
         scale: what they were then divided by.
-        arrays: (1, P, 3) float32 points, or (2, P, 3) with their normals behind.
+        arrays: (1, P, 3) float32 points, or (2, P, 3) with their normals behind; or a vector (d,).
     """
 
     key: str
@@ -48,6 +48,11 @@ class ShapeRecord:
     def of_rejected(cls, key: str, reason: str) -> Self:
         """The record of a file that cannot be used, for the reason given."""
         return cls(key, reason, {}, (0.0, 0.0, 0.0), 0.0, np.empty((0, 0, 3), np.float32))
+
+    @classmethod
+    def of_vector(cls, key: str, vector: NDArray[np.float32]) -> Self:
+        """The record of a shape of which its vector (d,) is kept, in ``arrays``, and no points."""
+        return cls(key, None, {}, (0.0, 0.0, 0.0), 0.0, vector)
 
     def to_bytes(self) -> bytes:
         """The record as :func:`read_record` reads it."""

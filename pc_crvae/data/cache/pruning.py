@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from pc_crvae.data.cache.store import (
     FORMAT,
+    SEARCHED,
     DamagedEntryError,
     NotKeptError,
     cache_folder,
@@ -23,6 +24,8 @@ _OURS = re.compile(
     _PLACE + r"(?P<kind>-[0-9a-f]{16}|\.lock|\.partial|\.npy|\.report\.json)", re.ASCII
 )
 """Entries, locks and journals; and what version 0.1 made, whose entries were files."""
+
+_OF_SEARCH = re.compile(r"(?P<place>[0-9a-f]{16})\.(?:npz|partial|lock)", re.ASCII)
 
 _TEMPORARY = re.compile(
     rf"\.{_PLACE}(?:-[0-9a-f]{{16}}-[0-9a-f]{{8}}|(?:\.report)?-[0-9a-f]{{8}}\.(?:npy|json))",
@@ -91,7 +94,29 @@ def prune(*, everything: bool = False, dry_run: bool = False) -> Pruned:
             pruned.busy.append(place.name)
             continue
         pruned.removed.extend(found)
+    if everything:
+        _prune_searched(pruned, dry_run=dry_run)
     return pruned
+
+
+def _prune_searched(pruned: Pruned, *, dry_run: bool) -> None:
+    """Remove the indexes of folders, which are up to date or brought so at the next search."""
+    folder = cache_folder() / SEARCHED
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    places = {found["place"] for path in paths if (found := _OF_SEARCH.fullmatch(path.name))}
+    for place in sorted(places):
+        lock = folder / f"{place}.lock"
+        try:
+            with FileLock(lock, timeout=0):
+                for path in (folder / f"{place}.npz", folder / f"{place}.partial"):
+                    if path.is_file():
+                        pruned.removed.append(Leftover(path, "of a search", path.stat().st_size))
+                        if not dry_run:
+                            discard(path)
+                if not dry_run:
+                    lock.unlink(missing_ok=True)
+        except Timeout:
+            pruned.busy.append(f"{SEARCHED}/{place}")
 
 
 def _by_place(folder: Path) -> dict[Path, list[Path]]:

@@ -48,6 +48,9 @@ folder, how clouds are turned and scaled, how surfaces are sampled, how a file f
 it changes for one layout alone, raise the ``VERSION`` of its reader.
 """
 
+SEARCHED = "searched"
+"""The folder, within that of the cache, of the indexes of folders that were searched."""
+
 ALWAYS_VERIFIED = 2**23
 """Bytes of the largest array whose digest every opening verifies, which takes some 10 ms."""
 
@@ -248,7 +251,7 @@ def obtain(
     with suppress(DamagedEntryError):
         if (found := _open(folder, read)) is not None:
             return found, False
-    with _alone(key.place, tell):
+    with alone(key.place, tell):
         try:
             if (found := _open(folder, read)) is not None:
                 return found, False
@@ -318,7 +321,7 @@ def discard_damaged(name: str, split: str) -> list[DamagedEntryError]:
         try:
             open_entry(folder, verify=True)
         except DamagedEntryError:
-            with _alone(folder.with_name(folder.name.rpartition("-")[0])):
+            with alone(folder.with_name(folder.name.rpartition("-")[0])):
                 try:  # again, as another process may have made it anew meanwhile
                     open_entry(folder, verify=True)
                 except DamagedEntryError as damage:
@@ -457,8 +460,16 @@ def _stamps(key: Key, sources: Callable[[], Iterable[Path]]) -> list[list[Any]]:
 
 
 @contextmanager
-def _alone(place: Path, tell: Callable[[str], None] = lambda text: None) -> Iterator[None]:
-    """Hold the lock of a place, which the system takes back from a process that dies."""
+def alone(place: Path, tell: Callable[[str], None] = lambda text: None) -> Iterator[None]:
+    """Hold the lock of a place, which the system takes back from a process that dies.
+
+    Args:
+        place: what is written to, or what the paths begin with.
+        tell: is told that another process is waited for.
+
+    Raises:
+        NotKeptError: the folder cannot be written.
+    """
     lock = FileLock(_beside(place, ".lock"))
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -47,6 +47,23 @@ def parse_glb(path: Path, data: bytes) -> tuple[NDArray[np.float64], Polygons]:
     Raises:
         ValueError: as there, or the file is none or shorter than its header promises.
     """
+    text, binary = _chunks(data)
+    return _parse(text, path, binary)
+
+
+def scene_of_glb(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return the scene of a binary file as JSON has it, and its buffer, empty where it has none.
+
+    Raises:
+        ValueError: as :func:`parse_glb`.
+    """
+    text, binary = _chunks(data)
+    scene: dict[str, Any] = json.loads(text.decode("utf-8-sig"))
+    return scene, binary or b""
+
+
+def _chunks(data: bytes) -> tuple[bytes, bytes | None]:
+    """Return the text of a binary file and its buffer."""
     if data[:4] != _MAGIC or len(data) < 20:
         raise ValueError("it does not start as GLB files do")
     version, length = (int.from_bytes(data[at : at + 4], "little") for at in (4, 8))
@@ -64,7 +81,7 @@ def parse_glb(path: Path, data: bytes) -> tuple[NDArray[np.float64], Polygons]:
         at += 8 + size
     if _JSON_CHUNK not in chunks:
         raise ValueError("it has no JSON chunk")
-    return _parse(chunks[_JSON_CHUNK], path, chunks.get(_BINARY_CHUNK))
+    return chunks[_JSON_CHUNK], chunks.get(_BINARY_CHUNK)
 
 
 def parse_gltf(path: Path, data: bytes) -> tuple[NDArray[np.float64], Polygons]:

@@ -50,8 +50,9 @@ class Surface:
 
 
 def read_surface(path: Path) -> Surface:
-    """Read a mesh, or a scene with its parts put in place: OFF, OBJ, PLY, STL, GLB or glTF.
+    """Read a mesh, or a scene with its parts put in place.
 
+    The formats are those of :data:`~pc_crvae.data.formats.registry.FORMATS` that hold meshes.
     Materials and textures are never loaded.
 
     Raises:

@@ -4,18 +4,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pc_crvae.data.formats.registry import FORMATS
-
 _MOST_KINDS = 6
 _MOST_NAMES = 3
 
 _KINDS = {
-    "export as STEP" if ".step" in FORMATS else "export as STL or OBJ; STEP is not read": """
-        .sldprt .sldasm .prt .par .asm .ipt .iam .catpart .catproduct .f3d .3dm .x_t .x_b .sat .igs
-        .iges .jt .dwg .dxf .fcstd .brep .scad""",
-    "export as STL or OBJ": ".step .stp",
+    "export as STEP": """
+        .sldprt .sldasm .prt .par .asm .ipt .iam .catpart .catproduct .f3d .3dm .x_t .x_b .sat .jt
+        .dwg .dxf .fcstd .brep .scad""",
     "export as OBJ, PLY or GLB": """
-        .blend .max .ma .mb .c4d .fbx .dae .usd .usda .usdc .usdz .3ds .lwo .skp .wrl .x3d .3mf .amf
+        .blend .max .ma .mb .c4d .fbx .usd .usda .usdc .usdz .3ds .lwo .skp .wrl .x3d .amf
         .ctm .vtk .vtp .vtu .msh .nas .unv""",
     "export as PLY or PCD": ".las .laz .e57 .rcp .rcs .ptx .fls .asc",
     "unpack it": ".zip .tar .gz .tgz .bz2 .xz .7z .rar",

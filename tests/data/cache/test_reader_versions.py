@@ -35,7 +35,7 @@ READERS = {
     "scanobjectnn": (2, "beac4dd31b4c6c74"),
     "modelnet_off": (2, "e6cca34fc5752c80"),
     "shapenet_obj": (2, "b8460be2727c7079"),
-    "mesh_folder": (2, "58422d60179b8e3b"),
+    "mesh_folder": (2, "f99707f3d05ba197"),
     "cloud_folder": (2, "a7405f5015b33bed"),
     "modelnet_resampled": (1, "9ae7b4aece65001c"),
     "mnist_idx": (1, "4488ef34a9d2c0b8"),
@@ -51,6 +51,8 @@ FORMAT = 6
 """Of the cache, when the following was recorded."""
 
 FILES = {
+    "mesh .3mf": "3d7f99111b4c547e",
+    "mesh .dae": "4cef557e2f49cc6d",
     "mesh .glb": "766f076c121109ba",
     "mesh .gltf": "766f076c121109ba",
     "mesh .obj": "fc1750e380f6d828",

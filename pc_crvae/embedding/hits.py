@@ -1,0 +1,83 @@
+"""What searches found, written to files for other programs."""
+
+import csv
+import json
+from pathlib import Path
+
+import pydantic
+
+from pc_crvae.embedding.index import About
+from pc_crvae.utils.files import atomic_path
+from pc_crvae.version import __version__
+
+_COLUMNS = ("query", "rank", "distance", "id", "path", "is_query")
+
+
+class FoundHit(pydantic.BaseModel):
+    """A shape near to a query.
+
+    Attributes:
+        rank: 1 is the nearest.
+        distance: 1 - cosine, in [0, 2].
+        id: the name of the shape.
+        path: its file, absolute; None where it has none.
+        is_query: whether it is the query itself, its own file or the shape of that id.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    rank: int
+    distance: float
+    id: str
+    path: str | None
+    is_query: bool
+
+
+class Answer(pydantic.BaseModel):
+    """The hits of a query, the nearest first."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    query: str
+    hits: tuple[FoundHit, ...]
+
+
+class Findings(pydantic.BaseModel):
+    """The answers of a search.
+
+    Attributes:
+        pc_crvae_version: what wrote it.
+        searched: the folder, or the file of the index, absolute.
+        shapes: how many were searched.
+        about: what their vectors are.
+        answers: one a query.
+    """
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    pc_crvae_version: str = __version__
+    searched: str
+    shapes: int
+    about: About
+    answers: tuple[Answer, ...]
+
+    def write_json(self, path: Path) -> None:
+        """Write all of it, whole or not at all.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        with atomic_path(path) as temporary:
+            text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+    def write_csv(self, path: Path) -> None:
+        """Write a line a hit, under the names of its columns; raises as :meth:`write_json`."""
+        with (
+            atomic_path(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            rows = csv.DictWriter(file, _COLUMNS)
+            rows.writeheader()
+            for answer in self.answers:
+                rows.writerows({"query": answer.query} | hit.model_dump() for hit in answer.hits)
