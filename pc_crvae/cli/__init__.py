@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from pc_crvae.errors import UserError, printable
+from pc_crvae.utils.threads import prepare_threads
 from pc_crvae.version import __version__
 
 COMMANDS = (
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names need not be in the encoding
+    prepare_threads()
     try:
         given = list(sys.argv[1:] if arguments is None else arguments)
         _require_text(given)

@@ -22,6 +22,7 @@ from pc_crvae.config.files import (
 )
 from pc_crvae.config.images import ImageModelConfig, ImageTransformConfig
 from pc_crvae.config.nvae import NVAEModelConfig
+from pc_crvae.config.open_choices import settled_as, with_training
 from pc_crvae.config.points import PointModelConfig, SubsampleConfig
 from pc_crvae.config.sections import Section
 
@@ -46,5 +47,7 @@ __all__ = [
     "parse_config",
     "plain",
     "save_config",
+    "settled_as",
     "with_absolute_paths",
+    "with_training",
 ]

@@ -11,6 +11,7 @@ from pc_crvae.config import (
     find_config,
     load_config,
     plain,
+    settled_as,
     with_absolute_paths,
 )
 from pc_crvae.errors import UserError
@@ -106,7 +107,11 @@ def train_overrides(study: Study, arm: str, seed: int) -> list[str]:
 
 
 def same_run(recorded: Config, planned: Config) -> bool:
-    """Whether a recorded configuration is the planned one, but for where its data lies."""
+    """Whether a recorded configuration is the planned one, but for where its data lies.
+
+    What the planned one leaves open, the recorded one has as the run chose it.
+    """
+    planned = settled_as(planned, recorded)
     return _essence(recorded, without_root=True) == _essence(planned, without_root=True)
 
 
