@@ -24,6 +24,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.evaluation.metrics.arrays import Labels as Labels
 from pc_crvae.evaluation.metrics.arrays import check_features
 from pc_crvae.evaluation.probe.classifier_settings import DEFAULT_C_GRID as DEFAULT_C_GRID
+from pc_crvae.evaluation.probe.sample_products import SampleProducts
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -280,42 +281,46 @@ class _ActiveGrams:
     """
 
     def __init__(self, inputs: Floats, classes: int) -> None:
-        dimensions = inputs.shape[1]
         self.inputs = inputs
-        self.grams = np.zeros((classes, dimensions, dimensions))
+        self.grams: dict[int, Floats] = {}
         self.counted = np.zeros((classes, len(inputs)), dtype=bool)
+        self.products = SampleProducts(inputs)
 
     def direction(self, classes: Labels, active: Flags, c: float, gradient: Floats) -> Floats:
         """Exact Newton directions (d + 1, k) of some classes (k,), active (n, k)."""
+        few = np.count_nonzero(active, axis=0) < self.inputs.shape[1]
+        self.products.prepare(active[:, few])
         columns = []
         for column, k in enumerate(classes):
             chosen = active[:, column]
-            if np.count_nonzero(chosen) < self.inputs.shape[1]:
-                found = _direction_from_samples(self.inputs[chosen], c, gradient[:, column])
+            if few[column]:
+                found = self._from_samples(chosen, c, gradient[:, column])
             else:
                 self._count(k, chosen)
                 found = cho_solve(_factor(self.grams[k], c), -gradient[:, column])
             columns.append(found)
         return np.stack(columns, axis=1)
 
+    def _from_samples(self, chosen: Flags, c: float, gradient: Floats) -> Floats:
+        """The exact Newton direction (d + 1,) from the active samples A (m, d + 1), m < d + 1.
+
+        By the matrix inversion lemma (I + 2 C A'A)^-1 g = g - 2 C A' (I + 2 C AA')^-1 A g.
+        """
+        active = self.inputs[chosen]
+        inner = cho_solve(_factor(self.products.among(chosen), c), active @ gradient)
+        direction: Floats = 2 * c * (active.T @ inner) - gradient
+        return direction
+
     def _count(self, k: int, active: Flags) -> None:
-        gram, counted = self.grams[k], self.counted[k]
+        dimensions = self.inputs.shape[1]
+        gram = self.grams.setdefault(k, np.zeros((dimensions, dimensions)))
+        counted = self.counted[k]
         if np.count_nonzero(active ^ counted) > np.count_nonzero(active):
             gram[:], counted[:] = 0, False
         came, went = self.inputs[active & ~counted], self.inputs[counted & ~active]
         gram += came.T @ came
         gram -= went.T @ went
         counted[:] = active
-
-
-def _direction_from_samples(active: Floats, c: float, gradient: Floats) -> Floats:
-    """The exact Newton direction (d + 1,) from the active samples (m, d + 1), m < d + 1.
-
-    By the matrix inversion lemma (I + 2 C A'A)^-1 g = g - 2 C A' (I + 2 C AA')^-1 A g.
-    """
-    inner = cho_solve(_factor(active @ active.T, c), active @ gradient)
-    direction: Floats = 2 * c * (active.T @ inner) - gradient
-    return direction
 
 
 def _factor(gram: NDArray[np.floating], c: float) -> tuple[NDArray[np.floating], bool]:
