@@ -52,16 +52,15 @@ def settle(config: Config, processes: Processes, resumed: Run | None) -> Settled
             notes += [note] if note else []
             chosen = {"precision": precision, "threads": config.training.threads or _threads()}
     place = -1 if chosen["precision"] is None else _PRECISIONS.index(chosen["precision"])
-    agreed = {
-        "precision": _PRECISIONS[processes.agree(place)],
-        "threads": processes.agree(chosen["threads"]),
-    }
-    if processes.device.type == "cpu" and agreed["threads"] > 1 and not is_way_of_waiting_set():
+    precision = _PRECISIONS[processes.agree(place)]
+    threads = processes.agree(chosen["threads"])
+    if processes.device.type == "cpu" and threads > 1 and not is_way_of_waiting_set():
         notes.append(
             "note: torch was loaded before anything said how its threads wait, and they spin, "
             "which makes training many times slower beside other work: set "
             "OMP_WAIT_POLICY=PASSIVE in the environment before torch is imported"
         )
+    agreed = {"precision": precision, "threads": threads}
     return Settled(with_training(config, agreed), tuple(notes))
 
 

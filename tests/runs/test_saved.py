@@ -137,3 +137,21 @@ def test_a_model_of_0_1_reads_gltf_by_its_card_as_it_was_trained(tmp_path):
     assert SavedModel.open(tmp_path).up == "z"
     assert SavedModel.open(tmp_path, up="glb=y").up == "glb=y"
     assert SavedModel.open(tmp_path, card="cloud-folder").up is None
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"name": "modelnet10", "up": None}, "modelnet10"),
+        (
+            {"name": None, "up": None, "mixture": {"shapes": 0.25, "programs": 0.75}},
+            "a mixture of shapes (0.25), programs (0.75)",
+        ),
+        ({}, "data that it does not name"),
+    ],
+)
+def test_what_a_model_was_trained_on_is_told_in_words(tmp_path, data, words):
+    model = point_vae()
+    model.data = data
+    write_export(model, tmp_path)
+    assert SavedModel.open(tmp_path).trained_on == words
