@@ -12,8 +12,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.comparison import read_probe
 from pc_crvae.evaluation.probe.predictions import predictions_path
 from pc_crvae.evaluation.probe.training_free import TrainingFree
-from pc_crvae.study import steps
-from pc_crvae.study.feasibility import check_feasible
+from pc_crvae.study import feasibility, steps
 from pc_crvae.study.markdown import format_summary
 from pc_crvae.study.plan import plan_runs
 from pc_crvae.study.schema import load_study
@@ -70,13 +69,18 @@ def test_runs_are_probed_on_the_set_that_the_study_names(tmp_path):
     assert [run.name for run in runs if run.makes_bar] == ["mixed-seed0"]
 
 
-def test_an_arm_of_a_mixture_needs_a_set_to_be_probed_on(tmp_path):
+def test_an_arm_of_a_mixture_needs_a_set_to_be_probed_on(tmp_path, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(feasibility, "load_splits", lambda config: None)
+    monkeypatch.setattr(feasibility, "load", lambda *what, root: loaded.append((*what, root)))
     arms = {"mixed": {"overrides": [f"data={{{SETS}, points: 64, items_per_epoch: 40}}"]}}
     study, runs = planned(tmp_path, arms=arms)
     with pytest.raises(UserError, match=r"arm mixed is trained on a mixture.*in probe\.data"):
-        check_feasible(study, runs)
-    study, runs = planned(tmp_path, arms=arms, probe={"data": "shapes"})
-    check_feasible(study, runs)
+        feasibility.check_feasible(study, runs)
+    assert not loaded
+    study, runs = planned(tmp_path, arms=arms, probe={"data": "shapes", "data_root": "there"})
+    feasibility.check_feasible(study, runs)
+    assert loaded == [("shapes", "test", Path("there"))]
 
 
 @pytest.mark.parametrize(
