@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +106,7 @@ def main() -> None:
     options = parser.parse_args()
     size = options.train, options.test, options.classes, options.seeds, options.dimensions
     print("| row | processor seconds | accuracy | C |\n| --- | ---: | ---: | ---: |")
-    found = []
+    found: list[dict[str, Any]] = []
     for name, seconds, right, c in rows(*size):
         found.append({"row": name, "seconds": seconds, "accuracy": right, "c": c})
         print(f"| {name} | {seconds:.1f} | {100 * right:.1f} | {c:g} |", flush=True)

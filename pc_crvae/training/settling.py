@@ -108,9 +108,12 @@ def _precision(
             f"training.precision auto: bfloat16, in which this {what} multiplies "
             f"{1 / slowdown:.1f} times as fast as in float32"
         )
-    return "float32", (
-        f"training.precision auto: float32, as this {what} multiplies {1 / slowdown:.2f} times as "
-        "fast in bfloat16"
+    speed = (
+        f"{slowdown:.1f} times as slowly" if slowdown > 1 else f"{1 / slowdown:.1f} times as fast"
+    )
+    return (
+        "float32",
+        f"training.precision auto: float32; this {what} multiplies {speed} in bfloat16",
     )
 
 
