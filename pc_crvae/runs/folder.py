@@ -200,9 +200,9 @@ class Run:
         before = load_config(self.config)
         require_same_configuration(before, config, self.folder)
         self._clear_up()
-        if before.training.threads != config.training.threads:
-            threads = {"threads": config.training.threads}
-            save_config(with_training(before, threads), self.config)
+        threads = config.training.threads
+        if threads not in (None, before.training.threads):
+            save_config(with_training(before, {"threads": threads}), self.config)
 
     def _set_aside(self) -> None:
         """Move what is in the folder into one of its own, which is renamed when it is removed."""
