@@ -32,6 +32,13 @@ WAITING: dict[str, dict[str, str]] = {
 """What is set in the environment of the command; the default of GNU OpenMP, spelt out, is kept."""
 
 _EVERY = 5
+_LOOP = """
+import os
+parent = os.getppid()
+while os.getppid() == parent:  # until the script is gone, however it ended
+    for _ in range(10**6):
+        pass
+"""
 _SET_BY_USERS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_NUM_THREADS")
 
 
@@ -65,7 +72,7 @@ def milliseconds_a_step(environment: dict[str, str], steps: int, arguments: list
 @contextmanager
 def busy_loops(count: int) -> Iterator[None]:
     """Keep ``count`` processes of this session busy."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    loops = [subprocess.Popen([sys.executable, "-c", _LOOP]) for _ in range(count)]
     try:
         yield
     finally:
