@@ -6,6 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from pc_crvae.utils.threads import prepare_threads
+
+# Before anything loads torch, as the commands do: its threads must not spin for a core that another
+# test has, nor training say that they do.
+prepare_threads()
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from pc_crvae.errors import UserError, printable
 from pc_crvae.utils.interruption import no_interrupt_within_imports
+from pc_crvae.utils.threads import prepare_threads
 from pc_crvae.version import __version__
 
 COMMANDS = (
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
         have where a reader such as ``head`` has gone.
     """
     try:
+        prepare_threads()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # names need not be in the encoding

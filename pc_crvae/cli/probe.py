@@ -163,7 +163,7 @@ def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None
     report = probed.report.of_model(saved.folder, options.which, trained_on, sha256)
     transfer = _is_transfer(saved, train_set)
     if transfer:
-        print(f"trained on {saved.model.data.get('name')}, probed on {train_set.name}")
+        print(f"trained on {saved.trained_on}, probed on {train_set.name}")
     report = report.model_copy(update={"transfer": transfer})
     _deliver(report, probed.predictions, path)
 

@@ -30,13 +30,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="folder of the run (default: runs/<name of the config>)"
     )
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        help="of each process on a CPU, training.threads; recorded in the run, as it changes "
+        "rounding (default: those of the run resumed, or as many as the machine lets)",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in the folder")
 
 
 def run(options: argparse.Namespace) -> None:
     """Train."""
-    config = load_config(find_config(options.config), options.overrides)
+    overrides = list(options.overrides)
+    if options.threads is not None:
+        overrides.append(f"training.threads={options.threads}")
+    config = load_config(find_config(options.config), overrides)
     folder: Path = options.out or Path("runs") / options.config.stem
 
     from pc_crvae.runs.folder import RunExistsError

@@ -19,26 +19,30 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, required=True, help="where the report goes")
     parser.add_argument("--protocol", default="ours", help="as for probe")
     parser.add_argument("--seeds", type=int, help="as for probe")
+    parser.add_argument("--no-training-free", action="store_true", help="as for probe")
     options = parser.parse_args(arguments)
     try:
-        _probe(options.run, options.json, options.protocol, options.seeds)
+        _probe(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _probe(folder: Path, report_path: Path, protocol_name: str, seeds: int | None) -> None:
+def _probe(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.encoders import probe_model
     from pc_crvae.evaluation.probe.predictions import predictions_path, save_predictions
     from pc_crvae.evaluation.probe.protocol import changed, load_protocol
     from pc_crvae.evaluation.probe.table import format_table
     from pc_crvae.runs.saved import SavedModel
 
-    saved = SavedModel.open(folder, device="auto")
-    protocol = load_protocol(protocol_name)
-    if seeds is not None:
-        protocol = changed(protocol, "--seeds", seeds=list(range(seeds)))
+    report_path: Path = options.json
+    saved = SavedModel.open(options.run, device="auto")
+    protocol = load_protocol(options.protocol)
+    if options.seeds is not None:
+        protocol = changed(protocol, "--seeds", seeds=list(range(options.seeds)))
+    if options.no_training_free:
+        protocol = changed(protocol, "--no-training-free", training_free=False)
     require_writable(report_path)
     train_set, validation_set = saved.training_splits()
     probed = probe_model(saved.model, train_set, validation_set, protocol, progress=print)

@@ -23,6 +23,7 @@ from pc_crvae.config.files import (
 from pc_crvae.config.images import ImageModelConfig, ImageTransformConfig
 from pc_crvae.config.init import InitConfig, ModelPart
 from pc_crvae.config.nvae import NVAEModelConfig
+from pc_crvae.config.open_choices import settled_as, with_training
 from pc_crvae.config.points import PointModelConfig, SubsampleConfig
 from pc_crvae.config.sections import Section
 
@@ -49,5 +50,7 @@ __all__ = [
     "parse_config",
     "plain",
     "save_config",
+    "settled_as",
     "with_absolute_paths",
+    "with_training",
 ]

@@ -63,6 +63,10 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
         parts = torch.split(x, ENCODED_AT_ONCE)
         return encode_parts(self, parts, lambda part: {"mean": self.posterior(part).mean})["mean"]
 
+    def vectors(self, x: Tensor) -> Tensor:
+        """What a batch prepared as in training is embedded as: (B, D) on the CPU."""
+        return self.encode(x)
+
     def reconstructions(self, x: Tensor, seed: int = 0) -> Tensor:
         """What one sample of each posterior decodes to, for a batch prepared as in training."""
         draws = Draws(keyed_generator("reconstructions", seed, device=self.device), len(x))

@@ -49,7 +49,7 @@ class Views:
     Attributes:
         items: n, in the order drawn.
         inputs: (n, ...) what the model was given of them.
-        codes: (n, D) its embeddings.
+        codes: (n, D) its embeddings, as `embed` gives them.
         shown: the few of these items that are looked at, one of each class first.
         reconstructions: (k, ...) of the shown.
         paths: between pairs of the shown.
@@ -85,7 +85,7 @@ def look_at(model: Model, split: ItemSet, count: int, seed: int) -> Views:
     if isinstance(model, PointVAE) and isinstance(items, CloudSet):
         points = min(model.points, items.points.shape[1])
     inputs = batch_of(items, range(len(items)), points, "report", seed)
-    codes = finite(model.encode(torch.from_numpy(inputs)), "embeddings").numpy()
+    codes = finite(model.vectors(torch.from_numpy(inputs)), "embeddings").numpy()
     shown = _one_of_each_class_first(items)[:_SHOWN]
     looked_at = torch.from_numpy(inputs[shown])
     samples = None
@@ -97,7 +97,7 @@ def look_at(model: Model, split: ItemSet, count: int, seed: int) -> Views:
         codes=codes,
         shown=shown,
         reconstructions=finite(model.reconstructions(looked_at, seed), "reconstructions").numpy(),
-        paths=_paths(model, inputs, codes, shown, seed),
+        paths=_paths(model, inputs, shown, seed),
         samples=samples,
     )
 
@@ -110,9 +110,7 @@ def _one_of_each_class_first(items: ItemSet) -> list[int]:
     return firsts + sorted(set(range(len(items))) - set(firsts))
 
 
-def _paths(
-    model: Model, inputs: Arrays, codes: Arrays, shown: Sequence[int], seed: int
-) -> list[Path]:
+def _paths(model: Model, inputs: Arrays, shown: Sequence[int], seed: int) -> list[Path]:
     """Paths between the first two shown, the next two, and so on."""
     count = min(_PATHS, len(shown) // 2)
     ends = [(2 * place, 2 * place + 1) for place in range(count)]
@@ -123,9 +121,13 @@ def _paths(
             Path(pair, finite(torch.from_numpy(row), "paths").numpy(), "spherical, group by group")
             for pair, row in zip(ends, rows, strict=True)
         ]
-    paths = []
+    paths: list[Path] = []
+    if not ends:
+        return paths
+    # Embedded may be something else than the latents, which are decoded.
+    latents_of_ends = model.encode(torch.from_numpy(inputs[shown[: 2 * count]]))
     for first, last in ends:
-        start, end = (torch.from_numpy(codes[shown[place]]) for place in (first, last))
+        start, end = latents_of_ends[first], latents_of_ends[last]
         kind: InterpolationKind = "spherical"
         try:
             latents = interpolate_latents(start, end, _STEPS, kind)

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import torch
 
-from pc_crvae.config import Config, load_config, plain, save_config
+from pc_crvae.config import Config, load_config, save_config, with_training
 from pc_crvae.errors import UserError
 from pc_crvae.models.pretrained import (
     DESCRIPTION,
@@ -34,6 +34,7 @@ from pc_crvae.models.pretrained import (
     recorded_sha256,
     write_export,
 )
+from pc_crvae.runs.resumption import require_same_configuration
 from pc_crvae.utils.files import atomic_folder, gone, temporaries
 from pc_crvae.utils.locks import locked
 from pc_crvae.utils.resources import shipped_model, shipped_models
@@ -175,25 +176,34 @@ class Run:
         if not self.config.is_file() and not self._set_aside_before():
             raise UserError(f"there is no run to resume in {self.folder}")
 
+    def recorded_config(self) -> Config:
+        """The configuration of the run, which an overwriting that was stopped may have set aside.
+
+        Raises:
+            UserError: there is no run, or its configuration is damaged.
+        """
+        self.require_run()
+        folders = (self.folder, *self._set_aside_before())
+        files = (folder / self.config.name for folder in folders)
+        return load_config(next((file for file in files if file.is_file()), self.config))
+
     def open(self, config: Config) -> None:
         """Check that this run can go on under ``config``, and clear up what a kill left in it.
 
+        Another number of threads is recorded from now on.
+
         Raises:
             UserError: if there is no run, or its configuration differs in more than where
-                data lies, what is logged and when states are saved.
+                data lies, what is logged, when states are saved and the number of threads.
         """
         self.require_run()
         self._put_back()
-        recorded, given = _flat(plain(load_config(self.config))), _flat(plain(config))
-        free = ("data.root", "logging.", "checkpoints.")
-        for key in sorted(recorded.keys() | given.keys()):
-            is_free = key.startswith(free) or key.endswith(".root")
-            if not is_free and recorded.get(key) != given.get(key):
-                raise UserError(
-                    f"{self.folder} was started with {key} = {recorded.get(key)}, not "
-                    f"{given.get(key)}: a resumed run keeps its configuration"
-                )
+        before = load_config(self.config)
+        require_same_configuration(before, config, self.folder)
         self._clear_up()
+        threads = config.training.threads
+        if threads not in (None, before.training.threads):
+            save_config(with_training(before, {"threads": threads}), self.config)
 
     def _set_aside(self) -> None:
         """Move what is in the folder into one of its own, which is renamed when it is removed."""
@@ -412,14 +422,3 @@ def _hold_the_same(one: Path, other: Path) -> bool:
 
 def _holds_anything(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested values by the path of their keys."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if key == "mixture":
-            value = {str(place): part for place, part in enumerate(value)}
-        is_section = isinstance(value, dict)
-        flat |= _flat(value, f"{prefix}{key}.") if is_section else {prefix + key: value}
-    return flat

@@ -146,6 +146,15 @@ class SavedModel:
         return self.card
 
     @property
+    def trained_on(self) -> str:
+        """What the model was trained on, in words: the card's name or path, or the mixture's."""
+        name, mixture = self.model.data.get("name"), self.model.data.get("mixture")
+        if mixture:
+            parts = [f"{part} ({share:g})" for part, share in mixture.items()]
+            return f"a mixture of {', '.join(parts)}"
+        return name or "data that it does not name"
+
+    @property
     def point_model(self) -> PointModel:
         """The model, where shapes are needed for what is done with it.
 

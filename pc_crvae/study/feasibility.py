@@ -23,6 +23,9 @@ def check_feasible(study: Study, runs: list[PlannedRun]) -> None:
     """
     if study.probe is not None:
         load_protocol(study.probe.protocol)
+        if study.probe.data is not None:
+            root = study.probe.data_root
+            load(study.probe.data, "test", root=Path(root) if root else None)
     checked = []
     for run in runs:
         data = run.config.data
@@ -35,7 +38,19 @@ def check_feasible(study: Study, runs: list[PlannedRun]) -> None:
             load_splits(run.config)
             checked.append(data)
         if run.seed == study.seeds[0]:
+            _check_probe(study, run)
             _check_measures(study, run)
+
+
+def _check_probe(study: Study, run: PlannedRun) -> None:
+    probe, data = study.probe, run.config.data
+    if probe is None or probe.split != "test" or probe.data is not None:
+        return
+    if isinstance(data, MixtureConfig):
+        raise UserError(
+            f"the arm {run.arm} is trained on a mixture, {data.name}, whose test split is of no "
+            "one set: name one in probe.data"
+        )
 
 
 def _check_measures(study: Study, run: PlannedRun) -> None:

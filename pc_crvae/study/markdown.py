@@ -15,6 +15,7 @@ from pc_crvae.study.results import (
     ProbedData,
     Spread,
     StudySummary,
+    TrainingFreeResult,
 )
 from pc_crvae.study.schema import Measure
 
@@ -136,11 +137,21 @@ def _accuracies(summary: StudySummary) -> str:
         }
         seeds = "of the probe" if arm.untrained_of is not None else _seeds(arm.seeds)
         lines.append([_arm(arm), *(cells.get(key, "") for key in keys), seeds])
+    for bar in summary.training_free:
+        scores = {row.setting: _with_spread(row.mean, row.std, 100, 1) for row in bar.rows}
+        shown = [scores.get(setting, "") for _, setting in keys]
+        lines.append([_training_free(bar, summary), *shown, "of the probe"])
     return (
         f"Accuracy on the {summary.split} split in per cent, mean ± standard deviation over "
-        "training seeds (over probe seeds for untrained encoders):\n\n"
+        "training seeds (over probe seeds for untrained encoders and descriptors):\n\n"
         + _table(["arm", *_columns(keys), "seeds"], lines)
     )
+
+
+def _training_free(bar: TrainingFreeResult, summary: StudySummary) -> str:
+    frames = "" if bar.frames is None else f" in frames {bar.frames}"
+    name = f"training-free: {bar.kind}{frames}"
+    return name if len(summary.training_free) == 1 else f"{name}, beside {', '.join(bar.arms)}"
 
 
 def _differences(summary: StudySummary) -> str:

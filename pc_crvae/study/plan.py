@@ -1,7 +1,7 @@
 """The runs that a study asks for, each with its resolved configuration."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from pc_crvae.config import (
     find_config,
     load_config,
     plain,
+    settled_as,
     with_absolute_paths,
 )
 from pc_crvae.errors import UserError
@@ -29,12 +30,20 @@ class PlannedRun:
         seed: the seed of training.
         config: resolved.
         folder: the folder of the run.
+        makes_bar: whether its probe makes the training-free row, for all runs that share it.
     """
 
     arm: str
     seed: int
     config: Config
     folder: Path
+    makes_bar: bool = True
+
+    @property
+    def frames(self) -> str | None:
+        """The rotations that do not matter to its model by frame averaging."""
+        model = self.config.model
+        return model.frames if isinstance(model, PointModelConfig) else None
 
     @property
     def name(self) -> str:
@@ -97,7 +106,30 @@ def plan_runs(study: Study, where: Path, out: Path) -> list[PlannedRun]:
             f"unequally often ({counts}): an arm without consistency takes twice the "
             "training.epochs of one with it"
         )
-    return runs
+    return _sharing_bars(runs, study)
+
+
+def _sharing_bars(runs: list[PlannedRun], study: Study) -> list[PlannedRun]:
+    """Have the first of the runs that have the same training-free row make it."""
+    made: set[str] = set()
+    shared = []
+    for run in runs:
+        key = bar_of(run, study)
+        shared.append(replace(run, makes_bar=key not in made))
+        made.add(key)
+    return shared
+
+
+def bar_of(run: PlannedRun, study: Study) -> str:
+    """What the training-free row beside a run depends on: data, points and frames, as a text."""
+    data = run.config.data
+    what: dict[str, Any] = {"points": data.points, "frames": run.frames}
+    if study.probe is not None and study.probe.data is not None:
+        return repr(what)
+    what["data"] = plain(data)
+    if study.split == "validation":
+        what["seed"] = run.seed
+    return repr(what)
 
 
 def train_overrides(study: Study, arm: str, seed: int) -> list[str]:
@@ -106,7 +138,11 @@ def train_overrides(study: Study, arm: str, seed: int) -> list[str]:
 
 
 def same_run(recorded: Config, planned: Config) -> bool:
-    """Whether a recorded configuration is the planned one, but for where its data lies."""
+    """Whether a recorded configuration is the planned one, but for where its data lies.
+
+    What the planned one leaves open, the recorded one has as the run chose it.
+    """
+    planned = settled_as(planned, recorded)
     return _essence(recorded, without_root=True) == _essence(planned, without_root=True)
 
 

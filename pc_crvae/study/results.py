@@ -153,6 +153,24 @@ class FigureDifference(Part):
     training_seeds: tuple[int, ...]
 
 
+class TrainingFreeResult(Part):
+    """A descriptor beside the arms, which the probe of one run chose and scored for all of them.
+
+    Attributes:
+        kind: which descriptor.
+        frames: the rotations that do not matter to it, those of the arms' models.
+        run: the run whose probe made the row.
+        arms: the arms whose bar it is.
+        rows: its accuracies, over probe seeds.
+    """
+
+    kind: str
+    frames: str | None
+    run: str
+    arms: tuple[str, ...]
+    rows: tuple[Accuracy, ...]
+
+
 class StudySummary(Report):
     """Everything that is stored of a study.
 
@@ -166,6 +184,7 @@ class StudySummary(Report):
         protocol: the protocol of the probes; None before the first.
         versions: the versions of the libraries; None before the first report.
         evaluated: what was evaluated; None without evaluations.
+        training_free: the bars of the arms; none in summaries of earlier versions.
     """
 
     title: str
@@ -185,6 +204,7 @@ class StudySummary(Report):
     arms: tuple[ArmResult, ...]
     differences: tuple[AccuracyDifference, ...]
     figure_differences: tuple[FigureDifference, ...]
+    training_free: tuple[TrainingFreeResult, ...] = ()
 
     @field_serializer("measures")
     def _whole(self, measures: MeasuresOfStudy) -> dict[str, Any]:

@@ -49,6 +49,23 @@ class ProbeOfStudy(Section):
     )
     protocol: str = Field("ours", description="name or file, as for probe")
     seeds: PositiveInt | None = Field(None, description="probe seeds; null: the protocol's")
+    data: str | None = Field(
+        None,
+        description="name or path of the card of the set that all runs are probed on; null: each "
+        "run's own, which a mixture has not",
+    )
+    data_root: str | None = Field(None, description="its folder; null: where it is looked for")
+
+    @model_validator(mode="after")
+    def _names_what_is_tested(self) -> Self:
+        if self.data is not None and self.split == "validation":
+            raise ValueError(
+                "data is a set whose test split is scored on, and split is validation, which is "
+                "each run's own: leave one of them out"
+            )
+        if self.data_root is not None and self.data is None:
+            raise ValueError("data_root is the folder of data, which is not given: name the set")
+        return self
 
 
 class EvaluationOfStudy(Section):

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pc_crvae.config import load_config
+from pc_crvae.config import PointModelConfig, load_config
 from pc_crvae.config.sections import Section
+from pc_crvae.data.cards import load_card
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.generation.report import GenerationReport
 from pc_crvae.evaluation.images.report import ImageReport
 from pc_crvae.evaluation.probe.predictions import predictions_path
 from pc_crvae.evaluation.probe.protocol import load_protocol
 from pc_crvae.evaluation.probe.report import ProbeReport
-from pc_crvae.evaluation.reports import Checkpoint, Report, is_of_weights
+from pc_crvae.evaluation.reports import Checkpoint, DataCut, Report, is_of_weights
 from pc_crvae.evaluation.robustness.conditions import PARTS
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.record import Moment, read_moments
@@ -131,7 +132,10 @@ def _probing(run: PlannedRun, probe: ProbeOfStudy) -> Step:
     path = report_of(run, "probe", probe.split)
     options = ["--json", str(path), "--protocol", probe.protocol]
     options += [] if probe.seeds is None else ["--seeds", str(probe.seeds)]
+    options += [] if run.makes_bar else ["--no-training-free"]
     if probe.split == "test":
+        options += [] if probe.data is None else ["--data", probe.data]
+        options += [] if probe.data_root is None else ["--data-root", probe.data_root]
         return Step("probe", (*_COMMAND, "probe", "--ckpt", str(run.folder), *options))
     module = "pc_crvae.cli.validation_probe"
     return Step("probe", (sys.executable, "-m", module, str(run.folder), *options))
@@ -164,7 +168,15 @@ def _is_probed(run: PlannedRun, probe: ProbeOfStudy) -> bool:
     seeds = protocol.seeds if probe.seeds is None else tuple(range(probe.seeds))
     # Untrained encoders of two kinds are no bar for each other's arms.
     asked = {"name": protocol.name, "seeds": seeds, "untrained": protocol.untrained}
-    return has(report.protocol, asked) and report.data.test.split == probe.split
+    scored_on = report.data.test
+    if not has(report.protocol, asked) or scored_on.split != probe.split:
+        return False
+    name = scored_on.name if isinstance(scored_on, DataCut) else None
+    if probe.data is not None and name != load_card(probe.data).name:
+        return False
+    of_clouds = isinstance(run.config.model, PointModelConfig)
+    needs_bar = run.makes_bar and protocol.training_free and of_clouds
+    return report.training_free is not None or not needs_bar
 
 
 def _is_evaluated(run: PlannedRun, evaluation: EvaluationOfStudy) -> bool:

@@ -34,6 +34,7 @@ from pc_crvae.study.results import (
 from pc_crvae.study.runner import Outcomes
 from pc_crvae.study.schema import MEASURES, Measure, Study
 from pc_crvae.study.steps import last_validation, remaining_steps, report_of
+from pc_crvae.study.training_free import training_free_rows
 
 TERMS = ("log_likelihood", "kl", "consistency", "active_units")
 METHOD = (
@@ -117,6 +118,7 @@ def summarize(
         figure_differences=tuple(
             row for pair in study.compare for row in _figure_differences(found, pair)
         ),
+        training_free=training_free_rows(study, runs, probes),
     )
 
 
@@ -153,13 +155,16 @@ def _data_cut(found: _Found) -> tuple[ProbedData, ...]:
         if run.name not in found.probes:
             continue
         data = found.probes[run.name].found.data
-        card = load_card(run.config.data.name)
-        cuts[run.config.data.name] = ProbedData(
+        asked = found.study.probe
+        other = asked.data if asked else None
+        name = other or run.config.data.name
+        card = load_card(name)
+        cuts[name] = ProbedData(
             name=card.name,
             fitted_on=data.train.count,
             scored_on=data.test.count,
             scored_split=found.study.split,
-            validation_fraction=run.config.data.validation_fraction,
+            validation_fraction=0.0 if other else run.config.data.validation_fraction,
             card={split: card.splits[split].count for split in card.splits},
             sha256={"fitted_on": data.train.sha256, "scored_on": data.test.sha256},
         )

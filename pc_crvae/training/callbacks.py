@@ -92,12 +92,12 @@ class ValidationProbe:
     validation_set: ItemSet
 
     def __call__(self, model: Pretrained) -> float:
-        """Encode both splits by ``model`` and probe."""
+        """Embed both splits by ``model``, as its users will, and probe."""
         train, validation = self.train_set, self.validation_set
         assert train.labels is not None
         assert validation.labels is not None
         features, validation_features = (
-            model.encode(_batch(self.config, items, np.arange(len(items)))).numpy()
+            model.vectors(_batch(self.config, items, np.arange(len(items)))).numpy()
             for items in (train, validation)
         )
         return validation_probe(features, train.labels, validation_features, validation.labels)

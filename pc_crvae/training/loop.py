@@ -19,11 +19,11 @@ from pc_crvae.runs.metrics import MetricsRecord, has_tensorboard
 from pc_crvae.training.build import build_model, image_shape_of
 from pc_crvae.training.callbacks import Callbacks
 from pc_crvae.training.distributed import Processes
-from pc_crvae.training.half_precision import bfloat16_slowdown
 from pc_crvae.training.initialization import Origin, initial_notes
 from pc_crvae.training.limits import require_trainable
 from pc_crvae.training.memory import keep_freed_memory
 from pc_crvae.training.schedules import Schedule
+from pc_crvae.training.settling import settle, threads_of_torch
 from pc_crvae.training.state import TrainingState
 from pc_crvae.training.step import TrainingStep, batches_of_steps
 from pc_crvae.training.validation import Validation
@@ -57,8 +57,10 @@ def train(
             not finite.
         Interrupted: on SIGINT or SIGTERM, once the state is saved.
     """
+    processes = Processes.of(config.training)
+    settled = settle(config, processes, run if resume else None)
+    config = settled.config
     options, schedule = config.training, Schedule(config, len(train_set))
-    processes = Processes.of(options)
     parts = processes.rows(options)
     part_size = parts[0].stop - parts[0].start
     require_trainable(config, train_set, validation_set, part_size=part_size)
@@ -82,7 +84,7 @@ def train(
     if state.step == schedule.total:
         progress.say(f"{run.folder} is trained already: all its {state.step} steps are done")
         return state.exported
-    for note in _notes(config, processes, callbacks):
+    for note in (*_notes(config, callbacks), *settled.notes):
         progress.say(note)
 
     one_step = TrainingStep(state, schedule, processes, parts, run)
@@ -100,6 +102,7 @@ def train(
     batches = prefetched(batches_of_steps(config, train_set, steps, parts))
     with (
         processes.answering(),
+        threads_of_torch(options.threads),
         closing(record),
         progress.live(),
         listen_for_interruption() as interrupt,
@@ -171,7 +174,7 @@ def _state_before_the_first_step(
     return state
 
 
-def _notes(config: Config, processes: Processes, callbacks: Callbacks) -> Iterator[str]:
+def _notes(config: Config, callbacks: Callbacks) -> Iterator[str]:
     """Yield what a user should know before the first step."""
     if config.init is not None:
         yield from initial_notes(config.init)
@@ -182,13 +185,6 @@ def _notes(config: Config, processes: Processes, callbacks: Callbacks) -> Iterat
             "note: TensorBoard is not installed, so no events are written: "
             "pip install 'pc-crvae[log]', or set logging.tensorboard=false"
         )
-    if config.training.precision == "bfloat16" and processes.device.type == "cpu":
-        slowdown = bfloat16_slowdown()
-        if slowdown > 1.5:
-            yield (
-                f"note: this processor multiplies {slowdown:.0f} times as slowly in bfloat16 as in "
-                "float32: training.precision=float32 trains the same model sooner here"
-            )
 
 
 @dataclass

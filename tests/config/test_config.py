@@ -74,7 +74,10 @@ def test_an_empty_file_is_the_default_experiment(empty):
         ("training: {learning_rate: 0}", "training.learning_rate should be greater than 0, not 0"),
         ("training: {learning_rate: .nan}", "training.learning_rate should be a finite number"),
         ("training: {learning_rate: .inf}", "training.learning_rate should be a finite number"),
-        ("training: {precision: float16}", "training.precision should be 'float32' or 'bfloat16'"),
+        (
+            "training: {precision: float16}",
+            "training.precision should be 'auto', 'float32' or 'bfloat16'",
+        ),
         ("consistency: {weight: -1}", "consistency.weight should be greater than or equal to 0"),
         ("data: {validation_fraction: 0.5}", "data.validation_fraction should be less than 0.5"),
         ("seed: -1", "seed should be greater than or equal to 0, not -1"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from numba.core import event
 from torch import Tensor
 
 from helpers.kernel_choice import forced
@@ -280,17 +281,78 @@ def test_what_fails_on_another_thread_fails_in_the_caller(openmp, monkeypatch):
 MESSAGE = "compiling kernels for this processor, once"
 
 
-def test_it_says_that_it_compiles_when_that_takes_long_and_only_once(monkeypatch, capsys):
+@pytest.fixture
+def untold():
+    """A process that has not said yet that it compiles."""
+    parallel._tell_of_compiling.cache_clear()
+    yield
+    parallel._tell_of_compiling.cache_clear()
+
+
+def compiling(seconds):
+    """Stands for a kernel that numba compiles at its first call, the inner function within it."""
+
+    def kernel(start, stop):
+        if start == stop:
+            with event.trigger_event("numba:compile"), event.trigger_event("numba:compile"):
+                time.sleep(seconds)
+
+    return kernel
+
+
+def test_it_says_that_it_compiles_when_that_takes_long_and_only_once(untold, monkeypatch, capsys):
     monkeypatch.setattr(parallel, "_MESSAGE_AFTER_SECONDS", 0.02)
-    kernel = lambda start, stop: time.sleep(0.5 if start == stop else 0.1)  # noqa: E731
+    kernel = compiling(0.5)
     parallel.run(kernel, 1)
     assert capsys.readouterr().err.count(MESSAGE) == 1
     parallel.run(kernel, 1)
+    parallel.run(compiling(0.5), 1)
     assert capsys.readouterr().err == ""
 
 
-def test_it_says_nothing_when_compiling_takes_no_time(monkeypatch, capsys):
+def test_it_says_nothing_when_compiling_takes_no_time(untold, monkeypatch, capsys):
     monkeypatch.setattr(parallel, "_MESSAGE_AFTER_SECONDS", 0.3)
     # Longer than the limit, but in the kernel's work, not in its compilation.
     parallel.run(lambda start, stop: time.sleep(0.6 if start < stop else 0.0), 1)
+    parallel.run(compiling(0.0), 1)
+    time.sleep(0.4)
     assert capsys.readouterr().err == ""
+
+
+def test_it_says_nothing_when_what_was_compiled_before_is_slow_to_load(untold, monkeypatch, capsys):
+    monkeypatch.setattr(parallel, "_MESSAGE_AFTER_SECONDS", 0.02)
+    parallel.run(lambda start, stop: time.sleep(0.3 if start == stop else 0.0), 1)
+    assert capsys.readouterr().err == ""
+
+
+KERNEL_OF_A_USER = """
+from pc_crvae.geometry.kernels.cpu import parallel
+parallel._MESSAGE_AFTER_SECONDS = 0.0
+
+@parallel.compiled
+def kernel(start, stop):
+    for place in range(start, stop):
+        pass
+
+parallel.run(kernel, 1)
+"""
+
+
+def test_it_says_so_in_the_first_process_alone(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(KERNEL_OF_A_USER)
+    environment = os.environ | {
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    told = [
+        subprocess.run(
+            [sys.executable, str(script)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stderr.count(MESSAGE)
+        for _ in range(2)
+    ]
+    assert told == [1, 0]

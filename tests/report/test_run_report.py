@@ -25,6 +25,7 @@ from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.pretrained import write_export
 from pc_crvae.report.run import write_run_report
 from pc_crvae.report.stored import Subject
+from pc_crvae.report.views import look_at
 from pc_crvae.training.build import build_model
 
 HOSTILE = '</script><script>alert("1")</script>&<img src=x onerror=alert(2)>$\\foo$'
@@ -54,12 +55,13 @@ def images(count=6, side=8, channels=1):
     )
 
 
-def point_model(latent_dim=4, objective="elbo"):
+def point_model(latent_dim=4, objective="elbo", embedding="mean"):
     config = {
         "data": {"points": 32},
         "model": {
             "encoder": {"name": "pointnet", "widths": [8]},
             "latent_dim": latent_dim,
+            "embedding": embedding,
             "decoder": {"name": "fully_connected", "points": 16, "widths": [8]},
         },
         "objective": {"name": objective},
@@ -391,3 +393,15 @@ def test_the_script_of_the_page_shows_the_item_under_the_pointer(model, tmp_path
     assert told["balls"] == 40  # each in three discs
     assert told["places"] == told["otherPlaces"]
     assert told["dimmed"] == told["ofOtherClasses"] == 8
+
+
+@pytest.mark.parametrize(("embedding", "dimensions"), [("mean", 4), ("pooled", 8)])
+def test_the_map_is_of_what_the_model_embeds_and_paths_are_of_latents(embedding, dimensions):
+    model = point_model(embedding=embedding)
+    views = look_at(model, clouds(), count=12, seed=0)
+    inputs = torch.from_numpy(views.inputs)
+    assert views.codes.shape == (12, dimensions)
+    np.testing.assert_array_equal(views.codes, model.vectors(inputs).numpy())
+    path = views.paths[0]
+    ends = model.encode(inputs[[views.shown[place] for place in path.ends]])
+    np.testing.assert_allclose(path.steps[[0, -1]], model.decode(ends).numpy(), atol=1e-5)

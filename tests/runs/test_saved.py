@@ -8,6 +8,7 @@ import pytest
 from helpers.tiny_images import write_mnist
 from helpers.tiny_runs import tiny_config, tiny_train
 from helpers.toy_models import point_vae
+from pc_crvae.config import settled_as
 from pc_crvae.config.images import ImageModelConfig
 from pc_crvae.data import load
 from pc_crvae.data.cache import store
@@ -41,7 +42,7 @@ def images(tmp_path):
 def test_a_run_is_opened_with_its_config_and_its_splits(trained):
     config, run = trained
     saved = SavedModel.open(run.folder)
-    assert saved.config == config
+    assert saved.config == settled_as(config, saved.config)
     assert not saved.model.training
     assert saved.data == config.data.name
     for split in ("train", "test"):
@@ -64,7 +65,7 @@ def test_the_best_of_a_run_is_another_folder_of_the_same_run(trained):
     config, run = trained
     best = SavedModel.open(run.folder, "best")
     assert best.folder == run.best
-    assert best.config == config
+    assert best.config == settled_as(config, best.config)
 
 
 def test_an_export_alone_is_of_no_run_and_may_not_say_what_data_it_is_for(tmp_path):
@@ -137,3 +138,21 @@ def test_a_model_of_0_1_reads_gltf_by_its_card_as_it_was_trained(tmp_path):
     assert SavedModel.open(tmp_path).up == "z"
     assert SavedModel.open(tmp_path, up="glb=y").up == "glb=y"
     assert SavedModel.open(tmp_path, card="cloud-folder").up is None
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"name": "modelnet10", "up": None}, "modelnet10"),
+        (
+            {"name": None, "up": None, "mixture": {"shapes": 0.25, "programs": 0.75}},
+            "a mixture of shapes (0.25), programs (0.75)",
+        ),
+        ({}, "data that it does not name"),
+    ],
+)
+def test_what_a_model_was_trained_on_is_told_in_words(tmp_path, data, words):
+    model = point_vae()
+    model.data = data
+    write_export(model, tmp_path)
+    assert SavedModel.open(tmp_path).trained_on == words

@@ -34,7 +34,6 @@ from pc_crvae.runs.saved import load_splits
 from pc_crvae.training import state, validation
 from pc_crvae.training.build import build_model, build_optimizer, build_training_objective
 from pc_crvae.training.callbacks import Callbacks
-from pc_crvae.training.half_precision import bfloat16_slowdown
 from pc_crvae.training.loop import train
 from pc_crvae.training.schedules import learning_rate_factor
 from pc_crvae.training.validation import evaluate
@@ -418,23 +417,6 @@ def test_without_tensorboard_the_run_says_what_to_install_and_goes_on(
     assert "no events are written: pip install 'pc-crvae[log]'" in capsys.readouterr().out
     assert not Run(tmp_path / "run").events.exists()
     assert (tmp_path / "run" / "model.safetensors").is_file()
-
-
-@pytest.mark.parametrize(("slowdown", "told"), [(40.0, True), (0.3, False)])
-def test_a_processor_that_is_slow_in_bfloat16_is_told_of(
-    tmp_path, monkeypatch, capsys, slowdown, told
-):
-    monkeypatch.setattr("pc_crvae.training.loop.bfloat16_slowdown", lambda: slowdown)
-    tiny_train(
-        tiny_config(tmp_path, training={"precision": "bfloat16", "epochs": 1}), tmp_path / "run"
-    )
-    said = capsys.readouterr().out
-    assert ("times as slowly in bfloat16 as in float32: training.precision=float32" in said) is told
-    assert ("multiplies 40 times as slowly" in said) is told
-
-
-def test_the_slowdown_of_bfloat16_is_measured():
-    assert 0 < bfloat16_slowdown() < float("inf")
 
 
 def test_too_few_shapes_for_validation_are_refused(tmp_path):

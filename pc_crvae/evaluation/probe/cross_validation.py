@@ -1,11 +1,14 @@
 """A second estimate of what a probe reads: repeated K-fold within the training split.
 
-Every row is fitted on the same folds, so that rows are compared item by item. No encoder saw a
-label, so this estimate is as clean as that of the test split, and it has more items. Near-copies
-within the training split raise it, as those across the splits raise the other.
+Every row is fitted on the same folds, so that rows are compared item by item. Each repeat is of
+another probe seed's draw of points and of untrained weights, the same for all rows, so that means
+and intervals are over these too. No encoder saw a label, so this estimate is as clean as that of
+the test split, and it has more items. Near-copies within the training split raise it, as those
+across the splits raise the other.
 
-The classifier's parameter is the one that the protocol chose on all training items, held in every
-fold: items that are predicted had one vote in n in its choice, among a handful of values.
+The classifier's parameter is the one that the protocol chose under that seed on all training items,
+held in every fold: items that are predicted had one vote in n in its choice, among a handful of
+values.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +34,9 @@ RowName = tuple[str, str]
 class CrossValidation(Section):
     """How training items are cross-validated."""
 
-    repeats: PositiveInt = Field(3, description="of the folds, drawn anew")
+    repeats: PositiveInt = Field(
+        3, description="of the folds, drawn anew; at least as many as there are probe seeds"
+    )
     folds: Annotated[int, Field(ge=2)] = Field(5, description="stratified")
 
 
@@ -52,7 +57,9 @@ class CrossValidatedRow(Part):
         class_mean: the same, every class counting alike.
         accuracies: one a repeat.
         class_means: one a repeat.
-        parameter: the C, k or alpha that is held in every fold.
+        parameter: the C, k or alpha that is held in every fold of the first repeat.
+        parameters: those of the repeats, one each; none in reports of earlier versions, where the
+            first is held in all.
     """
 
     features: str
@@ -62,6 +69,7 @@ class CrossValidatedRow(Part):
     accuracies: tuple[float, ...]
     class_means: tuple[float, ...]
     parameter: float
+    parameters: tuple[float, ...] = ()
 
 
 class CrossValidatedDifference(Part):
@@ -89,7 +97,9 @@ class CrossValidated(Part):
         items: how many there are.
         parameter: how the classifier's parameter is chosen, in words.
         method: the method of intervals, at ``level``.
-        seed: the probe seed whose points and untrained weights are taken; the folds follow from it.
+        seed: the first probe seed, from which the folds follow.
+        seeds: the probe seeds whose points and untrained weights are taken, one a repeat in turn;
+            none in reports of earlier versions, which took the first alone.
     """
 
     items: int
@@ -101,12 +111,13 @@ class CrossValidated(Part):
     method: str
     parameter: str
     seed: int
+    seeds: tuple[int, ...] = ()
     note: str
 
 
 @dataclass(frozen=True)
 class Held:
-    """What is cross-validated of a row.
+    """What is cross-validated of a row, of one probe seed.
 
     Attributes:
         features: (n, d) of the training items.
@@ -118,46 +129,48 @@ class Held:
 
 
 def cross_validate(
-    rows: Mapping[RowName, Held],
+    rows: Mapping[RowName, Sequence[Held]],
     labels: Labels,
     classifier: Classifier,
     asked: CrossValidation,
     standardise: bool = True,
     *,
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
     progress: Callable[[str], None] | None = None,
 ) -> CrossValidated:
     """Cross-validate rows on the same folds, and compare the trained ones with the others.
 
     Args:
-        rows: the features by row, all of the same items.
+        rows: the features by row, all of the same items; of each probe seed, or of one where all
+            are alike.
         labels: (n,) of the items.
         classifier: the classifier; each row brings its own value of the parameter.
         asked: repeats and folds.
         standardise: whether features are scaled by the statistics of the items that are fitted on.
-        seed: decides the folds.
+        seeds: the probe seeds, of which the first decides the folds.
         progress: told, in one line, what is being done.
 
     Raises:
         UserError: as `fit_classifier`.
     """
     right: dict[RowName, NDArray[np.float64]] = {}
-    for (features, representation), held in rows.items():
-        fixed = with_value(classifier, held.value)
+    count = max(asked.repeats, *map(len, rows.values()))
+    for (features, representation), of_seeds in rows.items():
         repeats = []
-        for repeat in range(asked.repeats):
+        for repeat in range(count):
+            held = of_seeds[repeat % len(of_seeds)]
             if progress is not None:
                 progress(
                     f"cross-validation: {features.replace('_', '-')} "
-                    f"{representation.replace('_', ' ')}, repeat {repeat + 1} of {asked.repeats}"
+                    f"{representation.replace('_', ' ')}, repeat {repeat + 1} of {count}"
                 )
             predicted = held_out_predictions(
-                fixed,
+                with_value(classifier, held.value),
                 held.features,
                 labels,
                 standardise=standardise,
                 folds=asked.folds,
-                seed=1000 * seed + repeat,
+                seed=1000 * seeds[0] + repeat,
             )
             repeats.append(predicted == labels)
         right[features, representation] = np.array(repeats, dtype=np.float64)
@@ -168,7 +181,7 @@ def cross_validate(
     weights = _class_weights(labels)
     return CrossValidated(
         items=len(labels),
-        repeats=asked.repeats,
+        repeats=count,
         folds=asked.folds,
         rows=tuple(
             CrossValidatedRow(
@@ -177,7 +190,10 @@ def cross_validate(
                 **score,
                 accuracies=tuple(right[name].mean(axis=1).tolist()),
                 class_means=tuple((right[name] @ weights).tolist()),
-                parameter=rows[name].value,
+                parameter=rows[name][0].value,
+                parameters=tuple(
+                    rows[name][repeat % len(rows[name])].value for repeat in range(count)
+                ),
             )
             for name, score in zip(right, scores, strict=False)
         ),
@@ -190,8 +206,10 @@ def cross_validate(
         level=LEVEL,
         method="bootstrap percentile over items, of out-of-fold predictions averaged over repeats; "
         "for class means within each class",
-        parameter="chosen by the protocol on all training items, held in every fold",
-        seed=seed,
+        parameter="chosen by the protocol on all training items under the repeat's probe seed, "
+        "held in every fold",
+        seed=seeds[0],
+        seeds=tuple(seeds),
         note="near-copies within the training split raise every row",
     )
 

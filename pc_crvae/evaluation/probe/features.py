@@ -112,9 +112,9 @@ def probe_arrays(
     probed = assemble(outcomes, places, list(map(str, classes)), rules, data, versions)
     if cross_validation is None:
         return probed
-    held = {GIVEN: Held(train, outcomes[GIVEN][0].chosen)}
+    held = {GIVEN: [Held(train, outcomes[GIVEN][0].chosen)]}
     how = rules.classifier, cross_validation, rules.standardise
-    found = cross_validate(held, labels, *how, seed=rules.seeds[0], progress=progress)
+    found = cross_validate(held, labels, *how, seeds=rules.seeds[:1], progress=progress)
     return replace(probed, report=probed.report.model_copy(update={"cross_validation": found}))
 
 

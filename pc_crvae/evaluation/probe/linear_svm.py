@@ -24,6 +24,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.evaluation.metrics.arrays import Labels as Labels
 from pc_crvae.evaluation.metrics.arrays import check_features
 from pc_crvae.evaluation.probe.classifier_settings import DEFAULT_C_GRID as DEFAULT_C_GRID
+from pc_crvae.evaluation.probe.sample_products import SampleProducts
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -32,6 +33,7 @@ _EASY_C = 1e-4  # a larger one is led up to in decades
 _MAX_STEPS = 100  # Newton steps at one C; 3 to 10 are usual
 _TOLERANCE = 1e-4  # duality gap of each class, relative to its objective
 _SHARED_ABOVE = 100  # products of rows or columns a sample: costs meet there
+_FACTORED = 0.4  # cost of factoring m rows: so many times m^3, in products of d
 _MAX_SHARED_STEPS = 20
 _STALE = 0.25  # change of the active samples that a preconditioner outlives
 _MAX_CONJUGATE_STEPS = 50
@@ -216,8 +218,7 @@ def _minimise(
             return weights, True
         active = slack[:, going_on] > 0
         # Many active samples are much the same ones for all classes, and costly to sum.
-        counts = np.count_nonzero(active, axis=0)
-        products = np.mean(counts * np.minimum(counts, inputs.shape[1]))
+        products = np.mean(_products(np.count_nonzero(active, axis=0), inputs.shape[1]))
         if step < _MAX_SHARED_STEPS and products > _SHARED_ABOVE * len(inputs):
             direction = shared.direction(active, gradient)
         else:
@@ -229,6 +230,16 @@ def _minimise(
         weights[:, unfinished] += length * direction
         margins[:, unfinished] += length * change
     return weights, False
+
+
+def _products(counts: NDArray[np.int64], dimensions: int) -> Floats:
+    """What an exact direction costs for so many active samples (k,), in products of two rows.
+
+    Where they are fewer than the dimensions their products are there already, and what remains is
+    to factor a matrix of their size.
+    """
+    factored: Floats = _FACTORED * counts.astype(np.float64) ** 3 / dimensions
+    return np.where(counts < dimensions, factored, counts * float(dimensions))
 
 
 class _SharedDirection:
@@ -280,42 +291,46 @@ class _ActiveGrams:
     """
 
     def __init__(self, inputs: Floats, classes: int) -> None:
-        dimensions = inputs.shape[1]
         self.inputs = inputs
-        self.grams = np.zeros((classes, dimensions, dimensions))
+        self.grams: dict[int, Floats] = {}
         self.counted = np.zeros((classes, len(inputs)), dtype=bool)
+        self.products = SampleProducts(inputs)
 
     def direction(self, classes: Labels, active: Flags, c: float, gradient: Floats) -> Floats:
         """Exact Newton directions (d + 1, k) of some classes (k,), active (n, k)."""
+        few = np.count_nonzero(active, axis=0) < self.inputs.shape[1]
+        self.products.prepare(active[:, few])
         columns = []
         for column, k in enumerate(classes):
             chosen = active[:, column]
-            if np.count_nonzero(chosen) < self.inputs.shape[1]:
-                found = _direction_from_samples(self.inputs[chosen], c, gradient[:, column])
+            if few[column]:
+                found = self._from_samples(chosen, c, gradient[:, column])
             else:
                 self._count(k, chosen)
                 found = cho_solve(_factor(self.grams[k], c), -gradient[:, column])
             columns.append(found)
         return np.stack(columns, axis=1)
 
+    def _from_samples(self, chosen: Flags, c: float, gradient: Floats) -> Floats:
+        """The exact Newton direction (d + 1,) from the active samples A (m, d + 1), m < d + 1.
+
+        By the matrix inversion lemma (I + 2 C A'A)^-1 g = g - 2 C A' (I + 2 C AA')^-1 A g.
+        """
+        active = self.inputs[chosen]
+        inner = cho_solve(_factor(self.products.among(chosen), c), active @ gradient)
+        direction: Floats = 2 * c * (active.T @ inner) - gradient
+        return direction
+
     def _count(self, k: int, active: Flags) -> None:
-        gram, counted = self.grams[k], self.counted[k]
+        dimensions = self.inputs.shape[1]
+        gram = self.grams.setdefault(k, np.zeros((dimensions, dimensions)))
+        counted = self.counted[k]
         if np.count_nonzero(active ^ counted) > np.count_nonzero(active):
             gram[:], counted[:] = 0, False
         came, went = self.inputs[active & ~counted], self.inputs[counted & ~active]
         gram += came.T @ came
         gram -= went.T @ went
         counted[:] = active
-
-
-def _direction_from_samples(active: Floats, c: float, gradient: Floats) -> Floats:
-    """The exact Newton direction (d + 1,) from the active samples (m, d + 1), m < d + 1.
-
-    By the matrix inversion lemma (I + 2 C A'A)^-1 g = g - 2 C A' (I + 2 C AA')^-1 A g.
-    """
-    inner = cho_solve(_factor(active @ active.T, c), active @ gradient)
-    direction: Floats = 2 * c * (active.T @ inner) - gradient
-    return direction
 
 
 def _factor(gram: NDArray[np.floating], c: float) -> tuple[NDArray[np.floating], bool]:

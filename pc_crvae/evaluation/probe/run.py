@@ -71,8 +71,8 @@ def probe_encoders(
         protocol: the rest; its points are those drawn of each cloud, None for images.
         progress: told, in one line, what is being done.
         training_free: the descriptors of which the strongest has a row too; None for no such row.
-        cross_validation: the folds of a second estimate, on the training items under the first
-            seed; None for none.
+        cross_validation: the folds of a second estimate, on the training items, whose repeats are
+            of the probe seeds in turn; None for none.
 
     Raises:
         UserError: a split without labels, splits of different classes, a single class or one
@@ -97,7 +97,7 @@ def probe_encoders(
         _row(features, key): [] for key in protocol.representations for features in encoders
     }
     chosen: Chosen | None = None
-    held: dict[tuple[str, str], Held] = {}
+    held: dict[tuple[str, str], list[Held]] = {}
     for seed in protocol.seeds:
         first = seed == protocol.seeds[0]
         train_batch, test_batch = (
@@ -130,8 +130,9 @@ def probe_encoders(
                     fitted = bar.fitted if first else bar.fit(of_train, train_labels, protocol)
                 score = predict_items(encoded[key], train_labels, of_test, protocol, seed, fitted)
                 outcomes[row].append(score(test_labels))
-                if first and cross_validation is not None:
-                    held[row] = Held(encoded[key], outcomes[row][-1].chosen)
+                if cross_validation is not None:
+                    made = Held(encoded[key], outcomes[row][-1].chosen)
+                    held.setdefault(row, []).append(made)
     copies = near_copies_of(train, test, protocol)
     data, versions = TrainAndTest.of(train, test), library_versions()
     found = assemble(outcomes, test_labels, test.classes, protocol, data, versions, copies)
@@ -140,7 +141,7 @@ def probe_encoders(
         in_order = {row: held[row] for row in outcomes}
         rules = protocol.classifier, cross_validation, protocol.standardise
         parts["cross_validation"] = cross_validate(
-            in_order, train_labels, *rules, seed=protocol.seeds[0], progress=progress
+            in_order, train_labels, *rules, seeds=protocol.seeds, progress=progress
         )
     return replace(found, report=found.report.model_copy(update=parts))
 

@@ -95,7 +95,7 @@ def choose_training_free(
     """Choose the candidate whose class mean is best by cross-validation on the training items.
 
     Each costs a cross-validation and a fit of the protocol's classifier, which outweigh encoding:
-    of 2,793 items with 1,024 and 1,680 features about 6 and 46 seconds of processor time, and more
+    of 2,793 items with 1,024 and 1,680 features about 7 and 17 seconds of processor time, and more
     with 2,704.
     So they are tried under one seed alone, and the value found there is held under the others.
 

@@ -48,7 +48,7 @@ def test_no_item_is_predicted_by_what_has_seen_it():
     rng = np.random.default_rng(0)
     features, labels = rng.normal(size=(300, 5)), rng.integers(2, size=300)
     knn = NearestNeighbors(name="knn", k=(1,))
-    found = cross_validate({OURS: Held(features, 1)}, labels, knn, CrossValidation(repeats=1))
+    found = cross_validate({OURS: [Held(features, 1)]}, labels, knn, CrossValidation(repeats=1))
     assert 0.4 < found.rows[0].accuracy.mean < 0.6  # an item's own label would make it 1
 
 
@@ -56,7 +56,7 @@ def test_scores_are_means_of_the_repeats_over_items_and_over_classes():
     features, labels = classes_apart(80, 0.8, 1)
     labels[labels == 2] = np.where(np.arange(np.sum(labels == 2)) < 6, 2, 1)  # uneven
     asked = CrossValidation(repeats=2, folds=3)
-    found = cross_validate({OURS: Held(features, 1.0)}, labels, RIDGE, asked, seed=4)
+    found = cross_validate({OURS: [Held(features, 1.0)]}, labels, RIDGE, asked, seeds=[4])
     (row,) = found.rows
     fixed = RIDGE.model_copy(update={"alpha": (1.0,)})
     predicted = [
@@ -71,14 +71,14 @@ def test_scores_are_means_of_the_repeats_over_items_and_over_classes():
     for score in (row.accuracy, row.class_mean):
         assert score.interval[0] < score.mean < score.interval[1]
     assert (found.items, found.repeats, found.folds, row.parameter) == (80, 2, 3, 1.0)
-    assert found == cross_validate({OURS: Held(features, 1.0)}, labels, RIDGE, asked, seed=4)
+    assert found == cross_validate({OURS: [Held(features, 1.0)]}, labels, RIDGE, asked, seeds=[4])
 
 
 def test_trained_rows_are_compared_on_the_same_folds_with_the_bar_and_their_twin():
     features, labels = classes_apart(90, 0.6, 2)
     worse = features + np.random.default_rng(3).normal(size=features.shape)
     rows = {OURS: features, TWIN: worse, POOLED: worse, POOLED_TWIN: worse, BAR: features}
-    held = {name: Held(values, 1.0) for name, values in rows.items()}
+    held = {name: [Held(values, 1.0)] for name, values in rows.items()}
     found = cross_validate(held, labels, RIDGE, CrossValidation(repeats=2))
     pairs = [(pair.trained, pair.against, pair.representation) for pair in found.differences]
     assert pairs == [
@@ -97,6 +97,26 @@ def test_trained_rows_are_compared_on_the_same_folds_with_the_bar_and_their_twin
     )
     assert 0 < ahead.accuracy.interval[0] < ahead.accuracy.mean < ahead.accuracy.interval[1]
     assert behind.class_mean.mean == pytest.approx(-ahead.class_mean.mean)
+
+
+def test_each_repeat_is_of_another_seed_and_rows_of_one_seed_are_compared():
+    labels = classes_apart(90, 0.6, 2)[1]
+    draws = [classes_apart(90, noise, 2)[0] for noise in (0.4, 0.8, 1.6)]
+    values = [1.0, 10.0, 1.0]
+    held = [Held(*both) for both in zip(draws, values, strict=True)]
+    rows = {OURS: held, TWIN: held[:1]}
+    found = cross_validate(rows, labels, RIDGE, CrossValidation(repeats=1), seeds=[2, 0, 7])
+    assert (found.repeats, found.seeds) == (3, (2, 0, 7))
+    ours, twin = found.rows
+    assert (ours.parameters, twin.parameters) == ((1.0, 10.0, 1.0), (1.0, 1.0, 1.0))
+    for repeat, accuracy in enumerate(ours.accuracies):
+        fixed = RIDGE.model_copy(update={"alpha": (values[repeat],)})
+        alone = held_out_predictions(fixed, draws[repeat], labels, folds=5, seed=2000 + repeat)
+        assert accuracy == pytest.approx(np.mean(alone == labels))
+    assert ours.accuracies[0] == twin.accuracies[0]
+    assert ours.accuracies[2] < ours.accuracies[0]
+    (pair,) = found.differences
+    assert pair.accuracy.mean == pytest.approx(ours.accuracy.mean - twin.accuracy.mean)
 
 
 def coverage(trials, repeats=2):
@@ -123,8 +143,8 @@ def coverage(trials, repeats=2):
     covered = 0
     for seed in range(trials):
         rows, labels = both(150, seed)
-        held = {name: Held(values, 1.0) for name, values in rows.items()}
-        (pair,) = cross_validate(held, labels, fixed, asked, seed=seed).differences
+        held = {name: [Held(values, 1.0)] for name, values in rows.items()}
+        (pair,) = cross_validate(held, labels, fixed, asked, seeds=[seed]).differences
         low, high = pair.accuracy.interval
         covered += low <= truth <= high
     return covered / trials
@@ -171,10 +191,11 @@ def test_a_probe_has_it_as_a_part_of_its_own_and_is_else_as_it_was(tmp_path):
         POOLED_TWIN,
         BAR,
     ]
-    assert found.seed == 5
+    assert (found.seed, found.seeds) == (5, (5, 0))
     assert found.items == len(train)
     row_of_c = {(row.features, row.representation): row.c for row in report.rows}
     assert found.rows[0].parameter == row_of_c[OURS][0]
+    assert found.rows[0].parameters == row_of_c[OURS]
     assert "cross-validation: training-free bps, repeat 2 of 2" in told
     report.write(tmp_path / "probe.json")
     assert ProbeReport.read(tmp_path / "probe.json") == report

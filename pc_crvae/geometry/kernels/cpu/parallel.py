@@ -10,15 +10,15 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
 import torch
+from numba.core.event import Event, Listener, install_listener
 
 Kernel = Callable[..., None]
 """Compiled function of some arrays and plain numbers, then the range of items [start, stop)."""
@@ -69,7 +69,7 @@ def run(kernel: Kernel, items: int, *arguments: Any) -> None:
     """
     key = (kernel, *(getattr(argument, "dtype", None) for argument in arguments))
     if key not in _compiled:
-        with _telling_what_takes_long():
+        with install_listener("numba:compile", _TellingOfCompiling()):
             kernel(*arguments, 0, 0)
         _compiled.add(key)
     threads = min(torch.get_num_threads(), items)
@@ -148,18 +148,35 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_anew)
 
 
-@contextmanager
-def _telling_what_takes_long() -> Iterator[None]:
-    """Say why the caller waits, if it does: what was compiled before loads in no time."""
-    timer = threading.Timer(
-        _MESSAGE_AFTER_SECONDS,
-        print,
-        ["pc_crvae: compiling kernels for this processor, once; it takes some seconds"],
-        {"file": sys.stderr, "flush": True},
+class _TellingOfCompiling(Listener):  # type: ignore[misc]
+    """Says once why the caller waits, where something is compiled that takes long.
+
+    What was compiled before is loaded from the disk, which is no such event, however busy the
+    machine is.
+    """
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+        self._nested = 0
+
+    def on_start(self, event: Event) -> None:
+        """Begin to wait, for the outermost of functions that are compiled into each other."""
+        self._nested += 1
+        if self._nested == 1:
+            self._timer = threading.Timer(_MESSAGE_AFTER_SECONDS, _tell_of_compiling)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def on_end(self, event: Event) -> None:
+        """End the wait."""
+        self._nested -= 1
+        if self._nested == 0 and self._timer is not None:
+            self._timer.cancel()
+
+
+@cache
+def _tell_of_compiling() -> None:
+    sys.stderr.write(
+        "pc_crvae: compiling kernels for this processor, once; it takes some seconds\n"
     )
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    sys.stderr.flush()

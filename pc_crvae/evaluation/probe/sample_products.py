@@ -1,0 +1,71 @@
+"""Inner products of samples, XX', each made once though many subsets of the samples ask for it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+_MOST_SAMPLES = 12_000  # 1.2 GB of products
+_WORTH = 4  # times the products of one step, which many steps are saved from making
+
+
+class SampleProducts:
+    """The inner products among samples, made when subsets ask for them.
+
+    The samples that are active for one class are in part active for the others, and at the next
+    step and penalty too, so that most products of a step are there already.
+
+    Args:
+        inputs: (n, d) the samples.
+        most: the products of so many samples are kept; beyond, those asked for last.
+    """
+
+    def __init__(self, inputs: Floats, most: int = _MOST_SAMPLES) -> None:
+        self._inputs = inputs
+        self._most = most
+        self._forget()
+
+    def _forget(self) -> None:
+        self._places = np.full(len(self._inputs), -1)  # of a sample in the table
+        self._count = 0
+        self._rows = np.empty((0, self._inputs.shape[1]))
+        self._table = np.empty((0, 0))
+
+    def prepare(self, subsets: Flags) -> None:
+        """Make the products that subsets (n, k) will ask for, where keeping them is worth it."""
+        union = subsets.any(axis=1)
+        new = np.flatnonzero(union & (self._places < 0))
+        if self._count + len(new) > self._most:
+            self._forget()
+            new = np.flatnonzero(union)
+        asked_for = int(np.square(np.count_nonzero(subsets, axis=0)).sum())
+        is_worth_it = len(new) * (self._count + len(new)) <= _WORTH * asked_for
+        if len(new) and is_worth_it and len(new) <= self._most:
+            self._add(new)
+
+    def _add(self, new: NDArray[np.int64]) -> None:
+        before, after = self._count, self._count + len(new)
+        if after > len(self._table):
+            room = min(max(after, 2 * before), len(self._inputs))
+            table, rows = np.empty((room, room)), np.empty((room, self._inputs.shape[1]))
+            table[:before, :before] = self._table[:before, :before]
+            rows[:before] = self._rows[:before]
+            self._table, self._rows = table, rows
+        added = self._rows[before:after] = self._inputs[new]
+        cross = self._rows[:before] @ added.T
+        self._table[:before, before:after] = cross
+        self._table[before:after, :before] = cross.T
+        self._table[before:after, before:after] = added @ added.T
+        self._places[new] = np.arange(before, after)
+        self._count = after
+
+    def among(self, chosen: Flags) -> Floats:
+        """The products (m, m) among the m chosen samples (n,), in their order."""
+        places = self._places[chosen]
+        if np.any(places < 0):
+            rows = self._inputs[chosen]
+            direct: Floats = rows @ rows.T
+            return direct
+        kept: Floats = self._table[np.ix_(places, places)]
+        return kept

@@ -1,0 +1,55 @@
+"""The training-free rows of a study, each made by the probe of one run and the bar of many."""
+
+from collections.abc import Mapping, Sequence
+
+from pc_crvae.embedding.names import TRAINING_FREE
+from pc_crvae.evaluation.probe.comparison import StoredProbe
+from pc_crvae.evaluation.probe.predictions import row_name
+from pc_crvae.study.figures import over_seeds
+from pc_crvae.study.plan import PlannedRun, bar_of
+from pc_crvae.study.results import Accuracy, TrainingFreeResult
+from pc_crvae.study.schema import Study
+
+
+def training_free_rows(
+    study: Study, runs: Sequence[PlannedRun], probes: Mapping[str, StoredProbe]
+) -> tuple[TrainingFreeResult, ...]:
+    """Take the rows from the probes that made them.
+
+    Args:
+        study: the study.
+        runs: all of its runs.
+        probes: those of complete runs, by name.
+    """
+    found = []
+    for run in runs:
+        if not run.makes_bar or run.name not in probes:
+            continue
+        row = _row(run, probes[run.name], _arms_of(bar_of(run, study), study, runs))
+        found += [] if row is None else [row]
+    return tuple(found)
+
+
+def _arms_of(bar: str, study: Study, runs: Sequence[PlannedRun]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(run.arm for run in runs if bar_of(run, study) == bar))
+
+
+def _row(run: PlannedRun, probe: StoredProbe, arms: tuple[str, ...]) -> TrainingFreeResult | None:
+    chosen = probe.found.training_free
+    if chosen is None:
+        return None
+    settings = [row.setting for row in probe.found.rows if row.features == TRAINING_FREE]
+    rows = []
+    for setting in settings:
+        right = probe.predictions.correct(row_name(TRAINING_FREE, chosen.chosen, setting))
+        rows.append(
+            Accuracy(
+                representation=chosen.chosen,
+                setting=setting,
+                **over_seeds([float(of_seed.mean()) for of_seed in right]).plain(),
+                spread_over="probe seeds",
+            )
+        )
+    return TrainingFreeResult(
+        kind=chosen.chosen, frames=chosen.frames, run=run.name, arms=arms, rows=tuple(rows)
+    )

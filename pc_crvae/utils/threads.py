@@ -1,0 +1,92 @@
+"""How many cores this process may use, and how its threads wait for each other."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+"""What OpenMP's runtimes take the way of waiting from: the standard's, GNU's and LLVM's."""
+
+_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""What torch takes the number of its threads from."""
+
+
+def prepare_threads() -> None:
+    """Have the threads of torch and the kernels sleep while they wait, on the cores there are.
+
+    By default they spin: where other work has a core, each barrier then costs a slice of its time.
+    What the environment says of either stays. Once torch is loaded it is too late, and nothing is
+    set; child processes inherit what is.
+    """
+    if "torch" in sys.modules:
+        return
+    if not is_way_of_waiting_set():
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    cores = usable_cores()
+    if not is_count_set() and cores < (os.cpu_count() or 1):
+        os.environ["OMP_NUM_THREADS"] = str(cores)
+
+
+def is_way_of_waiting_set() -> bool:
+    """Whether the environment says how threads wait."""
+    return any(name in os.environ for name in _WAITING)
+
+
+def is_count_set() -> bool:
+    """Whether the environment says how many threads there are."""
+    return any(name in os.environ for name in _COUNTS)
+
+
+def usable_cores(groups: Path = Path("/sys/fs/cgroup"), membership: str | None = None) -> int:
+    """How many cores this process may use, by its affinity and the limits of its control groups.
+
+    A limit of one core and a half makes two.
+
+    Args:
+        groups: where the control groups are mounted.
+        membership: the lines of ``/proc/self/cgroup``, by default read there.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    if membership is None:
+        membership = _text_of(Path("/proc/self/cgroup")) or ""
+    limits = [limit for limit in _limits(groups, membership) if limit > 0]
+    return max(1, min([cores, *(-int(-limit // 1) for limit in limits)]))
+
+
+def _limits(groups: Path, membership: str) -> Iterator[float]:
+    """Yield the cores that each group on the way from this process's to the top allows."""
+    for line in membership.splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, place = rest.partition(":")
+        names = controllers.split(",")
+        if controllers and "cpu" not in names:
+            continue
+        top = groups if not controllers else groups / controllers
+        if controllers and not top.is_dir():
+            top = groups / "cpu"
+        # In a container the place may be that outside, and the mounted top its own group.
+        inner = Path(place.lstrip("/"))
+        for folder in {top / part for part in (inner, *inner.parents)}:
+            yield from _limits_in(folder)
+
+
+def _limits_in(folder: Path) -> Iterator[float]:
+    second = (_text_of(folder / "cpu.max") or "").split()
+    if len(second) == 2 and second[0] != "max":
+        yield int(second[0]) / int(second[1])
+    quota = _text_of(folder / "cpu.cfs_quota_us")
+    period = _text_of(folder / "cpu.cfs_period_us")
+    if quota and period and int(quota) > 0:
+        yield int(quota) / int(period)
+
+
+def _text_of(file: Path) -> str | None:
+    """What a file of the kernel holds; None where there is none that can be read."""
+    try:
+        return file.read_text()
+    except OSError:
+        return None
