@@ -40,21 +40,25 @@ FOUND_AS = {
 }
 """The kinds that are planted, and what each is to be found as."""
 
+Cells = NDArray[np.bool_]
+Grid = tuple[NDArray[np.float64], NDArray[np.float64], float]
+"""Where the lines between the cells lie along x and y, and the thickness."""
+
 _SEED = 17
 _PLATES = 0.1  # of the shapes
 
 
-def plate(rng: np.random.Generator, holes: int | None = None) -> tuple[NDArray[np.bool_], tuple]:
+def plate(rng: np.random.Generator) -> tuple[Cells, Grid]:
     """A plate of random sides, cut into cells, some of which are holes: cells and their grid."""
     cells = np.ones((rng.integers(7, 14), rng.integers(5, 10)), dtype=bool)
     inner = np.argwhere(np.ones(np.subtract(cells.shape, 2))) + 1
     chosen = rng.permutation(len(inner))[: rng.integers(2, 9)]
     cells[tuple(inner[chosen].T)] = False
-    grid = tuple(np.cumsum(rng.uniform(0.6, 1.4, size + 1)) for size in cells.shape)
-    return cells, (*grid, rng.uniform(0.3, 1.2))
+    xs, ys = (np.cumsum(rng.uniform(0.6, 1.4, size + 1)) for size in cells.shape)
+    return cells, (xs, ys, rng.uniform(0.3, 1.2))
 
 
-def extruded(cells: NDArray[np.bool_], grid: tuple) -> trimesh.Trimesh:
+def extruded(cells: Cells, grid: Grid) -> trimesh.Trimesh:
     """The surface of a plate: both faces of each cell that is there, and walls where one ends."""
     xs, ys, thickness = grid
     quads = []
@@ -70,12 +74,12 @@ def extruded(cells: NDArray[np.bool_], grid: tuple) -> trimesh.Trimesh:
             if not full[i + 1 + di, j + 1 + dj]:
                 quads.append([(*p, 0.0), (*q, 0.0), (*q, thickness), (*p, thickness)])
     corners = np.array(quads).reshape(-1, 3)
-    first = np.arange(0, len(corners), 4)[:, None]
-    faces = np.concatenate([first + [0, 1, 2], first + [0, 2, 3]])
+    halves = np.array([[0, 1, 2], [0, 2, 3]])
+    faces = (np.arange(0, len(corners), 4)[:, None, None] + halves).reshape(-1, 3)
     return trimesh.Trimesh(corners, faces)
 
 
-def with_one_hole_more(cells: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+def with_one_hole_more(cells: Cells, rng: np.random.Generator) -> Cells:
     """Take one more of the inner cells away."""
     inner = np.argwhere(cells[1:-1, 1:-1]) + 1
     changed = cells.copy()
@@ -204,8 +208,10 @@ def _write(mesh: trimesh.Trimesh, path: Path) -> Path:
 def table(analysis: Analysis, ids: tuple[str, ...], planted: dict[tuple[str, str], str]) -> str:
     """Return a line a kind: planted, found as what they are, precision and recall."""
     found = {(ids[pair.first], ids[pair.second]): pair.kind for pair in analysis.findings}
-    lines = ["| planted | pairs | recall | found as | findings | precision |", "|---|" * 1]
-    lines[1] = "|---|---:|---:|---|---:|---:|"
+    lines = [
+        "| planted | pairs | recall | found as | findings | precision |",
+        "|---|---:|---:|---|---:|---:|",
+    ]
     for kind, told in FOUND_AS.items():
         pairs = [pair for pair, planted_as in planted.items() if planted_as == kind]
         hits = sum(found.get(pair) == told for pair in pairs)

@@ -25,6 +25,7 @@ COMMANDS = (
     "interpolate",
     "embed",
     "search",
+    "explore",
     "curves",
     "study",
     "report",

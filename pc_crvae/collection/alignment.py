@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from pc_crvae.collection.bodies import Body, Outline
+from pc_crvae.collection.thresholds import NEAR_RMS
 
 _ROUND = 0.06
 """Spreads that differ by less, of the largest, may belong to axes that mean nothing."""
@@ -22,8 +23,14 @@ _TURNS = 12
 
 _ROUGH_POINTS = 150
 _REFINED = 4  # of the starts, the best ones
-_FIRST_STEPS, _LAST_STEPS = 6, 25
-_FIRST_POINTS, _LAST_POINTS = 200, 600
+_FIRST_STEPS, _LAST_STEPS = 6, 20
+_FIRST_POINTS, _LAST_POINTS = 120, 500
+_RIVALS = 0.015
+"""Starts whose rough distance is larger than the least by more are left alone."""
+
+_FAR = 3 * NEAR_RMS
+"""Mean distance, as a share of the diameter, after the first steps, which the last do not mend."""
+
 _SETTLED = 1e-3  # of the usual distance
 _HOPELESS = 0.07
 """Mean rough distance, above that of two draws of the same surface, from which no pose recovers."""
@@ -127,12 +134,15 @@ def align(first: Body, second: Body, *, mirrored: bool) -> Pose | None:
     rough = rough_gaps(rotations, first.outline, second.outline)
     if rough.min() > _HOPELESS:
         return None
+    starts = [k for k in np.argsort(rough, kind="stable") if rough[k] < rough.min() + _RIVALS]
     tried = [
         refine(Pose(1.0, rotations[k], np.zeros(3)), first, second, _FIRST_POINTS, _FIRST_STEPS)
-        for k in np.argsort(rough, kind="stable")[:_REFINED]
+        for k in starts[:_REFINED]
     ]
     points = first.samples[:_FIRST_POINTS]
     gaps = [float(second.closest(pose.apply(points)).distances.mean()) for pose in tried]
+    if min(gaps) > second.floor + _FAR * second.diameter:
+        return None
     return refine(tried[int(np.argmin(gaps))], first, second, _LAST_POINTS, _LAST_STEPS)
 
 
@@ -199,6 +209,12 @@ def _stepped(pose: Pose, step: NDArray[np.float64]) -> Pose:
     growth = 1 + float(step[6])
     shift = growth * turn @ pose.shift + step[3:6]
     return Pose(pose.scale * growth, turn @ pose.rotation, shift)
+
+
+def is_far(pose: Pose, first: Body, second: Body) -> bool:
+    """Whether a look at a few points is enough to say that a pose leaves them far apart."""
+    distances = second.closest(pose.apply(first.samples[:_FIRST_POINTS])).distances
+    return float(distances.mean()) > second.floor + _FAR * second.diameter
 
 
 def residual(pose: Pose, first: Body, second: Body) -> Residual:

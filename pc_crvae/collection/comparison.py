@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from pc_crvae.collection import thresholds
-from pc_crvae.collection.alignment import Pose, Residual, align, residual
+from pc_crvae.collection.alignment import Pose, Residual, align, is_far, residual
 from pc_crvae.collection.bodies import Body
 
 Kind = Literal["same file", "same geometry", "scaled", "turned", "mirrored", "near"]
@@ -50,20 +50,27 @@ class _Fit(NamedTuple):
 def compare(first: Body, second: Body) -> Comparison | None:
     """Say what a second shape is to a first; None where they are not even near."""
     as_it_is = Pose(1.0, np.eye(3), np.zeros(3))
-    upright = _Fit(as_it_is, residual(as_it_is, first, second))
-    if _is_exact(upright, first, second):
-        return _described(upright, first, second, exact=True)
-    proper = _fitted(first, second, mirrored=False)
-    if proper is None or (upright.is_near and upright.left.rms <= proper.left.rms):
-        proper = upright
-    if _is_exact(proper, first, second):
+    upright = None
+    if not is_far(as_it_is, first, second):
+        upright = _Fit(as_it_is, residual(as_it_is, first, second))
+        if _is_exact(upright, first, second):
+            return _described(upright, first, second, exact=True)
+    proper = _better(_fitted(first, second, mirrored=False), upright)
+    if proper is not None and _is_exact(proper, first, second):
         return _described(proper, first, second, exact=True)
     mirrored = _fitted(first, second, mirrored=True)
     if mirrored is not None and mirrored.is_near:
-        limit = thresholds.CLEARLY_BETTER * proper.left.rms
+        limit = np.inf if proper is None else thresholds.CLEARLY_BETTER * proper.left.rms
         if mirrored.left.rms < limit:
             return _described(mirrored, first, second, exact=False)
-    return _described(proper, first, second, exact=False) if proper.is_near else None
+    if proper is None or not proper.is_near:
+        return None
+    return _described(proper, first, second, exact=False)
+
+
+def _better(one: _Fit | None, other: _Fit | None) -> _Fit | None:
+    fits = [fit for fit in (one, other) if fit is not None]
+    return min(fits, key=lambda fit: fit.left.rms, default=None)
 
 
 def _fitted(first: Body, second: Body, *, mirrored: bool) -> _Fit | None:

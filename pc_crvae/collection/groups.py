@@ -71,7 +71,10 @@ def find_groups(codes: NDArray[np.float64], ids: Sequence[str]) -> list[Group]:
     if len(codes) < 2 * size:
         return []
     with threadpool_limits(1):
-        labels = HDBSCAN(min_cluster_size=size, min_samples=2, copy=True).fit_predict(codes)
+        # Leaves: many groups of shapes that are alike, rather than few of all kinds.
+        labels = HDBSCAN(
+            min_cluster_size=size, min_samples=2, cluster_selection_method="leaf", copy=True
+        ).fit_predict(codes)
     members = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
     members.sort(key=lambda rows: (-len(rows), rows[0]))
     words = [_words(name) for name in ids]
@@ -80,7 +83,7 @@ def find_groups(codes: NDArray[np.float64], ids: Sequence[str]) -> list[Group]:
     used: Counter[str] = Counter()
     for rows in members:
         medoid = int(rows[_medoid(codes[rows])])
-        name = _common_word(rows, words, overall) or f"like {ids[medoid].rpartition('/')[2]}"
+        name = _common_word(rows, words, overall) or f"like {_short(ids[medoid])}"
         used[name] += 1
         shown = name if used[name] == 1 else f"{name} ({used[name]})"
         groups.append(Group(shown, tuple(rows.tolist()), medoid))
@@ -103,6 +106,12 @@ def find_outliers(nearest: NDArray[np.floating]) -> NDArray[np.int64]:
     most = max(1, int(_MOST_OUTLIERS * len(nearest)))
     order: NDArray[np.int64] = beyond[np.argsort(-nearest[beyond], kind="stable")][:most]
     return order
+
+
+def _short(name: str) -> str:
+    """The last part of a path, with the one before where it is a mere number."""
+    last = name.rpartition("/")[2]
+    return last if _words(last) else "/".join(name.split("/")[-2:])
 
 
 def _medoid(codes: NDArray[np.float64]) -> int:
