@@ -16,6 +16,10 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 EXACT: frozenset[Kind] = frozenset({"same file", "same geometry", "scaled", "turned"})
 
 
+_ABOUT = 1.2
+"""Fits that leave so many times as much are about as good."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """How a second shape lies to a first one.
@@ -68,9 +72,11 @@ def compare(first: Body, second: Body) -> Comparison | None:
     return _described(proper, first, second, exact=False)
 
 
-def _better(one: _Fit | None, other: _Fit | None) -> _Fit | None:
-    fits = [fit for fit in (one, other) if fit is not None]
-    return min(fits, key=lambda fit: fit.left.rms, default=None)
+def _better(proper: _Fit | None, upright: _Fit | None) -> _Fit | None:
+    """The better fit, and of fits that are about as good the one that turns nothing."""
+    if proper is None or upright is None:
+        return proper or upright
+    return upright if upright.left.rms <= _ABOUT * proper.left.rms else proper
 
 
 def _fitted(first: Body, second: Body, *, mirrored: bool) -> _Fit | None:

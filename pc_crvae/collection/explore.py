@@ -141,7 +141,16 @@ def _index_among(places: Sequence[Path]) -> Embeddings | None:
 def _without(out: Path, found: FoundShapes) -> FoundShapes:
     """Leave out what an earlier run wrote, where its folder lies among the shapes."""
     own = out.resolve()
-    files = [file for file in found.files if own not in file.path.resolve().parents]
+
+    def is_own(path: Path) -> bool:
+        return own in path.absolute().parents or own in path.resolve().parents
+
+    files = [file for file in found.files if not is_own(file.path)]
     if not files:
         raise UserError(f"{out} holds what this command wrote, and no shapes: name another folder")
-    return FoundShapes(files, found.passed_over)
+    others = {
+        reason: kept
+        for reason, paths in found.passed_over.items()
+        if (kept := tuple(path for path in paths if not is_own(path)))
+    }
+    return FoundShapes(files, others)

@@ -71,9 +71,12 @@ def find_groups(codes: NDArray[np.float64], ids: Sequence[str]) -> list[Group]:
     if len(codes) < 2 * size:
         return []
     with threadpool_limits(1):
-        # Leaves: many groups of shapes that are alike, rather than few of all kinds.
         labels = HDBSCAN(
-            min_cluster_size=size, min_samples=2, cluster_selection_method="leaf", copy=True
+            min_cluster_size=size,
+            min_samples=2,
+            # A group of most of the shapes says nothing: what it is made of does.
+            max_cluster_size=max(size, len(codes) // 2),
+            copy=True,
         ).fit_predict(codes)
     members = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
     members.sort(key=lambda rows: (-len(rows), rows[0]))

@@ -43,21 +43,21 @@ function drawMap() {
   map.width = Math.round(width() * ratio);
   map.height = Math.round(height() * ratio);
   mapPen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  const taken = {}, dots = [], budget = { left: DRAWN_A_FRAME };
+  const taken = new Map(), dots = [], budget = { left: DRAWN_A_FRAME };
   const marked = [chosen, partner].filter(row => row !== null);
   for (const row of [...marked, ...order.filter(row => !marked.includes(row))]) {
     const [x, y] = screen(row);
     if (x < -THUMB || y < -THUMB || x > width() + THUMB || y > height() + THUMB) continue;
-    const cell = [Math.floor(x / THUMB), Math.floor(y / THUMB)];
+    const cell = (Math.floor(x / THUMB) + 2) * 1000 + Math.floor(y / THUMB) + 2;
     let free = shown[row] && facts[row];
     for (let dx = -1; free && dx <= 1; dx++)
       for (let dy = -1; free && dy <= 1; dy++) {
-        const other = taken[`${cell[0] + dx},${cell[1] + dy}`];
+        const other = taken.get(cell + 1000 * dx + dy);
         if (other && Math.hypot(other[0] - x, other[1] - y) < THUMB) free = false;
       }
     const picture = free ? thumb(row, budget) : null;
     if (picture) {
-      taken[`${cell[0]},${cell[1]}`] = [x, y];
+      taken.set(cell, [x, y]);
       mapPen.drawImage(picture, x - THUMB / 2, y - THUMB / 2, THUMB, THUMB);
       dots.push([row, x, y + THUMB / 2 - 4, 3]);
     } else dots.push([row, x, y, 4.5]);

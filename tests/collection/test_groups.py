@@ -35,6 +35,15 @@ def test_groups_are_the_clusters_named_by_words_of_their_paths_or_by_their_middl
     assert names[40] == f"like {IDS[medoid]}"
 
 
+def test_most_of_the_shapes_are_no_group():
+    rng = np.random.default_rng(0)
+    near = np.repeat(unit_rows(rng.normal(size=(2, 40))) * 0.1 + np.eye(1, 40), 25, axis=0)
+    far = np.repeat(-np.eye(1, 40), 8, axis=0)
+    units = unit_rows(np.concatenate([near, far]) + 0.005 * rng.normal(size=(58, 40)))
+    sizes = sorted(len(group.rows) for group in find_groups(reduced(units), [""] * 58))
+    assert sizes == [8, 25, 25]
+
+
 def test_few_shapes_have_no_groups_and_equal_ones_do_no_harm():
     assert find_groups(reduced(np.eye(4)), IDS[:4]) == []
     equal = np.tile(np.eye(1, 5), (30, 1))
