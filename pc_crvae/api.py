@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pc_crvae.collection.explore import Explored
     from pc_crvae.config import Config
     from pc_crvae.data.formats.meshes import Surface
     from pc_crvae.embedding.index import Embeddings
@@ -261,17 +262,63 @@ def search(
     return nearest_hits(index, vector, top)
 
 
+def explore(
+    shapes: "str | Path | Sequence[str | Path]",
+    *,
+    out: str | Path,
+    model: str | Path | None = None,
+    points: int | None = None,
+    up: str | None = None,
+) -> "Explored":
+    """Find groups, duplicates and outliers among shapes, and write a page, tables and a report.
+
+    >>> explored = pc_crvae.explore(meshes, out=folder / "explored", model=run)
+    >>> explored.page.name, len(explored.collection)
+    ('explore.html', 2)
+    >>> [finding.kind for finding in explored.analysis.findings]
+    []
+
+    Args:
+        shapes: mesh and cloud files, or folders of them; or one index that `embed` made, by the
+            file it was saved in.
+        out: the folder to write to; what was read is kept there, and not read again.
+        model: a model of points, as `load` takes it; by default ``pretrained-so3``, which comes
+            with the package. An index needs none.
+        points: as of `embed`.
+        up: as of `embed`.
+
+    Returns:
+        The shapes, with their vectors and measures, and what was found; files that cannot be used
+        are in ``collection.refused``.
+
+    Raises:
+        pc_crvae.errors.UserError: there is no shape, none can be used, there is no such model, or
+            the folder cannot be written.
+    """
+    from pc_crvae.collection import explore as exploring
+    from pc_crvae.embedding.index import check_points
+
+    check_points(points, "points")
+    places = [shapes] if isinstance(shapes, str | Path) else shapes
+
+    def open_model() -> "SavedModel":
+        return _opened(model or exploring.DEFAULT_MODEL, device="auto")
+
+    return exploring.explore(
+        [Path(place) for place in places], Path(out), open_model, points=points, up=up
+    )
+
+
 def _index_of(folder: Path, model: str | Path | None) -> "Embeddings":
     from pc_crvae.data.facing import up_in_full
     from pc_crvae.data.readers.shape_files import find_shape_files
     from pc_crvae.embedding.folder_index import index_folder
     from pc_crvae.embedding.index import About
     from pc_crvae.errors import UserError
-    from pc_crvae.runs.saved import SavedModel
 
     if model is None:
         raise UserError(f"to search the folder {folder}, name a model")
-    saved = SavedModel.open(model, device="auto")
+    saved = _opened(model, device="auto")
     about = About(
         model_sha256=saved.weights_sha256, points=saved.point_model.points, up=up_in_full(None)
     )

@@ -27,6 +27,7 @@ COMMANDS = (
     "interpolate",
     "embed",
     "search",
+    "explore",
     "curves",
     "study",
     "report",

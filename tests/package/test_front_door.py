@@ -11,7 +11,7 @@ from helpers.tiny_runs import tiny_config, write_card
 from pc_crvae import api
 from pc_crvae.errors import UserError
 
-FUNCTIONS = ("train", "load", "probe", "embed", "search", "load_mesh")
+FUNCTIONS = ("train", "load", "probe", "embed", "search", "explore", "load_mesh")
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,11 @@ def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
     Raises:
         UserError: as :func:`read_surface`.
     """
-    surface = read_surface(path)
+    return sample_of(read_surface(path), count, rng)
+
+
+def sample_of(surface: Surface, count: int, rng: np.random.Generator) -> Sample:
+    """Draw points from a surface as :func:`load_points` does from that of a file."""
     unit, low, size = _to_unit(surface.vertices)
     triangles = unit[surface.faces]
     vectors = face_vectors(triangles)

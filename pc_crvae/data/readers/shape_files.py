@@ -116,6 +116,65 @@ def _without_tables(files: Sequence[FoundFile]) -> tuple[list[FoundFile], list[P
     return [file for file in files if file not in tables], sorted(file.path for file in tables)
 
 
+@dataclass(frozen=True, eq=False)
+class ShapeContent:
+    """What the file of a shape holds, in the frame and scale of the file.
+
+    Attributes:
+        path: the file.
+        sha256: the digest of its bytes, which fixes what is drawn of the shape.
+        surface: of a mesh; None of a cloud.
+        points: (N, 3) of a cloud; None of a mesh.
+    """
+
+    path: Path
+    sha256: bytes
+    surface: meshes.Surface | None
+    points: NDArray[np.floating] | None
+
+
+def read_shape(path: Path, unmeasured: Callable[[int], None] | None = None) -> ShapeContent:
+    """Read what a mesh or cloud file holds. A PLY file is a mesh where it has faces, else a cloud.
+
+    Args:
+        path: the file.
+        unmeasured: as of :func:`load_shape`.
+
+    Raises:
+        UserError: as :func:`load_shape`.
+    """
+    format = format_of(path)
+    content = read_bytes(path, cloud_files.LARGEST_FILE)
+    digest = hashlib.sha256(content).digest()
+    if format.mesh is not None and format.is_mesh(content):
+        return ShapeContent(path, digest, meshes.read_surface(path), None)
+    if format.cloud is not None:
+        return ShapeContent(path, digest, None, cloud_files.read_cloud(path, unmeasured))
+    raise UserError(
+        f"{path} is no shape by its name, which should end in {', '.join(sorted(FORMATS))}"
+    )
+
+
+def drawn(shape: ShapeContent, count: int, up: str | None = None) -> NDArray[np.float32]:
+    """Draw the points of a shape that has been read; see :func:`load_shape`.
+
+    Raises:
+        UserError: it has no scale.
+    """
+    rng = np.random.default_rng(list(shape.sha256))
+    points = shape.points
+    if shape.surface is not None:
+        points = meshes.sample_of(shape.surface, max(count, _SURFACE_POINTS), rng).points
+    assert points is not None
+    chosen = rng.choice(len(points), min(count, len(points)), replace=False)
+    try:
+        whole = normalize(turn_z_up(points[None], up_of_file(shape.path, up)))[0]
+    except ValueError as error:
+        raise UserError(f"{shape.path} cannot be scaled: {error}") from error
+    cloud: NDArray[np.float32] = whole[chosen]
+    return cloud
+
+
 def load_shape(
     path: Path,
     count: int,
@@ -141,21 +200,4 @@ def load_shape(
     Raises:
         UserError: the file cannot be used; the sentence names it and says why.
     """
-    format = format_of(path)
-    content = read_bytes(path, cloud_files.LARGEST_FILE)
-    rng = np.random.default_rng(list(hashlib.sha256(content).digest()))
-    if format.mesh is not None and format.is_mesh(content):
-        points = meshes.load_points(path, max(count, _SURFACE_POINTS), rng).points
-    elif format.cloud is not None:
-        points = cloud_files.read_cloud(path, unmeasured)
-    else:
-        raise UserError(
-            f"{path} is no shape by its name, which should end in {', '.join(sorted(FORMATS))}"
-        )
-    chosen = rng.choice(len(points), min(count, len(points)), replace=False)
-    try:
-        whole = normalize(turn_z_up(points[None], up_of_file(path, up)))[0]
-    except ValueError as error:
-        raise UserError(f"{path} cannot be scaled: {error}") from error
-    shape: NDArray[np.float32] = whole[chosen]
-    return shape
+    return drawn(read_shape(path, unmeasured), count, up)

@@ -1,0 +1,218 @@
+"""Shapes made ready for exact comparison: centred, of size 1, with what no movement changes."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from pc_crvae.collection.closest import TriangleSearch
+from pc_crvae.data.clouds import turn_z_up
+from pc_crvae.data.facing import up_of_file
+from pc_crvae.data.readers.shape_files import ShapeContent
+from pc_crvae.data.surface_sampling import Mesh, face_vectors, sample_faces
+
+_BY_AREA = 600
+"""Points drawn of a surface for comparison."""
+
+_OF_EACH = 300
+"""Vertices, and centres of triangles, taken besides: details are where they are."""
+
+_MOST_QUERIES = 2000
+"""Points of a cloud that are looked up in another."""
+
+_LEAST = 1e-300  # of the area of a triangle that has a direction
+
+
+class Moments(NamedTuple):
+    """The first integrals over a surface, or means over a cloud's points.
+
+    Attributes:
+        area: of the surface; 0 of a cloud.
+        center: (3,) the centroid.
+        covariance: (3, 3) the mean of products of coordinates about it.
+    """
+
+    area: float
+    center: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+
+def moments_of_mesh(mesh: Mesh) -> Moments:
+    """Integrate over triangles (T, 3, 3) exactly, so that a new triangulation changes nothing."""
+    low = mesh.min(axis=(0, 1))
+    size = float(np.ptp(mesh, axis=(0, 1)).max()) or 1.0
+    near = (mesh - low) / size  # so that squares of far and huge shapes stay in range
+    areas = np.linalg.norm(face_vectors(near), axis=1) / 2
+    total = float(areas.sum())
+    middles = near.mean(axis=1)
+    center = areas @ middles / total
+    corners, middles = near - center, middles - center
+    # The integral of x x^T over a triangle is A / 12 (9 g g^T + a a^T + b b^T + c c^T).
+    squares = 9 * np.einsum("t,ti,tj->ij", areas, middles, middles)
+    squares += np.einsum("t,tci,tcj->ij", areas, corners, corners)
+    return Moments(total * size**2, center * size + low, squares / (12 * total) * size**2)
+
+
+def moments_of_cloud(points: NDArray[np.float64]) -> Moments:
+    """Average over the points (N, 3) of a cloud."""
+    center = points.mean(axis=0)
+    centered = points - center
+    return Moments(0.0, center, centered.T @ centered / len(points))
+
+
+def size_of(moments: Moments) -> float:
+    """Root mean square distance from the centroid."""
+    return float(np.sqrt(np.trace(moments.covariance)))
+
+
+def invariants(moments: Moments) -> NDArray[np.float64]:
+    """Return four numbers that moving, turning, mirroring and scaling leave as they are.
+
+    The spreads along the principal axes, by the root of their squares' sum, rising; and how much
+    area there is for that size: 0 of clouds.
+    """
+    values = np.maximum(np.linalg.eigvalsh(moments.covariance), 0)
+    total = float(values.sum())
+    fullness = np.sqrt(moments.area / total) / 10 if moments.area else 0.0
+    found: NDArray[np.float64] = np.append(np.sqrt(values / total), fullness)
+    return found
+
+
+class Nearby(NamedTuple):
+    """What of a body is closest to each of some points.
+
+    Attributes:
+        distances: (n,).
+        places: (n, 3).
+        normals: (n, 3) of the surface there; None of a cloud.
+    """
+
+    distances: NDArray[np.float64]
+    places: NDArray[np.float64]
+    normals: NDArray[np.float64] | None
+
+
+class Outline:
+    """As much of a body as tells quickly whether another may be like it.
+
+    Args:
+        moments: of the shape.
+        points: (R, 3) drawn of it, in units of its own: see `Body`.
+
+    Attributes:
+        axes: (3, 3) principal axes in columns, by rising spread.
+        spreads: (3,) along them, their squares' sum 1.
+        points: (R, 3).
+    """
+
+    def __init__(self, moments: Moments, points: NDArray[np.floating]) -> None:
+        values, self.axes = np.linalg.eigh(moments.covariance)
+        self.spreads = np.sqrt(np.maximum(values, 0)) / size_of(moments)
+        self.points = np.asarray(points, dtype=np.float64)
+        half = len(self.points) // 2
+        self._tree = cKDTree(self.points)
+        # Of two halves, a point lies as far from the other as from another draw of its size, and
+        # as the square root of the number farther than from one twice as large.
+        other = cKDTree(self.points[half:]).query(self.points[: max(half, 1)])[0]
+        self.gap = float(other.mean()) * np.sqrt(max(len(self.points) - half, 1) / len(self.points))
+
+    def distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distances of points (n, 3) from the nearest of this one's (n,)."""
+        distances: NDArray[np.float64] = self._tree.query(points)[0]
+        return distances
+
+
+class Body(ABC):
+    """A shape in units of its own: its centroid at 0, the mean square distance from it 1.
+
+    Attributes:
+        moments: in the units of the file.
+        size: what its own unit of length is in those of the file.
+        area: in its own units; 0 of a cloud.
+        samples: (S, 3) points of it that are compared.
+        outline: what is looked at first.
+        diameter: twice the distance of its farthest point from the centroid.
+        floor: root mean square distance between two draws of the same cloud; 0 of a surface.
+    """
+
+    samples: NDArray[np.float64]
+    outline: Outline
+    diameter: float
+    floor: float = 0.0
+
+    def __init__(self, moments: Moments) -> None:
+        self.moments = moments
+        self.size = size_of(moments)
+        self.area = moments.area / self.size**2
+
+    @abstractmethod
+    def closest(self, points: NDArray[np.float64]) -> Nearby:
+        """Find what of the body is closest to points (n, 3)."""
+
+
+class SurfaceBody(Body):
+    """The surface of a mesh.
+
+    Args:
+        mesh: (T, 3, 3) triangles, upright.
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        super().__init__(moments_of_mesh(mesh))
+        rng = np.random.default_rng(0)
+        self._search = TriangleSearch((mesh - self.moments.center) / self.size)
+        own = self._search.mesh
+        normals = face_vectors(own)
+        lengths = np.linalg.norm(normals, axis=1)
+        self._normals = normals / np.maximum(lengths, _LEAST)[:, None]
+        drawn, _ = sample_faces(own, lengths / 2, 2 * _BY_AREA, rng)
+        corners = own.reshape(-1, 3)
+        some = [
+            part[rng.choice(len(part), min(_OF_EACH, len(part)), replace=False)]
+            for part in (corners, own.mean(axis=1))
+        ]
+        self.samples = np.concatenate([drawn[:_BY_AREA], *some])
+        self.outline = Outline(self.moments, drawn)
+        self.diameter = 2 * float(np.linalg.norm(corners, axis=1).max())
+
+    def closest(self, points: NDArray[np.float64]) -> Nearby:
+        """Find the closest points of the surface."""
+        found = self._search.closest(points)
+        return Nearby(found.distances, found.places, self._normals[found.triangles])
+
+
+class CloudBody(Body):
+    """The points of a cloud.
+
+    Args:
+        points: (N, 3), upright.
+    """
+
+    def __init__(self, points: NDArray[np.float64]) -> None:
+        super().__init__(moments_of_cloud(points))
+        self._points = (points - self.moments.center) / self.size
+        self._tree = cKDTree(self._points)
+        order = np.random.default_rng(0).permutation(len(points))
+        self.samples = self._points[order[:_MOST_QUERIES]]
+        self.outline = Outline(self.moments, self.samples[: 2 * _BY_AREA])
+        self.diameter = 2 * float(np.linalg.norm(self._points, axis=1).max())
+        if len(points) > 1:
+            # A point of another draw lies as far from this one's as one of these from the others.
+            own = self._tree.query(self.samples, k=2)[0][:, 1]
+            self.floor = float(np.sqrt(np.square(own).mean()))
+
+    def closest(self, points: NDArray[np.float64]) -> Nearby:
+        """Find the closest points of the cloud."""
+        distances, rows = self._tree.query(points)
+        return Nearby(distances, self._points[rows], None)
+
+
+def body_of(shape: ShapeContent, up: str | None) -> Body:
+    """Make a shape that has been read ready for comparison, upright."""
+    axis = up_of_file(shape.path, up)
+    if shape.surface is not None:
+        return SurfaceBody(turn_z_up(shape.surface.vertices, axis)[shape.surface.faces])
+    assert shape.points is not None
+    return CloudBody(turn_z_up(shape.points, axis))

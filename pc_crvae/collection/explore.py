@@ -1,0 +1,156 @@
+"""From a folder of shapes to a page, tables and a report, in one go and without training."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pc_crvae.collection.analysis import Analysis, analyse
+from pc_crvae.collection.duplicates_page import duplicates_page
+from pc_crvae.collection.page import collection_page
+from pc_crvae.collection.reading import Collection, read_files, read_index
+from pc_crvae.collection.store import open_store
+from pc_crvae.collection.tables import write_duplicates, write_shapes
+from pc_crvae.data.facing import up_in_full
+from pc_crvae.data.readers.shape_files import FoundShapes, find_shapes
+from pc_crvae.embedding.index import SUFFIXES, About, Embeddings, load_embeddings
+from pc_crvae.errors import UserError
+from pc_crvae.utils.files import require_writable
+
+if TYPE_CHECKING:
+    from pc_crvae.runs.saved import SavedModel
+
+DEFAULT_MODEL = "pretrained-so3"
+"""The model that embeds shapes unless another is named: it comes with the package, and its vectors
+hardly depend on how a shape faces."""
+
+PAGE, SHAPES, DUPLICATES = "explore.html", "shapes.csv", "duplicates.csv"
+REPORT, INDEX, KEPT = "duplicates.html", "embeddings.npz", "kept.sqlite"
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
+"""Given what is done and of how many, it gives what is called after each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Explored:
+    """A collection that was explored.
+
+    Attributes:
+        collection: its shapes and their vectors.
+        analysis: what was found out of them.
+        out: the folder that holds the page, the tables and the report.
+    """
+
+    collection: Collection
+    analysis: Analysis
+    out: Path
+
+    @property
+    def page(self) -> Path:
+        """The page."""
+        return self.out / PAGE
+
+
+def _silent(what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
+    return nullcontext(lambda: None)
+
+
+def default_out(places: Sequence[Path]) -> Path:
+    """Return the folder that a collection goes to unless told: ``explore/NAME``."""
+    return Path("explore") / (places[0].resolve().name or "root")
+
+
+def explore(
+    places: Sequence[Path],
+    out: Path,
+    open_model: "Callable[[], SavedModel]",
+    *,
+    points: int | None = None,
+    up: str | None = None,
+    progress: Progress = _silent,
+) -> Explored:
+    """Read shapes, find out what there is to tell, and write it.
+
+    Args:
+        places: files and folders of shapes; or one index that ``embed`` wrote.
+        out: the folder to write to.
+        open_model: reads the model; of an index it is not called.
+        points: drawn of each shape, by default as many as the model was made for.
+        up: what is said of the axis that points up, as for ``embed``.
+        progress: told how far it is.
+
+    Raises:
+        UserError: there is no shape, none can be used, or the folder cannot be written.
+    """
+    require_writable(out / PAGE)
+    index = _index_among(places)
+    if index is not None and (points is not None or up is not None):
+        raise UserError(
+            f"{places[0]} is an index, whose points and upright axis are as it was made: give "
+            "neither"
+        )
+    found = None if index is not None else _without(out, find_shapes(places))
+    saved = None if index is not None else open_model()
+    with open_store(out / KEPT) as store:
+        if index is not None:
+            with progress("reading", len(index)) as advance:
+                collection = read_index(index, store, advance)
+        else:
+            assert found is not None
+            assert saved is not None
+            model = saved.point_model
+            about = About(
+                model_sha256=saved.weights_sha256,
+                points=points or model.points,
+                up=up_in_full(up),
+            )
+            with progress("reading and embedding", len(found.files)) as advance:
+                collection = read_files(found.files, model, about, store, advance)
+            collection = replace(collection, passed_over=found.passed_over)
+    with progress("comparing", len(collection)) as advance:
+        analysis = analyse(collection, advance)
+    name = places[0].resolve().name
+    _write(out, collection, analysis, name, is_index=index is not None)
+    return Explored(collection, analysis, out)
+
+
+def _write(
+    out: Path, collection: Collection, analysis: Analysis, name: str, *, is_index: bool
+) -> None:
+    if not is_index:
+        collection.embeddings.save(out / INDEX)
+    write_shapes(out / SHAPES, collection, analysis)
+    write_duplicates(out / DUPLICATES, collection, analysis)
+    duplicates_page(out / REPORT, collection, analysis, title=f"Duplicates in {name}")
+    collection_page(out / PAGE, collection, analysis, title=name)
+
+
+def _index_among(places: Sequence[Path]) -> Embeddings | None:
+    """The index that is named, if one is: it says what its vectors are, which no cloud does."""
+    if len(places) != 1 or not places[0].is_file() or places[0].suffix not in SUFFIXES:
+        return None
+    if places[0].suffix == ".npz":
+        from pc_crvae.utils.files import npz_names
+
+        if "about" not in npz_names(places[0]):
+            return None
+    return load_embeddings(places[0])
+
+
+def _without(out: Path, found: FoundShapes) -> FoundShapes:
+    """Leave out what an earlier run wrote, where its folder lies among the shapes."""
+    own = out.resolve()
+
+    def is_own(path: Path) -> bool:
+        return own in path.absolute().parents or own in path.resolve().parents
+
+    files = [file for file in found.files if not is_own(file.path)]
+    if not files:
+        raise UserError(f"{out} holds what this command wrote, and no shapes: name another folder")
+    others = {
+        reason: kept
+        for reason, paths in found.passed_over.items()
+        if (kept := tuple(path for path in paths if not is_own(path)))
+    }
+    return FoundShapes(files, others)

@@ -1,0 +1,192 @@
+"""The page of a collection: one file, which loads nothing.
+
+Its frame and style are ``page.html`` and ``page.css`` beside this file; its script is
+``page_shapes.js``, ``page_map.js`` and ``page.js``, one after the other.
+"""
+
+import base64
+import html
+import os
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import to_hex
+from numpy.typing import NDArray
+
+from pc_crvae.collection.analysis import Analysis
+from pc_crvae.collection.duplicates import Finding
+from pc_crvae.collection.reading import Collection
+from pc_crvae.collection.shapes import KEPT_POINTS, Shape
+from pc_crvae.collection.wording import TITLES, describe
+from pc_crvae.data.formats.other_kinds import tell_passed_over
+from pc_crvae.errors import printable
+from pc_crvae.visualization.embedding_map import class_colors
+from pc_crvae.visualization.view import PALETTE
+from pc_crvae.visualization.web_page import json_element, read_asset, write_page
+
+_SHADES = 32
+_DIGITS = 6  # of a measure
+_SCRIPTS = ("page_shapes.js", "page_map.js")
+
+ALLOWED = "script-src 'unsafe-inline'; style-src 'unsafe-inline'"
+"""What the security policy of the page lets it use."""
+
+
+def collection_page(path: Path, collection: Collection, analysis: Analysis, *, title: str) -> None:
+    """Write the page.
+
+    Args:
+        path: the page to write.
+        collection: the shapes.
+        analysis: what was found out of them.
+        title: of the page, as text.
+
+    Raises:
+        UserError: the page could not be written.
+    """
+    scripts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _SCRIPTS]
+    body = Template(read_asset(__file__, "html")).substitute(
+        title=html.escape(title),
+        subtitle=html.escape(subtitle_of(collection, analysis)),
+        notes="".join(
+            f'<p class="note">{html.escape(note)}</p>' for note in notes_of(collection, analysis)
+        ),
+        content=json_element("content", _content(collection, analysis)),
+        script="\n".join([*scripts, read_asset(__file__, "js")]),
+    )
+    write_page(path, title, style=read_asset(__file__, "css"), body=body, allowed=ALLOWED)
+
+
+def subtitle_of(collection: Collection, analysis: Analysis) -> str:
+    """Return how much there is of what, in a line."""
+    count = analysis.count()
+    mirrored, near = count["mirrored"], count["near"]
+    parts = [
+        f"{len(collection):,} shapes",
+        f"{len(analysis.groups):,} groups",
+        f"{count.total() - mirrored - near:,} duplicates",
+        f"{near:,} near-duplicates",
+        f"{mirrored:,} mirror images",
+        f"{len(analysis.outliers):,} outliers",
+    ]
+    if collection.refused:
+        parts.append(f"{len(collection.refused):,} files refused")
+    return ", ".join(parts)
+
+
+def notes_of(collection: Collection, analysis: Analysis) -> list[str]:
+    """Return what a user should know before trusting the page."""
+    notes = []
+    lying = analysis.on_their_sides
+    if lying:
+        pairs = "pair is" if lying == 1 else "pairs are"
+        notes.append(
+            f"{lying:,} {pairs} the same shape standing in one file and lying in the other: if "
+            "the files have different upright axes, --up says so by suffix, such as glb=y,stl=z."
+        )
+    without = sum(shape is None for shape in collection.shapes)
+    if without:
+        notes.append(
+            f"{without:,} of {len(collection):,} shapes have no file that can be read: they have "
+            "no picture, and are compared with no other by geometry."
+        )
+    return notes
+
+
+def sentence(collection: Collection, finding: Finding) -> str:
+    """Return what was found of a pair, with the ids of both."""
+    ids, rows = collection.embeddings.ids, (finding.first, finding.second)
+    first, second = rows
+    return describe(
+        finding,
+        (printable(ids[first]), printable(ids[second])),
+        (collection.shapes[first], collection.shapes[second]),
+    )
+
+
+def _content(collection: Collection, analysis: Analysis) -> dict[str, Any]:
+    embeddings, count = collection.embeddings, len(collection)
+    root, files = _below_root(embeddings.sources)
+    group_of = np.full(count, -1, dtype="<i2")
+    for place, group in enumerate(analysis.groups):
+        group_of[list(group.rows)] = place
+    colors = class_colors(len(analysis.groups))
+    return {
+        "root": printable(root),
+        "ids": [printable(name) for name in embeddings.ids],
+        "files": [printable(name) for name in files],
+        "facts": list(map(_facts, collection.shapes, files)),
+        "groups": [
+            {"name": printable(group.name), "medoid": group.medoid, "count": len(group.rows),
+             "color": color}
+            for group, color in zip(analysis.groups, colors, strict=True)
+        ],
+        "groupOf": _base64(group_of),
+        "outliers": list(analysis.outliers),
+        "kinds": [{"kind": kind, "title": title} for kind, title in TITLES.items()],
+        "findings": [
+            {"kind": found.kind, "first": found.first, "second": found.second,
+             "words": sentence(collection, found)}
+            for found in analysis.findings
+        ],
+        "refused": [*map(printable, collection.refused),
+                    *map(printable, tell_passed_over(collection.passed_over))],
+        "places": _base64(np.rint(analysis.places * 32767).astype("<i2")),
+        "nearestPerShape": analysis.neighbors.shape[1],
+        "neighbors": _base64(analysis.neighbors.astype("<i4")),
+        "distances": _base64(
+            np.rint(np.clip(analysis.distances / 2, 0, 1) * 65535).astype("<u2")
+        ),
+        "pointsPerShape": KEPT_POINTS,
+        "points": _base64(np.concatenate([_levels(shape) for shape in collection.shapes])),
+        "palette": [to_hex(PALETTE(share)) for share in np.linspace(0, 1, _SHADES).tolist()],
+    }  # fmt: skip
+
+
+def _below_root(sources: tuple[str, ...]) -> tuple[str, list[str]]:
+    """Split paths in the folder that all share, with its separator, and what is below it."""
+    known = [str(Path(source).parent) for source in sources if source]
+    if not known:
+        return "", list(sources)
+    try:
+        root = os.path.join(os.path.commonpath(known), "")  # noqa: PTH118 - with the separator
+    except ValueError:  # of several drives
+        return "", list(sources)
+    return root, [source[len(root) :] if source else "" for source in sources]
+
+
+def _facts(shape: Shape | None, name: str) -> dict[str, Any] | None:
+    if shape is None:
+        return None
+    # glTF is in metres; of other formats the file does not say.
+    unit = {"unit": "m"} if Path(name).suffix.lower() in (".glb", ".gltf") else {}
+    return unit | {
+        "kind": shape.kind,
+        "vertices": shape.vertices,
+        "triangles": shape.triangles,
+        "box": [_rounded(side) for side in shape.box],
+        "area": None if shape.area is None else _rounded(shape.area),
+        "volume": None if shape.volume is None else _rounded(shape.volume),
+    }
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def _levels(shape: Shape | None) -> NDArray[np.int8]:
+    """The points of a shape (KEPT_POINTS, 3) in 127ths of its radius; zeros where there is none."""
+    if shape is None:
+        return np.zeros((KEPT_POINTS, 3), dtype=np.int8)
+    points = np.resize(shape.points, (KEPT_POINTS, 3))  # a small cloud's are repeated
+    # About the middle of the box, so that the whole shape fills its picture.
+    points = points - (points.min(axis=0) + points.max(axis=0)) / 2
+    radius = max(float(np.linalg.norm(points, axis=1).max()), 1e-12)
+    levels: NDArray[np.int8] = np.rint(points / radius * 127).astype(np.int8)
+    return levels
+
+
+def _base64(array: NDArray[Any]) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

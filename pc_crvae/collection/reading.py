@@ -1,0 +1,181 @@
+"""Every shape of a folder read once, measured and embedded; no mesh is held."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.collection.bodies import Body, body_of
+from pc_crvae.collection.shapes import Shape, digest_of, measure
+from pc_crvae.collection.store import Kept, Store, key_of
+from pc_crvae.data.facing import up_of_file
+from pc_crvae.data.readers.shape_files import ShapeFile, drawn, read_shape
+from pc_crvae.embedding.index import About, Embeddings, embed_clouds
+from pc_crvae.errors import UserError
+
+if TYPE_CHECKING:
+    from pc_crvae.models.points.model import PointModel
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """Shapes and their vectors, in the order of their paths.
+
+    Attributes:
+        embeddings: the vectors under their ids, with the files that they came from.
+        shapes: (n,) the measures; None where the file of an index is gone or was none.
+        refused: a sentence for each file that could not be used.
+        passed_over: files that were found and not read, by the reason.
+        read: shapes that were read, rather than known from an earlier run.
+    """
+
+    embeddings: Embeddings
+    shapes: tuple[Shape | None, ...]
+    refused: tuple[str, ...] = ()
+    passed_over: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    read: int = 0
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def body(self, row: int) -> Body | None:
+        """Read a shape again, to be compared; None where its file cannot be read any more."""
+        source, shape = self.embeddings.sources[row], self.shapes[row]
+        if not source or shape is None:
+            return None
+        try:
+            content = read_shape(Path(source), unmeasured=_allow)
+        except UserError:  # gone or changed since it was measured, a moment ago
+            return None
+        return body_of(content, self.embeddings.about.up)
+
+
+def read_files(
+    files: Sequence[ShapeFile],
+    model: "PointModel",
+    about: About,
+    store: Store,
+    advance: Callable[[], None],
+    *,
+    unmeasured: Callable[[int], None] | None = None,
+) -> Collection:
+    """Read, measure and embed files, those that the store knows from it.
+
+    Args:
+        files: meshes and clouds.
+        model: gives the vectors.
+        about: how many points are drawn of each, which axis is up, and what is averaged over.
+        store: what was read before, which what is read now is added to.
+        advance: a function to call after each file.
+        unmeasured: as of :func:`~pc_crvae.data.readers.shape_files.load_shape`.
+
+    Raises:
+        UserError: none can be used.
+    """
+    kept: dict[int, Kept] = {}
+    refused: dict[int, str] = {}
+    waiting: list[tuple[int, Shape]] = []
+
+    def clouds() -> Iterator[NDArray[np.float32]]:
+        for place, file in enumerate(files):
+            known = _known(file.path, about, store)
+            if known is not None:
+                kept[place] = known
+            else:
+                try:
+                    content = read_shape(file.path, unmeasured)
+                    cloud = drawn(content, about.points, about.up)
+                    waiting.append((place, measure(content, about.up)))
+                except UserError as error:
+                    refused[place] = str(error)
+                else:
+                    yield cloud
+            advance()
+
+    for row, found in embed_clouds(model, clouds(), about.average_over):
+        place, shape = waiting[row]
+        if isinstance(found, str):
+            refused[place] = f"{files[place].path}: {found}"
+            continue
+        kept[place] = shape, found
+        store.put(_key(shape.digest, files[place].path, about), shape, found)
+    store.commit()
+    return _collection(files, kept, refused, about, len(waiting))
+
+
+def _collection(
+    files: Sequence[ShapeFile],
+    kept: Mapping[int, Kept],
+    refused: Mapping[int, str],
+    about: About,
+    read: int,
+) -> Collection:
+    if not kept:
+        first = refused[min(refused)]
+        others = f" ({len(files) - 1:,} more were refused)" if len(files) > 1 else ""
+        raise UserError(f"no shape can be used: {first}{others}")
+    places = sorted(kept)
+    embeddings = Embeddings(
+        tuple(files[place].id for place in places),
+        np.stack([kept[place][1] for place in places]),
+        tuple(str(files[place].path) for place in places),
+        about,
+    )
+    shapes = tuple(kept[place][0] for place in places)
+    sentences = tuple(refused[place] for place in sorted(refused))
+    return Collection(embeddings, shapes, sentences, read=read)
+
+
+def read_index(index: Embeddings, store: Store, advance: Callable[[], None]) -> Collection:
+    """Measure the shapes of an index, whose vectors are taken as they are.
+
+    A shape whose file is gone, or was none, keeps its vector and has no measures.
+    """
+    shapes: list[Shape | None] = []
+    refused: list[str] = []
+    read = 0
+    for source in index.sources:
+        shape = None
+        if source:
+            path = Path(source)
+            known = _known(path, index.about, store, measured_only=True)
+            try:
+                shape = known[0] if known else measure(read_shape(path, _allow), index.about.up)
+            except UserError as error:
+                refused.append(f"{error} (its vector is used, and it has no picture)")
+            if shape is not None and not known:
+                read += 1
+                key = _key(shape.digest, path, index.about, measured_only=True)
+                store.put(key, shape, np.empty(0, np.float32))
+        shapes.append(shape)
+        advance()
+    store.commit()
+    return Collection(index, tuple(shapes), tuple(refused), read=read)
+
+
+def _allow(points: int) -> None:
+    """Points that are NaN were allowed, or refused, when the shape was embedded."""
+
+
+def _known(path: Path, about: About, store: Store, *, measured_only: bool = False) -> Kept | None:
+    try:
+        with path.open("rb") as file:
+            own = hashlib.file_digest(file, "sha256").digest()
+    except OSError:  # which reading the shape tells
+        return None
+    return store.get(_key(digest_of(path, own), path, about, measured_only=measured_only))
+
+
+def _key(digest: str, path: Path, about: About, *, measured_only: bool = False) -> str:
+    settings: dict[str, Any] = {"up": up_of_file(path, about.up), "suffix": path.suffix.lower()}
+    if not measured_only:
+        settings |= {
+            "model": about.model_sha256,
+            "points": about.points,
+            "average_over": about.average_over,
+        }
+    return key_of(digest, settings)

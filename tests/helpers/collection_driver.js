@@ -1,0 +1,42 @@
+// Uses the page of a collection as a person would, and leaves what came of it at its end.
+addEventListener("load", () => setTimeout(async () => {
+  const by = id => document.getElementById(id);
+  const wait = () => new Promise(done => setTimeout(done, 60));
+  const picture = canvas => canvas.toDataURL().length > 3000 ? canvas.toDataURL() : "";
+  const told = { errors: window.errors };
+  const count = () => by("f-count").textContent;
+  told.all = count();
+  by("map").focus();
+  by("map").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+  await wait();
+  told.chosen = by("s-path").textContent;
+  told.nearest = [...by("s-nearest").querySelectorAll("span")].map(span => span.textContent);
+  const before = picture(by("shape"));
+  by("shape").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
+  told.turned = before !== "" && picture(by("shape")) !== before;
+  by("s-nearest").querySelector("button").click();
+  await wait();
+  told.next = by("s-path").textContent;
+  const whole = by("map").toDataURL();
+  by("z-in").click();
+  await wait();
+  told.zoomed = by("map").toDataURL() !== whole;
+  by("f-name").value = "rod";
+  by("f-name").dispatchEvent(new Event("input"));
+  await wait();
+  told.filtered = count();
+  by("filters").reset();
+  await wait();
+  told.again = count();
+  told.tabs = [...by("tabs").children].map(tab => {
+    tab.click();
+    return [tab.textContent, by("lists").textContent];
+  });
+  told.requests = performance.getEntriesByType("resource").length;
+  told.width = document.documentElement.scrollWidth;
+  told.dark = getComputedStyle(document.body).backgroundColor;
+  const out = document.createElement("pre");
+  out.id = "told";
+  out.textContent = JSON.stringify(told);
+  document.body.append(out);
+}, 300));
