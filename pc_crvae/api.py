@@ -297,12 +297,13 @@ def explore(
     """
     from pc_crvae.collection import explore as exploring
     from pc_crvae.embedding.index import check_points
+    from pc_crvae.utils.resources import DEFAULT_MODEL
 
     check_points(points, "points")
     places = [shapes] if isinstance(shapes, str | Path) else shapes
 
     def open_model() -> "SavedModel":
-        return _opened(model or exploring.DEFAULT_MODEL, device="auto")
+        return _opened(model or DEFAULT_MODEL, device="auto")
 
     return exploring.explore(
         [Path(place) for place in places], Path(out), open_model, points=points, up=up

@@ -6,8 +6,9 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import up_axes
+from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved, up_axes
 from pc_crvae.errors import printable
+from pc_crvae.utils.resources import DEFAULT_MODEL
 from pc_crvae.utils.up_axes import HELP
 
 if TYPE_CHECKING:
@@ -36,21 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of the page, explore.html, and of the tables beside it (default: "
         "explore/NAME, by the name of the first PATH)",
     )
-    parser.add_argument(
-        "--ckpt",
-        metavar="RUN",
-        help="the model that embeds shapes: a run's folder, a checkpoint's, or a saved export's "
-        "(default: pretrained-so3, which comes with the package)",
-    )
-    parser.add_argument(
-        "--which",
-        choices=("last", "best"),
-        default="last",
-        help="of a run: the last state, or the best by the validation objective",
-    )
-    parser.add_argument(
-        "--device", choices=("auto", "cpu"), default="auto", help="auto: a GPU where there is one"
-    )
+    add_checkpoint_arguments(parser, default=DEFAULT_MODEL)
     parser.add_argument(
         "--points",
         type=int,
@@ -68,15 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Explore."""
     from pc_crvae.cli.counting import counting
-    from pc_crvae.collection.explore import DEFAULT_MODEL, default_out, explore
+    from pc_crvae.collection.explore import default_out, explore
     from pc_crvae.embedding.index import check_points
 
     check_points(options.points, "--points")
 
     def open_model() -> "SavedModel":
-        from pc_crvae.runs.saved import SavedModel
-
-        return SavedModel.open(options.ckpt or DEFAULT_MODEL, options.which, device=options.device)
+        return open_saved(options)
 
     out = options.out or default_out(options.places)
     explored = explore(

@@ -13,16 +13,21 @@ if TYPE_CHECKING:
     from pc_crvae.runs.saved import SavedModel
 
 
-def add_checkpoint_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Declare the options that say which model, and where it runs."""
+def add_checkpoint_arguments(
+    parser: argparse.ArgumentParser, *, required: bool = True, default: str | None = None
+) -> None:
+    """Declare the options that say which model, by default the one named, and where it runs."""
+    without = "" if required else " (default: none)"
+    if default is not None:
+        without = f" (default: {default}, which comes with the package)"
     parser.add_argument(
         "--ckpt",
         type=Path,
-        required=required,
+        required=required and default is None,
+        default=None if default is None else Path(default),
         metavar="RUN",
         help="a run's folder, a checkpoint's, a saved export's, or the name of a model that comes "
-        "with the package, what is made of which goes to reports/NAME"
-        + ("" if required else " (default: none)"),
+        f"with the package, what is made of which goes to reports/NAME{without}",
     )
     parser.add_argument(
         "--which",

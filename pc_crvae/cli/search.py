@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved, reports_of, up_axes
 from pc_crvae.errors import UserError, printable
 from pc_crvae.utils.files import require_writable
+from pc_crvae.utils.resources import DEFAULT_MODEL
 from pc_crvae.utils.up_axes import HELP
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ DESCRIPTION = "Find the shapes of a folder, or of an index, that are most like o
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_checkpoint_arguments(parser)
+    add_checkpoint_arguments(parser, default=DEFAULT_MODEL)
     parser.add_argument(
         "queries",
         nargs="+",

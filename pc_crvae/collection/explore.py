@@ -21,10 +21,6 @@ from pc_crvae.utils.files import require_writable
 if TYPE_CHECKING:
     from pc_crvae.runs.saved import SavedModel
 
-DEFAULT_MODEL = "pretrained-so3"
-"""The model that embeds shapes unless another is named: it comes with the package, and its vectors
-hardly depend on how a shape faces."""
-
 PAGE, SHAPES, DUPLICATES = "explore.html", "shapes.csv", "duplicates.csv"
 REPORT, INDEX, KEPT = "duplicates.html", "embeddings.npz", "kept.sqlite"
 

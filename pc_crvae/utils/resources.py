@@ -46,6 +46,10 @@ def find_experiment(path: Path, folder: Path, kind: str) -> Path:
     raise UserError(f"there is no {kind} {path}: {hint}")
 
 
+DEFAULT_MODEL = "pretrained-so3"
+"""The model that embeds shapes where none is named: its vectors hardly depend on how they face."""
+
+
 def shipped_models() -> dict[str, Path]:
     """Return the folders of the models that come with the package, by their names."""
     return {folder.name: folder for folder in sorted(SHIPPED.glob("*")) if folder.is_dir()}
