@@ -39,7 +39,7 @@ def test_a_training_that_leaves_the_decoder_blind_ends_with_a_warning(tmp_path, 
     assert said.rstrip().endswith(line)
 
 
-@pytest.mark.parametrize(("share", "collapsed"), [(1.0, False), (0.5, False), (0.0, True)])
+@pytest.mark.parametrize(("share", "collapsed"), [(1.0, False), (0.9, False), (0.0, True)])
 def test_only_a_model_that_reconstructs_no_better_than_one_cloud_is_told(
     tmp_path, monkeypatch, share, collapsed
 ):
