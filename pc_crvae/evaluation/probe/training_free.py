@@ -96,7 +96,7 @@ def choose_training_free(
 
     Each costs a cross-validation and a fit of the protocol's classifier, which outweigh encoding:
     of 2,793 items with 1,024, 1,680 and 2,704 features about 7, 17 and 31 seconds of processor
-    time. So they are tried under one seed alone, and the value found there is held under the others.
+    time. So they are tried under one seed, and the value found there is held under the others.
 
     Args:
         candidates: the candidates by kind; where two are equal, the first is taken.
