@@ -1,4 +1,4 @@
-"""The README's Python runs as it stands there."""
+"""The Python of docs/python.md runs as it stands there."""
 
 import re
 import textwrap
@@ -17,8 +17,8 @@ CHECKOUT = checkout_folder()
 
 
 def exporting_lines() -> str:
-    """The README's lines that make ONNX of an encoder."""
-    text = (CHECKOUT / "README.md").read_text()
+    """The lines that make ONNX of an encoder."""
+    text = (CHECKOUT / "docs" / "python.md").read_text()
     (found,) = re.findall(r"\n((?:    .*\n)*    torch\.onnx\.export.*\n)", text)
     return textwrap.dedent(found)
 
@@ -32,8 +32,8 @@ def a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.skipif(CHECKOUT is None, reason="an installed package carries no README")
-def test_the_encoder_that_the_readme_exports_is_one_for_any_number_of_clouds(
+@pytest.mark.skipif(CHECKOUT is None, reason="an installed package carries no documents")
+def test_the_encoder_that_is_exported_is_one_for_any_number_of_clouds(
     a_run: None, monkeypatch: pytest.MonkeyPatch
 ):
     """Up to what torch makes ONNX of, for which no more is needed than torch."""
@@ -49,8 +49,8 @@ def test_the_encoder_that_the_readme_exports_is_one_for_any_number_of_clouds(
     torch.testing.assert_close(programs[0].module()(clouds), names["encoder"](clouds))
 
 
-@pytest.mark.skipif(CHECKOUT is None, reason="an installed package carries no README")
-def test_the_onnx_file_of_the_readme_gives_the_encoders_features(a_run: None):
+@pytest.mark.skipif(CHECKOUT is None, reason="an installed package carries no documents")
+def test_the_onnx_file_gives_the_encoders_features(a_run: None):
     pytest.importorskip("onnx", reason="needs onnx: pip install pc-crvae[onnx]")
     pytest.importorskip("onnxscript", reason="needs onnxscript, by which torch exports to ONNX")
     runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
@@ -63,13 +63,13 @@ def test_the_onnx_file_of_the_readme_gives_the_encoders_features(a_run: None):
     torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.skipif(CHECKOUT is None, reason="an installed package carries no README")
-def test_the_python_of_the_readme_runs_from_first_line_to_last(tmp_path: Path, a_run: None):
-    blocks = re.findall(r"```python\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+@pytest.mark.skipif(CHECKOUT is None, reason="an installed package carries no documents")
+def test_the_python_of_the_page_runs_from_first_line_to_last(tmp_path: Path, a_run: None):
+    blocks = re.findall(r"```python\n(.*?)```", (CHECKOUT / "docs" / "python.md").read_text(), re.DOTALL)
     assert len(blocks) == 3
     names: dict[str, object] = {}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(block, "python.md", "exec"), names)
     assert names["codes"].shape == (2, 128)
     assert names["path"].shape == (9, 256, 3)
     assert names["consistency"].shape == (8,)
