@@ -65,7 +65,8 @@ def test_the_onnx_file_gives_the_encoders_features(a_run: None):
 
 @pytest.mark.skipif(CHECKOUT is None, reason="an installed package carries no documents")
 def test_the_python_of_the_page_runs_from_first_line_to_last(tmp_path: Path, a_run: None):
-    blocks = re.findall(r"```python\n(.*?)```", (CHECKOUT / "docs" / "python.md").read_text(), re.DOTALL)
+    text = (CHECKOUT / "docs" / "python.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(blocks) == 3
     names: dict[str, object] = {}
     for block in blocks:
