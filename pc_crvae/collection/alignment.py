@@ -32,8 +32,9 @@ _FAR = 3 * NEAR_RMS
 """Mean distance, as a share of the diameter, after the first steps, which the last do not mend."""
 
 _SETTLED = 1e-3  # of the usual distance
-_HOPELESS = 0.07
-"""Mean rough distance, above that of two draws of the same surface, from which no pose recovers."""
+_HOPELESS = 0.05
+"""Mean rough distance, above that of two draws of the same surface, from which no pose recovers: of
+25 shapes with noise of 0.5 % and 25 with a hole more it was 0.03 and 0.01 at most."""
 
 _SIGNS = np.array([[x, y, z] for x in (1, -1) for y in (1, -1) for z in (1, -1)])
 

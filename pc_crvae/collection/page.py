@@ -64,16 +64,20 @@ def subtitle_of(collection: Collection, analysis: Analysis) -> str:
     count = analysis.count()
     mirrored, near = count["mirrored"], count["near"]
     parts = [
-        f"{len(collection):,} shapes",
-        f"{len(analysis.groups):,} groups",
-        f"{count.total() - mirrored - near:,} duplicates",
-        f"{near:,} near-duplicates",
-        f"{mirrored:,} mirror images",
-        f"{len(analysis.outliers):,} outliers",
+        _counted(len(collection), "shape"),
+        _counted(len(analysis.groups), "group"),
+        _counted(count.total() - mirrored - near, "duplicate"),
+        _counted(near, "near-duplicate"),
+        _counted(mirrored, "mirror image"),
+        _counted(len(analysis.outliers), "outlier"),
     ]
     if collection.refused:
-        parts.append(f"{len(collection.refused):,} files refused")
+        parts.append(f"{_counted(len(collection.refused), 'file')} refused")
     return ", ".join(parts)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def notes_of(collection: Collection, analysis: Analysis) -> list[str]:

@@ -155,7 +155,7 @@ def test_an_index_is_explored_as_its_folder_is_and_without_a_model(explored, tmp
 
 def test_one_file_is_a_collection_of_one(made, tmp_path, capsys):
     assert explore(made, made / "parts" / "rods" / "rod1.off", "--out", tmp_path) == 0
-    assert "1 shapes" in capsys.readouterr().out
+    assert "1 shape, 0 groups" in capsys.readouterr().out
     assert content_of(tmp_path / "explore.html")["nearestPerShape"] == 0
 
 

@@ -53,6 +53,7 @@ def used(page, profile, *options):
         [
             *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
             *(f"--user-data-dir={profile}", "--virtual-time-budget=20000", "--dump-dom"),
+            "--run-all-compositor-stages-before-draw",
             *(*options, page.as_uri()),
         ],
         capture_output=True,

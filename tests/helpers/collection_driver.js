@@ -1,7 +1,7 @@
 // Uses the page of a collection as a person would, and leaves what came of it at its end.
 addEventListener("load", () => setTimeout(async () => {
   const by = id => document.getElementById(id);
-  const wait = () => new Promise(done => setTimeout(done, 60));
+  const wait = () => new Promise(done => setTimeout(done, 500));
   const picture = canvas => canvas.toDataURL().length > 3000 ? canvas.toDataURL() : "";
   const told = { errors: window.errors };
   const count = () => by("f-count").textContent;
