@@ -98,7 +98,7 @@ def test_shapes_are_embedded_and_found_again(made, tmp_path, capsys):
     query = str(made / "shapes" / "rod1.off")
     arguments = ["--index", str(index), "--top", "3", "--out", str(tmp_path / "found"), query]
     assert main(["search", *ckpt, *arguments]) == 0
-    nearest = [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:4]]
+    nearest = [line.split()[2] for line in capsys.readouterr().out.splitlines()[1:4]]
     assert nearest[0] == "rod1"
     assert set(nearest) == {"rod0", "rod1", "rod2"}
 
