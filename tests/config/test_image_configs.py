@@ -15,7 +15,7 @@ from pc_crvae.utils.resources import resource_folder
 CONFIGS = [
     path
     for path in sorted(resource_folder("configs").glob("*.yaml"))
-    if load_card(load_config(path).data.name).modality == "images"
+    if load_card(load_config(path).data.sets[0].name).modality == "images"
 ]
 LARGE = {"cifar10-nvae", "celeba64"}
 

@@ -28,6 +28,14 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     sys.modules.pop(name, None)
 
 
+@pytest.fixture(autouse=True)
+def python_s_own_handler() -> Iterator[None]:
+    """What a command starts with, whatever runs the tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def _wait() -> None:
     threading.Event().wait(10)
 
@@ -57,12 +65,9 @@ def test_an_interrupt_elsewhere_acts_at_once() -> None:
 
 def test_a_handler_of_the_callers_stays() -> None:
     seen = []
-    previous = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
-    try:
-        with no_interrupt_within_imports():
-            signal.raise_signal(signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    with no_interrupt_within_imports():
+        signal.raise_signal(signal.SIGINT)
     assert seen == [signal.SIGINT]
 
 
