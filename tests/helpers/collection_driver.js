@@ -2,6 +2,11 @@
 addEventListener("load", () => setTimeout(async () => {
   const by = id => document.getElementById(id);
   const wait = () => new Promise(done => setTimeout(done, 500));
+  // Pictures are drawn with the next frame, which a busy machine may be late with.
+  const comes = async check => {
+    for (let turn = 0; turn < 12 && !check(); turn++) await wait();
+    return check();
+  };
   const picture = canvas => canvas.toDataURL().length > 3000 ? canvas.toDataURL() : "";
   const told = { errors: window.errors };
   const count = () => by("f-count").textContent;
@@ -11,16 +16,16 @@ addEventListener("load", () => setTimeout(async () => {
   await wait();
   told.chosen = by("s-path").textContent;
   told.nearest = [...by("s-nearest").querySelectorAll("span")].map(span => span.textContent);
+  await comes(() => picture(by("shape")) !== "");
   const before = picture(by("shape"));
   by("shape").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
-  told.turned = before !== "" && picture(by("shape")) !== before;
+  told.turned = before !== "" && await comes(() => picture(by("shape")) !== before);
   by("s-nearest").querySelector("button").click();
   await wait();
   told.next = by("s-path").textContent;
   const whole = by("map").toDataURL();
   by("z-in").click();
-  await wait();
-  told.zoomed = by("map").toDataURL() !== whole;
+  told.zoomed = await comes(() => by("map").toDataURL() !== whole);
   by("f-name").value = "rod";
   by("f-name").dispatchEvent(new Event("input"));
   await wait();
