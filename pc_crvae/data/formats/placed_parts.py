@@ -59,7 +59,9 @@ class PlacedParts:
                 raise ValueError("a face names a vertex that is not there")
             turned = faces[:, ::-1] if is_mirror else faces
             self._faces[faces.shape[1]].append(turned + self._vertex_count)
-        self._vertices.append(vertices @ place[:3, :3].T + place[:3, 3])
+        # What is not finite stays so, and is refused or left out with the whole surface's.
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._vertices.append(vertices @ place[:3, :3].T + place[:3, 3])
         self._vertex_count += len(vertices)
 
     def whole(self) -> tuple[NDArray[np.float64], Polygons]:
