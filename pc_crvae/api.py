@@ -284,8 +284,8 @@ def explore(
         out: the folder to write to; what was read is kept there, and not read again.
         model: a model of points, as `load` takes it; by default ``pretrained-so3``, which comes
             with the package. An index needs none.
-        points: as of `embed`.
-        up: as of `embed`.
+        points: the number of points drawn of each file's shape, as `embed` takes it.
+        up: the axis that points up, as `embed` takes it.
 
     Returns:
         The shapes, with their vectors and measures, and what was found; files that cannot be used

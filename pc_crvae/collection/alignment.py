@@ -73,7 +73,7 @@ class Residual(NamedTuple):
 
     Attributes:
         raw: root mean square distance of points of either from the other.
-        rms: what of it is beyond that of two draws of the same cloud; of surfaces all.
+        rms: the part of it beyond that of two draws of one cloud; for surfaces, all of it.
         farthest: the largest of the distances.
     """
 
@@ -151,11 +151,11 @@ def refine(pose: Pose, first: Body, second: Body, points: int, steps: int) -> Po
     """Move a pose downhill, by Gauss-Newton steps on the distances of points of the first.
 
     Args:
-        pose: to start from.
-        first: what is laid.
-        second: what it is laid on.
-        points: of the first that are looked at.
-        steps: at most.
+        pose: the pose to start from.
+        first: the body that is laid.
+        second: the body that it is laid on.
+        points: the number of points of the first that are compared.
+        steps: the most steps that are taken.
     """
     source = first.samples[:points]
     for _ in range(steps):

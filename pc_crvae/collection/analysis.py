@@ -26,7 +26,7 @@ class Analysis:
         neighbors: (n, k) rows of the nearest others of each, the nearest first.
         distances: (n, k) cosine distances, 1 - cosine.
         places: (n, 2) on the map, in [-1, 1].
-        groups: of like shapes, the largest first; a shape is in one at most.
+        groups: the groups of like shapes, the largest first; a shape is in one at most.
         outliers: rows of shapes unlike any other, the most unlike first.
         findings: duplicates, near-duplicates and mirror images.
     """
@@ -52,7 +52,7 @@ def analyse(collection: Collection, advance: Callable[[], None] = lambda: None) 
     """Find out all that there is to tell of a collection.
 
     Args:
-        collection: what was read.
+        collection: the collection that was read.
         advance: a function to call after each shape that was compared.
     """
     vectors = collection.embeddings.vectors

@@ -29,7 +29,7 @@ class Moments(NamedTuple):
     """The first integrals over a surface, or means over a cloud's points.
 
     Attributes:
-        area: of the surface; 0 of a cloud.
+        area: the area of the surface; 0 of a cloud.
         center: (3,) the centroid.
         covariance: (3, 3) the mean of products of coordinates about it.
     """
@@ -98,7 +98,7 @@ class Outline:
     """As much of a body as tells quickly whether another may be like it.
 
     Args:
-        moments: of the shape.
+        moments: the shape's moments.
         points: (R, 3) drawn of it, in units of its own: see `Body`.
 
     Attributes:
@@ -128,11 +128,11 @@ class Body(ABC):
     """A shape in units of its own: its centroid at 0, the mean square distance from it 1.
 
     Attributes:
-        moments: in the units of the file.
-        size: what its own unit of length is in those of the file.
-        area: in its own units; 0 of a cloud.
+        moments: the shape's moments, in the units of the file.
+        size: its own unit of length, in the units of the file.
+        area: the area of the surface, in its own units; 0 of a cloud.
         samples: (S, 3) points of it that are compared.
-        outline: what is looked at first.
+        outline: the outline that is compared first.
         diameter: twice the distance of its farthest point from the centroid.
         floor: root mean square distance between two draws of the same cloud; 0 of a surface.
     """

@@ -25,9 +25,9 @@ class Comparison:
     """How a second shape lies to a first one.
 
     Attributes:
-        kind: what the two are to each other; ``scaled`` may be turned besides.
-        scale: how many times as large the second is.
-        degrees: how far it is turned; of shapes with symmetries one of the angles that fit.
+        kind: the relation of the two; ``scaled`` may be turned besides.
+        scale: the size of the second as a multiple of the first's.
+        degrees: the angle that it is turned by; for symmetric shapes one of those that fit.
         on_side: whether what is up in the first lies level, or below, in the second.
         apart: root mean square distance when one is laid on the other, as a share of the
             diameter; 0 of the same file.

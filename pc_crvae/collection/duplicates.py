@@ -37,7 +37,7 @@ class Finding:
     Attributes:
         first: the row of one, which comes first by its path.
         second: the row of the other.
-        comparison: what they are to each other.
+        comparison: the relation of the two.
     """
 
     first: int

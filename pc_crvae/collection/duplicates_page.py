@@ -24,8 +24,8 @@ def duplicates_page(path: Path, collection: Collection, analysis: Analysis, *, t
     Args:
         path: the page to write.
         collection: the shapes.
-        analysis: what was found out of them.
-        title: of the page, as text.
+        analysis: the findings about them.
+        title: the title of the page, as text.
 
     Raises:
         UserError: the page could not be written.

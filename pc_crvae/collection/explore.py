@@ -34,7 +34,7 @@ class Explored:
 
     Attributes:
         collection: its shapes and their vectors.
-        analysis: what was found out of them.
+        analysis: the findings about them.
         out: the folder that holds the page, the tables and the report.
     """
 
@@ -73,7 +73,7 @@ def explore(
         out: the folder to write to.
         open_model: reads the model; of an index it is not called.
         points: drawn of each shape, by default as many as the model was made for.
-        up: what is said of the axis that points up, as for ``embed``.
+        up: the axis that points up, as ``embed`` takes it.
         progress: told how far it is.
 
     Raises:

@@ -29,7 +29,7 @@ class Group:
 
     Attributes:
         name: a word of their folders or names, or the name of the one in their middle.
-        rows: of its shapes.
+        rows: the rows of its shapes.
         medoid: the row of the one nearest to all others.
     """
 

@@ -68,10 +68,10 @@ def read_files(
     Args:
         files: meshes and clouds.
         model: gives the vectors.
-        about: how many points are drawn of each, which axis is up, and what is averaged over.
-        store: what was read before, which what is read now is added to.
+        about: the number of points drawn of each, the axis that is up, and the averaging.
+        store: the shapes that were read before; those read now are added to it.
         advance: a function to call after each file.
-        unmeasured: as of :func:`~pc_crvae.data.readers.shape_files.load_shape`.
+        unmeasured: passed to :func:`~pc_crvae.data.readers.shape_files.load_shape`.
 
     Raises:
         UserError: none can be used.

@@ -26,11 +26,11 @@ class Shape:
 
     Attributes:
         digest: SHA-256, in hex, of the file and of those that it is read with.
-        kind: what the file holds.
-        vertices: of a mesh, or the points of a cloud.
-        triangles: of a mesh; 0 of a cloud.
+        kind: mesh or cloud.
+        vertices: the number of a mesh's vertices, or of a cloud's points.
+        triangles: the number of a mesh's triangles; 0 of a cloud.
         box: (3,) the sides of the bounding box along x, y and z.
-        volume: that a mesh without holes encloses; None of others.
+        volume: the volume that a mesh without holes encloses; None for others.
         moments: the first integrals, with the surface's area.
         points: (P, 3) float32 drawn of it, the centroid at 0 and the mean square distance from it
             of the whole 1.
@@ -60,8 +60,8 @@ def measure(content: ShapeContent, up: str | None) -> Shape:
     """Measure a shape that has been read.
 
     Args:
-        content: what its file holds.
-        up: what is said of the axis that points up, as for embedding.
+        content: the content of its file.
+        up: the axis that points up, as ``embed`` takes it.
 
     Raises:
         UserError: it has no size to reckon with.

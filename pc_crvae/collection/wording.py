@@ -25,7 +25,7 @@ def describe(
 
     Args:
         finding: the pair.
-        names: of the first and of the second.
+        names: the names of the first and of the second.
         shapes: their measures.
     """
     first, second = names

@@ -12,7 +12,7 @@ def settled_as(config: Config, recorded: Config) -> Config:
     null.
 
     Args:
-        config: as the user gave it.
+        config: the configuration as the user gave it.
         recorded: the run's.
     """
     given, taken = config.training, recorded.training

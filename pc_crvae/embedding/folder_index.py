@@ -39,7 +39,7 @@ class FolderIndex:
     Attributes:
         embeddings: the shapes of its files that can be used.
         refused: the sentences why the others cannot.
-        read: how many files were read for it; the others are as they were.
+        read: the number of files that were read for it; the others are as they were.
     """
 
     embeddings: Embeddings
@@ -81,10 +81,10 @@ def index_folder(
 
     Args:
         model: gives the vectors.
-        folder: what is searched.
+        folder: the folder that is searched.
         files: its shapes, as :func:`~pc_crvae.data.readers.shape_files.find_shapes` finds them.
-        about: how they are embedded.
-        unmeasured: as of :func:`~pc_crvae.data.readers.shape_files.load_shape`.
+        about: the settings by which they are embedded.
+        unmeasured: passed to :func:`~pc_crvae.data.readers.shape_files.load_shape`.
         start: takes the number of files to read, and gives what is called after each.
         tell: is told what is waited for, and what was damaged.
 

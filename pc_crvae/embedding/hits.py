@@ -46,10 +46,10 @@ class Findings(pydantic.BaseModel):
     """The answers of a search.
 
     Attributes:
-        pc_crvae_version: what wrote it.
+        pc_crvae_version: the version of the package that wrote it.
         searched: the folder, or the file of the index, absolute.
-        shapes: how many were searched.
-        about: what their vectors are.
+        shapes: the number of shapes that were searched.
+        about: the settings by which their vectors were made.
         answers: one a query.
     """
 

@@ -35,8 +35,8 @@ class Part(pydantic.BaseModel):
     """Which part of which files a file of vectors holds.
 
     Attributes:
-        number: from 1.
-        count: of all parts.
+        number: the number of this part, from 1.
+        count: the number of all parts.
         listing: a hash of the ids and sizes of all files, and of how they are cut into parts.
         refused: the sentences why files of it are left out.
     """
@@ -76,9 +76,9 @@ class Plan:
 
     Attributes:
         files: all of them, in an order that every process finds.
-        about: how they are embedded.
+        about: the settings by which they are embedded.
         folder: where the parts lie.
-        files_a_part: how many files a part has; the last may have fewer.
+        files_a_part: the number of files of a part; the last may have fewer.
     """
 
     files: Sequence[ShapeFile]
@@ -157,10 +157,10 @@ def embed_parts(
     Args:
         model: gives the vectors.
         plan: all parts.
-        numbers: which to make.
+        numbers: the numbers of the parts to make.
         refuse: takes a sentence that names each file that cannot be used.
         advance: is called after each file.
-        unmeasured: as of :func:`~pc_crvae.data.readers.shape_files.load_shape`.
+        unmeasured: passed to :func:`~pc_crvae.data.readers.shape_files.load_shape`.
 
     Raises:
         UserError: a part cannot be written.

@@ -32,10 +32,10 @@ def embeddings_of_files(
     Args:
         model: the model that gives the vectors.
         files: the files of meshes and clouds, which are read one by one.
-        about: how many points are drawn of each, which axis is up, and what is averaged over.
+        about: the number of points drawn of each, the axis that is up, and the averaging.
         refuse: takes a sentence that names each file that cannot be used.
         advance: a function to call after each file.
-        unmeasured: as of :func:`load_shape`.
+        unmeasured: passed to :func:`load_shape`.
 
     Raises:
         UserError: none can be used.
@@ -196,11 +196,11 @@ def query_vector(
     """Return the vector (d,) of a query, embedded as ``about`` says where it is a file.
 
     Args:
-        query: as of :func:`find_query`.
+        query: the query, as :func:`find_query` gives it.
         index: the index.
         model: the model that made it.
-        about: how the file is embedded.
-        unmeasured: as of :func:`load_shape`.
+        about: the settings by which the file is embedded.
+        unmeasured: passed to :func:`load_shape`.
 
     Raises:
         UserError: the file cannot be used.

@@ -173,7 +173,7 @@ def write_export(model: Pretrained, folder: Path, *, half: bool = False) -> None
     """Write ``model`` to ``folder``: both files whole, or neither.
 
     Args:
-        model: what is exported.
+        model: the model that is exported.
         folder: where to; it is made.
         half: keep the matrices of weights as float16, in half of the bytes; they are read back as
             float32. Biases, and what batch-norm has, stay as they are.

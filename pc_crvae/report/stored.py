@@ -28,7 +28,7 @@ class Subject:
         folder: where commands leave their reports of it.
         export: the folder of its weights.
         which: which state of the run the folder holds.
-        ckpt: what ``--ckpt`` named; None where it is the folder.
+        ckpt: the path that ``--ckpt`` named; None where it is the folder.
     """
 
     folder: Path

@@ -273,7 +273,7 @@ class Run:
 
         Args:
             state: tensors, numbers and plain containers of them only.
-            model: what is exported.
+            model: the model that is exported.
             step: names the checkpoint.
             keep: states kept, this one included.
 

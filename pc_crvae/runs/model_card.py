@@ -32,7 +32,7 @@ class Stage:
         config: its configuration.
         start: where it started: a run's name, that of a model of the package, or None.
         steps: optimiser steps.
-        minutes: of training, without evaluation and saving.
+        minutes: the minutes of training, without evaluation and saving.
     """
 
     name: str
@@ -88,12 +88,12 @@ def model_card(
     """Write the card, in Markdown.
 
     Args:
-        name: what the model is called.
+        name: the name of the model.
         model: the model.
         stages: the trainings that made it, of which the last one's config says what it is.
         weights: the file of its weights.
         sha256: of that file, in hex.
-        figures: what was measured, in Markdown; empty where nothing was.
+        figures: the measured figures, in Markdown; empty where there are none.
     """
     config = stages[-1].config
     assert isinstance(config.model, PointModelConfig)

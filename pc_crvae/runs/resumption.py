@@ -13,7 +13,7 @@ def require_same_configuration(recorded: Config, given: Config, folder: Path) ->
     """Check that a run can go on under a configuration.
 
     Args:
-        recorded: that of the run.
+        recorded: the configuration that the run recorded.
         given: the one it is to be resumed with.
         folder: the run's, for the sentence.
 

@@ -42,7 +42,7 @@ def read_saved(path: Path, which: Which = "last") -> tuple[SavedExport, Pretrain
     """Read the files of a saved model, and the model, in evaluation mode, on the CPU.
 
     Args:
-        path: as `find_export` takes it.
+        path: the saved model, as `find_export` takes it.
         which: which state of a run.
 
     Raises:

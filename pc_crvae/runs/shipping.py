@@ -24,9 +24,9 @@ def ship(run: Path, name: str, *, which: Which = "last", figures: str = "") -> P
 
     Args:
         run: the folder of the run.
-        name: what the model is to be called.
+        name: the name that the model gets.
         which: which state of the run.
-        figures: what was measured of it, in Markdown, for the card.
+        figures: its measured figures, in Markdown, for the card.
 
     Returns:
         The folder that was written.

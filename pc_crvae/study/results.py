@@ -157,7 +157,7 @@ class TrainingFreeResult(Part):
     """A descriptor beside the arms, which the probe of one run chose and scored for all of them.
 
     Attributes:
-        kind: which descriptor.
+        kind: the name of the descriptor.
         frames: the rotations that do not matter to it, those of the arms' models.
         run: the run whose probe made the row.
         arms: the arms whose bar it is.

@@ -34,7 +34,7 @@ class Callbacks:
         picture: an image (H, W, 3) uint8 of inputs beside reconstructions, which it also
             writes for the given epoch.
         note: what is said at the start of the callbacks that there are not.
-        at_end: what is to be said of the trained model, None where there is nothing.
+        at_end: the sentence about the trained model, None where there is none.
     """
 
     probe: Callable[[Pretrained], float] | None = None

@@ -20,7 +20,7 @@ def bfloat16_slowdown(device: torch.device | None = None) -> float:
     rounds of both, by turns, so that a busy moment does not fall on one of them.
 
     Args:
-        device: what is asked; by default the CPU.
+        device: the device that is asked; by default the CPU.
     """
     device = device or torch.device("cpu")
     size = _SIZES.get(device.type, _SIZE_OF_OTHERS)

@@ -30,7 +30,7 @@ class Origin:
     """The saved model that training starts from.
 
     Attributes:
-        init: what is taken of it.
+        init: the parts that are taken and frozen.
         model: the model.
         weights_sha256: the SHA-256, in hex, of the file of its weights.
     """

@@ -22,7 +22,7 @@ class Settled:
 
     Attributes:
         config: the configuration.
-        notes: what the user should know of the choices.
+        notes: the sentences for the user about the choices.
     """
 
     config: Config
@@ -33,7 +33,7 @@ def settle(config: Config, processes: Processes, resumed: Run | None) -> Settled
     """Choose the precision and the number of threads, in the main process for all of them.
 
     Args:
-        config: as the user gave it.
+        config: the configuration as the user gave it.
         processes: those that train together.
         resumed: the run that is gone on with, which keeps what it has; None for a new one.
 

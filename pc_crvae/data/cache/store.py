@@ -464,7 +464,7 @@ def alone(place: Path, tell: Callable[[str], None] = lambda text: None) -> Itera
     """Hold the lock of a place, which the system takes back from a process that dies.
 
     Args:
-        place: what is written to, or what the paths begin with.
+        place: the file or folder that is written to, or the start of its paths.
         tell: is told that another process is waited for.
 
     Raises:

@@ -41,7 +41,7 @@ class Format:
         up: the axis that points up by the format's own rules; None where it has none.
         up_in: gives the axis that a file of this content says points up, where the format has files
             say so.
-        unit: what the vertices are in; None where the format does not say.
+        unit: the unit of the vertices; None where the format does not say.
     """
 
     mesh: Callable[[Path, bytes], tuple[NDArray[np.floating], Polygons]] | None = None

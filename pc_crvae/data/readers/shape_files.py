@@ -123,7 +123,7 @@ class ShapeContent:
     Attributes:
         path: the file.
         sha256: the digest of its bytes, which fixes what is drawn of the shape.
-        surface: of a mesh; None of a cloud.
+        surface: the surface of a mesh; None of a cloud.
         points: (N, 3) of a cloud; None of a mesh.
     """
 
@@ -138,7 +138,7 @@ def read_shape(path: Path, unmeasured: Callable[[int], None] | None = None) -> S
 
     Args:
         path: the file.
-        unmeasured: as of :func:`load_shape`.
+        unmeasured: passed to :func:`load_shape`.
 
     Raises:
         UserError: as :func:`load_shape`.
