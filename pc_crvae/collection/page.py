@@ -21,6 +21,7 @@ from pc_crvae.collection.reading import Collection
 from pc_crvae.collection.shapes import KEPT_POINTS, Shape
 from pc_crvae.collection.wording import TITLES, describe
 from pc_crvae.data.formats.other_kinds import tell_passed_over
+from pc_crvae.data.formats.registry import format_of
 from pc_crvae.errors import printable
 from pc_crvae.visualization.embedding_map import class_colors
 from pc_crvae.visualization.view import PALETTE
@@ -164,9 +165,8 @@ def _below_root(sources: tuple[str, ...]) -> tuple[str, list[str]]:
 def _facts(shape: Shape | None, name: str) -> dict[str, Any] | None:
     if shape is None:
         return None
-    # glTF is in metres; of other formats the file does not say.
-    unit = {"unit": "m"} if Path(name).suffix.lower() in (".glb", ".gltf") else {}
-    return unit | {
+    unit = format_of(Path(name)).unit
+    return ({"unit": unit} if unit else {}) | {
         "kind": shape.kind,
         "vertices": shape.vertices,
         "triangles": shape.triangles,

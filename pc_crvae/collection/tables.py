@@ -7,14 +7,16 @@ from pathlib import Path
 from pc_crvae.collection.analysis import Analysis
 from pc_crvae.collection.page import sentence
 from pc_crvae.collection.reading import Collection
+from pc_crvae.data.formats.registry import format_of
 from pc_crvae.utils.files import atomic_path
 
 SHAPES = (
     *("id", "path", "sha256", "kind", "vertices", "triangles"),
-    *("size_x", "size_y", "size_z", "area", "volume"),
+    *("size_x", "size_y", "size_z", "area", "volume", "unit"),
     *("group", "outlier", "nearest", "nearest_distance", "map_x", "map_y"),
 )
-"""Columns: sizes, areas and volumes in the units of the files, empty where there are none."""
+"""Columns: sizes, areas and volumes in the unit of the file, which is empty where its format names
+none; a measure is empty where there is none."""
 
 DUPLICATES = (
     *("kind", "first", "second", "scale", "degrees", "apart", "farthest"),
@@ -36,14 +38,15 @@ def write_shapes(path: Path, collection: Collection, analysis: Analysis) -> None
 
     def rows() -> Iterable[Sequence[object]]:
         for row, shape in enumerate(collection.shapes):
-            measures: Sequence[object] = [""] * 9
+            measures: Sequence[object] = [""] * 10
             if shape is not None:
                 sizes = [f"{side:.9g}" for side in shape.box]
                 area, volume = (
                     "" if value is None else f"{value:.9g}" for value in (shape.area, shape.volume)
                 )
                 counts = [shape.vertices, shape.triangles or ""]
-                measures = [shape.digest, shape.kind, *counts, *sizes, area, volume]
+                unit = format_of(Path(embeddings.sources[row])).unit or ""
+                measures = [shape.digest, shape.kind, *counts, *sizes, area, volume, unit]
             near: Sequence[object] = ["", ""]
             if analysis.neighbors.shape[1]:
                 nearest = int(analysis.neighbors[row, 0])

@@ -103,6 +103,17 @@ def test_the_table_of_shapes_has_sizes_in_the_units_of_the_files(made, explored)
     assert rows["cloud"]["vertices"] == "300"
 
 
+def test_units_are_named_where_the_format_names_one(made, tmp_path):
+    for name in ("a.glb", "c.stl"):
+        bracket().export(tmp_path / name)
+    assert explore(made, tmp_path, "--out", tmp_path / "out") == 0
+    units = {row["id"]: row["unit"] for row in table(tmp_path / "out" / "shapes.csv")}
+    assert units == {"a": "m", "c": ""}
+    content = content_of(tmp_path / "out" / "explore.html")
+    shown = [fact.get("unit") for fact in content["facts"]]
+    assert shown == ["m", None]
+
+
 def test_the_page_carries_all_and_loads_nothing(explored):
     page = (explored / "explore.html").read_text(encoding="utf-8")
     assert not re.search(r"""(?:src|href)\s*=\s*["']?(?:https?:|//)""", page)
