@@ -15,7 +15,7 @@ def nearest_others(
 
     Args:
         units: (n, d) of length 1.
-        count: wanted of each; no more are given than there are others.
+        count: the number wanted of each; no more are given than there are others.
 
     Returns:
         Rows (n, min(count, n - 1)), the nearest first, and their distances, 1 - cosine, in [0, 2].

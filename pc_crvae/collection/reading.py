@@ -67,7 +67,7 @@ def read_files(
 
     Args:
         files: meshes and clouds.
-        model: gives the vectors.
+        model: the model that gives the vectors.
         about: the number of points drawn of each, the axis that is up, and the averaging.
         store: the shapes that were read before; those read now are added to it.
         advance: a function to call after each file.

@@ -47,7 +47,7 @@ def override_config(config: Config, changes: Mapping[str, Any], where: str) -> C
     """Return a configuration with other values of some keys.
 
     Args:
-        config: what is changed.
+        config: the configuration that is changed.
         changes: plain values by ``section.key``, as YAML holds them: lists, texts, numbers.
         where: names the source of the values in errors.
 

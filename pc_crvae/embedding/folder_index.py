@@ -80,7 +80,7 @@ def index_folder(
     a package is missing is tried again the next time.
 
     Args:
-        model: gives the vectors.
+        model: the model that gives the vectors.
         folder: the folder that is searched.
         files: its shapes, as :func:`~pc_crvae.data.readers.shape_files.find_shapes` finds them.
         about: the settings by which they are embedded.

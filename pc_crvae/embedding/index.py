@@ -64,7 +64,7 @@ class About(pydantic.BaseModel):
     """What the vectors of a file are.
 
     Attributes:
-        model_sha256: of the weights file of the model that gave them.
+        model_sha256: the SHA-256 of the weights of the model that gave them.
         points: the number of points drawn of each shape, where it has as many.
         up: the axis that points up in the sources, of each kind of file, in full.
         average_over: the group of rotations that vectors are means over; None: of one pass.
@@ -251,7 +251,7 @@ def embed_clouds(
     """Embed clouds of differing point counts, a batch of equal ones at a time.
 
     Args:
-        model: gives the vectors.
+        model: the model that gives the vectors.
         clouds: (P, 3) each, prepared as in training; taken one by one.
         average_over: rotations that vectors are means over; None: one pass over each as it is.
 

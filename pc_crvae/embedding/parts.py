@@ -77,7 +77,7 @@ class Plan:
     Attributes:
         files: all of them, in an order that every process finds.
         about: the settings by which they are embedded.
-        folder: where the parts lie.
+        folder: the folder of the parts.
         files_a_part: the number of files of a part; the last may have fewer.
     """
 
@@ -112,7 +112,7 @@ def missing_parts(plan: Plan, shard: Shard, tell: Callable[[str], None]) -> list
 
     Args:
         plan: all parts.
-        shard: whose parts.
+        shard: the shard whose parts are meant.
         tell: is told which are damaged, and so are made anew.
 
     Raises:
@@ -155,7 +155,7 @@ def embed_parts(
     """Embed parts and write them.
 
     Args:
-        model: gives the vectors.
+        model: the model that gives the vectors.
         plan: all parts.
         numbers: the numbers of the parts to make.
         refuse: takes a sentence that names each file that cannot be used.

@@ -118,7 +118,7 @@ def embeddings_of_clouds(
     """Embed clouds that lie in no files of their own.
 
     Args:
-        model: gives the vectors.
+        model: the model that gives the vectors.
         clouds: (P, 3) each, prepared as in training; taken one by one.
         ids: the names of the clouds.
         about: what the vectors are.
@@ -156,7 +156,7 @@ def require_model_of(index: Embeddings, weights_sha256: str, folder: Path) -> No
 
     Args:
         index: the index.
-        weights_sha256: of the model's weights, as they were read.
+        weights_sha256: the SHA-256 of the model's weights, as they were read.
         folder: where the model was read from.
 
     Raises:

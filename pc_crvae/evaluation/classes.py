@@ -86,7 +86,7 @@ def check_enough_of_each(
         names: the names of the classes.
         labels: (n,) of the training items, indices into ``names``.
         folds: the folds of the cross-validation.
-        remedy: what may be taken instead of one.
+        remedy: the remedy that may be taken instead of one.
 
     Raises:
         UserError: a class has fewer items than folds.

@@ -42,7 +42,7 @@ def probe_model(
     Args:
         model: trained, or a descriptor.
         train: what classifiers are fitted on, and untrained models calibrated on, without labels.
-        test: what they are scored on.
+        test: the items that they are scored on.
         protocol: the user's protocol; the model and the data settle what it leaves open.
         progress: told, in one line, what is being done.
         untrained: what the batch-norm of untrained ones knows, instead of what the protocol says.

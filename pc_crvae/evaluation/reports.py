@@ -68,7 +68,7 @@ class Checkpoint(Part):
 
     Attributes:
         path: the folder of its export.
-        which: which state of the run.
+        which: the state of the run.
         weights_sha256: the SHA-256, in hex, of its weights; reports of 0.1 do not have it.
     """
 
@@ -83,7 +83,7 @@ class DataCut(Part):
     Attributes:
         points_available: points of each cloud.
         shape: the shape of each image.
-        sha256: of all items, labels and ids.
+        sha256: the SHA-256 of all items, labels and ids.
     """
 
     name: str
@@ -137,9 +137,9 @@ class ModelReport(Report):
 
         Args:
             folder: the folder of the model's export.
-            which: which state of the run.
-            trained_on: what the model says of its training data.
-            weights_sha256: of the model's weights, as they were read.
+            which: the state of the run.
+            trained_on: the model's record of its training data.
+            weights_sha256: the SHA-256 of the model's weights, as they were read.
         """
         checkpoint = Checkpoint(path=str(folder), which=which, weights_sha256=weights_sha256)
         return self.model_copy(update={"checkpoint": checkpoint, "trained_on": dict(trained_on)})

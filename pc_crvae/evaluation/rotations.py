@@ -15,7 +15,7 @@ def rotated(points: NDArray[np.float32], how: str, *key: Key) -> NDArray[np.floa
     Args:
         points: the clouds.
         how: ``aligned``, not at all; ``z``, about the vertical; ``so3``, by any rotation.
-        key: what fixes the rotations.
+        key: the key that fixes the rotations.
     """
     if how == "aligned":
         return points

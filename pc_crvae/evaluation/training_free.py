@@ -31,7 +31,7 @@ def descriptors_beside(
     Args:
         model: the model of point clouds that is probed.
         clouds: (n, P, 3) of the training split, without labels; whitening is fitted to them.
-        wrap: what is done to every encoder, such as averaging over rotations.
+        wrap: the change made to every encoder, such as averaging over rotations.
 
     Returns:
         Encoders by kind, whose features are called ``mean``.

@@ -81,7 +81,7 @@ class TopDown(nn.Module, ABC):
             encoder_features: the encoder features of x, one tensor a group; None runs the prior
                 alone.
             choose: the latent to go on with.
-            groups: how many to run, all by default.
+            groups: the number of groups to run, all by default.
             to_the_end: also combine the last group's latent, for the decoder.
         """
         count = len(self.group_sizes) if groups is None else groups
@@ -188,7 +188,7 @@ class HierarchicalPosterior(_Chain):
     Args:
         network: the top-down network.
         encoder_features: the encoder features of x, one tensor a group, items first.
-        representation_groups: how many groups, from the top, the representation is made of.
+        representation_groups: the number of groups, from the top, in the representation.
         constant: take part in no gradient but the path's; see `detach`.
     """
 

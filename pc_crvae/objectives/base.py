@@ -36,7 +36,7 @@ class Evaluation:
     """An objective evaluated on a batch.
 
     Attributes:
-        objective: what is maximised, (B,) nats.
+        objective: the objective to maximise, (B,) nats.
         terms: the parts of the objective, each (B,) nats, and ``kl_per_dimension`` (B, D).
         path: the latent sample it was evaluated at.
     """
@@ -61,7 +61,7 @@ class Objective(nn.Module, ABC):
         """Make the objective that trains ``model``, whose sizes weights of its own may need.
 
         Args:
-            model: what is trained.
+            model: the model that is trained.
             settings: the constructor's arguments, as a config's ``objective`` names them.
         """
         return cls(**settings)
@@ -78,7 +78,7 @@ class Objective(nn.Module, ABC):
         """Evaluate on a batch.
 
         Args:
-            model: gives the likelihood and the prior.
+            model: the model that gives the likelihood and the prior.
             posterior: q(z|x) of the batch.
             target: the observation to be explained, x itself unless said otherwise.
             draws: the source of the latent noise.
@@ -139,8 +139,8 @@ class SinglePass(TrainingObjective):
     """One objective of the observation alone: a plain AE or VAE, no transform.
 
     Args:
-        model: what is trained.
-        objective: what is maximised.
+        model: the model that is trained.
+        objective: the objective to maximise.
         observe: draws the observation of each item, before anything else is drawn.
     """
 

@@ -37,7 +37,7 @@ class ConsistencyRegularized(TrainingObjective):
     and no gradient is kept for it.
 
     Args:
-        model: what is trained.
+        model: the model that is trained.
         objective: L, applied to x and to t(x).
         transform: t, a random map of a batch that draws from the `Draws` it is given.
         weight: lambda, per unit of the divergence.

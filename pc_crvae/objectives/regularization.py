@@ -14,7 +14,7 @@ class Regularized(TrainingObjective):
     In evaluation it is the other objective alone: the penalty says nothing about the data.
 
     Args:
-        objective: what is maximised otherwise.
+        objective: the objective without the regulariser.
         penalty: a scalar of the weights, such as ``NVAE.regularization``, reported as the
             term ``regularization``.
     """

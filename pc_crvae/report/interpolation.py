@@ -36,7 +36,7 @@ def paths_between(
 
     Args:
         model: the model, in evaluation mode.
-        shapes: what the ends are taken from.
+        shapes: the shapes that the ends are taken from.
         named: ids of the shapes at the two ends of the only path between shapes.
         pairs: the pairs of shapes of different classes that are drawn, where none is named.
         random: pairs of draws; None for one, where no shapes are named and the model has a prior.

@@ -54,7 +54,7 @@ class Measured(Generic[R]):
         """The report, or how to make it; a stale one only where it is asked for.
 
         Args:
-            problems: where is noted what cannot be shown.
+            problems: the list of what cannot be shown, which is added to.
             more: follows a current report.
         """
         title, command = self.kind.title, self.subject.command(self.kind.tool)
@@ -104,7 +104,7 @@ def probe_section(
         misclassified: what items were taken for, by their ids.
         note: why that is not known, as a part of the page.
         seed: fixes which of them are shown.
-        problems: where is noted what cannot be shown.
+        problems: the list of what cannot be shown, which is added to.
     """
     is_missing = probe.stored is None and not probe.damage
     if is_missing and isinstance(split, ItemSet) and split.labels is None:

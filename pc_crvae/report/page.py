@@ -100,7 +100,7 @@ def picture(data: bytes, kind: str, alt: str, *, width: int | None = None) -> st
     Args:
         data: the file.
         kind: the kind in ``image/kind``.
-        alt: what it shows, in words.
+        alt: the content of the picture, in words.
         width: pixels it is shown at, at most; None for the page's.
     """
     size = "" if width is None else f' style="max-width: {width}px"'
@@ -122,7 +122,7 @@ def report_page(
         path: the page to write.
         title: the title of the page, as text.
         subtitle: a line below it, as text.
-        headlines: what stands at the top.
+        headlines: the lines at the top.
         sections: the rest.
 
     Raises:

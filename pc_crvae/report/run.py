@@ -35,7 +35,7 @@ def write_run_report(
 
     Args:
         model: the model, in evaluation mode.
-        subject: where it and the reports of it lie.
+        subject: the places of the run and of its reports.
         split: held-out items of its modality, or why there are none.
         path: the page to write.
         count: items on the map, at most.

@@ -25,9 +25,9 @@ class Subject:
     """The model that a page is of.
 
     Attributes:
-        folder: where commands leave their reports of it.
+        folder: the folder that commands leave their reports of it in.
         export: the folder of its weights.
-        which: which state of the run the folder holds.
+        which: the state of the run that the folder holds.
         ckpt: the path that ``--ckpt`` named; None where it is the folder.
     """
 

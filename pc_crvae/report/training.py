@@ -27,7 +27,7 @@ def training_section(
     Args:
         subject: the model.
         config: the config of its run; None of an export outside one.
-        problems: where damage is noted.
+        problems: the list that damage is added to.
     """
     if config is None:
         return Section(_TITLE, paragraph("This is an export outside its run.", "missing")), []

@@ -32,7 +32,7 @@ class Path:
     """A path between the latents of two items.
 
     Attributes:
-        ends: which two of the items shown.
+        ends: the two of the items shown that it joins.
         steps: (S, ...) what is decoded along it.
         kind: how it runs, in words.
     """

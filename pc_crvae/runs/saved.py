@@ -43,7 +43,7 @@ def read_saved(path: Path, which: Which = "last") -> tuple[SavedExport, Pretrain
 
     Args:
         path: the saved model, as `find_export` takes it.
-        which: which state of a run.
+        which: the state of a run.
 
     Raises:
         UserError: there is no model, or it is damaged.

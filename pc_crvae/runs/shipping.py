@@ -25,7 +25,7 @@ def ship(run: Path, name: str, *, which: Which = "last", figures: str = "") -> P
     Args:
         run: the folder of the run.
         name: the name that the model gets.
-        which: which state of the run.
+        which: the state of the run.
         figures: its measured figures, in Markdown, for the card.
 
     Returns:

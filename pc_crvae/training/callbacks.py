@@ -110,7 +110,7 @@ class Reconstructions:
     Attributes:
         config: the experiment.
         run: keeps the pictures.
-        validation_set: what is pictured.
+        validation_set: the items that are pictured.
     """
 
     config: Config

@@ -17,8 +17,8 @@ def require_trainable(
 
     Args:
         config: the experiment.
-        train_set: what is trained on.
-        validation_set: what the best state is chosen on.
+        train_set: the items that are trained on.
+        validation_set: the items that the best state is chosen on.
         part_size: items of a batch that are computed at once.
 
     Raises:

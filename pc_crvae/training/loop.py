@@ -46,8 +46,8 @@ def train(
     Args:
         config: the experiment.
         run: the folder of the run, which is made here; the caller holds its lock.
-        train_set: what is trained on.
-        validation_set: what the best state is chosen on, by the objective, without labels.
+        train_set: the items that are trained on.
+        validation_set: the items that choose the best state, by the objective, without labels.
         callbacks: called in the main process.
         resume: go on from the run's newest state.
         overwrite: replace a run that is there.

@@ -23,8 +23,8 @@ class Trained:
 
     Attributes:
         run: the folder of the run.
-        model: what was exported, in the mode it was trained in.
-        train_set: what it was trained on.
+        model: the exported model, in the mode it was trained in.
+        train_set: the items that it was trained on.
     """
 
     run: Run

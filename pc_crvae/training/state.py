@@ -24,8 +24,8 @@ class TrainingState:
     """What a step changes and the next one needs.
 
     Attributes:
-        model: what is trained, a part of ``objective``.
-        objective: what is maximised, with the weights that it owns besides the model's.
+        model: the model that is trained, a part of ``objective``.
+        objective: the objective, with the weights that it owns besides the model's.
         optimizer: the optimiser of all parameters of ``objective``.
         average: the running average of ``objective``, None without one.
         step: steps done.
@@ -91,7 +91,7 @@ class TrainingState:
 
         Args:
             run: made by training on the same ``train_set``.
-            train_set: what is trained on.
+            train_set: the items that are trained on.
 
         Raises:
             UserError: the run has no state, or its newest is damaged, of other data or of another

@@ -26,7 +26,7 @@ class TrainingStep:
     """Takes the steps of a training, one after another.
 
     Args:
-        state: what each step changes.
+        state: the state that each step changes.
         schedule: says the learning rate and the warm-ups of each step.
         processes: the processes that take the step together.
         parts: rows of the global batch that are computed at once by this process.

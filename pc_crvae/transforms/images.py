@@ -207,7 +207,7 @@ def published(
     """The transforms of the CR-VAE release: affine, then flip and colour for sets that had them.
 
     Args:
-        strength: which of `PUBLISHED_RANGES`.
+        strength: the one of `PUBLISHED_RANGES` to use.
         flip: upside down with probability 0.5.
         color: brightness 0.2, contrast 0.5, hue 0.2.
     """

@@ -61,8 +61,8 @@ def protocol_for(
 
     Args:
         model: a model of points; it encodes as many as it was trained with, or the shapes have.
-        train: what the baseline is taken from.
-        test: what is reconstructed.
+        train: the shapes that the baseline is taken from.
+        test: the shapes that are reconstructed.
         count: the count of samples; None for 100, or as many as there are shapes.
         points: the points of each cloud in the comparison.
         baseline: also hold training shapes against the test shapes.

@@ -70,7 +70,7 @@ class GenerationReport(ModelReport):
         latents: the latents of all test shapes.
         generation: what draws of the prior decode to, measured.
         checkpoint: the state of the model.
-        trained_on: what the model says of its training data.
+        trained_on: the model's record of its training data.
     """
 
     reconstruction: ReconstructionMetrics

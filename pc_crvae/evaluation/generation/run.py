@@ -52,7 +52,7 @@ def evaluate_quality(
 
     Args:
         model: the model, in evaluation mode.
-        train: what the baseline is taken from.
+        train: the shapes that the baseline is taken from.
         test: held-out shapes; labels are not used.
         protocol: the rest.
         workers: processes for the exact assignments.

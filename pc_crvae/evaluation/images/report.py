@@ -47,7 +47,7 @@ class DescribedProtocol(ImageProtocol):
     Attributes:
         likelihood: the likelihood of the model, as its configuration has it.
         classifiers: the settings of the classifiers, by name.
-        transform_from: where the transform is from.
+        transform_from: the origin of the transform.
     """
 
     __pydantic_config__ = STRICT
@@ -95,11 +95,11 @@ class ImageReport(LikelihoodFigures, ModelReport):
     Attributes:
         mutual_information_top_group: that of the top group of a hierarchy, which has no
             ``mutual_information``.
-        active_units: how many of the ``dimensions`` are active.
+        active_units: the number of the ``dimensions`` that are active.
         classifiers: the classifiers by name.
         data: the split ``train`` and the one that was evaluated, by name.
         checkpoint: the state of the model.
-        trained_on: what the model says of its training data.
+        trained_on: the model's record of its training data.
     """
 
     mutual_information: MutualInformation | None

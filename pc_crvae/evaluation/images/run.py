@@ -49,10 +49,10 @@ def evaluate_images(
     Args:
         model: a model of such images; of a plain auto-encoder only the latents are evaluated.
         train: what classifiers are fitted on, where both have labels of the same classes.
-        held_out: what everything is measured on.
+        held_out: the items that everything is measured on.
         protocol: the rest.
         transform: t, for the consistency KL.
-        transform_from: where it is from, in words.
+        transform_from: the origin of the transform, in words.
         advance: called ``protocol.steps(held_out)`` times for a model with a prior.
 
     Returns:

@@ -52,7 +52,7 @@ class NLL(Estimate):
         bits_per_dimension: the mean in bits a dimension; None where it has no meaning.
         samples: latents an item.
         effective_sample_size: the effective size of these samples.
-        items: how many.
+        items: the number of items.
     """
 
     bits_per_dimension: float | None
@@ -149,7 +149,7 @@ class RateAndDistortion:
         rate: KL(q(z|x) || p(z)), (n,) nats.
         distortion: -E log p(x|z), (n,) nats, the mean of a few samples.
         kl_per_dimension: mean over the items, (D,) nats.
-        group_sizes: how the D dimensions are split into groups.
+        group_sizes: the sizes of the groups that the D dimensions are split into.
     """
 
     rate: Tensor

@@ -61,8 +61,8 @@ def assemble(
         outcomes: the outcomes of each encoder's representations, or of features that were given.
         test_labels: (m,), indices into ``classes``.
         classes: names.
-        protocol: what was asked for.
-        data: what was fitted on and scored on.
+        protocol: the protocol that was asked for.
+        data: the items that were fitted on and scored on.
         versions: the versions of the libraries.
         near_copies: those that test shapes have in training, to be scored without.
     """

@@ -72,7 +72,7 @@ class Comparison(Report):
         protocols: the protocols of both.
         level: the level of the intervals.
         method: the method of intervals and tests.
-        note: what bears on the numbers.
+        note: a sentence that bears on the numbers.
     """
 
     first: str

@@ -94,8 +94,8 @@ class CrossValidated(Part):
     """Repeated K-fold on the training items.
 
     Attributes:
-        items: how many there are.
-        parameter: how the classifier's parameter is chosen, in words.
+        items: the number of items.
+        parameter: the choice of the classifier's parameter, in words.
         method: the method of intervals, at ``level``.
         seed: the first probe seed, from which the folds follow.
         seeds: the probe seeds whose points and untrained weights are taken, one a repeat in turn;

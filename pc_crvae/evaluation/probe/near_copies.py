@@ -39,7 +39,7 @@ class WithoutNearCopies(Part):
         left_out: test shapes that have one.
         test_items: test shapes, these included.
         threshold: the value of the measure below which two shapes are near-copies.
-        measure: what is compared, in words.
+        measure: the measure that is compared, in words.
         rows: a row of each representation on aligned test shapes, of the same predictions as its
             row of all test shapes; none where no shape is left.
     """

@@ -54,7 +54,7 @@ class ProtocolReport(WithMetrics):
         classifier_settings: the section of the protocol.
         features: whether they are standardised.
         choice_of_c: how it is chosen; or ``choice_of_k``, or ``choice_of_alpha``.
-        fitted_on: which items.
+        fitted_on: the items it is fitted on, in words.
         accuracy_std: which deviation it is.
         seed: what it fixes.
         untrained: what the batch-norm of untrained encoders knows; as initialised, in reports that
@@ -96,7 +96,7 @@ class PairedRow(Part):
     """How far a trained representation lies above one that was not trained, item by item.
 
     Attributes:
-        setting: how the test items are rotated.
+        setting: the rotation of the test items.
         trained: the representation.
         untrained: the strongest one, picked on these very items, which favours its side; not there
             where the other side is training-free.
@@ -160,7 +160,7 @@ class ProbeReport(WithMetrics, ModelReport):
             probed) on aligned items; not there where these are not probed.
         versions: the versions of the libraries that the numbers depend on.
         checkpoint: the state of the model that was probed.
-        trained_on: what the model says of its training data.
+        trained_on: the model's record of its training data.
         transfer: whether it was trained on another set than it is probed on.
         files: the files of the features that were given.
     """

@@ -43,7 +43,7 @@ class TrainingFree(Part):
         chosen: the kind of the candidate that was taken.
         candidates: all of them, in the order of their kinds.
         frames: the rotations that do not matter to them by frame averaging, those of the model.
-        choice: how it was chosen, in words.
+        choice: the way it was chosen, in words.
     """
 
     chosen: str

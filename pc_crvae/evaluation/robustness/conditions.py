@@ -77,7 +77,7 @@ def check_points(conditions: Sequence[Condition], points: int, available: int) -
     Args:
         conditions: all of a protocol.
         points: the points of each cloud under every condition but those of the part ``points``.
-        available: that the test shapes have.
+        available: the number of points that the test shapes have.
 
     Raises:
         UserError: which, and what to do without.

@@ -98,14 +98,14 @@ def protocol_for(
     """Return the protocol as it applies to some shapes.
 
     Args:
-        train: what classifiers are fitted on.
-        test: what is put under the conditions.
-        parts: what is measured.
+        train: the items that classifiers are fitted on.
+        test: the items that are put under the conditions.
+        parts: the parts that are measured.
         seeds: draws.
         points: the points of each shape; None for `RECIPE_POINTS`, or as many as all shapes have.
         point_counts: for the part ``points``; None for those of `POINT_COUNTS` that the test
             shapes have.
-        untrained: what the batch-norm of untrained encoders knows.
+        untrained: the data that the batch-norm of untrained encoders has seen.
 
     Raises:
         UserError: a value out of its range.

@@ -25,7 +25,7 @@ class AccuracyRow(Part):
     """How often test shapes under a condition are classified right.
 
     Attributes:
-        fitted_on: how the training shapes of the classifier were rotated.
+        fitted_on: the rotation of the classifier's training shapes.
         part: the part of the table that the condition belongs to.
         level: severity, elevation in degrees, or count of points; 0 of a rotation.
         accuracy_mean: over the seeds, in [0, 1].
@@ -122,7 +122,7 @@ class RobustnessReport(ModelReport):
 
     Attributes:
         checkpoint: the state of the model; not of encoders that were no saved model's.
-        trained_on: what the model says of its training data.
+        trained_on: the model's record of its training data.
     """
 
     rows: tuple[AccuracyRow, ...]

@@ -85,7 +85,7 @@ class ClassifierRow(Row):
         class_means: one a seed.
         c: the parameter that was chosen, one a seed; or ``k``, or ``alpha``.
         dimensions: the dimensions of the features.
-        note: what bears on the numbers.
+        note: a sentence that bears on the numbers.
     """
 
     classifier: str

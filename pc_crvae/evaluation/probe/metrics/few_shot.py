@@ -131,7 +131,7 @@ class Episode:
         predictions: (n,) for every item of the split that queries come from.
         candidates: (n,) labels of these items where they are training items that were not shown,
             -1 for those that were; None for test items.
-        key: what fixes the draw of the queries.
+        key: the key that fixes the draw of the queries.
     """
 
     classes: Labels

@@ -122,7 +122,7 @@ def stratified_share(labels: Labels, fraction: float, *key: int | str) -> Labels
     Args:
         labels: (n,).
         fraction: the share of the labels, in (0, 1].
-        key: what fixes the draw.
+        key: the key that fixes the draw.
     """
     generator = keyed_numpy_generator("labelled share", *key)
     kept = []
