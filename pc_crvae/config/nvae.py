@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pc_crvae.config.images import BernoulliLikelihoodConfig, ImageLikelihoodConfig
-from pc_crvae.config.sections import NonNegative, PositiveInt, Section
+from pc_crvae.config.sections import NonNegative, PositiveInt, Repeats, Section
 
-GroupsPerScale = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+GroupsPerScale = Annotated[tuple[Repeats, ...], Field(min_length=1, max_length=12)]
 
 
 class NVAEConfig(Section):
@@ -18,21 +18,22 @@ class NVAEConfig(Section):
         16, description="channels at the image's own resolution; they double as it halves"
     )
     preprocess_blocks: int = Field(
-        1, ge=0, description="halvings between the image and the largest scale of latents"
+        1, ge=0, le=12, description="halvings between the image and the largest scale of latents"
     )
-    preprocess_cells: PositiveInt = Field(1, description="encoder cells each halving takes")
-    postprocess_cells: PositiveInt = Field(1, description="decoder cells each doubling takes")
+    preprocess_cells: Repeats = Field(1, description="encoder cells each halving takes")
+    postprocess_cells: Repeats = Field(1, description="decoder cells each doubling takes")
     groups_per_scale: GroupsPerScale = Field(
         (2, 2), description="latent groups at each scale, the smallest resolution first"
     )
     latent_channels: PositiveInt = Field(20, description="latent channels of a group")
-    encoder_cells: PositiveInt = Field(1, description="encoder cells a group")
-    decoder_cells: PositiveInt = Field(1, description="top-down cells a group")
+    encoder_cells: Repeats = Field(1, description="encoder cells a group")
+    decoder_cells: Repeats = Field(1, description="top-down cells a group")
     expansion: PositiveInt = Field(6, description="hidden channels a channel, in top-down cells")
     postprocess_expansion: PositiveInt = Field(3, description="the same, in the decoder's cells")
     flows: int = Field(
         0,
         ge=0,
+        le=64,
         description="pairs of autoregressive cells in each group's posterior; its KLs are then "
         "estimated at the sample",
     )

@@ -113,6 +113,18 @@ def test_an_empty_file_is_the_default_experiment(empty):
             "free_bits: 0.1}}",
             "objective.free_bits are of the KL of each dimension",
         ),
+        (
+            "model: {name: nvae, encoder_cells: 100000}",
+            "model.encoder_cells should be less than or equal to 256",
+        ),
+        (
+            "model: {name: nvae, groups_per_scale: [1, 100000]}",
+            "model.groups_per_scale.1 should be less than or equal to 256",
+        ),
+        (
+            "model: {encoder: {name: pointnet, widths: [" + "8, " * 64 + "8]}}",
+            "model.encoder.widths should have at most 64 items",
+        ),
         ("data: {name: 2020-01-01}", "holds what no setting can be"),
         ("data: &a {name: *a}", "it stands for too many values"),
     ],
