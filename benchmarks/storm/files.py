@@ -75,7 +75,7 @@ def rubbish(content: bytes, rng: np.random.Generator) -> bytes:
 def artefacts_of(run: Path, folder: Path) -> dict[str, Artefact]:
     """What a run and the commands after it write that has checksums."""
     from pc_crvae.data import load
-    from pc_crvae.data.cache import store
+    from pc_crvae.data.cache import damage, store
     from pc_crvae.embedding.index import About, Embeddings, load_embeddings
     from pc_crvae.models.pretrained import EXPORT_FILES
     from pc_crvae.runs.folder import Run
@@ -119,7 +119,7 @@ def artefacts_of(run: Path, folder: Path) -> dict[str, Artefact]:
     def read_set() -> Any:
         # What is damaged is told, and made anew.
         try:
-            store.require_undamaged("tiny", "test")
+            damage.require_undamaged("tiny", "test")
         finally:
             items = load(card, "test").fingerprint()
         return items

@@ -9,7 +9,7 @@ import torch
 
 from pc_crvae.config import Config, DataConfig, MixtureConfig, SharedSetConfig
 from pc_crvae.data import CloudSet, ImageSet, load, load_training
-from pc_crvae.data.cache.store import verified
+from pc_crvae.data.cache.damage import verified
 from pc_crvae.data.cards import Split, load_card
 from pc_crvae.data.streams import Part, is_endless, load_streamed
 from pc_crvae.errors import UserError

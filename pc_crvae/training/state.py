@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pc_crvae.config import Config
-from pc_crvae.data.cache.store import require_undamaged
+from pc_crvae.data.cache.damage import require_undamaged
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.models.pretrained import Pretrained

@@ -11,7 +11,7 @@ from helpers.toy_models import point_vae
 from pc_crvae.config import settled_as
 from pc_crvae.config.images import ImageModelConfig
 from pc_crvae.data import load
-from pc_crvae.data.cache import store
+from pc_crvae.data.cache import damage, sealed_files
 from pc_crvae.errors import UserError
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.pretrained import write_export
@@ -108,8 +108,8 @@ def test_a_bit_that_flipped_in_prepared_data_is_told_and_the_data_prepared_anew(
 ):
     config, run = trained
     expected = load(config.data.name, "train").fingerprint()
-    path = store.entry_of(load(config.data.name, "train")) / "points.npy"
-    monkeypatch.setattr(store, "ALWAYS_VERIFIED", 0)  # as of a large array
+    path = damage.entry_of(load(config.data.name, "train")) / "points.npy"
+    monkeypatch.setattr(sealed_files, "ALWAYS_VERIFIED", 0)  # as of a large array
     for load_training_set in (lambda: load_splits(config), run_splits(run)):
         status = path.stat()
         content = bytearray(path.read_bytes())

@@ -30,7 +30,7 @@ from helpers.tiny_runs import (
 )
 from pc_crvae.cli import main
 from pc_crvae.data import load, split_validation
-from pc_crvae.data.cache import store
+from pc_crvae.data.cache import damage, sealed_files
 from pc_crvae.errors import UserError
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.saved import load_splits
@@ -359,14 +359,14 @@ def test_a_state_that_does_not_say_its_validation_part_is_resumed(half_run, tmp_
 
 def test_damage_to_prepared_data_is_told_apart_from_other_data(half_run, tmp_path, monkeypatch):
     config = tiny_config(tmp_path)
-    points = store.entry_of(load(config.data.name, "train")) / "points.npy"
+    points = damage.entry_of(load(config.data.name, "train")) / "points.npy"
     status = points.stat()
     content = bytearray(points.read_bytes())
     content[-5] ^= 64
     points.write_bytes(content)
     os.utime(points, ns=(status.st_atime_ns, status.st_mtime_ns))
     with monkeypatch.context() as patch:
-        patch.setattr(store, "ALWAYS_VERIFIED", 0)  # as of a large array
+        patch.setattr(sealed_files, "ALWAYS_VERIFIED", 0)  # as of a large array
         sets = split_validation(load(config.data.name, "train"), config.data.validation_fraction)
         AcceleratorState._reset_state()
         with pytest.raises(UserError, match=r"points.npy is not as .*prepares the data anew"):

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from pc_crvae.data.cache.journal import Journal, ShapeRecord
+from pc_crvae.data.cache.sealed_files import Blocks
 from pc_crvae.data.cache.store import (
     REPORT,
-    Blocks,
     Draft,
     Entry,
     Key,

@@ -9,10 +9,10 @@ an entry: other sources or another version make another entry beside it, and
 a temporary name and renamed when it is whole; one that is there but damaged is told, and replaced.
 
 SHA-256 takes about a second a gigabyte, as long as all the rest of a load. So every opening
-verifies the record and arrays of up to :data:`ALWAYS_VERIFIED` bytes, and a larger array where the
+verifies the record and arrays of up to ``ALWAYS_VERIFIED`` bytes, and a larger array where the
 time of its file says that somebody wrote to it. What trains and what evaluates verifies every
-array before, see :func:`verified`, and so do ``pc-crvae data check`` and a preparation that takes
-over what an older entry holds.
+array before (:mod:`pc_crvae.data.cache.damage`). ``pc-crvae data check`` does so too, and a
+preparation that takes over what an older entry holds.
 """
 
 import hashlib
@@ -25,8 +25,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from io import BytesIO
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +32,13 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from pc_crvae.data.cache.sealed_files import (
+    Blocks,
+    open_array,
+    read_record,
+    write_array,
+    write_record,
+)
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
@@ -51,23 +56,12 @@ it changes for one layout alone, raise the ``VERSION`` of its reader.
 SEARCHED = "searched"
 """The folder, within that of the cache, of the indexes of folders that were searched."""
 
-ALWAYS_VERIFIED = 2**23
-"""Bytes of the largest array whose digest every opening verifies, which takes some 10 ms."""
-
-_SEALED_AT = 946_684_800 * 10**9
-"""The time of change that every array's file is given, the start of the year 2000: another one says
-that the file was written since."""
-
 _NAME_ANOTHER = "name a folder that can be written with $PC_CRVAE_CACHE"
 _RECORD = "record.json"
 REPORT = "report.json"
 
 _KINDS: dict[str, type[CloudSet] | type[ImageSet]] = {"points": CloudSet, "images": ImageSet}
-Blocks = tuple[tuple[int, ...], np.dtype[Any], Iterable[NDArray[Any]]]
-"""Shape and type of an array, and the array itself, cut anywhere along its first axis."""
-
 _Read = TypeVar("_Read")
-_Items = TypeVar("_Items", bound=CloudSet | ImageSet)
 
 
 class NotKeptError(UserError):
@@ -219,7 +213,7 @@ def load_prepared(
         key = replace(key, sources=_stamps(key, sources))
         return obtain(key, draft, lambda entry: as_item_set(entry, name, split))[0]
     except NotKeptError as error:
-        _warn(f"prepared data is not kept, so each start prepares it anew: {error}")
+        warn(f"prepared data is not kept, so each start prepares it anew: {error}")
         return made[0] if made else prepare()
 
 
@@ -256,7 +250,7 @@ def obtain(
             if (found := _open(folder, read)) is not None:
                 return found, False
         except DamagedEntryError as damage:
-            _warn(f"{damage}, so it is made anew")
+            warn(f"{damage}, so it is made anew")
         with draft() as made:
             _write(key, made)
     with suppress(DamagedEntryError):
@@ -279,11 +273,11 @@ def open_entry(folder: Path, *, verify: bool = False) -> Entry | None:
     try:
         if not folder.exists():
             return None
-        content = _read_record(folder / _RECORD)
+        content = read_record(folder / _RECORD)
         if content["made_by"][0] != FORMAT:
             return None
         arrays = {
-            name: _open_array(folder / f"{name}.npy", about, verify)
+            name: open_array(folder / f"{name}.npy", about, verify)
             for name, about in content["arrays"].items()
         }
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
@@ -304,75 +298,6 @@ def newest_entry(key: Key) -> Entry | None:
             if entry is not None and entry.content["made_by"] == key.made_by:
                 return entry
     return None
-
-
-def discard_damaged(name: str, split: str) -> list[DamagedEntryError]:
-    """Verify all that the entries of a split hold, remove the damaged ones, and return which.
-
-    Raises:
-        NotKeptError: the cache folder cannot be written.
-    """
-    damaged: list[DamagedEntryError] = []
-    try:
-        cache = cache_folder()
-    except NotKeptError:
-        return damaged
-    for folder in cache.glob(f"{name}-{split}-{'[0-9a-f]' * 16}-{'[0-9a-f]' * 16}"):
-        try:
-            open_entry(folder, verify=True)
-        except DamagedEntryError:
-            with alone(folder.with_name(folder.name.rpartition("-")[0])):
-                try:  # again, as another process may have made it anew meanwhile
-                    open_entry(folder, verify=True)
-                except DamagedEntryError as damage:
-                    discard(folder)
-                    damaged.append(damage)
-    return damaged
-
-
-def verified(load: Callable[[], _Items]) -> _Items:
-    """Return the set that ``load`` gives, whose arrays are all as they were written, however large.
-
-    Where they are not, a warning says so, and the set is prepared anew.
-
-    Args:
-        load: gives a set, mapped from its entry or not.
-
-    Raises:
-        UserError: from ``load``.
-    """
-    items = load()
-    folder = entry_of(items)
-    if folder is not None:
-        try:
-            open_entry(folder, verify=True)
-        except DamagedEntryError:
-            for damage in discard_damaged(items.name, items.split):
-                _warn(f"{damage}, so it is made anew")
-            return load()
-    return items
-
-
-def entry_of(items: CloudSet | ImageSet) -> Path | None:
-    """Return the folder of the entry that a set is mapped from, None where it lies in memory."""
-    array: Any = items.array
-    while array is not None and not isinstance(array, np.memmap):
-        array = getattr(array, "base", None)
-    return None if array is None or array.filename is None else Path(array.filename).parent
-
-
-def require_undamaged(name: str, split: str) -> None:
-    """Verify all that the entries of a split hold; damaged ones are removed, to be made anew.
-
-    Raises:
-        DamagedEntryError: one was damaged.
-        NotKeptError: the cache folder cannot be written.
-    """
-    damaged = discard_damaged(name, split)
-    if damaged:
-        raise DamagedEntryError(
-            f"{damaged[0]}, so it was removed: the same command prepares the data anew"
-        )
 
 
 def newest_first(folders: Iterable[Path]) -> list[Path]:
@@ -451,7 +376,7 @@ def _stamps(key: Key, sources: Callable[[], Iterable[Path]]) -> list[list[Any]]:
     """Stamp the sources: those of an entry, if all are as they were when it was made, else anew."""
     for folder in _entries(key.place):
         with suppress(OSError, ValueError, KeyError):  # of a damaged one, which obtain tells
-            kept: list[list[Any]] = _read_record(folder / _RECORD)["sources"]
+            kept: list[list[Any]] = read_record(folder / _RECORD)["sources"]
             if replace(key, sources=kept).folder == folder and all(
                 stamp(Path(path)) == stamped for path, stamped in kept
             ):
@@ -494,79 +419,21 @@ def _open(folder: Path, read: Callable[[Entry], _Read]) -> _Read | None:
         raise DamagedEntryError(f"{folder} is damaged ({error})") from error
 
 
-def _read_record(path: Path) -> dict[str, Any]:
-    raw = path.read_bytes()
-    head, _, rest = raw.partition(b"\n")
-    if head != _record_head(rest):
-        raise ValueError(f"{path.name} is not as it was written")
-    content: dict[str, Any] = json.loads(raw)["content"]
-    return content
-
-
-def _record_head(rest: bytes) -> bytes:
-    """The first line of a record, whose digest is that of the ``rest``."""
-    return b'{"sha256": "%b",' % hashlib.sha256(rest).hexdigest().encode()
-
-
-def _open_array(path: Path, about: Mapping[str, Any], verify: bool) -> NDArray[Any]:
-    status = path.stat()
-    if status.st_size != about["bytes"]:
-        raise ValueError(f"{path.name} has {status.st_size} bytes, not {about['bytes']}")
-    if verify or status.st_size <= ALWAYS_VERIFIED or status.st_mtime_ns != _SEALED_AT:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != about["sha256"]:
-                raise ValueError(f"{path.name} is not as it was written")
-    # As numpy.load with allow_pickle=False, for .npy alone: arrays of objects are refused.
-    array = np.asarray(np.lib.format.open_memmap(path, mode="r"))
-    if [array.dtype.str, list(array.shape)] != [about["dtype"], about["shape"]]:
-        raise ValueError(f"{path.name} holds another array")
-    return array
-
-
 def _write(key: Key, draft: Draft) -> None:
     """Make an entry, in place of the damaged one if there is one."""
     try:
         with atomic_folder(key.folder) as folder:
             arrays = {
-                name: _write_array(folder / f"{name}.npy", *blocks)
+                name: write_array(folder / f"{name}.npy", blocks)
                 for name, blocks in draft.arrays.items()
             }
             if draft.report is not None:
                 text = json.dumps(draft.report, indent=2) + "\n"
                 (folder / REPORT).write_text(text, encoding="utf-8")
             about = {"made_by": key.made_by, "wanted": dict(key.wanted), "arrays": arrays}
-            rest = b'"content": %b}\n' % json.dumps(about | dict(draft.content)).encode()
-            _write_whole(folder / _RECORD, [_record_head(rest), b"\n", rest])
+            write_record(folder / _RECORD, about | dict(draft.content))
     except UserError as error:
         raise _cannot_write(key.place, error.__cause__ or error) from error
-
-
-def _write_array(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], blocks: Iterable[NDArray[Any]]
-) -> dict[str, Any]:
-    """Write a ``.npy`` file and return what the record says of it."""
-    stored = dtype.newbyteorder("<")
-    header = BytesIO()
-    about = {"descr": stored.str, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(header, about)
-    parts = (np.ascontiguousarray(block, dtype=stored).data for block in blocks)
-    size, digest = _write_whole(path, chain([header.getvalue()], parts))
-    os.utime(path, ns=(_SEALED_AT, _SEALED_AT))
-    return {"dtype": stored.str, "shape": shape, "bytes": size, "sha256": digest}
-
-
-def _write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> tuple[int, str]:
-    """Write a file and return its bytes and SHA-256."""
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for part in parts:
-            digest.update(part)
-            file.write(part)
-        file.flush()
-        # Renamed before its blocks are on the disk, it could be whole in size and empty in
-        # places after a crash.
-        os.fsync(file.fileno())
-        return file.tell(), digest.hexdigest()
 
 
 def _digest(values: Any) -> str:
@@ -583,6 +450,7 @@ def _cannot_write(place: Path, error: BaseException) -> NotKeptError:
     return NotKeptError(f"{place.parent} cannot be written: {reason}; {_NAME_ANOTHER}")
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
+    """Warn the user, once of all processes."""
     if is_main_process():
         warnings.warn(text, stacklevel=1)

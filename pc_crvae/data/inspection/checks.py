@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data import load
+from pc_crvae.data.cache.damage import discard_damaged
 from pc_crvae.data.cache.preparation import Prepared
 from pc_crvae.data.cache.shape_sets import prepare_shapes
-from pc_crvae.data.cache.store import discard_damaged
 from pc_crvae.data.cards import Card, Source, Split, load_card
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.fetching.record import read_record

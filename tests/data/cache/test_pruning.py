@@ -159,7 +159,7 @@ def test_what_cannot_be_read_stays(cache: Path, monkeypatch: pytest.MonkeyPatch)
     def denied(path: Path) -> dict[str, object]:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(store, "_read_record", denied)
+    monkeypatch.setattr(store, "read_record", denied)
     assert prune().removed == []
     assert entry.folder.is_dir()
 

@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from pc_crvae.data import CloudSet, load, load_card, split_validation
-from pc_crvae.data.cache import store
+from pc_crvae.data.cache import damage, sealed_files, store
 from pc_crvae.data.cache.store import cache_folder
 from pc_crvae.data.procedural import shapes
 from pc_crvae.data.readers import modelnet_hdf5
@@ -371,7 +371,7 @@ def test_an_entry_that_lacks_a_file_is_made_anew(hdf5_root: Path, cache: Path):
 def test_a_flipped_bit_in_a_large_array_shows_by_the_time_of_the_change(
     hdf5_root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(store, "ALWAYS_VERIFIED", 100)
+    monkeypatch.setattr(sealed_files, "ALWAYS_VERIFIED", 100)
     first = load_train(hdf5_root).fingerprint()
     points = only_entry(cache) / "points.npy"
     rewrite(points, flipped(points.read_bytes(), 300))
@@ -382,7 +382,7 @@ def test_a_flipped_bit_in_a_large_array_shows_by_the_time_of_the_change(
 def test_a_copy_of_an_entry_is_as_good(
     hdf5_root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(store, "ALWAYS_VERIFIED", 100)
+    monkeypatch.setattr(sealed_files, "ALWAYS_VERIFIED", 100)
     first = load_train(hdf5_root).fingerprint()
     entry = only_entry(cache)
     shutil.copytree(entry, cache / "copy", copy_function=shutil.copyfile)
@@ -614,11 +614,11 @@ def test_an_entry_that_cannot_be_read_is_told_and_kept(
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
 
     with monkeypatch.context() as unreadable:
-        unreadable.setattr(store, "_read_record", too_many)
+        unreadable.setattr(store, "read_record", too_many)
         with pytest.warns(UserWarning, match=r"cannot be read: Too many open files"):
             found = load_train(hdf5_root)
         with pytest.raises(store.NotKeptError, match="cannot be read"):
-            store.discard_damaged("modelnet40", "train")
+            damage.discard_damaged("modelnet40", "train")
     assert np.array_equal(found.points, expected.points)
     assert only_entry(cache) == entry
     assert np.array_equal(load_train(hdf5_root).points, expected.points)
