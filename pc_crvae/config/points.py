@@ -80,14 +80,6 @@ class ScaleAnisotropicConfig(Section):
         return self
 
 
-class StretchPartsConfig(Section):
-    """Parts of a shape along each axis grow and shrink, and its extent stays."""
-
-    name: Literal["stretch_parts"]
-    parts: PositiveInt = 4
-    max_factor: float = Field(2.0, ge=1, le=100)
-
-
 class TranslateConfig(Section):
     """A random offset of the whole cloud."""
 
@@ -103,7 +95,6 @@ PointTransformConfig = Annotated[
     | SubsampleConfig
     | DropLocalRegionConfig
     | ScaleAnisotropicConfig
-    | StretchPartsConfig
     | TranslateConfig,
     Field(discriminator="name"),
 ]

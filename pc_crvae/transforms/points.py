@@ -172,34 +172,6 @@ class ScaleAnisotropic(Transform):
 
 
 @dataclass(frozen=True)
-class StretchParts(Transform):
-    """Change the proportions of a cloud: along each axis some parts grow and others shrink.
-
-    The extent of a cloud along an axis is cut into ``parts`` equal intervals. Each is scaled by a
-    factor whose logarithm is uniform, from 1/max_factor to max_factor, and all by one more, so that
-    the whole extent stays. A chair gets longer legs and a lower back so, and stays a chair.
-    """
-
-    parts: int = 4
-    max_factor: float = 2.0
-
-    def __post_init__(self) -> None:
-        _require(self.parts >= 1 and self.max_factor >= 1, self, "parts >= 1, max_factor >= 1")
-
-    def _transform(self, points: Tensor, draws: Draws) -> Tensor:
-        bound = math.log(self.max_factor)
-        logarithms = draws.uniform(self.parts, 3, low=-bound, high=bound).to(points)
-        moved = _ends(logarithms.exp()) - _ends(torch.ones_like(logarithms))  # (B, parts + 1, 3)
-        low, high = points.aminmax(dim=1, keepdim=True)
-        extent = high - low
-        # A cloud without extent along an axis, such as a sheet, lies in the first part of it.
-        positions = (points - low) / extent.where(extent > 0, 1) * self.parts
-        part = positions.floor().clamp(max=self.parts - 1)
-        before, after = (moved.gather(1, part.long() + step) for step in (0, 1))
-        return points + (before + (positions - part) * (after - before)) * extent
-
-
-@dataclass(frozen=True)
 class Translate(Transform):
     """Move a cloud along each axis by an offset uniform on [-max_offset, max_offset)."""
 
@@ -233,7 +205,6 @@ TRANSFORMS: dict[str, type[Transform]] = {
     "subsample": Subsample,
     "drop_local_region": DropLocalRegion,
     "scale_anisotropic": ScaleAnisotropic,
-    "stretch_parts": StretchParts,
     "translate": Translate,
 }
 """By the names that configurations give them."""
@@ -253,9 +224,3 @@ def _angles(max_degrees: float, draws: Draws) -> Tensor:
 def _keep(points: Tensor, indices: Tensor) -> Tensor:
     """The points at (B, n) distinct indices, in the cloud's own order."""
     return gather_points(points, indices.sort(dim=1).values)
-
-
-def _ends(widths: Tensor) -> Tensor:
-    """Where intervals of ``widths`` (B, K, 3) end, from 0 to 1: (B, K + 1, 3)."""
-    ends = widths.cumsum(dim=1)
-    return torch.cat([torch.zeros_like(ends[:, :1]), ends / ends[:, -1:]], dim=1)

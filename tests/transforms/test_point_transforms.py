@@ -13,7 +13,6 @@ from pc_crvae.transforms import (
     RotateSO3,
     RotateZ,
     ScaleAnisotropic,
-    StretchParts,
     Subsample,
     Transform,
     Translate,
@@ -27,7 +26,6 @@ REPRS = {
     "Subsample(min_fraction=0.5, max_fraction=1.0)": Subsample(),
     "DropLocalRegion(max_fraction=0.25)": DropLocalRegion(),
     "ScaleAnisotropic(low=0.8, high=1.25)": ScaleAnisotropic(0.8, 1.25),
-    "StretchParts(parts=4, max_factor=2.0)": StretchParts(),
     "Translate(max_offset=0.1)": Translate(0.1),
     "Compose(transforms=[RotateZ(max_degrees=90), Jitter(sigma=0.02, clip=0.04)])": Compose(
         [RotateZ(90), Jitter(0.02, 0.04)]
@@ -43,8 +41,6 @@ AT_ZERO_STRENGTH = [
     Subsample(1.0, 1.0),
     DropLocalRegion(0),
     ScaleAnisotropic(1, 1),
-    StretchParts(max_factor=1),
-    StretchParts(parts=1),
     Translate(0),
     Compose([]),
     Compose([RotateZ(0), Subsample(1.0, 1.0)]),
@@ -65,8 +61,6 @@ OUT_OF_BOUNDS = [
     (DropLocalRegion, (-0.1,)),
     (ScaleAnisotropic, (0, 1)),
     (ScaleAnisotropic, (2, 1)),
-    (StretchParts, (0, 2.0)),
-    (StretchParts, (4, 0.9)),
     (Translate, (-0.1,)),
 ]
 
@@ -271,31 +265,6 @@ def test_each_axis_is_scaled_by_its_own_factor_within_bounds():
     assert (factors.amin(dim=0) < 0.52).all()
     assert (factors.amax(dim=0) > 1.98).all()
     assert torch.corrcoef(factors.T).triu(1).abs().max() < 0.1
-
-
-def test_stretching_keeps_the_extent_and_the_order_along_each_axis():
-    points = clouds(40, 60)
-    stretched = StretchParts(3, 3.0)(points, draws(40))
-    torch.testing.assert_close(stretched.amin(dim=1), points.amin(dim=1))
-    torch.testing.assert_close(stretched.amax(dim=1), points.amax(dim=1))
-    order = points.argsort(dim=1)
-    assert (stretched.gather(1, order).diff(dim=1) >= -1e-6).all()
-
-
-def test_each_part_is_stretched_by_its_own_factor_within_bounds():
-    grid = torch.linspace(0, 1, 9)[None, :, None].expand(2000, 9, 3)  # parts of four steps
-    steps = StretchParts(2, 2.0)(grid, draws(2000)).diff(dim=1)
-    torch.testing.assert_close(steps[:, 0], steps[:, 3])  # alike within a part
-    ratios = (steps[:, 4] / steps[:, 0]).log() / math.log(2)
-    assert ratios.abs().max() <= 2.001  # one is halved, the other doubled
-    assert (ratios.amin(dim=0) < -1.9).all()
-    assert (ratios.amax(dim=0) > 1.9).all()
-    assert torch.corrcoef(ratios.T).triu(1).abs().max() < 0.1
-
-
-def test_a_sheet_stays_a_sheet_when_stretched():
-    sheet = clouds(4, 20) * torch.tensor([1.0, 0.0, 1.0])
-    assert (StretchParts()(sheet, draws(4))[..., 1] == 0).all()
 
 
 def test_a_cloud_is_moved_as_one_within_bounds():
