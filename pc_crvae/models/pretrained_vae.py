@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from pc_crvae.config import ImageModelConfig, PointModelConfig
+from pc_crvae.config import ImageModelConfig, ModelPart, PointModelConfig
 from pc_crvae.errors import UserError
 from pc_crvae.latents.interpolation import InterpolationKind, interpolate_latents
 from pc_crvae.likelihoods import Likelihood
@@ -59,6 +59,10 @@ class PretrainedVAE(VAE, Pretrained, ABC):
             "decoder": self.architecture.decoder.name,
             "latent_dim": self.latent_dim,
         }
+
+    def learnt_part(self, name: ModelPart) -> nn.Module:
+        """The module with the weights of a part, without what is around it and has none."""
+        return self.get_submodule(name)
 
     @property
     def has_prior(self) -> bool:

@@ -15,11 +15,11 @@ from pc_crvae.runs.saved import read_saved
 from pc_crvae.utils.resources import shadowing_note
 
 _SECTIONS: dict[ModelPart, tuple[str, ...]] = {
-    "encoder": ("encoder", "frames"),
+    "encoder": ("encoder",),
     "head": ("head", "latent_dim"),
     "decoder": ("decoder", "latent_dim", "likelihood.name"),
 }
-"""The keys of a model's configuration that say what each part is."""
+"""The keys of a model's configuration that say what each part is. Frames have no weights."""
 
 _OF_THE_START = {"head.initial_log_variance"}
 """Keys that say with which weights a part begins, not what it is."""
@@ -75,7 +75,7 @@ class Origin:
         for part in parts:
             self._require_same_part(model, self.model, part)
         for part in parts:
-            model.get_submodule(part).load_state_dict(self.model.get_submodule(part).state_dict())
+            model.learnt_part(part).load_state_dict(self.model.learnt_part(part).state_dict())
         return self._recorded(parts)
 
     def _recorded(self, parts: list[ModelPart]) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class Origin:
                 "objective.name, or other init.parts"
             )
         self._require_same_shapes(
-            model.get_submodule(part), source.get_submodule(part), f"the {part}"
+            model.learnt_part(part), source.learnt_part(part), f"the {part}"
         )
 
     def _require_same_shapes(self, module: Any, source: Any, what: str) -> None:

@@ -215,7 +215,6 @@ OTHER = {"encoder": {"name": "dgcnn", "widths": [8], "embedding": 16, "k": 4}}
             r"another encoder: its model.encoder.widths is \[8, 16\],",
         ),
         ({"model": POOLED | OTHER}, "its model.encoder.name is pointnet, and this config's dgcnn"),
-        ({"model": POOLED | {"frames": "z"}}, "model.frames is None, and this config's z"),
         ({"model": POOLED | {"latent_dim": 5}}, "another head: its model.latent_dim is 4, and"),
         ({"model": {"embedding": "pooled"}}, "head.normalize_features is True, and .* False"),
         ({"init": {"parts": ["decoder"]}}, "without decoding .*: leave decoder out of init.parts"),
@@ -240,6 +239,17 @@ def test_a_part_of_the_same_architecture_is_taken_where_others_differ(tmp_path, 
     tiny_train(config, tmp_path / "run")
     ours, theirs = (weights(place, "encoder.") for place in (tmp_path / "run", source))
     assert len(same(ours, theirs)) == len(ours) > 0
+
+
+def test_an_encoder_is_taken_into_frames_and_out_of_them(tmp_path, source):
+    framed = starting(tmp_path, source, init=FROZEN, model=POOLED | {"frames": "z"})
+    tiny_train(framed, tmp_path / "framed")
+    within, theirs = weights(tmp_path / "framed", "encoder."), weights(source, "encoder.")
+    renamed = {name.replace("encoder.encoder.", "encoder."): one for name, one in within.items()}
+    assert len(same(renamed, theirs)) == len(theirs) > 0
+    tiny_train(starting(tmp_path, tmp_path / "framed", init=FROZEN), tmp_path / "unframed")
+    ours = weights(tmp_path / "unframed", "encoder.")
+    assert len(same(ours, theirs)) == len(theirs)
 
 
 def test_a_source_that_is_missing_damaged_or_of_another_kind_is_told_before_data_is_read(

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, cast
 
 import pydantic
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from pc_crvae.config import PointModelConfig, plain
+from pc_crvae.config import ModelPart, PointModelConfig, plain
 from pc_crvae.likelihoods import ChamferLikelihood
 from pc_crvae.models.points.encoder import PointEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
@@ -71,6 +71,11 @@ class PointVAE(PointModel, PretrainedVAE):
             "input": {"up": "z", "normalization": "mean at 0, largest radius 1"},
             "data": self.data,
         }
+
+    def learnt_part(self, name: ModelPart) -> nn.Module:
+        """The module with the weights of a part; of an encoder within frames, that encoder."""
+        part = super().learnt_part(name)
+        return cast(nn.Module, part.encoder) if isinstance(part, FrameAveraged) else part
 
     @property
     def vector_size(self) -> int:
