@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
@@ -32,7 +33,12 @@ COMMANDS = (
     "study",
     "report",
 )
-"""The modules beside this one with a ``DESCRIPTION``, ``add_arguments`` and ``run``."""
+"""The modules beside this one with a ``DESCRIPTION``, ``add_arguments`` and ``run``.
+
+A package has ``ACTIONS`` in place of the latter two, which are such modules within it.
+"""
+
+_FRONT = ("pc-crvae", "Learn representations of 3D shapes without labels, and look at them.")
 
 _SIGPIPE = 13  # POSIX; Windows has none
 
@@ -73,22 +79,33 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
     return 0
 
 
-def module_of(command: str) -> ModuleType:
-    """Import a command."""
-    return import_module(f"{__name__}.{command}")
+def module_of(*words: str) -> ModuleType:
+    """Import a command, or an action of one: ``data``, ``list``."""
+    return import_module(".".join([__name__, *words]))
 
 
 def _run(given: list[str], command: str | None) -> None:
-    prog = None
+    words = [] if command is None else [command]
     if command is None:
-        if not given or given[0] not in COMMANDS:
-            _end_without_command(given[:1])
-        command, *given = given
-        prog = f"pc-crvae {command}"
-    module = module_of(command)
-    parser = _Parser(prog=prog, description=module.DESCRIPTION, formatter_class=_HelpFormatter)
+        words.append(_chosen(given, COMMANDS, *_FRONT))
+    module = module_of(*words)
+    actions: tuple[str, ...] | None = vars(module).get("ACTIONS")
+    if actions is not None:
+        prog = " ".join(_prog(command, words))
+        words.append(_chosen(given, actions, prog, module.DESCRIPTION, *words))
+        module = module_of(*words)
+    parser = _Parser(
+        prog=" ".join(_prog(command, words)),
+        description=module.DESCRIPTION,
+        formatter_class=_HelpFormatter,
+    )
     module.add_arguments(parser)
     module.run(parser.parse_intermixed_args(given))
+
+
+def _prog(script: str | None, words: Sequence[str]) -> list[str]:
+    """What the user called: the program and the words after it."""
+    return ["pc-crvae", *words] if script is None else [Path(sys.argv[0]).name, *words[1:]]
 
 
 def _require_text(given: Sequence[str]) -> None:
@@ -104,23 +121,32 @@ def _require_text(given: Sequence[str]) -> None:
             raise UserError(f"{argument} is not valid UTF-8: give the file another name") from None
 
 
-def _end_without_command(given: list[str]) -> NoReturn:
-    """Print the help or the version, where either is asked for, or what is wrong."""
-    described = "\n".join(f"  {name:14}{module_of(name).DESCRIPTION}" for name in COMMANDS)
+def _chosen(
+    given: list[str], names: Sequence[str], prog: str, description: str, *within: str
+) -> str:
+    """Take the word off the command line that names a command, or an action of one.
+
+    Where there is none, print the help or the version, where either is asked for, or what is wrong.
+    """
+    if given and given[0] in names:
+        return given.pop(0)
+    noun = "action" if within else "command"
+    described = "\n".join(f"  {name:14}{module_of(*within, name).DESCRIPTION}" for name in names)
     parser = _Parser(
-        prog="pc-crvae",
-        usage="pc-crvae COMMAND ...",
-        description="Learn representations of 3D shapes without labels, and look at them.",
-        epilog=f"commands (each with --help of its own):\n{described}",
+        prog=prog,
+        usage=f"{prog} {noun.upper()} ...",
+        description=description,
+        epilog=f"{noun}s (each with --help of its own):\n{described}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"pc-crvae {__version__}")
-    parser.parse_known_args(given)
+    if not within:
+        parser.add_argument("--version", action="version", version=f"{prog} {__version__}")
+    parser.parse_known_args(given[:1])
     if not given:
-        parser.error(f"name a command, one of {', '.join(COMMANDS)}")
-    near = difflib.get_close_matches(given[0], COMMANDS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(COMMANDS)}"
-    parser.error(f"there is no command {given[0]}: {hint}")
+        parser.error(f"name one of the {noun}s {', '.join(names)}")
+    near = difflib.get_close_matches(given[0], names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(names)}"
+    parser.error(f"there is no {noun} {given[0]}: {hint}")
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):

@@ -110,9 +110,7 @@ class Origin:
                 f"config's objective asks for {model.posterior_kind}: choose another "
                 "objective.name, or other init.parts"
             )
-        self._require_same_shapes(
-            model.learnt_part(part), source.learnt_part(part), f"the {part}"
-        )
+        self._require_same_shapes(model.learnt_part(part), source.learnt_part(part), f"the {part}")
 
     def _require_same_shapes(self, module: Any, source: Any, what: str) -> None:
         ours, theirs = (

@@ -16,9 +16,17 @@ HEAVY = {"torch", "accelerate", "sklearn", "matplotlib", "open3d", "tensorboard"
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
-def parser_of(command):
+LINES = [
+    (name, *action)
+    for name in COMMANDS
+    for action in [(one,) for one in vars(module_of(name)).get("ACTIONS", ())] or [()]
+]
+"""Every command, each action of one alone."""
+
+
+def parser_of(words):
     parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    module_of(command).add_arguments(parser)
+    module_of(*words).add_arguments(parser)
     return parser
 
 
@@ -36,11 +44,11 @@ def help_of(capsys, *arguments, **keywords):
     return " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_is_explained_with_its_default(capsys, command):
-    text = help_of(capsys, command)
-    assert module_of(command).DESCRIPTION in text
-    for action in parser_of(command)._actions:
+@pytest.mark.parametrize("words", LINES, ids=" ".join)
+def test_every_option_is_explained_with_its_default(capsys, words):
+    text = help_of(capsys, *words)
+    assert module_of(*words).DESCRIPTION in text
+    for action in parser_of(words)._actions:
         if isinstance(action, argparse._HelpAction):
             continue
         assert action.help, action.dest
@@ -109,7 +117,7 @@ def test_the_version_is_the_package_s(capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "name a command, one of data, train,"),
+        ([], "name one of the commands data, train,"),
         (["tran"], "there is no command tran: did you mean train?"),
         (["--no-such"], "there is no command --no-such: they are data, train,"),
         (["train", "some.yaml", "--outt", "x"], "unrecognized arguments: --outt x"),

@@ -1,0 +1,43 @@
+"""``data check``: a data set held against its card."""
+
+import argparse
+
+from pc_crvae.cli.data.arguments import add_json, add_name, add_place, write_json
+from pc_crvae.errors import UserError
+from pc_crvae.utils.files import require_writable
+
+DESCRIPTION = "Hold a data set against its card, and look for damage, copies and near-copies."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_name(parser)
+    add_place(parser)
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="count what differs from the card as a defect, a cut set as well",
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print what is found, and write it."""
+    from pc_crvae.data.inspection.checks import check
+
+    if options.json is not None:
+        require_writable(options.json)
+    found = check(
+        options.name, root=options.data_root, up=options.up, strict=options.strict, say=print
+    )
+    for finding in found.findings:
+        print(f"{'defect' if finding.defect else 'note'}: {finding.sentence}")
+    counts = ", ".join(f"{split} {count:,}" for split, count in found.counts.items())
+    place = f" in {found.folder}" if found.folder else ""
+    print(f"{found.name}{place}: {counts or 'nothing could be read'}")
+    if options.json is not None:
+        write_json(options.json, found.as_json())
+    if found.defects:
+        defects = "a defect" if len(found.defects) == 1 else f"{len(found.defects)} defects"
+        raise UserError(f"{found.name} has {defects}, told above")
+    print("no defects")

@@ -1,0 +1,32 @@
+"""``data prune``: what was prepared and is out of date, removed."""
+
+import argparse
+
+DESCRIPTION = "Remove what was prepared and is out of date."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="remove everything that is prepared, what is up to date as well",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be removed")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Remove it and say what went."""
+    from pc_crvae.data.cache.pruning import prune
+    from pc_crvae.data.cache.store import cache_folder
+
+    dry_run: bool = options.dry_run
+    pruned = prune(everything=options.all, dry_run=dry_run)
+    verb = "would remove" if dry_run else "removed"
+    for leftover in pruned.removed:
+        size = f"{leftover.size / 1e6:,.1f} MB"
+        print(f"{verb} {leftover.path.name}, {leftover.reason}: {size}")
+    for name in pruned.busy:
+        print(f"left {name}, which another process prepares")
+    total = sum(leftover.size for leftover in pruned.removed) / 1e6
+    print(f"{verb} {total:,.1f} MB from {cache_folder()}")

@@ -1,0 +1,72 @@
+"""``data stats``: the classes of a data set counted, and its items measured."""
+
+import argparse
+
+from pc_crvae.cli.data.arguments import add_json, add_name, add_reading, splits_of, write_json
+from pc_crvae.utils.files import require_writable
+
+DESCRIPTION = "Count the classes of a data set, and measure its items."
+
+_MOST_CLASSES = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_name(parser)
+    add_reading(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the numbers, and write them."""
+    from pc_crvae.data.inspection.summaries import summarize
+
+    if options.json is not None:
+        require_writable(options.json)
+    summary = summarize(
+        options.name,
+        splits=splits_of(options),
+        root=options.data_root,
+        up=options.up,
+        allow_refused=options.allow_refused,
+    )
+    splits = summary["splits"]
+    for split, numbers in splits.items():
+        print(f"{split}: {numbers['count']:,} items")
+        if summary["modality"] == "points":
+            print(f"  points a cloud   {numbers['points']:,}")
+            print(f"  of them distinct {_spread(numbers['distinct_points'], '{:,.0f}')}")
+            print(f"  longest side     {_spread(numbers['extent'], '{:.4g}')} in the files")
+        else:
+            values = numbers["values"]
+            print(f"  size   {numbers['channels']} x {numbers['height']} x {numbers['width']}")
+            print(
+                f"  values {values['least']} to {values['greatest']}, mean {values['mean']:.1f} "
+                "of 0 to 255"
+            )
+    _print_class_counts({split: numbers["per_class"] for split, numbers in splits.items()})
+    if options.json is not None:
+        write_json(options.json, summary)
+
+
+def _spread(numbers: dict[str, float], form: str) -> str:
+    least, median, greatest = (
+        form.format(numbers[name]) for name in ("least", "median", "greatest")
+    )
+    return f"{least} to {greatest}, median {median}"
+
+
+def _print_class_counts(counts: dict[str, dict[str, int] | None]) -> None:
+    labelled = {split: part for split, part in counts.items() if part is not None}
+    if not labelled:
+        print("no labels")
+        return
+    names = list(dict.fromkeys(name for part in labelled.values() for name in part))
+    heading = "items a class"
+    width = max(len(name) for name in [heading, *names])
+    print(f"{heading:{width}}  " + "  ".join(f"{split:>8}" for split in labelled))
+    for name in names[:_MOST_CLASSES]:
+        numbers = "  ".join(f"{part.get(name, 0):8,}" for part in labelled.values())
+        print(f"{name:{width}}  {numbers}")
+    if len(names) > _MOST_CLASSES:
+        print(f"and {len(names) - _MOST_CLASSES:,} classes more, which --json has")
