@@ -19,6 +19,9 @@ class SpectralPenalty(nn.Module):
     size are worked on together. Without the penalty a small change of x may move a deep
     posterior anywhere, and the KL with it.
 
+    First derivatives are those of the singular values. Second ones are not, since no gradient
+    passes through the singular vectors.
+
     Args:
         layers: the convolutions, which stay parts of their own model.
         iterations: power iterations each time the penalty is computed in training.
