@@ -35,6 +35,11 @@ def read_asset(module: str, kind: Literal["html", "css", "js"]) -> str:
     return Path(module).with_suffix(f".{kind}").read_text(encoding="utf-8")
 
 
+def read_script(name: str) -> str:
+    """Return a script that pages share, by the name of its file beside this one."""
+    return Path(__file__).with_name(f"{name}.js").read_text(encoding="utf-8")
+
+
 def data_address(data: bytes, kind: str) -> str:
     """Return the address of a picture that the page carries: a file of type ``image/kind``."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
