@@ -65,9 +65,10 @@ function drawBalls(canvas, { values, first, count, unit, palette, ball = BALL },
   pen.putImageData(image, 0, 0);
 }
 
-// Has a picture turn: by dragging it, by the arrow keys, and where the mouse passes over it if told.
+// Has a picture turn: by dragging it, by the arrow keys, and if told where the mouse passes over it;
+// and if told grow, by the wheel and by plus and minus, while 0 gives it back its size.
 // Gives the view, which draw is called after each change of.
-function turning(canvas, draw, { hover = false } = {}) {
+function turning(canvas, draw, { hover = false, zoom = false } = {}) {
   const view = { turn: TURN, tip: TIP, zoom: 1 };
   let held = null;
   const turnBy = (across, down) => {
@@ -89,9 +90,20 @@ function turning(canvas, draw, { hover = false } = {}) {
     canvas.addEventListener(name, () => { held = null; });
   canvas.addEventListener("keydown", event => {
     const way = KEYS[event.key];
-    if (!way) return;
-    event.preventDefault();
-    turnBy(way[0] * 0.15, way[1] * 0.15);
+    if (way) {
+      event.preventDefault();
+      return turnBy(way[0] * 0.15, way[1] * 0.15);
+    }
+    const factor = { "+": 1.2, "=": 1.2, "-": 1 / 1.2, 0: 1 / view.zoom }[event.key];
+    if (zoom && factor) zoomBy(factor);
   });
+  const zoomBy = factor => {
+    view.zoom = Math.max(0.4, Math.min(6, view.zoom * factor));
+    draw();
+  };
+  if (zoom) canvas.addEventListener("wheel", event => {
+    event.preventDefault();
+    zoomBy(Math.exp(-event.deltaY / 500));
+  }, { passive: false });
   return view;
 }
