@@ -39,7 +39,7 @@ function thumb(row, budget) {
 function drawMap() {
   const ratio = devicePixelRatio || 1, style = getComputedStyle(document.documentElement);
   const [grey, ring, accent] =
-    ["--grey", "--ring", "--accent"].map(name => style.getPropertyValue(name).trim());
+    ["--grey", "--ink", "--accent"].map(name => style.getPropertyValue(name).trim());
   map.width = Math.round(width() * ratio);
   map.height = Math.round(height() * ratio);
   mapPen.setTransform(ratio, 0, 0, ratio, 0, 0);

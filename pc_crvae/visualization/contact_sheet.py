@@ -89,6 +89,21 @@ def contact_sheet(
         picture.save(temporary)
 
 
+def sheet_pixels(
+    rows: Sequence[Sequence[Tile]], *, row_titles: Sequence[str] | None = None
+) -> NDArray[np.uint8]:
+    """Return the picture that `contact_sheet` would write, as (H, W, 3) uint8.
+
+    Args:
+        rows: the tiles, as `contact_sheet` takes them.
+        row_titles: a title left of each row.
+
+    Raises:
+        ValueError: as `contact_sheet`.
+    """
+    return np.asarray(_composed(_checked(rows, row_titles), row_titles, ""))
+
+
 def contact_page(
     rows: Sequence[Sequence[Tile]],
     path: Path | str,

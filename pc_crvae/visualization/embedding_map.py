@@ -164,7 +164,7 @@ def map_element(
         )
     )
     legend = "".join(
-        f'<li data-class="{label}"><i style="background: {colors[label]}"></i>'
+        f'<li data-class="{label}" tabindex="0"><i style="background: {colors[label]}"></i>'
         f"{html.escape(classes[label])}</li>"
         for label in present[:_LEGEND]
     )
@@ -172,7 +172,8 @@ def map_element(
     return (
         f'<div id="map"><div class="plane"><div class="choice">{buttons}'
         f'<small id="map-note">{html.escape(projections[0].note)}</small></div>'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="map of embeddings">'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" tabindex="0" '
+        'aria-label="Map of embeddings. Arrow keys go from item to item.">'
         f"{dots}</svg></div>"
         '<div class="side"><canvas id="item" width="440" height="440" hidden></canvas>'
         '<p id="item-name">Point at an item to see it, at a class to see where it lies.</p>'

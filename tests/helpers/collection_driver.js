@@ -11,6 +11,7 @@ addEventListener("load", () => setTimeout(async () => {
   const told = { errors: window.errors };
   const count = () => by("f-count").textContent;
   told.all = count();
+  told.droppable = !by("drop").hidden;
   by("map").focus();
   by("map").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
   await wait();
