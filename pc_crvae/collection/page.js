@@ -15,6 +15,7 @@ function choose(row, lookAt = false, other = null) {
   [chosen, partner] = [row, other];
   Object.assign(chosenView, STILL);
   if (lookAt) bringIntoView(row);
+  shapeView.classList.add("drawn");
   byId("s-name").textContent = nameOf(row);
   byId("s-path").textContent = files[row] ? content.root + files[row] : ids[row];
   byId("s-facts").replaceChildren(...factsOf(row).flatMap(([name, value]) =>

@@ -91,7 +91,8 @@ def drawing(figure: Figure, alt: str) -> str:
     buffer = io.BytesIO()
     with rc_context(_SVG_SETTINGS):
         FigureCanvasAgg(figure).print_figure(buffer, format="svg", metadata=_NO_METADATA)
-    return picture(buffer.getvalue(), "svg+xml", alt, style_class="picture drawing")
+    shown = picture(buffer.getvalue(), "svg+xml", alt, style_class="picture drawing")
+    return f'<div class="wide">{shown}</div>\n'
 
 
 def picture(
