@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -115,6 +115,8 @@ def wait_for_interruption() -> None:
 
 
 def _in_address(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # every address of this machine
+        return socket.gethostname()
     return f"[{host}]" if ":" in host else host
 
 
@@ -197,11 +199,12 @@ class _Request(BaseHTTPRequestHandler):
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         self._send_json(status, {"refused": sentence})
         # Closed with bytes unread, the connection would be reset before the sentence is read.
-        self.connection.shutdown(socket.SHUT_WR)
         ends = time.monotonic() + _SECONDS_TO_LEAVE
-        self.connection.settimeout(_SECONDS_TO_LEAVE)
-        while time.monotonic() < ends and self.rfile.read1(_PART):
-            pass
+        with suppress(OSError):  # who has left reads no sentence
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_SECONDS_TO_LEAVE)
+            while time.monotonic() < ends and self.rfile.read1(_PART):
+                pass
 
     def _nearest(self, name: str) -> dict[str, Any]:
         size = self._size()
