@@ -13,7 +13,6 @@ from string import Template
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 from pc_crvae.collection.analysis import Analysis
@@ -26,10 +25,9 @@ from pc_crvae.data.formats.other_kinds import tell_passed_over
 from pc_crvae.data.formats.registry import format_of
 from pc_crvae.errors import printable
 from pc_crvae.visualization.embedding_map import class_colors
-from pc_crvae.visualization.view import PALETTE
+from pc_crvae.visualization.view import palette_colors
 from pc_crvae.visualization.web_page import json_element, read_asset, read_script, write_page
 
-_SHADES = 32
 _DIGITS = 6  # of a measure
 _SCRIPTS = ("page_shapes.js", "page_map.js", "page.js", "page_drop.js")
 
@@ -151,7 +149,7 @@ def _content(collection: Collection, analysis: Analysis) -> dict[str, Any]:
         "shares": _base64(shares.astype("<f4")),
         "pointsPerShape": KEPT_POINTS,
         "points": _base64(np.concatenate([levels_of(shape) for shape in collection.shapes])),
-        "palette": [to_hex(PALETTE(share)) for share in np.linspace(0, 1, _SHADES).tolist()],
+        "palette": palette_colors(),
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pc_crvae.visualization.contact_sheet import pixels_of
-from pc_crvae.visualization.view import PALETTE, eye_distance, point_radius, view_axes
+from pc_crvae.visualization.view import eye_distance, palette_colors, point_radius, view_axes
 from pc_crvae.visualization.web_page import data_address, json_element
 
 MOST_POINTS = 256
@@ -23,7 +23,6 @@ _WIDTH, _HEIGHT, _MARGIN = 720, 520, 16  # of the map, in its own units
 _PICTURE = 64  # pixels that an image under the pointer has, at most
 _PIXELS = 400 * _PICTURE**2  # of all of them, which keeps the page small enough to be sent
 _LOSSLESS = 32  # pixels a side up to which it is kept as it is
-_SHADES = 48
 _PERPLEXITY = 30.0
 _FEWEST = 5  # items that neighbours can be preserved among
 _LEGEND = 40  # classes named beside the map
@@ -203,7 +202,7 @@ def _clouds(clouds: NDArray[np.floating]) -> dict[str, object]:
             "axes": np.round(view_axes(), 5).tolist(),
             "distance": round(eye_distance(1.0), 4),
             "ball": round(point_radius(kept), 4),
-            "colors": [to_hex(PALETTE(share)) for share in np.linspace(0, 1, _SHADES).tolist()],
+            "colors": palette_colors(),
         }
     }
 

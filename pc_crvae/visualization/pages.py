@@ -11,12 +11,10 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
-from matplotlib.colors import to_hex
 
-from pc_crvae.visualization.view import PALETTE, as_clouds, largest_radius, point_radius
+from pc_crvae.visualization.view import as_clouds, largest_radius, palette_colors, point_radius
 from pc_crvae.visualization.web_page import json_element, read_asset, read_script, write_page
 
-_SHADES = 32
 _BALL = 0.5
 """The radius of a ball on the page, as a share of the view's side, by that on a shape of radius 1:
 half the side shows a little more than the radius."""
@@ -70,7 +68,7 @@ def interpolation_page(
     radius = largest_radius([cloud for path in paths for cloud in path.clouds])
     content = {
         "paths": [_encoded(path, radius) for path in paths],
-        "palette": [to_hex(PALETTE(share)) for share in np.linspace(0, 1, _SHADES).tolist()],
+        "palette": palette_colors(),
     }
     body = Template(read_asset(__file__, "html")).substitute(
         title=html.escape(title),

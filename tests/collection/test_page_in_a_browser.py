@@ -1,29 +1,17 @@
 """The page of a collection in a real browser, used by its keys and buttons."""
 
-import html
-import json
-import re
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 import trimesh
 
 import pc_crvae
 from helpers.bent_shapes import bracket
+from helpers.browser import IN_THE_DARK, driven, needs_browser, used
 from pc_crvae.collection.serving import serving
 from pc_crvae.models.descriptors.descriptor import Descriptor
 from pc_crvae.models.pretrained import write_export
 from pc_crvae.runs.saved import SavedModel
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
-HELPERS = Path(__file__).parents[1] / "helpers"
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed"),
-]
+pytestmark = [pytest.mark.slow, needs_browser]
 
 
 @pytest.fixture(scope="module")
@@ -41,40 +29,9 @@ def explored(tmp_path_factory):
     return pc_crvae.explore(folder / "parts", out=folder / "out", model=folder / "model")
 
 
-def driven(page, driver, target, more=""):
-    """Write a page with what listens for errors before its script, and a driver after it."""
-    text = page.read_text(encoding="utf-8")
-    heed = "<script>window.errors = []; onerror = text => errors.push(text)</script><style>"
-    script = f"{more}<script>{(HELPERS / driver).read_text()}</script></body>"
-    text = text.replace("<style>", heed, 1).replace("</body>", script)
-    target.write_text(text, encoding="utf-8")
-    return target
-
-
 @pytest.fixture(scope="module")
 def page(explored):
     return driven(explored.page, "collection_driver.js", explored.out / "driven.html")
-
-
-def used(address, profile, *options):
-    """What the driver tells of the page in a window of the given options; nothing else is said."""
-    assert BROWSER is not None
-    done = subprocess.run(
-        [
-            *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
-            *(f"--user-data-dir={profile}", "--virtual-time-budget=20000", "--dump-dom"),
-            *("--run-all-compositor-stages-before-draw", "--enable-logging=stderr"),
-            *(*options, address),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=240,
-    )
-    found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stdout[-2000:]
-    assert "CONSOLE" not in done.stderr, done.stderr
-    return json.loads(html.unescape(found[1]))
 
 
 def test_keys_choose_buttons_zoom_filters_leave_some_and_nothing_is_asked_for(page, tmp_path):
@@ -90,6 +47,8 @@ def test_keys_choose_buttons_zoom_filters_leave_some_and_nothing_is_asked_for(pa
     assert told["turned"]
     assert not told["droppable"]
     assert told["zoomed"]
+    assert told["unreachable"] == []
+    assert told["lastTab"] == ["Refused (1)", "Refused"]
     lists = dict(told["tabs"])
     assert "two has the geometry of one." in lists["Duplicates (1)"]
     assert "<!--<script>.off" in lists["Refused (1)"]
@@ -101,8 +60,7 @@ def test_a_phone_in_the_dark_shows_all_of_it(page, tmp_path):
         page.as_uri(),
         tmp_path,
         "--window-size=390,844",
-        "--blink-settings=preferredColorScheme=0",
-        "--force-dark-mode",
+        *IN_THE_DARK,
     )
     assert told["errors"] == []
     assert told["dark"] == "rgb(20, 21, 31)"

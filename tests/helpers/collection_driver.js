@@ -38,6 +38,13 @@ addEventListener("load", () => setTimeout(async () => {
     tab.click();
     return [tab.textContent, by("lists").textContent];
   });
+  by("tabs").children[0].focus();
+  by("tabs").children[0].dispatchEvent(new KeyboardEvent("keydown", { key: "End" }));
+  told.lastTab = [document.activeElement.textContent, by("lists").getAttribute("aria-label")];
+  told.unreachable = [...document.querySelectorAll("button, input, select, summary, a, canvas")]
+    .filter(part => part.offsetParent && part.tabIndex < 0 && !part.closest("[aria-hidden], #tip"))
+    .filter(part => part.getAttribute("role") !== "tab")  // the arrow keys go from tab to tab
+    .map(part => part.outerHTML);
   told.requests = performance.getEntriesByType("resource").length;
   told.width = document.documentElement.scrollWidth;
   told.dark = getComputedStyle(document.body).backgroundColor;
