@@ -2,12 +2,13 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved, up_axes
-from pc_crvae.errors import printable
+from pc_crvae.errors import UserError, printable
 from pc_crvae.utils.resources import DEFAULT_MODEL
 from pc_crvae.utils.up_axes import HELP
 
@@ -50,21 +51,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"the axis that points up in the files: {HELP} (default: y for glTF, which fixes it; "
         "z for others)",
     )
+    parser.add_argument(
+        "--serve",
+        action="store_true",
+        help="then serve the page, made anew if anything has changed, until Ctrl-C: a file dropped "
+        "on it is looked up among the shapes",
+    )
+    parser.add_argument(
+        "--host",
+        help="of --serve: the name or address to listen on; others than those of this machine "
+        "alone let other machines in (default: 127.0.0.1)",
+    )
+    parser.add_argument(
+        "--port", type=int, help="of --serve: the port to listen on (default: any that is free)"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Explore."""
-    from pc_crvae.cli.counting import counting
-    from pc_crvae.collection.explore import default_out, explore
+    """Explore, and serve the page where told."""
+    from pc_crvae.collection.explore import default_out
     from pc_crvae.embedding.index import check_points
 
     check_points(options.points, "--points")
+    out: Path = options.out or default_out(options.places)
+    if options.serve:
+        _serve(options, out)
+        return
+    for name in ("host", "port"):
+        if getattr(options, name) is not None:
+            raise UserError(f"--{name} goes with --serve")
+    _tell(_explore(options, out, lambda: open_saved(options)))
 
-    def open_model() -> "SavedModel":
-        return open_saved(options)
 
-    out = options.out or default_out(options.places)
-    explored = explore(
+def _explore(
+    options: argparse.Namespace, out: Path, open_model: "Callable[[], SavedModel]"
+) -> "Explored":
+    from pc_crvae.cli.counting import counting
+    from pc_crvae.collection.explore import explore
+
+    return explore(
         options.places,
         out,
         open_model,
@@ -72,7 +97,27 @@ def run(options: argparse.Namespace) -> None:
         up=options.up,
         progress=counting,
     )
-    _tell(explored)
+
+
+def _serve(options: argparse.Namespace, out: Path) -> None:
+    from pc_crvae.collection.explore import PAGE, explored_before
+    from pc_crvae.collection.serving import LOOPBACK, serving, wait_for_interruption
+
+    saved = open_saved(options)
+    embeddings = explored_before(
+        options.places, out, lambda: saved, points=options.points, up=options.up
+    )
+    if embeddings is None:
+        explored = _explore(options, out, lambda: saved)
+        _tell(explored)
+        embeddings = explored.collection.embeddings
+    else:
+        print(f"page: {quote(str(out / PAGE))}, as it was, since nothing has changed")
+    host, port = options.host or LOOPBACK, options.port or 0
+    with serving(out / PAGE, embeddings, saved, host=host, port=port) as address:
+        print(f"served, until Ctrl-C, at {address}", flush=True)
+        wait_for_interruption()
+    print("ended")
 
 
 def _tell(explored: "Explored") -> None:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pc_crvae.cli.saved import add_model_arguments, open_saved, reports_of
-from pc_crvae.errors import MissingPackageError, UserError
+from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Walk between two shapes' latents, as a picture strip, a web page or a window."
@@ -31,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pairs of latents drawn from the prior (default: 1, or 0 where shapes are named or "
         "the model is a plain auto-encoder, which has no prior)",
     )
-    parser.add_argument("--steps", type=int, default=9, help="shapes a path, both ends included")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=9,
+        help="shapes of a strip, both ends included; the page has three more between any two",
+    )
     parser.add_argument(
         "--kind",
         choices=("spherical", "linear"),
@@ -83,11 +88,8 @@ def run(options: argparse.Namespace) -> None:
     for strip, how in write_strips(paths, out, options.renderer):
         print(f"strip: {strip} ({how})")
     page = out / "interpolation.html"
-    try:
-        interpolation_page(paths, page)
-        print(f"page: {page}")
-    except MissingPackageError as error:
-        print(f"left out: {error}")
+    interpolation_page(paths, page)
+    print(f"page: {page}")
     if options.view:
         from pc_crvae.visualization.window import show_interpolation
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pc_crvae.collection.analysis import Analysis, analyse
 from pc_crvae.collection.duplicates_page import duplicates_page
+from pc_crvae.collection.freshness import is_fresh, made_of_files, made_of_index
 from pc_crvae.collection.page import collection_page
 from pc_crvae.collection.reading import Collection, read_files, read_index
 from pc_crvae.collection.store import open_store
@@ -80,46 +81,81 @@ def explore(
         UserError: there is no shape, none can be used, or the folder cannot be written.
     """
     require_writable(out / PAGE)
+    sources = _sources(places, out, points, up)
+    if isinstance(sources, Embeddings):
+        made_of = made_of_index(sources)
+        with (
+            open_store(out / KEPT) as store,
+            progress("reading", len(sources)) as advance,
+        ):
+            collection = read_index(sources, store, advance)
+    else:
+        saved = open_model()
+        about = _about(saved, points, up)
+        made_of = made_of_files(sources, about)
+        with (
+            open_store(out / KEPT) as store,
+            progress("reading and embedding", len(sources.files)) as advance,
+        ):
+            collection = read_files(sources.files, saved.point_model, about, store, advance)
+        collection = replace(collection, passed_over=sources.passed_over)
+        collection.embeddings.save(out / INDEX)
+    with progress("comparing", len(collection)) as advance:
+        analysis = analyse(collection, advance)
+    name = places[0].resolve().name
+    write_shapes(out / SHAPES, collection, analysis)
+    write_duplicates(out / DUPLICATES, collection, analysis)
+    duplicates_page(out / REPORT, collection, analysis, title=f"Duplicates in {name}")
+    collection_page(out / PAGE, collection, analysis, title=name, made_of=made_of)
+    return Explored(collection, analysis, out)
+
+
+def explored_before(
+    places: Sequence[Path],
+    out: Path,
+    open_model: "Callable[[], SavedModel]",
+    *,
+    points: int | None = None,
+    up: str | None = None,
+) -> Embeddings | None:
+    """Return the vectors behind the page that :func:`explore` wrote, if it would write that again.
+
+    Its arguments are those of :func:`explore`. None: the page is missing, or anything that it
+    depends on has changed.
+
+    Raises:
+        UserError: there is no shape.
+    """
+    sources = _sources(places, out, points, up)
+    beside = [out / name for name in (SHAPES, DUPLICATES, REPORT)]
+    if isinstance(sources, Embeddings):
+        return sources if is_fresh(out / PAGE, made_of_index(sources), beside) else None
+    made_of = made_of_files(sources, _about(open_model(), points, up))
+    if not is_fresh(out / PAGE, made_of, [*beside, out / INDEX]):
+        return None
+    return load_embeddings(out / INDEX)
+
+
+def _sources(
+    places: Sequence[Path], out: Path, points: int | None, up: str | None
+) -> Embeddings | FoundShapes:
     index = _index_among(places)
-    if index is not None and (points is not None or up is not None):
+    if index is None:
+        return _without(out, find_shapes(places))
+    if points is not None or up is not None:
         raise UserError(
             f"{places[0]} is an index, whose points and upright axis are as it was made: give "
             "neither"
         )
-    found = None if index is not None else _without(out, find_shapes(places))
-    saved = None if index is not None else open_model()
-    with open_store(out / KEPT) as store:
-        if index is not None:
-            with progress("reading", len(index)) as advance:
-                collection = read_index(index, store, advance)
-        else:
-            assert found is not None
-            assert saved is not None
-            model = saved.point_model
-            about = About(
-                model_sha256=saved.weights_sha256,
-                points=points or model.points,
-                up=up_in_full(up),
-            )
-            with progress("reading and embedding", len(found.files)) as advance:
-                collection = read_files(found.files, model, about, store, advance)
-            collection = replace(collection, passed_over=found.passed_over)
-    with progress("comparing", len(collection)) as advance:
-        analysis = analyse(collection, advance)
-    name = places[0].resolve().name
-    _write(out, collection, analysis, name, is_index=index is not None)
-    return Explored(collection, analysis, out)
+    return index
 
 
-def _write(
-    out: Path, collection: Collection, analysis: Analysis, name: str, *, is_index: bool
-) -> None:
-    if not is_index:
-        collection.embeddings.save(out / INDEX)
-    write_shapes(out / SHAPES, collection, analysis)
-    write_duplicates(out / DUPLICATES, collection, analysis)
-    duplicates_page(out / REPORT, collection, analysis, title=f"Duplicates in {name}")
-    collection_page(out / PAGE, collection, analysis, title=name)
+def _about(saved: "SavedModel", points: int | None, up: str | None) -> About:
+    return About(
+        model_sha256=saved.weights_sha256,
+        points=points or saved.point_model.points,
+        up=up_in_full(up),
+    )
 
 
 def _index_among(places: Sequence[Path]) -> Embeddings | None:

@@ -1,9 +1,9 @@
 // The chosen shape, the filters and the lists.
 const shapeView = byId("shape"), MOST_LISTED = 300;
-let turn = TURN, lean = TIP, dragged = null;
+const chosenView = turning(shapeView, drawChosen, { hover: true });
 
 function drawChosen() {
-  if (chosen !== null) drawShape(shapeView, chosen, turn, lean);
+  if (chosen !== null) drawShape(shapeView, chosen, chosenView);
 }
 
 const pairsOf = new Map();
@@ -12,8 +12,10 @@ for (const finding of findings)
     pairsOf.set(row, [...(pairsOf.get(row) ?? []), finding]);
 
 function choose(row, lookAt = false, other = null) {
-  [chosen, partner, turn, lean] = [row, other, TURN, TIP];
+  [chosen, partner] = [row, other];
+  Object.assign(chosenView, STILL);
   if (lookAt) bringIntoView(row);
+  shapeView.classList.add("drawn");
   byId("s-name").textContent = nameOf(row);
   byId("s-path").textContent = files[row] ? content.root + files[row] : ids[row];
   byId("s-facts").replaceChildren(...factsOf(row).flatMap(([name, value]) =>
@@ -25,54 +27,32 @@ function choose(row, lookAt = false, other = null) {
   const nearest = [];
   for (let k = 0; k < NEAREST; k++) {
     const place = row * NEAREST + k;
-    const far = (distances[place] / 65535 * 2).toFixed(4);
-    nearest.push(element("li", {}, shapeButton(neighbors[place], `distance ${far}`)));
+    const note = likeness(shares[place], distances[place]);
+    nearest.push(element("li", {}, shapeButton(neighbors[place], note)));
   }
-  byId("s-nearest-title").hidden = nearest.length === 0;
+  byId("s-nearest-part").hidden = nearest.length === 0;
   byId("s-nearest").replaceChildren(...nearest);
   drawChosen();
   redraw();
 }
 
-function factsOf(row) {
-  const fact = facts[row], found = [];
-  if (fact) {
-    const [x, y, z] = fact.box.map(number);
-    found.push(["Size x, y, z", `${x} × ${y} × ${z}${fact.unit ? ` ${fact.unit}` : ""}`]);
-    if (fact.area !== null) found.push(["Surface area", number(fact.area)]);
-    if (fact.kind === "mesh")
-      found.push(["Volume", fact.volume === null ? "none, it is not closed" : number(fact.volume)]);
-    found.push(fact.kind === "mesh"
-      ? ["Triangles", number(fact.triangles)] : ["Points", number(fact.vertices)]);
-  } else found.push(["File", "cannot be read, so there is no picture"]);
-  if (folderOf(row)) found.push(["Folder", folderOf(row)]);
-  found.push(["Group", groupOf[row] < 0 ? "none" : groups[groupOf[row]].name]);
+function measuresOf(fact) {
+  const [x, y, z] = fact.box.map(number);
+  const found = [["Size x, y, z", `${x} × ${y} × ${z}${fact.unit ? ` ${fact.unit}` : ""}`]];
+  if (fact.area !== null) found.push(["Surface area", number(fact.area)]);
+  if (fact.kind === "mesh")
+    found.push(["Volume", fact.volume === null ? "none, it is not closed" : number(fact.volume)]);
+  found.push(fact.kind === "mesh"
+    ? ["Triangles", number(fact.triangles)] : ["Points", number(fact.vertices)]);
   return found;
 }
 
-shapeView.addEventListener("pointerdown", event => {
-  shapeView.setPointerCapture(event.pointerId);
-  dragged = [event.clientX, event.clientY];
-});
-shapeView.addEventListener("pointermove", event => {
-  if (!dragged && event.pointerType !== "mouse") return;
-  const [fromX, fromY] = dragged ?? [event.clientX - event.movementX, event.clientY];
-  turnBy((event.clientX - fromX) / (dragged ? 90 : 220), (event.clientY - fromY) / 110);
-  if (dragged) dragged = [event.clientX, event.clientY];
-});
-for (const name of ["pointerup", "pointercancel"])
-  shapeView.addEventListener(name, () => { dragged = null; });
-shapeView.addEventListener("keydown", event => {
-  const way = WAYS[event.key];
-  if (!way) return;
-  event.preventDefault();
-  turnBy(way[0] * 0.15, way[1] * 0.15);
-});
-
-function turnBy(across, down) {
-  turn += across;
-  lean = Math.max(-1.57, Math.min(1.57, lean + down));
-  drawChosen();
+function factsOf(row) {
+  const found = facts[row] ? measuresOf(facts[row])
+    : [["File", "cannot be read, so there is no picture"]];
+  if (folderOf(row)) found.push(["Folder", folderOf(row)]);
+  found.push(["Group", groupOf[row] < 0 ? "none" : groups[groupOf[row]].name]);
+  return found;
 }
 
 // Filters: what they leave is what the map shows, and what the lists list.
@@ -101,6 +81,8 @@ function filter() {
     shown[row] = fits ? 1 : 0;
     count += shown[row];
   }
+  [...byId("legend").querySelectorAll("button")].forEach((button, k) =>
+    button.setAttribute("aria-pressed", String(group === String(k))));
   byId("f-count").textContent = `${number(count)} of ${number(ids.length)} shapes`;
   redraw();
   openTab(current);
@@ -109,6 +91,27 @@ function filter() {
 fields.forEach(field => field.addEventListener("input", filter));
 byId("filters").addEventListener("submit", event => event.preventDefault());
 byId("filters").addEventListener("reset", () => setTimeout(filter));
+
+// The legend: a group each, which leaves its shapes alone on the map.
+const MOST_IN_LEGEND = 18;
+byId("legend").append(...groups.slice(0, MOST_IN_LEGEND).map((group, k) => {
+  const button = element("button", { type: "button" }, dotOf(group),
+    `${group.name} (${number(group.count)})`);
+  button.addEventListener("click", () => {
+    byId("f-group").value = byId("f-group").value === String(k) ? "" : String(k);
+    filter();
+  });
+  return element("li", {}, button);
+}));
+if (groups.length > MOST_IN_LEGEND) byId("legend").append(element("li", {
+  className: "quiet", textContent: `and ${number(groups.length - MOST_IN_LEGEND)} more, under Groups`,
+}));
+
+function dotOf(group) {
+  const dot = element("i", { className: "dot" });
+  dot.style.background = group.color;
+  return dot;
+}
 
 // Lists, a tab each.
 const isShown = row => shown[row];
@@ -153,14 +156,12 @@ const tabs = [
   ["Groups", () => groups.flatMap((group, k) => {
     const own = rows.filter(row => shown[row] && groupOf[row] === k);
     if (!own.length) return [];
-    const dot = element("i", { className: "dot" });
-    dot.style.background = group.color;
-    return [element("h3", {}, dot, `${group.name} (${number(own.length)})`),
+    return [element("h3", {}, dotOf(group), `${group.name} (${number(own.length)})`),
       ...listed(own.slice(0, 24), row => shapeButton(row, sizeNote(row)))];
   }), groups.length, "No groups were found: the shapes are few, or all unlike one another."],
   ["Outliers", () => listed(content.outliers.filter(isShown), row => {
-    const far = (distances[row * NEAREST] / 65535 * 2).toFixed(4);
-    return shapeButton(row, `the nearest other shape is at distance ${far}`);
+    const note = likeness(shares[row * NEAREST], distances[row * NEAREST]);
+    return shapeButton(row, `to the nearest other shape: ${note}`);
   }), content.outliers.length, "No shape is unlike all others."],
   ["Shapes", () => listed(rows.filter(isShown), row => shapeButton(row, sizeNote(row))),
     ids.length, "There are none."],
@@ -187,9 +188,12 @@ tabs.forEach(([name, , count], index) => {
   tab.setAttribute("role", "tab");
   tab.addEventListener("click", () => openTab(index));
   tab.addEventListener("keydown", event => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const next = (index + step + tabs.length) % tabs.length;
+    const next = {
+      ArrowRight: (index + 1) % tabs.length, ArrowLeft: (index + tabs.length - 1) % tabs.length,
+      Home: 0, End: tabs.length - 1,
+    }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
     openTab(next);
     byId("tabs").children[next].focus();
   });

@@ -1,7 +1,8 @@
 """The page of a collection: one file, which loads nothing.
 
 Its frame and style are ``page.html`` and ``page.css`` beside this file; its script is
-``page_shapes.js``, ``page_map.js`` and ``page.js``, one after the other.
+``balls.js`` of the visualization, ``page_shapes.js``, ``page_map.js``, ``page.js`` and
+``page_drop.js``, one after the other.
 """
 
 import base64
@@ -12,11 +13,11 @@ from string import Template
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 from pc_crvae.collection.analysis import Analysis
 from pc_crvae.collection.duplicates import Finding
+from pc_crvae.collection.likeness import Likeness
 from pc_crvae.collection.reading import Collection
 from pc_crvae.collection.shapes import KEPT_POINTS, Shape
 from pc_crvae.collection.wording import TITLES, describe
@@ -24,18 +25,19 @@ from pc_crvae.data.formats.other_kinds import tell_passed_over
 from pc_crvae.data.formats.registry import format_of
 from pc_crvae.errors import printable
 from pc_crvae.visualization.embedding_map import class_colors
-from pc_crvae.visualization.view import PALETTE
-from pc_crvae.visualization.web_page import json_element, read_asset, write_page
+from pc_crvae.visualization.view import palette_colors
+from pc_crvae.visualization.web_page import json_element, read_asset, read_script, write_page
 
-_SHADES = 32
 _DIGITS = 6  # of a measure
-_SCRIPTS = ("page_shapes.js", "page_map.js")
+_SCRIPTS = ("page_shapes.js", "page_map.js", "page.js", "page_drop.js")
 
 ALLOWED = "script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 """What the security policy of the page lets it use."""
 
 
-def collection_page(path: Path, collection: Collection, analysis: Analysis, *, title: str) -> None:
+def collection_page(
+    path: Path, collection: Collection, analysis: Analysis, *, title: str, made_of: str
+) -> None:
     """Write the page.
 
     Args:
@@ -43,6 +45,7 @@ def collection_page(path: Path, collection: Collection, analysis: Analysis, *, t
         collection: the shapes.
         analysis: the findings about them.
         title: the title of the page, as text.
+        made_of: what the page depends on, by :mod:`pc_crvae.collection.freshness`.
 
     Raises:
         UserError: the page could not be written.
@@ -54,8 +57,8 @@ def collection_page(path: Path, collection: Collection, analysis: Analysis, *, t
         notes="".join(
             f'<p class="note">{html.escape(note)}</p>' for note in notes_of(collection, analysis)
         ),
-        content=json_element("content", _content(collection, analysis)),
-        script="\n".join([*scripts, read_asset(__file__, "js")]),
+        content=json_element("content", _content(collection, analysis) | {"madeOf": made_of}),
+        script="\n".join([read_script("balls"), *scripts]),
     )
     write_page(path, title, style=read_asset(__file__, "css"), body=body, allowed=ALLOWED)
 
@@ -118,11 +121,12 @@ def _content(collection: Collection, analysis: Analysis) -> dict[str, Any]:
     for place, group in enumerate(analysis.groups):
         group_of[list(group.rows)] = place
     colors = class_colors(len(analysis.groups))
+    shares = Likeness.among(embeddings.vectors).shares(analysis.distances)
     return {
         "root": printable(root),
         "ids": [printable(name) for name in embeddings.ids],
         "files": [printable(name) for name in files],
-        "facts": list(map(_facts, collection.shapes, files)),
+        "facts": list(map(facts_of, collection.shapes, files)),
         "groups": [
             {"name": printable(group.name), "medoid": group.medoid, "count": len(group.rows),
              "color": color}
@@ -141,12 +145,11 @@ def _content(collection: Collection, analysis: Analysis) -> dict[str, Any]:
         "places": _base64(np.rint(analysis.places * 32767).astype("<i2")),
         "nearestPerShape": analysis.neighbors.shape[1],
         "neighbors": _base64(analysis.neighbors.astype("<i4")),
-        "distances": _base64(
-            np.rint(np.clip(analysis.distances / 2, 0, 1) * 65535).astype("<u2")
-        ),
+        "distances": _base64(analysis.distances.astype("<f4")),
+        "shares": _base64(shares.astype("<f4")),
         "pointsPerShape": KEPT_POINTS,
-        "points": _base64(np.concatenate([_levels(shape) for shape in collection.shapes])),
-        "palette": [to_hex(PALETTE(share)) for share in np.linspace(0, 1, _SHADES).tolist()],
+        "points": _base64(np.concatenate([levels_of(shape) for shape in collection.shapes])),
+        "palette": palette_colors(),
     }  # fmt: skip
 
 
@@ -162,7 +165,8 @@ def _below_root(sources: tuple[str, ...]) -> tuple[str, list[str]]:
     return root, [source[len(root) :] if source else "" for source in sources]
 
 
-def _facts(shape: Shape | None, name: str) -> dict[str, Any] | None:
+def facts_of(shape: Shape | None, name: str) -> dict[str, Any] | None:
+    """Return the measures of a shape as the page has them, by the shape and its file's name."""
     if shape is None:
         return None
     unit = format_of(Path(name)).unit
@@ -180,8 +184,8 @@ def _rounded(value: float) -> float:
     return float(f"{value:.{_DIGITS}g}")
 
 
-def _levels(shape: Shape | None) -> NDArray[np.int8]:
-    """The points of a shape (KEPT_POINTS, 3) in 127ths of its radius; zeros where there is none."""
+def levels_of(shape: Shape | None) -> NDArray[np.int8]:
+    """Return points (KEPT_POINTS, 3) in 127ths of the radius; zeros where there is no shape."""
     if shape is None:
         return np.zeros((KEPT_POINTS, 3), dtype=np.int8)
     points = np.resize(shape.points, (KEPT_POINTS, 3))  # a small cloud's are repeated

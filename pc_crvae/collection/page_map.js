@@ -30,7 +30,7 @@ function thumb(row, budget) {
     if (budget.left-- <= 0) return null;
     if (thumbs.size > 4000) thumbs.clear();
     const canvas = element("canvas", { width: 2 * THUMB, height: 2 * THUMB });
-    drawShape(canvas, row, TURN, TIP);
+    drawShape(canvas, row, STILL);
     thumbs.set(row, canvas);
   }
   return thumbs.get(row);
@@ -39,7 +39,7 @@ function thumb(row, budget) {
 function drawMap() {
   const ratio = devicePixelRatio || 1, style = getComputedStyle(document.documentElement);
   const [grey, ring, accent] =
-    ["--grey", "--ring", "--accent"].map(name => style.getPropertyValue(name).trim());
+    ["--grey", "--ink", "--accent"].map(name => style.getPropertyValue(name).trim());
   map.width = Math.round(width() * ratio);
   map.height = Math.round(height() * ratio);
   mapPen.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -123,7 +123,7 @@ function showTip(row, x, y) {
   tip.style.left = `${Math.min(Math.max(0, x + 16), Math.max(0, width() - 140))}px`;
   tip.style.top = `${y > height() / 2 ? y - 190 : y + 16}px`;
   tip.lastElementChild.textContent = ids[row];
-  drawShape(tip.firstElementChild, row, TURN + x / 60, TIP);  // it turns as the pointer moves
+  drawShape(tip.firstElementChild, row, { turn: TURN + x / 60, tip: TIP });  // it turns as the pointer moves
 }
 
 const within = event => {
@@ -171,12 +171,11 @@ map.addEventListener("wheel", event => {
 }, { passive: false });
 
 // From shape to shape by the arrow keys: the nearest that lies more that way than aside.
-const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 map.addEventListener("keydown", event => {
   if (event.key === "+" || event.key === "=") return zoomBy(1.4);
   if (event.key === "-") return zoomBy(1 / 1.4);
   if (event.key === "0") return wholeMap();
-  const way = WAYS[event.key];
+  const way = KEYS[event.key];
   if (!way) return;
   event.preventDefault();
   const [fromX, fromY] = chosen === null ? [width() / 2, height() / 2] : screen(chosen);

@@ -45,11 +45,11 @@ class Store:
         if row is None or _checksum(key, *row[:3]) != row[3]:
             return None
         about, points, vector = row[:3]
-        return _shape(json.loads(about), points), np.frombuffer(vector, dtype="<f4")
+        return shape_of(json.loads(about), points), np.frombuffer(vector, dtype="<f4")
 
     def put(self, key: str, shape: Shape, vector: NDArray[np.float32]) -> None:
         """Keep a shape and its vector (d,)."""
-        values = _values(shape)
+        values = values_of(shape)
         about = json.dumps(values)
         points = shape.points.astype("<f4").tobytes()
         stored = np.ascontiguousarray(vector, dtype="<f4").tobytes()
@@ -102,7 +102,8 @@ def key_of(digest: str, settings: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _values(shape: Shape) -> dict[str, Any]:
+def values_of(shape: Shape) -> dict[str, Any]:
+    """Return all of a shape but its points as values of JSON."""
     area, center, covariance = shape.moments
     moments = [area, center.tolist(), covariance.tolist()]
     values = asdict(shape) | {"moments": moments}
@@ -110,7 +111,8 @@ def _values(shape: Shape) -> dict[str, Any]:
     return values
 
 
-def _shape(values: dict[str, Any], points: bytes) -> Shape:
+def shape_of(values: dict[str, Any], points: bytes) -> Shape:
+    """Return a shape from what :func:`values_of` gave, and its points (P, 3) as bytes of "<f4"."""
     area, center, covariance = values["moments"]
     x, y, z = values["box"]
     return Shape(

@@ -17,6 +17,9 @@ from pc_crvae.randomness.keys import keyed_numpy_generator
 from pc_crvae.visualization.offscreen import render_strip
 from pc_crvae.visualization.pages import InterpolationPath
 
+_EVERY = 4
+"""Steps of a path from one that a strip shows to the next, so that the page moves smoothly."""
+
 Ends = tuple[tuple[str, Tensor], tuple[str, Tensor]]
 """Two latents (D,) to walk between, and their names."""
 
@@ -40,7 +43,7 @@ def paths_between(
         named: ids of the shapes at the two ends of the only path between shapes.
         pairs: the pairs of shapes of different classes that are drawn, where none is named.
         random: pairs of draws; None for one, where no shapes are named and the model has a prior.
-        steps: shapes a path, both ends included.
+        steps: shapes a path, both ends included; three more are decoded between each and the next.
         kind: the kind of path through the latent space.
         seed: fixes what is drawn.
 
@@ -81,7 +84,8 @@ def write_strips(
     """
     for number, path in enumerate(paths, start=1):
         strip = folder / f"strip-{number}.png"
-        how = render_strip(list(path.clouds), strip, path.labels, renderer=renderer)
+        clouds, labels = list(path.clouds[:: path.every]), path.labels[:: path.every]
+        how = render_strip(clouds, strip, labels, renderer=renderer)
         yield strip, how
         if "matplotlib" in how:
             renderer = "matplotlib"  # what failed once is not waited for again
@@ -90,16 +94,17 @@ def write_strips(
 def _path(model: PointVAE, ends: Ends, steps: int, kind: InterpolationKind) -> InterpolationPath:
     (first, start), (last, end) = ends
     title = f"{first} to {last}"
+    count = (steps - 1) * _EVERY + 1
     try:
-        latents = interpolate_latents(start, end, steps, kind)
+        latents = interpolate_latents(start, end, count, kind)
     except ValueError:
         raise UserError(
             f"{title}: the latents point in opposite directions, which no single great circle "
             "joins: take a linear path"
         ) from None
-    shares = [step / (steps - 1) for step in range(steps)]
+    shares = [step / (count - 1) for step in range(count)]
     labels = [first, *(f"{share:.0%}" for share in shares[1:-1]), last]
-    return InterpolationPath(title, model.decode(latents).numpy(), labels)
+    return InterpolationPath(title, model.decode(latents).numpy(), labels, _EVERY)
 
 
 def _index_of(shapes: CloudSet, name: str) -> int:

@@ -82,7 +82,7 @@ function bringMapToLife({ maps, items, clouds }) {
   }
 
   // The item nearest to the pointer, so that no dot need be hit.
-  plane.addEventListener("pointermove", event => {
+  const look = event => {
     const box = plane.getBoundingClientRect(), view = plane.viewBox.baseVal;
     const scale = Math.min(box.width / view.width, box.height / view.height);
     const x = (event.clientX - box.left - (box.width - view.width * scale) / 2) / scale;
@@ -93,6 +93,14 @@ function bringMapToLife({ maps, items, clouds }) {
       if (distance < least) [nearest, least] = [item, distance];
     });
     if (nearest !== null) choose(nearest);
+  };
+  plane.addEventListener("pointermove", look);
+  plane.addEventListener("pointerdown", look);
+  plane.addEventListener("keydown", event => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    choose(chosen === null ? 0 : (chosen + step + items.length) % items.length);
   });
 
   for (const button of document.querySelectorAll("#map input")) {
@@ -109,7 +117,7 @@ function bringMapToLife({ maps, items, clouds }) {
   for (const entry of document.querySelectorAll(".legend li[data-class]")) {
     const dim = wanted => dots.forEach(dot => dot.classList.toggle(
       "dim", wanted && dot.dataset.class !== entry.dataset.class));
-    entry.addEventListener("pointerenter", () => dim(true));
-    entry.addEventListener("pointerleave", () => dim(false));
+    for (const name of ["pointerenter", "focus"]) entry.addEventListener(name, () => dim(true));
+    for (const name of ["pointerleave", "blur"]) entry.addEventListener(name, () => dim(false));
   }
 }

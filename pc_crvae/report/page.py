@@ -91,10 +91,18 @@ def drawing(figure: Figure, alt: str) -> str:
     buffer = io.BytesIO()
     with rc_context(_SVG_SETTINGS):
         FigureCanvasAgg(figure).print_figure(buffer, format="svg", metadata=_NO_METADATA)
-    return picture(buffer.getvalue(), "svg+xml", alt)
+    shown = picture(buffer.getvalue(), "svg+xml", alt, style_class="picture drawing")
+    return f'<div class="wide">{shown}</div>\n'
 
 
-def picture(data: bytes, kind: str, alt: str, *, width: int | None = None) -> str:
+def picture(
+    data: bytes,
+    kind: str,
+    alt: str,
+    *,
+    width: int | None = None,
+    style_class: str = "picture",
+) -> str:
     """Return a picture that the page carries.
 
     Args:
@@ -102,10 +110,11 @@ def picture(data: bytes, kind: str, alt: str, *, width: int | None = None) -> st
         kind: the kind in ``image/kind``.
         alt: the content of the picture, in words.
         width: pixels it is shown at, at most; None for the page's.
+        style_class: the class, or classes, of the page's style; a ``drawing`` turns dark with it.
     """
     size = "" if width is None else f' style="max-width: {width}px"'
     address = data_address(data, kind)
-    return f'<img class="picture"{size} alt="{html.escape(alt)}" src="{address}">\n'
+    return f'<img class="{style_class}"{size} alt="{html.escape(alt)}" src="{address}">\n'
 
 
 def report_page(

@@ -19,8 +19,7 @@ from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.runs.folder import Run
 from pc_crvae.training.collapse import collapse_note
 from pc_crvae.utils.files import atomic_path
-from pc_crvae.visualization.image_grid import image_grid
-from pc_crvae.visualization.pictures import cloud_grid, figure_pixels
+from pc_crvae.visualization.contact_sheet import Tile, sheet_pixels
 
 _PICTURED = 8
 
@@ -122,15 +121,23 @@ class Reconstructions:
         self.run.require_there()
         pictured = _one_of_each_class(self.validation_set)[:_PICTURED]
         inputs = _batch(self.config, self.validation_set, pictured)
-        rows = [inputs.numpy(), model.reconstructions(inputs).numpy()]
-        if isinstance(self.validation_set, CloudSet):
-            titles = ["input", "reconstruction"]
-            image = figure_pixels(cloud_grid([list(row) for row in rows], row_titles=titles))
-        else:
-            image = image_grid(rows)
+        made = model.reconstructions(inputs).numpy()
+        names = [self.validation_set.ids[item] for item in pictured]
+        given = [
+            Tile(name, item, self._class_of(place))
+            for name, item, place in zip(names, inputs.numpy(), pictured, strict=True)
+        ]
+        if not isinstance(self.validation_set, CloudSet):
+            made = np.nan_to_num(np.clip(made, 0, 1))
+        rows = [given, [Tile(name, item) for name, item in zip(names, made, strict=True)]]
+        image = sheet_pixels(rows, row_titles=["input", "reconstruction"])
         with atomic_path(self.run.pictures / f"epoch-{epoch:04d}.png") as temporary:
             imsave(temporary, image)
         return image
+
+    def _class_of(self, item: int) -> str:
+        items = self.validation_set
+        return "" if items.labels is None else items.classes[items.labels[item]]
 
 
 def _batch(config: Config, items: ItemSet, indices: NDArray[np.int64]) -> Tensor:

@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from numpy.typing import NDArray
@@ -20,12 +21,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pc_crvae.randomness.keys import keyed_numpy_generator
 from pc_crvae.utils.files import atomic_path
-from pc_crvae.visualization.pictures import INK, Frame, draw_cloud, figure_pixels
+from pc_crvae.visualization.pictures import INK, Frame, draw_cloud
 from pc_crvae.visualization.view import as_clouds
 from pc_crvae.visualization.web_page import data_address, read_asset, write_page
 
 _QUIET, _ACCENT, _CARD, _MARKED_CARD = "#74769a", "#2f67b1", "#f5f6fa", "#e6eef9"
-_PAPER = "white"
+_PAPER, _CLEAR = "white", "#ffffff00"
 _CELL = 176  # pixels a tile is wide
 _GAP, _PAD = 8, 6
 _DRAWN_POINTS = 1024  # more would not be told apart in a tile
@@ -89,6 +90,21 @@ def contact_sheet(
         picture.save(temporary)
 
 
+def sheet_pixels(
+    rows: Sequence[Sequence[Tile]], *, row_titles: Sequence[str] | None = None
+) -> NDArray[np.uint8]:
+    """Return the picture that `contact_sheet` would write, as (H, W, 3) uint8.
+
+    Args:
+        rows: the tiles, as `contact_sheet` takes them.
+        row_titles: a title left of each row.
+
+    Raises:
+        ValueError: as `contact_sheet`.
+    """
+    return np.asarray(_composed(_checked(rows, row_titles), row_titles, ""))
+
+
 def contact_page(
     rows: Sequence[Sequence[Tile]],
     path: Path | str,
@@ -126,7 +142,7 @@ def contact_page(
 
 def tile_figures(rows: Sequence[Sequence[Tile]]) -> list[list[str]]:
     """Return tiles as elements of a page, ``figure`` each, all clouds of them at one scale."""
-    draw = _painter(rows, round(_CELL * _PAGE_SCALE))
+    draw = _painter(rows, round(_CELL * _PAGE_SCALE), clear=True)
     return [[_figure(tile, draw) for tile in tiles] for tiles in rows]
 
 
@@ -179,17 +195,23 @@ def _checked(
     return list(rows)
 
 
-def _painter(rows: Sequence[Sequence[Tile]], width: int) -> Callable[[Tile], Image.Image]:
-    """Return what draws a tile ``width`` pixels wide, on its card, without its caption."""
+def _painter(
+    rows: Sequence[Sequence[Tile]], width: int, *, clear: bool = False
+) -> Callable[[Tile], Image.Image]:
+    """Return what draws a tile ``width`` pixels wide, without its caption.
+
+    It is drawn on its card, or on nothing where ``clear``.
+    """
     clouds = [_drawn(tile) for tiles in rows for tile in tiles if tile.is_cloud]
     frame = Frame.around(clouds) if clouds else None
     height = round(width * (frame.aspect if frame else 1.0))
 
     def draw(tile: Tile) -> Image.Image:
-        card = _MARKED_CARD if tile.marked else _CARD
+        card = _CLEAR if clear else _MARKED_CARD if tile.marked else _CARD
         if tile.is_cloud and frame is not None:
-            return _cloud_picture(_drawn(tile), frame, (width, height), card)
-        picture = Image.new("RGB", (width, height), card)
+            picture = _cloud_picture(_drawn(tile), frame, (width, height), card)
+            return picture if clear else picture.convert("RGB")
+        picture = Image.new("RGBA" if clear else "RGB", (width, height), card)
         if tile.item is not None:
             inner = _fitted(tile.item, width - 2 * _PAD, height - 2 * _PAD)
             picture.paste(inner, ((width - inner.width) // 2, (height - inner.height) // 2))
@@ -218,7 +240,9 @@ def _cloud_picture(
     cell = figure.add_axes((0, 0, 1, 1))
     cell.set_axis_off()
     draw_cloud(cell, cloud, frame)
-    return Image.fromarray(figure_pixels(figure)).resize(size, Image.Resampling.BOX)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).resize(size, Image.Resampling.BOX)
 
 
 def pixels_of(image: NDArray[np.number]) -> NDArray[np.uint8]:
@@ -320,10 +344,10 @@ def _cut(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 def _figure(tile: Tile, draw: Callable[[Tile], Image.Image]) -> str:
     """Return a tile as an element of the page."""
     picture, buffer = draw(tile), io.BytesIO()
-    # Flat colours of small images suffer from JPEG; shaded balls and photographs do not.
+    # Flat colours of small images suffer from loss; shaded balls and photographs do not.
     is_large = tile.item is not None and max(tile.item.shape) > _LARGEST_FLAT
-    kind = "jpeg" if tile.is_cloud or is_large else "png"
-    picture.save(buffer, kind, quality=88)
+    kind = "webp" if tile.is_cloud or is_large else "png"
+    picture.save(buffer, kind, quality=85)
     caption, note = html.escape(tile.caption), html.escape(tile.note)
     marked = ' class="marked"' if tile.marked else ""
     small = f"<small>{note}</small>" if note else ""

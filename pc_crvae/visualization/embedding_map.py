@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pc_crvae.visualization.contact_sheet import pixels_of
-from pc_crvae.visualization.view import PALETTE, eye_distance, point_radius, view_axes
+from pc_crvae.visualization.view import eye_distance, palette_colors, point_radius, view_axes
 from pc_crvae.visualization.web_page import data_address, json_element
 
 MOST_POINTS = 256
@@ -23,7 +23,6 @@ _WIDTH, _HEIGHT, _MARGIN = 720, 520, 16  # of the map, in its own units
 _PICTURE = 64  # pixels that an image under the pointer has, at most
 _PIXELS = 400 * _PICTURE**2  # of all of them, which keeps the page small enough to be sent
 _LOSSLESS = 32  # pixels a side up to which it is kept as it is
-_SHADES = 48
 _PERPLEXITY = 30.0
 _FEWEST = 5  # items that neighbours can be preserved among
 _LEGEND = 40  # classes named beside the map
@@ -164,7 +163,7 @@ def map_element(
         )
     )
     legend = "".join(
-        f'<li data-class="{label}"><i style="background: {colors[label]}"></i>'
+        f'<li data-class="{label}" tabindex="0"><i style="background: {colors[label]}"></i>'
         f"{html.escape(classes[label])}</li>"
         for label in present[:_LEGEND]
     )
@@ -172,7 +171,8 @@ def map_element(
     return (
         f'<div id="map"><div class="plane"><div class="choice">{buttons}'
         f'<small id="map-note">{html.escape(projections[0].note)}</small></div>'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="map of embeddings">'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" tabindex="0" '
+        'aria-label="Map of embeddings. Arrow keys go from item to item.">'
         f"{dots}</svg></div>"
         '<div class="side"><canvas id="item" width="440" height="440" hidden></canvas>'
         '<p id="item-name">Point at an item to see it, at a class to see where it lies.</p>'
@@ -202,7 +202,7 @@ def _clouds(clouds: NDArray[np.floating]) -> dict[str, object]:
             "axes": np.round(view_axes(), 5).tolist(),
             "distance": round(eye_distance(1.0), 4),
             "ball": round(point_radius(kept), 4),
-            "colors": [to_hex(PALETTE(share)) for share in np.linspace(0, 1, _SHADES).tolist()],
+            "colors": palette_colors(),
         }
     }
 

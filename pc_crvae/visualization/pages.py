@@ -1,6 +1,6 @@
 """A web page that scrubs through interpolations in 3D: one file, which needs no network.
 
-Its frame, style and script are the files ``pages`` beside this one.
+Its frame, style and script are the files ``pages`` beside this one; ``balls.js`` draws.
 """
 
 import base64
@@ -11,14 +11,13 @@ from pathlib import Path
 from string import Template
 
 import numpy as np
-from matplotlib.colors import to_hex
-from scipy.spatial import ConvexHull
 
-from pc_crvae.errors import MissingPackageError
-from pc_crvae.visualization.view import PALETTE, as_clouds, largest_radius, point_radius, view_axes
-from pc_crvae.visualization.web_page import json_element, read_asset, write_page
+from pc_crvae.visualization.view import as_clouds, largest_radius, palette_colors, point_radius
+from pc_crvae.visualization.web_page import json_element, read_asset, read_script, write_page
 
-_CAMERA_DISTANCE = 1.2  # in plotly's units, where the scene's cube has side 1
+_BALL = 0.5
+"""The radius of a ball on the page, as a share of the view's side, by that on a shape of radius 1:
+half the side shows a little more than the radius."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,8 @@ class InterpolationPath:
         title: What lies at the two ends, in a few words.
         clouds: One cloud a step, ``(steps, N, 3)``, z up, about the origin.
         labels: One label a step.
+        every: So many steps lie from one to the next that a strip of pictures shows; those between
+            are for what moves.
 
     Raises:
         ValueError: The clouds are not ``(steps, N, 3)`` and finite, or the labels are not one
@@ -38,6 +39,7 @@ class InterpolationPath:
     title: str
     clouds: np.ndarray
     labels: Sequence[str]
+    every: int = 1
 
     def __post_init__(self) -> None:
         as_clouds(list(self.clouds))
@@ -48,10 +50,9 @@ class InterpolationPath:
 def interpolation_page(
     paths: Sequence[InterpolationPath], html_path: Path | str, *, title: str = "Interpolation"
 ) -> None:
-    """Write a page with a draggable 3D view, a slider over the steps and a play button.
+    """Write a page with a view that turns, a slider over the steps and a play button.
 
-    The page embeds plotly.js and forbids itself, by its content security policy, to load
-    anything else.
+    The page forbids itself, by its content security policy, to load anything.
 
     Args:
         paths: The paths to choose from, shown at one scale.
@@ -60,103 +61,36 @@ def interpolation_page(
 
     Raises:
         ValueError: There are no paths.
-        MissingPackageError: plotly is not installed.
         UserError: the page could not be written.
     """
     if not paths:
         raise ValueError("expected at least one path, got none")
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise MissingPackageError(
-            f'{html_path} needs plotly: install it by pip install "pc-crvae[viz]"'
-        ) from error
     radius = largest_radius([cloud for path in paths for cloud in path.clouds])
     content = {
         "paths": [_encoded(path, radius) for path in paths],
-        "figure": _figure(radius),
+        "palette": palette_colors(),
     }
     body = Template(read_asset(__file__, "html")).substitute(
         title=html.escape(title),
-        plotly=get_plotlyjs(),
         content=json_element("content", content),
-        script=read_asset(__file__, "js"),
+        script=read_script("balls") + read_asset(__file__, "js"),
     )
     write_page(
         html_path,
         title,
         style=read_asset(__file__, "css"),
         body=body,
-        allowed=(
-            "script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
-            "img-src data: blob:"
-        ),
+        allowed="script-src 'unsafe-inline'; style-src 'unsafe-inline'",
     )
 
 
 def _encoded(path: InterpolationPath, radius: float) -> dict[str, object]:
-    """Return a path with its coordinates in units of ``radius / 32767``, as base64 int16.
-
-    The order is (steps, 3, N), so that each coordinate of a step is one contiguous array.
-    """
-    steps = np.rint(np.asarray(path.clouds).transpose(0, 2, 1) * (32767 / radius)).astype("<i2")
+    """Return a path with its coordinates (steps, N, 3) in units of ``radius / 32767``, as int16."""
+    steps = np.rint(np.asarray(path.clouds) * (32767 / radius)).astype("<i2")
     return {
         "title": path.title,
         "labels": list(path.labels),
-        "points": steps.shape[2],
-        "ballRadius": point_radius(steps.shape[2]),
+        "points": steps.shape[1],
+        "ball": point_radius(steps.shape[1]) * _BALL,
         "data": base64.b64encode(steps.tobytes()).decode("ascii"),
     }
-
-
-def _figure(radius: float) -> dict[str, object]:
-    """Return the trace (without its points), layout and options of the 3D view."""
-    reach = 1.06 * radius  # the balls reach a little beyond their points
-    axis = {"visible": False, "range": [-reach, reach], "autorange": False}
-    eye = dict(zip("xyz", (_CAMERA_DISTANCE * view_axes()[2]).tolist(), strict=True))
-    stops = np.linspace(0, 1, 9)
-    return {
-        "radius": radius,
-        "ball": _icosahedron(),
-        "trace": {
-            "type": "mesh3d",
-            "hoverinfo": "skip",
-            "showscale": False,
-            "flatshading": False,
-            "colorscale": [[stop, to_hex(PALETTE(stop))] for stop in stops.tolist()],
-            "lighting": {"ambient": 0.55, "diffuse": 0.75, "specular": 0.25, "roughness": 0.45},
-            "lightposition": {"x": -20000, "y": -20000, "z": 40000},
-        },
-        "layout": {
-            "uirevision": "keep the camera",
-            "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
-            "paper_bgcolor": "white",
-            "scene": {
-                "aspectmode": "cube",
-                "dragmode": "orbit",
-                "xaxis": axis,
-                "yaxis": axis,
-                "zaxis": axis,
-                "camera": {"eye": eye, "up": {"x": 0, "y": 0, "z": 1}},
-            },
-        },
-        "config": {"responsive": True, "displaylogo": False, "displayModeBar": False},
-    }
-
-
-def _icosahedron() -> dict[str, object]:
-    """Return the corners (12, 3), of length 1, and outward faces (20, 3) of an icosahedron."""
-    golden = (1 + np.sqrt(5)) / 2
-    corners = np.array(
-        [
-            np.roll([0, first, second * golden], shift)
-            for shift in range(3)
-            for first in (-1, 1)
-            for second in (-1, 1)
-        ]
-    )
-    corners /= np.linalg.norm(corners[0])
-    faces = ConvexHull(corners).simplices
-    inward = np.linalg.det(corners[faces]) < 0
-    faces[inward] = faces[inward, ::-1]
-    return {"corners": corners.tolist(), "faces": faces.tolist()}

@@ -48,7 +48,7 @@ def training_curves(recorded: Mapping[tuple[str, str], Line]) -> Figure | None:
     figure.legend(
         [axes.flat[0].plot([], [], style, color=color, lw=1.5)[0] for color, style in styles],
         drawn,
-        loc="outside upper right",
+        loc="outside upper left",
         ncols=2,
         frameon=False,
         fontsize=8,

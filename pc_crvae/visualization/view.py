@@ -6,7 +6,7 @@ The camera looks at the origin from in front, to the right and above (three-quar
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 
 AZIMUTH_DEGREES = -58.0
 ELEVATION_DEGREES = 24.0
@@ -47,6 +47,11 @@ def height_colors(points: np.ndarray) -> np.ndarray:
     heights = points[:, 2] - points[:, 2].min()
     colors: np.ndarray = PALETTE(heights / max(heights.max(), 0.25 * largest_radius([points])))
     return colors[:, :3]
+
+
+def palette_colors() -> list[str]:
+    """Return the palette as 32 colours of HTML, the lowest first, for pages that draw."""
+    return [to_hex(PALETTE(share)) for share in np.linspace(0, 1, 32).tolist()]
 
 
 def point_radius(count: int) -> float:

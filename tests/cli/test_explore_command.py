@@ -5,6 +5,11 @@ import csv
 import json
 import re
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -14,9 +19,11 @@ import pc_crvae
 from helpers.bent_shapes import TURN, bracket
 from pc_crvae.cli import main
 from pc_crvae.collection import reading
+from pc_crvae.collection.explore import explored_before
 from pc_crvae.embedding.index import load_embeddings
 from pc_crvae.models.descriptors.descriptor import Descriptor
 from pc_crvae.models.pretrained import write_export
+from pc_crvae.runs.saved import SavedModel
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -175,6 +182,78 @@ def test_a_folder_that_holds_the_results_too_is_explored_again_alike(made, tmp_p
     for _ in range(2):
         assert explore(made, tmp_path / "rods", "--out", tmp_path / "rods" / "page") == 0
         assert len(table(tmp_path / "rods" / "page" / "shapes.csv")) == 6
+
+
+def test_a_page_is_found_fresh_until_something_it_depends_on_changes(made, explored, tmp_path):
+    out, parts = tmp_path / "out", tmp_path / "parts"
+    shutil.copytree(made / "parts" / "rods", parts)
+    model = SavedModel.open(made / "model", "last", device="cpu")
+
+    def before(**options):
+        return explored_before([parts], out, lambda: model, **options)
+
+    assert before() is None
+    written = pc_crvae.explore(parts, out=out, model=made / "model")
+    found = before()
+    assert found is not None
+    np.testing.assert_array_equal(found.vectors, written.collection.embeddings.vectors)
+    assert before(points=64) is None
+    assert before(up="y") is None
+    for change, back in (
+        (lambda: (parts / "new.off").write_text("OFF"), (parts / "new.off").unlink),
+        (
+            lambda: (out / "shapes.csv").rename(out / "s"),
+            lambda: (out / "s").rename(out / "shapes.csv"),
+        ),
+        (
+            lambda: (parts / "rod1.off").rename(parts / "r.off"),
+            lambda: (parts / "r.off").rename(parts / "rod1.off"),
+        ),
+    ):
+        change()
+        assert before() is None
+        back()
+        assert before() is not None
+    with (parts / "rod1.off").open("a") as file:
+        file.write("\n")
+    assert before() is None
+    index = explored / "embeddings.npz"
+    assert explored_before([index], out, lambda: model) is None
+    pc_crvae.explore(index, out=out)
+    assert explored_before([index], out, lambda: model) is not None
+    page = out / "explore.html"
+    page.write_bytes(page.read_bytes()[:-100])
+    assert explored_before([index], out, lambda: model) is None
+
+
+@pytest.mark.slow
+def test_a_page_is_served_until_ctrl_c(made, tmp_path):
+    command = [sys.executable, "-m", "pc_crvae", "explore", str(made / "parts" / "rods"), "--serve"]
+    command += ["--out", str(tmp_path / "out"), "--ckpt", str(made / "model")]
+    for times in ("first", "again"):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if line.startswith("served"):
+                    break
+            address = said[-1].split()[-1]
+            assert urlopen(address).read().startswith(b"<!DOCTYPE html>")
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.read() == "ended\n"
+            assert process.wait() == 0
+        assert ("as it was" in "".join(said)) == (times == "again")
+
+
+def test_options_of_the_server_go_with_it(made, tmp_path, capsys):
+    rods = made / "parts" / "rods"
+    for option in (("--port", "1"), ("--host", "localhost")):
+        assert "goes with --serve" in refused(capsys, explore(made, rods, *option))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        status = explore(made, rods, "--out", tmp_path, "--serve", "--port", port)
+        assert f"port {port} of 127.0.0.1 cannot be listened on" in refused(capsys, status)
 
 
 def test_what_cannot_be_done_is_told_in_a_sentence(made, tmp_path, capsys):

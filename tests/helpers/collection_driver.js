@@ -11,6 +11,7 @@ addEventListener("load", () => setTimeout(async () => {
   const told = { errors: window.errors };
   const count = () => by("f-count").textContent;
   told.all = count();
+  told.droppable = !by("drop").hidden;
   by("map").focus();
   by("map").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
   await wait();
@@ -37,6 +38,13 @@ addEventListener("load", () => setTimeout(async () => {
     tab.click();
     return [tab.textContent, by("lists").textContent];
   });
+  by("tabs").children[0].focus();
+  by("tabs").children[0].dispatchEvent(new KeyboardEvent("keydown", { key: "End" }));
+  told.lastTab = [document.activeElement.textContent, by("lists").getAttribute("aria-label")];
+  told.unreachable = [...document.querySelectorAll("button, input, select, summary, a, canvas")]
+    .filter(part => part.offsetParent && part.tabIndex < 0 && !part.closest("[aria-hidden], #tip"))
+    .filter(part => part.getAttribute("role") !== "tab")  // the arrow keys go from tab to tab
+    .map(part => part.outerHTML);
   told.requests = performance.getEntriesByType("resource").length;
   told.width = document.documentElement.scrollWidth;
   told.dark = getComputedStyle(document.body).backgroundColor;

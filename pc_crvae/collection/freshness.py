@@ -1,0 +1,67 @@
+"""Whether a page still shows what a new run would find, so that it need not be made anew."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from pc_crvae.collection.served_page import content_of
+from pc_crvae.data.formats.registry import files_read_with
+from pc_crvae.data.readers.shape_files import FoundShapes
+from pc_crvae.embedding.index import About, Embeddings, about_text
+from pc_crvae.version import __version__
+
+
+def made_of_files(found: FoundShapes, about: About) -> str:
+    """Return what a page depends on, as a digest in hex: its files, and how they are embedded.
+
+    A file counts as the same one as long as its size and the time of its last change are.
+
+    Args:
+        found: the shapes, and what was passed over.
+        about: how they are embedded.
+    """
+    others = [str(path) for paths in found.passed_over.values() for path in paths]
+    ids, paths = [file.id for file in found.files], [file.path for file in found.files]
+    return _digest([about_text(about), ids, _states(paths), sorted(others)])
+
+
+def made_of_index(index: Embeddings) -> str:
+    """Return the same of an index, and of the files that its shapes came from."""
+    vectors = hashlib.sha256(index.vectors.tobytes()).hexdigest()
+    paths = [Path(source) for source in index.sources if source]
+    return _digest([about_text(index.about), index.ids, index.sources, vectors, _states(paths)])
+
+
+def is_fresh(page: Path, made_of: str, beside: Iterable[Path]) -> bool:
+    """Whether a page shows what it would show if it were made anew.
+
+    Args:
+        page: the page, which may be missing.
+        made_of: what it would be made of.
+        beside: the files that are made with it.
+    """
+    if not all(path.is_file() for path in (page, *beside)):
+        return False
+    try:
+        text = page.read_text(encoding="utf-8")
+    except UnicodeDecodeError:  # damaged
+        return False
+    return content_of(text).get("madeOf") == made_of
+
+
+def _states(paths: Iterable[Path]) -> list[list[object]]:
+    states: list[list[object]] = []
+    for path in paths:
+        for file in (path, *files_read_with(path)):
+            try:
+                state = file.stat()
+            except OSError:  # gone, or a link to nowhere
+                states.append([str(file)])
+            else:
+                states.append([str(file), state.st_size, state.st_mtime_ns])
+    return states
+
+
+def _digest(parts: list[object]) -> str:
+    return hashlib.sha256(json.dumps([__version__, *parts]).encode()).hexdigest()

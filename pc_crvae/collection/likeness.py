@@ -1,0 +1,68 @@
+"""How much alike two shapes are beside all other pairs of the collection.
+
+Distances of embeddings crowd near 0, as much as the model has them: what tells alike from unlike is
+where a distance lies among those of all pairs.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pc_crvae.embedding.cosine import unit_rows
+
+_PAIRS = 1 << 18
+"""Pairs that are looked at. Where there are more, so many are drawn, the same each time."""
+
+_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """The distances of pairs of a collection.
+
+    Attributes:
+        pairs: (p,) cosine distances of pairs of different shapes, the smallest first.
+    """
+
+    pairs: NDArray[np.float64]
+
+    @classmethod
+    def among(cls, vectors: NDArray[np.floating]) -> Self:
+        """Measure the pairs of a collection.
+
+        Args:
+            vectors: (n, d) of its shapes.
+        """
+        count = len(vectors)
+        if count * (count - 1) // 2 <= _PAIRS:
+            first, second = np.triu_indices(count, k=1)
+        else:
+            rng = np.random.default_rng(0)
+            first = rng.integers(count, size=_PAIRS)
+            second = (first + rng.integers(1, count, size=_PAIRS)) % count
+        pairs = np.empty(len(first))
+        for start in range(0, len(pairs), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            apart = unit_rows(vectors[first[part]]) - unit_rows(vectors[second[part]])
+            # Half the squared distance of unit vectors is 1 - cosine, without its cancellation.
+            pairs[part] = np.square(apart).sum(axis=1) / 2
+        return cls(np.sort(pairs))
+
+    def shares(self, distances: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the share of the pairs that are not closer than each distance.
+
+        Args:
+            distances: cosine distances, of any shape.
+
+        Returns:
+            Shares in [0, 1], of the shape of ``distances``. 1: no pair is closer. They are 1 where
+            the collection has one shape, and so no pair.
+        """
+        if not len(self.pairs):
+            return np.ones(np.shape(distances))
+        # Distances that differ by rounding are the same one.
+        closer = np.searchsorted(self.pairs, np.asarray(distances) - 1e-7, side="left")
+        shares: NDArray[np.float64] = 1 - closer / len(self.pairs)
+        return shares
