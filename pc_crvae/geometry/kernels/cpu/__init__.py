@@ -3,6 +3,7 @@
 The operations are those of `pc_crvae.geometry.kernels.operations.Kernels`, on the CPU.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from pc_crvae.geometry.kernels import reference as plain
 from pc_crvae.geometry.kernels.cpu import (
+    bucket_sampling,
     columns,
     feature_search,
     octants,
@@ -33,6 +35,13 @@ _MOST_SORTED_NEIGHBORS = 128
 
 _CHANNELS = 128
 """Channels of a cloud that one thread takes at a time on the way back."""
+
+_POINTS_FOR_BUCKETS = 4096
+_CHOICES_FOR_BUCKETS = 256
+"""Points of a cloud, and choices among them, from which on sampling by buckets costs less."""
+
+_BUCKET = 1000
+"""Points of a bucket, about."""
 
 
 def nearest(query: Tensor, reference: Tensor) -> Tensor:
@@ -207,7 +216,12 @@ def picked_products_backward(
 def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
     """(B, N, 3) to (B, count) int64 in order of choice."""
     chosen = torch.empty((len(points), count), dtype=torch.int64)
-    parallel.run(sampling.farthest_points, len(points), *_arrays(points, start, chosen))
+    clouds, *rest = _arrays(points, start, chosen)
+    if points.shape[1] < _POINTS_FOR_BUCKETS or count < _CHOICES_FOR_BUCKETS:
+        parallel.run(sampling.farthest_points, len(points), clouds, *rest)
+    else:
+        depth = max(1, round(math.log2(points.shape[1] / _BUCKET)))
+        parallel.run(bucket_sampling.farthest_points, len(points), clouds, depth, *rest)
     return chosen
 
 
