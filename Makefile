@@ -2,6 +2,7 @@
 # and for tests and lint the developers' tools too.
 #   make demo        train configs/quickstart.yaml, probe it, interpolate between shapes
 #   make test        the everyday tests; make test-slow: the others; PYTEST_ARGS adds to either
+#   make test-cuda   the tests that need a CUDA card; they skip where there is none
 #   make lint        ruff, mypy, and import-linter on the arrows between the rooms
 #   make storm       kill, damage and fuzz for at most 20 minutes, and count what follows
 #   make schema      write configs/schema.json anew, after a change of pc_crvae/config
@@ -20,7 +21,7 @@ DEMO := runs/demo
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: setup dev demo test test-slow lint storm schema clean
+.PHONY: setup dev demo test test-slow test-cuda lint storm schema clean
 
 setup: $(INSTALLED)
 
@@ -55,6 +56,9 @@ test: dev
 
 test-slow: dev
 	$(PYTEST) -m slow $(PYTEST_ARGS)
+
+test-cuda: dev
+	$(BIN)/python -m pytest -m cuda $(PYTEST_ARGS)
 
 lint: dev
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -126,36 +127,45 @@ def _k_nearest(batch: int, points: int) -> Contenders:
 
 
 def _k_nearest_in_features(batch: int, points: int) -> Contenders:
-    features, _ = _features_and_neighbors(batch, points)
+    features, _ = features_and_neighbors(batch, points)
     return (
         lambda: k_nearest_neighbors(features, 20),
         lambda: textbook.k_nearest_neighbors(features, 20),
     )
 
 
-def _edge_conv_as_textbook(batch: int, points: int) -> Contenders:
-    features, neighbors = _features_and_neighbors(batch, points)
-    ours, theirs = EdgeConv(64, 64), textbook.EdgeConv(64, 64)
-    return tuple(  # type: ignore[return-value]
-        _module_step(module, features, neighbors) for module in (ours, theirs)
-    )
-
-
-def _edge_conv_as_library(batch: int, points: int) -> Contenders:
+def edge_convolutions(batch: int, points: int, *, compiled: bool) -> dict[str, Action]:
+    """Steps of an edge convolution: ours, the library's, the textbook's, and that compiled."""
     from torch_geometric.nn import EdgeConv as GeometricEdgeConv
 
-    features, neighbors = _features_and_neighbors(batch, points)
+    features, neighbors = features_and_neighbors(batch, points)
     perceptron = nn.Sequential(
         nn.Linear(128, 64, bias=False), nn.BatchNorm1d(64), nn.LeakyReLU(0.2)
     )
-    theirs = GeometricEdgeConv(perceptron, aggr="max")
     offsets = points * torch.arange(batch).view(-1, 1, 1)
     targets = torch.arange(batch * points).repeat_interleave(neighbors.shape[2])
     edges = torch.stack([(neighbors + offsets).flatten(), targets])
-    return (
-        _module_step(EdgeConv(64, 64), features, neighbors),
-        _module_step(theirs, features.flatten(0, 1), edges),
-    )
+    steps = {
+        "ours": _module_step(EdgeConv(64, 64), features, neighbors),
+        "torch_geometric.nn.EdgeConv": _module_step(
+            GeometricEdgeConv(perceptron, aggr="max"), features.flatten(0, 1), edges
+        ),
+        "the textbook form": _module_step(textbook.EdgeConv(64, 64), features, neighbors),
+    }
+    if compiled:
+        module = cast(nn.Module, torch.compile(textbook.EdgeConv(64, 64)))
+        steps["torch.compile of the textbook form"] = _module_step(module, features, neighbors)
+    return steps
+
+
+def _edge_conv_as_textbook(batch: int, points: int) -> Contenders:
+    steps = edge_convolutions(batch, points, compiled=False)
+    return steps["ours"], steps["the textbook form"]
+
+
+def _edge_conv_as_library(batch: int, points: int) -> Contenders:
+    steps = edge_convolutions(batch, points, compiled=False)
+    return steps["ours"], steps["torch_geometric.nn.EdgeConv"]
 
 
 def _module_step(module: nn.Module, features: Tensor, graph: Tensor) -> Action:
@@ -165,7 +175,7 @@ def _module_step(module: nn.Module, features: Tensor, graph: Tensor) -> Action:
     return lambda: torch.autograd.grad(module(leaf, graph).sum(), leaves)
 
 
-def _features_and_neighbors(batch: int, points: int) -> tuple[Tensor, Tensor]:
+def features_and_neighbors(batch: int, points: int) -> tuple[Tensor, Tensor]:
     """What two untrained edge convolutions make of clouds (B, N, 64), and its 20 neighbours."""
     cloud, _ = spread_pair(batch, points)
     with torch.no_grad():
@@ -177,7 +187,7 @@ def _features_and_neighbors(batch: int, points: int) -> tuple[Tensor, Tensor]:
 
 def _gather_max(*, by_bags: bool, backward: bool) -> Callable[[int, int], Contenders]:
     def make(batch: int, points: int) -> Contenders:
-        features, neighbors = _features_and_neighbors(batch, points)
+        features, neighbors = features_and_neighbors(batch, points)
         offsets = points * torch.arange(batch).view(-1, 1, 1)
         bags = (neighbors + offsets).flatten(0, 1)  # (B * N, k)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 Action = Callable[[], object]
+Clock = Callable[[], float]
 
 _SHORT = 0.03
 """Seconds below which an action is called several times a turn."""
@@ -29,7 +30,11 @@ class Effort:
 
 
 def alternate(
-    actions: Mapping[str, Action], effort: Effort, *, warm_up: bool = True
+    actions: Mapping[str, Action],
+    effort: Effort,
+    *,
+    warm_up: bool = True,
+    clock: Clock = time.perf_counter,
 ) -> dict[str, float]:
     """Return the median milliseconds of each action, measured turn by turn.
 
@@ -40,6 +45,8 @@ def alternate(
         actions: contenders by name.
         effort: how many rounds.
         warm_up: call each before, which compiles kernels and starts threads.
+        clock: gives seconds. `time.process_time`, which counts those of all threads of this
+            process, tells more on a machine that others keep busy.
     """
     if warm_up:
         for action in actions.values():
@@ -51,13 +58,16 @@ def alternate(
         if done >= effort.at_least and time.perf_counter() - started > effort.seconds:
             break
         for name, action in actions.items():
-            first = _milliseconds(action)
+            first = _milliseconds(action, clock)
             calls = min(10, math.ceil(_SHORT / max(first / 1000, 1e-6)))
-            milliseconds[name] += [first, *(_milliseconds(action) for _ in range(calls - 1))]
+            milliseconds[name] += [
+                first,
+                *(_milliseconds(action, clock) for _ in range(calls - 1)),
+            ]
     return {name: statistics.median(times) for name, times in milliseconds.items()}
 
 
-def _milliseconds(action: Action) -> float:
-    started = time.perf_counter()
+def _milliseconds(action: Action, clock: Clock) -> float:
+    started = clock()
     action()
-    return 1000 * (time.perf_counter() - started)
+    return 1000 * (clock() - started)

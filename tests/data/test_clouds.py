@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
+from pc_crvae.data.clouds import CloudSet, normalize, normalized_rows, turn_z_up
 from pc_crvae.data.items import joined
 from pc_crvae.errors import UserError
 from pc_crvae.randomness.keys import keyed_numpy_generator
@@ -209,3 +209,19 @@ def test_arrays_that_do_not_fit_are_refused(wrong: dict[str, object]):
     arguments = dict(vars(clouds))
     with pytest.raises(ValueError, match="should be"):
         CloudSet(**arguments | wrong)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("count", [1_000, 150_000])  # 150,000 are taken in parts
+def test_rows_of_a_normalized_cloud_are_those_of_the_whole(count, dtype):
+    rng = np.random.default_rng(count)
+    points = (40 + 3 * rng.standard_normal((count, 3))).astype(dtype)
+    rows = rng.choice(count, 300, replace=False)
+    whole = normalize(points[None])[0]
+    assert normalized_rows(points, rows).tobytes() == whole[rows].tobytes()
+
+
+@pytest.mark.parametrize("value", [3.0, np.nan, np.inf])
+def test_rows_of_a_cloud_without_a_scale_are_refused(value):
+    with pytest.raises(ValueError, match="no scale"):
+        normalized_rows(np.full((7, 3), value), np.arange(2))

@@ -33,10 +33,16 @@ DEVICE = "cpu" if INTERPRETED else "cuda"
 if importlib.util.find_spec("triton") is None:
     pytest.skip("Triton is not installed", allow_module_level=True)
 
-runs_kernels = pytest.mark.skipif(
+needs_card = pytest.mark.skipif(
     not INTERPRETED and not torch.cuda.is_available(),
     reason="needs a CUDA GPU; without one it runs in Triton's interpreter, in its own process",
 )
+
+
+def runs_kernels(test):
+    return pytest.mark.cuda(needs_card(test))
+
+
 without_interpreter = pytest.mark.skipif(
     INTERPRETED, reason="runs in the process that starts the interpreter's"
 )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import extents
+from pc_crvae.data.formats.bounds import bounds
 from pc_crvae.data.formats.precision import check_steps, defect_of_steps, steps_along
 from pc_crvae.data.formats.registry import CLOUD_SUFFIXES, format_of
 from pc_crvae.data.formats.text import parse_text
@@ -26,7 +27,9 @@ _LEAST_EXTENT = 1e-12
 """Of a cloud, for each unit of distance from the origin: what double precision can hold."""
 
 
-def read_cloud(path: Path, unmeasured: Callable[[int], None] | None = None) -> NDArray[np.float64]:
+def read_cloud(
+    path: Path, unmeasured: Callable[[int], None] | None = None, content: bytes | None = None
+) -> NDArray[np.float64]:
     """Read the points of a file, in its own frame and scale: (N, 3).
 
     Its suffix says how: ``.ply`` (a mesh's vertices; faces behind them are not read, so damage to
@@ -38,6 +41,7 @@ def read_cloud(path: Path, unmeasured: Callable[[int], None] | None = None) -> N
         path: the file.
         unmeasured: told how many points are left out whose coordinates are NaN or infinite, if
             any; None: a file with such points is refused.
+        content: the bytes of the file, where they have been read; None: they are read here.
 
     Raises:
         UserError: the file is missing, damaged or of another kind, a coordinate is not finite,
@@ -49,15 +53,15 @@ def read_cloud(path: Path, unmeasured: Callable[[int], None] | None = None) -> N
             f"{path} is no cloud by its name, which should end in {', '.join(CLOUD_SUFFIXES)}"
         )
     with np.errstate(invalid="ignore"):  # a NaN of single precision, which is refused below
-        stored = parse(path, read_bytes(path, LARGEST_FILE))[:, :3]
+        stored = parse(path, read_bytes(path, LARGEST_FILE) if content is None else content)[:, :3]
         points = stored.astype(np.float64)
-    if unmeasured is not None:
+    if unmeasured is not None and len(points) and not np.isfinite(bounds(points)).all():
         measured = np.isfinite(points).all(axis=1)
-        if not measured.all():
-            unmeasured(int(np.count_nonzero(~measured)))
-            stored, points = stored[measured], points[measured]
+        unmeasured(int(np.count_nonzero(~measured)))
+        points = points[measured]
     check_points(path, points)
-    check_steps(path, extents(points[None])[0], np.abs(points).max(), stored.dtype)
+    low, high = bounds(points)
+    check_steps(path, (high - low).max(), max(high.max(), -low.min()), stored.dtype)
     return points
 
 
@@ -157,8 +161,8 @@ def check_points(path: Path | str, points: NDArray[np.float64]) -> None:
     """
     if len(points) == 0:
         raise UserError(f"{path} holds no points")
-    fine = (np.abs(points) < FARTHEST).all(axis=1)  # of NaN it is false as well
-    if not fine.all():
+    if not (np.abs(bounds(points)) < FARTHEST).all():  # of NaN it is false as well
+        fine = (np.abs(points) < FARTHEST).all(axis=1)
         row = int(np.argmin(fine))
         kind = "beyond 1e150" if np.isfinite(points[row]).all() else "that is NaN or infinite"
         others = int((~fine).sum()) - 1

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.formats.bounds import bounds
 from pc_crvae.data.formats.polygons import Polygons, triangulate
 from pc_crvae.data.formats.precision import check_steps
 from pc_crvae.data.formats.registry import MESH_SUFFIXES, format_of
@@ -125,10 +126,11 @@ def _checked(path: Path, stored: NDArray[np.floating], polygons: Polygons) -> Su
     stored, polygons = _only_used(stored, polygons)
     vertices = stored.astype(np.float64)
     with np.errstate(over="ignore"):
-        sides = np.ptp(vertices, axis=0)
+        low, high = bounds(vertices)
+        sides = high - low
         if not np.isfinite(sides).all():
             raise UserError(f"{path} has coordinates too large to reckon with")
-    check_steps(path, sides.max(), max(vertices.max(), -vertices.min()), stored.dtype)
+    check_steps(path, sides.max(), max(high.max(), -low.min()), stored.dtype)
     try:
         faces, repairs = triangulate(polygons, vertices)
     except ValueError as error:
@@ -158,19 +160,43 @@ def _only_used(
 
 def _merge(vertices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the different vertices, sorted, and where each given one is among them."""
-    order = np.lexsort(vertices.T)
-    ordered = vertices[order]
-    first = np.ones(len(vertices), dtype=bool)
+    leaders, group = _alike(_hashes(vertices))
+    if (vertices[leaders][group] != vertices).any():  # two vertices of one hash
+        leaders, group = np.arange(len(vertices)), np.arange(len(vertices))
+    # Sorting costs by the number of vertices, and most meshes name each several times.
+    order = np.lexsort(vertices[leaders].T)
+    ordered = vertices[leaders[order]]
+    first = np.ones(len(ordered), dtype=bool)
     np.any(ordered[1:] != ordered[:-1], axis=1, out=first[1:])
-    place = np.empty(len(vertices), dtype=np.int64)
+    place = np.empty(len(ordered), dtype=np.int64)
     place[order] = np.cumsum(first) - 1
-    return ordered[first], place
+    return ordered[first], place[group]
+
+
+def _alike(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first place of each key (n,), and which of these keys stands at each place (V,)."""
+    order = np.argsort(keys)
+    ordered = keys[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    group = np.empty(len(keys), dtype=np.int64)
+    group[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(keys)))
+    return np.minimum.reduceat(order, starts), group
+
+
+def _hashes(vertices: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """A number for each vertex (V, 3): equal for equal ones, and hardly ever for others."""
+    bits = np.ascontiguousarray(vertices + 0.0).view(np.uint64)  # by which -0 becomes 0
+    mixed = np.zeros(len(bits), dtype=np.uint64)
+    for axis in range(3):
+        mixed = (mixed ^ bits[:, axis]) * np.uint64(0x9E3779B97F4A7C15)  # odd, so none is lost
+        mixed ^= mixed >> np.uint64(29)
+    return mixed
 
 
 def _to_unit(
     vertices: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], np.float64]:
     """Move and scale to [0, 1], so that areas of tiny and huge shapes stay in range."""
-    low = vertices.min(axis=0)
-    size = np.ptp(vertices, axis=0).max()
+    low, high = bounds(vertices)
+    size = (high - low).max()
     return (vertices - low) / (size or 1.0), low, size

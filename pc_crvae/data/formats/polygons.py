@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.formats.bounds import bounds
+
 Polygons = list[NDArray[np.int64]]
 """Faces by their number of corners K, fewest first: (F, K) indices of vertices each."""
 
@@ -59,7 +61,8 @@ def triangulate(
     triangles = [np.empty((0, 3), np.int64)]
     repairs = {"degenerate faces": 0, "self-crossing faces": 0}
     if any(faces.shape[1] > 3 for faces in polygons):
-        low, size = vertices.min(axis=0), np.ptp(vertices, axis=0).max()
+        low, high = bounds(vertices)
+        size = (high - low).max()
         vertices = (vertices - low) / (size or 1.0)  # so that squares stay in range
     for faces in polygons:
         corners = faces.shape[1]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.formats.bounds import bounds
 from pc_crvae.errors import UserError
 
 LEAST_STEPS = 256
@@ -21,7 +22,7 @@ def steps_of(points: NDArray[Any]) -> float:
     if points.dtype.kind != "f" or len(points) == 0:
         return float("inf")
     with np.errstate(all="ignore"):  # of what is not finite
-        low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
+        low, high = (corner.astype(np.float64) for corner in bounds(points))
         farthest = np.maximum(np.abs(low), np.abs(high)).max()
         return float(steps_along((high - low).max(), farthest, points.dtype))
 

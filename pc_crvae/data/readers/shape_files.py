@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.clouds import normalize, turn_z_up
+from pc_crvae.data.clouds import normalized_rows, turn_z_up
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.formats import cloud_files, meshes
 from pc_crvae.data.formats.registry import FORMATS, format_of
@@ -149,7 +149,7 @@ def read_shape(path: Path, unmeasured: Callable[[int], None] | None = None) -> S
     if format.mesh is not None and format.is_mesh(content):
         return ShapeContent(path, digest, meshes.read_surface(path), None)
     if format.cloud is not None:
-        return ShapeContent(path, digest, None, cloud_files.read_cloud(path, unmeasured))
+        return ShapeContent(path, digest, None, cloud_files.read_cloud(path, unmeasured, content))
     raise UserError(
         f"{path} is no shape by its name, which should end in {', '.join(sorted(FORMATS))}"
     )
@@ -168,11 +168,9 @@ def drawn(shape: ShapeContent, count: int, up: str | None = None) -> NDArray[np.
     assert points is not None
     chosen = rng.choice(len(points), min(count, len(points)), replace=False)
     try:
-        whole = normalize(turn_z_up(points[None], up_of_file(shape.path, up)))[0]
+        return normalized_rows(turn_z_up(points, up_of_file(shape.path, up)), chosen)
     except ValueError as error:
         raise UserError(f"{shape.path} cannot be scaled: {error}") from error
-    cloud: NDArray[np.float32] = whole[chosen]
-    return cloud
 
 
 def load_shape(

@@ -1,6 +1,7 @@
 import hashlib
 import os
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -182,3 +183,19 @@ def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path):
     for name in ("gone.off", "folder.off"):
         with pytest.raises(UserError, match=name):
             load_shape(tmp_path / name, 10, "z")
+
+
+def test_a_large_scan_takes_its_file_and_one_copy_of_its_points(tmp_path):
+    count = 1_000_000
+    scan = np.random.default_rng(0).random((count, 3), np.float32)
+    np.save(tmp_path / "scan.npy", scan)
+    del scan
+    tracemalloc.start()
+    try:
+        cloud = load_shape(tmp_path / "scan.npy", 1024)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert cloud.shape == (1024, 3)
+    of_file, in_double_precision, parts = 12 * count, 24 * count, 8_000_000
+    assert peak < of_file + in_double_precision + parts

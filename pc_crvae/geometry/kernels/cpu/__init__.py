@@ -3,7 +3,9 @@
 The operations are those of `pc_crvae.geometry.kernels.operations.Kernels`, on the CPU.
 """
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from pc_crvae.geometry.kernels import reference as plain
 from pc_crvae.geometry.kernels.cpu import (
+    bucket_sampling,
     columns,
     feature_search,
     octants,
@@ -34,35 +37,67 @@ _MOST_SORTED_NEIGHBORS = 128
 _CHANNELS = 128
 """Channels of a cloud that one thread takes at a time on the way back."""
 
+_POINTS_FOR_BUCKETS = 4096
+_CHOICES_FOR_BUCKETS = 256
+"""Points of a cloud, and choices among them, from which on sampling by buckets costs less."""
+
+_BUCKET = 1000
+"""Points of a bucket, about."""
+
+
+class SortedBlocks(NamedTuple):
+    """Clouds sorted along a curve, as :func:`search.sort_along_curve` fills these arrays."""
+
+    order: np.ndarray
+    coordinates: np.ndarray
+    boxes: np.ndarray
+
 
 def nearest(query: Tensor, reference: Tensor) -> Tensor:
     """(B, N, D) and (B, M, D) to (B, N) int64, the lowest index of equals."""
     if query.shape[2] != 3:
         return plain.nearest(query, reference)
-    indices = torch.empty(query.shape[:2], dtype=torch.int64)
-    queries, references, out = _arrays(query, reference, indices)
+    queries, references = _arrays(query, reference)
     if queries.shape[1] * references.shape[1] < _SORTING_PAYS:
-        parallel.run(search.nearest_by_scan, indices.numel(), queries, references, out)
-    else:
-        query_order, sorted_queries, _ = _sorted_blocks(queries)
-        sorted_references = _sorted_blocks(references)
-        parallel.run(
-            search.nearest_by_blocks,
-            indices.numel(),
-            query_order,
-            sorted_queries,
-            references,
-            *sorted_references,
-            out,
-        )
-    return indices
+        return _nearest_by_scan(queries, references)
+    return _nearest_by_blocks(_sorted_blocks(queries), references, _sorted_blocks(references))
 
 
 def mutual_nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """`nearest` both ways."""
     if x.shape[2] != 3:
         return plain.mutual_nearest(x, y)
-    return nearest(x, y), nearest(y, x)
+    first, second = _arrays(x, y)
+    if first.shape[1] * second.shape[1] < _SORTING_PAYS:
+        return _nearest_by_scan(first, second), _nearest_by_scan(second, first)
+    of_first, of_second = _sorted_blocks(first), _sorted_blocks(second)
+    return (
+        _nearest_by_blocks(of_first, second, of_second),
+        _nearest_by_blocks(of_second, first, of_first),
+    )
+
+
+def _nearest_by_scan(queries: np.ndarray, references: np.ndarray) -> Tensor:
+    indices = torch.empty(queries.shape[:2], dtype=torch.int64)
+    parallel.run(search.nearest_by_scan, indices.numel(), queries, references, indices.numpy())
+    return indices
+
+
+def _nearest_by_blocks(
+    queries: SortedBlocks, references: np.ndarray, sorted_references: SortedBlocks
+) -> Tensor:
+    indices = torch.empty(queries.order.shape, dtype=torch.int64)
+    parallel.run(
+        search.nearest_by_blocks,
+        indices.numel(),
+        queries.order,
+        queries.coordinates,
+        references,
+        *sorted_references,
+        _regions(sorted_references.boxes),
+        indices.numpy(),
+    )
+    return indices
 
 
 def k_nearest(points: Tensor, k: int) -> Tensor:
@@ -72,7 +107,13 @@ def k_nearest(points: Tensor, k: int) -> Tensor:
     neighbors = torch.empty((*points.shape[:2], k), dtype=torch.int64)
     if points.shape[2] == 3:
         blocks = _sorted_blocks(*_arrays(points))
-        parallel.run(search.k_nearest_by_blocks, points[..., 0].numel(), *blocks, neighbors.numpy())
+        parallel.run(
+            search.k_nearest_by_blocks,
+            points[..., 0].numel(),
+            *blocks,
+            _regions(blocks.boxes),
+            neighbors.numpy(),
+        )
     else:
         for cloud, out in zip(points, neighbors, strict=True):
             _k_nearest_features(cloud, out)
@@ -207,7 +248,12 @@ def picked_products_backward(
 def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
     """(B, N, 3) to (B, count) int64 in order of choice."""
     chosen = torch.empty((len(points), count), dtype=torch.int64)
-    parallel.run(sampling.farthest_points, len(points), *_arrays(points, start, chosen))
+    clouds, *rest = _arrays(points, start, chosen)
+    if points.shape[1] < _POINTS_FOR_BUCKETS or count < _CHOICES_FOR_BUCKETS:
+        parallel.run(sampling.farthest_points, len(points), clouds, *rest)
+    else:
+        depth = max(1, round(math.log2(points.shape[1] / _BUCKET)))
+        parallel.run(bucket_sampling.farthest_points, len(points), clouds, depth, *rest)
     return chosen
 
 
@@ -225,15 +271,22 @@ def octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
     return means.flatten(2)
 
 
-def _sorted_blocks(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Order, coordinates and boxes, see :func:`search.sort_along_curve`."""
+def _sorted_blocks(points: np.ndarray) -> SortedBlocks:
     batch, count, _ = points.shape
     blocks = -(-count // search.BLOCK)
     order = np.empty((batch, count), np.int64)
     coordinates = np.empty((batch, 3, blocks * search.BLOCK), points.dtype)
     boxes = np.empty((batch, 6, blocks), points.dtype)
     parallel.run(search.sort_along_curve, batch, points, order, coordinates, boxes)
-    return order, coordinates, boxes
+    return SortedBlocks(order, coordinates, boxes)
+
+
+def _regions(boxes: np.ndarray) -> np.ndarray:
+    """The boxes (B, 6, R) about each `search.REGION` consecutive ones of (B, 6, n)."""
+    starts = np.arange(0, boxes.shape[2], search.REGION)
+    lower = np.minimum.reduceat(boxes[:, :3], starts, axis=2)
+    upper = np.maximum.reduceat(boxes[:, 3:], starts, axis=2)
+    return np.concatenate([lower, upper], axis=1)
 
 
 def _products_are_exact() -> bool:

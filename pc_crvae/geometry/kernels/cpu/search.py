@@ -2,8 +2,10 @@
 
 For the pruned searches each cloud is sorted along a space-filling curve (Morton 1966) and cut
 into blocks of consecutive points, whose bounding boxes then tell which blocks cannot hold a
-nearer point. The bound is computed by the very operations of a distance, each of them monotonic
-in floating point, so that no rounding can make it exceed the distance it bounds.
+nearer point. The box about some consecutive blocks, a region, tells it of them all at once, so
+that a search in a large cloud looks at few boxes. The bound is computed by the very operations of
+a distance, each of them monotonic in floating point, so that no rounding can make it exceed the
+distance it bounds.
 """
 
 import numpy as np
@@ -12,6 +14,9 @@ from pc_crvae.geometry.kernels.cpu.parallel import compiled, inlined
 
 BLOCK = 16
 """Points of a block, one vector register of float32."""
+
+REGION = 64
+"""Blocks of a region."""
 
 _LANES = 64
 """Queries of a group, searched side by side."""
@@ -108,19 +113,21 @@ def _scan(reference, x, y, z, best, index):  # type: ignore[no-untyped-def]
 
 @compiled
 def nearest_by_blocks(  # type: ignore[no-untyped-def]
-    query_order, query, reference, order, coordinates, boxes, nearest, start, stop
+    query_order, query, reference, order, coordinates, boxes, regions, nearest, start, stop
 ):
     """Fill ``nearest`` (B, N) for the range of the B * N sorted queries.
 
     ``query`` (B, 3, P) and its order, ``coordinates``, ``order`` and ``boxes`` come from
-    :func:`sort_along_curve`; ``reference`` (B, M, 3) is the cloud as it was, scanned for the
-    groups of queries whose boxes exclude too little, as with a distant, collapsed cloud.
+    :func:`sort_along_curve`, ``regions`` (B, 6, R) bound the blocks of each region; ``reference``
+    (B, M, 3) is the cloud as it was, scanned for the groups of queries whose boxes exclude too
+    little, as with a distant, collapsed cloud.
     """
     per_cloud, blocks = query_order.shape[1], boxes.shape[2]
     x, y = np.empty(_LANES, query.dtype), np.empty(_LANES, query.dtype)
     z, best = np.empty(_LANES, query.dtype), np.empty(_LANES, query.dtype)
     index = np.empty(_LANES, np.int32)
-    bounds = np.empty(blocks, query.dtype)
+    bounds, own = np.empty(blocks, query.dtype), np.empty(6, query.dtype)
+    far = np.empty(regions.shape[2], query.dtype)
     item = start
     while item < stop:
         b, first = item // per_cloud, item % per_cloud
@@ -128,30 +135,39 @@ def nearest_by_blocks(  # type: ignore[no-untyped-def]
         for lane in range(_LANES):
             i = first + min(lane, lanes - 1)
             x[lane], y[lane], z[lane] = query[b, 0, i], query[b, 1, i], query[b, 2, i]
-        home = _bound_blocks(x, y, z, boxes[b], bounds)
+        _box(x, y, z, own)
+        home = _nearest_block(own, boxes[b], regions[b], far, bounds)
         best[:] = np.inf
         index[:] = 0
         worst = best[0]
         for block in range(max(home - 2, 0), min(home + 3, blocks)):
             worst = _visit(coordinates[b], order[b], block, x, y, z, best, index)
         near = 0
-        for block in range(blocks):
-            near += bounds[block] <= worst
+        for region in range(len(far)):
+            if far[region] <= worst:
+                low, high = region * REGION, min((region + 1) * REGION, blocks)
+                _bound_boxes(own, boxes[b], low, high, bounds[low:high])
+                for block in range(low, high):
+                    near += bounds[block] <= worst
         if 2 * near > blocks:
             _scan(reference[b], x, y, z, best, index)
         else:
-            for block in range(blocks):
-                # Equality counts: an equally near point may have a lower index.
-                if bounds[block] <= worst and (block < home - 2 or block > home + 2):
-                    worst = _visit(coordinates[b], order[b], block, x, y, z, best, index)
+            for region in range(len(far)):
+                # Equality counts: an equally near point may have a lower index. What the first
+                # count passed over stays passed over, as the worst distance only falls.
+                if far[region] > worst:
+                    continue
+                for block in range(region * REGION, min((region + 1) * REGION, blocks)):
+                    if bounds[block] <= worst and (block < home - 2 or block > home + 2):
+                        worst = _visit(coordinates[b], order[b], block, x, y, z, best, index)
         for lane in range(lanes):
             nearest[b, query_order[b, first + lane]] = index[lane]
         item += lanes
 
 
 @inlined
-def _bound_blocks(x, y, z, boxes, bounds):  # type: ignore[no-untyped-def]
-    """Squared distances between the queries' box and each block's; the nearest block."""
+def _box(x, y, z, own):  # type: ignore[no-untyped-def]
+    """Fill ``own`` (6,) with the lower, then the upper corner of the queries' box."""
     infinity = x.dtype.type(np.inf)  # not an entry, which may be NaN and then would stay
     x_low, y_low, z_low = infinity, infinity, infinity
     x_high, y_high, z_high = -infinity, -infinity, -infinity
@@ -162,16 +178,46 @@ def _bound_blocks(x, y, z, boxes, bounds):  # type: ignore[no-untyped-def]
         x_high = x[lane] if x[lane] > x_high else x_high
         y_high = y[lane] if y[lane] > y_high else y_high
         z_high = z[lane] if z[lane] > z_high else z_high
-    home = 0
-    zero = x.dtype.type(0)
-    for block in range(len(bounds)):
-        dx = max(boxes[0, block] - x_high, x_low - boxes[3, block], zero)
-        dy = max(boxes[1, block] - y_high, y_low - boxes[4, block], zero)
-        dz = max(boxes[2, block] - z_high, z_low - boxes[5, block], zero)
-        bounds[block] = dx * dx + dy * dy + dz * dz
-        if bounds[block] < bounds[home]:
-            home = block
+    own[0], own[1], own[2] = x_low, y_low, z_low
+    own[3], own[4], own[5] = x_high, y_high, z_high
+
+
+@inlined
+def _nearest_block(own, boxes, regions, far, bounds):  # type: ignore[no-untyped-def]
+    """Fill ``far`` with the bounds of all regions; a block nearest to the box ``own``."""
+    _bound_boxes(own, regions, 0, len(far), far)
+    first = 0
+    for region in range(len(far)):
+        if far[region] < far[first]:
+            first = region
+    home = first * REGION
+    least = far.dtype.type(np.inf)
+    for turn in range(-1, len(far)):
+        region = first if turn < 0 else turn  # the nearest region first, so that most others fail
+        if far[region] < least:
+            low, high = region * REGION, min((region + 1) * REGION, len(bounds))
+            _bound_boxes(own, boxes, low, high, bounds[low:high])
+            for block in range(low, high):
+                if bounds[block] < least:
+                    home, least = block, bounds[block]
     return home
+
+
+@inlined
+def _bound_boxes(own, boxes, start, stop, bounds):  # type: ignore[no-untyped-def]
+    """Squared distances between the box ``own`` (6,) and each of ``boxes`` (6, n) of the range."""
+    x_low, y_low, z_low = own[0], own[1], own[2]
+    x_high, y_high, z_high = own[3], own[4], own[5]
+    # Rows cut one by one are known to be contiguous, and vector instructions read them.
+    x_lower, x_upper = boxes[0, start:stop], boxes[3, start:stop]
+    y_lower, y_upper = boxes[1, start:stop], boxes[4, start:stop]
+    z_lower, z_upper = boxes[2, start:stop], boxes[5, start:stop]
+    zero = bounds.dtype.type(0)  # a plain 0 would make the bounds float64
+    for block in range(len(bounds)):
+        dx = max(x_lower[block] - x_high, x_low - x_upper[block], zero)
+        dy = max(y_lower[block] - y_high, y_low - y_upper[block], zero)
+        dz = max(z_lower[block] - z_high, z_low - z_upper[block], zero)
+        bounds[block] = dx * dx + dy * dy + dz * dz
 
 
 @inlined
@@ -193,13 +239,17 @@ def _visit(coordinates, order, block, x, y, z, best, index):  # type: ignore[no-
 
 
 @compiled
-def k_nearest_by_blocks(order, coordinates, boxes, neighbors, start, stop):  # type: ignore[no-untyped-def]
+def k_nearest_by_blocks(  # type: ignore[no-untyped-def]
+    order, coordinates, boxes, regions, neighbors, start, stop
+):
     """Fill ``neighbors`` (B, N, k) for the range of the B * N sorted points, itself first.
 
-    The other arguments come from :func:`sort_along_curve`.
+    The other arguments come from :func:`sort_along_curve`; ``regions`` (B, 6, R) bound the blocks
+    of each region.
     """
     per_cloud, blocks, k = order.shape[1], boxes.shape[2], neighbors.shape[2]
-    bounds = np.empty(blocks, coordinates.dtype)
+    bounds = np.empty(REGION, coordinates.dtype)
+    far = np.empty(regions.shape[2], coordinates.dtype)
     scratch = np.empty(BLOCK, coordinates.dtype)
     distances = np.empty(k, coordinates.dtype)
     places = np.empty(k, np.int64)
@@ -213,10 +263,17 @@ def k_nearest_by_blocks(order, coordinates, boxes, neighbors, start, stop):  # t
         home = i // BLOCK
         for block in range(max(home - 1, 0), min(home + 2, blocks)):
             _collect(coordinates[b], block, x, y, z, i, scratch, distances, places)
-        _bound_point(x, y, z, boxes[b], bounds)
-        for block in range(blocks):
-            if bounds[block] < distances[k - 1] and (block < home - 1 or block > home + 1):
-                _collect(coordinates[b], block, x, y, z, i, scratch, distances, places)
+        _bound_point(x, y, z, regions[b], 0, len(far), far)
+        for region in range(len(far)):
+            if not far[region] < distances[k - 1]:
+                continue
+            low, high = region * REGION, min((region + 1) * REGION, blocks)
+            _bound_point(x, y, z, boxes[b], low, high, bounds)
+            for rank in range(high - low):
+                if bounds[rank] < distances[k - 1]:
+                    block = low + rank
+                    if block < home - 1 or block > home + 1:
+                        _collect(coordinates[b], block, x, y, z, i, scratch, distances, places)
         if places[k - 1] < 0:
             _fill(places, per_cloud)
         for rank in range(k):
@@ -224,13 +281,16 @@ def k_nearest_by_blocks(order, coordinates, boxes, neighbors, start, stop):  # t
 
 
 @inlined
-def _bound_point(x, y, z, boxes, bounds):  # type: ignore[no-untyped-def]
-    """Squared distances from a point to each block's box."""
+def _bound_point(x, y, z, boxes, start, stop, bounds):  # type: ignore[no-untyped-def]
+    """Squared distances from a point to each of ``boxes`` (6, n) of the range."""
+    x_lower, x_upper = boxes[0, start:stop], boxes[3, start:stop]
+    y_lower, y_upper = boxes[1, start:stop], boxes[4, start:stop]
+    z_lower, z_upper = boxes[2, start:stop], boxes[5, start:stop]
     zero = bounds.dtype.type(0)  # a plain 0 would make the bounds float64
-    for block in range(len(bounds)):
-        dx = max(boxes[0, block] - x, x - boxes[3, block], zero)
-        dy = max(boxes[1, block] - y, y - boxes[4, block], zero)
-        dz = max(boxes[2, block] - z, z - boxes[5, block], zero)
+    for block in range(len(x_lower)):
+        dx = max(x_lower[block] - x, x - x_upper[block], zero)
+        dy = max(y_lower[block] - y, y - y_upper[block], zero)
+        dz = max(z_lower[block] - z, z - z_upper[block], zero)
         bounds[block] = dx * dx + dy * dy + dz * dz
 
 
@@ -238,7 +298,8 @@ def _bound_point(x, y, z, boxes, bounds):  # type: ignore[no-untyped-def]
 def _collect(coordinates, block, x, y, z, itself, scratch, distances, places):  # type: ignore[no-untyped-def]
     """Insert the points of a block that are near enough into the sorted ``distances``."""
     last = len(distances) - 1
-    first = block * BLOCK
+    # The mask changes nothing; by it the compiler knows that no index counts from the end.
+    first = (block * BLOCK) & 0x7FFFFFFF
     near = 0
     for j in range(BLOCK):
         dx = coordinates[0, first + j] - x
