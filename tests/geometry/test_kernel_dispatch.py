@@ -83,7 +83,8 @@ def test_a_device_without_kernels_is_served_by_plain_pytorch_and_refuses_fast(mo
 def test_the_public_functions_ask_for_the_kernels_that_are_forced(monkeypatch):
     clouds, indices = randn(1, 20, 3), torch.zeros(1, 20, 2, dtype=torch.int64)
     calls = {
-        "nearest": lambda: mutual_nearest_neighbors(clouds, clouds),
+        "nearest": lambda: nearest_neighbors(clouds, clouds),
+        "mutual_nearest": lambda: mutual_nearest_neighbors(clouds, clouds),
         "k_nearest": lambda: k_nearest_neighbors(clouds, 3),
         "pool_neighbors": lambda: pool_neighbors(clouds, indices),
         "edge_squares": lambda: edge_moments(clouds, clouds, clouds, indices),
