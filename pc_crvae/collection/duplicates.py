@@ -15,8 +15,9 @@ from scipy.spatial import cKDTree
 
 from pc_crvae.collection import thresholds
 from pc_crvae.collection.alignment import may_be_near
-from pc_crvae.collection.bodies import Body, Outline, invariants, size_of
+from pc_crvae.collection.bodies import Body, Outline
 from pc_crvae.collection.comparison import EXACT, Comparison, Kind, compare
+from pc_crvae.collection.moments import invariants, size_of
 from pc_crvae.collection.neighbors import nearest_others
 from pc_crvae.collection.shapes import Shape
 

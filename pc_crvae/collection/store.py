@@ -10,15 +10,13 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.collection.bodies import Moments
-from pc_crvae.collection.shapes import KEPT_POINTS, Shape
+from pc_crvae.collection.shapes import KEPT_POINTS, Shape, shape_of, values_of
 from pc_crvae.errors import UserError
 
 FORMAT = 1
@@ -45,12 +43,13 @@ class Store:
         if row is None or _checksum(key, *row[:3]) != row[3]:
             return None
         about, points, vector = row[:3]
-        return _shape(json.loads(about), points), np.frombuffer(vector, dtype="<f4")
+        return shape_of(json.loads(about), np.frombuffer(points, dtype="<f4")), np.frombuffer(
+            vector, dtype="<f4"
+        )
 
     def put(self, key: str, shape: Shape, vector: NDArray[np.float32]) -> None:
         """Keep a shape and its vector (d,)."""
-        values = _values(shape)
-        about = json.dumps(values)
+        about = json.dumps(values_of(shape))
         points = shape.points.astype("<f4").tobytes()
         stored = np.ascontiguousarray(vector, dtype="<f4").tobytes()
         checksum = _checksum(key, about, points, stored)
@@ -100,27 +99,6 @@ def key_of(digest: str, settings: dict[str, Any]) -> str:
     """Return the key of a file's content and of all else that its row depends on."""
     text = json.dumps([FORMAT, KEPT_POINTS, digest, settings], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _values(shape: Shape) -> dict[str, Any]:
-    area, center, covariance = shape.moments
-    moments = [area, center.tolist(), covariance.tolist()]
-    values = asdict(shape) | {"moments": moments}
-    del values["points"]
-    return values
-
-
-def _shape(values: dict[str, Any], points: bytes) -> Shape:
-    area, center, covariance = values["moments"]
-    x, y, z = values["box"]
-    return Shape(
-        **values
-        | {
-            "box": (x, y, z),
-            "moments": Moments(area, np.array(center), np.array(covariance)),
-            "points": np.frombuffer(points, dtype="<f4").reshape(-1, 3),
-        }
-    )
 
 
 def _checksum(key: str, about: str, points: bytes, vector: bytes) -> str:

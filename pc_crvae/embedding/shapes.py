@@ -3,14 +3,14 @@
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
+from pc_crvae.data.readers.shape_files import ShapeFile
+from pc_crvae.data.readers.shape_workers import read_clouds
 from pc_crvae.embedding.index import About, Embeddings, embed_clouds
 from pc_crvae.errors import UserError
 
@@ -31,11 +31,11 @@ def embeddings_of_files(
 
     Args:
         model: the model that gives the vectors.
-        files: the files of meshes and clouds, which are read one by one.
+        files: the files of meshes and clouds, which several processes read.
         about: the number of points drawn of each, the axis that is up, and the averaging.
         refuse: takes a sentence that names each file that cannot be used.
         advance: a function to call after each file.
-        unmeasured: passed to :func:`load_shape`.
+        unmeasured: as of :func:`~pc_crvae.data.readers.shape_files.load_shape`.
 
     Raises:
         UserError: none can be used.
@@ -65,14 +65,12 @@ def embed_files(
     """
     read: list[int] = []
     refused: list[tuple[int, UserError]] = []
-    load = load_shape if unmeasured is None else partial(load_shape, unmeasured=unmeasured)
+    loaded = read_clouds([file.path for file in files], about.points, about.up, unmeasured)
 
     def clouds() -> Iterator[NDArray[np.float32]]:
-        for place, file in enumerate(files):
-            try:
-                cloud = load(file.path, about.points, about.up)
-            except UserError as error:
-                refused.append((place, error))
+        for place, cloud in enumerate(loaded):
+            if isinstance(cloud, UserError):
+                refused.append((place, cloud))
             else:
                 read.append(place)
                 yield cloud
@@ -200,7 +198,7 @@ def query_vector(
         index: the index.
         model: the model that made it.
         about: the settings by which the file is embedded.
-        unmeasured: passed to :func:`load_shape`.
+        unmeasured: as of :func:`~pc_crvae.data.readers.shape_files.load_shape`.
 
     Raises:
         UserError: the file cannot be used.
