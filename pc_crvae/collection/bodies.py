@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pc_crvae.collection.closest import TriangleSearch
+from pc_crvae.collection.first_look import Outline
 from pc_crvae.collection.moments import Moments, moments_of_cloud, moments_of_mesh, size_of
 from pc_crvae.data.clouds import turn_z_up
 from pc_crvae.data.facing import up_of_file
@@ -33,41 +34,13 @@ class Nearby(NamedTuple):
         distances: (n,).
         places: (n, 3).
         normals: (n, 3) of the surface there; None of a cloud.
+        parts: (n,) triangles or points that these lie on.
     """
 
     distances: NDArray[np.float64]
     places: NDArray[np.float64]
     normals: NDArray[np.float64] | None
-
-
-class Outline:
-    """As much of a body as tells quickly whether another may be like it.
-
-    Args:
-        moments: the shape's moments.
-        points: (R, 3) drawn of it, in units of its own: see `Body`.
-
-    Attributes:
-        axes: (3, 3) principal axes in columns, by rising spread.
-        spreads: (3,) along them, their squares' sum 1.
-        points: (R, 3).
-    """
-
-    def __init__(self, moments: Moments, points: NDArray[np.floating]) -> None:
-        values, self.axes = np.linalg.eigh(moments.covariance)
-        self.spreads = np.sqrt(np.maximum(values, 0)) / size_of(moments)
-        self.points = np.asarray(points, dtype=np.float64)
-        half = len(self.points) // 2
-        self._tree = cKDTree(self.points)
-        # Of two halves, a point lies as far from the other as from another draw of its size, and
-        # as the square root of the number farther than from one twice as large.
-        other = cKDTree(self.points[half:]).query(self.points[: max(half, 1)])[0]
-        self.gap = float(other.mean()) * np.sqrt(max(len(self.points) - half, 1) / len(self.points))
-
-    def distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distances of points (n, 3) from the nearest of this one's (n,)."""
-        distances: NDArray[np.float64] = self._tree.query(points)[0]
-        return distances
+    parts: NDArray[np.int64]
 
 
 class Body(ABC):
@@ -94,8 +67,15 @@ class Body(ABC):
         self.area = moments.area / self.size**2
 
     @abstractmethod
-    def closest(self, points: NDArray[np.float64]) -> Nearby:
-        """Find what of the body is closest to points (n, 3)."""
+    def closest(
+        self, points: NDArray[np.float64], guesses: NDArray[np.int64] | None = None
+    ) -> Nearby:
+        """Find what of the body is closest to some points.
+
+        Args:
+            points: (n, 3).
+            guesses: (n,) parts that are likely to be near, as an earlier answer had them.
+        """
 
 
 class SurfaceBody(Body):
@@ -123,10 +103,12 @@ class SurfaceBody(Body):
         self.outline = Outline(self.moments, drawn)
         self.diameter = 2 * float(np.linalg.norm(corners, axis=1).max())
 
-    def closest(self, points: NDArray[np.float64]) -> Nearby:
+    def closest(
+        self, points: NDArray[np.float64], guesses: NDArray[np.int64] | None = None
+    ) -> Nearby:
         """Find the closest points of the surface."""
-        found = self._search.closest(points)
-        return Nearby(found.distances, found.places, self._normals[found.triangles])
+        distances, places, triangles = self._search.closest(points, guesses)
+        return Nearby(distances, places, self._normals[triangles], triangles)
 
 
 class CloudBody(Body):
@@ -149,10 +131,12 @@ class CloudBody(Body):
             own = self._tree.query(self.samples, k=2)[0][:, 1]
             self.floor = float(np.sqrt(np.square(own).mean()))
 
-    def closest(self, points: NDArray[np.float64]) -> Nearby:
+    def closest(
+        self, points: NDArray[np.float64], guesses: NDArray[np.int64] | None = None
+    ) -> Nearby:
         """Find the closest points of the cloud."""
         distances, rows = self._tree.query(points)
-        return Nearby(distances, self._points[rows], None)
+        return Nearby(distances, self._points[rows], None, rows)
 
 
 def body_of(shape: ShapeContent, up: str | None) -> Body:

@@ -1,12 +1,11 @@
 """From a folder of shapes to a page, tables and a report, in one go and without training."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.collection.analysis import Analysis, analyse
+from pc_crvae.collection.analysis import Analysis, Progress, analyse, silent
 from pc_crvae.collection.duplicates_page import duplicates_page
 from pc_crvae.collection.page import collection_page
 from pc_crvae.collection.reading import Collection, read_files, read_index
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 
 PAGE, SHAPES, DUPLICATES = "explore.html", "shapes.csv", "duplicates.csv"
 REPORT, INDEX, KEPT = "duplicates.html", "embeddings.npz", "kept.sqlite"
-
-Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
-"""Given what is done and of how many, it gives what is called after each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +44,6 @@ class Explored:
         return self.out / PAGE
 
 
-def _silent(what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
-    return nullcontext(lambda: None)
-
-
 def default_out(places: Sequence[Path]) -> Path:
     """Return the folder that a collection goes to unless told: ``explore/NAME``."""
     return Path("explore") / (places[0].resolve().name or "root")
@@ -64,7 +56,7 @@ def explore(
     *,
     points: int | None = None,
     up: str | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Explored:
     """Read shapes, find out what there is to tell, and write it.
 
@@ -104,10 +96,11 @@ def explore(
             with progress("reading and embedding", len(found.files)) as advance:
                 collection = read_files(found.files, model, about, store, advance)
             collection = replace(collection, passed_over=found.passed_over)
-    with progress("comparing", len(collection)) as advance:
-        analysis = analyse(collection, advance)
+        analysis = analyse(collection, store=store, progress=progress)
     name = places[0].resolve().name
-    _write(out, collection, analysis, name, is_index=index is not None)
+    with progress("writing", 1) as advance:
+        _write(out, collection, analysis, name, is_index=index is not None)
+        advance()
     return Explored(collection, analysis, out)
 
 

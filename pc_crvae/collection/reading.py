@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.collection.bodies import Body, body_of
 from pc_crvae.collection.shapes import Shape, digest_of, prepare_measuring, shape_of
 from pc_crvae.collection.store import Kept, Store, key_of
 from pc_crvae.data.facing import up_of_file
-from pc_crvae.data.readers.shape_files import ShapeFile, read_shape
+from pc_crvae.data.readers.shape_files import ShapeFile
 from pc_crvae.data.readers.shape_workers import read_each
 from pc_crvae.embedding.index import About, Embeddings, embed_clouds
 from pc_crvae.errors import UserError
@@ -42,17 +41,6 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self.shapes)
-
-    def body(self, row: int) -> Body | None:
-        """Read a shape again, to be compared; None where its file cannot be read any more."""
-        source, shape = self.embeddings.sources[row], self.shapes[row]
-        if not source or shape is None:
-            return None
-        try:
-            content = read_shape(Path(source), unmeasured=lambda count: None)
-        except UserError:  # gone or changed since it was measured, a moment ago
-            return None
-        return body_of(content, self.embeddings.about.up)
 
 
 def read_files(

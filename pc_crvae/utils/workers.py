@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sized
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -63,7 +63,7 @@ def processors() -> int:
 def answers(
     prepare: Prepare,
     setup: Any,
-    tasks: Sequence[Any],
+    tasks: Iterable[Any],
     workers: int,
     *,
     most_seconds: float | None = None,
@@ -71,7 +71,8 @@ def answers(
 ) -> Generator[tuple[int, bytes | Lost], None, None]:
     """Yield the place of each task and its answer, worked out by some processes.
 
-    No more than a few answers wait at a time, whatever their number. Closing the generator, or an
+    Tasks are taken as they are needed, one at a time, in another thread; no more than a few answers
+    wait, whatever their number. Closing the generator, or an
     error in it, ends the processes.
 
     Args:
@@ -85,11 +86,11 @@ def answers(
     Raises:
         RuntimeError: a worker failed by an error of the code; it wrote its traceback.
     """
-    count = max(1, min(workers, len(tasks)))
+    count = max(1, min(workers, len(tasks)) if isinstance(tasks, Sized) else workers)
     waiting = iter(enumerate(tasks))
     lock = threading.Lock()
     slots = threading.Semaphore(_AHEAD * count)
-    ready: SimpleQueue[tuple[int, bytes | Lost] | Exception] = SimpleQueue()
+    ready: SimpleQueue[tuple[int, bytes | Lost] | Exception | None] = SimpleQueue()
     running: set[_Worker] = set()
     ended = threading.Event()
 
@@ -115,22 +116,29 @@ def answers(
         finally:
             if worker is not None:
                 worker.end()
+            ready.put(None)
 
     threads = [threading.Thread(target=serve, daemon=True) for _ in range(count)]
     early: dict[int, bytes | Lost] = {}
     try:
         for thread in threads:
             thread.start()
-        for place in range(len(tasks)):
-            while not early or (ordered and place not in early):
+        place, at_work = 0, count
+        while at_work or early:
+            while at_work and (place not in early if ordered else not early):
                 answer = ready.get()
                 if isinstance(answer, Exception):
                     raise answer
-                early[answer[0]] = answer[1]
-            found = place if ordered else next(iter(early))
-            given = early.pop(found)
-            slots.release()
-            yield found, given
+                if answer is None:
+                    at_work -= 1
+                else:
+                    early[answer[0]] = answer[1]
+            if early:
+                found = place if ordered else next(iter(early))
+                given = early.pop(found)
+                place += 1
+                slots.release()
+                yield found, given
     finally:
         ended.set()
         for worker in list(running):
