@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pc_crvae.data.readers.shape_files import ShapeFile
 from pc_crvae.data.readers.shape_workers import read_clouds
 from pc_crvae.embedding.index import About, Embeddings, embed_clouds
+from pc_crvae.embedding.opening import Index
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
@@ -134,6 +135,10 @@ def embeddings_of_clouds(
     return Embeddings(tuple(ids), vectors, ("",) * len(ids), about)
 
 
+_MOST_LIKENED = 20_000
+"""Ids that a name which is none is compared with: of a million that would take minutes."""
+
+
 @dataclass(frozen=True)
 class Hit:
     """A shape of an index near to a query.
@@ -149,7 +154,7 @@ class Hit:
     row: int
 
 
-def require_model_of(index: Embeddings, weights_sha256: str, folder: Path) -> None:
+def require_model_of(index: Index, weights_sha256: str, folder: Path) -> None:
     """Check that a saved model is the one that made an index.
 
     Args:
@@ -167,7 +172,7 @@ def require_model_of(index: Embeddings, weights_sha256: str, folder: Path) -> No
         )
 
 
-def find_query(query: str, index: Embeddings) -> Path | int:
+def find_query(query: str, index: Index) -> Path | int:
     """Return what a query names: a file, or the row of a shape in the index.
 
     Raises:
@@ -176,16 +181,17 @@ def find_query(query: str, index: Embeddings) -> Path | int:
     path = Path(query)
     if path.is_file():
         return path
-    if query in index.ids:
-        return index.ids.index(query)
-    near = difflib.get_close_matches(query, index.ids, n=1)
+    row = index.find(query)
+    if row is not None:
+        return row
+    near = difflib.get_close_matches(query, index.ids[:_MOST_LIKENED], n=1)
     question = f", did you mean {near[0]}?" if near else f", whose ids are such as {index.ids[0]}"
     raise UserError(f"{query} is neither a file nor the id of a shape in the index{question}")
 
 
 def query_vector(
     query: Path | int,
-    index: Embeddings,
+    index: Index,
     model: "PointModel",
     about: About,
     *,
@@ -208,15 +214,16 @@ def query_vector(
         raise UserError(reason)
 
     if isinstance(query, int):
-        row, of = query, index
-    else:
-        files = [ShapeFile(query, str(query))]
-        row, of = 0, embeddings_of_files(model, files, about, refuse, unmeasured=unmeasured)
-    vector: NDArray[np.float32] = of.vectors[row]
+        own: NDArray[np.float32] = index.vectors[query]
+        return own
+    files = [ShapeFile(query, str(query))]
+    vector: NDArray[np.float32] = embeddings_of_files(
+        model, files, about, refuse, unmeasured=unmeasured
+    ).vectors[0]
     return vector
 
 
-def nearest_hits(index: Embeddings, vector: NDArray[np.floating], count: int) -> list[Hit]:
+def nearest_hits(index: Index, vector: NDArray[np.floating], count: int) -> list[Hit]:
     """Return the shapes nearest to a vector (d,), the nearest first, at most ``count``."""
     distances, rows = index.nearest(vector[None], count)
     return [
