@@ -57,8 +57,12 @@ def embed_files(
     advance: Callable[[], None] = lambda: None,
     *,
     unmeasured: Callable[[int], None] | None = None,
+    workers: int | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32] | UserError]]:
     """Embed the shapes of files, as :func:`embeddings_of_files`, and give each when it is done.
+
+    The arguments are those of :func:`embeddings_of_files`, and ``workers``, the number of processes
+    that read the files; None: by the processors there are.
 
     Yields:
         The place of a file among ``files``, and its vector (d,), or why it cannot be used; every
@@ -66,7 +70,8 @@ def embed_files(
     """
     read: list[int] = []
     refused: list[tuple[int, UserError]] = []
-    loaded = read_clouds([file.path for file in files], about.points, about.up, unmeasured)
+    paths = [file.path for file in files]
+    loaded = read_clouds(paths, about.points, about.up, unmeasured, workers=workers)
 
     def clouds() -> Iterator[NDArray[np.float32]]:
         for place, cloud in enumerate(loaded):

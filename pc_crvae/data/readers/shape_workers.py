@@ -126,6 +126,8 @@ def read_clouds(
     count: int,
     up: str | None,
     unmeasured: Callable[[int], None] | None = None,
+    *,
+    workers: int | None = None,
 ) -> Iterator[NDArray[np.float32] | UserError]:
     """Load shapes as :func:`load_shape` does, by several processes.
 
@@ -134,12 +136,13 @@ def read_clouds(
         count: points wanted of each.
         up: what is said of the axis that points up.
         unmeasured: as of :func:`load_shape`.
+        workers: as of :func:`read_each`.
 
     Yields:
         The points of each file, or why it cannot be used, in the order of the files.
     """
     drop_nan = unmeasured is not None
-    for found in read_each(prepare_clouds, [count, up, drop_nan], paths):
+    for found in read_each(prepare_clouds, [count, up, drop_nan], paths, workers=workers):
         if isinstance(found, UserError):
             yield found
             continue
