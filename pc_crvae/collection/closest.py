@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pc_crvae.data.surface_sampling import Mesh
-from pc_crvae.geometry.kernels.cpu.parallel import compiled, inlined
+from pc_crvae.utils.compiling import compiled, inlined
 
 _BLOCK = 4
 """Triangles that share a box; the search skips the boxes that are farther than what it has."""

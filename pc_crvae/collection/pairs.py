@@ -22,8 +22,9 @@ from pc_crvae.utils.workers import Answer, Lost, answers, processors
 FORMAT = 1
 """Raise it where a comparison of the same two shapes may come out differently."""
 
-HELD = 3_000_000
-"""Vertices and triangles of the shapes that stay in memory, to be compared with the next."""
+HELD = 1_000_000
+"""Vertices and triangles of the shapes that stay in a process's memory, to be compared with the
+next: some 100 MB."""
 
 FEW = 24
 """Pairs up to which no other process is worth its start: they are compared in this one."""
@@ -68,9 +69,10 @@ def read_body(path: Path, up: str | None) -> tuple[Body | None, int]:
         content = read_shape(path, unmeasured=lambda count: None)
     except UserError:  # gone or changed since it was measured, a moment ago
         return None, 0
-    surface = content.surface
-    size = len(content.points or ()) if surface is None else len(surface.vertices)
-    return body_of(content, up), size + (0 if surface is None else len(surface.faces))
+    if content.surface is None:
+        return body_of(content, up), 0 if content.points is None else len(content.points)
+    size = len(content.surface.vertices) + len(content.surface.faces)
+    return body_of(content, up), size
 
 
 def prepare_comparing(up: str | None) -> Answer:

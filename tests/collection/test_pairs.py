@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from helpers.bent_shapes import TURN, bracket
-from pc_crvae.collection.pairs import PairsOfCollection
+from pc_crvae.collection.pairs import PairsOfCollection, read_body
 from pc_crvae.collection.reading import Collection
 from pc_crvae.collection.shapes import measure
 from pc_crvae.collection.store import open_store
@@ -50,3 +50,12 @@ def test_what_was_found_is_known_the_next_time(collection, tmp_path):
         assert again.recall((0, 1)) == (found,)
         assert again.recall((0, 2)) == (None,)
         assert again.recall((1, 0)) is None
+
+
+def test_clouds_are_read_to_be_compared_too(tmp_path):
+    points = np.random.default_rng(0).normal(size=(50, 3))
+    np.save(tmp_path / "a.npy", points)
+    body, size = read_body(tmp_path / "a.npy", "z")
+    assert body is not None
+    assert size == 50
+    assert read_body(tmp_path / "gone.npy", "z") == (None, 0)
