@@ -18,6 +18,7 @@ import psutil
 from numpy.typing import NDArray
 
 from pc_crvae.data.procedural.shapes import make_shapes
+from pc_crvae.embedding import opening
 from pc_crvae.embedding.approximate import ApproximateIndex, place_of
 from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.embedding.index import About, Embeddings
@@ -107,6 +108,12 @@ def main() -> None:
     parser.add_argument("--vectors", type=int, default=300_000)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--shapes", type=int, default=1000, help="that vectors are drawn around")
+    parser.add_argument(
+        "--exact-up-to",
+        type=int,
+        default=opening.EXACT_UP_TO,
+        help="vectors that need no graph (smaller, to try the script on few)",
+    )
     parser.add_argument("--folder", type=Path, help="to work in, and keep (default: temporary)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -114,6 +121,7 @@ def main() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             make(path, options.vectors, options.size, options.shapes)
+        opening.EXACT_UP_TO = options.exact_up_to
         wall, processor = time.monotonic(), time.process_time()
         index = open_index(path, tell=print)
         wall, processor = time.monotonic() - wall, time.process_time() - processor
