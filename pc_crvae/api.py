@@ -228,7 +228,8 @@ def search(
 
     Args:
         index: what `embed` gave, or the file it was saved in; or a folder, whose index is kept in
-            the cache, where only what is new or changed is read again.
+            the cache, where only what is new or changed is read again. Of a file of more than
+            200,000 vectors an approximate index is made beside it, where usearch is installed.
         query: a mesh or cloud file, the id of a shape in the index, or a vector (D,).
         model: the model that made the index, as `load` takes it; only files and folders need it.
         top: hits wanted.
@@ -242,24 +243,28 @@ def search(
     """
     import numpy as np
 
-    from pc_crvae.embedding.index import Embeddings, load_embeddings
+    from pc_crvae.embedding.index import Embeddings
+    from pc_crvae.embedding.opening import Index, open_index
     from pc_crvae.embedding.shapes import find_query, nearest_hits, query_vector, require_model_of
     from pc_crvae.errors import UserError
 
-    if not isinstance(index, Embeddings):
+    searched: Index
+    if isinstance(index, Embeddings):
+        searched = index
+    else:
         is_folder = Path(index).is_dir()
-        index = _index_of(Path(index), model) if is_folder else load_embeddings(Path(index))
+        searched = _index_of(Path(index), model) if is_folder else open_index(Path(index))
     if isinstance(query, np.ndarray):
-        return nearest_hits(index, query, top)
-    found = find_query(str(query), index)
+        return nearest_hits(searched, query, top)
+    found = find_query(str(query), searched)
     if isinstance(found, int):
-        return nearest_hits(index, index.vectors[found], top)
+        return nearest_hits(searched, searched.vectors[found], top)
     if model is None:
         raise UserError(f"to search for the file {found}, name the model that made the index")
     saved = _opened(model, device="auto")
-    require_model_of(index, saved.weights_sha256, saved.folder)
-    vector = query_vector(found, index, saved.point_model, index.about.for_queries())
-    return nearest_hits(index, vector, top)
+    require_model_of(searched, saved.weights_sha256, saved.folder)
+    vector = query_vector(found, searched, saved.point_model, searched.about.for_queries())
+    return nearest_hits(searched, vector, top)
 
 
 def explore(

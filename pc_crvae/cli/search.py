@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pc_crvae.embedding.hits import Findings, FoundHit
     from pc_crvae.embedding.index import Embeddings
+    from pc_crvae.embedding.opening import Index
     from pc_crvae.runs.saved import SavedModel
     from pc_crvae.visualization.contact_sheet import Tile
 
@@ -45,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="search embeddings that tools/embed.py wrote by the same model, instead of a folder "
         "(default: none, a folder is searched)",
+    )
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="go through all vectors of an --index, however many; otherwise one of more than "
+        "200,000 is searched by an approximate index, which is made once and kept beside it",
     )
     parser.add_argument("--top", type=int, default=5, help="hits shown of each query")
     parser.add_argument(
@@ -93,13 +100,12 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.cli.embed import tell_left_out
     from pc_crvae.data.readers.shape_files import load_shape
     from pc_crvae.embedding.hits import Answer, Findings
-    from pc_crvae.embedding.index import load_embeddings
     from pc_crvae.embedding.shapes import find_query, query_vector, require_model_of
     from pc_crvae.visualization.contact_sheet import Tile
 
     left_out: list[int] = []
     unmeasured = left_out.append if options.drop_nan else None
-    index = None if options.index is None else load_embeddings(options.index)
+    index: Index | None = None if options.index is None else _opened(options)
     saved = open_saved(options)
     for path in (out / "search.png", options.json, options.csv):
         if path is not None:
@@ -141,6 +147,18 @@ def run(options: argparse.Namespace) -> None:
     _write(options, findings, sheet, out)
 
 
+def _opened(options: argparse.Namespace) -> "Index":
+    from pc_crvae.cli.counting import counting
+    from pc_crvae.embedding.opening import open_index
+
+    return open_index(
+        options.index,
+        exact=options.exact,
+        tell=lambda text: print(printable(text), file=sys.stderr),
+        progress=counting,
+    )
+
+
 def _check(options: argparse.Namespace) -> None:
     from pc_crvae.embedding.index import check_points
     from pc_crvae.embedding.rotation_average import check_group
@@ -156,6 +174,8 @@ def _check(options: argparse.Namespace) -> None:
                 option = name.replace("_", "-")
                 raise UserError(f"--{option} is of a folder: --index says how its shapes were read")
         return
+    if options.exact:
+        raise UserError("--exact is of an --index: a folder is always searched exactly")
     folder = Path(options.queries[0])
     if not folder.is_dir():
         raise UserError(
@@ -215,7 +235,7 @@ def _told(count: int) -> None:
 
 
 def _hits(
-    query: Path | int, vector: "NDArray[np.float32]", index: "Embeddings", count: int
+    query: Path | int, vector: "NDArray[np.float32]", index: "Index", count: int
 ) -> "dict[FoundHit, int]":
     """Return the hits of a query, the nearest first, and their rows in the index."""
     from pc_crvae.embedding.hits import FoundHit
@@ -265,7 +285,7 @@ def _write(
         print(f"hits: {printable(str(options.csv))}")
 
 
-def _indexed(index: "Embeddings", *, drop_nan: bool) -> "_Indexed":
+def _indexed(index: "Index", *, drop_nan: bool) -> "_Indexed":
     """Return what gives a row's points, None where they cannot be had, and a remark."""
     from pc_crvae.data import load_clouds
     from pc_crvae.data.readers.shape_files import load_shape

@@ -12,31 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from pc_crvae.collection.bodies import Body, Outline
+from pc_crvae.collection.bodies import Body
+from pc_crvae.collection.first_look import HOPELESS, RIVALS, rough_gaps, start_rotations
 from pc_crvae.collection.thresholds import NEAR_RMS
 
-_ROUND = 0.06
-"""Spreads that differ by less, of the largest, may belong to axes that mean nothing."""
-
-_TURNS = 12
-"""Turns about the axis of a round shape that poses start from."""
-
-_ROUGH_POINTS = 150
 _REFINED = 4  # of the starts, the best ones
 _FIRST_STEPS, _LAST_STEPS = 6, 20
 _FIRST_POINTS, _LAST_POINTS = 120, 500
-_RIVALS = 0.015
-"""Starts whose rough distance is larger than the least by more are left alone."""
-
 _FAR = 3 * NEAR_RMS
 """Mean distance, as a share of the diameter, after the first steps, which the last do not mend."""
 
 _SETTLED = 1e-3  # of the usual distance
-_HOPELESS = 0.05
-"""Mean rough distance, above that of two draws of the same surface, from which no pose recovers: of
-25 shapes with noise of 0.5 % and 25 with a hole more it was 0.03 and 0.01 at most."""
-
-_SIGNS = np.array([[x, y, z] for x in (1, -1) for y in (1, -1) for z in (1, -1)])
 
 
 @dataclass(frozen=True)
@@ -82,60 +68,13 @@ class Residual(NamedTuple):
     farthest: float
 
 
-def start_rotations(first: Outline, second: Outline, *, mirrored: bool) -> NDArray[np.float64]:
-    """Rotations (k, 3, 3), reflected ones if asked, that may take the first to the second."""
-    handedness = np.linalg.det(first.axes) * np.linalg.det(second.axes) * _SIGNS.prod(axis=1)
-    signs = _SIGNS[(handedness < 0) == mirrored]
-    frames = np.einsum("ij,sj,kj->sik", second.axes, signs, first.axes)
-    turns = _ambiguous_turns(second)
-    found: NDArray[np.float64] = np.einsum("tij,sjk->tsik", turns, frames).reshape(-1, 3, 3)
-    return found
-
-
-def _ambiguous_turns(shape: Outline) -> NDArray[np.float64]:
-    """Turns (t, 3, 3) that its spreads hardly tell apart, the one that is none first."""
-    low, middle, high = shape.spreads
-    first, last = middle - low < _ROUND * high, high - middle < _ROUND * high
-    if first and last:
-        some = Rotation.random(8, rng=np.random.default_rng(0))
-        group = Rotation.create_group("O")
-        turns = [group.as_matrix(), *((one * group).as_matrix() for one in some)]
-        return np.concatenate(turns)
-    if not first and not last:
-        return np.eye(3)[None]
-    axis = shape.axes[:, 2 if first else 0]
-    angles = np.arange(_TURNS) * (2 * np.pi / _TURNS)
-    found: NDArray[np.float64] = Rotation.from_rotvec(angles[:, None] * axis).as_matrix()
-    return found
-
-
-def rough_gaps(
-    rotations: NDArray[np.float64], first: Outline, second: Outline
-) -> NDArray[np.float64]:
-    """Mean distances (k,) of the first from the second by rotations (k, 3, 3), beyond gaps."""
-    points = first.points[:_ROUGH_POINTS]
-    moved = np.einsum("kij,nj->kni", rotations, points)
-    distances = second.distances(moved.reshape(-1, 3)).reshape(len(rotations), -1)
-    gaps: NDArray[np.float64] = distances.mean(axis=1) - second.gap
-    return gaps
-
-
-def may_be_near(first: Outline, second: Outline) -> bool:
-    """Whether one pose of either handedness at least is worth a closer look."""
-    return any(
-        rough_gaps(start_rotations(first, second, mirrored=mirrored), first, second).min()
-        < _HOPELESS
-        for mirrored in (False, True)
-    )
-
-
 def align(first: Body, second: Body, *, mirrored: bool) -> Pose | None:
     """Find the pose that lays the first best on the second; None if none comes near."""
     rotations = start_rotations(first.outline, second.outline, mirrored=mirrored)
     rough = rough_gaps(rotations, first.outline, second.outline)
-    if rough.min() > _HOPELESS:
+    if rough.min() > HOPELESS:
         return None
-    starts = [k for k in np.argsort(rough, kind="stable") if rough[k] < rough.min() + _RIVALS]
+    starts = [k for k in np.argsort(rough, kind="stable") if rough[k] < rough.min() + RIVALS]
     tried = [
         refine(Pose(1.0, rotations[k], np.zeros(3)), first, second, _FIRST_POINTS, _FIRST_STEPS)
         for k in starts[:_REFINED]
@@ -158,9 +97,10 @@ def refine(pose: Pose, first: Body, second: Body, points: int, steps: int) -> Po
         steps: the most steps that are taken.
     """
     source = first.samples[:points]
+    parts = None
     for _ in range(steps):
         moved = pose.apply(source)
-        distances, places, normals = second.closest(moved)
+        distances, places, normals, parts = second.closest(moved, parts)
         usual = max(1.5 * float(np.median(distances)), 1e-12)
         weights = 1 / (1 + np.square(distances / usual))
         if normals is None:

@@ -1,7 +1,9 @@
 """All that is found out of a collection: neighbours, map, groups, outliers and duplicates."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +11,21 @@ from numpy.typing import NDArray
 
 from pc_crvae.collection.duplicates import Finding, find_duplicates
 from pc_crvae.collection.groups import Group, find_groups, find_outliers, reduced
-from pc_crvae.collection.layout import lay_out
+from pc_crvae.collection.layout import LAYOUT, lay_out
 from pc_crvae.collection.neighbors import nearest_others
+from pc_crvae.collection.pairs import PairsOfCollection
 from pc_crvae.collection.reading import Collection
+from pc_crvae.collection.store import Store
 from pc_crvae.embedding.cosine import unit_rows
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
+"""Given what is done and of how many, it gives what is called after each."""
+
+
+def silent(what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
+    """Tell nothing of the progress."""
+    return nullcontext(lambda: None)
+
 
 NEIGHBORS = 12
 """Nearest shapes that are told of each."""
@@ -48,12 +61,15 @@ class Analysis:
         return Counter(found.kind for found in self.findings)
 
 
-def analyse(collection: Collection, advance: Callable[[], None] = lambda: None) -> Analysis:
+def analyse(
+    collection: Collection, *, store: Store | None = None, progress: Progress = silent
+) -> Analysis:
     """Find out all that there is to tell of a collection.
 
     Args:
         collection: the collection that was read.
-        advance: a function to call after each shape that was compared.
+        store: where what is found is kept from run to run; None: nowhere.
+        progress: told how far it is.
     """
     vectors = collection.embeddings.vectors
     units = np.empty(vectors.shape, dtype=np.float32)
@@ -61,14 +77,36 @@ def analyse(collection: Collection, advance: Callable[[], None] = lambda: None) 
         part = slice(start, start + 4096)
         units[part] = unit_rows(vectors[part])
     rows, distances = nearest_others(units, NEIGHBORS)
+    with progress("comparing", len(collection)) as advance:
+        comparing = PairsOfCollection(collection, store)
+        findings = find_duplicates(collection.shapes, units, comparing, advance)
     codes = reduced(units)
-    findings = find_duplicates(collection.shapes, units, collection.body, advance)
+    with progress("laying out", 1) as advance:
+        places = _laid_out(codes, store)
+        advance()
+    with progress("grouping", 1) as advance:
+        groups = find_groups(codes, collection.embeddings.ids)
+        advance()
     nearest = distances[:, 0] if rows.shape[1] else np.empty(0)
     return Analysis(
         neighbors=rows,
         distances=distances,
-        places=lay_out(codes),
-        groups=tuple(find_groups(codes, collection.embeddings.ids)),
+        places=places,
+        groups=tuple(groups),
         outliers=tuple(find_outliers(nearest).tolist()),
         findings=tuple(findings),
     )
+
+
+def _laid_out(codes: NDArray[np.float64], store: Store | None) -> NDArray[np.float64]:
+    """The map of the codes, from the store where the same codes were laid out before."""
+    key = hashlib.sha256(codes.tobytes()).hexdigest()
+    key = hashlib.sha256(f"map {LAYOUT} {codes.shape} {key}".encode()).hexdigest()
+    known = None if store is None else store.get_made(key)
+    if known is not None:
+        return np.frombuffer(known, dtype="<f8").reshape(-1, 2)
+    places = lay_out(codes)
+    if store is not None:
+        store.put_made(key, places.astype("<f8").tobytes())
+        store.commit()
+    return places

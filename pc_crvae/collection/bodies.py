@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pc_crvae.collection.closest import TriangleSearch
+from pc_crvae.collection.first_look import Outline
+from pc_crvae.collection.moments import Moments, moments_of_cloud, moments_of_mesh, size_of
 from pc_crvae.data.clouds import turn_z_up
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.readers.shape_files import ShapeContent
@@ -25,61 +27,6 @@ _MOST_QUERIES = 2000
 _LEAST = 1e-300  # of the area of a triangle that has a direction
 
 
-class Moments(NamedTuple):
-    """The first integrals over a surface, or means over a cloud's points.
-
-    Attributes:
-        area: the area of the surface; 0 of a cloud.
-        center: (3,) the centroid.
-        covariance: (3, 3) the mean of products of coordinates about it.
-    """
-
-    area: float
-    center: NDArray[np.float64]
-    covariance: NDArray[np.float64]
-
-
-def moments_of_mesh(mesh: Mesh) -> Moments:
-    """Integrate over triangles (T, 3, 3) exactly, so that a new triangulation changes nothing."""
-    low = mesh.min(axis=(0, 1))
-    size = float(np.ptp(mesh, axis=(0, 1)).max()) or 1.0
-    near = (mesh - low) / size  # so that squares of far and huge shapes stay in range
-    areas = np.linalg.norm(face_vectors(near), axis=1) / 2
-    total = float(areas.sum())
-    middles = near.mean(axis=1)
-    center = areas @ middles / total
-    corners, middles = near - center, middles - center
-    # The integral of x x^T over a triangle is A / 12 (9 g g^T + a a^T + b b^T + c c^T).
-    squares = 9 * np.einsum("t,ti,tj->ij", areas, middles, middles)
-    squares += np.einsum("t,tci,tcj->ij", areas, corners, corners)
-    return Moments(total * size**2, center * size + low, squares / (12 * total) * size**2)
-
-
-def moments_of_cloud(points: NDArray[np.float64]) -> Moments:
-    """Average over the points (N, 3) of a cloud."""
-    center = points.mean(axis=0)
-    centered = points - center
-    return Moments(0.0, center, centered.T @ centered / len(points))
-
-
-def size_of(moments: Moments) -> float:
-    """Root mean square distance from the centroid."""
-    return float(np.sqrt(np.trace(moments.covariance)))
-
-
-def invariants(moments: Moments) -> NDArray[np.float64]:
-    """Return four numbers that moving, turning, mirroring and scaling leave as they are.
-
-    The spreads along the principal axes, by the root of their squares' sum, rising; and how much
-    area there is for that size: 0 of clouds.
-    """
-    values = np.maximum(np.linalg.eigvalsh(moments.covariance), 0)
-    total = float(values.sum())
-    fullness = np.sqrt(moments.area / total) / 10 if moments.area else 0.0
-    found: NDArray[np.float64] = np.append(np.sqrt(values / total), fullness)
-    return found
-
-
 class Nearby(NamedTuple):
     """What of a body is closest to each of some points.
 
@@ -87,41 +34,13 @@ class Nearby(NamedTuple):
         distances: (n,).
         places: (n, 3).
         normals: (n, 3) of the surface there; None of a cloud.
+        parts: (n,) triangles or points that these lie on.
     """
 
     distances: NDArray[np.float64]
     places: NDArray[np.float64]
     normals: NDArray[np.float64] | None
-
-
-class Outline:
-    """As much of a body as tells quickly whether another may be like it.
-
-    Args:
-        moments: the shape's moments.
-        points: (R, 3) drawn of it, in units of its own: see `Body`.
-
-    Attributes:
-        axes: (3, 3) principal axes in columns, by rising spread.
-        spreads: (3,) along them, their squares' sum 1.
-        points: (R, 3).
-    """
-
-    def __init__(self, moments: Moments, points: NDArray[np.floating]) -> None:
-        values, self.axes = np.linalg.eigh(moments.covariance)
-        self.spreads = np.sqrt(np.maximum(values, 0)) / size_of(moments)
-        self.points = np.asarray(points, dtype=np.float64)
-        half = len(self.points) // 2
-        self._tree = cKDTree(self.points)
-        # Of two halves, a point lies as far from the other as from another draw of its size, and
-        # as the square root of the number farther than from one twice as large.
-        other = cKDTree(self.points[half:]).query(self.points[: max(half, 1)])[0]
-        self.gap = float(other.mean()) * np.sqrt(max(len(self.points) - half, 1) / len(self.points))
-
-    def distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distances of points (n, 3) from the nearest of this one's (n,)."""
-        distances: NDArray[np.float64] = self._tree.query(points)[0]
-        return distances
+    parts: NDArray[np.int64]
 
 
 class Body(ABC):
@@ -148,8 +67,15 @@ class Body(ABC):
         self.area = moments.area / self.size**2
 
     @abstractmethod
-    def closest(self, points: NDArray[np.float64]) -> Nearby:
-        """Find what of the body is closest to points (n, 3)."""
+    def closest(
+        self, points: NDArray[np.float64], guesses: NDArray[np.int64] | None = None
+    ) -> Nearby:
+        """Find what of the body is closest to some points.
+
+        Args:
+            points: (n, 3).
+            guesses: (n,) parts that are likely to be near, as an earlier answer had them.
+        """
 
 
 class SurfaceBody(Body):
@@ -177,10 +103,12 @@ class SurfaceBody(Body):
         self.outline = Outline(self.moments, drawn)
         self.diameter = 2 * float(np.linalg.norm(corners, axis=1).max())
 
-    def closest(self, points: NDArray[np.float64]) -> Nearby:
+    def closest(
+        self, points: NDArray[np.float64], guesses: NDArray[np.int64] | None = None
+    ) -> Nearby:
         """Find the closest points of the surface."""
-        found = self._search.closest(points)
-        return Nearby(found.distances, found.places, self._normals[found.triangles])
+        distances, places, triangles = self._search.closest(points, guesses)
+        return Nearby(distances, places, self._normals[triangles], triangles)
 
 
 class CloudBody(Body):
@@ -203,10 +131,12 @@ class CloudBody(Body):
             own = self._tree.query(self.samples, k=2)[0][:, 1]
             self.floor = float(np.sqrt(np.square(own).mean()))
 
-    def closest(self, points: NDArray[np.float64]) -> Nearby:
+    def closest(
+        self, points: NDArray[np.float64], guesses: NDArray[np.int64] | None = None
+    ) -> Nearby:
         """Find the closest points of the cloud."""
         distances, rows = self._tree.query(points)
-        return Nearby(distances, self._points[rows], None)
+        return Nearby(distances, self._points[rows], None, rows)
 
 
 def body_of(shape: ShapeContent, up: str | None) -> Body:

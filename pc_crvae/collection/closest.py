@@ -4,12 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from pc_crvae.data.surface_sampling import Mesh
-from pc_crvae.geometry.kernels.cpu.parallel import compiled
+from pc_crvae.utils.compiling import compiled, inlined
 
-_BLOCK = 16
+_BLOCK = 4
 """Triangles that share a box; the search skips the boxes that are farther than what it has."""
+
+_GROUP = 16
+"""Boxes that share a larger one."""
 
 _BITS = 10  # a coordinate, of the curve along which triangles are put in order
 
@@ -40,19 +44,41 @@ class TriangleSearch:
 
     def __init__(self, mesh: Mesh) -> None:
         self.mesh = np.ascontiguousarray(mesh[_along_a_curve(mesh.mean(axis=1))])
-        starts = np.arange(0, len(mesh), _BLOCK)
-        low = np.minimum.reduceat(self.mesh.min(axis=1), starts, axis=0)
-        high = np.maximum.reduceat(self.mesh.max(axis=1), starts, axis=0)
-        self._boxes = np.ascontiguousarray(np.concatenate([low, high], axis=1))
+        low, high = self.mesh.min(axis=1), self.mesh.max(axis=1)
+        self._boxes = _boxes_of(low, high, _BLOCK)
+        self._groups = _boxes_of(self._boxes[:, :3], self._boxes[:, 3:], _GROUP)
+        # One triangle of each block: the one whose centre is nearest is a good first guess.
+        middle = np.minimum(np.arange(len(self._boxes)) * _BLOCK + _BLOCK // 2, len(mesh) - 1)
+        self._middle = middle
+        self._tree = cKDTree(self.mesh[middle].mean(axis=1))
 
-    def closest(self, points: NDArray[np.float64]) -> Closest:
-        """Find the closest point of the surface to each of ``points`` (n, 3)."""
+    def closest(
+        self, points: NDArray[np.float64], guesses: NDArray[np.int64] | None = None
+    ) -> Closest:
+        """Find the closest point of the surface to each of some points.
+
+        Args:
+            points: (n, 3).
+            guesses: (n,) triangles that are likely to be near, which only makes it quicker.
+        """
         points = np.ascontiguousarray(points, dtype=np.float64)
+        if guesses is None:
+            guesses = self._middle[self._tree.query(points)[1]]
         squares = np.empty(len(points))
         places = np.empty((len(points), 3))
         triangles = np.empty(len(points), dtype=np.int64)
-        _search(points, self.mesh, self._boxes, _BLOCK, squares, places, triangles)
+        found = (squares, places, triangles)
+        _search(points, guesses, self.mesh, self._boxes, self._groups, *found)
         return Closest(np.sqrt(squares), places, triangles)
+
+
+def _boxes_of(
+    low: NDArray[np.float64], high: NDArray[np.float64], size: int
+) -> NDArray[np.float64]:
+    """The boxes (ceil(n / size), 6) around so many boxes (n, 3) at a time, by their corners."""
+    starts = np.arange(0, len(low), size)
+    corners = [np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)]
+    return np.ascontiguousarray(np.concatenate(corners, axis=1))
 
 
 def _along_a_curve(centers: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -67,79 +93,102 @@ def _along_a_curve(centers: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.argsort(codes, kind="stable")
 
 
+@inlined
+def _away(boxes: NDArray[np.float64], b: int, x: float, y: float, z: float) -> float:
+    """The squared distance of a point from a box."""
+    dx = max(boxes[b, 0] - x, 0.0, x - boxes[b, 3])
+    dy = max(boxes[b, 1] - y, 0.0, y - boxes[b, 4])
+    dz = max(boxes[b, 2] - z, 0.0, z - boxes[b, 5])
+    square: float = dx * dx + dy * dy + dz * dz
+    return square
+
+
+@inlined
+def _offset(
+    mesh: NDArray[np.float64], t: int, x: float, y: float, z: float
+) -> tuple[float, float, float]:
+    """The way from the closest point of a triangle to a point."""
+    ax, ay, az = mesh[t, 0]
+    ux, uy, uz = mesh[t, 1, 0] - ax, mesh[t, 1, 1] - ay, mesh[t, 1, 2] - az
+    vx, vy, vz = mesh[t, 2, 0] - ax, mesh[t, 2, 1] - ay, mesh[t, 2, 2] - az
+    px, py, pz = x - ax, y - ay, z - az
+    uu = ux * ux + uy * uy + uz * uz
+    uv = ux * vx + uy * vy + uz * vz
+    vv = vx * vx + vy * vy + vz * vz
+    pu = px * ux + py * uy + pz * uz
+    pv = px * vx + py * vy + pz * vz
+    size = uu * vv - uv * uv
+    # Shares of the two sides in the foot of the perpendicular.
+    s, r = vv * pu - uv * pv, uu * pv - uv * pu
+    if s >= 0 and r >= 0 and s + r <= size and size > 0:
+        first, second = s / size, r / size
+    else:
+        # Outside, the closest point lies on one of the three edges.
+        first, second = 0.0, 0.0
+        least = np.inf
+        for edge in range(3):
+            if edge == 0:
+                k = min(max(pu / uu, 0.0), 1.0) if uu > 0 else 0.0
+                i, j = k, 0.0
+            elif edge == 1:
+                k = min(max(pv / vv, 0.0), 1.0) if vv > 0 else 0.0
+                i, j = 0.0, k
+            else:
+                length = uu - 2 * uv + vv
+                along = (pv - pu) - (uv - uu)
+                k = min(max(along / length, 0.0), 1.0) if length > 0 else 0.0
+                i, j = 1 - k, k
+            dx = px - i * ux - j * vx
+            dy = py - i * uy - j * vy
+            dz = pz - i * uz - j * vz
+            square = dx * dx + dy * dy + dz * dz
+            if square < least:
+                least, first, second = square, i, j
+    return (
+        px - first * ux - second * vx,
+        py - first * uy - second * vy,
+        pz - first * uz - second * vz,
+    )
+
+
 @compiled
 def _search(
     points: NDArray[np.float64],
+    guesses: NDArray[np.int64],
     mesh: NDArray[np.float64],
     boxes: NDArray[np.float64],
-    block: int,
+    groups: NDArray[np.float64],
     squares: NDArray[np.float64],
     places: NDArray[np.float64],
     triangles: NDArray[np.int64],
 ) -> None:
     """Fill squared distances, closest points and triangles of ``points``."""
-    away = np.empty(len(boxes))
-    offset = np.empty(3)
+    away = np.empty(len(groups))
     for n in range(len(points)):
         x, y, z = points[n]
+        # A triangle that is likely to be near is looked at first, so that most can be skipped.
+        t = guesses[n]
+        dx, dy, dz = _offset(mesh, t, x, y, z)
+        best = dx * dx + dy * dy + dz * dz
+        triangles[n] = t
+        places[n, 0], places[n, 1], places[n, 2] = x - dx, y - dy, z - dz
         nearest = 0
-        for b in range(len(boxes)):
-            dx = max(boxes[b, 0] - x, 0.0, x - boxes[b, 3])
-            dy = max(boxes[b, 1] - y, 0.0, y - boxes[b, 4])
-            dz = max(boxes[b, 2] - z, 0.0, z - boxes[b, 5])
-            away[b] = dx * dx + dy * dy + dz * dz
-            if away[b] < away[nearest]:
-                nearest = b
-        best = np.inf
-        # The nearest box is looked into first, so that most of the others can be skipped.
-        for turn in range(len(boxes) + 1):
-            b = nearest if turn == 0 else turn - 1
-            if away[b] >= best or (turn > 0 and b == nearest):
+        for g in range(len(groups)):
+            away[g] = _away(groups, g, x, y, z)
+            if away[g] < away[nearest]:
+                nearest = g
+        for turn in range(len(groups) + 1):
+            g = nearest if turn == 0 else turn - 1
+            if away[g] >= best or (turn > 0 and g == nearest):
                 continue
-            for t in range(b * block, min((b + 1) * block, len(mesh))):
-                ax, ay, az = mesh[t, 0]
-                ux, uy, uz = mesh[t, 1, 0] - ax, mesh[t, 1, 1] - ay, mesh[t, 1, 2] - az
-                vx, vy, vz = mesh[t, 2, 0] - ax, mesh[t, 2, 1] - ay, mesh[t, 2, 2] - az
-                px, py, pz = x - ax, y - ay, z - az
-                uu = ux * ux + uy * uy + uz * uz
-                uv = ux * vx + uy * vy + uz * vz
-                vv = vx * vx + vy * vy + vz * vz
-                pu = px * ux + py * uy + pz * uz
-                pv = px * vx + py * vy + pz * vz
-                size = uu * vv - uv * uv
-                # Shares of the two sides in the foot of the perpendicular.
-                s, r = vv * pu - uv * pv, uu * pv - uv * pu
-                if s >= 0 and r >= 0 and s + r <= size and size > 0:
-                    first, second = s / size, r / size
-                else:
-                    # Outside, the closest point lies on one of the three edges.
-                    first, second = 0.0, 0.0
-                    least = np.inf
-                    for edge in range(3):
-                        if edge == 0:
-                            k = min(max(pu / uu, 0.0), 1.0) if uu > 0 else 0.0
-                            i, j = k, 0.0
-                        elif edge == 1:
-                            k = min(max(pv / vv, 0.0), 1.0) if vv > 0 else 0.0
-                            i, j = 0.0, k
-                        else:
-                            length = uu - 2 * uv + vv
-                            along = (pv - pu) - (uv - uu)
-                            k = min(max(along / length, 0.0), 1.0) if length > 0 else 0.0
-                            i, j = 1 - k, k
-                        dx = px - i * ux - j * vx
-                        dy = py - i * uy - j * vy
-                        dz = pz - i * uz - j * vz
-                        square = dx * dx + dy * dy + dz * dz
-                        if square < least:
-                            least, first, second = square, i, j
-                offset[0] = px - first * ux - second * vx
-                offset[1] = py - first * uy - second * vy
-                offset[2] = pz - first * uz - second * vz
-                square = offset[0] ** 2 + offset[1] ** 2 + offset[2] ** 2
-                if square < best:
-                    best = square
-                    triangles[n] = t
-                    for axis in range(3):
-                        places[n, axis] = points[n, axis] - offset[axis]
+            for b in range(g * _GROUP, min((g + 1) * _GROUP, len(boxes))):
+                if _away(boxes, b, x, y, z) >= best:
+                    continue
+                for t in range(b * _BLOCK, min((b + 1) * _BLOCK, len(mesh))):
+                    dx, dy, dz = _offset(mesh, t, x, y, z)
+                    square = dx * dx + dy * dy + dz * dz
+                    if square < best:
+                        best = square
+                        triangles[n] = t
+                        places[n, 0], places[n, 1], places[n, 2] = x - dx, y - dy, z - dz
         squares[n] = best

@@ -21,8 +21,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.collection.shapes import Shape, measure
-from pc_crvae.collection.store import shape_of, values_of
+from pc_crvae.collection.shapes import Shape, measure, shape_of, values_of
 from pc_crvae.data.readers.shape_files import drawn, read_shape
 from pc_crvae.errors import UserError
 
@@ -170,7 +169,8 @@ def _dropped(answer: dict[str, Any]) -> Dropped:
     if "refused" in answer:
         raise UserError(answer["refused"])
     cloud = np.frombuffer(base64.b64decode(answer["cloud"]), dtype="<f4").reshape(-1, 3)
-    return Dropped(cloud, shape_of(answer["shape"], base64.b64decode(answer["points"])))
+    points = np.frombuffer(base64.b64decode(answer["points"]), dtype="<f4")
+    return Dropped(cloud, shape_of(answer["shape"], points))
 
 
 def _answer(path: Path, points: int, up: str | None) -> dict[str, Any]:

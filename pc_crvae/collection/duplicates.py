@@ -4,30 +4,46 @@ Which pairs are compared is found by their bytes, by measures that no movement, 
 triangulation changes, and by the embedding; what a pair is, their geometry alone says.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pc_crvae.collection import thresholds
-from pc_crvae.collection.alignment import may_be_near
-from pc_crvae.collection.bodies import Body, Outline, invariants, size_of
-from pc_crvae.collection.comparison import EXACT, Comparison, Kind, compare
+from pc_crvae.collection.comparison import EXACT, Comparison, Kind
+from pc_crvae.collection.first_look import Outline, may_be_near
+from pc_crvae.collection.moments import invariants, size_of
 from pc_crvae.collection.neighbors import nearest_others
 from pc_crvae.collection.shapes import Shape
 
 _MOST_ALIKE = 24
 """Shapes of like measures that one is compared with at most."""
 
-_HELD = 3_000_000
-"""Vertices and triangles of the shapes that stay in memory, to be compared with the next."""
-
 _OUTLINES = 4096
 """That stay in memory, some 30 kB each."""
+
+
+Pair = tuple[int, int]
+
+
+class Comparing(Protocol):
+    """Compares the shapes of two rows, and remembers what it found."""
+
+    def recall(self, pair: Pair) -> tuple[Comparison | None] | None:
+        """Return what is known of a pair; None where nothing is."""
+
+    def keep(self, pair: Pair, found: Comparison | None) -> None:
+        """Remember what was found of a pair."""
+
+    def compare(self, first: int, second: int) -> Comparison | None:
+        """Compare two shapes; None where they are not even near."""
+
+    def compare_all(self, pairs: Iterable[Pair]) -> Iterator[tuple[Pair, Comparison | None]]:
+        """Compare pairs, which are taken as needed, in their order."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +69,7 @@ class Finding:
 def find_duplicates(
     shapes: Sequence[Shape | None],
     units: NDArray[np.floating],
-    read_body: Callable[[int], Body | None],
+    comparing: Comparing,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Finding]:
     """Find the pairs of a collection.
@@ -65,13 +81,13 @@ def find_duplicates(
     Args:
         shapes: (n,); None is compared with nothing.
         units: (n, d) vectors of the shapes, of length 1.
-        read_body: gives the shape of a row, None where it cannot be had any more.
+        comparing: compares the shapes of two rows, and remembers it.
         advance: a function to call after each shape.
 
     Returns:
         Findings by kind, in the order of `Kind`, and by their rows.
     """
-    search = _Search(shapes, read_body)
+    search = _Search(shapes, comparing)
     search.same_files()
     search.exact()
     search.near(units, advance)
@@ -83,13 +99,11 @@ _BY_STRICTNESS: tuple[Kind, ...] = ("same geometry", "scaled", "turned", "mirror
 
 
 class _Search:
-    def __init__(
-        self, shapes: Sequence[Shape | None], read_body: Callable[[int], Body | None]
-    ) -> None:
+    def __init__(self, shapes: Sequence[Shape | None], comparing: Comparing) -> None:
         self.shapes = shapes
         self.findings: list[Finding] = []
         self.standing = [row for row, shape in enumerate(shapes) if shape is not None]
-        self._bodies = _Bodies(shapes, read_body)
+        self._comparing = comparing
         self._compared: dict[tuple[int, int], Comparison | None] = {}
 
     def same_files(self) -> None:
@@ -115,19 +129,34 @@ class _Search:
             for other in others
         }
         pairs |= {pair for pair in self._compared if set(pair) <= set(self.standing)}
-        seconds: dict[int, list[int]] = {}
-        for first, second in sorted(pairs):
-            seconds.setdefault(first, []).append(second)
         outline = lru_cache(_OUTLINES)(self._outline)
-        for row in range(len(self.shapes)):
-            for other in seconds.get(row, ()):
-                known = (row, other) in self._compared
-                if not known and not self._may_be_near(row, other, outline):
-                    continue
-                found = self._compare(row, other)
-                if found is not None:
-                    self.findings.append(Finding(row, other, found))
+        ordered = sorted(pairs)
+        unknown = [pair for pair in ordered if not self._is_known(pair)]
+        passed_over: list[Pair] = []
+
+        def worth_while() -> Iterator[Pair]:
+            for pair in unknown:
+                if self._may_be_near(*pair, outline):
+                    yield pair
+                else:
+                    passed_over.append(pair)
+
+        done = 0
+        for pair, found in self._comparing.compare_all(worth_while()):
+            self._keep(pair, found)
+            while passed_over:
+                self._keep(passed_over.pop(), None)
+            for _ in range(done, pair[0]):
+                advance()
+            done = max(done, pair[0])
+        for pair in passed_over:
+            self._keep(pair, None)
+        for _ in range(done, len(self.shapes)):
             advance()
+        for pair in ordered:
+            near = self._compared[pair]
+            if near is not None:
+                self.findings.append(Finding(*pair, near))
 
     def _absorb(self, pairs: Iterable[tuple[int, int]], kinds: frozenset[Kind]) -> None:
         """Tell each shape that is the same as an earlier one beside it; it stands no more."""
@@ -178,39 +207,22 @@ class _Search:
 
     def _compare(self, first: int, second: int) -> Comparison | None:
         pair = first, second
-        if pair not in self._compared:
-            ours, theirs = self._bodies.of(first), self._bodies.of(second)
-            self._compared[pair] = None if ours is None or theirs is None else compare(ours, theirs)
+        if not self._is_known(pair):
+            self._keep(pair, self._comparing.compare(first, second))
         return self._compared[pair]
+
+    def _is_known(self, pair: Pair) -> bool:
+        if pair not in self._compared:
+            known = self._comparing.recall(pair)
+            if known is not None:
+                self._compared[pair] = known[0]
+        return pair in self._compared
+
+    def _keep(self, pair: Pair, found: Comparison | None) -> None:
+        self._compared[pair] = found
+        self._comparing.keep(pair, found)
 
     def _shape(self, row: int) -> Shape:
         shape = self.shapes[row]
         assert shape is not None
         return shape
-
-
-class _Bodies:
-    """Bodies by their rows, the last ones held."""
-
-    def __init__(
-        self, shapes: Sequence[Shape | None], read_body: Callable[[int], Body | None]
-    ) -> None:
-        self._shapes = shapes
-        self._read = read_body
-        self._held: OrderedDict[int, Body | None] = OrderedDict()
-        self._size = 0
-
-    def of(self, row: int) -> Body | None:
-        if row in self._held:
-            self._held.move_to_end(row)
-            return self._held[row]
-        body = self._held[row] = self._read(row)
-        self._size += self._size_of(row)
-        while self._size > _HELD and len(self._held) > 2:
-            dropped, _ = self._held.popitem(last=False)
-            self._size -= self._size_of(dropped)
-        return body
-
-    def _size_of(self, row: int) -> int:
-        shape = self._shapes[row]
-        return 1000 if shape is None else 1000 + shape.vertices + shape.triangles

@@ -1,12 +1,11 @@
 """From a folder of shapes to a page, tables and a report, in one go and without training."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.collection.analysis import Analysis, analyse
+from pc_crvae.collection.analysis import Analysis, Progress, analyse, silent
 from pc_crvae.collection.duplicates_page import duplicates_page
 from pc_crvae.collection.freshness import is_fresh, made_of_files, made_of_index
 from pc_crvae.collection.page import collection_page
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 PAGE, SHAPES, DUPLICATES = "explore.html", "shapes.csv", "duplicates.csv"
 REPORT, INDEX, KEPT = "duplicates.html", "embeddings.npz", "kept.sqlite"
-
-Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
-"""Given what is done and of how many, it gives what is called after each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +45,6 @@ class Explored:
         return self.out / PAGE
 
 
-def _silent(what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
-    return nullcontext(lambda: None)
-
-
 def default_out(places: Sequence[Path]) -> Path:
     """Return the folder that a collection goes to unless told: ``explore/NAME``."""
     return Path("explore") / (places[0].resolve().name or "root")
@@ -65,7 +57,7 @@ def explore(
     *,
     points: int | None = None,
     up: str | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Explored:
     """Read shapes, find out what there is to tell, and write it.
 
@@ -82,31 +74,27 @@ def explore(
     """
     require_writable(out / PAGE)
     sources = _sources(places, out, points, up)
-    if isinstance(sources, Embeddings):
-        made_of = made_of_index(sources)
-        with (
-            open_store(out / KEPT) as store,
-            progress("reading", len(sources)) as advance,
-        ):
-            collection = read_index(sources, store, advance)
-    else:
-        saved = open_model()
-        about = _about(saved, points, up)
-        made_of = made_of_files(sources, about)
-        with (
-            open_store(out / KEPT) as store,
-            progress("reading and embedding", len(sources.files)) as advance,
-        ):
-            collection = read_files(sources.files, saved.point_model, about, store, advance)
-        collection = replace(collection, passed_over=sources.passed_over)
-        collection.embeddings.save(out / INDEX)
-    with progress("comparing", len(collection)) as advance:
-        analysis = analyse(collection, advance)
+    with open_store(out / KEPT) as store:
+        if isinstance(sources, Embeddings):
+            made_of = made_of_index(sources)
+            with progress("reading", len(sources)) as advance:
+                collection = read_index(sources, store, advance)
+        else:
+            saved = open_model()
+            about = _about(saved, points, up)
+            made_of = made_of_files(sources, about)
+            with progress("reading and embedding", len(sources.files)) as advance:
+                collection = read_files(sources.files, saved.point_model, about, store, advance)
+            collection = replace(collection, passed_over=sources.passed_over)
+            collection.embeddings.save(out / INDEX)
+        analysis = analyse(collection, store=store, progress=progress)
     name = places[0].resolve().name
-    write_shapes(out / SHAPES, collection, analysis)
-    write_duplicates(out / DUPLICATES, collection, analysis)
-    duplicates_page(out / REPORT, collection, analysis, title=f"Duplicates in {name}")
-    collection_page(out / PAGE, collection, analysis, title=name, made_of=made_of)
+    with progress("writing", 1) as advance:
+        write_shapes(out / SHAPES, collection, analysis)
+        write_duplicates(out / DUPLICATES, collection, analysis)
+        duplicates_page(out / REPORT, collection, analysis, title=f"Duplicates in {name}")
+        collection_page(out / PAGE, collection, analysis, title=name, made_of=made_of)
+        advance()
     return Explored(collection, analysis, out)
 
 

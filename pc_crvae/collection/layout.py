@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+LAYOUT = 1
+"""Raise it where the map of the same shapes comes out differently."""
+
 _PERPLEXITY = 30.0
 _FEWEST = 5  # shapes among which neighbours can be preserved
 _EXACT = 400  # shapes up to which no approximation is needed for speed

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.collection.bodies import Body, body_of
-from pc_crvae.collection.shapes import Shape, digest_of, measure
+from pc_crvae.collection.shapes import Shape, digest_of, prepare_measuring, shape_of
 from pc_crvae.collection.store import Kept, Store, key_of
 from pc_crvae.data.facing import up_of_file
-from pc_crvae.data.readers.shape_files import ShapeFile, drawn, read_shape
+from pc_crvae.data.readers.shape_files import ShapeFile
+from pc_crvae.data.readers.shape_workers import read_each
 from pc_crvae.embedding.index import About, Embeddings, embed_clouds
 from pc_crvae.errors import UserError
 
@@ -42,17 +42,6 @@ class Collection:
     def __len__(self) -> int:
         return len(self.shapes)
 
-    def body(self, row: int) -> Body | None:
-        """Read a shape again, to be compared; None where its file cannot be read any more."""
-        source, shape = self.embeddings.sources[row], self.shapes[row]
-        if not source or shape is None:
-            return None
-        try:
-            content = read_shape(Path(source), unmeasured=_allow)
-        except UserError:  # gone or changed since it was measured, a moment ago
-            return None
-        return body_of(content, self.embeddings.about.up)
-
 
 def read_files(
     files: Sequence[ShapeFile],
@@ -60,10 +49,8 @@ def read_files(
     about: About,
     store: Store,
     advance: Callable[[], None],
-    *,
-    unmeasured: Callable[[int], None] | None = None,
 ) -> Collection:
-    """Read, measure and embed files, those that the store knows from it.
+    """Read, measure and embed files, those that the store knows from it; several processes read.
 
     Args:
         files: meshes and clouds.
@@ -71,29 +58,32 @@ def read_files(
         about: the number of points drawn of each, the axis that is up, and the averaging.
         store: the shapes that were read before; those read now are added to it.
         advance: a function to call after each file.
-        unmeasured: passed to :func:`~pc_crvae.data.readers.shape_files.load_shape`.
 
     Raises:
         UserError: none can be used.
     """
     kept: dict[int, Kept] = {}
     refused: dict[int, str] = {}
+    unknown: list[int] = []
     waiting: list[tuple[int, Shape]] = []
+    for place, file in enumerate(files):
+        known = _known(file.path, about, store)
+        if known is None:
+            unknown.append(place)
+            continue
+        kept[place] = known
+        advance()
 
     def clouds() -> Iterator[NDArray[np.float32]]:
-        for place, file in enumerate(files):
-            known = _known(file.path, about, store)
-            if known is not None:
-                kept[place] = known
+        paths = [files[place].path for place in unknown]
+        measured = read_each(prepare_measuring, [about.up, about.points, False], paths)
+        for place, found in zip(unknown, measured, strict=True):
+            if isinstance(found, UserError):
+                refused[place] = str(found)
             else:
-                try:
-                    content = read_shape(file.path, unmeasured)
-                    cloud = drawn(content, about.points, about.up)
-                    waiting.append((place, measure(content, about.up)))
-                except UserError as error:
-                    refused[place] = str(error)
-                else:
-                    yield cloud
+                values, arrays = found
+                waiting.append((place, shape_of(values, arrays["points"])))
+                yield arrays["cloud"]
             advance()
 
     for row, found in embed_clouds(model, clouds(), about.average_over):
@@ -135,30 +125,31 @@ def read_index(index: Embeddings, store: Store, advance: Callable[[], None]) -> 
 
     A shape whose file is gone, or was none, keeps its vector and has no measures.
     """
-    shapes: list[Shape | None] = []
+    shapes: list[Shape | None] = [None] * len(index)
     refused: list[str] = []
+    unknown: list[int] = []
+    for row, source in enumerate(index.sources):
+        known = _known(Path(source), index.about, store, measured_only=True) if source else None
+        if source and known is None:
+            unknown.append(row)
+            continue
+        shapes[row] = None if known is None else known[0]
+        advance()
+    paths = [Path(index.sources[row]) for row in unknown]
+    # Points that are NaN were allowed, or refused, when the shapes were embedded.
+    measured = read_each(prepare_measuring, [index.about.up, None, True], paths)
     read = 0
-    for source in index.sources:
-        shape = None
-        if source:
-            path = Path(source)
-            known = _known(path, index.about, store, measured_only=True)
-            try:
-                shape = known[0] if known else measure(read_shape(path, _allow), index.about.up)
-            except UserError as error:
-                refused.append(f"{error} (its vector is used, and it has no picture)")
-            if shape is not None and not known:
-                read += 1
-                key = _key(shape.digest, path, index.about, measured_only=True)
-                store.put(key, shape, np.empty(0, np.float32))
-        shapes.append(shape)
+    for row, path, found in zip(unknown, paths, measured, strict=True):
+        if isinstance(found, UserError):
+            refused.append(f"{found} (its vector is used, and it has no picture)")
+        else:
+            read += 1
+            shape = shapes[row] = shape_of(found[0], found[1]["points"])
+            key = _key(shape.digest, path, index.about, measured_only=True)
+            store.put(key, shape, np.empty(0, np.float32))
         advance()
     store.commit()
     return Collection(index, tuple(shapes), tuple(refused), read=read)
-
-
-def _allow(points: int) -> None:
-    """Points that are NaN were allowed, or refused, when the shape was embedded."""
 
 
 def _known(path: Path, about: About, store: Store, *, measured_only: bool = False) -> Kept | None:

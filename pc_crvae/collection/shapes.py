@@ -3,16 +3,17 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.collection.bodies import Moments, moments_of_cloud, moments_of_mesh, size_of
+from pc_crvae.collection.moments import Moments, moments_of_cloud, moments_of_mesh, size_of
 from pc_crvae.data.clouds import turn_z_up
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.formats.registry import files_read_with
-from pc_crvae.data.readers.shape_files import ShapeContent
+from pc_crvae.data.readers.shape_files import ShapeContent, drawn, read_shape
+from pc_crvae.data.readers.shape_workers import Found, Read
 from pc_crvae.data.surface_sampling import Mesh, sample_surface
 from pc_crvae.errors import UserError
 
@@ -75,13 +76,13 @@ def measure(content: ShapeContent, up: str | None) -> Shape:
         mesh = vertices[faces]
         triangles = len(faces)
         moments = moments_of_mesh(mesh)
-        drawn = sample_surface(mesh, KEPT_POINTS, rng)
+        points = sample_surface(mesh, KEPT_POINTS, rng)
         volume = _volume(mesh) if _is_closed(faces) else None
     else:
         assert content.points is not None
         vertices = turn_z_up(np.asarray(content.points, dtype=np.float64), axis)
         moments = moments_of_cloud(vertices)
-        drawn = vertices[rng.permutation(len(vertices))[:KEPT_POINTS]]
+        points = vertices[rng.permutation(len(vertices))[:KEPT_POINTS]]
     size = size_of(moments)
     if not (np.isfinite(size) and size > 0):
         raise UserError(f"{content.path} is too small or too large to be measured")
@@ -94,8 +95,47 @@ def measure(content: ShapeContent, up: str | None) -> Shape:
         box=(x, y, z),
         volume=volume,
         moments=moments,
-        points=((drawn - moments.center) / size).astype(np.float32),
+        points=((points - moments.center) / size).astype(np.float32),
     )
+
+
+def values_of(shape: Shape) -> dict[str, Any]:
+    """Return what a shape is as plain values, all but its points."""
+    area, center, covariance = shape.moments
+    values = {name: value for name, value in vars(shape).items() if name != "points"}
+    return values | {"moments": [area, center.tolist(), covariance.tolist()]}
+
+
+def shape_of(values: dict[str, Any], points: NDArray[np.float32]) -> Shape:
+    """Return the shape of what :func:`values_of` gave, and its points, in any arrangement."""
+    area, center, covariance = values["moments"]
+    x, y, z = values["box"]
+    return Shape(
+        **values
+        | {
+            "box": (x, y, z),
+            "moments": Moments(area, np.array(center), np.array(covariance)),
+            "points": points.reshape(-1, 3),
+        }
+    )
+
+
+def prepare_measuring(setup: Any) -> Read:
+    """Return what measures the shape of a file, and draws points of it for a model.
+
+    Args:
+        setup: the axis that points up, the count of points drawn, None for none, and whether
+            points of clouds that are NaN or infinite are left out.
+    """
+    up, count, drop_nan = setup
+
+    def read(path: Path) -> Found:
+        content = read_shape(path, (lambda points: None) if drop_nan else None)
+        cloud = {} if count is None else {"cloud": drawn(content, count, up)}
+        shape = measure(content, up)
+        return values_of(shape), {"points": shape.points} | cloud
+
+    return read
 
 
 def digest_of(path: Path, own: bytes) -> str:

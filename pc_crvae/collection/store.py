@@ -8,23 +8,22 @@ run goes on where it was. A row carries its checksum.
 import hashlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.collection.bodies import Moments
-from pc_crvae.collection.shapes import KEPT_POINTS, Shape
+from pc_crvae.collection.shapes import KEPT_POINTS, Shape, shape_of, values_of
 from pc_crvae.errors import UserError
 
 FORMAT = 1
 """Raise it where what a row holds of the same file changes."""
 
-_ROWS_A_COMMIT = 64
+_SECONDS_A_COMMIT = 1.0
 
 Kept = tuple[Shape, NDArray[np.float32]]
 """A shape and its vector."""
@@ -35,37 +34,54 @@ class Store:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._uncommitted = 0
+        self._committed = time.monotonic()
 
     def get(self, key: str) -> Kept | None:
         """Return what is kept under a key; None where nothing is, or it is damaged."""
         row = self._connection.execute(
             "SELECT about, points, vector, checksum FROM shapes WHERE key = ?", (key,)
         ).fetchone()
-        if row is None or _checksum(key, *row[:3]) != row[3]:
+        if row is None or _checksum(key, row[0].encode(), *row[1:3]) != row[3]:
             return None
         about, points, vector = row[:3]
-        return shape_of(json.loads(about), points), np.frombuffer(vector, dtype="<f4")
+        return shape_of(json.loads(about), np.frombuffer(points, dtype="<f4")), np.frombuffer(
+            vector, dtype="<f4"
+        )
 
     def put(self, key: str, shape: Shape, vector: NDArray[np.float32]) -> None:
         """Keep a shape and its vector (d,)."""
-        values = values_of(shape)
-        about = json.dumps(values)
+        about = json.dumps(values_of(shape))
         points = shape.points.astype("<f4").tobytes()
         stored = np.ascontiguousarray(vector, dtype="<f4").tobytes()
-        checksum = _checksum(key, about, points, stored)
+        checksum = _checksum(key, about.encode(), points, stored)
         self._connection.execute(
             "INSERT OR REPLACE INTO shapes VALUES (?, ?, ?, ?, ?)",
             (key, about, points, stored, checksum),
         )
-        self._uncommitted += 1
-        if self._uncommitted >= _ROWS_A_COMMIT:
-            self.commit()
+        self._commit_in_time()
+
+    def get_made(self, key: str) -> bytes | None:
+        """Return what was made under a key; None where nothing was, or it is damaged."""
+        row = self._connection.execute(
+            "SELECT content, checksum FROM made WHERE key = ?", (key,)
+        ).fetchone()
+        return None if row is None or _checksum(key, row[0]) != row[1] else row[0]
+
+    def put_made(self, key: str, content: bytes) -> None:
+        """Keep what was made of shapes, such as the comparison of two."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO made VALUES (?, ?, ?)", (key, content, _checksum(key, content))
+        )
+        self._commit_in_time()
 
     def commit(self) -> None:
         """Have what was put outlast the process."""
         self._connection.commit()
-        self._uncommitted = 0
+        self._committed = time.monotonic()
+
+    def _commit_in_time(self) -> None:
+        if time.monotonic() - self._committed >= _SECONDS_A_COMMIT:
+            self.commit()
 
 
 @contextmanager
@@ -81,6 +97,10 @@ def open_store(path: Path) -> Iterator[Store]:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS shapes (key TEXT PRIMARY KEY, about TEXT NOT NULL, "
                 "points BLOB NOT NULL, vector BLOB NOT NULL, checksum TEXT NOT NULL)"
+            )
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS made (key TEXT PRIMARY KEY, content BLOB NOT NULL, "
+                "checksum TEXT NOT NULL)"
             )
             store = Store(connection)
             try:
@@ -102,31 +122,8 @@ def key_of(digest: str, settings: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def values_of(shape: Shape) -> dict[str, Any]:
-    """Return all of a shape but its points as values of JSON."""
-    area, center, covariance = shape.moments
-    moments = [area, center.tolist(), covariance.tolist()]
-    values = asdict(shape) | {"moments": moments}
-    del values["points"]
-    return values
-
-
-def shape_of(values: dict[str, Any], points: bytes) -> Shape:
-    """Return a shape from what :func:`values_of` gave, and its points (P, 3) as bytes of "<f4"."""
-    area, center, covariance = values["moments"]
-    x, y, z = values["box"]
-    return Shape(
-        **values
-        | {
-            "box": (x, y, z),
-            "moments": Moments(area, np.array(center), np.array(covariance)),
-            "points": np.frombuffer(points, dtype="<f4").reshape(-1, 3),
-        }
-    )
-
-
-def _checksum(key: str, about: str, points: bytes, vector: bytes) -> str:
+def _checksum(key: str, *parts: bytes) -> str:
     digest = hashlib.sha256(key.encode())
-    for part in (about.encode(), points, vector):
+    for part in parts:
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()

@@ -124,6 +124,10 @@ class Embeddings:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def find(self, name: str) -> int | None:
+        """Return the row of an id; None where there is none."""
+        return self.ids.index(name) if name in self.ids else None
+
     @cached_property
     def _units(self) -> NDArray[np.float32]:
         units = np.empty_like(self.vectors)

@@ -151,6 +151,7 @@ def embed_parts(
     advance: Callable[[], None] = lambda: None,
     *,
     unmeasured: Callable[[int], None] | None = None,
+    workers: int | None = None,
 ) -> None:
     """Embed parts and write them.
 
@@ -161,6 +162,7 @@ def embed_parts(
         refuse: takes a sentence that names each file that cannot be used.
         advance: is called after each file.
         unmeasured: passed to :func:`~pc_crvae.data.readers.shape_files.load_shape`.
+        workers: the number of processes that read; None: by the processors there are.
 
     Raises:
         UserError: a part cannot be written.
@@ -170,7 +172,9 @@ def embed_parts(
         files = plan.of_part(number)
         vectors = {}
         refused = {}
-        for place, found in embed_files(model, files, plan.about, advance, unmeasured=unmeasured):
+        for place, found in embed_files(
+            model, files, plan.about, advance, unmeasured=unmeasured, workers=workers
+        ):
             if isinstance(found, UserError):
                 refuse(str(found))
                 refused[place] = str(found)

@@ -3,15 +3,16 @@
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.readers.shape_files import ShapeFile, load_shape
+from pc_crvae.data.readers.shape_files import ShapeFile
+from pc_crvae.data.readers.shape_workers import read_clouds
 from pc_crvae.embedding.index import About, Embeddings, embed_clouds
+from pc_crvae.embedding.opening import Index
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ def embeddings_of_files(
 
     Args:
         model: the model that gives the vectors.
-        files: the files of meshes and clouds, which are read one by one.
+        files: the files of meshes and clouds, which several processes read.
         about: the number of points drawn of each, the axis that is up, and the averaging.
         refuse: takes a sentence that names each file that cannot be used.
         advance: a function to call after each file.
-        unmeasured: passed to :func:`load_shape`.
+        unmeasured: as of :func:`~pc_crvae.data.readers.shape_files.load_shape`.
 
     Raises:
         UserError: none can be used.
@@ -56,8 +57,12 @@ def embed_files(
     advance: Callable[[], None] = lambda: None,
     *,
     unmeasured: Callable[[int], None] | None = None,
+    workers: int | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32] | UserError]]:
     """Embed the shapes of files, as :func:`embeddings_of_files`, and give each when it is done.
+
+    The arguments are those of :func:`embeddings_of_files`, and ``workers``, the number of processes
+    that read the files; None: by the processors there are.
 
     Yields:
         The place of a file among ``files``, and its vector (d,), or why it cannot be used; every
@@ -65,14 +70,13 @@ def embed_files(
     """
     read: list[int] = []
     refused: list[tuple[int, UserError]] = []
-    load = load_shape if unmeasured is None else partial(load_shape, unmeasured=unmeasured)
+    paths = [file.path for file in files]
+    loaded = read_clouds(paths, about.points, about.up, unmeasured, workers=workers)
 
     def clouds() -> Iterator[NDArray[np.float32]]:
-        for place, file in enumerate(files):
-            try:
-                cloud = load(file.path, about.points, about.up)
-            except UserError as error:
-                refused.append((place, error))
+        for place, cloud in enumerate(loaded):
+            if isinstance(cloud, UserError):
+                refused.append((place, cloud))
             else:
                 read.append(place)
                 yield cloud
@@ -136,6 +140,10 @@ def embeddings_of_clouds(
     return Embeddings(tuple(ids), vectors, ("",) * len(ids), about)
 
 
+_MOST_LIKENED = 20_000
+"""Ids that a name which is none is compared with: of a million that would take minutes."""
+
+
 @dataclass(frozen=True)
 class Hit:
     """A shape of an index near to a query.
@@ -151,7 +159,7 @@ class Hit:
     row: int
 
 
-def require_model_of(index: Embeddings, weights_sha256: str, folder: Path) -> None:
+def require_model_of(index: Index, weights_sha256: str, folder: Path) -> None:
     """Check that a saved model is the one that made an index.
 
     Args:
@@ -169,7 +177,7 @@ def require_model_of(index: Embeddings, weights_sha256: str, folder: Path) -> No
         )
 
 
-def find_query(query: str, index: Embeddings) -> Path | int:
+def find_query(query: str, index: Index) -> Path | int:
     """Return what a query names: a file, or the row of a shape in the index.
 
     Raises:
@@ -178,16 +186,17 @@ def find_query(query: str, index: Embeddings) -> Path | int:
     path = Path(query)
     if path.is_file():
         return path
-    if query in index.ids:
-        return index.ids.index(query)
-    near = difflib.get_close_matches(query, index.ids, n=1)
+    row = index.find(query)
+    if row is not None:
+        return row
+    near = difflib.get_close_matches(query, index.ids[:_MOST_LIKENED], n=1)
     question = f", did you mean {near[0]}?" if near else f", whose ids are such as {index.ids[0]}"
     raise UserError(f"{query} is neither a file nor the id of a shape in the index{question}")
 
 
 def query_vector(
     query: Path | int,
-    index: Embeddings,
+    index: Index,
     model: "PointModel",
     about: About,
     *,
@@ -200,7 +209,7 @@ def query_vector(
         index: the index.
         model: the model that made it.
         about: the settings by which the file is embedded.
-        unmeasured: passed to :func:`load_shape`.
+        unmeasured: as of :func:`~pc_crvae.data.readers.shape_files.load_shape`.
 
     Raises:
         UserError: the file cannot be used.
@@ -210,15 +219,16 @@ def query_vector(
         raise UserError(reason)
 
     if isinstance(query, int):
-        row, of = query, index
-    else:
-        files = [ShapeFile(query, str(query))]
-        row, of = 0, embeddings_of_files(model, files, about, refuse, unmeasured=unmeasured)
-    vector: NDArray[np.float32] = of.vectors[row]
+        own: NDArray[np.float32] = index.vectors[query]
+        return own
+    files = [ShapeFile(query, str(query))]
+    vector: NDArray[np.float32] = embeddings_of_files(
+        model, files, about, refuse, unmeasured=unmeasured
+    ).vectors[0]
     return vector
 
 
-def nearest_hits(index: Embeddings, vector: NDArray[np.floating], count: int) -> list[Hit]:
+def nearest_hits(index: Index, vector: NDArray[np.floating], count: int) -> list[Hit]:
     """Return the shapes nearest to a vector (d,), the nearest first, at most ``count``."""
     distances, rows = index.nearest(vector[None], count)
     return [

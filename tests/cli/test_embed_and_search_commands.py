@@ -11,7 +11,7 @@ from PIL import Image
 from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.cli import main
 from pc_crvae.data import load_clouds
-from pc_crvae.embedding import shapes as embeddings_module
+from pc_crvae.data.readers import shape_workers
 from pc_crvae.embedding.index import load_embeddings
 
 
@@ -142,10 +142,11 @@ def test_an_unknown_format_is_refused_before_anything_is_read(trained, tmp_path,
 
 
 def test_an_interrupted_embedding_leaves_nothing(trained, tmp_path, monkeypatch):
-    def interrupt(path, count, up):
+    def interrupt(path, count, up, *, unmeasured=None):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(embeddings_module, "load_shape", interrupt)
+    monkeypatch.setattr(shape_workers, "FEW", 10)
+    monkeypatch.setattr(shape_workers, "load_shape", interrupt)
     (tmp_path / "out").mkdir()
     assert embed(trained, tmp_path / "out" / "out.npz", trained / "shapes") == 130
     assert list((tmp_path / "out").iterdir()) == []

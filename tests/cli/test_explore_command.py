@@ -18,7 +18,7 @@ import trimesh
 import pc_crvae
 from helpers.bent_shapes import TURN, bracket
 from pc_crvae.cli import main
-from pc_crvae.collection import reading
+from pc_crvae.collection import shapes
 from pc_crvae.collection.explore import explored_before
 from pc_crvae.embedding.index import load_embeddings
 from pc_crvae.models.descriptors.descriptor import Descriptor
@@ -154,9 +154,9 @@ def test_what_is_embedded_is_kept_and_only_what_changed_is_read_again(
     trimesh.creation.box((1, 2, 5)).export(parts / "new.off")
     (parts / "rods" / "rod1.off").rename(parts / "moved.off")
     read = []
-    own = reading.measure
+    own = shapes.measure
     monkeypatch.setattr(
-        reading, "measure", lambda content, up: read.append(content.path.name) or own(content, up)
+        shapes, "measure", lambda content, up: read.append(content.path.name) or own(content, up)
     )
     assert explore(made, parts, "--out", out) == 0
     assert read == ["new.off"]

@@ -50,7 +50,7 @@ def test_a_place_that_cannot_be_written_is_told_before_any_work(trained, what, m
 
     monkeypatch.chdir(trained)
     monkeypatch.setattr(store, "obtain", work)
-    monkeypatch.setattr("pc_crvae.embedding.shapes.load_shape", work)
+    monkeypatch.setattr("pc_crvae.data.readers.shape_workers.load_shape", work)
     if WRITING[what] is None:
         from pc_crvae.cli.validation_probe import main as probe
 

@@ -4,7 +4,7 @@ import numpy as np
 import trimesh
 
 from helpers.bent_shapes import TURN, body, bracket, cloud, cloud_body, triangles
-from pc_crvae.collection.bodies import invariants, moments_of_mesh
+from pc_crvae.collection.moments import invariants, moments_of_mesh
 
 
 def test_moments_of_a_box_are_those_of_the_formula():

@@ -5,14 +5,34 @@ import trimesh
 
 from helpers.bent_shapes import TURN, body, bracket, triangles
 from helpers.measured_shapes import shape
+from pc_crvae.collection.comparison import compare
 from pc_crvae.collection.duplicates import find_duplicates
+
+
+class Compared:
+    """Compares meshes at once, and remembers nothing."""
+
+    def __init__(self, meshes):
+        self.meshes = meshes
+
+    def recall(self, pair):
+        return None
+
+    def keep(self, pair, found):
+        pass
+
+    def compare(self, first, second):
+        return compare(body(self.meshes[first]), body(self.meshes[second]))
+
+    def compare_all(self, pairs):
+        return ((pair, self.compare(*pair)) for pair in pairs)
 
 
 def pairs_of(meshes, digests=None, units=None):
     digests = digests or [str(row) for row in range(len(meshes))]
     shapes = [shape(corners, digest) for corners, digest in zip(meshes, digests, strict=True)]
     units = np.eye(len(meshes)) if units is None else units
-    found = find_duplicates(shapes, units, lambda row: body(meshes[row]))
+    found = find_duplicates(shapes, units, Compared(meshes))
     return {(pair.first, pair.second): pair.kind for pair in found}
 
 
@@ -41,4 +61,4 @@ def test_near_copies_are_looked_for_where_the_embedding_says():
 
 def test_without_measures_a_shape_is_compared_with_nothing():
     own = triangles(bracket())
-    assert find_duplicates([None, shape(own, "a"), None], np.eye(3), lambda row: body(own)) == []
+    assert find_duplicates([None, shape(own, "a"), None], np.eye(3), Compared([own])) == []

@@ -49,3 +49,16 @@ def test_a_key_depends_on_the_content_and_on_all_settings():
     keys = {key_of("a", {"up": "z"}), key_of("b", {"up": "z"}), key_of("a", {"up": "y"})}
     assert len(keys) == 3
     assert key_of("a", {"up": "z", "points": 3}) == key_of("a", {"points": 3, "up": "z"})
+
+
+def test_what_was_made_comes_back_unless_it_was_changed(tmp_path):
+    path = tmp_path / "kept.sqlite"
+    with open_store(path) as store:
+        store.put_made("a", b"one")
+        store.put_made("b", b"two")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE made SET content = ? WHERE key = 'b'", (b"three",))
+    with open_store(path) as store:
+        assert store.get_made("a") == b"one"
+        assert store.get_made("b") is None
+        assert store.get_made("c") is None

@@ -13,8 +13,8 @@ import pytest
 from helpers import mesh_writers as write
 from pc_crvae.data.cache.pruning import prune
 from pc_crvae.data.cache.store import SEARCHED
+from pc_crvae.data.readers import shape_workers
 from pc_crvae.data.readers.shape_files import find_shape_files
-from pc_crvae.embedding import shapes
 from pc_crvae.embedding.folder_index import FolderIndex, index_folder
 from pc_crvae.embedding.index import About
 from pc_crvae.embedding.shapes import embeddings_of_files
@@ -97,16 +97,17 @@ def test_refused_files_are_told_each_time_and_read_once(model: Descriptor, folde
 def test_what_a_missing_package_kept_from_being_read_is_tried_again(
     model: Descriptor, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    load = shapes.load_shape
+    monkeypatch.setattr(shape_workers, "FEW", 10)
+    load = shape_workers.load_shape
 
     def without(path: Path, *settings: object, **more: object) -> np.ndarray:
         if path.name == "4.off":
             raise MissingPackageError(f"{path} needs something")
         return load(path, *settings, **more)
 
-    monkeypatch.setattr(shapes, "load_shape", without)
+    monkeypatch.setattr(shape_workers, "load_shape", without)
     assert index(model, folder).refused == (f"{folder}/4.off needs something",)
-    monkeypatch.setattr(shapes, "load_shape", load)
+    monkeypatch.setattr(shape_workers, "load_shape", load)
     again = index(model, folder)
     assert (again.read, again.refused, len(again.embeddings)) == (1, (), 10)
 
@@ -115,7 +116,8 @@ def test_stopped_it_goes_on_where_it_was(
     model: Descriptor, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("pc_crvae.models.pretrained.ENCODED_AT_ONCE", 2)
-    load, count = shapes.load_shape, 0
+    monkeypatch.setattr(shape_workers, "FEW", 10)
+    load, count = shape_workers.load_shape, 0
 
     def stop(path: Path, *settings: object, **more: object) -> np.ndarray:
         nonlocal count
@@ -124,10 +126,10 @@ def test_stopped_it_goes_on_where_it_was(
             raise KeyboardInterrupt
         return load(path, *settings, **more)
 
-    monkeypatch.setattr(shapes, "load_shape", stop)
+    monkeypatch.setattr(shape_workers, "load_shape", stop)
     with pytest.raises(KeyboardInterrupt, match="stopped with 6 of the 10 files"):
         index(model, folder)
-    monkeypatch.setattr(shapes, "load_shape", load)
+    monkeypatch.setattr(shape_workers, "load_shape", load)
     again = index(model, folder)
     assert again.read == 4
     whole = embeddings_of_files(model, find_shape_files([folder]), ABOUT, pytest.fail)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pc_crvae.collection.bodies import moments_of_mesh, size_of
+from pc_crvae.collection.moments import moments_of_mesh, size_of
 from pc_crvae.collection.shapes import Shape
 from pc_crvae.data.surface_sampling import sample_surface
 

@@ -48,7 +48,12 @@ def test_a_folder_of_meshes_is_trained_on_from_the_model_of_the_package(tmp_path
         trimesh.creation.box((1, 1 + index / 4, 2)).export(meshes / f"box-{index}.stl")
     config = load_config(
         CONFIGS / "mesh-folder.yaml",
-        [f"data.root={meshes}", "data.items_per_epoch=4", "training.steps=2", "training.batch_size=2"],
+        [
+            f"data.root={meshes}",
+            "data.items_per_epoch=4",
+            "training.steps=2",
+            "training.batch_size=2",
+        ],
     )
     pc_crvae.train(config, out=tmp_path / "run")
     trained, shipped = (

@@ -9,7 +9,6 @@ the set fail to load unless the caller says that it may be short.
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,6 +41,7 @@ from pc_crvae.data.items import Item
 from pc_crvae.errors import UserError
 from pc_crvae.utils.progress import items_bar
 from pc_crvae.utils.up_axes import Axis
+from pc_crvae.utils.workers import processors
 
 __all__ = ["Prepared", "Recipe", "RejectedFilesError", "Rejection", "Shapes", "prepare"]
 
@@ -203,7 +203,7 @@ def prepare(
         journal = Journal(key.journal, key.heading)
         try:
             _carry_over(key, journal, tasks)
-            _fill(journal, shapes, recipe, tasks, workers or _processors(), console)
+            _fill(journal, shapes, recipe, tasks, workers or processors(), console)
             yield _draft(key, journal, shapes, recipe, tasks)
         except BaseException:
             journal.close()
@@ -234,10 +234,6 @@ def _task(item: Item, shapes: Shapes, recipe: Recipe) -> Task:
     state += [[str(other), stamp(other)] for other in files_read_with(item.path)]
     key = hashlib.sha256(json.dumps(state).encode()).hexdigest()
     return Task(key, path, item.id, up)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _prepared(entry: Entry, shapes: Shapes) -> Prepared:

@@ -392,7 +392,7 @@ def test_an_error_of_the_code_is_not_taken_for_a_bad_file(
     root: Path, capfd: pytest.CaptureFixture[str]
 ):
     spoil(root, 3, "BUG")
-    with pytest.raises(RuntimeError, match=r"the worker that read .*shape_03\.off failed"):
+    with pytest.raises(RuntimeError, match=r"a worker failed at .*shape_03\.off"):
         run(root)
     assert "ZeroDivisionError: an error of the code" in capfd.readouterr().err
 

@@ -1,0 +1,165 @@
+"""The comparisons of a collection's pairs: made by several processes, kept from run to run."""
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import asdict
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from pc_crvae.collection.bodies import Body, body_of
+from pc_crvae.collection.comparison import Comparison, compare
+from pc_crvae.collection.reading import Collection
+from pc_crvae.collection.store import Store
+from pc_crvae.data.facing import up_of_file
+from pc_crvae.data.readers.shape_files import read_shape
+from pc_crvae.errors import UserError
+from pc_crvae.utils.workers import Answer, Lost, answers, processors
+
+FORMAT = 1
+"""Raise it where a comparison of the same two shapes may come out differently."""
+
+HELD = 1_000_000
+"""Vertices and triangles of the shapes that stay in a process's memory, to be compared with the
+next: some 100 MB."""
+
+FEW = 24
+"""Pairs up to which no other process is worth its start: they are compared in this one."""
+
+Pair = tuple[int, int]
+
+
+class Bodies:
+    """Bodies by their names, the last ones held.
+
+    Args:
+        read: gives the body of a name, None where it cannot be had any more, and its size in
+            vertices and triangles.
+    """
+
+    def __init__(self, read: Callable[[Any], tuple[Body | None, int]]) -> None:
+        self._read = read
+        self._held: OrderedDict[Any, tuple[Body | None, int]] = OrderedDict()
+        self._size = 0
+
+    def of(self, name: Any) -> Body | None:
+        """Return the body of a name, read if it is not held."""
+        if name in self._held:
+            self._held.move_to_end(name)
+            return self._held[name][0]
+        body, size = self._held[name] = self._read(name)
+        self._size += 1000 + size
+        while self._size > HELD and len(self._held) > 2:
+            _, (_, dropped) = self._held.popitem(last=False)
+            self._size -= 1000 + dropped
+        return body
+
+    def compare(self, first: Any, second: Any) -> Comparison | None:
+        """Compare two; None where they are not even near, or one cannot be had."""
+        ours, theirs = self.of(first), self.of(second)
+        return None if ours is None or theirs is None else compare(ours, theirs)
+
+
+def read_body(path: Path, up: str | None) -> tuple[Body | None, int]:
+    """Read a shape again, to be compared; None where its file cannot be read any more."""
+    try:
+        content = read_shape(path, unmeasured=lambda count: None)
+    except UserError:  # gone or changed since it was measured, a moment ago
+        return None, 0
+    if content.surface is None:
+        return body_of(content, up), 0 if content.points is None else len(content.points)
+    size = len(content.surface.vertices) + len(content.surface.faces)
+    return body_of(content, up), size
+
+
+def prepare_comparing(up: str | None) -> Answer:
+    """Return what compares the files of a task, two paths, in a worker."""
+    bodies = Bodies(lambda path: read_body(Path(path), up))
+
+    def answer(task: list[str]) -> bytes:
+        return as_bytes(bodies.compare(*task))
+
+    return answer
+
+
+def as_bytes(found: Comparison | None) -> bytes:
+    """Return a comparison as bytes, which :func:`of_bytes` reads."""
+    return json.dumps(None if found is None else asdict(found)).encode()
+
+
+def of_bytes(content: bytes) -> Comparison | None:
+    """Read what :func:`as_bytes` gave."""
+    values = json.loads(content)
+    return None if values is None else Comparison(**values)
+
+
+class PairsOfCollection:
+    """What compares the shapes of a collection by their rows, and remembers it.
+
+    Args:
+        collection: the shapes.
+        store: where comparisons are kept from run to run; None: nowhere.
+    """
+
+    def __init__(self, collection: Collection, store: Store | None = None) -> None:
+        self._sources = collection.embeddings.sources
+        self._shapes = collection.shapes
+        self._up = collection.embeddings.about.up
+        self._store = store
+        self._bodies = Bodies(lambda row: read_body(Path(self._sources[row]), self._up))
+
+    def recall(self, pair: Pair) -> tuple[Comparison | None] | None:
+        """Return what is known of a pair; None where nothing is."""
+        content = None if self._store is None else self._store.get_made(self._key(pair))
+        return None if content is None else (of_bytes(content),)
+
+    def keep(self, pair: Pair, found: Comparison | None) -> None:
+        """Remember what was found of a pair."""
+        if self._store is not None:
+            self._store.put_made(self._key(pair), as_bytes(found))
+
+    def compare(self, first: int, second: int) -> Comparison | None:
+        """Compare two shapes, in this process."""
+        return self._bodies.compare(first, second)
+
+    def compare_all(self, pairs: Iterable[Pair]) -> Iterator[tuple[Pair, Comparison | None]]:
+        """Compare pairs by several processes, in their order; they are taken as needed.
+
+        Raises:
+            UserError: a pair ended the process that compared it.
+        """
+        pairs = iter(pairs)
+        first_ones = list(islice(pairs, FEW + 1))
+        if len(first_ones) <= FEW:
+            yield from ((pair, self.compare(*pair)) for pair in first_ones)
+            return
+        pairs = chain(first_ones, pairs)
+        taken: dict[int, Pair] = {}
+
+        def tasks() -> Iterator[list[str]]:
+            for place, pair in enumerate(pairs):
+                taken[place] = pair
+                yield [self._sources[row] for row in pair]
+
+        with closing(answers(prepare_comparing, self._up, tasks(), processors())) as found:
+            for place, answer in found:
+                pair = taken.pop(place)
+                if isinstance(answer, Lost):
+                    first, second = (self._sources[row] for row in pair)
+                    raise UserError(
+                        f"the comparison of {first} and {second} ended its process "
+                        f"({answer.signal}): is one of them too large? Take it away, or free "
+                        "memory; the same command goes on from there"
+                    )
+                yield pair, of_bytes(answer)
+
+    def _key(self, pair: Pair) -> str:
+        about: list[Any] = [FORMAT]
+        for row in pair:
+            shape, path = self._shapes[row], Path(self._sources[row])
+            assert shape is not None
+            about.append([shape.digest, path.suffix.lower(), up_of_file(path, self._up)])
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()

@@ -1,0 +1,61 @@
+"""Comparisons of files: by several processes as in one, and kept from run to run."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from helpers.bent_shapes import TURN, bracket
+from pc_crvae.collection.pairs import PairsOfCollection, read_body
+from pc_crvae.collection.reading import Collection
+from pc_crvae.collection.shapes import measure
+from pc_crvae.collection.store import open_store
+from pc_crvae.data.readers.shape_files import read_shape
+from pc_crvae.embedding.index import About, Embeddings
+
+ABOUT = About(model_sha256="0" * 64, points=8, up="z")
+
+
+@pytest.fixture
+def collection(tmp_path):
+    mesh = bracket()
+    turned = trimesh.Trimesh(mesh.vertices @ TURN.T * 2, mesh.faces, process=False)
+    meshes = [mesh, turned, trimesh.creation.box((1, 2, 3))]
+    paths = [tmp_path / f"{row}.off" for row in range(len(meshes))]
+    for path, one in zip(paths, meshes, strict=True):
+        one.export(path)
+    shapes = tuple(measure(read_shape(path), "z") for path in paths)
+    names = tuple(map(str, paths))
+    vectors = np.eye(len(paths), dtype=np.float32)
+    return Collection(Embeddings(names, vectors, names, ABOUT), shapes)
+
+
+def test_several_processes_find_what_one_does(collection, monkeypatch):
+    monkeypatch.setattr("pc_crvae.collection.pairs.FEW", 0)
+    comparing = PairsOfCollection(collection)
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    found = list(comparing.compare_all(iter(pairs)))
+    assert found == [(pair, comparing.compare(*pair)) for pair in pairs]
+    assert [None if one is None else one.kind for _, one in found] == ["scaled", None, None]
+
+
+def test_what_was_found_is_known_the_next_time(collection, tmp_path):
+    with open_store(tmp_path / "kept.sqlite") as store:
+        comparing = PairsOfCollection(collection, store)
+        assert comparing.recall((0, 1)) is None
+        found = comparing.compare(0, 1)
+        comparing.keep((0, 1), found)
+        comparing.keep((0, 2), None)
+    with open_store(tmp_path / "kept.sqlite") as store:
+        again = PairsOfCollection(collection, store)
+        assert again.recall((0, 1)) == (found,)
+        assert again.recall((0, 2)) == (None,)
+        assert again.recall((1, 0)) is None
+
+
+def test_clouds_are_read_to_be_compared_too(tmp_path):
+    points = np.random.default_rng(0).normal(size=(50, 3))
+    np.save(tmp_path / "a.npy", points)
+    body, size = read_body(tmp_path / "a.npy", "z")
+    assert body is not None
+    assert size == 50
+    assert read_body(tmp_path / "gone.npy", "z") == (None, 0)
