@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pc_crvae.utils.resources import DEFAULT_MODEL
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from pc_crvae.collection.explore import Explored
     from pc_crvae.config import Config
     from pc_crvae.data.formats.meshes import Surface
+    from pc_crvae.data.items import ItemSet
     from pc_crvae.embedding.index import Embeddings
     from pc_crvae.embedding.names import Untrained
     from pc_crvae.embedding.rotation_average import RotationGroup
@@ -99,6 +102,7 @@ def probe(
     which: Which = "last",
     untrained: "Untrained | None" = None,
     cross_validation: "CrossValidation | bool" = False,
+    data: "tuple[ItemSet, ItemSet] | None" = None,
 ) -> "ProbeReport":
     """Score a model's frozen features by linear SVMs, beside those of the untrained encoder.
 
@@ -109,7 +113,7 @@ def probe(
     ['trained', 'training_free', 'untrained']
 
     Args:
-        run: as `load` takes it; its own data is read, training and test split.
+        run: as `load` takes it.
         protocol: the name of one that comes with the package, or a YAML file.
         which: which state of a run, the last or the best by the validation objective.
         untrained: the batch-norm of untrained encoders is ``calibrated`` by a pass over the
@@ -117,9 +121,12 @@ def probe(
         cross_validation: whether to score the rows by repeated folds of the training split too, or
             the repeats and folds
             (:class:`pc_crvae.evaluation.probe.cross_validation.CrossValidation`).
+        data: the training and the test split, with labels, that the model is probed on; by default
+            those of the data set that it was trained on.
 
     Returns:
-        The report; its method ``write`` makes the file that the command ``probe`` makes.
+        The report; its method ``write`` makes the file that the command ``probe`` makes, and
+        `pc_crvae.evaluation.format_table` the table that it prints.
 
     Raises:
         pc_crvae.errors.UserError: there is no model, its data cannot be loaded or has no labels, or
@@ -134,18 +141,19 @@ def probe(
     if untrained is not None and untrained not in UNTRAINED_TITLES:
         raise UserError(f"untrained is {' or '.join(UNTRAINED_TITLES)}, not {untrained}")
     saved = _opened(run, which, device="auto")
-    splits = saved.split("train"), saved.split("test")
+    splits = data or (saved.split("train"), saved.split("test"))
     folds = CrossValidation() if cross_validation is True else (cross_validation or None)
     rules = load_protocol(str(protocol))
     probed = probe_model(saved.model, *splits, rules, untrained=untrained, cross_validation=folds)
     report = probed.report.of_model(saved.folder, which, saved.model.data, saved.weights_sha256)
-    return report.model_copy(update={"transfer": False})
+    transfer = data is not None and saved.model.data.get("name") != data[0].name
+    return report.model_copy(update={"transfer": transfer})
 
 
 def embed(
     shapes: "str | Path | Sequence[str | Path] | NDArray[np.floating]",
     *,
-    model: str | Path,
+    model: str | Path | None = None,
     points: int | None = None,
     up: str | None = None,
     average_over: "RotationGroup | None" = None,
@@ -162,7 +170,8 @@ def embed(
     Args:
         shapes: mesh and cloud files, or folders of them; or clouds, (n, P, 3) in any position and
             size, which are called by their numbers.
-        model: a model of points, as `load` takes it.
+        model: a model of points, as `load` takes it; by default ``pretrained-so3``, which comes
+            with the package.
         points: how many points are drawn of each file's shape, by default as many as the model was
             trained with; of an array all are taken.
         up: the axis that points up, or axes by the suffixes of files, such as ``glb=y,stl=z``; by
@@ -190,7 +199,7 @@ def embed(
     if average_over is not None:
         check_group(average_over, "average_over")
     facing = up_in_full(up)
-    saved = _opened(model, device="auto")
+    saved = _opened(model or DEFAULT_MODEL, device="auto")
     about = About(
         model_sha256=saved.weights_sha256,
         points=points or saved.point_model.points,
@@ -230,7 +239,8 @@ def search(
         index: what `embed` gave, or the file it was saved in; or a folder, whose index is kept in
             the cache, where only what is new or changed is read again.
         query: a mesh or cloud file, the id of a shape in the index, or a vector (D,).
-        model: the model that made the index, as `load` takes it; only files and folders need it.
+        model: the model that made the index, as `load` takes it, which only files and folders
+            need; by default ``pretrained-so3``, which comes with the package.
         top: hits wanted.
 
     Returns:
@@ -244,19 +254,20 @@ def search(
 
     from pc_crvae.embedding.index import Embeddings, load_embeddings
     from pc_crvae.embedding.shapes import find_query, nearest_hits, query_vector, require_model_of
-    from pc_crvae.errors import UserError
 
     if not isinstance(index, Embeddings):
         is_folder = Path(index).is_dir()
-        index = _index_of(Path(index), model) if is_folder else load_embeddings(Path(index))
+        index = (
+            _index_of(Path(index), model or DEFAULT_MODEL)
+            if is_folder
+            else load_embeddings(Path(index))
+        )
     if isinstance(query, np.ndarray):
         return nearest_hits(index, query, top)
     found = find_query(str(query), index)
     if isinstance(found, int):
         return nearest_hits(index, index.vectors[found], top)
-    if model is None:
-        raise UserError(f"to search for the file {found}, name the model that made the index")
-    saved = _opened(model, device="auto")
+    saved = _opened(model or DEFAULT_MODEL, device="auto")
     require_model_of(index, saved.weights_sha256, saved.folder)
     vector = query_vector(found, index, saved.point_model, index.about.for_queries())
     return nearest_hits(index, vector, top)
@@ -297,7 +308,6 @@ def explore(
     """
     from pc_crvae.collection import explore as exploring
     from pc_crvae.embedding.index import check_points
-    from pc_crvae.utils.resources import DEFAULT_MODEL
 
     check_points(points, "points")
     places = [shapes] if isinstance(shapes, str | Path) else shapes
@@ -310,15 +320,12 @@ def explore(
     )
 
 
-def _index_of(folder: Path, model: str | Path | None) -> "Embeddings":
+def _index_of(folder: Path, model: str | Path) -> "Embeddings":
     from pc_crvae.data.facing import up_in_full
     from pc_crvae.data.readers.shape_files import find_shape_files
     from pc_crvae.embedding.folder_index import index_folder
     from pc_crvae.embedding.index import About
-    from pc_crvae.errors import UserError
 
-    if model is None:
-        raise UserError(f"to search the folder {folder}, name a model")
     saved = _opened(model, device="auto")
     about = About(
         model_sha256=saved.weights_sha256, points=saved.point_model.points, up=up_in_full(None)
