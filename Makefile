@@ -3,6 +3,7 @@
 #   make demo        train configs/quickstart.yaml, probe it, interpolate between shapes
 #   make test        the everyday tests; make test-slow: the others; PYTEST_ARGS adds to either
 #   make lint        ruff, mypy, and import-linter on the arrows between the rooms
+#   make docs        the site, into site/; make links: what its pages link to elsewhere is there
 #   make storm       kill, damage and fuzz for at most 20 minutes, and count what follows
 #   make schema      write configs/schema.json anew, after a change of pc_crvae/config
 #   make clean       remove caches and builds, never runs, data or the environment
@@ -12,6 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 DEV_INSTALLED := $(VENV)/dev-installed
+DOCS_INSTALLED := $(VENV)/docs-installed
 
 DEMO := runs/demo
 
@@ -20,7 +22,7 @@ DEMO := runs/demo
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: setup dev demo test test-slow lint storm schema clean
+.PHONY: setup dev demo test test-slow lint docs links storm schema clean
 
 setup: $(INSTALLED)
 
@@ -33,6 +35,10 @@ dev: $(DEV_INSTALLED)
 
 $(DEV_INSTALLED): $(INSTALLED)
 	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[all,dev]'
+	touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[all,docs]'
 	touch $@
 
 $(BIN)/python:
@@ -62,6 +68,12 @@ lint: dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 
+docs: $(DOCS_INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --site-dir site
+
+links: docs
+	$(BIN)/python tests/acceptance/check_links.py site
+
 storm: setup
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
 		$(BIN)/python -m benchmarks.storm $(STORM_ARGS)
@@ -71,5 +83,5 @@ schema: setup
 pathlib.Path("configs/schema.json").write_text(config.json_schema())'
 
 clean:
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find pc_crvae benchmarks tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -37,11 +37,12 @@ def train(
 ) -> Path:
     """Train a model as a configuration says.
 
-    >>> small = {"data.name": str(card), "data.points": 64, "training.epochs": 1}
-    >>> run = pc_crvae.train("quickstart", out=folder / "run", **small)
-    epoch 1/1  objective ...
-    >>> (run / "model.safetensors").is_file()
-    True
+    Examples:
+        >>> small = {"data.name": str(card), "data.points": 64, "training.epochs": 1}
+        >>> run = pc_crvae.train("quickstart", out=folder / "run", **small)
+        epoch 1/1  objective ...
+        >>> (run / "model.safetensors").is_file()
+        True
 
     Args:
         config: a YAML file, the name of one that comes with the package, or a configuration.
@@ -80,9 +81,10 @@ def train(
 def load(path: str | Path, which: Which = "last") -> "Pretrained":
     """Load a saved model of whatever class, in evaluation mode, on the CPU.
 
-    >>> model = pc_crvae.load(run)
-    >>> model.embed(np.random.default_rng(0).normal(size=(2, 300, 3))).shape
-    torch.Size([2, 128])
+    Examples:
+        >>> model = pc_crvae.load(run)
+        >>> model.embed(np.random.default_rng(0).normal(size=(2, 300, 3))).shape
+        torch.Size([2, 128])
 
     Args:
         path: a run's folder, a checkpoint's, or that of a saved export; or the name of a model that
@@ -108,9 +110,10 @@ def probe(
 
     For a model of clouds the strongest training-free descriptor stands beside them.
 
-    >>> report = pc_crvae.probe(run)
-    >>> sorted({row.features for row in report.rows})
-    ['trained', 'training_free', 'untrained']
+    Examples:
+        >>> report = pc_crvae.probe(run)
+        >>> sorted({row.features for row in report.rows})
+        ['trained', 'training_free', 'untrained']
 
     Args:
         run: as `load` takes it.
@@ -160,12 +163,13 @@ def embed(
 ) -> "Embeddings":
     """Embed meshes and clouds as vectors.
 
-    >>> index = pc_crvae.embed(meshes, model=run)
-    >>> index.ids, index.vectors.shape
-    (('box', 'rod'), (2, 128))
-    >>> index.save(folder / "index.npz")
-    >>> pc_crvae.embed(np.random.default_rng(0).normal(size=(5, 300, 3)), model=run).ids
-    ('0', '1', '2', '3', '4')
+    Examples:
+        >>> index = pc_crvae.embed(meshes, model=run)
+        >>> index.ids, index.vectors.shape
+        (('box', 'rod'), (2, 128))
+        >>> index.save(folder / "index.npz")
+        >>> pc_crvae.embed(np.random.default_rng(0).normal(size=(5, 300, 3)), model=run).ids
+        ('0', '1', '2', '3', '4')
 
     Args:
         shapes: mesh and cloud files, or folders of them; or clouds, (n, P, 3) in any position and
@@ -230,10 +234,11 @@ def search(
 ) -> "list[Hit]":
     """Find the shapes of an index that are most like a query.
 
-    >>> [hit.id for hit in pc_crvae.search(folder / "index.npz", meshes / "rod.off", model=run)]
-    ['rod', 'box']
-    >>> pc_crvae.search(index, "box", top=1)
-    [Hit(id='box', distance=0.0, row=0)]
+    Examples:
+        >>> [hit.id for hit in pc_crvae.search(folder / "index.npz", meshes / "rod.off", model=run)]
+        ['rod', 'box']
+        >>> pc_crvae.search(index, "box", top=1)
+        [Hit(id='box', distance=0.0, row=0)]
 
     Args:
         index: what `embed` gave, or the file it was saved in; or a folder, whose index is kept in
@@ -283,11 +288,12 @@ def explore(
 ) -> "Explored":
     """Find groups, duplicates and outliers among shapes, and write a page, tables and a report.
 
-    >>> explored = pc_crvae.explore(meshes, out=folder / "explored", model=run)
-    >>> explored.page.name, len(explored.collection)
-    ('explore.html', 2)
-    >>> [finding.kind for finding in explored.analysis.findings]
-    []
+    Examples:
+        >>> explored = pc_crvae.explore(meshes, out=folder / "explored", model=run)
+        >>> explored.page.name, len(explored.collection)
+        ('explore.html', 2)
+        >>> [finding.kind for finding in explored.analysis.findings]
+        []
 
     Args:
         shapes: mesh and cloud files, or folders of them; or one index that `embed` made, by the
@@ -339,9 +345,10 @@ def load_mesh(path: str | Path) -> "Surface":
 
     Of a scene or an assembly the parts are put in place.
 
-    >>> mesh = pc_crvae.load_mesh(meshes / "box.off")
-    >>> mesh.vertices.shape, mesh.faces.shape, mesh.repairs
-    ((8, 3), (12, 3), {})
+    Examples:
+        >>> mesh = pc_crvae.load_mesh(meshes / "box.off")
+        >>> mesh.vertices.shape, mesh.faces.shape, mesh.repairs
+        ((8, 3), (12, 3), {})
 
     Args:
         path: the mesh file.
