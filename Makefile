@@ -2,6 +2,7 @@
 # and for tests and lint the developers' tools too.
 #   make demo        train configs/quickstart.yaml, probe it, interpolate between shapes
 #   make test        the everyday tests; make test-slow: the others; PYTEST_ARGS adds to either
+#   make test-minimum  a part of the tests with the oldest dependencies that pyproject.toml allows
 #   make lint        ruff, mypy, and import-linter on the arrows between the rooms
 #   make docs        the site, into site/; make links: what its pages link to elsewhere is there
 #   make storm       kill, damage and fuzz for at most 20 minutes, and count what follows
@@ -17,12 +18,21 @@ DOCS_INSTALLED := $(VENV)/docs-installed
 
 DEMO := runs/demo
 
+# The environment of test-minimum. torch alone is not the oldest by default, but the version that
+# constraints.txt has: older ones are gigabytes where an index serves their CUDA builds. Where they
+# are cheap, `make test-minimum MINIMUM_TORCH=2.6.0` takes the oldest.
+MINIMUM := .venv-minimum
+MINIMUM_TORCH ?= $(shell sed -n 's/^torch==//p' constraints.txt)
+MINIMUM_TESTS ?= tests/config tests/geometry tests/latents tests/likelihoods tests/objectives \
+	tests/transforms tests/models tests/runs tests/embedding tests/data/readers \
+	tests/package/test_front_door.py
+
 # Tests run side by side, a file at a time; one thread each is then the fastest, and the threads of
 # the few tests that want more must not spin for a core that another test has.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: setup dev demo test test-slow lint docs links storm schema clean
+.PHONY: setup dev demo test test-slow test-minimum lint docs links storm schema clean
 
 setup: $(INSTALLED)
 
@@ -61,6 +71,17 @@ test: dev
 
 test-slow: dev
 	$(PYTEST) -m slow $(PYTEST_ARGS)
+
+test-minimum:
+	test -x $(MINIMUM)/bin/python || $(PYTHON) -m venv $(MINIMUM)
+	$(MINIMUM)/bin/python -m pip install --quiet --constraint constraints.txt uv
+	echo "torch==$(MINIMUM_TORCH)" > $(MINIMUM)/torch.txt
+	$(MINIMUM)/bin/uv pip compile pyproject.toml --quiet --no-deps --resolution lowest-direct \
+		--override $(MINIMUM)/torch.txt --output-file $(MINIMUM)/pins.txt > /dev/null
+	$(MINIMUM)/bin/python -m pip install --quiet --requirement $(MINIMUM)/pins.txt pytest hypothesis
+	$(MINIMUM)/bin/python -m pip install --quiet --no-deps --editable .
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
+		$(MINIMUM)/bin/python -m pytest -m "not slow" $(MINIMUM_TESTS) $(PYTEST_ARGS)
 
 lint: dev
 	$(BIN)/ruff check .

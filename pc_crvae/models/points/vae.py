@@ -1,5 +1,6 @@
 """The point-cloud model as a user holds it: embed, reconstruct, sample, interpolate, save."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any, Literal, cast
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from pc_crvae.config import PointModelConfig, plain
 from pc_crvae.likelihoods import ChamferLikelihood
+from pc_crvae.models.model_card import abilities_of_points
 from pc_crvae.models.points.encoder import PointEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.model import Cloud, PointModel, is_batch
@@ -71,6 +73,14 @@ class PointVAE(PointModel, PretrainedVAE):
             "input": {"up": "z", "normalization": "mean at 0, largest radius 1"},
             "data": self.data,
         }
+
+    def abilities(self) -> Iterator[str]:
+        """What the model can do, and what it cannot."""
+        return abilities_of_points(
+            frames=self.architecture.frames,
+            points=self.points,
+            decodes=self.data.get("decodes") is not False,
+        )
 
     @property
     def vector_size(self) -> int:
