@@ -23,9 +23,10 @@ DEMO := runs/demo
 # are cheap, `make test-minimum MINIMUM_TORCH=2.6.0` takes the oldest.
 MINIMUM := .venv-minimum
 MINIMUM_TORCH ?= $(shell sed -n 's/^torch==//p' constraints.txt)
-MINIMUM_TESTS ?= tests/config tests/geometry tests/latents tests/likelihoods tests/objectives \
-	tests/transforms tests/models tests/runs tests/embedding tests/data/readers \
-	tests/package/test_front_door.py
+MINIMUM_TESTS ?= tests/config tests/latents tests/likelihoods tests/objectives tests/transforms/test_point_transforms.py \
+	tests/geometry/test_fast_kernels.py tests/models/test_point_vae.py \
+	tests/models/test_saved_models.py tests/embedding tests/data/test_torch_geometric.py \
+	tests/evaluation/probe tests/package/test_front_door.py
 
 # Tests run side by side, a file at a time; one thread each is then the fastest, and the threads of
 # the few tests that want more must not spin for a core that another test has.
@@ -78,7 +79,8 @@ test-minimum:
 	echo "torch==$(MINIMUM_TORCH)" > $(MINIMUM)/torch.txt
 	$(MINIMUM)/bin/uv pip compile pyproject.toml --quiet --no-deps --resolution lowest-direct \
 		--override $(MINIMUM)/torch.txt --output-file $(MINIMUM)/pins.txt > /dev/null
-	$(MINIMUM)/bin/python -m pip install --quiet --requirement $(MINIMUM)/pins.txt pytest hypothesis
+	$(MINIMUM)/bin/python -m pip install --quiet --requirement $(MINIMUM)/pins.txt \
+		pytest hypothesis jsonschema
 	$(MINIMUM)/bin/python -m pip install --quiet --no-deps --editable .
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
 		$(MINIMUM)/bin/python -m pytest -m "not slow" $(MINIMUM_TESTS) $(PYTEST_ARGS)
