@@ -23,7 +23,7 @@ DEMO := runs/demo
 # are cheap, `make test-minimum MINIMUM_TORCH=2.6.0` takes the oldest.
 MINIMUM := .venv-minimum
 MINIMUM_TORCH ?= $(shell sed -n 's/^torch==//p' constraints.txt)
-MINIMUM_TESTS ?= tests/config tests/latents tests/likelihoods tests/objectives tests/transforms/test_point_transforms.py \
+MINIMUM_TESTS ?= tests/config tests/latents tests/likelihoods tests/objectives tests/transforms \
 	tests/geometry/test_fast_kernels.py tests/models/test_point_vae.py \
 	tests/models/test_saved_models.py tests/embedding tests/data/test_torch_geometric.py \
 	tests/evaluation/probe tests/package/test_front_door.py
@@ -77,8 +77,9 @@ test-minimum:
 	test -x $(MINIMUM)/bin/python || $(PYTHON) -m venv $(MINIMUM)
 	$(MINIMUM)/bin/python -m pip install --quiet --constraint constraints.txt uv
 	echo "torch==$(MINIMUM_TORCH)" > $(MINIMUM)/torch.txt
-	$(MINIMUM)/bin/uv pip compile pyproject.toml --quiet --no-deps --resolution lowest-direct \
-		--override $(MINIMUM)/torch.txt --output-file $(MINIMUM)/pins.txt > /dev/null
+	$(MINIMUM)/bin/uv pip compile pyproject.toml --extra images --extra log --quiet --no-deps \
+		--resolution lowest-direct --override $(MINIMUM)/torch.txt \
+		--output-file $(MINIMUM)/pins.txt > /dev/null
 	$(MINIMUM)/bin/python -m pip install --quiet --requirement $(MINIMUM)/pins.txt \
 		pytest hypothesis jsonschema
 	$(MINIMUM)/bin/python -m pip install --quiet --no-deps --editable .

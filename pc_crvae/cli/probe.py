@@ -204,9 +204,10 @@ def _deliver(
     from pc_crvae.evaluation.probe.paper import table_of_probe
     from pc_crvae.evaluation.probe.predictions import predictions_path, save_predictions
     from pc_crvae.evaluation.probe.table import format_table
+    from pc_crvae.evaluation.probe.words import in_words
     from pc_crvae.visualization.pictures import confusion_matrix
 
-    told = [format_table(report)]
+    told = [text for text in (format_table(report), in_words(report)) if text]
     if path is not None:
         report.write(path)
         save_predictions(predictions, predictions_path(path))

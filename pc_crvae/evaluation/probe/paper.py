@@ -7,14 +7,9 @@ from pc_crvae.evaluation.paper import PaperTable
 from pc_crvae.evaluation.probe.comparison import Comparison
 from pc_crvae.evaluation.probe.metrics.base import per_cent
 from pc_crvae.evaluation.probe.report import ProbeReport
+from pc_crvae.evaluation.probe.words import TURNED
 from pc_crvae.evaluation.reports import TrainAndTest
 from pc_crvae.version import __version__
-
-_TURNED = {
-    "aligned": "as they are",
-    "z": "turned about the vertical",
-    "so3": "turned by any rotation",
-}
 
 
 def table_of_probe(report: ProbeReport) -> PaperTable:
@@ -43,7 +38,7 @@ def _protocol_of_probe(report: ProbeReport) -> Iterator[str]:
     if rules.choice_of_c is not None:
         yield f"C: {rules.choice_of_c}."
     if isinstance(data, TrainAndTest):
-        yield f"Test items are scored {', '.join(_TURNED[each] for each in rules.settings)}."
+        yield f"Test items are scored {', '.join(TURNED[each] for each in rules.settings)}."
     if rules.points is not None:
         yield f"{rules.points:,} points are drawn of each shape."
     count = len(rules.seeds)

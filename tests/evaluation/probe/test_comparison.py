@@ -15,6 +15,7 @@ from pc_crvae.evaluation.probe.predictions import (
     save_predictions,
 )
 from pc_crvae.evaluation.probe.table import format_table
+from pc_crvae.evaluation.probe.words import in_words
 
 LABELS = np.arange(200) % 5
 
@@ -61,6 +62,20 @@ def test_interval_and_p_are_explained_where_they_stand_and_go_into_a_table(tmp_p
     assert titles == "features,A,B,A less B,interval,McNemar p"
     shown = re.search(r"A ([\d.]+), B ([\d.]+), A less B (\S+)", said).groups()
     assert cells.startswith(f"{row},{','.join(shown)},")
+
+
+def test_what_was_found_is_said_in_words_beside_what_was_not_trained():
+    right = np.stack([LABELS, LABELS])
+    half = np.where(np.arange(200) < 100, LABELS, (LABELS + 1) % 5)
+    rows = {"trained.posterior_mean.z": right, "untrained.posterior_mean.z": half[None]}
+    report = report_of(Predictions(LABELS, rows, np.array([0]), "hash"), settings=("z",))
+    first, second = in_words(report).splitlines()
+    assert first == (
+        "Turned about the vertical, 100 % of unseen items are recognised, 50 % without training."
+    )
+    assert "brackets hold the mean over classes" in second
+    given = {"given.features.aligned": right}
+    assert in_words(report_of(Predictions(LABELS, given, np.array([0]), "hash"))) == ""
 
 
 def test_notes_of_rows_are_told_once_each_with_the_rows_they_are_about():
