@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pc_crvae.utils.resources import DEFAULT_MODEL
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from pc_crvae.collection.explore import Explored
     from pc_crvae.config import Config
     from pc_crvae.data.formats.meshes import Surface
+    from pc_crvae.data.items import ItemSet
     from pc_crvae.embedding.index import Embeddings
     from pc_crvae.embedding.names import Untrained
     from pc_crvae.embedding.rotation_average import RotationGroup
@@ -34,11 +37,12 @@ def train(
 ) -> Path:
     """Train a model as a configuration says.
 
-    >>> small = {"data.name": str(card), "data.points": 64, "training.epochs": 1}
-    >>> run = pc_crvae.train("quickstart", out=folder / "run", **small)
-    epoch 1/1  objective ...
-    >>> (run / "model.safetensors").is_file()
-    True
+    Examples:
+        >>> small = {"data.name": str(card), "data.points": 64, "training.epochs": 1}
+        >>> run = pc_crvae.train("quickstart", out=folder / "run", **small)
+        epoch 1/1  objective ...
+        >>> (run / "model.safetensors").is_file()
+        True
 
     Args:
         config: a YAML file, the name of one that comes with the package, or a configuration.
@@ -77,9 +81,10 @@ def train(
 def load(path: str | Path, which: Which = "last") -> "Pretrained":
     """Load a saved model of whatever class, in evaluation mode, on the CPU.
 
-    >>> model = pc_crvae.load(run)
-    >>> model.embed(np.random.default_rng(0).normal(size=(2, 300, 3))).shape
-    torch.Size([2, 128])
+    Examples:
+        >>> model = pc_crvae.load(run)
+        >>> model.embed(np.random.default_rng(0).normal(size=(2, 300, 3))).shape
+        torch.Size([2, 128])
 
     Args:
         path: a run's folder, a checkpoint's, or that of a saved export; or the name of a model that
@@ -99,17 +104,19 @@ def probe(
     which: Which = "last",
     untrained: "Untrained | None" = None,
     cross_validation: "CrossValidation | bool" = False,
+    data: "tuple[ItemSet, ItemSet] | None" = None,
 ) -> "ProbeReport":
     """Score a model's frozen features by linear SVMs, beside those of the untrained encoder.
 
     For a model of clouds the strongest training-free descriptor stands beside them.
 
-    >>> report = pc_crvae.probe(run)
-    >>> sorted({row.features for row in report.rows})
-    ['trained', 'training_free', 'untrained']
+    Examples:
+        >>> report = pc_crvae.probe(run)
+        >>> sorted({row.features for row in report.rows})
+        ['trained', 'training_free', 'untrained']
 
     Args:
-        run: as `load` takes it; its own data is read, training and test split.
+        run: as `load` takes it.
         protocol: the name of one that comes with the package, or a YAML file.
         which: which state of a run, the last or the best by the validation objective.
         untrained: the batch-norm of untrained encoders is ``calibrated`` by a pass over the
@@ -117,9 +124,12 @@ def probe(
         cross_validation: whether to score the rows by repeated folds of the training split too, or
             the repeats and folds
             (:class:`pc_crvae.evaluation.probe.cross_validation.CrossValidation`).
+        data: the training and the test split, with labels, that the model is probed on; by default
+            those of the data set that it was trained on.
 
     Returns:
-        The report; its method ``write`` makes the file that the command ``probe`` makes.
+        The report; its method ``write`` makes the file that the command ``probe`` makes, and
+        `pc_crvae.evaluation.format_table` the table that it prints.
 
     Raises:
         pc_crvae.errors.UserError: there is no model, its data cannot be loaded or has no labels, or
@@ -134,35 +144,38 @@ def probe(
     if untrained is not None and untrained not in UNTRAINED_TITLES:
         raise UserError(f"untrained is {' or '.join(UNTRAINED_TITLES)}, not {untrained}")
     saved = _opened(run, which, device="auto")
-    splits = saved.split("train"), saved.split("test")
+    splits = data or (saved.split("train"), saved.split("test"))
     folds = CrossValidation() if cross_validation is True else (cross_validation or None)
     rules = load_protocol(str(protocol))
     probed = probe_model(saved.model, *splits, rules, untrained=untrained, cross_validation=folds)
     report = probed.report.of_model(saved.folder, which, saved.model.data, saved.weights_sha256)
-    return report.model_copy(update={"transfer": False})
+    transfer = data is not None and saved.model.data.get("name") != data[0].name
+    return report.model_copy(update={"transfer": transfer})
 
 
 def embed(
     shapes: "str | Path | Sequence[str | Path] | NDArray[np.floating]",
     *,
-    model: str | Path,
+    model: str | Path | None = None,
     points: int | None = None,
     up: str | None = None,
     average_over: "RotationGroup | None" = None,
 ) -> "Embeddings":
     """Embed meshes and clouds as vectors.
 
-    >>> index = pc_crvae.embed(meshes, model=run)
-    >>> index.ids, index.vectors.shape
-    (('box', 'rod'), (2, 128))
-    >>> index.save(folder / "index.npz")
-    >>> pc_crvae.embed(np.random.default_rng(0).normal(size=(5, 300, 3)), model=run).ids
-    ('0', '1', '2', '3', '4')
+    Examples:
+        >>> index = pc_crvae.embed(meshes, model=run)
+        >>> index.ids, index.vectors.shape
+        (('box', 'rod'), (2, 128))
+        >>> index.save(folder / "index.npz")
+        >>> pc_crvae.embed(np.random.default_rng(0).normal(size=(5, 300, 3)), model=run).ids
+        ('0', '1', '2', '3', '4')
 
     Args:
         shapes: mesh and cloud files, or folders of them; or clouds, (n, P, 3) in any position and
             size, which are called by their numbers.
-        model: a model of points, as `load` takes it.
+        model: a model of points, as `load` takes it; by default ``pretrained-so3``, which comes
+            with the package.
         points: how many points are drawn of each file's shape, by default as many as the model was
             trained with; of an array all are taken.
         up: the axis that points up, or axes by the suffixes of files, such as ``glb=y,stl=z``; by
@@ -190,7 +203,7 @@ def embed(
     if average_over is not None:
         check_group(average_over, "average_over")
     facing = up_in_full(up)
-    saved = _opened(model, device="auto")
+    saved = _opened(model or DEFAULT_MODEL, device="auto")
     about = About(
         model_sha256=saved.weights_sha256,
         points=points or saved.point_model.points,
@@ -221,17 +234,19 @@ def search(
 ) -> "list[Hit]":
     """Find the shapes of an index that are most like a query.
 
-    >>> [hit.id for hit in pc_crvae.search(folder / "index.npz", meshes / "rod.off", model=run)]
-    ['rod', 'box']
-    >>> pc_crvae.search(index, "box", top=1)
-    [Hit(id='box', distance=0.0, row=0)]
+    Examples:
+        >>> [hit.id for hit in pc_crvae.search(folder / "index.npz", meshes / "rod.off", model=run)]
+        ['rod', 'box']
+        >>> pc_crvae.search(index, "box", top=1)
+        [Hit(id='box', distance=0.0, row=0)]
 
     Args:
         index: what `embed` gave, or the file it was saved in; or a folder, whose index is kept in
             the cache, where only what is new or changed is read again. Of a file of more than
             200,000 vectors an approximate index is made beside it, where usearch is installed.
         query: a mesh or cloud file, the id of a shape in the index, or a vector (D,).
-        model: the model that made the index, as `load` takes it; only files and folders need it.
+        model: the model that made the index, as `load` takes it, which only files and folders
+            need; by default ``pretrained-so3``, which comes with the package.
         top: hits wanted.
 
     Returns:
@@ -246,22 +261,21 @@ def search(
     from pc_crvae.embedding.index import Embeddings
     from pc_crvae.embedding.opening import Index, open_index
     from pc_crvae.embedding.shapes import find_query, nearest_hits, query_vector, require_model_of
-    from pc_crvae.errors import UserError
 
     searched: Index
     if isinstance(index, Embeddings):
         searched = index
     else:
         is_folder = Path(index).is_dir()
-        searched = _index_of(Path(index), model) if is_folder else open_index(Path(index))
+        searched = (
+            _index_of(Path(index), model or DEFAULT_MODEL) if is_folder else open_index(Path(index))
+        )
     if isinstance(query, np.ndarray):
         return nearest_hits(searched, query, top)
     found = find_query(str(query), searched)
     if isinstance(found, int):
         return nearest_hits(searched, searched.vectors[found], top)
-    if model is None:
-        raise UserError(f"to search for the file {found}, name the model that made the index")
-    saved = _opened(model, device="auto")
+    saved = _opened(model or DEFAULT_MODEL, device="auto")
     require_model_of(searched, saved.weights_sha256, saved.folder)
     vector = query_vector(found, searched, saved.point_model, searched.about.for_queries())
     return nearest_hits(searched, vector, top)
@@ -277,11 +291,12 @@ def explore(
 ) -> "Explored":
     """Find groups, duplicates and outliers among shapes, and write a page, tables and a report.
 
-    >>> explored = pc_crvae.explore(meshes, out=folder / "explored", model=run)
-    >>> explored.page.name, len(explored.collection)
-    ('explore.html', 2)
-    >>> [finding.kind for finding in explored.analysis.findings]
-    []
+    Examples:
+        >>> explored = pc_crvae.explore(meshes, out=folder / "explored", model=run)
+        >>> explored.page.name, len(explored.collection)
+        ('explore.html', 2)
+        >>> [finding.kind for finding in explored.analysis.findings]
+        []
 
     Args:
         shapes: mesh and cloud files, or folders of them; or one index that `embed` made, by the
@@ -302,7 +317,6 @@ def explore(
     """
     from pc_crvae.collection import explore as exploring
     from pc_crvae.embedding.index import check_points
-    from pc_crvae.utils.resources import DEFAULT_MODEL
 
     check_points(points, "points")
     places = [shapes] if isinstance(shapes, str | Path) else shapes
@@ -315,15 +329,12 @@ def explore(
     )
 
 
-def _index_of(folder: Path, model: str | Path | None) -> "Embeddings":
+def _index_of(folder: Path, model: str | Path) -> "Embeddings":
     from pc_crvae.data.facing import up_in_full
     from pc_crvae.data.readers.shape_files import find_shape_files
     from pc_crvae.embedding.folder_index import index_folder
     from pc_crvae.embedding.index import About
-    from pc_crvae.errors import UserError
 
-    if model is None:
-        raise UserError(f"to search the folder {folder}, name a model")
     saved = _opened(model, device="auto")
     about = About(
         model_sha256=saved.weights_sha256, points=saved.point_model.points, up=up_in_full(None)
@@ -337,9 +348,10 @@ def load_mesh(path: str | Path) -> "Surface":
 
     Of a scene or an assembly the parts are put in place.
 
-    >>> mesh = pc_crvae.load_mesh(meshes / "box.off")
-    >>> mesh.vertices.shape, mesh.faces.shape, mesh.repairs
-    ((8, 3), (12, 3), {})
+    Examples:
+        >>> mesh = pc_crvae.load_mesh(meshes / "box.off")
+        >>> mesh.vertices.shape, mesh.faces.shape, mesh.repairs
+        ((8, 3), (12, 3), {})
 
     Args:
         path: the mesh file.

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import reports_of
+from pc_crvae.cli.saved import add_table_argument, check_table, deliver_table, reports_of
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Compare two probes item by item: bootstrap interval and exact McNemar test."
@@ -31,12 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="where the comparison goes (default: it is only printed)",
     )
+    add_table_argument(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Compare."""
     from pc_crvae.evaluation.probe.comparison import compare_probes, format_comparison, read_probe
+    from pc_crvae.evaluation.probe.paper import table_of_comparison
 
+    check_table(options)
     if options.json is not None:
         require_writable(options.json)
     rows = options.rows
@@ -49,3 +52,4 @@ def run(options: argparse.Namespace) -> None:
     if options.json is not None:
         compared.write(options.json)
         print(f"comparison: {options.json}")
+    deliver_table(options, lambda: table_of_comparison(compared))

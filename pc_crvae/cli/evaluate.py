@@ -3,7 +3,15 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_model_arguments, add_report_argument, open_saved, reports_of
+from pc_crvae.cli.saved import (
+    add_model_arguments,
+    add_report_argument,
+    add_table_argument,
+    check_table,
+    deliver_table,
+    open_saved,
+    reports_of,
+)
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Evaluate a model of images: likelihood, KLs, information, classifiers, pictures."
@@ -41,15 +49,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="at most so many training images, drawn by --seed, that classifiers are fitted on",
     )
     parser.add_argument("--seed", type=int, default=0, help="fixes what is drawn")
+    add_table_argument(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Evaluate."""
     report_path: Path = options.json or reports_of(options.ckpt) / "evaluation.json"
+    check_table(options)
     saved = open_saved(options)
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.images.consistency import transform_of
+    from pc_crvae.evaluation.images.paper import table_of_images
     from pc_crvae.evaluation.images.pictures import save_pictures
     from pc_crvae.evaluation.images.protocol import ImageProtocol
     from pc_crvae.evaluation.images.report import format_images
@@ -74,6 +85,7 @@ def run(options: argparse.Namespace) -> None:
     report.write(report_path)
     print(format_images(report))
     print(f"report: {report_path}")
+    deliver_table(options, lambda: table_of_images(report))
     by_dimension = report.kl_per_dimension
     pictures = save_pictures(model, observed, by_dimension, report_path, options.seed)
     for name, path in pictures.items():

@@ -4,7 +4,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_model_arguments, add_untrained_argument, open_saved, reports_of
+from pc_crvae.cli.saved import (
+    add_figures_argument,
+    add_model_arguments,
+    add_table_argument,
+    add_untrained_argument,
+    check_table,
+    deliver_table,
+    open_saved,
+    reports_of,
+)
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 
@@ -69,6 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cv-repeats", type=int, help="how often (default: 3)")
     parser.add_argument("--cv-folds", type=int, help="into how many folds (default: 5)")
+    add_table_argument(parser)
+    add_figures_argument(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -80,6 +91,7 @@ def run(options: argparse.Namespace) -> None:
             "give either --ckpt, a trained model, or --features, two files of features"
             + (", not both" if options.ckpt is not None else "")
         )
+    check_table(options)
     seeds = options.seeds
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {seeds}")
@@ -135,7 +147,7 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
     )
     files = {"train": str(train), "test": str(test)}
     report = probed.report.model_copy(update={"files": files})
-    _deliver(report, probed.predictions, options.json)
+    _deliver(report, probed.predictions, options.json, options)
 
 
 def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None:
@@ -165,7 +177,7 @@ def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None
     if transfer:
         print(f"trained on {saved.trained_on}, probed on {train_set.name}")
     report = report.model_copy(update={"transfer": transfer})
-    _deliver(report, probed.predictions, path)
+    _deliver(report, probed.predictions, path, options)
 
 
 def _is_transfer(saved: "SavedModel", probed: "ItemSet") -> bool:
@@ -181,20 +193,30 @@ def _is_transfer(saved: "SavedModel", probed: "ItemSet") -> bool:
     return not Path(trained_on).is_file() or load_card(trained_on).name != probed.name
 
 
-def _deliver(report: "ProbeReport", predictions: "Predictions", path: Path | None) -> None:
+def _deliver(
+    report: "ProbeReport",
+    predictions: "Predictions",
+    path: Path | None,
+    options: argparse.Namespace,
+) -> None:
     import numpy as np
 
+    from pc_crvae.evaluation.probe.paper import table_of_probe
     from pc_crvae.evaluation.probe.predictions import predictions_path, save_predictions
     from pc_crvae.evaluation.probe.table import format_table
+    from pc_crvae.evaluation.probe.words import in_words
     from pc_crvae.visualization.pictures import confusion_matrix
 
-    told = [format_table(report)]
+    told = [text for text in (format_table(report), in_words(report)) if text]
     if path is not None:
         report.write(path)
         save_predictions(predictions, predictions_path(path))
         told.append(f"report: {path}\npredictions: {predictions_path(path)}")
     if path is not None and report.confusion is not None:
-        picture = path.with_name(f"{path.stem}-confusion.png")
-        confusion_matrix(np.array(report.confusion.matrix), report.confusion.classes, picture)
+        picture = path.with_name(f"{path.stem}-confusion.{options.figures}")
+        counts = np.array(report.confusion.matrix)
+        seeds = len(report.protocol.seeds)
+        confusion_matrix(counts, report.confusion.classes, picture, draws=seeds)
         told.append(f"confusion matrix: {picture}")
     print("\n".join(told))
+    deliver_table(options, lambda: table_of_probe(report))

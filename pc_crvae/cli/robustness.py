@@ -4,9 +4,13 @@ import argparse
 from pathlib import Path
 
 from pc_crvae.cli.saved import (
+    add_figures_argument,
     add_model_arguments,
     add_report_argument,
+    add_table_argument,
     add_untrained_argument,
+    check_table,
+    deliver_table,
     open_saved,
     reports_of,
 )
@@ -49,18 +53,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=int, default=3, help="draws of points, turns, corruptions, initialisations"
     )
     add_untrained_argument(parser, "calibrated")
+    add_table_argument(parser)
+    add_figures_argument(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure robustness."""
     if options.seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {options.seeds}")
+    check_table(options)
     report_path: Path = options.json or reports_of(options.ckpt) / "robustness.json"
     saved = open_saved(options)
     model = saved.point_vae
     require_writable(report_path)
 
     from pc_crvae.cli.counting import counting
+    from pc_crvae.evaluation.robustness.paper import table_of_robustness
     from pc_crvae.evaluation.robustness.picture import robustness_curves
     from pc_crvae.evaluation.robustness.protocol import RECIPE_POINTS, protocol_for
     from pc_crvae.evaluation.robustness.reference import read_reference
@@ -92,7 +100,8 @@ def run(options: argparse.Namespace) -> None:
     report.write(report_path)
     print(format_robustness(report))
     print(f"report: {report_path}")
+    deliver_table(options, lambda: table_of_robustness(report))
     if set(protocol.parts) != {"rotation"}:
-        picture = report_path.with_name(f"{report_path.stem}-curves.png")
+        picture = report_path.with_name(f"{report_path.stem}-curves.{options.figures}")
         robustness_curves(report, picture)
         print(f"curves: {picture}")

@@ -2,14 +2,17 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import require_writable
 from pc_crvae.utils.resources import shipped_model
 from pc_crvae.utils.up_axes import HELP, checked_up
 
 if TYPE_CHECKING:
+    from pc_crvae.evaluation.paper import PaperTable
     from pc_crvae.runs.saved import SavedModel
 
 
@@ -82,6 +85,49 @@ def add_report_argument(parser: argparse.ArgumentParser, name: str, beside: str)
         metavar="FILE",
         help=f"where the report goes, {beside} (default: {name} in --ckpt's folder)",
     )
+
+
+def add_table_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare where a table for a paper goes."""
+    parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="a table for a paper too, with the protocol in words: Markdown, CSV or LaTeX, by the "
+        "suffix .md, .csv or .tex (default: none)",
+    )
+
+
+def add_figures_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare the format of plots."""
+    parser.add_argument(
+        "--figures",
+        choices=("png", "pdf", "svg"),
+        default="png",
+        help="the format of plots (default: png)",
+    )
+
+
+def check_table(options: argparse.Namespace) -> None:
+    """Refuse, before any work, a table that could not be written.
+
+    Raises:
+        UserError: its suffix names no format, or its place cannot be written.
+    """
+    if options.table is not None:
+        from pc_crvae.evaluation.paper import check_table_path
+
+        check_table_path(options.table)
+        require_writable(options.table)
+
+
+def deliver_table(options: argparse.Namespace, make: "Callable[[], PaperTable]") -> None:
+    """Write the table that was asked for, if one was, and say where it is."""
+    if options.table is not None:
+        from pc_crvae.evaluation.paper import write_table
+
+        write_table(make(), options.table)
+        print(f"table: {options.table}")
 
 
 def add_untrained_argument(parser: argparse.ArgumentParser, default: str) -> None:

@@ -6,6 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pc_crvae.cli.saved import (
+    add_figures_argument,
+    add_table_argument,
+    check_table,
+    deliver_table,
+)
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the lines '<!-- study NAME -->' and '<!-- end of NAME -->' (NAME: the study file's), "
         "what is between them is replaced (default: run what is left)",
     )
+    add_table_argument(parser)
+    add_figures_argument(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -57,6 +65,7 @@ def run(options: argparse.Namespace) -> None:
     report: Path | None = options.report
     if report is not None and report.suffix != ".md":
         raise UserError(f"--report {report} must end in .md")
+    check_table(options)
     path = find_study(options.study)
     study = load_study(path)
     out: Path = options.out or Path("runs") / options.study.stem
@@ -64,10 +73,17 @@ def run(options: argparse.Namespace) -> None:
     if report is not None:
         from pc_crvae.study.writing import write_report
 
-        write_report(study, runs, options.study, out, report)
+        write_report(study, runs, options.study, out, report, figures=options.figures)
         print(f"report: {report}")
     else:
         _run(study, runs, options.study, out, workers)
+    if options.table is not None:
+        from pc_crvae.study.paper import table_of_study
+        from pc_crvae.study.runner import Outcomes
+        from pc_crvae.study.summary import summarize
+
+        found = summarize(study, runs, options.study, out, Outcomes())
+        deliver_table(options, lambda: table_of_study(found))
 
 
 def _run(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, workers: int) -> None:

@@ -97,8 +97,8 @@ class Rows(Protocol[_Made]):
 class PickedRows(Generic[_Scalar]):
     """Some rows of an array, left where they lie: nothing is copied before it is asked for.
 
-    Indexed along its first axis it gives what an array of these rows would give; where the
-    whole array is wanted, ``np.asarray`` makes it.
+    Indexed it gives what an array of these rows would give; where the whole array is wanted,
+    ``np.asarray`` makes it.
 
     Args:
         array: (m, ...), for example mapped from a file.
@@ -122,8 +122,17 @@ class PickedRows(Generic[_Scalar]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index: int | np.integer | slice | NDArray[Any]) -> NDArray[_Scalar]:
-        return self._array[self._rows[index]]
+    def __getitem__(
+        self, index: int | np.integer | slice | NDArray[Any] | tuple[Any, ...]
+    ) -> NDArray[_Scalar]:
+        if not isinstance(index, tuple):
+            return self._array[self._rows[index]]
+        if index and isinstance(index[0], slice):
+            picked, index = self._array[self._rows[index[0]]], (slice(None), *index[1:])
+        else:
+            picked = np.asarray(self)
+        found: NDArray[_Scalar] = picked[index]
+        return found
 
     def __array__(
         self, dtype: np.dtype[Any] | None = None, copy: bool | None = None

@@ -9,14 +9,14 @@ of 0.1 have none, and load as they are.
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import pydantic
 import torch
-from huggingface_hub import ModelHubMixin, snapshot_download
+from huggingface_hub import ModelCard, ModelHubMixin, snapshot_download
 from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from pc_crvae.errors import UserError, reason_of
 from pc_crvae.models.half_precision import halved_matrices
+from pc_crvae.models.model_card import saved_card
 from pc_crvae.models.outline import LargerModelError, shapes_of
 from pc_crvae.models.vae import device_of, encode_parts, evaluating
 from pc_crvae.objectives.base import LatentVariableModel
@@ -49,6 +50,12 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
 
     Description: ClassVar[type[pydantic.BaseModel]]
     """The fields of a saved model's ``config.json`` from which the model is made again."""
+
+    modality: ClassVar[Literal["point-clouds", "images"]]
+    """What the model is a model of, as its card says."""
+
+    made: ClassVar[str] = "It was trained without labels."
+    """How the model came to be, in a sentence of its card."""
 
     data: dict[str, Any]
     """What the model was trained on, carried along in exports."""
@@ -87,6 +94,33 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
     def parts(self) -> dict[str, Any]:
         """What tells models of this class apart, for the ``repr``."""
 
+    @abstractmethod
+    def abilities(self) -> Iterator[str]:
+        """What the model can do, what it takes no notice of, and what it cannot: sentences."""
+
+    def generate_model_card(
+        self, *, name: str | None = None, figures: str = "", protocol: str = "", **_: Any
+    ) -> ModelCard:
+        """Make the card that `save_pretrained` writes, as Markdown with a header for the hub.
+
+        Args:
+            name: what the model is called, by default as its class.
+            figures: what was measured, in Markdown, such as
+                :func:`pc_crvae.evaluation.paper.markdown_of` gives it.
+            protocol: how it was measured, in a paragraph.
+        """
+        text = saved_card(
+            name or type(self).__name__,
+            what=repr(self),
+            made=self.made,
+            modality=self.modality,
+            data=self.data,
+            abilities=self.abilities(),
+            figures=figures,
+            protocol=protocol,
+        )
+        return ModelCard(text)
+
     def __repr__(self) -> str:
         """One line, where torch would print a page of modules."""
         parameters = sum(parameter.numel() for parameter in self.parameters())
@@ -110,7 +144,7 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
             half: keep the matrices of weights as float16, in half of the bytes.
             push_to_hub: whether to push the folder to the Hugging Face Hub.
             repo_id: ``user/name`` there, by default the name of the folder.
-            model_card_kwargs: for the template of the model card.
+            model_card_kwargs: what `generate_model_card` takes, such as ``figures``.
             push_options: the options of the mixin's ``push_to_hub``.
 
         Returns:
@@ -125,7 +159,8 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
         write_export(self, folder, half=half)
         card = folder / "README.md"
         if not card.exists():
-            text = str(self.generate_model_card(**(model_card_kwargs or {})))
+            about = {"name": folder.name} | (model_card_kwargs or {})
+            text = str(self.generate_model_card(**about))
             with atomic_path(card) as temporary:
                 temporary.write_text(text, encoding="utf-8")
         if not push_to_hub:

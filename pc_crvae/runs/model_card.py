@@ -112,7 +112,7 @@ def model_card(
         "",
         "## What it can and cannot do",
         "",
-        *(f"- {sentence}" for sentence in _abilities(model, config.model, decodes=decodes)),
+        *(f"- {sentence}" for sentence in model.abilities()),
         "",
         "## Measured",
         "",
@@ -132,38 +132,6 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
-
-
-def _abilities(model: PointVAE, architecture: PointModelConfig, *, decodes: bool) -> Iterator[str]:
-    yield "It embeds, searches and compares shapes of kinds that it has never seen."
-    yield (
-        "Position and size do not matter to it: a cloud's mean is moved to 0 and its largest "
-        "radius scaled to 1."
-    )
-    if architecture.frames == "so3":
-        yield (
-            "Which way a shape faces does not matter, unless two of its principal axes spread "
-            "alike; that a chair stands and not lies is lost with it."
-        )
-    elif architecture.frames == "z":
-        yield "Shapes that do not stand upright are other shapes to it: say which axis is up."
-    else:
-        yield (
-            "Shapes that are turned are other shapes to it: say which axis is up, and for shapes "
-            "that face anywhere use a model that is rotation-invariant."
-        )
-    yield (
-        f"It was trained on clouds of {model.points:,} points drawn evenly from surfaces. Far "
-        "fewer points, vertices of meshes and scans from one side are harder."
-    )
-    if decodes:
-        yield (
-            "What it decodes shows the rough form: details, thin parts and holes smaller than the "
-            "distance of its points are not there."
-        )
-    else:
-        yield "It does not decode: reconstructing and interpolating need a model that does."
-    yield "It knows no names of classes, no colours and no materials."
 
 
 def _data(stages: list[Stage]) -> Iterator[str]:

@@ -124,10 +124,9 @@ def _tables(summary: StudySummary) -> list[str]:
     ]
 
 
-def _accuracies(summary: StudySummary) -> str:
+def accuracy_cells(summary: StudySummary) -> tuple[list[str], list[list[str]]]:
+    """The titles and the lines of the table of accuracies; no lines where nothing was probed."""
     arms = [arm for arm in summary.arms if arm.rows]
-    if not arms:
-        return ""
     keys = list(dict.fromkeys((row.representation, row.setting) for a in arms for row in a.rows))
     lines = []
     for arm in arms:
@@ -141,10 +140,17 @@ def _accuracies(summary: StudySummary) -> str:
         scores = {row.setting: _with_spread(row.mean, row.std, 100, 1) for row in bar.rows}
         shown = [scores.get(setting, "") for _, setting in keys]
         lines.append([_training_free(bar, summary), *shown, "of the probe"])
+    return ["arm", *_columns(keys), "seeds"], lines
+
+
+def _accuracies(summary: StudySummary) -> str:
+    columns, lines = accuracy_cells(summary)
+    if not lines:
+        return ""
     return (
         f"Accuracy on the {summary.split} split in per cent, mean ± standard deviation over "
         "training seeds (over probe seeds for untrained encoders and descriptors):\n\n"
-        + _table(["arm", *_columns(keys), "seeds"], lines)
+        + _table(columns, lines)
     )
 
 
@@ -182,14 +188,21 @@ def _ends(interval: tuple[float, float]) -> str:
     return f"[{low}, {high}]"
 
 
-def _figures(summary: StudySummary) -> str:
+def figure_cells(summary: StudySummary) -> tuple[list[str], list[list[str]]]:
+    """The titles and the lines of the table of figures; no lines where nothing was evaluated."""
     arms = [arm for arm in summary.arms if arm.figures]
-    if not arms:
-        return ""
     names, cells = _cells([arm.figures or {} for arm in arms], FIGURES)
     lines = [
         [_arm(arm), *of_arm, _seeds(arm.seeds)] for arm, of_arm in zip(arms, cells, strict=True)
     ]
+    return ["arm", *map(_heading, names), "seeds"], lines
+
+
+def _figures(summary: StudySummary) -> str:
+    arms = [arm for arm in summary.arms if arm.figures]
+    if not arms:
+        return ""
+    columns, lines = figure_cells(summary)
     informed = [(arm.figures or {}).get("mutual_information") for arm in arms]
     bounds = {f"{one.log_n:.2f}" for one in informed if one is not None}
     notes = ""
@@ -201,7 +214,7 @@ def _figures(summary: StudySummary) -> str:
     return (
         f"Of the {summary.split} split, in nats an image (accuracies in per cent), mean ± "
         f"standard deviation over training seeds, where there are several.{notes}\n\n"
-        + _table(["arm", *map(_heading, names), "seeds"], lines)
+        + _table(columns, lines)
     )
 
 

@@ -27,7 +27,13 @@ def write_summary(summary: StudySummary, out: Path) -> None:
 
 
 def write_report(
-    study: Study, runs: list[PlannedRun], where: Path, out: Path, report: Path
+    study: Study,
+    runs: list[PlannedRun],
+    where: Path,
+    out: Path,
+    report: Path,
+    *,
+    figures: str = "png",
 ) -> None:
     """Write tables and plots of what is stored of a study.
 
@@ -38,6 +44,7 @@ def write_report(
         out: the study's folder.
         report: a Markdown file. If it keeps a place for the study, between two comments, what is
             in that place is replaced.
+        figures: the format of the plots: ``png``, ``pdf`` or ``svg``.
 
     Raises:
         UserError: no run is complete, a run's outputs are damaged, the file is another text, or it
@@ -49,7 +56,7 @@ def write_report(
     pictures = []
 
     def beside(name: str, text: str) -> Path:
-        path = report.with_name(f"{where.stem}-{name}.png")
+        path = report.with_name(f"{where.stem}-{name}.{figures}")
         pictures.append((text, path.name))
         return path
 

@@ -11,6 +11,7 @@ from accelerate.utils import set_seed
 
 from pc_crvae.config import CheckpointConfig, Config
 from pc_crvae.data.batches import batch_of, prefetched
+from pc_crvae.data.cards import load_card
 from pc_crvae.data.items import ItemSet
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.vae import VAE
@@ -162,6 +163,7 @@ def _state_before_the_first_step(
     model.data |= {
         "train_sha256": train_set.fingerprint(),
         "validation_sha256": validation_set.fingerprint(),
+        "licences": {one.name: load_card(one.name).licence for one in config.data.sets},
     }
     if config.init is not None:
         if not resume:  # from weights of its own

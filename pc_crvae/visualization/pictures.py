@@ -113,13 +113,16 @@ def image_strip(
     save_figure(figure, path, dpi=max(_DPI, round(width / _CELL)))
 
 
-def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], path: Path | str) -> None:
-    """Write a picture of a confusion matrix: counts, coloured by their share of the row.
+def confusion_matrix(
+    matrix: np.ndarray, classes: Sequence[str], path: Path | str, *, draws: int = 1
+) -> None:
+    """Write a picture of a confusion matrix: items, coloured by their share of the row.
 
     Args:
         matrix: Counts ``(C, C)``; row = true class, column = predicted class.
         classes: The names of the C classes.
         path: The picture to write; its suffix chooses the format.
+        draws: How often every item was counted, once a probe seed; the picture shows the mean.
 
     Raises:
         ValueError: The matrix is not ``(C, C)`` or holds negative counts.
@@ -146,13 +149,15 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str], path: Path | st
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted", color=INK)
     axes.set_ylabel("true", color=INK)
-    correct, total = int(np.trace(counts)), int(counts.sum())
-    axes.set_title(f"{correct} of {total} right ({correct / max(total, 1):.1%})", color=INK)
+    correct, total = np.trace(counts) / draws, counts.sum() / draws
+    of_draws = f", mean of {draws} probe seeds" if draws > 1 else ""
+    share = correct / max(total, 1)
+    axes.set_title(f"{correct:.0f} of {total:.0f} right ({share:.1%}){of_draws}", color=INK)
     for row, column in zip(*np.nonzero(counts), strict=True):
         axes.text(
             column,
             row,
-            f"{counts[row, column]:d}",
+            _count(counts[row, column], draws),
             ha="center",
             va="center",
             fontsize=7,
@@ -286,6 +291,11 @@ def quiet_axes(cell: Axes) -> None:
     cell.spines[["top", "right"]].set_visible(False)
     cell.spines[["left", "bottom"]].set_color(_PALE)
     cell.grid(axis="y", color="#e7e8ee", linewidth=0.8)
+
+
+def _count(summed: int, draws: int) -> str:
+    """How many items a cell has in the mean, with a decimal where that is no whole number."""
+    return f"{summed // draws}" if summed % draws == 0 else f"{summed / draws:.1f}"
 
 
 def save_figure(figure: Figure, path: Path | str, **options: object) -> None:

@@ -53,7 +53,8 @@ def refused(capsys, *arguments):
 
 
 def test_the_report_names_each_figure_and_pictures_lie_beside_it(run, tmp_path, capsys):
-    report = evaluated(run, tmp_path / "whole.json")
+    report = evaluated(run, tmp_path / "whole.json", "--table", str(tmp_path / "t.md"))
+    assert f"| NLL | {report['nll']['mean']:.3f} |" in (tmp_path / "t.md").read_text()
     for name in ("nll", "elbo", "rate", "distortion", "consistency_kl"):
         assert {"mean", "stderr"} <= report[name].keys()
     assert {"estimate", "log_n", "saturated"} <= report["mutual_information"].keys()

@@ -34,7 +34,9 @@ def pictured(trained, tmp_path):
 @pytest.fixture
 def run(pictured, monkeypatch):
     """The same, of which the confusion matrix is not drawn, which would take longest."""
-    monkeypatch.setattr(pictures, "confusion_matrix", lambda matrix, classes, path: path.touch())
+    monkeypatch.setattr(
+        pictures, "confusion_matrix", lambda matrix, classes, path, **_: path.touch()
+    )
     return pictured
 
 
@@ -61,7 +63,7 @@ def refused(capsys, *arguments):
 
 def test_the_report_holds_the_table_the_protocol_and_the_data(trained, pictured, capsys):
     run = pictured
-    assert main(["probe", "--ckpt", str(run), "--seeds", "2"]) == 0
+    assert main(["probe", "--ckpt", str(run), "--seeds", "2", "--table", str(run / "t.md")]) == 0
 
     report = json.loads((run / "probe.json").read_text())
     kind = report["training_free"]["chosen"]
@@ -98,6 +100,17 @@ def test_the_report_holds_the_table_the_protocol_and_the_data(trained, pictured,
     assert f"training-free {kind}" in said
     assert "retrieval, mean average precision" in said
     assert f"report: {run / 'probe.json'}" in said
+    table = (run / "t.md").read_text()
+    assert table.startswith("| features | aligned | z | SO(3) |\n")
+    assert "| training-free" in table
+    assert "Mean ± standard deviation over 2 probe seeds." in table
+    assert f"table: {run / 't.md'}" in said
+
+
+def test_a_table_of_no_known_form_is_refused_before_the_work(run, capsys):
+    said = refused(capsys, "--ckpt", run, "--table", run / "table.docx")
+    assert "must end in .md, .csv or .tex" in said
+    assert not (run / "probe.json").exists()
 
 
 def test_a_set_without_labels_is_not_probed_and_says_so(run, monkeypatch, capsys):

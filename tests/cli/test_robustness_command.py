@@ -33,6 +33,7 @@ def reported(trained, tmp_path_factory):
     """The path of a whole report of one seed."""
     path = tmp_path_factory.mktemp("reported") / "whole.json"
     arguments = ["--ckpt", str(trained / "run"), "--seeds", "1", "--json", str(path)]
+    arguments += ["--table", str(path.with_suffix(".csv")), "--figures", "png"]
     assert main(["robustness", *arguments]) == 0
     return path
 
@@ -71,6 +72,10 @@ def test_the_report_holds_every_part_the_protocol_and_the_data(trained, reported
     for row in report["corruption_errors"]:
         if row["features"] == "untrained":
             assert row["mce_mean"] == pytest.approx(1)
+    lines = reported.with_suffix(".csv").read_text().splitlines()
+    assert lines[0].startswith("condition,trained posterior mean,")
+    assert len(lines) == 1 + 6 + 7 * 5 + 2 * 3 + 4
+    assert any(line.startswith("rotation aligned/SO(3),") for line in lines)
     picture = imread(reported.with_name("whole-curves.png"))
     assert picture.shape[0] > 300
     assert reported.with_name("whole-curves.png").stat().st_size < 300_000

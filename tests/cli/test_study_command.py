@@ -147,6 +147,10 @@ def test_runs_of_images_are_evaluated_and_compared(tmp_path, capsys):
     assert "| cr - aug |" in text
     assert "(images-figures.png)" in text
     assert (tmp_path / "images-figures.png").read_bytes().startswith(b"\x89PNG")
+    table = ["--table", str(tmp_path / "study.tex"), "--figures", "pdf"]
+    assert main(["study", str(path), "--out", str(out), "--report", str(report), *table]) == 0
+    assert (tmp_path / "images-figures.pdf").read_bytes().startswith(b"%PDF")
+    assert r"\toprule" in (tmp_path / "study.tex").read_text()
     report.write_text("my thesis")
     assert main(["study", str(path), "--out", str(out), "--report", str(report)]) == 2
     assert "is another text, without the lines" in capsys.readouterr().err

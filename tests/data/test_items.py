@@ -91,6 +91,15 @@ def test_a_data_loader_takes_a_set_as_it_is(kind: str, workers: int):
         np.testing.assert_allclose(found, np.asarray(expected)[rows], atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    "index",
+    [np.s_[:, :5], np.s_[1:3, ::2, 0], np.s_[2, 4], np.s_[..., 0], np.s_[[0, 2], :3], np.s_[:]],
+)
+def test_the_points_of_a_part_are_indexed_as_an_array_is(index):
+    part = CLOUDS[[7, 2, 5, 5 + 1]]
+    np.testing.assert_array_equal(part.points[index], np.asarray(part.points)[index])
+
+
 def test_iterating_over_a_mapped_set_copies_an_item_at_a_time(tmp_path: Path):
     shape = (400, 3, 64, 64)
     np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.uint8, shape).flush()

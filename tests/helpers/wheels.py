@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -38,10 +39,15 @@ def build_wheel(folder: Path) -> Path:
     download.mkdir()
     (download / "ply_data_train0.h5").write_bytes(b"data")
     (download / "notes.yaml").write_text("not a card")
+    return build(copy, "wheel")
+
+
+def build(checkout: Path, target: Literal["wheel", "sdist"]) -> Path:
+    """Build one of the two into ``dist`` of a checkout."""
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", "dist"],
-        cwd=copy,
+        [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", "dist"],
+        cwd=checkout,
         check=True,
     )
-    (built,) = (copy / "dist").glob("*.whl")
+    (built,) = (checkout / "dist").glob({"wheel": "*.whl", "sdist": "*.tar.gz"}[target])
     return built

@@ -89,8 +89,8 @@ def test_a_saved_model_is_loaded_by_the_package_s_own_function(saved):
 
 
 def test_saving_what_was_loaded_gives_the_same_files(saved, tmp_path):
-    PointVAE.from_pretrained(str(saved)).save_pretrained(str(tmp_path / "again"))
-    assert contents(tmp_path / "again") == contents(saved)
+    PointVAE.from_pretrained(str(saved)).save_pretrained(str(tmp_path / "again" / "saved"))
+    assert contents(tmp_path / "again" / "saved") == contents(saved)
 
 
 def test_a_saved_model_says_what_it_is(saved):

@@ -9,6 +9,7 @@ import trimesh
 import pc_crvae
 from helpers.tiny_runs import tiny_config, write_card
 from pc_crvae import api
+from pc_crvae.data import load_clouds
 from pc_crvae.errors import UserError
 
 FUNCTIONS = ("train", "load", "probe", "embed", "search", "explore", "load_mesh")
@@ -67,8 +68,32 @@ def test_a_file_that_cannot_be_embedded_stops_all(tmp_path):
     index = pc_crvae.embed(np.random.default_rng(0).normal(size=(3, 40, 3)), model=run)
     assert index.about.points == 40
     assert pc_crvae.search(index, index.vectors[1], top=1)[0].id == "1"
-    with pytest.raises(UserError, match="name the model that made the index"):
+    with pytest.raises(UserError, match=r"another model than .*pretrained-so3"):
         pc_crvae.search(index, tmp_path / "bad.off")
+
+
+def test_where_no_model_is_named_the_one_that_comes_with_the_package_is_used(tmp_path):
+    meshes = tmp_path / "meshes"
+    meshes.mkdir()
+    trimesh.creation.box(extents=(1, 1, 1)).export(meshes / "box.off")
+    trimesh.creation.cylinder(radius=0.1, height=2).export(meshes / "rod.off")
+    index = pc_crvae.embed(meshes, points=64)
+    assert (
+        index.about.model_sha256
+        == pc_crvae.embed(meshes, model="pretrained-so3", points=64).about.model_sha256
+    )
+    for searched in (index, meshes):
+        assert pc_crvae.search(searched, meshes / "rod.off", top=1)[0].id == "rod"
+
+
+@pytest.mark.slow
+def test_a_model_is_probed_on_a_set_that_it_was_not_trained_on(tmp_path):
+    config = tiny_config(tmp_path, training={"epochs": 1})
+    run = pc_crvae.train(config, out=tmp_path / "run")
+    train, test = (load_clouds("shapes", part)[:120] for part in ("train", "test"))
+    report = pc_crvae.probe(run, data=(train, test))
+    assert report.transfer
+    assert (report.data.train.name, report.data.test.count) == ("shapes", 120)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 """What a wheel holds, built from a copy of the checkout with a download lying beside the cards."""
 
+import importlib.util
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from helpers.wheels import CHECKOUT, build_wheel, needs_a_checkout
+from helpers.wheels import CHECKOUT, build, build_wheel, needs_a_checkout
 
 pytestmark = [pytest.mark.slow, *needs_a_checkout]
 
@@ -83,3 +85,30 @@ def test_an_unpacked_wheel_finds_its_own_cards(wheel: zipfile.ZipFile, tmp_path:
     )
     cards = sorted(path.stem for path in (CHECKOUT / "datasets").glob("*.yaml"))
     assert sorted(found.stdout.split()) == cards
+
+
+@pytest.fixture(scope="module")
+def archive(built: Path) -> Path:
+    return build(built.parents[1], "sdist")
+
+
+def test_a_source_archive_holds_what_builds_and_tests_the_package_and_no_download(archive: Path):
+    with tarfile.open(archive) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    code = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "pc_crvae").rglob("*.py")}
+    assert code | shipped_names() <= names
+    assert {"pyproject.toml", "README.md", "LICENSE", "configs/schema.json"} <= names
+    assert {"datasets/shapes.yaml", "tests/package/test_packaging.py"} <= names
+    assert not [name for name in names if name.endswith(".h5")]
+
+
+def test_the_index_takes_the_wheel_and_the_source_archive(built: Path, archive: Path):
+    if importlib.util.find_spec("twine") is None:
+        pytest.skip("twine, which checks them, is not installed: pip install pc-crvae[dev]")
+    done = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", built, archive],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("PASSED") == 2

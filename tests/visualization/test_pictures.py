@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -114,6 +115,14 @@ def test_a_confusion_matrix_is_darkest_where_a_whole_class_went(tmp_path) -> Non
     )
     assert row < image.shape[0] / 2
     assert column > image.shape[1] * 0.4
+
+
+def test_a_confusion_matrix_of_several_seeds_shows_items_and_not_their_sum(tmp_path) -> None:
+    counts = np.array([[5, 1], [0, 6]])  # 3 + 3 items, 2 seeds
+    confusion_matrix(counts, ["cup", "bed"], tmp_path / "c.svg", draws=2)
+    drawn = re.findall(r"<!-- (.*?) -->", (tmp_path / "c.svg").read_text())
+    assert "6 of 6 right (91.7%), mean of 2 probe seeds" in drawn
+    assert {"2.5", "0.5", "3"} <= set(drawn)
 
 
 def test_a_class_without_samples_does_not_spoil_a_confusion_matrix(tmp_path) -> None:

@@ -177,6 +177,12 @@ def format_comparison(compared: Comparison) -> str:
         )
     if compared.note is not None:
         lines.append(f"note: {compared.note}")
+    lines.append(
+        f"In brackets: where the difference would lie for other test items and probe seeds, a "
+        f"{compared.level:.0%} interval; one that holds 0 does not tell A and B apart.\n"
+        "McNemar p: if both were equally good, how often the items that only one gets right would "
+        "be as unevenly shared as here."
+    )
     return "\n".join(lines)
 
 

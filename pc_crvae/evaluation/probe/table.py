@@ -1,6 +1,6 @@
 """The report of a probe as a table of text: scores in per cent, mean and standard deviation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pc_crvae.embedding.names import SETTING_TITLES, TRAINING_FREE, UNTRAINED_TITLES
 from pc_crvae.evaluation.probe.cross_validation import CrossValidated, Score
@@ -51,9 +51,24 @@ def format_table(report: ProbeReport) -> str:
         parts.append(f"untrained: {UNTRAINED_TITLES[report.protocol.untrained]}")
     if report.training_free is not None:
         parts.append(_candidates(report.training_free))
+    parts += _notes(report)
     if report.cross_validation is not None:
         parts += ["", align(_cross_validation(report.cross_validation))]
     return "\n".join(parts)
+
+
+def _notes(report: ProbeReport) -> Iterator[str]:
+    """What the rows' notes say, each once, with the rows that it is about where not all are."""
+    rows = report.rows + report.extra_rows
+    about: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for note in (row.note or "").split("; "):
+            if note:
+                name = f"{_words(row.features)} {_words(row.representation)}"
+                about.setdefault(note, {})[name] = None
+    every = {f"{_words(row.features)} {_words(row.representation)}" for row in rows}
+    for note, names in about.items():
+        yield f"note: {note}" + ("" if set(names) == every else f" ({', '.join(names)})")
 
 
 def _other_side(row: PairedRow) -> str:

@@ -1,6 +1,7 @@
 """What models of images share as a user holds them: they take images, and give images back."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from pc_crvae.config import Section, plain
 from pc_crvae.models.checks import ImageShape
+from pc_crvae.models.model_card import abilities_of_images
 from pc_crvae.models.pretrained import Pretrained
 
 Image = Tensor | np.ndarray
@@ -18,8 +20,13 @@ Image = Tensor | np.ndarray
 class PretrainedOfImages(Pretrained):
     """A model of images of one size."""
 
+    modality = "images"
     architecture: Section
     shape: ImageShape
+
+    def abilities(self) -> Iterator[str]:
+        """What the model can do, and what it cannot."""
+        return abilities_of_images(self.shape)
 
     def description(self) -> dict[str, Any]:
         """What makes the model again, and what it takes."""

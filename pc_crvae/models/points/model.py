@@ -13,6 +13,8 @@ Cloud = Tensor | np.ndarray
 class PointModel(Pretrained):
     """A model that embeds point clouds, whatever else it does."""
 
+    modality = "point-clouds"
+
     points: int
     """The point count that the model is made for."""
 

@@ -1,5 +1,6 @@
 """The point-cloud model as a user holds it: embed, reconstruct, sample, interpolate, save."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any, Literal, cast
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from pc_crvae.config import ModelPart, PointModelConfig, plain
 from pc_crvae.likelihoods import ChamferLikelihood
+from pc_crvae.models.model_card import abilities_of_points
 from pc_crvae.models.points.encoder import PointEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.model import Cloud, PointModel, is_batch
@@ -76,6 +78,14 @@ class PointVAE(PointModel, PretrainedVAE):
         """The module with the weights of a part; of an encoder within frames, that encoder."""
         part = super().learnt_part(name)
         return cast(nn.Module, part.encoder) if isinstance(part, FrameAveraged) else part
+
+    def abilities(self) -> Iterator[str]:
+        """What the model can do, and what it cannot."""
+        return abilities_of_points(
+            frames=self.architecture.frames,
+            points=self.points,
+            decodes=self.data.get("decodes") is not False,
+        )
 
     @property
     def vector_size(self) -> int:

@@ -1,11 +1,12 @@
 """The command ``compare`` and what it reads."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
-from helpers.probe_reports import store_probe
+from helpers.probe_reports import report_of, store_probe
 from pc_crvae.cli import main
 from pc_crvae.evaluation.probe.predictions import (
     Predictions,
@@ -13,6 +14,8 @@ from pc_crvae.evaluation.probe.predictions import (
     predictions_path,
     save_predictions,
 )
+from pc_crvae.evaluation.probe.table import format_table
+from pc_crvae.evaluation.probe.words import in_words
 
 LABELS = np.arange(200) % 5
 
@@ -46,6 +49,47 @@ def test_predictions_are_kept_small_and_whole(tmp_path):
     many = Predictions(LABELS * 1000, {"a.b.c": LABELS[None] * 1000}, np.array([0]), "hash")
     save_predictions(many, tmp_path / "many.npz")
     np.testing.assert_array_equal(load_predictions(tmp_path / "many.npz").labels, LABELS * 1000)
+
+
+def test_interval_and_p_are_explained_where_they_stand_and_go_into_a_table(tmp_path, capsys):
+    row = "trained.posterior_mean.aligned"
+    a, _ = store(tmp_path / "a.json", {row: 0.9})
+    b, _ = store(tmp_path / "bb.json", {row: 0.6})
+    said = compare(capsys, a, b, "--table", tmp_path / "table.csv")
+    assert "a 95% interval; one that holds 0 does not tell A and B apart" in said
+    assert "McNemar p: if both were equally good" in said
+    titles, cells = (tmp_path / "table.csv").read_text().splitlines()
+    assert titles == "features,A,B,A less B,interval,McNemar p"
+    shown = re.search(r"A ([\d.]+), B ([\d.]+), A less B (\S+)", said).groups()
+    assert cells.startswith(f"{row},{','.join(shown)},")
+
+
+def test_what_was_found_is_said_in_words_beside_what_was_not_trained():
+    right = np.stack([LABELS, LABELS])
+    half = np.where(np.arange(200) < 100, LABELS, (LABELS + 1) % 5)
+    rows = {"trained.posterior_mean.z": right, "untrained.posterior_mean.z": half[None]}
+    report = report_of(Predictions(LABELS, rows, np.array([0]), "hash"), settings=("z",))
+    first, second = in_words(report).splitlines()
+    assert first == (
+        "Turned about the vertical, 100 % of unseen items are recognised, 50 % without training."
+    )
+    assert "brackets hold the mean over classes" in second
+    given = {"given.features.aligned": right}
+    assert in_words(report_of(Predictions(LABELS, given, np.array([0]), "hash"))) == ""
+
+
+def test_notes_of_rows_are_told_once_each_with_the_rows_they_are_about():
+    right = np.stack([LABELS, LABELS])
+    rows = {f"trained.{name}.aligned": right for name in ("posterior_mean", "pooled")}
+    report = report_of(Predictions(LABELS, rows, np.array([0, 1]), "hash"), settings=("aligned",))
+    largest = "the largest C of the grid was chosen: a larger one might do better"
+    of_one = report.rows[0].model_copy(update={"note": largest})
+    one = format_table(report.model_copy(update={"rows": (of_one,)}))
+    assert one.splitlines()[-1] == f"note: {largest} (trained posterior mean)"
+    of_other = report.extra_rows[0].model_copy(update={"note": largest})
+    both = report.model_copy(update={"rows": (of_one,), "extra_rows": (of_other,)})
+    assert format_table(both).splitlines()[-1] == f"note: {largest}"
+    assert "note" not in format_table(report)
 
 
 def test_a_clear_lead_is_told_from_none(tmp_path, capsys):

@@ -1,0 +1,50 @@
+"""How well a model of images explains held-out ones, as a table for papers."""
+
+from collections.abc import Iterator
+
+from pc_crvae.evaluation.images.report import ImageReport
+from pc_crvae.evaluation.metrics.likelihood import Estimate
+from pc_crvae.evaluation.paper import PaperTable
+from pc_crvae.latents.statistics import MutualInformation
+
+
+def table_of_images(report: ImageReport) -> PaperTable:
+    """A row a figure: its estimate, its standard error, its unit."""
+    rules = report.protocol
+    return PaperTable(
+        columns=["figure", "estimate", "standard error", "unit"],
+        rows=list(_rows(report)),
+        protocol=(
+            f"{rules.evaluated_items:,} images of the {rules.split} split of {rules.data}. "
+            f"ELBO: {rules.elbo}. Mutual information: {rules.mutual_information}. Active units: "
+            f"the variance of their mean is above {rules.active_above_variance:g}. Classifiers: "
+            f"{rules.classifier_features}." + "".join(f" {_sentence(one)}" for one in report.notes)
+        ),
+    )
+
+
+def _rows(report: ImageReport) -> Iterator[list[str]]:
+    estimates: dict[str, Estimate | None] = {
+        "NLL": report.nll,
+        "ELBO": report.elbo,
+        "rate": report.rate,
+        "distortion": report.distortion,
+        "consistency KL": report.consistency_kl,
+    }
+    for name, found in estimates.items():
+        if found is not None:
+            yield [name, f"{found.mean:.3f}", f"{found.stderr:.3f}", "nats"]
+    informed: dict[str, MutualInformation | None] = {
+        "mutual information": report.mutual_information,
+        "mutual information of the top group": report.mutual_information_top_group,
+    }
+    for name, of_all in informed.items():
+        if of_all is not None:
+            yield [name, f"{of_all.estimate:.3f}", f"{of_all.stderr:.3f}", "nats"]
+    yield ["active units", f"{report.active_units}", "", f"of {report.dimensions}"]
+    for name, score in (report.classifiers or {}).items():
+        yield [name.replace("_", " "), f"{100 * score.accuracy:.2f}", "", "per cent"]
+
+
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}."

@@ -1,0 +1,49 @@
+"""What is left of a representation, as a table for papers."""
+
+from collections.abc import Mapping
+
+from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES
+from pc_crvae.evaluation.paper import PaperTable
+from pc_crvae.evaluation.probe.metrics.base import per_cent
+from pc_crvae.evaluation.robustness.report import AccuracyRow, RobustnessReport
+
+_UNITS: Mapping[str, str] = {"corruption": "severity", "occlusion": "elevation", "points": "points"}
+
+
+def table_of_robustness(report: RobustnessReport) -> PaperTable:
+    """Every accuracy in per cent, a row a condition and a column an encoder."""
+    encoders = list(dict.fromkeys((row.features, row.representation) for row in report.rows))
+    cells: dict[str, dict[tuple[str, str], str]] = {}
+    for row in report.rows:
+        cell = per_cent(row.accuracy_mean, row.accuracy_std, len(row.accuracies))
+        cells.setdefault(_condition(row), {})[row.features, row.representation] = cell
+    names = [f"{features} {name}".replace("_", " ") for features, name in encoders]
+    rules = report.protocol
+    errors = [
+        f"mCE of {one.features} {one.representation.replace('_', ' ')}: {one.mce_mean:.3f}"
+        for one in report.corruption_errors
+        if one.mce is not None
+    ]
+    return PaperTable(
+        columns=["condition", *names],
+        rows=[[name, *(of.get(encoder, "") for encoder in encoders)] for name, of in cells.items()],
+        protocol=(
+            "Accuracy in per cent of linear SVMs on frozen features, "
+            + (
+                f"mean ± standard deviation over {len(rules.seeds)} seeds"
+                if len(rules.seeds) > 1
+                else "one seed"
+            )
+            + f", {rules.points:,} points a shape. Rotations name how training and test shapes "
+            "were turned. Untrained encoders: "
+            + f"{UNTRAINED_TITLES[rules.untrained]}."
+            + "".join(f" {error}." for error in errors)
+        ),
+    )
+
+
+def _condition(row: AccuracyRow) -> str:
+    if row.part == "rotation":
+        return f"rotation {SETTING_TITLES[row.fitted_on]}/{SETTING_TITLES[row.condition]}"
+    what = row.condition.replace("_", " ")
+    return f"{what}, {_UNITS[row.part]} {row.level:,}"

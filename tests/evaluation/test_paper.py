@@ -1,0 +1,59 @@
+"""Tables for papers: the same cells as Markdown, CSV and LaTeX."""
+
+import csv
+import io
+
+import pytest
+
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation.paper import PaperTable, csv_of, latex_of, markdown_of, write_table
+
+TABLE = PaperTable(
+    columns=["features", "z", "50 %"],
+    rows=[["trained_a", "93.2 ± 0.1", "1"], ["bps|octants", "91.0", "[-1, +2]"]],
+    protocol="By folds & seeds, ±.",
+)
+
+
+def test_markdown_has_a_line_a_row_and_the_paragraph_below():
+    assert markdown_of(TABLE).splitlines() == [
+        "| features | z | 50 % |",
+        "| --- | --- | --- |",
+        "| trained_a | 93.2 ± 0.1 | 1 |",
+        "| bps\\|octants | 91.0 | [-1, +2] |",
+        "",
+        "By folds & seeds, ±.",
+    ]
+
+
+def test_csv_has_means_and_deviations_in_columns_of_their_own():
+    assert list(csv.reader(io.StringIO(csv_of(TABLE)))) == [
+        ["features", "z", "z std", "50 %"],
+        ["trained_a", "93.2", "0.1", "1"],
+        ["bps|octants", "91.0", "", "[-1, +2]"],
+    ]
+
+
+def test_latex_escapes_what_would_be_its_own_signs():
+    text = latex_of(TABLE)
+    assert r"features & z & 50 \% \\" in text
+    assert r"trained\_a & 93.2 $\pm$ 0.1 & 1 \\" in text
+    assert r"\caption{By folds \& seeds, $\pm$.}" in text
+    assert r"\begin{tabular}{lrr}" in text
+    assert text.count(r"\begin") == text.count(r"\end")
+
+
+@pytest.mark.parametrize(("suffix", "begin"), [("md", "| f"), ("csv", "features,"), ("tex", "%")])
+def test_the_suffix_chooses_the_form(tmp_path, suffix, begin):
+    write_table(TABLE, tmp_path / f"table.{suffix}")
+    assert (tmp_path / f"table.{suffix}").read_text().startswith(begin)
+
+
+def test_another_suffix_is_refused_by_name(tmp_path):
+    with pytest.raises(UserError, match=r"table\.xlsx must end in \.md, \.csv or \.tex"):
+        write_table(TABLE, tmp_path / "table.xlsx")
+
+
+def test_a_row_of_another_length_is_no_table():
+    with pytest.raises(ValueError, match="a cell a column"):
+        PaperTable(columns=["a", "b"], rows=[["1"]], protocol="")
