@@ -18,19 +18,23 @@ TOP = Path(__file__).resolve().parents[2]
 
 # Modules that users import from, beside every package that lists its names in __all__.
 MODULES = (
+    "pc_crvae.data.facing",
+    "pc_crvae.data.readers.shape_files",
     "pc_crvae.data.torch_geometric",
     "pc_crvae.embedding.index",
+    "pc_crvae.embedding.parts",
     "pc_crvae.embedding.shapes",
     "pc_crvae.errors",
     "pc_crvae.evaluation.probe.cross_validation",
     "pc_crvae.evaluation.probe.protocol",
     "pc_crvae.evaluation.probe.report",
-    "pc_crvae.models.pretrained",
     "pc_crvae.models.points.encoder",
     "pc_crvae.models.points.vae",
+    "pc_crvae.models.pretrained",
     "pc_crvae.models.vae",
     "pc_crvae.objectives.divergences",
     "pc_crvae.randomness.draws",
+    "pc_crvae.runs.saved",
 )
 
 # Pages of the repository's top, which are read on GitHub too: their names on the site.
