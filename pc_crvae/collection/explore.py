@@ -74,13 +74,14 @@ def explore(
     """
     require_writable(out / PAGE)
     sources = _sources(places, out, points, up)
+    saved = None if isinstance(sources, Embeddings) else open_model()
     with open_store(out / KEPT) as store:
         if isinstance(sources, Embeddings):
             made_of = made_of_index(sources)
             with progress("reading", len(sources)) as advance:
                 collection = read_index(sources, store, advance)
         else:
-            saved = open_model()
+            assert saved is not None
             about = _about(saved, points, up)
             made_of = made_of_files(sources, about)
             with progress("reading and embedding", len(sources.files)) as advance:

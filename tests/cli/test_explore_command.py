@@ -268,7 +268,9 @@ def test_what_cannot_be_done_is_told_in_a_sentence(made, tmp_path, capsys):
     rods = made / "parts" / "rods"
     said = refused(capsys, explore(made, rods, "--out", tmp_path / "file"))
     assert "could not write" in said
-    said = refused(capsys, main(["explore", str(rods), "--ckpt", str(tmp_path / "none")]))
+    nothing = ["--ckpt", str(tmp_path / "none"), "--out", str(tmp_path / "unmade")]
+    said = refused(capsys, main(["explore", str(rods), *nothing]))
+    assert not (tmp_path / "unmade").exists()
     assert "none" in said
     assert not (tmp_path / "explore").exists()
 

@@ -23,7 +23,7 @@ from rich.console import Console
 from helpers import mesh_writers as write
 from helpers.flaky_reader import COUNT, shapes
 from pc_crvae.data import load_clouds
-from pc_crvae.data.cache import journal, preparation, store, workers
+from pc_crvae.data.cache import journal, preparation, sealed_files, store, workers
 from pc_crvae.data.cache.preparation import Prepared, Recipe, Shapes, prepare
 from pc_crvae.data.clouds import normalize
 from pc_crvae.data.formats import meshes
@@ -248,7 +248,7 @@ def test_an_older_state_stays_as_it_was_beside_the_newer_one(root: Path, cache: 
 
 @pytest.mark.usefixtures("in_this_process")
 def test_nothing_is_taken_over_from_a_damaged_entry(root: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(store, "ALWAYS_VERIFIED", 0)
+    monkeypatch.setattr(sealed_files, "ALWAYS_VERIFIED", 0)
     points = run(root, rows=[0, 1]).entry / "points.npy"
     status = points.stat()
     points.write_bytes(points.read_bytes()[:-1] + b"?")

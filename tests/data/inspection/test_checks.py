@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from helpers.tiny_hdf5 import write_hdf5
-from pc_crvae.data.cache import store
+from pc_crvae.data.cache import sealed_files
 from pc_crvae.data.cards import load_card
 from pc_crvae.data.fetching.record import FetchedFile, FetchRecord, write_record
 from pc_crvae.data.inspection import checks
@@ -283,7 +283,7 @@ def test_a_damaged_array_of_what_was_prepared_is_named_and_prepared_anew(
     hdf5_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verified_at_once: int
 ):
     monkeypatch.setenv("PC_CRVAE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(store, "ALWAYS_VERIFIED", verified_at_once)
+    monkeypatch.setattr(sealed_files, "ALWAYS_VERIFIED", verified_at_once)
     card = _clouds_card(tmp_path)
     assert check(card, root=hdf5_root).findings == ()
     (entry,) = (tmp_path / "cache").glob("tiny-test-*-*")
