@@ -5,18 +5,12 @@ or end the process. So a process of its own reads it, with bounds on time and me
 file after another, and is started again after one that it did not survive.
 """
 
-import base64
-import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +18,13 @@ from numpy.typing import NDArray
 from pc_crvae.collection.shapes import Shape, measure, shape_of, values_of
 from pc_crvae.data.readers.shape_files import drawn, read_shape
 from pc_crvae.errors import UserError
+from pc_crvae.utils.workers import Answer, Lost, Worker, pack, unpack
 
 MOST_SECONDS = 120.0
 """Of one file; a file that takes longer is refused."""
 
 MOST_BYTES = 8 * 2**30
 """Of memory that the process may ask for."""
-
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +50,7 @@ class DroppedReader:
     def __init__(self, seconds: float = MOST_SECONDS) -> None:
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._worker: Worker | None = None
         self._is_closed = False
 
     def start(self) -> None:
@@ -79,55 +72,38 @@ class DroppedReader:
             RuntimeError: the reader failed by an error of the code; it wrote its traceback.
         """
         with self._lock:
-            process = self._running()
-            late = threading.Event()
-
-            def end() -> None:
-                late.set()
-                _kill(process)
-
-            timer = threading.Timer(self._seconds, end)
-            timer.start()
+            worker = self._running()
             try:
-                _say(process, {"path": str(path), "points": points, "up": up})
-                line = process.stdout.readline() if process.stdout is not None else b""
-            finally:
-                timer.cancel()
-            if late.is_set():
-                raise UserError(
-                    f"{path} took more than the {self._seconds:g} seconds that a file has to be "
-                    "read: simplify it"
-                )
-            if not line:
-                raise _gone(path, process.wait())
-        return _dropped(json.loads(line))
+                answer = worker.ask({"path": str(path), "points": points, "up": up}, self._seconds)
+            except RuntimeError:
+                self._end()
+                raise
+            if isinstance(answer, Lost):
+                self._end()
+                raise UserError(answer.why(path))
+        values, arrays = unpack(answer)
+        if "refused" in values:
+            raise UserError(values["refused"])
+        return Dropped(arrays["cloud"], shape_of(values, arrays["points"]))
 
     def close(self) -> None:
         """End the process, whatever it is at."""
         self._is_closed = True
-        if self._process is not None:
-            _kill(self._process)
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    with suppress(BrokenPipeError):
-                        pipe.close()
+        self._end()
 
-    def _running(self) -> "subprocess.Popen[bytes]":
+    def _running(self) -> Worker:
         if self._is_closed:
             raise UserError("the server is about to end, and reads no more files")
-        if self._process is None or self._process.poll() is not None:
-            package = str(Path(__file__).parents[2])
-            paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-            # A session of its own, so that Ctrl-C is for the parent to answer.
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", f"from {__name__} import main; main()"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(paths)},
-                start_new_session=True,
-            )
-        return self._process
+        if self._worker is not None and not self._worker.is_alive:
+            self._end()
+        if self._worker is None:
+            self._worker = Worker(reader_of_dropped, MOST_BYTES)
+        return self._worker
+
+    def _end(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
 
 
 @contextmanager
@@ -140,75 +116,24 @@ def dropped_reader(seconds: float = MOST_SECONDS) -> Iterator[DroppedReader]:
         reader.close()
 
 
-def _say(process: "subprocess.Popen[bytes]", task: dict[str, Any]) -> None:
-    if process.stdin is not None:
-        with suppress(BrokenPipeError):  # its end shows when it is asked for an answer
-            process.stdin.write(json.dumps(task).encode() + b"\n")
-            process.stdin.flush()
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End a process and those that it started, such as the one that reads STEP."""
-    if process.poll() is not None:
-        return
-    if sys.platform == "win32":
-        process.kill()
-    else:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def _gone(path: Path, status: int) -> Exception:
-    if status < 0:
-        name = signal.Signals(-status).name
-        return UserError(f"{path} ended the process that read it ({name}): is it too large?")
-    return RuntimeError(f"the process that read {path} failed, exit status {status}")
-
-
-def _dropped(answer: dict[str, Any]) -> Dropped:
-    if "refused" in answer:
-        raise UserError(answer["refused"])
-    cloud = np.frombuffer(base64.b64decode(answer["cloud"]), dtype="<f4").reshape(-1, 3)
-    points = np.frombuffer(base64.b64decode(answer["points"]), dtype="<f4")
-    return Dropped(cloud, shape_of(answer["shape"], points))
-
-
-def _answer(path: Path, points: int, up: str | None) -> dict[str, Any]:
-    try:
-        content = read_shape(path)
-        cloud, shape = drawn(content, points, up), measure(content, up)
-    except UserError as error:
-        return {"refused": str(error)}
-    except MemoryError:
-        return {"refused": f"{path} needs more memory than a file has: simplify it"}
-    return {
-        "cloud": base64.b64encode(cloud.astype("<f4").tobytes()).decode("ascii"),
-        "shape": values_of(shape),
-        "points": base64.b64encode(shape.points.astype("<f4").tobytes()).decode("ascii"),
-    }
-
-
-def _bound() -> None:
+def reader_of_dropped(most_bytes: int) -> Answer:
+    """Bound the memory of this process, and return what reads the file of a task."""
     try:
         import resource
     except ImportError:  # Windows has none; the parent still counts the seconds
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+        pass
+    else:
+        resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
+    return _answer
 
 
-def _work(tasks: IO[bytes], answers: IO[bytes]) -> None:
-    """Answer one task after another until the parent closes its end."""
-    for line in tasks:
-        task = json.loads(line)
-        answer = _answer(Path(task["path"]), task["points"], task["up"])
-        answers.write(json.dumps(answer).encode() + b"\n")
-        answers.flush()
-
-
-def main() -> None:
-    """Be the process, told by the standard input and answering on the standard output."""
-    _bound()
-    with suppress(BrokenPipeError), os.fdopen(os.dup(1), "wb") as answers:
-        # What a library prints belongs among the errors: the answers have the pipe to themselves.
-        os.dup2(2, 1)
-        _work(sys.stdin.buffer, answers)
+def _answer(task: dict[str, Any]) -> bytes:
+    path, up = Path(task["path"]), task["up"]
+    try:
+        content = read_shape(path)
+        cloud, shape = drawn(content, task["points"], up), measure(content, up)
+    except UserError as error:
+        return pack({"refused": str(error)}, {})
+    except MemoryError:
+        return pack({"refused": f"{path} needs more memory than a file has: simplify it"}, {})
+    return pack(values_of(shape), {"cloud": cloud.astype("<f4"), "points": shape.points})

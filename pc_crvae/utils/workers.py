@@ -72,8 +72,7 @@ def answers(
     """Yield the place of each task and its answer, worked out by some processes.
 
     Tasks are taken as they are needed, one at a time, in another thread; no more than a few answers
-    wait, whatever their number. Closing the generator, or an
-    error in it, ends the processes.
+    wait, whatever their number. Closing the generator, or an error in it, ends the processes.
 
     Args:
         prepare: the function that gives what answers.
@@ -91,7 +90,7 @@ def answers(
     lock = threading.Lock()
     slots = threading.Semaphore(_AHEAD * count)
     ready: SimpleQueue[tuple[int, bytes | Lost] | Exception | None] = SimpleQueue()
-    running: set[_Worker] = set()
+    running: set[Worker] = set()
     ended = threading.Event()
 
     def next_task() -> tuple[int, Any] | None:
@@ -104,7 +103,7 @@ def answers(
         try:
             while (task := next_task()) is not None:
                 if worker is None:
-                    worker = _Worker(prepare, setup)
+                    worker = Worker(prepare, setup)
                     running.add(worker)
                 answer = worker.ask(task[1], most_seconds)
                 if isinstance(answer, Lost):
@@ -148,8 +147,13 @@ def answers(
             thread.join()
 
 
-class _Worker:
-    """The parent's end of a worker process."""
+class Worker:
+    """The parent's end of a worker process, which starts at once.
+
+    Args:
+        prepare: the function that gives what answers.
+        setup: the argument of ``prepare``, plain values.
+    """
 
     def __init__(self, prepare: Prepare, setup: Any) -> None:
         package = str(Path(__file__).parents[2])
@@ -164,6 +168,11 @@ class _Worker:
         )
         self._say([prepare.__module__, prepare.__qualname__, setup])
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
     def _say(self, values: Any) -> None:
         if self._process.stdin is not None:
             with suppress(BrokenPipeError):  # its end shows when it is asked for an answer
@@ -171,6 +180,15 @@ class _Worker:
                 self._process.stdin.flush()
 
     def ask(self, task: Any, most_seconds: float | None) -> bytes | Lost:
+        """Return the answer to a task; after a lost one the worker is no more, and is to be ended.
+
+        Args:
+            task: plain values.
+            most_seconds: that the task may take; None: as long as it likes.
+
+        Raises:
+            RuntimeError: the worker failed by an error of the code; it wrote its traceback.
+        """
         late = threading.Event()
 
         def stop() -> None:
@@ -204,6 +222,7 @@ class _Worker:
         self._process.kill()
 
     def end(self) -> None:
+        """End the process, whatever it is at."""
         if self._process.poll() is None:
             self._kill()
         self._process.wait()

@@ -291,7 +291,7 @@ def test_a_reader_that_is_ended_is_told_and_the_next_one_is_read(explored):
     rod = explored.out.parent / "parts" / "rod1.stl"
     with dropped_reader() as reader:
         reader.start()
-        assert reader._process is not None
-        reader._process.kill()
-        reader._process.wait()
+        assert reader._worker is not None
+        reader._worker._process.kill()
+        reader._worker._process.wait()
         assert len(reader.read(rod, 100, "z").cloud) == 100
