@@ -98,7 +98,10 @@ class Fold(nn.Module):
 
 
 def source_points(source: Source, count: int) -> Tensor:
-    """Return the ``count`` points that are folded, float32, the same at every call.
+    """Return the ``count`` points that are folded, float32 on the CPU, the same at every call.
+
+    The device is named at every step: on the meta device, on which an outline of a model is built,
+    PyTorch would take a second to load its compiler.
 
     - ``plane``: (count, 2), a regular grid on [-0.3, 0.3]^2, as near to a square as ``count``
       factors: 2025 is 45 x 45, 484 is 22 x 22, 2048 is 32 x 64.
@@ -113,7 +116,6 @@ def source_points(source: Source, count: int) -> Tensor:
     if source == "sphere":
         return _fibonacci_sphere(count)
     if source == "gaussian":
-        # Named, the device is that of the generator, whatever the default is.
         return torch.randn(count, 3, generator=keyed_generator("folding source"), device="cpu")
     raise ValueError(f"the source must be plane, sphere or gaussian, got {source}")
 
@@ -124,14 +126,14 @@ def _plane_grid(count: int) -> Tensor:
         raise ValueError(
             f"{count} points make no grid: take a number that factors, such as 2025 = 45 x 45"
         )
-    first = torch.linspace(-0.3, 0.3, rows)
-    second = torch.linspace(-0.3, 0.3, count // rows)
+    first = torch.linspace(-0.3, 0.3, rows, device="cpu")
+    second = torch.linspace(-0.3, 0.3, count // rows, device="cpu")
     return torch.cartesian_prod(first, second)
 
 
 def _fibonacci_sphere(count: int) -> Tensor:
     """Points of equal area each, along a spiral that advances by the golden angle."""
-    index = torch.arange(count, dtype=torch.float64)
+    index = torch.arange(count, dtype=torch.float64, device="cpu")
     z = 1 - (2 * index + 1) / count
     radius = torch.sqrt(1 - z.square())
     longitude = math.pi * (3 - math.sqrt(5)) * index
