@@ -68,8 +68,8 @@ def analyse(
 
     Args:
         collection: the collection that was read.
-        store: where what is found is kept from run to run; None: nowhere.
-        progress: told how far it is.
+        store: the store that keeps findings from run to run; None: nothing is kept.
+        progress: a function to call with how far the work is.
     """
     vectors = collection.embeddings.vectors
     units = np.empty(vectors.shape, dtype=np.float32)

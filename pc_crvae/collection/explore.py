@@ -65,9 +65,9 @@ def explore(
         places: files and folders of shapes; or one index that ``embed`` wrote.
         out: the folder to write to.
         open_model: reads the model; of an index it is not called.
-        points: drawn of each shape, by default as many as the model was made for.
+        points: the points to draw of each shape; by default as many as the model was made for.
         up: the axis that points up, as ``embed`` takes it.
-        progress: told how far it is.
+        progress: a function to call with how far the work is.
 
     Raises:
         UserError: there is no shape, none can be used, or the folder cannot be written.

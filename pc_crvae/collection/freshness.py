@@ -19,7 +19,7 @@ def made_of_files(found: FoundShapes, about: About) -> str:
 
     Args:
         found: the shapes, and what was passed over.
-        about: how they are embedded.
+        about: the model and the settings that embed them.
     """
     others = [str(path) for paths in found.passed_over.values() for path in paths]
     ids, paths = [file.id for file in found.files], [file.path for file in found.files]

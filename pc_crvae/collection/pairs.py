@@ -101,7 +101,7 @@ class PairsOfCollection:
 
     Args:
         collection: the shapes.
-        store: where comparisons are kept from run to run; None: nowhere.
+        store: the store that keeps comparisons from run to run; None: nothing is kept.
     """
 
     def __init__(self, collection: Collection, store: Store | None = None) -> None:

@@ -54,7 +54,7 @@ class ApproximateIndex:
         vectors: (n, d) float32.
         sources: (n,) absolute paths of the files; empty texts where the shapes had none.
         about: what they are.
-        precision: of the graph's vectors, ``i8``, ``f16`` or ``f32``.
+        precision: the type of the graph's vectors, ``i8``, ``f16`` or ``f32``.
         recall: the share of the true ten nearest that it found when it was made.
     """
 
@@ -83,7 +83,7 @@ class ApproximateIndex:
 
         Args:
             queries: (q, d).
-            count: wanted of each; no more are given than there are.
+            count: the number of hits wanted of each; no more are given than there are.
 
         Returns:
             As :meth:`~pc_crvae.embedding.index.Embeddings.nearest`.

@@ -146,7 +146,7 @@ class Embeddings:
 
         Args:
             queries: (q, d).
-            count: wanted of each; no more are given than there are.
+            count: the number of hits wanted of each; no more are given than there are.
 
         Returns:
             Distances (q, min(count, n)), the nearest first, and the rows of these vectors;

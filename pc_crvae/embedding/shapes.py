@@ -36,7 +36,7 @@ def embeddings_of_files(
         about: the number of points drawn of each, the axis that is up, and the averaging.
         refuse: takes a sentence that names each file that cannot be used.
         advance: a function to call after each file.
-        unmeasured: as of :func:`~pc_crvae.data.readers.shape_files.load_shape`.
+        unmeasured: the argument of :func:`~pc_crvae.data.readers.shape_files.load_shape`.
 
     Raises:
         UserError: none can be used.
@@ -165,7 +165,7 @@ def require_model_of(index: Index, weights_sha256: str, folder: Path) -> None:
     Args:
         index: the index.
         weights_sha256: the SHA-256 of the model's weights, as they were read.
-        folder: where the model was read from.
+        folder: the folder that the model was read from.
 
     Raises:
         UserError: it is another.
@@ -209,7 +209,7 @@ def query_vector(
         index: the index.
         model: the model that made it.
         about: the settings by which the file is embedded.
-        unmeasured: as of :func:`~pc_crvae.data.readers.shape_files.load_shape`.
+        unmeasured: the argument of :func:`~pc_crvae.data.readers.shape_files.load_shape`.
 
     Raises:
         UserError: the file cannot be used.

@@ -44,7 +44,7 @@ def probe_model(
         train: what classifiers are fitted on, and untrained models calibrated on, without labels.
         test: the items that they are scored on.
         protocol: the user's protocol; the model and the data settle what it leaves open.
-        progress: told, in one line, what is being done.
+        progress: a function to call with a line that says what is being done.
         untrained: what the batch-norm of untrained ones knows, instead of what the protocol says.
         cross_validation: the folds of a second estimate, on the training items; None for none.
 

@@ -17,7 +17,7 @@ class PaperTable:
     Attributes:
         columns: the titles, that of the names of the rows first.
         rows: the cells, as many a row as there are columns.
-        protocol: how the numbers were made, a paragraph to paste.
+        protocol: a paragraph to paste that says how the numbers were made.
     """
 
     columns: Sequence[str]

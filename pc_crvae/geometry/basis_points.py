@@ -12,8 +12,8 @@ def basis_points(count: int, seed: int = 0) -> Tensor:
     """Draw points uniformly from the unit ball, which holds every prepared cloud.
 
     Args:
-        count: how many.
-        seed: fixes them.
+        count: the number of points.
+        seed: the seed that fixes them.
 
     Returns:
         (count, 3) float32.

@@ -34,7 +34,7 @@ def chamfer_distance(
         x: (B, N, 3).
         y: (B, M, 3), in the same unit of length.
         squared: squared Euclidean distances (unit of length squared) or plain ones.
-        directions: how the two directions are joined.
+        directions: the way in which the two directions are joined.
 
     Returns:
         (B,), one distance a pair; 0 for clouds that are equal as sets.

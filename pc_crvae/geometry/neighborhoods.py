@@ -137,7 +137,7 @@ class Moments(NamedTuple):
     Attributes:
         mean: (C,).
         variance: (C,), the mean squared deviation.
-        rows: how many rows.
+        rows: the number of rows.
     """
 
     mean: Tensor

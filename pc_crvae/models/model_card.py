@@ -39,7 +39,7 @@ def saved_card(
         data: what it was trained on, as exports record it.
         abilities: sentences that say what it can do and what it cannot.
         figures: what was measured, in Markdown.
-        protocol: how it was measured.
+        protocol: a paragraph that says how the figures were measured.
     """
     takes = "points" if modality == "point-clouds" else "images"
     paragraphs = [figures.strip() or NOT_MEASURED, *([protocol.strip()] if protocol else [])]

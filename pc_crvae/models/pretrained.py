@@ -107,7 +107,7 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
             name: what the model is called, by default as its class.
             figures: what was measured, in Markdown, such as
                 :func:`pc_crvae.evaluation.paper.markdown_of` gives it.
-            protocol: how it was measured, in a paragraph.
+            protocol: a paragraph that says how the figures were measured.
         """
         text = saved_card(
             name or type(self).__name__,
@@ -209,7 +209,7 @@ def write_export(model: Pretrained, folder: Path, *, half: bool = False) -> None
 
     Args:
         model: the model that is exported.
-        folder: where to; it is made.
+        folder: the folder to write to; it is made.
         half: keep the matrices of weights as float16, in half of the bytes; they are read back as
             float32. Biases, and what batch-norm has, stay as they are.
 

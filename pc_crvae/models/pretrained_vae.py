@@ -27,7 +27,7 @@ class PretrainedVAE(VAE, Pretrained, ABC):
         posterior: ``gaussian``, or ``code`` for a plain auto-encoder.
         data: what it was trained on, carried along in exports.
         encoder: made of the architecture.
-        make_decoder: from the latent size to the decoder, made after the head.
+        make_decoder: a function from the latent size to the decoder, called after the head is made.
         make_likelihood: the decoder's output to p(x|z).
     """
 
@@ -115,7 +115,7 @@ class PretrainedVAE(VAE, Pretrained, ABC):
         Args:
             start: one observation, as `latents` takes it.
             end: another.
-            steps: how many are returned, both ends included.
+            steps: the number of images that are returned, both ends included.
             kind: ``spherical`` or ``linear``, see `pc_crvae.latents.interpolation`.
 
         Returns:

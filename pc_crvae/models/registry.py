@@ -30,7 +30,7 @@ class Registry(Generic[Made]):
     names. A class that comes with the package lies in the module that has its name.
 
     Args:
-        package: where the modules lie, as ``pc_crvae.models.points``.
+        package: the package of the modules, such as ``pc_crvae.models.points``.
     """
 
     def __init__(self, package: str) -> None:

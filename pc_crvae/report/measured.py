@@ -32,7 +32,7 @@ class Measured(Generic[R]):
     """What there is of a kind of report.
 
     Attributes:
-        kind: which.
+        kind: the kind of measurement.
         subject: the model.
         stored: the report; None where there is none, or it cannot be read.
         damage: why it cannot be read, as a part of the page.

@@ -34,7 +34,7 @@ class Path:
     Attributes:
         ends: the two of the items shown that it joins.
         steps: (S, ...) what is decoded along it.
-        kind: how it runs, in words.
+        kind: the way in which it runs, in words.
     """
 
     ends: tuple[int, int]

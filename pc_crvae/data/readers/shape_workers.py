@@ -136,7 +136,7 @@ def read_clouds(
         count: points wanted of each.
         up: what is said of the axis that points up.
         unmeasured: as of :func:`load_shape`.
-        workers: as of :func:`read_each`.
+        workers: the argument of :func:`read_each`.
 
     Yields:
         The points of each file, or why it cannot be used, in the order of the files.

@@ -45,7 +45,7 @@ def classify(
         train: the training images, of which at most ``protocol.train_items`` are fitted on.
         held_out: all of these are scored on.
         protocol: the number of training images and the seed.
-        notes: where it is added why there are no classifiers.
+        notes: a list; the reason why there are no classifiers is added to it.
 
     Returns:
         By classifier; None where the labels do not allow any.

@@ -39,7 +39,7 @@ def information_of(
         model: a model that has a prior.
         held_out: the split.
         seed: the seed of its binarisation and of the latents.
-        notes: where what cannot be given is added, and why.
+        notes: a list; what cannot be given, and why, is added to it.
 
     Returns:
         Of a hierarchy that of its top group alone; None behind flows.

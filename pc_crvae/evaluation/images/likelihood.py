@@ -33,7 +33,7 @@ def likelihood_figures(
         model: a model that has a prior.
         pixels: (n, C, H, W), as the model explains them.
         protocol: the samples and the seed.
-        notes: where what the figures cannot bear is added.
+        notes: a list; what the figures do not show is added to it.
         advance: called after each `ESTIMATED_AT_ONCE` images.
 
     Raises:

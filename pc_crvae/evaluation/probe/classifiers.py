@@ -65,7 +65,7 @@ def fit_classifier(
     """Fit a classifier, its parameter chosen by cross-validation on these items alone.
 
     Args:
-        classifier: which, and the values of its parameter.
+        classifier: the classifier and the values of its parameter.
         features: (n, d) finite.
         labels: (n,) classes.
         standardise: whether features are scaled by the statistics of the items that are fitted on.
@@ -114,7 +114,7 @@ def held_out_predictions(
     standardised, and chosen where there is a choice, by these alone.
 
     Args:
-        classifier: which, and the values of its parameter.
+        classifier: the classifier and the values of its parameter.
         features: (n, d) finite.
         labels: (n,) classes.
         standardise: whether features are scaled by the statistics of the items that are fitted on.

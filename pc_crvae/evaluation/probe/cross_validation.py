@@ -52,7 +52,7 @@ class CrossValidatedRow(Part):
 
     Attributes:
         features: the encoder that the features are of.
-        representation: which.
+        representation: the features that are probed.
         accuracy: over the items, and the mean of the repeats.
         class_mean: the same, every class counting alike.
         accuracies: one a repeat.
@@ -78,7 +78,7 @@ class CrossValidatedDifference(Part):
     Attributes:
         trained: the representation.
         against: the kind of encoder that the other row is of.
-        representation: which; an untrained encoder's is the same as ``trained``.
+        representation: the features that are probed, as of the row ``trained``.
         accuracy: the difference.
         class_mean: the difference.
     """
@@ -148,7 +148,7 @@ def cross_validate(
         asked: repeats and folds.
         standardise: whether features are scaled by the statistics of the items that are fitted on.
         seeds: the probe seeds, of which the first decides the folds.
-        progress: told, in one line, what is being done.
+        progress: a function to call with a line that says what is being done.
 
     Raises:
         UserError: as `fit_classifier`.

@@ -67,7 +67,7 @@ def probe_arrays(
         test_features: (m, d).
         test_labels: (m,) labels that occur in training.
         protocol: a protocol, the name of one that comes with the package, or a YAML file.
-        progress: told, in one line, what is being done.
+        progress: a function to call with a line that says what is being done.
         cross_validation: the folds of a second estimate, on the training items; None for none.
 
     Returns:

@@ -53,9 +53,9 @@ class ProtocolReport(WithMetrics):
             ``alpha_grid``.
         classifier_settings: the section of the protocol.
         features: whether they are standardised.
-        choice_of_c: how it is chosen; or ``choice_of_k``, or ``choice_of_alpha``.
+        choice_of_c: the way in which C is chosen; or ``choice_of_k``, or ``choice_of_alpha``.
         fitted_on: the items it is fitted on, in words.
-        accuracy_std: which deviation it is.
+        accuracy_std: the kind of deviation.
         seed: what it fixes.
         untrained: what the batch-norm of untrained encoders knows; as initialised, in reports that
             do not say.

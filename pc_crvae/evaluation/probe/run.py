@@ -69,7 +69,7 @@ def probe_encoders(
         train: labelled shapes that classifiers are fitted on, as they are.
         test: labelled shapes of the same classes; their labels are only scored against.
         protocol: the rest; its points are those drawn of each cloud, None for images.
-        progress: told, in one line, what is being done.
+        progress: a function to call with a line that says what is being done.
         training_free: the descriptors of which the strongest has a row too; None for no such row.
         cross_validation: the folds of a second estimate, on the training items, whose repeats are
             of the probe seeds in turn; None for none.

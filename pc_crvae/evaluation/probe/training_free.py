@@ -57,7 +57,7 @@ class Chosen:
     """The strongest candidate, and what was made of it under the first probe seed.
 
     Attributes:
-        report: which it is, and what the others score.
+        report: the descriptor, and the scores of the others.
         encode: clouds to its features, as ``mean``.
         train: (n, d) its features of the training items.
         fitted: the protocol's classifier on them.
@@ -103,7 +103,7 @@ def choose_training_free(
         clouds: (n, P, 3), those of the training items under the first probe seed.
         labels: (n,) of the training items.
         protocol: the protocol, whose classifier, folds and first seed are used.
-        progress: told, in one line, what is being done.
+        progress: a function to call with a line that says what is being done.
 
     Raises:
         UserError: as `fit_classifier`.

@@ -102,9 +102,9 @@ def apply_condition(
     """Return what becomes of the test shapes under a condition.
 
     Args:
-        condition: which.
+        condition: the condition to make.
         clouds: (n, N, 3), all the shapes of ``test``, as they are.
-        test: where shapes of another count of points are drawn from.
+        test: the set that shapes of another count of points are drawn from.
         seed: fixes all that is drawn, a shape's by its place.
     """
     match condition.part:

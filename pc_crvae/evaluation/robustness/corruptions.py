@@ -55,7 +55,7 @@ def corrupt(
 
     Args:
         points: (B, N, 3), mean at 0 and largest radius 1; N > 500 for ``drop_local`` at 5.
-        corruption: which.
+        corruption: the corruption to apply.
         severity: 1 to 5; 0 gives the clouds as they are.
         key: fixes the draw of each cloud, together with its place in the batch.
 

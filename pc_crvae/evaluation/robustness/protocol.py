@@ -38,7 +38,7 @@ class RobustnessProtocol:
             weights.
         parts: the parts of the table, in any order.
         elevations: the elevations of the cameras that occluded shapes are seen from, in degrees.
-        point_counts: for the part ``points``.
+        point_counts: the numbers of points of the part ``points``.
         c_grid: penalties C of the SVM, among which cross-validation chooses.
         folds: the folds of that cross-validation.
         untrained: what the batch-norm of untrained encoders knows: the training split, or nothing.
@@ -103,8 +103,8 @@ def protocol_for(
         parts: the parts that are measured.
         seeds: draws.
         points: the points of each shape; None for `RECIPE_POINTS`, or as many as all shapes have.
-        point_counts: for the part ``points``; None for those of `POINT_COUNTS` that the test
-            shapes have.
+        point_counts: the numbers of the part ``points``; None: those of `POINT_COUNTS` that the
+            test shapes have.
         untrained: the data that the batch-norm of untrained encoders has seen.
 
     Raises:

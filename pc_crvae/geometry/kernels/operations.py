@@ -13,7 +13,7 @@ class EdgeTerms(NamedTuple):
         u: the neighbours' terms (R, C).
         v: the centres' terms (R, C).
         s: the sum (R, C) of u over each centre's neighbours.
-        degrees: how often each point is a neighbour, (R,) int64.
+        degrees: the number of times that each point is a neighbour, (R,) int64.
         u_mean: the mean of u over the edges, (C,).
         v_mean: the mean of v over the edges, (C,).
         k: neighbours of each centre.

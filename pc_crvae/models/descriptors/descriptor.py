@@ -40,7 +40,7 @@ class Descriptor(PointModel):
     vertical, 4 for any.
 
     Args:
-        kind: which features.
+        kind: the features.
         frames: the rotations that are not to matter, by frame averaging; None: all matter.
         points: the points drawn of each cloud that it is fitted to.
         data: what it was fitted to, carried along in exports: name, up axis.

@@ -61,7 +61,7 @@ class PretrainedOfImages(Pretrained):
         """Encode to the posterior mean and decode to the likelihood's mean.
 
         Args:
-            x: as in `embed`.
+            x: the images, as `embed` takes them.
 
         Returns:
             (C, H, W) or (B, C, H, W) float32 on the CPU.

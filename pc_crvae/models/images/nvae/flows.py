@@ -30,8 +30,8 @@ class MaskedConvolution(nn.Conv2d):
     """A convolution that sees only what comes before each output in the autoregressive order.
 
     Args:
-        in_owners: which latent channel each input channel belongs to.
-        out_owners: which latent channel each output channel belongs to.
+        in_owners: the latent channel that each input channel belongs to.
+        out_owners: the latent channel that each output channel belongs to.
         size: the size of the kernel.
         strict: leave out the output's own latent, which a first layer must.
         mirrored: reverse the order of rows, columns and channels.
@@ -107,7 +107,7 @@ class Flow(nn.Module):
     Args:
         latent_shape: (C, H, W) of the latent.
         context_channels: the channels of the context's features.
-        pairs: how many.
+        pairs: the number of pairs.
         cell: what makes a cell.
     """
 

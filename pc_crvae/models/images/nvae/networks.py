@@ -64,7 +64,7 @@ class Group(nn.Module):
         channels: the channels of the state.
         resolution: (H, W) of state and latent.
         is_top: whether there is no group before it, so that its prior is N(0, I).
-        cells: from the state after its latent to what the next group sees.
+        cells: the cells from the state after its latent to what the next group sees.
     """
 
     def __init__(

@@ -72,7 +72,7 @@ class PretrainedNVAE(NVAE, PretrainedOfImages):
         Args:
             start: one image, as `embed` takes it.
             end: another.
-            steps: how many are returned, both ends included.
+            steps: the number of images that are returned, both ends included.
             kind: ``spherical`` or ``linear``, see `pc_crvae.latents.interpolation`.
 
         Returns:

@@ -87,14 +87,14 @@ class NormalizedMaskedConvolution(nn.Conv2d):
     of a pixel come in their own order either way.
 
     Args:
-        in_owners: which latent channel each input channel belongs to.
-        out_owners: which latent channel each output channel belongs to.
+        in_owners: the latent channel that each input channel belongs to.
+        out_owners: the latent channel that each output channel belongs to.
         size: the size of the kernel.
         strict: leave out the output's own latent, which a first layer must.
         mirrored: reverse the order of pixels.
         depthwise: each channel sees itself alone.
         bias: add one.
-        scale: of the weights at the start, against PyTorch's.
+        scale: the size of the weights at the start, against PyTorch's.
     """
 
     mask: Tensor
