@@ -115,6 +115,7 @@ def _trained_on(cut: EvaluatedData) -> str:
 def _tables(summary: StudySummary) -> list[str]:
     return [
         _accuracies(summary),
+        _folds(summary),
         _differences(summary),
         _figures(summary),
         _figure_differences(summary),
@@ -152,6 +153,40 @@ def _accuracies(summary: StudySummary) -> str:
         "training seeds (over probe seeds for untrained encoders and descriptors):\n\n"
         + _table(columns, lines)
     )
+
+
+def _folds(summary: StudySummary) -> str:
+    """The table of the training split by folds; nothing where no run was scored by them."""
+    arms = [(_arm(arm), arm.folds) for arm in summary.arms if arm.folds]
+    bars = [
+        (_training_free(bar, summary), (bar.folds,))
+        for bar in summary.training_free
+        if bar.folds is not None
+    ]
+    if not arms:
+        return ""
+    lines = [
+        [
+            name,
+            row.representation.replace("_", " "),
+            _shown(row.class_mean, 100, 1),
+            _above(row.above_bar),
+            "; ".join(map(_ends, row.intervals)),
+        ]
+        for name, rows in [*arms, *bars]
+        for row in rows
+    ]
+    return (
+        "Accuracy on the training split in per cent by repeated folds, mean over classes ± "
+        "standard deviation over training seeds (over repeats for what is not trained). Encoders "
+        "saw no label, so arms are chosen by this table. The difference from the training-free row "
+        f"is paired by item; its {summary.level:.0%} interval is given for each training seed:\n\n"
+        + _table(["arm", "features", "folds", "above the training-free row", "intervals"], lines)
+    )
+
+
+def _above(bar: Spread | None) -> str:
+    return "" if bar is None or bar.mean is None else _signed(bar.mean, bar.std, 100, 1)
 
 
 def _training_free(bar: TrainingFreeResult, summary: StudySummary) -> str:

@@ -6,6 +6,7 @@ from pc_crvae.embedding.names import TRAINING_FREE
 from pc_crvae.evaluation.probe.comparison import StoredProbe
 from pc_crvae.evaluation.probe.predictions import row_name
 from pc_crvae.study.figures import over_seeds
+from pc_crvae.study.folds import bar_of_folds
 from pc_crvae.study.plan import PlannedRun, bar_of
 from pc_crvae.study.results import Accuracy, TrainingFreeResult
 from pc_crvae.study.schema import Study
@@ -51,5 +52,10 @@ def _row(run: PlannedRun, probe: StoredProbe, arms: tuple[str, ...]) -> Training
             )
         )
     return TrainingFreeResult(
-        kind=chosen.chosen, frames=chosen.frames, run=run.name, arms=arms, rows=tuple(rows)
+        kind=chosen.chosen,
+        frames=chosen.frames,
+        run=run.name,
+        arms=arms,
+        rows=tuple(rows),
+        folds=bar_of_folds(probe.found.cross_validation),
     )
