@@ -10,6 +10,9 @@ from pc_crvae.models.pretrained import recorded_sha256
 from pc_crvae.runs.shipping import CARD, MOST_BYTES
 from pc_crvae.utils.resources import shipped_models
 
+# Processors round differently, and in the last digit a neighbour at the border of an octant falls on
+# one side or the other: of one such neighbour the norm of a vector was seen to change by 1.6e-4.
+TOLERANCE = 1e-3
 ANEW = "PYTHONPATH=.:tests python -m helpers.shipped_vectors"
 
 
@@ -21,9 +24,9 @@ def test_a_model_gives_the_recorded_vectors_of_three_shapes(name):
     recorded = json.loads(RECORD.read_text())[name]
     assert recorded["weights_sha256"] == recorded_sha256(folder), f"shipped anew: {ANEW}"
     found = sketch(vectors_now(name))
-    np.testing.assert_allclose(found["norms"], recorded["norms"], rtol=1e-4)
+    np.testing.assert_allclose(found["norms"], recorded["norms"], rtol=TOLERANCE)
     largest = np.abs(recorded["numbers"]).max()
-    np.testing.assert_allclose(found["numbers"], recorded["numbers"], atol=1e-4 * largest)
+    np.testing.assert_allclose(found["numbers"], recorded["numbers"], atol=TOLERANCE * largest)
 
 
 def test_every_model_that_is_shipped_is_recorded_and_has_its_card():
