@@ -6,8 +6,9 @@ who has the lock, for the sentence that others get.
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,8 +44,8 @@ class Lock:
 def locked(path: Path, busy: str) -> Iterator[Lock]:
     """Hold a lock while the block runs; its file is there for as long.
 
-    Where the file system has no such locks, the block runs all the same, and the lock's note says
-    so.
+    Where the system or the file system has no such locks, the block runs all the same, and the
+    lock's note says so.
 
     Args:
         path: the lock's file, in a folder that is there.
@@ -54,16 +55,12 @@ def locked(path: Path, busy: str) -> Iterator[Lock]:
         LockedError: another process holds it.
         OSError: the file cannot be made.
     """
+    if sys.platform == "win32":  # where nobody can read, or remove, a file that is locked
+        yield Lock(None, f"note: this system has no locks that keep others from {path.parent}")
+        return
     held: list[int] = []
-
-    def write_holder(descriptor: int) -> None:
-        held.append(descriptor)
-        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        text = f"process {os.getpid()} on {socket.gethostname()}, since {since}\n"
-        path.write_text(text, encoding="utf-8")
-
     path.touch()
-    lock = FileLock(path, timeout=_SECONDS, fallback_to_soft=False, on_acquired=write_holder)
+    lock = FileLock(path, timeout=_SECONDS, fallback_to_soft=False, on_acquired=held.append)
     try:
         lock.acquire()
     except Timeout:
@@ -79,7 +76,14 @@ def locked(path: Path, busy: str) -> Iterator[Lock]:
         )
         return
     try:
+        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        holder = f"process {os.getpid()} on {socket.gethostname()}, since {since}\n"
+        os.ftruncate(held[0], 0)
+        os.pwrite(held[0], holder.encode(), 0)
         yield Lock(held[0])
     finally:
-        path.unlink(missing_ok=True)  # while it is held, so that who waits sees it go
+        # While it is held, so that who waits sees it go; its folder may have gone before.
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(held[0]), path.stat()):
+                path.unlink()
         lock.release()

@@ -214,7 +214,8 @@ class Worker:
             self._kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
+            # At the interpreter's end, a thread that is gone may hold the pipe for ever.
+            if pipe is not None and not sys.is_finalizing():
                 with suppress(BrokenPipeError):
                     pipe.close()
 

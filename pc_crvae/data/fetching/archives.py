@@ -7,6 +7,7 @@ permission bit, owner or time is taken over. Bytes are counted as they are read.
 
 import bz2
 import gzip
+import io
 import lzma
 import shutil
 import stat
@@ -120,16 +121,21 @@ def read_members(archive: Path, names: Collection[str], most: int) -> dict[str, 
 
     Raises:
         ArchiveRejected: the archive is refused, damaged or no archive.
+        UserError: it cannot be read.
     """
     found: dict[str, bytes] = {}
-    budget = _Budget(archive, most)
-    with _told(archive), closing(_members_of(archive, archive.parent, budget)) as members:
-        for number, member in enumerate(members, 1):
-            budget.count(number)
-            name = "/".join(_parts(member.name))
-            if name in names and not member.is_folder:
-                with member.open() as content:
-                    found[name] = content.read()
+    try:
+        budget = _Budget(archive, most)
+        with _told(archive), closing(_members_of(archive, archive.parent, budget)) as members:
+            for number, member in enumerate(members, 1):
+                budget.count(number)
+                name = "/".join(_parts(member.name))
+                if name in names and not member.is_folder:
+                    with member.open() as content, io.BytesIO() as file:
+                        shutil.copyfileobj(content, file, _BLOCK)
+                        found[name] = file.getvalue()
+    except OSError as error:
+        raise UserError(f"{archive} cannot be read: {error.strerror or error}") from error
     return found
 
 
@@ -177,7 +183,7 @@ class _Budget:
 
 def _extract(members: Iterable[_Member], folder: Path, budget: _Budget) -> None:
     claimed: _Claimed = {}
-    files = 0
+    files = promised = 0
     for number, member in enumerate(members, 1):
         budget.count(number)
         parts = _parts(member.name)
@@ -187,6 +193,8 @@ def _extract(members: Iterable[_Member], folder: Path, budget: _Budget) -> None:
         path = folder.joinpath(*parts)
         (path if member.is_folder else path.parent).mkdir(parents=True, exist_ok=True)
         if not member.is_folder:
+            promised += member.size
+            budget.check(promised)
             _write(member, path)
             files += 1
     if files == 0:
