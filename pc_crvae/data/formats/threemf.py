@@ -4,6 +4,7 @@ Ours rather than trimesh's, whose reader unpacks whatever an archive holds, pass
 are named and missing, and walks parts that hold parts without an end.
 """
 
+import xml.etree.ElementTree as ET
 import zipfile
 from array import array
 from dataclasses import dataclass, field
@@ -108,7 +109,8 @@ def _root(parts: _Parts) -> str:
     """Return the name of the part that says what is built."""
     if "_rels/.rels" not in parts:
         raise ValueError("it has no _rels/.rels, which says where its model is")
-    for link in read_xml(parts.read("_rels/.rels")):
+    links: ET.Element = read_xml(parts.read("_rels/.rels"))
+    for link in links:
         if link.get("Type") == _MODEL_LINK:
             return link.get("Target", "").lstrip("/")
     raise ValueError("it names no model")
