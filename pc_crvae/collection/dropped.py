@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pc_crvae.collection.shapes import Shape, measure, shape_of, values_of
 from pc_crvae.data.readers.shape_files import drawn, read_shape
 from pc_crvae.errors import UserError
-from pc_crvae.utils.workers import Answer, Lost, Worker, pack, unpack
+from pc_crvae.utils.workers import Answer, Found, Lost, Worker
 
 MOST_SECONDS = 120.0
 """Of one file; a file that takes longer is refused."""
@@ -81,9 +81,9 @@ class DroppedReader:
             if isinstance(answer, Lost):
                 self._end()
                 raise UserError(answer.why(path))
-        values, arrays = unpack(answer)
-        if "refused" in values:
-            raise UserError(values["refused"])
+        if isinstance(answer, UserError):
+            raise answer
+        values, arrays = answer
         return Dropped(arrays["cloud"], shape_of(values, arrays["points"]))
 
     def close(self) -> None:
@@ -127,13 +127,11 @@ def reader_of_dropped(most_bytes: int) -> Answer:
     return _answer
 
 
-def _answer(task: dict[str, Any]) -> bytes:
+def _answer(task: dict[str, Any]) -> Found:
     path, up = Path(task["path"]), task["up"]
     try:
         content = read_shape(path)
         cloud, shape = drawn(content, task["points"], up), measure(content, up)
-    except UserError as error:
-        return pack({"refused": str(error)}, {})
     except MemoryError:
-        return pack({"refused": f"{path} needs more memory than a file has: simplify it"}, {})
-    return pack(values_of(shape), {"cloud": cloud.astype("<f4"), "points": shape.points})
+        raise UserError(f"{path} needs more memory than a file has: simplify it") from None
+    return values_of(shape), {"cloud": cloud.astype("<f4"), "points": shape.points}

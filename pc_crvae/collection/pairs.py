@@ -17,7 +17,8 @@ from pc_crvae.collection.store import Store
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.readers.shape_files import read_shape
 from pc_crvae.errors import UserError
-from pc_crvae.utils.workers import Answer, Lost, answers, processors
+from pc_crvae.utils.threads import usable_cores
+from pc_crvae.utils.workers import Answer, Found, Lost, answers
 
 FORMAT = 1
 """Raise it where a comparison of the same two shapes may come out differently."""
@@ -79,8 +80,9 @@ def prepare_comparing(up: str | None) -> Answer:
     """Return what compares the files of a task, two paths, in a worker."""
     bodies = Bodies(lambda path: read_body(Path(path), up))
 
-    def answer(task: list[str]) -> bytes:
-        return as_bytes(bodies.compare(*task))
+    def answer(task: list[str]) -> Found:
+        found = bodies.compare(*task)
+        return {"comparison": None if found is None else asdict(found)}, {}
 
     return answer
 
@@ -144,7 +146,7 @@ class PairsOfCollection:
                 taken[place] = pair
                 yield [self._sources[row] for row in pair]
 
-        with closing(answers(prepare_comparing, self._up, tasks(), processors())) as found:
+        with closing(answers(prepare_comparing, self._up, tasks(), usable_cores())) as found:
             for place, answer in found:
                 pair = taken.pop(place)
                 if isinstance(answer, Lost):
@@ -154,7 +156,10 @@ class PairsOfCollection:
                         f"({answer.signal}): is one of them too large? Take it away, or free "
                         "memory; the same command goes on from there"
                     )
-                yield pair, of_bytes(answer)
+                if isinstance(answer, UserError):
+                    raise answer
+                values = answer[0]["comparison"]
+                yield pair, None if values is None else Comparison(**values)
 
     def _key(self, pair: Pair) -> str:
         about: list[Any] = [FORMAT]

@@ -13,9 +13,9 @@ from pc_crvae.data.clouds import turn_z_up
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.formats.registry import files_read_with
 from pc_crvae.data.readers.shape_files import ShapeContent, drawn, read_shape
-from pc_crvae.data.readers.shape_workers import Found, Read
 from pc_crvae.data.surface_sampling import Mesh, sample_surface
 from pc_crvae.errors import UserError
+from pc_crvae.utils.workers import Answer, Found
 
 KEPT_POINTS = 512
 """Of each shape, for its picture and for the first look of comparisons: 6 kB."""
@@ -120,7 +120,7 @@ def shape_of(values: dict[str, Any], points: NDArray[np.float32]) -> Shape:
     )
 
 
-def prepare_measuring(setup: Any) -> Read:
+def prepare_measuring(setup: Any) -> Answer:
     """Return what measures the shape of a file, and draws points of it for a model.
 
     Args:
@@ -129,8 +129,8 @@ def prepare_measuring(setup: Any) -> Read:
     """
     up, count, drop_nan = setup
 
-    def read(path: Path) -> Found:
-        content = read_shape(path, (lambda points: None) if drop_nan else None)
+    def read(path: str) -> Found:
+        content = read_shape(Path(path), (lambda points: None) if drop_nan else None)
         cloud = {} if count is None else {"cloud": drawn(content, count, up)}
         shape = measure(content, up)
         return values_of(shape), {"points": shape.points} | cloud

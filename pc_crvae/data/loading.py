@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pc_crvae.data.cache.damage import verified
-from pc_crvae.data.cache.store import load_prepared
+from pc_crvae.data.cache.item_sets import load_prepared
 from pc_crvae.data.cards import Card, Split, load_card
 from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
 from pc_crvae.data.facing import single_up

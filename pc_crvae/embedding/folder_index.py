@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.cache import store
-from pc_crvae.data.cache.journal import Journal, ShapeRecord
+from pc_crvae.data.cache.journal import Journal
 from pc_crvae.data.formats.registry import files_read_with
 from pc_crvae.data.readers.shape_files import ShapeFile
 from pc_crvae.embedding.index import About, Embeddings
 from pc_crvae.embedding.shapes import embed_files, gathered
 from pc_crvae.errors import MissingPackageError, UserError
 from pc_crvae.utils.files import atomic_path, read_npz
+from pc_crvae.utils.workers import Found
 
 if TYPE_CHECKING:
     from pc_crvae.models.points.model import PointModel
@@ -57,11 +58,12 @@ class _Known:
     def __contains__(self, key: str) -> bool:
         return key in self.vectors or key in self.refused
 
-    def add(self, record: ShapeRecord) -> None:
-        if record.rejected is None:
-            self.vectors[record.key] = record.arrays
+    def add(self, key: str, found: Found) -> None:
+        values, arrays = found
+        if "rejected" in values:
+            self.refused[key] = values["rejected"]
         else:
-            self.refused[record.key] = record.rejected
+            self.vectors[key] = arrays["vector"]
 
 
 def index_folder(
@@ -101,7 +103,7 @@ def index_folder(
         try:
             for key in keys:
                 if key not in known and key in journal:
-                    known.add(journal.read(key))
+                    known.add(key, journal.read(key))
             before = len(known.vectors) + len(known.refused)
             waiting = [row for row, key in enumerate(keys) if key not in known]
             lost = _embed(
@@ -143,12 +145,13 @@ def _embed(
             if isinstance(found, MissingPackageError):
                 lost.append(str(found))
                 continue
+            kept: Found = {}, {}
             if isinstance(found, UserError):
-                record = ShapeRecord.of_rejected(key, str(found))
+                kept[0]["rejected"] = str(found)
             else:
-                record = ShapeRecord.of_vector(key, found)
-            journal.append(record)
-            known.add(record)
+                kept[1]["vector"] = found
+            journal.append(key, kept)
+            known.add(key, kept)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"stopped with {len(files) - len(left) + done} of the {len(files)} files of {folder} "

@@ -8,7 +8,6 @@ import errno
 import io
 import math
 import os
-import re
 import shutil
 import tokenize
 import uuid
@@ -99,13 +98,9 @@ def temporaries(folder: Path, name: str) -> list[Path]:
         name: A name, or a pattern of names such as ``epoch-*.png``.
     """
     stem, suffix = Path(name).stem, Path(name).suffix
-    is_token = re.compile(rf"\.{_as_regex(stem)}-[0-9a-f]{{8}}{_as_regex(suffix)}")
-    of_folder = re.compile(rf"\.{_as_regex(name)}-[0-9a-f]{{8}}")
-    return [
-        path
-        for path in (folder.iterdir() if folder.is_dir() else ())
-        if is_token.fullmatch(path.name) or of_folder.fullmatch(path.name)
-    ]
+    token = "[0-9a-f]" * 8
+    found = {*folder.glob(f".{stem}-{token}{suffix}"), *folder.glob(f".{name}-{token}")}
+    return sorted(found)
 
 
 def sync(path: Path) -> None:
@@ -279,10 +274,6 @@ def _require_file(path: Path) -> None:
 def _token() -> str:
     """Eight hexadecimal digits, which tell temporary names apart."""
     return uuid.uuid4().hex[:8]
-
-
-def _as_regex(pattern: str) -> str:
-    return re.escape(pattern).replace(r"\*", ".*")
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:

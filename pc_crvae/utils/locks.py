@@ -1,7 +1,7 @@
 """A lock that one process at a time holds, and the system takes back when its holder ends.
 
-It is an flock on a file, so a process that is killed leaves nothing that keeps others out. The file
-holds, as text, who has the lock, for the sentence that others get.
+So a process that is killed leaves nothing that keeps others out. The lock's file holds, as text,
+who has the lock, for the sentence that others get.
 """
 
 import os
@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from pc_crvae.errors import UserError
 
-_MOST_TEXT = 200  # bytes
+_MOST_TEXT = 200  # characters
+_SECONDS = 0.2
+"""How long the lock is asked for: its file may be one that the holder before removes just now."""
 
 
 class LockedError(UserError):
@@ -51,11 +55,20 @@ def locked(path: Path, busy: str) -> Iterator[Lock]:
         LockedError: another process holds it.
         OSError: the file cannot be made.
     """
-    if sys.platform == "win32":
+    if sys.platform == "win32":  # where nobody can read, or remove, a file that is locked
         yield Lock(None, f"note: this system has no locks that keep others from {path.parent}")
         return
-    descriptor = _made(path, busy)
-    if descriptor is None:
+    held: list[int] = []
+    path.touch()
+    lock = FileLock(path, timeout=_SECONDS, fallback_to_soft=False, on_acquired=held.append)
+    try:
+        lock.acquire()
+    except Timeout:
+        holder = path.read_text(errors="replace")[:_MOST_TEXT].strip() if path.exists() else ""
+        who = f" ({holder})" if holder.isprintable() and holder else ""
+        raise LockedError(f"{busy}{who}: wait for it or stop it") from None
+    except (OSError, NotImplementedError):
+        path.unlink(missing_ok=True)
         yield Lock(
             None,
             f"note: the file system of {path.parent} has no locks, so nothing keeps another "
@@ -63,45 +76,14 @@ def locked(path: Path, busy: str) -> Iterator[Lock]:
         )
         return
     try:
-        yield Lock(descriptor)
+        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        holder = f"process {os.getpid()} on {socket.gethostname()}, since {since}\n"
+        os.ftruncate(held[0], 0)
+        os.pwrite(held[0], holder.encode(), 0)
+        yield Lock(held[0])
     finally:
-        with suppress(OSError):  # of a folder that was removed meanwhile
-            if _is_file_at(descriptor, path):
+        # While it is held, so that who waits sees it go; its folder may have gone before.
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(held[0]), path.stat()):
                 path.unlink()
-        os.close(descriptor)
-
-
-def _made(path: Path, busy: str) -> int | None:
-    """Return the descriptor of the locked file; None where there are no locks."""
-    import fcntl
-
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, _MOST_TEXT, 0).decode(errors="replace")
-            os.close(descriptor)
-            who = f" ({holder.strip()})" if holder.strip().isprintable() and holder.strip() else ""
-            raise LockedError(f"{busy}{who}: wait for it or stop it") from None
-        except OSError:
-            os.close(descriptor)
-            path.unlink(missing_ok=True)
-            return None
-        # The holder before may have removed the file between the two.
-        if _is_file_at(descriptor, path):
-            break
-        os.close(descriptor)
-    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    os.ftruncate(descriptor, 0)
-    os.pwrite(
-        descriptor, f"process {os.getpid()} on {socket.gethostname()}, since {since}\n".encode(), 0
-    )
-    return descriptor
-
-
-def _is_file_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+        lock.release()

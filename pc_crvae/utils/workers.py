@@ -1,8 +1,9 @@
 """Work shared out among processes that may be killed: each answers one task after another.
 
 A worker is a fresh interpreter that imports one module and what that needs. It is told a task a
-line and answers with bytes. So no script needs a guard around its main part, a task that crashes
-its worker, or takes too long, costs that worker alone, and a worker ends when its parent does.
+line and answers with plain values and arrays. So no script needs a guard around its main part, a
+task that crashes its worker, or takes too long, costs that worker alone, and a worker ends when its
+parent does.
 """
 
 import json
@@ -16,6 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Sized
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
@@ -23,8 +25,13 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-Answer = Callable[[Any], bytes]
-"""Answers a task, which is plain values."""
+from pc_crvae.errors import MissingPackageError, UserError
+
+Found = tuple[dict[str, Any], dict[str, NDArray[Any]]]
+"""What a task gave: plain values, and arrays of numbers."""
+
+Answer = Callable[[Any], Found]
+"""Answers a task, which is plain values; raises a UserError where that is refused."""
 
 Prepare = Callable[[Any], Answer]
 """A function of a module's top level that a worker calls once, with plain values."""
@@ -55,11 +62,6 @@ class Lost:
         return f"{path} ended the process that read it ({self.signal}): is it too large?"
 
 
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def answers(
     prepare: Prepare,
     setup: Any,
@@ -68,11 +70,11 @@ def answers(
     *,
     most_seconds: float | None = None,
     ordered: bool = True,
-) -> Generator[tuple[int, bytes | Lost], None, None]:
+) -> Generator[tuple[int, Found | UserError | Lost], None, None]:
     """Yield the place of each task and its answer, worked out by some processes.
 
-    Tasks are taken as they are needed, one at a time, in another thread; no more than a few answers
-    wait, whatever their number. Closing the generator, or an error in it, ends the processes.
+    Tasks are taken as they are needed, a few ahead of the answers. Closing the generator, or an
+    error in it, ends the processes.
 
     Args:
         prepare: the function that gives what answers.
@@ -86,65 +88,52 @@ def answers(
         RuntimeError: a worker failed by an error of the code; it wrote its traceback.
     """
     count = max(1, min(workers, len(tasks)) if isinstance(tasks, Sized) else workers)
-    waiting = iter(enumerate(tasks))
-    lock = threading.Lock()
-    slots = threading.Semaphore(_AHEAD * count)
-    ready: SimpleQueue[tuple[int, bytes | Lost] | Exception | None] = SimpleQueue()
-    running: set[Worker] = set()
-    ended = threading.Event()
+    left = iter(enumerate(tasks))
+    free: list[Worker] = []
+    running: list[Worker] = []
+    ready: SimpleQueue[tuple[int, Found | UserError | Lost] | BaseException] = SimpleQueue()
+    starting = threading.Lock()
+    has_ended = False
 
-    def next_task() -> tuple[int, Any] | None:
-        slots.acquire()
-        with lock:
-            return None if ended.is_set() else next(waiting, None)
+    def ask(place: int, task: Any) -> tuple[int, Found | UserError | Lost]:
+        with starting:
+            if has_ended:
+                return place, Lost("SIGKILL")
+            worker = free.pop() if free else Worker(prepare, setup)
+            if worker not in running:
+                running.append(worker)
+        answer = worker.ask(task, most_seconds)
+        if isinstance(answer, Lost):
+            worker.end()
+            running.remove(worker)
+        else:
+            free.append(worker)
+        return place, answer
 
-    def serve() -> None:
-        worker = None
-        try:
-            while (task := next_task()) is not None:
-                if worker is None:
-                    worker = Worker(prepare, setup)
-                    running.add(worker)
-                answer = worker.ask(task[1], most_seconds)
-                if isinstance(answer, Lost):
-                    worker.end()
-                    worker = None
-                ready.put((task[0], answer))
-        except Exception as error:  # handed to the thread that waits
-            ready.put(error)
-        finally:
-            if worker is not None:
-                worker.end()
-            ready.put(None)
-
-    threads = [threading.Thread(target=serve, daemon=True) for _ in range(count)]
-    early: dict[int, bytes | Lost] = {}
+    early: dict[int, Found | UserError | Lost] = {}
+    begun = given = 0
+    pool = ThreadPool(count)  # its threads are daemons, which keep no process from its end
     try:
-        for thread in threads:
-            thread.start()
-        place, at_work = 0, count
-        while at_work or early:
-            while at_work and (place not in early if ordered else not early):
+        while True:
+            while begun < given + _AHEAD * count and (task := next(left, None)) is not None:
+                pool.apply_async(ask, task, callback=ready.put, error_callback=ready.put)
+                begun += 1
+            if given == begun:
+                return
+            while given not in early if ordered else not early:
                 answer = ready.get()
-                if isinstance(answer, Exception):
+                if isinstance(answer, BaseException):
                     raise answer
-                if answer is None:
-                    at_work -= 1
-                else:
-                    early[answer[0]] = answer[1]
-            if early:
-                found = place if ordered else next(iter(early))
-                given = early.pop(found)
-                place += 1
-                slots.release()
-                yield found, given
+                early[answer[0]] = answer[1]
+            place = given if ordered else next(iter(early))
+            given += 1
+            yield place, early.pop(place)
     finally:
-        ended.set()
+        with starting:
+            has_ended = True
         for worker in list(running):
             worker.end()
-        slots.release(count)
-        for thread in threads:
-            thread.join()
+        pool.terminate()
 
 
 class Worker:
@@ -179,7 +168,7 @@ class Worker:
                 self._process.stdin.write(json.dumps(values).encode() + b"\n")
                 self._process.stdin.flush()
 
-    def ask(self, task: Any, most_seconds: float | None) -> bytes | Lost:
+    def ask(self, task: Any, most_seconds: float | None) -> Found | UserError | Lost:
         """Return the answer to a task; after a lost one the worker is no more, and is to be ended.
 
         Args:
@@ -195,18 +184,16 @@ class Worker:
             late.set()
             self._kill()
 
-        clock = None if most_seconds is None else threading.Timer(most_seconds, stop)
-        if clock is not None:
-            clock.daemon = True
-            clock.start()
+        clock = threading.Timer(most_seconds or threading.TIMEOUT_MAX, stop)
+        clock.daemon = True
+        clock.start()
         try:
             self._say(task)
             answer = None if self._process.stdout is None else _read_answer(self._process.stdout)
         finally:
-            if clock is not None:
-                clock.cancel()
+            clock.cancel()
         if answer is not None:
-            return answer
+            return _told(answer)
         if late.is_set():
             return Lost(None, most_seconds)
         status = self._process.wait()
@@ -227,7 +214,8 @@ class Worker:
             self._kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
+            # At the interpreter's end, a thread that is gone may hold the pipe for ever.
+            if pipe is not None and not sys.is_finalizing():
                 with suppress(BrokenPipeError):
                     pipe.close()
 
@@ -239,6 +227,13 @@ def _read_answer(file: IO[bytes]) -> bytes | None:
     (size,) = _LENGTH.unpack(length)
     content = file.read(size)
     return content if len(content) == size else None
+
+
+def _told(content: bytes) -> Found | UserError:
+    values, arrays = unpack(content)
+    if "refused" not in values:
+        return values["found"], arrays
+    return (MissingPackageError if values["is_package"] else UserError)(values["refused"])
 
 
 def pack(values: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bytes:
@@ -270,6 +265,11 @@ def main() -> None:
         module, name, setup = json.loads(sys.stdin.buffer.readline())
         answer: Answer = getattr(import_module(module), name)(setup)
         for line in sys.stdin.buffer:
-            content = answer(json.loads(line))
+            try:
+                values, arrays = answer(json.loads(line))
+                content = pack({"found": values}, arrays)
+            except UserError as error:
+                is_package = isinstance(error, MissingPackageError)
+                content = pack({"refused": str(error), "is_package": is_package}, {})
             output.write(_LENGTH.pack(len(content)) + content)
             output.flush()

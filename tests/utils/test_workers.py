@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pc_crvae.errors import MissingPackageError
 from pc_crvae.utils.workers import Lost, answers, pack, unpack
 
 TESTS = Path(__file__).parents[1]
@@ -23,7 +24,7 @@ def _found_by_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 def prepare_doubling(setup: Any) -> Any:
     """Double a number; what is told in ``setup`` ends the worker, holds it, or is an error."""
 
-    def answer(task: int) -> bytes:
+    def answer(task: int) -> Any:
         match setup.get(str(task)):
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -33,7 +34,9 @@ def prepare_doubling(setup: Any) -> Any:
                 time.sleep(0.3)
             case "fail":
                 raise ValueError("an error of the code")
-        return str(2 * task).encode()
+            case "refuse":
+                raise MissingPackageError(f"{task} needs a package")
+        return {"doubled": 2 * task}, {}
 
     return answer
 
@@ -46,31 +49,42 @@ def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return test_workers.prepare_doubling
 
 
+def twice(number: int) -> Any:
+    return {"doubled": 2 * number}, {}
+
+
 def doubled(prepare: Any, setup: dict[str, str], count: int, **how: Any) -> dict[int, Any]:
     return dict(answers(prepare, setup, list(range(count)), 2, **how))
 
 
 def test_answers_come_in_the_order_of_the_tasks(prepare):
     found = list(answers(prepare, {"0": "slow"}, list(range(20)), 2))
-    assert found == [(k, str(2 * k).encode()) for k in range(20)]
+    assert found == [(k, twice(k)) for k in range(20)]
 
 
 def test_answers_come_as_they_are_ready_where_that_is_asked(prepare):
     found = list(answers(prepare, {"0": "slow"}, list(range(5)), 2, ordered=False))
-    assert sorted(found) == [(k, str(2 * k).encode()) for k in range(5)]
+    assert sorted(found, key=lambda each: each[0]) == [(k, twice(k)) for k in range(5)]
 
 
 def test_a_task_that_ends_its_worker_costs_itself_alone(prepare):
     found = doubled(prepare, {"3": "kill"}, 6)
     assert found[3] == Lost("SIGKILL")
-    assert [found[k] for k in (0, 1, 2, 4, 5)] == [b"0", b"2", b"4", b"8", b"10"]
+    assert [found[k] for k in (0, 1, 2, 4, 5)] == [twice(k) for k in (0, 1, 2, 4, 5)]
 
 
 def test_a_task_that_takes_too_long_costs_itself_alone(prepare):
     found = doubled(prepare, {"1": "hang"}, 4, most_seconds=5)
     assert found[1] == Lost(None, 5)
     assert "took more than the 5 seconds" in found[1].why("a.stl")
-    assert [found[k] for k in (0, 2, 3)] == [b"0", b"4", b"6"]
+    assert [found[k] for k in (0, 2, 3)] == [twice(k) for k in (0, 2, 3)]
+
+
+def test_a_refusal_comes_back_as_it_was_raised(prepare):
+    found = doubled(prepare, {"1": "refuse"}, 3)
+    assert isinstance(found[1], MissingPackageError)
+    assert str(found[1]) == "1 needs a package"
+    assert [found[k] for k in (0, 2)] == [twice(k) for k in (0, 2)]
 
 
 def test_an_error_of_the_code_is_told(prepare, capfd):
@@ -93,7 +107,7 @@ class Counted(list):
 def test_no_more_than_a_few_answers_wait(prepare):
     tasks = Counted(range(1000))
     with closing(answers(prepare, {}, tasks, 2)) as found:
-        assert next(found) == (0, b"0")
+        assert next(found) == (0, twice(0))
         time.sleep(1)
         assert tasks.taken < 30
 

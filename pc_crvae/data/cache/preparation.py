@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from pc_crvae.data.cache.journal import Journal, ShapeRecord
+from pc_crvae.data.cache.item_sets import as_item_set
+from pc_crvae.data.cache.journal import Journal
 from pc_crvae.data.cache.sealed_files import Blocks
 from pc_crvae.data.cache.store import (
     REPORT,
     Draft,
     Entry,
     Key,
-    as_item_set,
     newest_entry,
     obtain,
     stamp,
@@ -40,8 +40,8 @@ from pc_crvae.data.formats.registry import files_read_with
 from pc_crvae.data.items import Item
 from pc_crvae.errors import UserError
 from pc_crvae.utils.progress import items_bar
+from pc_crvae.utils.threads import usable_cores
 from pc_crvae.utils.up_axes import Axis
-from pc_crvae.utils.workers import processors
 
 __all__ = ["Prepared", "Recipe", "RejectedFilesError", "Rejection", "Shapes", "prepare"]
 
@@ -203,7 +203,7 @@ def prepare(
         journal = Journal(key.journal, key.heading)
         try:
             _carry_over(key, journal, tasks)
-            _fill(journal, shapes, recipe, tasks, workers or processors(), console)
+            _fill(journal, shapes, recipe, tasks, workers or usable_cores(), console)
             yield _draft(key, journal, shapes, recipe, tasks)
         except BaseException:
             journal.close()
@@ -260,13 +260,15 @@ def _carry_over(key: Key, journal: Journal, tasks: Sequence[Task]) -> None:
     if found is None:
         return
     wanted = {task.key for task in tasks if task.key not in journal}
-    arrays = [found.arrays[name] for name in ("points", "normals") if name in found.arrays]
+    drawn = [name for name in ("points", "normals") if name in found.arrays]
     for row, (task_key, repairs) in enumerate(found.content["shapes"]):
         if task_key in wanted:
-            x, y, z = found.arrays["centres"][row].tolist()
-            scale = float(found.arrays["scales"][row])
-            drawn = np.stack([array[row] for array in arrays])
-            journal.append(ShapeRecord(task_key, None, repairs, (x, y, z), scale, drawn))
+            values = {
+                "repairs": repairs,
+                "centre": found.arrays["centres"][row].tolist(),
+                "scale": float(found.arrays["scales"][row]),
+            }
+            journal.append(task_key, (values, {name: found.arrays[name][row] for name in drawn}))
 
 
 def _fill(
@@ -285,11 +287,13 @@ def _fill(
         again = f", {done} of them done before" if done else ""
         console.print(f"{what}: {len(tasks)} files{again}", markup=False, soft_wrap=True)
     bar = progress.add_task(what, total=len(tasks), completed=done)
-    records = draw_shapes(left, shapes.load_points, recipe, workers)
+    drawn = draw_shapes(left, shapes.load_points, recipe, workers)
     try:
-        with progress:
-            for record in records:
-                journal.append(record)
+        with progress, closing(drawn):
+            for task, found in drawn:
+                if isinstance(found, UserError):
+                    found = {"rejected": str(found)}, {}
+                journal.append(task.key, found)
                 done += 1
                 progress.update(bar, completed=done)
     except KeyboardInterrupt:
@@ -297,8 +301,6 @@ def _fill(
             f"stopped with {done} of the {len(tasks)} files of {shapes.name} done: the same "
             "command goes on from there"
         ) from None
-    finally:
-        records.close()
 
 
 def _draft(
@@ -309,30 +311,30 @@ def _draft(
     files: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     for row, task in enumerate(tasks):
-        record = journal.read(task.key)
-        if record.rejected is not None:
-            rejected.append(asdict(Rejection(task.id, task.path, record.rejected)))
+        found, _ = journal.read(task.key)
+        if "rejected" in found:
+            rejected.append(asdict(Rejection(task.id, task.path, found["rejected"])))
             continue
         rows.append(row)
-        centres.append(record.centre)
-        scales.append(record.scale)
-        made.append((task.key, record.repairs))
-        counts.update(record.repairs)
-        files.update(name for name, count in record.repairs.items() if count)
+        centres.append(found["centre"])
+        scales.append(found["scale"])
+        made.append((task.key, found["repairs"]))
+        counts.update(found["repairs"])
+        files.update(name for name, count in found["repairs"].items() if count)
     repairs = {name: (files[name], counts[name]) for name in sorted(files)}
 
-    def drawn(number: int) -> Blocks:
-        blocks = (journal.read(tasks[row].key).arrays[number] for row in rows)
+    def drawn(name: str) -> Blocks:
+        blocks = (journal.read(tasks[row].key)[1][name] for row in rows)
         return (len(rows), recipe.points, 3), np.dtype(np.float32), blocks
 
-    arrays = {"points": drawn(0)}
+    arrays = {"points": drawn("points")}
     labels = [shapes.items[row].label for row in rows]
     if None not in labels and labels:
         arrays["labels"] = whole(np.array(labels, dtype=np.int64))
     arrays["centres"] = whole(np.array(centres, dtype=np.float64).reshape(-1, 3))
     arrays["scales"] = whole(np.array(scales, dtype=np.float64))
     if recipe.normals:
-        arrays["normals"] = drawn(1)
+        arrays["normals"] = drawn("normals")
     content = {
         "classes": list(shapes.classes),
         "ids": [tasks[row].id for row in rows],

@@ -79,7 +79,11 @@ def prune(*, everything: bool = False, dry_run: bool = False) -> Pruned:
         OSError: something cannot be removed.
     """
     pruned = Pruned([], [])
-    for place, paths in sorted(_by_place(cache_folder()).items()):
+    cache = cache_folder()
+    places = _by_place(cache, _OURS, _TEMPORARY)
+    if everything:  # indexes are up to date, or brought so at the next search
+        places |= _by_place(cache / SEARCHED, _OF_SEARCH)
+    for place, paths in sorted(places.items()):
         lock = place.with_name(f"{place.name}.lock")
         others = [path for path in paths if path != lock]
         try:
@@ -91,40 +95,18 @@ def prune(*, everything: bool = False, dry_run: bool = False) -> Pruned:
                 if is_empty or lock not in paths:  # while it is held, so that who waits sees it go
                     lock.unlink(missing_ok=True)
         except Timeout:
-            pruned.busy.append(place.name)
+            pruned.busy.append(place.relative_to(cache).as_posix())
             continue
         pruned.removed.extend(found)
-    if everything:
-        _prune_searched(pruned, dry_run=dry_run)
     return pruned
 
 
-def _prune_searched(pruned: Pruned, *, dry_run: bool) -> None:
-    """Remove the indexes of folders, which are up to date or brought so at the next search."""
-    folder = cache_folder() / SEARCHED
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    places = {found["place"] for path in paths if (found := _OF_SEARCH.fullmatch(path.name))}
-    for place in sorted(places):
-        lock = folder / f"{place}.lock"
-        try:
-            with FileLock(lock, timeout=0):
-                for path in (folder / f"{place}.npz", folder / f"{place}.partial"):
-                    if path.is_file():
-                        pruned.removed.append(Leftover(path, "of a search", path.stat().st_size))
-                        if not dry_run:
-                            discard(path)
-                if not dry_run:
-                    lock.unlink(missing_ok=True)
-        except Timeout:
-            pruned.busy.append(f"{SEARCHED}/{place}")
-
-
-def _by_place(folder: Path) -> dict[Path, list[Path]]:
+def _by_place(folder: Path, *names: re.Pattern[str]) -> dict[Path, list[Path]]:
     """Return what is the cache's, by what it was made for."""
     places: defaultdict[Path, list[Path]] = defaultdict(list)
     for path in folder.iterdir() if folder.is_dir() else ():
-        found = _OURS.fullmatch(path.name) or _TEMPORARY.fullmatch(path.name)
-        is_file = path.name.endswith((".lock", ".partial", ".npy", ".json"))
+        found = next(filter(None, (name.fullmatch(path.name) for name in names)), None)
+        is_file = path.name.endswith((".lock", ".partial", ".npy", ".npz", ".json"))
         if found is not None and not path.is_symlink() and path.is_file() == is_file:
             places[folder / found["place"]].append(path)
     return places
@@ -138,7 +120,9 @@ def _leftovers(paths: Sequence[Path], everything: bool) -> list[Leftover]:
         is_newest = None not in reasons.values()
         reasons[path] = _fault(path) or (None if is_newest else "superseded by a later state")
     for path in paths:
-        if path not in kinds:
+        if path.parent.name == SEARCHED:
+            reasons[path] = "of a search"
+        elif path not in kinds:
             reasons[path] = "left by an interrupted preparation"
         elif kinds[path] in (".npy", ".report.json"):
             reasons[path] = "of version 0.1"

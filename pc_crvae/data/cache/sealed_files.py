@@ -1,5 +1,7 @@
 """Files of an entry, each with its SHA-256: arrays as plain ``.npy``, and the record beside them.
 
+Whoever makes the entry's folder sees to it that they are on the disk.
+
 The record names the type, shape, size and SHA-256 of each array's file. Its first line is the
 SHA-256 of the rest of it.
 """
@@ -107,8 +109,4 @@ def _write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> tuple[int, 
         for part in parts:
             digest.update(part)
             file.write(part)
-        file.flush()
-        # Renamed before its blocks are on the disk, it could be whole in size and empty in
-        # places after a crash.
-        os.fsync(file.fileno())
         return file.tell(), digest.hexdigest()

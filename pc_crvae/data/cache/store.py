@@ -23,12 +23,11 @@ import stat
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
@@ -39,8 +38,6 @@ from pc_crvae.data.cache.sealed_files import (
     write_array,
     write_record,
 )
-from pc_crvae.data.clouds import CloudSet
-from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import atomic_folder
 from pc_crvae.utils.processes import is_main_process
@@ -57,10 +54,9 @@ SEARCHED = "searched"
 """The folder, within that of the cache, of the indexes of folders that were searched."""
 
 _NAME_ANOTHER = "name a folder that can be written with $PC_CRVAE_CACHE"
-_RECORD = "record.json"
+RECORD = "record.json"
 REPORT = "report.json"
 
-_KINDS: dict[str, type[CloudSet] | type[ImageSet]] = {"points": CloudSet, "images": ImageSet}
 _Read = TypeVar("_Read")
 
 
@@ -172,51 +168,6 @@ def cache_folder() -> Path:
         ) from error
 
 
-def load_prepared(
-    name: str,
-    split: str,
-    wanted: Mapping[str, Any],
-    *,
-    reader: int,
-    sources: Callable[[], Iterable[Path]],
-    prepare: Callable[[], CloudSet | ImageSet],
-) -> CloudSet | ImageSet:
-    """Return a split from its entry, its items mapped; prepare it and write the entry if need be.
-
-    Where the entry cannot be written, a warning says so and the split stays in memory.
-
-    Args:
-        name: the name of the data set.
-        split: the split of the data set.
-        wanted: plain values that the result depends on, beside the sources.
-        reader: the version of the reader.
-        sources: the paths, whether there or not, that ``prepare`` looks at.
-        prepare: makes the split from its sources.
-
-    Raises:
-        UserError: from ``sources`` and ``prepare``.
-    """
-    made: list[CloudSet | ImageSet] = []
-
-    def draft() -> AbstractContextManager[Draft]:
-        items = prepare()
-        made.append(items)
-        arrays = {items.holds: whole(np.asarray(items.array))}
-        if items.labels is not None:
-            arrays["labels"] = whole(items.labels)
-        content = {"sources": key.sources, "classes": list(items.classes), "ids": list(items.ids)}
-        return nullcontext(Draft(arrays, content))
-
-    try:
-        # Stamped before they are read: what changes meanwhile has another stamp at the next load.
-        key = Key(name, split, wanted, reader, None)
-        key = replace(key, sources=_stamps(key, sources))
-        return obtain(key, draft, lambda entry: as_item_set(entry, name, split))[0]
-    except NotKeptError as error:
-        warn(f"prepared data is not kept, so each start prepares it anew: {error}")
-        return made[0] if made else prepare()
-
-
 def obtain(
     key: Key,
     draft: Callable[[], AbstractContextManager[Draft]],
@@ -273,7 +224,7 @@ def open_entry(folder: Path, *, verify: bool = False) -> Entry | None:
     try:
         if not folder.exists():
             return None
-        content = read_record(folder / _RECORD)
+        content = read_record(folder / RECORD)
         if content["made_by"][0] != FORMAT:
             return None
         arrays = {
@@ -283,7 +234,7 @@ def open_entry(folder: Path, *, verify: bool = False) -> Entry | None:
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
         raise DamagedEntryError(f"{folder} is damaged ({error})") from error
     except OSError as error:
-        raise _cannot_read(folder, error) from error
+        raise _not_kept(folder, "read", error) from error
     return Entry(folder, arrays, content)
 
 
@@ -292,7 +243,7 @@ def newest_entry(key: Key) -> Entry | None:
 
     None where there is none.
     """
-    for folder in _entries(key.place):
+    for folder in entries(key.place):
         with suppress(DamagedEntryError, NotKeptError):
             entry = open_entry(folder, verify=True)
             if entry is not None and entry.content["made_by"] == key.made_by:
@@ -310,26 +261,6 @@ def newest_first(folders: Iterable[Path]) -> list[Path]:
             return 0
 
     return sorted(folders, key=made_at, reverse=True)
-
-
-def as_item_set(entry: Entry, name: str, split: str) -> CloudSet | ImageSet:
-    """Return the set that an entry holds, whose content names ``classes`` and ``ids``.
-
-    Raises:
-        ValueError, KeyError, TypeError: it holds none.
-    """
-    holds = next(iter(entry.arrays))
-    kind = _KINDS[holds]
-    companions = {name: entry.arrays[name] for name in kind.companions if name in entry.arrays}
-    return kind(
-        **{holds: entry.arrays[holds]},
-        **companions,
-        name=name,
-        split=split,
-        labels=entry.arrays.get("labels"),
-        classes=tuple(entry.content["classes"]),
-        ids=tuple(entry.content["ids"]),
-    )
 
 
 def discard(path: Path) -> None:
@@ -361,27 +292,16 @@ def stamp(path: Path) -> list[int] | None:
     return [status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else None
 
 
-def _entries(place: Path) -> list[Path]:
+def entries(place: Path) -> list[Path]:
+    """Return the entries of a place, the one first that was made last.
+
+    Raises:
+        NotKeptError: the cache folder cannot be read.
+    """
     try:
         return newest_first(place.parent.glob(f"{place.name}-*"))
     except OSError as error:
-        raise _cannot_read(place.parent, error) from error
-
-
-def _cannot_read(path: Path, error: OSError) -> NotKeptError:
-    return NotKeptError(f"{path} cannot be read: {error.strerror or error}; {_NAME_ANOTHER}")
-
-
-def _stamps(key: Key, sources: Callable[[], Iterable[Path]]) -> list[list[Any]]:
-    """Stamp the sources: those of an entry, if all are as they were when it was made, else anew."""
-    for folder in _entries(key.place):
-        with suppress(OSError, ValueError, KeyError):  # of a damaged one, which obtain tells
-            kept: list[list[Any]] = read_record(folder / _RECORD)["sources"]
-            if replace(key, sources=kept).folder == folder and all(
-                stamp(Path(path)) == stamped for path, stamped in kept
-            ):
-                return kept
-    return [[str(path), stamp(path)] for path in sources()]
+        raise _not_kept(place.parent, "read", error) from error
 
 
 @contextmanager
@@ -404,7 +324,7 @@ def alone(place: Path, tell: Callable[[str], None] = lambda text: None) -> Itera
             tell(f"another process prepares {place.name}: waiting for it")
             lock.acquire()
     except (OSError, NotImplementedError) as error:  # the latter where there are no file locks
-        raise _cannot_write(place, error) from error
+        raise _not_kept(place.parent, "written", error) from error
     try:
         yield
     finally:
@@ -431,9 +351,9 @@ def _write(key: Key, draft: Draft) -> None:
                 text = json.dumps(draft.report, indent=2) + "\n"
                 (folder / REPORT).write_text(text, encoding="utf-8")
             about = {"made_by": key.made_by, "wanted": dict(key.wanted), "arrays": arrays}
-            write_record(folder / _RECORD, about | dict(draft.content))
+            write_record(folder / RECORD, about | dict(draft.content))
     except UserError as error:
-        raise _cannot_write(key.place, error.__cause__ or error) from error
+        raise _not_kept(key.place.parent, "written", error.__cause__ or error) from error
 
 
 def _digest(values: Any) -> str:
@@ -445,9 +365,9 @@ def _beside(place: Path, ending: str) -> Path:
     return place.with_name(f"{place.name}{ending}")
 
 
-def _cannot_write(place: Path, error: BaseException) -> NotKeptError:
+def _not_kept(path: Path, what: str, error: BaseException) -> NotKeptError:
     reason = getattr(error, "strerror", None) or error
-    return NotKeptError(f"{place.parent} cannot be written: {reason}; {_NAME_ANOTHER}")
+    return NotKeptError(f"{path} cannot be {what}: {reason}; {_NAME_ANOTHER}")
 
 
 def warn(text: str) -> None:

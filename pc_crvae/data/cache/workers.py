@@ -8,18 +8,16 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pc_crvae.data.cache.journal import ShapeRecord, read_record
 from pc_crvae.data.clouds import normalize, turn_z_up
 from pc_crvae.data.items import Sample
 from pc_crvae.errors import UserError
 from pc_crvae.utils.up_axes import Axis
-from pc_crvae.utils.workers import Answer, Lost, answers
+from pc_crvae.utils.workers import Answer, Found, Lost, answers
 
 LoadPoints = Callable[[Path, int, np.random.Generator], Sample]
 """A reader's function of a module's top level: points of one file, drawn by a generator."""
@@ -59,7 +57,7 @@ class Task:
     """One file to read.
 
     Attributes:
-        key: the key of the record that answers it.
+        key: what the file was, and in which state.
         path: the file.
         id: the name of the shape.
         up: the axis that points up in the file; None for the recipe's.
@@ -71,19 +69,21 @@ class Task:
     up: Axis | None = None
 
 
-def draw_shape(task: Task, load_points: LoadPoints, recipe: Recipe) -> ShapeRecord:
-    """Draw the points of one shape, z up, with mean 0 and largest radius 1."""
+def draw_shape(task: Task, load_points: LoadPoints, recipe: Recipe) -> Found:
+    """Draw the points of one shape, z up, with mean 0 and largest radius 1.
+
+    Returns:
+        How often what was repaired (``repairs``), what was subtracted from the points, z up, in the
+        unit of the file (``centre``), what they were then divided by (``scale``); and the
+        ``points`` (P, 3) float32, perhaps with their ``normals`` (P, 3).
+
+    Raises:
+        UserError: the file cannot be used.
+    """
     # Philox by a hash of the id, so that neither order nor worker matters.
     digest = hashlib.sha256(f"{recipe.seed} {task.id}".encode()).digest()
     rng = np.random.Generator(np.random.Philox(int.from_bytes(digest[:16], "little")))
-    try:
-        sample = load_points(Path(task.path), recipe.points, rng)
-        return _normalized(task, sample, recipe)
-    except UserError as error:
-        return ShapeRecord.of_rejected(task.key, str(error))
-
-
-def _normalized(task: Task, sample: Sample, recipe: Recipe) -> ShapeRecord:
+    sample = load_points(Path(task.path), recipe.points, rng)
     up = task.up or recipe.up
     points = turn_z_up(np.asarray(sample.points, dtype=np.float64), up)
     low, size = points.min(axis=0), np.ptp(points, axis=0).max()
@@ -93,25 +93,23 @@ def _normalized(task: Task, sample: Sample, recipe: Recipe) -> ShapeRecord:
     near = (points - low) / size
     radius = np.sqrt(np.square(near - near.mean(axis=0)).sum(axis=1).max())
     centre = low + near.mean(axis=0) * size
-    arrays = [normalize(near[None])[0]]
+    arrays = {"points": normalize(near[None])[0]}
     if recipe.normals:
         if sample.normals is None:
             raise UserError(f"{task.path} has no normals: prepare the set without them")
-        arrays.append(turn_z_up(sample.normals, up).astype(np.float32))
-    return ShapeRecord(
-        key=task.key,
-        rejected=None,
-        repairs=sample.repairs,
-        centre=(float(centre[0]), float(centre[1]), float(centre[2])),
-        scale=float(radius * size),
-        arrays=np.stack(arrays),
-    )
+        arrays["normals"] = turn_z_up(sample.normals, up).astype(np.float32)
+    values = {
+        "repairs": sample.repairs,
+        "centre": centre.tolist(),
+        "scale": float(radius * size),
+    }
+    return values, arrays
 
 
 def draw_shapes(
     tasks: Sequence[Task], load_points: LoadPoints, recipe: Recipe, workers: int
-) -> Generator[ShapeRecord, None, None]:
-    """Yield the records of all ``tasks`` as they come, drawn by ``workers`` processes.
+) -> Generator[tuple[Task, Found | UserError], None, None]:
+    """Yield all ``tasks``, and what was drawn of each by ``workers`` processes, as it comes.
 
     Closing the generator, or an error in it, ends the processes.
 
@@ -119,17 +117,11 @@ def draw_shapes(
         RuntimeError: a worker failed by an error of the code; it wrote its traceback.
     """
     setup = [load_points.__module__, load_points.__qualname__, asdict(recipe)]
-    drawn = answers(
-        prepare_drawing, setup, [asdict(task) for task in tasks], workers, ordered=False
-    )
-    with closing(drawn):
-        for place, answer in drawn:
-            if isinstance(answer, Lost):
-                yield ShapeRecord.of_rejected(tasks[place].key, answer.why(tasks[place].path))
-                continue
-            record = read_record(BytesIO(answer))
-            assert record is not None
-            yield record
+    asked = [asdict(task) for task in tasks]
+    with closing(answers(prepare_drawing, setup, asked, workers, ordered=False)) as drawn:
+        for place, found in drawn:
+            task = tasks[place]
+            yield task, UserError(found.why(task.path)) if isinstance(found, Lost) else found
 
 
 def prepare_drawing(setup: Any) -> Answer:
@@ -137,4 +129,4 @@ def prepare_drawing(setup: Any) -> Answer:
     module, name, recipe = setup
     load_points: LoadPoints = getattr(import_module(module), name)
     how = Recipe(**recipe)
-    return lambda task: draw_shape(Task(**task), load_points, how).to_bytes()
+    return lambda task: draw_shape(Task(**task), load_points, how)

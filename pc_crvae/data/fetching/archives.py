@@ -1,12 +1,13 @@
 """Unpacking archives that came from elsewhere: within a folder and within bounds, or not at all.
 
 Zip files, and tar files plain or compressed by gzip, bzip2 or xz, told apart by their first bytes.
-Files are written by this module, not by the libraries that read the archives, so that every byte
-is counted as it is written and no permission bit, owner or time is taken over.
+Files are written by this module, not by the libraries that read the archives, so that no
+permission bit, owner or time is taken over. Bytes are counted as they are read.
 """
 
 import bz2
 import gzip
+import io
 import lzma
 import shutil
 import stat
@@ -15,15 +16,16 @@ import unicodedata
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Literal, cast
 
 from rich.filesize import decimal
 
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, reason_of
 from pc_crvae.utils.files import atomic_folder
 
 MOST_BYTES = 100 * 2**30
@@ -84,7 +86,7 @@ def unpack(archive: Path, target: Path, *, strip: str | None = None) -> None:
     devices, pipes, sparse files); whose name is absolute, climbs with ``..``, holds a backslash, a
     colon or a control character, or is too long; that is encrypted; or that has the name of
     another one, letter case aside. So is one that unpacks to more bytes, counted as they are
-    written, than `MOST_BYTES` or a generous multiple of its own size; that has more than
+    read, than `MOST_BYTES` or a generous multiple of its own size; that has more than
     `MOST_MEMBERS` members; that ends too early; or that holds no file.
 
     Args:
@@ -100,87 +102,109 @@ def unpack(archive: Path, target: Path, *, strip: str | None = None) -> None:
         raise UserError(f"{archive} is not a file, so there is nothing to unpack")
     budget = _Budget(archive)
     with atomic_folder(target, synced=False) as folder:
-        try:
-            with closing(_members_of(archive, folder, budget)) as members:
-                _extract(members, folder, budget)
-        except UserError:
-            raise
-        except _Rejected as refusal:
-            raise ArchiveRejected(f"{archive} was not unpacked: {refusal}") from refusal
-        except _DAMAGE as error:
-            raise _damaged(archive, error) from error
-        except OSError as error:
-            # The decompressors say with an OSError, too, that bytes make no sense to them.
-            if error.errno is None:
-                raise _damaged(archive, error) from error
-            raise
+        with _told(archive), closing(_members_of(archive, folder, budget)) as members:
+            _extract(members, folder, budget)
         if strip is not None:
             _lift(folder, strip)
 
 
-def _damaged(archive: Path, error: Exception) -> ArchiveRejected:
-    reason = str(error) or type(error).__name__
-    return ArchiveRejected(f"{archive} was not unpacked: it is damaged or cut short ({reason})")
+def read_members(archive: Path, names: Collection[str], most: int) -> dict[str, bytes]:
+    """Read files of an archive without unpacking it to the disk; it is refused as by `unpack`.
+
+    Args:
+        archive: the file, which is there.
+        names: their names in the archive.
+        most: bytes that it may unpack to, all in all.
+
+    Returns:
+        The content of those that are there, by their names.
+
+    Raises:
+        ArchiveRejected: the archive is refused, damaged or no archive.
+        UserError: it cannot be read.
+    """
+    found: dict[str, bytes] = {}
+    try:
+        budget = _Budget(archive, most)
+        with _told(archive), closing(_members_of(archive, archive.parent, budget)) as members:
+            for number, member in enumerate(members, 1):
+                budget.count(number)
+                name = "/".join(_parts(member.name))
+                if name in names and not member.is_folder:
+                    with member.open() as content, io.BytesIO() as file:
+                        shutil.copyfileobj(content, file, _BLOCK)
+                        found[name] = file.getvalue()
+    except OSError as error:
+        raise UserError(f"{archive} cannot be read: {error.strerror or error}") from error
+    return found
+
+
+@contextmanager
+def _told(archive: Path) -> Iterator[None]:
+    """Say of which archive a refusal is, or damage that a library meets."""
+    try:
+        yield
+    except UserError:
+        raise
+    except _Rejected as refusal:
+        raise ArchiveRejected(f"{archive} was not unpacked: {refusal}") from refusal
+    except (*_DAMAGE, OSError) as error:
+        # The decompressors say with an OSError, too, that bytes make no sense to them.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ArchiveRejected(
+            f"{archive} was not unpacked: it is damaged or cut short ({reason_of(error)})"
+        ) from error
 
 
 class _Budget:
-    """What may still be unpacked of one archive."""
+    """What may be unpacked of one archive."""
 
-    def __init__(self, archive: Path) -> None:
+    def __init__(self, archive: Path, most: int | None = None) -> None:
         size = archive.stat().st_size
-        self.most_bytes = min(MOST_BYTES, max(_ALWAYS_ALLOWED, _MOST_TO_ONE * size))
-        self._bytes = 0
+        self._most_bytes = most or min(MOST_BYTES, max(_ALWAYS_ALLOWED, _MOST_TO_ONE * size))
         self.members = 0
         self._too_large = (
-            f"it unpacks to more than {decimal(self.most_bytes)}, the bound for a file of its size "
-            f"({decimal(size)})"
+            f"it unpacks to more than {decimal(self._most_bytes)}, the bound for a file of its "
+            f"size ({decimal(size)})"
         )
-
-    def spend(self, count: int) -> None:
-        self._bytes += count
-        self.check(self._bytes)
 
     def check(self, total: int) -> None:
         """Refuse a total that is promised, or that a decompressor has come to."""
-        if total > self.most_bytes:
+        if total > self._most_bytes:
             raise _Rejected(self._too_large)
 
-    def count_member(self) -> None:
-        self.members += 1
-        self.check_members(self.members)
-
-    def check_members(self, count: int) -> None:
-        if count > MOST_MEMBERS:
+    def count(self, members: int) -> None:
+        """Note how many members there are, as far as is known."""
+        self.members = members
+        if members > MOST_MEMBERS:
             raise _Rejected(f"it holds more than {MOST_MEMBERS} files and folders")
 
 
 def _extract(members: Iterable[_Member], folder: Path, budget: _Budget) -> None:
-    names = _Names()
-    files = 0
-    for member in members:
-        budget.count_member()
+    claimed: _Claimed = {}
+    files = promised = 0
+    for number, member in enumerate(members, 1):
+        budget.count(number)
         parts = _parts(member.name)
-        names.add(parts, "folder" if member.is_folder else "file")
+        _claim(claimed, parts, member.is_folder)
         if _is_rubbish(parts):
             continue
         path = folder.joinpath(*parts)
-        if member.is_folder:
-            path.mkdir(parents=True, exist_ok=True)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(member, path, budget)
-        files += 1
+        (path if member.is_folder else path.parent).mkdir(parents=True, exist_ok=True)
+        if not member.is_folder:
+            promised += member.size
+            budget.check(promised)
+            _write(member, path)
+            files += 1
     if files == 0:
         raise _Rejected("it holds no file")
 
 
-def _write(member: _Member, path: Path, budget: _Budget) -> None:
-    written = 0
+def _write(member: _Member, path: Path) -> None:
     with member.open() as content, path.open("xb") as file:
-        while block := content.read(_BLOCK):
-            budget.spend(len(block))
-            written += len(block)
-            file.write(block)
+        shutil.copyfileobj(content, file, _BLOCK)
+        written = file.tell()
     if written != member.size:
         raise _Rejected(
             f"it is damaged: {member.name} has {written} bytes where {member.size} are promised"
@@ -226,27 +250,20 @@ def _is_rubbish(parts: tuple[str, ...]) -> bool:
     )
 
 
-class _Names:
-    """Names seen so far, as a file system sees them that ignores letter case."""
+_Claimed = dict[tuple[str, ...], tuple[tuple[str, ...], bool]]
+"""Paths, and whether they are folders, by what they are where letter case is ignored."""
 
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, ...], tuple[str, str]] = {}
 
-    def add(self, parts: tuple[str, ...], kind: Literal["file", "folder"]) -> None:
-        folded = tuple(map(_folded, parts))
-        for depth in range(1, len(parts)):
-            self._add(folded[:depth], parts[:depth], "folder")
-        if parts:
-            self._add(folded, parts, kind)
-
-    def _add(self, folded: tuple[str, ...], parts: tuple[str, ...], kind: str) -> None:
-        now = (parts[-1], kind)
-        before = self._seen.setdefault(folded, now)
-        if kind == "file" and before is now:
-            return
-        if before != now or kind == "file":
+def _claim(claimed: _Claimed, parts: tuple[str, ...], is_folder: bool) -> None:
+    """Refuse the path of a member that some file system would take for that of another one."""
+    folded = tuple(map(_folded, parts))
+    for depth in range(1, len(parts) + 1):
+        this = parts[:depth], is_folder or depth < len(parts)
+        before = claimed.setdefault(folded[:depth], this)
+        if before is not this and (before != this or not this[1]):
             raise _Rejected(
-                f"two members of it have the name {'/'.join(parts)!r} where letter case is ignored"
+                f"two members of it have the name {'/'.join(this[0])!r} where letter case is "
+                "ignored"
             )
 
 
@@ -291,7 +308,8 @@ def _reject_full_disk(archive: Path, folder: Path, needed: int) -> None:
 def _zip_members(archive: Path, folder: Path, budget: _Budget) -> Generator[_Member, None, None]:
     with zipfile.ZipFile(archive) as opened:
         infos = opened.infolist()
-        budget.check_members(len(infos))
+        budget.count(len(infos))
+        # No more is read of a member than it promises.
         promised = sum(info.file_size for info in infos)
         budget.check(promised)
         _reject_full_disk(archive, folder, promised)
@@ -303,11 +321,7 @@ def _zip_members(archive: Path, folder: Path, budget: _Budget) -> Generator[_Mem
                 raise _Rejected(f"its member {name!r} is a link or a device, not a file")
             if info.flag_bits & 0x1:
                 raise _Rejected(f"its member {name!r} is encrypted")
-
-            def content(info: zipfile.ZipInfo = info) -> IO[bytes]:
-                return opened.open(info)
-
-            yield _Member(name, name.endswith("/"), info.file_size, content)
+            yield _Member(name, name.endswith("/"), info.file_size, partial(opened.open, info))
 
 
 def _tar_members(
@@ -339,10 +353,7 @@ def _tar_member(opened: tarfile.TarFile, info: tarfile.TarInfo, folder: Path) ->
         tarfile.data_filter(info, str(folder))
     except tarfile.FilterError as error:
         raise _Rejected(str(error)) from error
-
-    def content() -> IO[bytes]:
-        return cast(IO[bytes], opened.extractfile(info))
-
+    content = cast(Callable[[], IO[bytes]], partial(opened.extractfile, info))
     return _Member(info.name, info.isdir(), info.size, content)
 
 

@@ -85,6 +85,7 @@ def fetch(
             f"{card.name} is gated, so it is fetched by hand: {card.how_to_get()}; its files "
             f"belong into {folder}, its own page is {card.homepage}"
         )
+    pooch.get_logger().setLevel("WARNING")  # what it would say, the progress does
     try:
         with _alone(folder, card.name):
             return _Fetch(card, folder, console or Console(), patience or Patience()).run()
@@ -120,17 +121,6 @@ def _tidy(folder: Path, staging: Path, is_new: bool) -> None:
     (folder / _LOCK).unlink(missing_ok=True)
     if is_new and {path.name for path in folder.iterdir()} <= {RECORD_NAME}:
         shutil.rmtree(folder)
-
-
-@contextmanager
-def _quiet_pooch() -> Iterator[None]:
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel("WARNING")
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 class _Fetch:
@@ -251,14 +241,13 @@ class _Fetch:
         best = transfer.part_size if transfer.part_url == url else 0
         for _ in range(_MOST_ATTEMPTS):
             try:
-                with _quiet_pooch():
-                    pooch.retrieve(
-                        url,
-                        known_hash=None if known is None else f"sha256:{known}",
-                        fname=source.file,
-                        path=self._staging,
-                        downloader=transfer,
-                    )
+                pooch.retrieve(
+                    url,
+                    known_hash=None if known is None else f"sha256:{known}",
+                    fname=source.file,
+                    path=self._staging,
+                    downloader=transfer,
+                )
             except TransferError as error:
                 failure = str(error)
                 if not error.broke_off or transfer.part_size <= best:

@@ -32,7 +32,6 @@ _BLOCK = 2**16
 _MOST_REDIRECTS = 10
 _KEPT_FREE = 2**26
 """Bytes of the disk that a download leaves to everything else."""
-_LOOK_AT_DISK_EVERY = 2**26
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,8 @@ class Transfer:
                 if start == 0:
                     _reject_other_answers(response, self.part.name)
                     total = _length(response)
-                    self._reject_size(total)
+                    if self.size is not None and total not in (None, self.size):
+                        raise TransferError(f"has a file of {total} bytes, not of {self.size}")
                     self._begin(response, url, total)
                 else:
                     assert note is not None
@@ -196,10 +196,6 @@ class Transfer:
         except requests.RequestException as error:
             raise TransferError(f"could not be reached ({_root_of(error)})") from error
 
-    def _reject_size(self, total: int | None) -> None:
-        if self.size is not None and total not in (None, self.size):
-            raise TransferError(f"has a file of {total} bytes, not of {self.size}")
-
     def _begin(self, response: requests.Response, url: str, total: int | None) -> None:
         self.part.write_bytes(b"")
         known = response.headers
@@ -212,12 +208,9 @@ class Transfer:
     def _append(self, response: requests.Response, start: int, total: int | None) -> None:
         done = start
         expected = self.size if total is None else total
-        look_at_disk_at = done
         with self.part.open("ab") as file:
             for block in self._blocks(response):
-                if done >= look_at_disk_at:
-                    self._reject_full_disk(1 if expected is None else expected - done, expected)
-                    look_at_disk_at += _LOOK_AT_DISK_EVERY
+                self._reject_full_disk(1 if expected is None else expected - done, expected)
                 done += len(block)
                 if expected is not None and done > expected:
                     file.close()

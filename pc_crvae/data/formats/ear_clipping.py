@@ -5,33 +5,24 @@ Clipping one changes at most whether its two neighbours are ears, so that a poly
 takes O(n^2).
 """
 
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
 
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        return numba.njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # numba's word for: no folder to keep it in
-        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
+from pc_crvae.utils.compiling import compiled
 
 
-@_compiled
+@compiled
 def _twice_area(points, a, b, c):  # type: ignore[no-untyped-def]
     return (points[b, 0] - points[a, 0]) * (points[c, 1] - points[a, 1]) - (
         points[b, 1] - points[a, 1]
     ) * (points[c, 0] - points[a, 0])
 
 
-@_compiled
+@compiled
 def _same(points, a, b):  # type: ignore[no-untyped-def]
     return points[a, 0] == points[b, 0] and points[a, 1] == points[b, 1]
 
 
-@_compiled
+@compiled
 def _is_ear(points, before, after, tip, flat):  # type: ignore[no-untyped-def]
     a, c = before[tip], after[tip]
     if _twice_area(points, a, tip, c) <= flat:
@@ -55,7 +46,7 @@ def _is_ear(points, before, after, tip, flat):  # type: ignore[no-untyped-def]
     return True
 
 
-@_compiled
+@compiled
 def clip_ears(points, flat):  # type: ignore[no-untyped-def]
     """Cut a polygon into triangles.
 

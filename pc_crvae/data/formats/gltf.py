@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.formats.placed_parts import PlacedParts
 from pc_crvae.data.formats.polygons import Polygons
 from pc_crvae.data.formats.precision import defect_of_steps
 from pc_crvae.errors import UserError
@@ -37,8 +38,6 @@ them: a part that is drawn once for many times is another shape."""
 
 _NOTHING = {"count": 0, "componentType": 5126, "type": "SCALAR"}
 _LARGEST_BUFFER = 2**31
-_MOST_TRIANGLES = 50_000_000
-"""Of a flattened scene: a small file may place one large part many times."""
 
 
 def parse_glb(path: Path, data: bytes) -> tuple[NDArray[np.float64], Polygons]:
@@ -228,36 +227,22 @@ def _check_accessor(accessor: dict[str, Any], views: list[dict[str, Any]]) -> No
 def _flatten(path: Path, loaded: dict[str, Any]) -> tuple[NDArray[np.float64], Polygons]:
     """Put every part where the scene places it; trimesh lists a node after its parent."""
     world = {loaded["base_frame"]: np.eye(4)}
-    vertices, faces = [np.empty((0, 3))], [np.empty((0, 3), np.int64)]
-    vertex_count = face_count = 0
+    placed = PlacedParts()
     step = 0.0  # between neighbouring numbers of a part, once it is placed
     for node in loaded["graph"]:
         place = world[node["frame_from"]] @ node["matrix"]
         world[node["frame_to"]] = place
         if "geometry" not in node:
             continue
-        if not np.isfinite(place).all():
-            raise ValueError("it places a part by numbers that are not finite")
         part = loaded["geometry"][node["geometry"]]
         stored = np.asarray(part["vertices"])
-        corners = stored.astype(np.float64)
-        triangles = np.asarray(part["faces"], dtype=np.int64)
-        face_count += len(triangles)
-        if face_count > _MOST_TRIANGLES:
-            raise ValueError(f"its scene places more than {_MOST_TRIANGLES} triangles")
-        if np.any((triangles < 0) | (triangles >= len(corners))):
-            raise ValueError("a face names a vertex that is not there")
-        if np.linalg.det(place[:3, :3]) < 0:
-            triangles = triangles[:, ::-1]  # a mirror turns faces inside out
+        placed.add(stored.astype(np.float64), [np.asarray(part["faces"], dtype=np.int64)], place)
         if stored.dtype.kind == "f" and stored.size:
             spacing = float(np.spacing(np.abs(stored).max()))
             step = max(step, spacing * np.abs(place[:3, :3]).sum(axis=1).max())
-        vertices.append(corners @ place[:3, :3].T + place[:3, 3])
-        faces.append(triangles + vertex_count)
-        vertex_count += len(corners)
-    placed = np.concatenate(vertices)
-    if len(placed) and step > 0 and np.isfinite(placed).all():
-        defect = defect_of_steps(float(np.ptp(placed, axis=0).max()) / step, np.dtype(np.float32))
+    vertices, faces = placed.whole()
+    if len(vertices) and step > 0 and np.isfinite(vertices).all():
+        defect = defect_of_steps(float(np.ptp(vertices, axis=0).max()) / step, np.dtype(np.float32))
         if defect is not None:
             raise UserError(f"{path} is {defect}")
-    return placed, [np.concatenate(faces)]
+    return vertices, faces

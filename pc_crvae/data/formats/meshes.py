@@ -160,37 +160,13 @@ def _only_used(
 
 def _merge(vertices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the different vertices, sorted, and where each given one is among them."""
-    leaders, group = _alike(_hashes(vertices))
-    if (vertices[leaders][group] != vertices).any():  # two vertices of one hash
-        leaders, group = np.arange(len(vertices)), np.arange(len(vertices))
-    # Sorting costs by the number of vertices, and most meshes name each several times.
-    order = np.lexsort(vertices[leaders].T)
-    ordered = vertices[leaders[order]]
+    order = np.lexsort(vertices.T)
+    ordered = vertices[order]
     first = np.ones(len(ordered), dtype=bool)
     np.any(ordered[1:] != ordered[:-1], axis=1, out=first[1:])
     place = np.empty(len(ordered), dtype=np.int64)
     place[order] = np.cumsum(first) - 1
-    return ordered[first], place[group]
-
-
-def _alike(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first place of each key (n,), and which of these keys stands at each place (V,)."""
-    order = np.argsort(keys)
-    ordered = keys[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    group = np.empty(len(keys), dtype=np.int64)
-    group[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(keys)))
-    return np.minimum.reduceat(order, starts), group
-
-
-def _hashes(vertices: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """A number for each vertex (V, 3): equal for equal ones, and hardly ever for others."""
-    bits = np.ascontiguousarray(vertices + 0.0).view(np.uint64)  # by which -0 becomes 0
-    mixed = np.zeros(len(bits), dtype=np.uint64)
-    for axis in range(3):
-        mixed = (mixed ^ bits[:, axis]) * np.uint64(0x9E3779B97F4A7C15)  # odd, so none is lost
-        mixed ^= mixed >> np.uint64(29)
-    return mixed
+    return ordered[first], place
 
 
 def _to_unit(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.formats.number_text import as_indices, parse_numbers
+from pc_crvae.data.formats.number_text import as_indices
 from pc_crvae.data.formats.polygons import Polygons, grouped, strip_triangles
 from pc_crvae.data.formats.precision import as_single
 from pc_crvae.errors import UserError, reason_of
@@ -259,9 +259,12 @@ def _alike_rows(rows: list[bytes], element: _Element) -> _Columns | None:
     """Parse rows at once that are numbers, or one list each, all of one length; else give None."""
     if not rows:
         return None
-    table = _table(rows)
+    try:
+        table = np.loadtxt(rows, comments=None, ndmin=2, encoding="latin-1")
+    except ValueError:  # of rows that differ, or words, which are looked at one by one
+        return None
     lists = [bool(part.count_code) for part in element.properties]
-    if table is None or (lists != [True] and (any(lists) or len(lists) != table.shape[1])):
+    if lists != [True] and (any(lists) or len(lists) != table.shape[1]):
         return None
     if lists != [True]:
         return list(table.T)
@@ -269,25 +272,6 @@ def _alike_rows(rows: list[bytes], element: _Element) -> _Columns | None:
     if indices is None or np.any(indices[:, 0] != table.shape[1] - 1):
         return None
     return [indices[:, 1:]]
-
-
-def _table(rows: list[bytes]) -> NDArray[np.float64] | None:
-    """Return the numbers of rows that are as long as the first; None where one is not."""
-    width = len(rows[0].split())
-    text = b"\n" + b"\n".join(rows)
-    numbers = parse_numbers(text, len(rows) * width)
-    if numbers is None:
-        return None
-    characters = np.frombuffer(text, np.uint8)
-    blank = characters <= ord(" ")
-    starts = np.flatnonzero(blank[:-1] & ~blank[1:])
-    if len(starts) != len(numbers):  # as of "1-2"
-        return None
-    words = starts.reshape(-1, width)
-    lines = np.flatnonzero(characters == ord("\n"))
-    if np.any(words[:, 0] < lines) or np.any(words[:-1, -1] >= lines[1:]):
-        return None
-    return numbers.reshape(-1, width)
 
 
 def _text_record(row: list[bytes], element: _Element) -> list[Any]:

@@ -4,6 +4,7 @@ Ours rather than trimesh's, whose reader unpacks whatever an archive holds, pass
 are named and missing, and walks parts that hold parts without an end.
 """
 
+import xml.etree.ElementTree as ET
 import zipfile
 from array import array
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.formats.placed_parts import MOST_TRIANGLES, Matrix, PlacedParts
 from pc_crvae.data.formats.polygons import Polygons
-from pc_crvae.data.formats.xml_text import MOST_DEPTH, local, read_xml, stream_xml
+from pc_crvae.data.formats.xml_text import MOST_DEPTH, Target, local, read_xml
 from pc_crvae.utils.zip_members import open_zip, read_member
 
 MOST_UNPACKED = 2**30
@@ -108,7 +109,8 @@ def _root(parts: _Parts) -> str:
     """Return the name of the part that says what is built."""
     if "_rels/.rels" not in parts:
         raise ValueError("it has no _rels/.rels, which says where its model is")
-    for link in read_xml(parts.read("_rels/.rels")):
+    links: ET.Element = read_xml(parts.read("_rels/.rels"))
+    for link in links:
         if link.get("Type") == _MODEL_LINK:
             return link.get("Target", "").lstrip("/")
     raise ValueError("it names no model")
@@ -116,28 +118,33 @@ def _root(parts: _Parts) -> str:
 
 def _read_model(name: str, text: bytes) -> _Model:
     reader = _Reader(name)
-    prefixes: dict[str, str] = {}
-    stream_xml(text, reader.start, prefixes=prefixes)
+    read_xml(text, reader)
     for prefix in reader.required:
-        extension = prefixes.get(prefix, prefix)
+        extension = reader.prefixes.get(prefix, prefix)
         if not extension.startswith(_READ):
             raise ValueError(f"it needs the extension {extension[:80]}, which is not read")
     return reader.model
 
 
-class _Reader:
+class _Reader(Target):
     """Takes the elements of a model as they come: of millions no tree is made."""
 
     def __init__(self, part: str) -> None:
+        super().__init__()
         self.model = _Model(1.0)
+        self.prefixes: dict[str, str] = {}
         self.required: list[str] = []
         self._part = part
         self._object = _Object()
 
-    def start(self, name: str, values: dict[str, str]) -> None:
-        if name.startswith(_CORE):
+    def start_ns(self, prefix: str, name: str) -> None:
+        self.prefixes[prefix] = name
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        super().start(name, attributes)
+        if name.startswith(f"{{{_CORE}}}"):
             try:
-                self._take(local(name), values)
+                self._take(local(name), attributes)
             except KeyError as error:
                 raise ValueError(f"a {local(name)} of it has no {error.args[0]}") from error
 

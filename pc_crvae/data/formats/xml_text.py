@@ -1,80 +1,67 @@
 """XML read with nothing behind it: no entities, no other files, and nesting within a bound.
 
-Names of elements and attributes are ``namespace}name`` where they have a namespace, else the name.
+Names of elements and attributes are ``{namespace}name`` where they have a namespace, else the name.
 """
 
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
-from xml.parsers import expat
+from typing import Any
 
 MOST_DEPTH = 200
 
-Start = Callable[[str, dict[str, str]], object]
 
+class Target:
+    """Takes the elements of a text as they come, as ElementTree's parser asks of a target."""
 
-def read_xml(data: bytes) -> ET.Element:
-    """Return the root of an XML text.
+    def __init__(self) -> None:
+        self._depth = 0
 
-    Raises:
-        ValueError: as :func:`stream_xml`.
-    """
-    tree = ET.TreeBuilder()
-    stream_xml(data, tree.start, tree.end, tree.data)
-    return tree.close()
-
-
-def stream_xml(
-    data: bytes,
-    start: Start,
-    end: Callable[[str], object] | None = None,
-    text: Callable[[str], object] | None = None,
-    *,
-    prefixes: dict[str, str] | None = None,
-) -> None:
-    """Call functions at the start and end of each element and for the texts between.
-
-    Args:
-        data: the text.
-        start: takes an element's name and attributes.
-        end: takes an element's name.
-        text: takes a piece of a text.
-        prefixes: is filled by the namespaces, by their prefixes.
-
-    Raises:
-        ValueError: it is no well-formed XML, is nested too deeply, or declares a document type,
-            by which a short text can become a very long one.
-    """
-    depth = 0
-
-    def started(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
-        if depth > MOST_DEPTH:
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """Take the start of an element."""
+        self._depth += 1
+        if self._depth > MOST_DEPTH:
             raise ValueError(f"its XML is nested more than {MOST_DEPTH} deep")
-        start(name, attributes)
 
-    def ended(name: str) -> None:
-        nonlocal depth
-        depth -= 1
-        if end is not None:
-            end(name)
+    def end(self, name: str) -> None:
+        """Take the end of an element."""
+        self._depth -= 1
 
-    def refuse(*declaration: object) -> None:
+    def doctype(self, *declaration: object) -> None:
+        """Refuse a document type, by which a short text can become a very long one."""
         raise ValueError("its XML declares a document type, which is not read: save it without")
 
-    parser = expat.ParserCreate(namespace_separator="}")
-    parser.buffer_text = True
-    parser.StartElementHandler, parser.EndElementHandler = started, ended
-    parser.StartDoctypeDeclHandler = refuse
-    if prefixes is not None:
-        parser.StartNamespaceDeclHandler = lambda prefix, name: prefixes.update(
-            {prefix or "": name}
-        )
-    if text is not None:
-        parser.CharacterDataHandler = text
+    def close(self) -> Any:
+        """Return what was made of the text."""
+
+
+class _Tree(Target):
+    def __init__(self) -> None:
+        super().__init__()
+        self._builder = ET.TreeBuilder()
+        self.data = self._builder.data
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        super().start(name, attributes)
+        self._builder.start(name, attributes)
+
+    def end(self, name: str) -> None:
+        super().end(name)
+        self._builder.end(name)
+
+    def close(self) -> ET.Element:
+        return self._builder.close()
+
+
+def read_xml(data: bytes, target: Target | None = None) -> Any:
+    """Return what a target makes of an XML text; by default the root of its tree.
+
+    Raises:
+        ValueError: it is no well-formed XML, is nested too deeply, or declares a document type.
+    """
+    parser = ET.XMLParser(target=target or _Tree())
     try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
+        parser.feed(data)
+        return parser.close()
+    except ET.ParseError as error:
         raise ValueError(f"it is no whole XML: {error}") from error
 
 

@@ -7,19 +7,16 @@ red, green and blue, row by row (https://www.cs.toronto.edu/~kriz/cifar.html). A
 number of records.
 """
 
-import gzip
-import io
-import tarfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Card, Split
+from pc_crvae.data.fetching.archives import read_members
 from pc_crvae.data.items import RawItems
 from pc_crvae.data.readers.labels import check_labels
-from pc_crvae.errors import UserError, reason_of
+from pc_crvae.errors import UserError
 from pc_crvae.utils.files import read_bytes
 
 VERSION = 1
@@ -34,9 +31,8 @@ _BATCHES: dict[Split, tuple[str, ...]] = {
 _SHAPE = (3, 32, 32)
 _RECORD_BYTES = 1 + 3 * 32 * 32
 
-# Unpacked; the official archive has 184,380,061 and the tar archive's own.
+# Of a file, or of the archive unpacked; the official one has 184,380,061 and what tar adds.
 _MOST_BYTES = 1 << 28
-_BYTES_AT_ONCE = 1 << 20
 
 
 def read_split(root: Path, split: Split, card: Card) -> RawItems:
@@ -80,53 +76,11 @@ def _read_files(root: Path, names: tuple[str, ...]) -> tuple[Path, dict[str, byt
             f"{archive} is missing, and so is the folder {_FOLDER}: is this the folder of the "
             "binary version?"
         )
-    contents = _read_archive(archive, names)
+    contents = read_members(archive, [f"{_FOLDER}/{name}" for name in names], _MOST_BYTES)
     for name in names:
-        if name not in contents:
+        if f"{_FOLDER}/{name}" not in contents:
             raise UserError(f"{archive / _FOLDER / name} is missing: download {_ARCHIVE} again")
-    return archive / _FOLDER, contents
-
-
-class _Bounded(io.RawIOBase):
-    """A stream that is cut, with an error, where it is longer than any archive of this layout."""
-
-    def __init__(self, path: Path, stream: gzip.GzipFile) -> None:
-        self._path = path
-        self._stream = stream
-        self._left = _MOST_BYTES
-
-    def read(self, size: int = -1) -> bytes:
-        part = self._stream.read(_BYTES_AT_ONCE if size < 0 else min(size, _BYTES_AT_ONCE))
-        self._left -= len(part)
-        if self._left < 0:
-            raise UserError(f"{self._path} unpacks to more than the {_MOST_BYTES} bytes expected")
-        return part
-
-
-def _read_archive(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
-    """Return the members ``names`` of the archive's folder, without unpacking it to the disk."""
-    contents: dict[str, bytes] = {}
-    try:
-        with gzip.open(path) as packed:
-            stream = _Bounded(path, packed)
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
-                for member in archive:
-                    name = member.name.removeprefix("./").removeprefix(f"{_FOLDER}/")
-                    wanted = name in names and member.isreg() and not member.issparse()
-                    file = archive.extractfile(member) if wanted else None
-                    if file is not None:
-                        contents[name] = file.read()
-            # What follows the tar archive's end is met too, for the check sum behind it.
-            while stream.read():
-                pass
-    except UserError:  # which is a ValueError too
-        raise
-    # RuntimeError is for headers that extend headers without end.
-    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, tarfile.TarError) as error:
-        raise UserError(
-            f"{path} cannot be read or is damaged ({reason_of(error)}): download it again"
-        ) from error
-    return contents
+    return archive / _FOLDER, {name: contents[f"{_FOLDER}/{name}"] for name in names}
 
 
 def _read_classes(path: Path, content: bytes, card: Card) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.readers.shape_files import load_shape
-from pc_crvae.errors import MissingPackageError, UserError
-from pc_crvae.utils.workers import Answer, Lost, answers, pack, processors, unpack
+from pc_crvae.errors import UserError
+from pc_crvae.utils.threads import usable_cores
+from pc_crvae.utils.workers import Answer, Found, Lost, Prepare, answers
 
 MOST_SECONDS = 600.0
 """That a file may take to be read."""
@@ -22,18 +22,9 @@ FEW = 8
 _FILES_A_WORKER = 16
 """Files that make another worker worth its start."""
 
-Found = tuple[dict[str, Any], dict[str, NDArray[Any]]]
-"""What was read of a file: plain values and arrays."""
-
-Read = Callable[[Path], Found]
-"""Reads a file; raises `UserError` where it cannot be used."""
-
-PrepareRead = Callable[[Any], Read]
-"""A function of a module's top level that gives what reads, by plain values."""
-
 
 def read_each(
-    prepare: PrepareRead,
+    prepare: Prepare,
     setup: Any,
     paths: Sequence[Path],
     *,
@@ -45,7 +36,7 @@ def read_each(
     A file that ends the process that reads it, or takes too long, is refused as others are.
 
     Args:
-        prepare: the function that gives what reads a file.
+        prepare: the function that gives what reads a file, which it is told by its path.
         setup: the argument of ``prepare``, plain values.
         paths: the files.
         workers: the number of processes; None: as many as there are processors, and none for up
@@ -56,53 +47,26 @@ def read_each(
         What each file gave, or why it cannot be used, in the order of the files.
     """
     if workers is None:
-        workers = min(processors(), -(-len(paths) // _FILES_A_WORKER))
+        workers = min(usable_cores(), -(-len(paths) // _FILES_A_WORKER))
         if len(paths) <= FEW:
             yield from _read_here(prepare(setup), paths)
             return
-    how = [prepare.__module__, prepare.__qualname__, setup]
     names = [str(path) for path in paths]
-    found = answers(prepare_packed, how, names, workers, most_seconds=most_seconds)
-    with closing(found):
+    with closing(answers(prepare, setup, names, workers, most_seconds=most_seconds)) as found:
         for place, answer in found:
-            yield UserError(answer.why(names[place])) if isinstance(answer, Lost) else _told(answer)
+            yield UserError(answer.why(names[place])) if isinstance(answer, Lost) else answer
 
 
-def _read_here(read: Read, paths: Sequence[Path]) -> Iterator[Found | UserError]:
+def _read_here(read: Answer, paths: Sequence[Path]) -> Iterator[Found | UserError]:
     for path in paths:
         try:
-            found: Found | UserError = read(path)
+            found: Found | UserError = read(str(path))
         except UserError as error:
             found = error
         yield found
 
 
-def prepare_packed(setup: Any) -> Answer:
-    """Return what reads the file of a task, in a worker."""
-    module, name, inner = setup
-    prepare: PrepareRead = getattr(import_module(module), name)
-    read = prepare(inner)
-
-    def answer(path: str) -> bytes:
-        try:
-            values, arrays = read(Path(path))
-        except UserError as error:
-            is_package = isinstance(error, MissingPackageError)
-            return pack({"refused": str(error), "package": is_package}, {})
-        return pack({"values": values}, arrays)
-
-    return answer
-
-
-def _told(answer: bytes) -> Found | UserError:
-    content, arrays = unpack(answer)
-    if "refused" in content:
-        kind = MissingPackageError if content["package"] else UserError
-        return kind(content["refused"])
-    return content["values"], arrays
-
-
-def prepare_clouds(setup: Any) -> Read:
+def prepare_clouds(setup: Any) -> Answer:
     """Return what draws the points of a file, as :func:`load_shape` does.
 
     The values it gives are how many points of a cloud were left out, where any were.
@@ -113,9 +77,9 @@ def prepare_clouds(setup: Any) -> Read:
     """
     count, up, drop_nan = setup
 
-    def read(path: Path) -> Found:
+    def read(path: str) -> Found:
         left_out: list[int] = []
-        cloud = load_shape(path, count, up, unmeasured=left_out.append if drop_nan else None)
+        cloud = load_shape(Path(path), count, up, unmeasured=left_out.append if drop_nan else None)
         return {"left_out": left_out}, {"points": cloud}
 
     return read

@@ -218,7 +218,7 @@ def files_are_read_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PC_CRVAE_CACHE", str(tmp_path / "cache"))
 
     def draw_shapes(tasks: list[workers.Task], *how: Any) -> Iterator[object]:
-        yield from (workers.draw_shape(task, *how[:2]) for task in tasks)
+        yield from ((task, workers.draw_shape(task, *how[:2])) for task in tasks)
 
     monkeypatch.setattr(preparation, "draw_shapes", draw_shapes)
 

@@ -598,7 +598,6 @@ def test_room_on_the_disk_is_looked_at_where_no_size_is_known(
     mirror: MirrorServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     left = iter([2**40, 2**20, 2**40])
-    monkeypatch.setattr(transfer, "_LOOK_AT_DISK_EVERY", 100_000)
     monkeypatch.setattr(
         shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, next(left))
     )
@@ -616,7 +615,6 @@ def test_a_mirror_whose_file_has_no_room_does_not_end_the_fetch(
     mirror: MirrorServer, folder: Path, monkeypatch: pytest.MonkeyPatch, first: Answer
 ):
     """One that claims a thousand terabytes, or sends without end; nobody knows the true size."""
-    monkeypatch.setattr(transfer, "_LOOK_AT_DISK_EVERY", 100_000)
     left = iter([2**40, 2**20] if first.promised is False else [2**40])
 
     def usage(path: object) -> shutil._ntuple_diskusage:

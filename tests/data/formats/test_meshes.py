@@ -396,7 +396,7 @@ def test_a_scene_that_promises_more_than_it_holds_is_refused(
 def test_a_scene_that_multiplies_its_parts_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("pc_crvae.data.formats.gltf._MOST_TRIANGLES", 100)
+    monkeypatch.setattr("pc_crvae.data.formats.placed_parts.MOST_TRIANGLES", 100)
     parts = write.gltf(nodes=[{"children": [1] * 20}, {"mesh": 0}])
     parts["nodes"] = [{"children": list(range(1, 21))}, *[{"mesh": 0}] * 20]
     with pytest.raises(UserError, match="more than 100 triangles"):

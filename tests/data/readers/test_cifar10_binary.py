@@ -168,7 +168,7 @@ def test_a_link_is_not_followed(tmp_path: Path):
     names = tarfile.TarInfo(NAMES)
     names.size = len(cifar_members()[NAMES])
     write_tar(tmp_path, (link, b""), (names, cifar_members()[NAMES]))
-    with pytest.raises(UserError, match=r"test_batch\.bin is missing"):
+    with pytest.raises(UserError, match=r"test_batch\.bin' is a link"):
         read_split(tmp_path, "test", CARD)
 
 
@@ -177,7 +177,7 @@ def test_headers_that_extend_headers_without_end_are_refused(tmp_path: Path):
     header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1
     block = header.tobuf(tarfile.USTAR_FORMAT) + b"x" + bytes(511)
     (tmp_path / ARCHIVE).write_bytes(gzip.compress(block * 5000))
-    with pytest.raises(UserError, match="cannot be read or is damaged"):
+    with pytest.raises(UserError, match="it is damaged or cut short"):
         read_split(tmp_path, "test", CARD)
 
 
@@ -193,7 +193,7 @@ def test_a_file_with_holes_is_not_taken(tmp_path: Path):
     names.size = len(cifar_members()[NAMES])
     rest = names.tobuf() + cifar_members()[NAMES].ljust(512, b"\0") + bytes(1024)
     (tmp_path / ARCHIVE).write_bytes(gzip.compress(bytes(block) + rest))
-    with pytest.raises(UserError, match=r"test_batch\.bin is missing"):
+    with pytest.raises(UserError, match=r"test_batch\.bin' is not a plain file"):
         read_split(tmp_path, "test", CARD)
 
 
@@ -215,7 +215,7 @@ def test_a_bomb_is_unpacked_within_a_bound(tmp_path: Path):
         for _ in range(300):
             packed.write(bytes(1 << 20))
     tracemalloc.start()
-    with pytest.raises(UserError, match="unpacks to more than the 268435456 bytes"):
+    with pytest.raises(UserError, match=r"unpacks to more than 268\.4 MB"):
         read_split(tmp_path, "test", CARD)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

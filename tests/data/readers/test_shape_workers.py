@@ -55,7 +55,8 @@ def test_what_was_left_out_is_told(paths):
 def prepare_trouble(setup: Any) -> Any:
     """Read nothing; end at one name, hang at another, and miss a package at a third."""
 
-    def read(path: Path) -> Any:
+    def read(name: str) -> Any:
+        path = Path(name)
         match path.stem:
             case "01":
                 os.kill(os.getpid(), signal.SIGKILL)
