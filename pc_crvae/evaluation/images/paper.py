@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from pc_crvae.evaluation.images.report import ImageReport
 from pc_crvae.evaluation.metrics.likelihood import Estimate
-from pc_crvae.evaluation.paper import PaperTable
+from pc_crvae.evaluation.tables import Table
 from pc_crvae.latents.statistics import MutualInformation
 
 
-def table_of_images(report: ImageReport) -> PaperTable:
+def table_of_images(report: ImageReport) -> Table:
     """A row a figure: its estimate, its standard error, its unit."""
     rules = report.protocol
-    return PaperTable(
+    return Table(
         columns=["figure", "estimate", "standard error", "unit"],
         rows=list(_rows(report)),
         protocol=(

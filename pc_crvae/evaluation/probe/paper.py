@@ -2,29 +2,25 @@
 
 from collections.abc import Iterator
 
-from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES
-from pc_crvae.evaluation.paper import PaperTable
+from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES, title_of
 from pc_crvae.evaluation.probe.comparison import Comparison
 from pc_crvae.evaluation.probe.metrics.base import per_cent
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.probe.words import TURNED
 from pc_crvae.evaluation.reports import TrainAndTest
+from pc_crvae.evaluation.tables import Table
 from pc_crvae.version import __version__
 
 
-def table_of_probe(report: ProbeReport) -> PaperTable:
+def table_of_probe(report: ProbeReport) -> Table:
     """The accuracies of a probe in per cent, a row an encoder and a column a setting."""
-    cells: dict[str, dict[str, str]] = {}
-    for row in report.rows + report.extra_rows:
-        name = f"{row.features} {row.representation}".replace("training_free", "training-free")
-        cell = per_cent(row.accuracy_mean, row.accuracy_std, len(row.accuracies))
-        cells.setdefault(name.replace("_", " "), {})[row.setting] = cell
-    settings = report.protocol.settings
-    return PaperTable(
-        columns=["features", *(SETTING_TITLES[setting] for setting in settings)],
-        rows=[[name, *(of.get(setting, "") for setting in settings)] for name, of in cells.items()],
-        protocol=" ".join(_protocol_of_probe(report)),
-    )
+    cells = {
+        (title_of(row.features, row.representation), SETTING_TITLES[row.setting]): per_cent(
+            row.accuracy_mean, row.accuracy_std, len(row.accuracies)
+        )
+        for row in report.rows + report.extra_rows
+    }
+    return Table.of_cells("features", cells, protocol=" ".join(_protocol_of_probe(report)))
 
 
 def _protocol_of_probe(report: ProbeReport) -> Iterator[str]:
@@ -58,9 +54,9 @@ def _protocol_of_probe(report: ProbeReport) -> Iterator[str]:
     yield f"Protocol {rules.name} of pc_crvae {__version__}."
 
 
-def table_of_comparison(compared: Comparison) -> PaperTable:
+def table_of_comparison(compared: Comparison) -> Table:
     """Two probes side by side, a row for each pair of their rows."""
-    return PaperTable(
+    return Table(
         columns=["features", "A", "B", "A less B", "interval", "McNemar p"],
         rows=[
             [

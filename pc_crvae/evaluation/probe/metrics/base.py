@@ -17,6 +17,7 @@ from pc_crvae.evaluation.probe.classifier_settings import Classifier
 from pc_crvae.evaluation.probe.classifiers import FittedClassifier, fit_classifier
 from pc_crvae.evaluation.probe.linear_svm import Labels
 from pc_crvae.evaluation.reports import Part
+from pc_crvae.evaluation.tables import with_spread
 
 ALIGNED: Setting = "aligned"
 """The test items that metrics are about which do not ask how items are rotated."""
@@ -166,7 +167,7 @@ def spread(values: Sequence[float]) -> float:
 
 def per_cent(mean: float, std: float, count: int) -> str:
     """A score in [0, 1] as text, with its deviation where there are several."""
-    return f"{100 * mean:.1f}" if count == 1 else f"{100 * mean:.1f} ± {100 * std:.1f}"
+    return with_spread(100 * mean, None if count == 1 else 100 * std, 1)
 
 
 def summarize(accuracies: Sequence[float], class_means: Sequence[float]) -> dict[str, Any]:
