@@ -17,9 +17,10 @@ from pc_crvae.embedding.names import (
     Representation,
     Setting,
 )
+from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.metrics.significance import LEVEL, paired_difference
 from pc_crvae.evaluation.probe.classifier_settings import CLASSIFIERS, grid_of, parameter_of
-from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED, ClassifierRow, Name, Row, summarize
 from pc_crvae.evaluation.probe.near_copies import score_without_near_copies
 from pc_crvae.evaluation.probe.outcomes import Outcome

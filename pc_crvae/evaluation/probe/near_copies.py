@@ -7,7 +7,8 @@ import numpy as np
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.inspection.near_copies import THRESHOLD, NearCopies, find_near_copies
 from pc_crvae.data.items import ItemSet
-from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
+from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED, Row, summarize
 from pc_crvae.evaluation.probe.outcomes import Outcome
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol

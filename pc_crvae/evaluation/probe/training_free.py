@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.embedding.names import TRAINING_FREE, Encode
+from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.classifier_settings import with_value
 from pc_crvae.evaluation.probe.classifiers import (
     FittedClassifier,
     fit_classifier,
     held_out_predictions,
 )
-from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
 from pc_crvae.evaluation.reports import Part
 

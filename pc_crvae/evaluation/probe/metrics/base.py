@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.embedding.names import Setting
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.classifier_settings import Classifier
 from pc_crvae.evaluation.probe.classifiers import FittedClassifier, fit_classifier
-from pc_crvae.evaluation.probe.linear_svm import Labels
 from pc_crvae.evaluation.reports import Part
 from pc_crvae.evaluation.tables import with_spread
 

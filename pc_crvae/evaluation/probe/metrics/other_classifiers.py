@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
+from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.classifier_settings import (
     Classifier,
     ClassifierSection,
     parameter_of,
 )
-from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
 from pc_crvae.evaluation.probe.metrics.base import (
     ALIGNED,
     ClassifierRow,
