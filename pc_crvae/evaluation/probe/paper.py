@@ -1,7 +1,5 @@
 """What probes and comparisons of them found, as tables for papers."""
 
-from collections.abc import Iterator
-
 from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES, title_of
 from pc_crvae.evaluation.probe.comparison import Comparison
 from pc_crvae.evaluation.probe.metrics.base import per_cent
@@ -9,6 +7,7 @@ from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.probe.words import TURNED
 from pc_crvae.evaluation.reports import TrainAndTest
 from pc_crvae.evaluation.tables import Table
+from pc_crvae.utils.templates import template_beside
 from pc_crvae.version import __version__
 
 
@@ -20,38 +19,19 @@ def table_of_probe(report: ProbeReport) -> Table:
         )
         for row in report.rows + report.extra_rows
     }
-    return Table.of_cells("features", cells, protocol=" ".join(_protocol_of_probe(report)))
+    return Table.of_cells("features", cells, protocol=_protocol_of_probe(report))
 
 
-def _protocol_of_probe(report: ProbeReport) -> Iterator[str]:
-    rules, data = report.protocol, report.data
-    name = f" of {data.test.name}" if isinstance(data, TrainAndTest) else ""
-    yield (
-        f"Accuracy in per cent on {data.test.count:,} test items{name}; classifiers are fitted on "
-        f"{data.train.count:,} training items, with frozen features."
+def _protocol_of_probe(report: ProbeReport) -> str:
+    text = template_beside(__file__, "protocol.txt").render(
+        report=report,
+        of_items=isinstance(report.data, TrainAndTest),
+        turned=[TURNED[setting] for setting in report.protocol.settings],
+        has_untrained=any(row.features == "untrained" for row in report.rows + report.extra_rows),
+        untrained=UNTRAINED_TITLES[report.protocol.untrained],
+        version=__version__,
     )
-    yield f"Classifier: {rules.classifier}; features: {rules.features}."
-    if rules.choice_of_c is not None:
-        yield f"C: {rules.choice_of_c}."
-    if isinstance(data, TrainAndTest):
-        yield f"Test items are scored {', '.join(TURNED[each] for each in rules.settings)}."
-    if rules.points is not None:
-        yield f"{rules.points:,} points are drawn of each shape."
-    count = len(rules.seeds)
-    yield f"Mean ± standard deviation over {count} probe seeds." if count > 1 else "One probe seed."
-    if any(row.features == "untrained" for row in report.rows + report.extra_rows):
-        yield f"Untrained encoders: {UNTRAINED_TITLES[rules.untrained]}."
-    if report.training_free is not None:
-        yield (
-            f"Training-free: {report.training_free.chosen}, chosen by cross-validation on the "
-            "training items."
-        )
-    if report.without_near_copies is not None:
-        yield (
-            f"{report.without_near_copies.left_out:,} test items have a near-copy in training, "
-            "and are counted."
-        )
-    yield f"Protocol {rules.name} of pc_crvae {__version__}."
+    return " ".join(text.splitlines())
 
 
 def table_of_comparison(compared: Comparison) -> Table:

@@ -12,9 +12,9 @@ from pc_crvae.evaluation.probe.cross_validation import (
 from pc_crvae.evaluation.probe.metrics import METRICS
 from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, Row, per_cent
 from pc_crvae.evaluation.probe.near_copies import RemainingRow
-from pc_crvae.evaluation.probe.report import PairedRow, ProbeReport
-from pc_crvae.evaluation.probe.training_free import TrainingFree
+from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.tables import Table
+from pc_crvae.utils.templates import template_beside
 
 
 def format_table(report: ProbeReport) -> str:
@@ -30,30 +30,24 @@ def format_table(report: ProbeReport) -> str:
         cells = [
             (row, *cell) for row in report.measured(metric) for cell in metric.cells(row).items()
         ]
-        found = _table(metric.title, cells)
+        shown = _table(metric.title, cells)
         if cells and metric.by_setting:
-            by_setting += [[metric.title, *("" for _ in main.columns[1:])], *found.rows]
+            by_setting += [[metric.title, *("" for _ in main.columns[1:])], *shown.rows]
         elif cells:
-            blocks.append(found)
-    parts = [Table(by_setting[0], by_setting[1:]).text(), *(block.text() for block in blocks)]
-    parts += [
-        f"trained {_words(row.trained)} less {_other_side(row)}, {SETTING_TITLES[row.setting]}: "
-        f"{100 * row.difference:+.1f} [{100 * row.interval[0]:+.1f}, {100 * row.interval[1]:+.1f}]"
-        for row in report.paired
-    ]
-    if without is not None:
-        parts.append(
-            f"near-copies: {without.left_out:,} of {without.test_items:,} test shapes have one in "
-            f"training (RMS of basis point distances below {without.threshold:g})"
-        )
-    if any(row.features == "untrained" for row in rows):
-        parts.append(f"untrained: {UNTRAINED_TITLES[report.protocol.untrained]}")
-    if report.training_free is not None:
-        parts.append(_candidates(report.training_free))
-    parts += _notes(report)
-    if report.cross_validation is not None:
-        parts += ["", _cross_validation(report.cross_validation).text()]
-    return "\n".join(parts)
+            blocks.append(shown)
+    found = report.cross_validation
+    text = template_beside(__file__, "table.txt").render(
+        report=report,
+        tables=[Table(by_setting[0], by_setting[1:]), *blocks],
+        has_untrained=any(row.features == "untrained" for row in rows),
+        untrained=UNTRAINED_TITLES[report.protocol.untrained],
+        settings=SETTING_TITLES,
+        words=_words,
+        with_interval=_with_interval,
+        notes=_notes(report),
+        cross_validation=None if found is None else _cross_validation(found),
+    )
+    return text.rstrip()
 
 
 def _notes(report: ProbeReport) -> Iterator[str]:
@@ -66,21 +60,7 @@ def _notes(report: ProbeReport) -> Iterator[str]:
                 about.setdefault(note, {})[title_of(row.features, row.representation)] = None
     every = {title_of(row.features, row.representation) for row in rows}
     for note, names in about.items():
-        yield f"note: {note}" + ("" if set(names) == every else f" ({', '.join(names)})")
-
-
-def _other_side(row: PairedRow) -> str:
-    if row.training_free is not None:
-        return f"the training-free row ({row.training_free})"
-    return f"the strongest untrained row ({_words(row.untrained or '')})"
-
-
-def _candidates(found: TrainingFree) -> str:
-    scores = ", ".join(f"{each.kind} {100 * each.class_mean:.1f}" for each in found.candidates)
-    return (
-        f"training-free: {found.chosen}, of the best class mean by cross-validation on the "
-        f"training items ({scores})"
-    )
+        yield note + ("" if set(names) == every else f" ({', '.join(names)})")
 
 
 def _cross_validation(found: CrossValidated) -> Table:
@@ -106,8 +86,12 @@ def _cross_validation(found: CrossValidated) -> Table:
 
 
 def _score(score: Score, sign: str) -> str:
-    low, high = score.interval
-    return f"{100 * score.mean:{sign}.1f} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+    return _with_interval(score.mean, score.interval, sign)
+
+
+def _with_interval(mean: float, interval: tuple[float, float], sign: str) -> str:
+    low, high = interval
+    return f"{100 * mean:{sign}.1f} [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
 
 
 def _words(name: str) -> str:
