@@ -135,4 +135,4 @@ def check_several(labels: NDArray[np.int64], names: Sequence[object] | None = No
 
 
 def _named(label: np.int64, names: Sequence[object] | None) -> object:
-    return label if names is None else names[label]
+    return label if names is None else names[int(label)]

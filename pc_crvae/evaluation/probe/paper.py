@@ -2,7 +2,6 @@
 
 from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES, title_of
 from pc_crvae.evaluation.probe.comparison import Comparison
-from pc_crvae.evaluation.probe.metrics.base import per_cent
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.probe.words import TURNED
 from pc_crvae.evaluation.reports import TrainAndTest
@@ -14,9 +13,7 @@ from pc_crvae.version import __version__
 def table_of_probe(report: ProbeReport) -> Table:
     """The accuracies of a probe in per cent, a row an encoder and a column a setting."""
     cells = {
-        (title_of(row.features, row.representation), SETTING_TITLES[row.setting]): per_cent(
-            row.accuracy_mean, row.accuracy_std, len(row.accuracies)
-        )
+        (title_of(row.features, row.representation), SETTING_TITLES[row.setting]): row.shown
         for row in report.rows + report.extra_rows
     }
     return Table.of_cells("features", cells, protocol=_protocol_of_probe(report))

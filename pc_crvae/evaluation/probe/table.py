@@ -10,8 +10,7 @@ from pc_crvae.evaluation.probe.cross_validation import (
     Score,
 )
 from pc_crvae.evaluation.probe.metrics import METRICS
-from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, Row, per_cent
-from pc_crvae.evaluation.probe.near_copies import RemainingRow
+from pc_crvae.evaluation.probe.metrics.base import Row, ScoredRow
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.tables import Table
 from pc_crvae.utils.templates import template_beside
@@ -98,10 +97,9 @@ def _words(name: str) -> str:
     return "training-free" if name == TRAINING_FREE else name.replace("_", " ")
 
 
-def _accuracy(row: ClassifierRow | RemainingRow) -> str:
+def _accuracy(row: ScoredRow) -> str:
     """The accuracy over items and, in brackets, its mean over classes."""
-    accuracy = per_cent(row.accuracy_mean, row.accuracy_std, len(row.accuracies))
-    return f"{accuracy} ({100 * row.class_mean:.1f})"
+    return f"{row.shown} ({100 * row.class_mean:.1f})"
 
 
 def _table(title: str, cells: Sequence[tuple[Row, str, str]]) -> Table:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES, title_of
-from pc_crvae.evaluation.probe.metrics.base import per_cent
 from pc_crvae.evaluation.robustness.report import AccuracyRow, RobustnessReport
 from pc_crvae.evaluation.tables import Table
 
@@ -13,9 +12,7 @@ _UNITS: Mapping[str, str] = {"corruption": "severity", "occlusion": "elevation",
 def table_of_robustness(report: RobustnessReport) -> Table:
     """Every accuracy in per cent, a row a condition and a column an encoder."""
     cells = {
-        (_condition(row), title_of(row.features, row.representation)): per_cent(
-            row.accuracy_mean, row.accuracy_std, len(row.accuracies)
-        )
+        (_condition(row), title_of(row.features, row.representation)): row.shown
         for row in report.rows
     }
     rules = report.protocol

@@ -3,7 +3,6 @@
 import numpy as np
 
 from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES, title_of
-from pc_crvae.evaluation.probe.metrics.base import per_cent
 from pc_crvae.evaluation.robustness.conditions import OCCLUSIONS, ConditionPart
 from pc_crvae.evaluation.robustness.report import (
     AccuracyRow,
@@ -36,12 +35,7 @@ def _accuracy_section(report: RobustnessReport, part: ConditionPart, title: str)
         (row for row in report.rows if row.part == part),
         key=lambda row: (_KNOWN.index(row.fitted_on), _KNOWN.index(row.condition), row.level),
     )
-    cells = {
-        (title_of(row.features, row.representation), _title(row)): per_cent(
-            row.accuracy_mean, row.accuracy_std, len(row.accuracies)
-        )
-        for row in rows
-    }
+    cells = {(title_of(row.features, row.representation), _title(row)): row.shown for row in rows}
     return Table.of_cells(title, cells).text()
 
 

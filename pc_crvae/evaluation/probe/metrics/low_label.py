@@ -19,9 +19,8 @@ from pc_crvae.evaluation.probe.metrics.base import (
     ALIGNED,
     Metric,
     Name,
-    Row,
+    ScoredRow,
     Task,
-    per_cent,
     summarize,
 )
 from pc_crvae.randomness.keys import keyed_numpy_generator
@@ -39,26 +38,16 @@ class LowLabel(Section):
     )
 
 
-class ShareRow(Row):
+class ShareRow(ScoredRow):
     """What a classifier scores after a share of the labels, over its draws and the probe seeds.
 
     Attributes:
         fraction: the share.
         labels: items that it is.
-        accuracy_mean: the mean accuracy, in [0, 1].
-        accuracy_std: the sample standard deviation over the draws, 0 where there is one.
-        class_mean: mean accuracy over the classes.
-        accuracies: one a draw.
-        class_means: one a draw.
     """
 
     fraction: float
     labels: int
-    accuracy_mean: float
-    accuracy_std: float
-    class_mean: float
-    accuracies: tuple[float, ...]
-    class_means: tuple[float, ...]
 
 
 class Draw(NamedTuple):
@@ -109,8 +98,7 @@ class LowLabelMetric(Metric[LowLabel, list[list[Draw]], ShareRow]):
 
     def cells(self, row: ShareRow) -> dict[str, str]:
         """The accuracy, under the share."""
-        shown = per_cent(row.accuracy_mean, row.accuracy_std, len(row.accuracies))
-        return {f"{100 * row.fraction:g} %": shown}
+        return {f"{100 * row.fraction:g} %": row.shown}
 
 
 def _fractions(asked: LowLabel) -> tuple[float, ...]:

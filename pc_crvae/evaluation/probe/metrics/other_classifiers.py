@@ -18,7 +18,6 @@ from pc_crvae.evaluation.probe.metrics.base import (
     Metric,
     Name,
     Task,
-    per_cent,
     summarize,
 )
 
@@ -94,5 +93,4 @@ class OtherClassifiers(Metric[_Several, list[Scored], ClassifierRow]):
 
     def cells(self, row: ClassifierRow) -> dict[str, str]:
         """The accuracy, under the classifier's name."""
-        shown = per_cent(row.accuracy_mean, row.accuracy_std, len(row.accuracies))
-        return {row.classifier.replace("_", " "): shown}
+        return {row.classifier.replace("_", " "): row.shown}
