@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 
 from pc_crvae.evaluation.reports import Report
-from pc_crvae.study.results import Spread
+from pc_crvae.study.results import Accuracy, Spread
 
 R = TypeVar("R", bound=Report)
 
@@ -65,6 +65,21 @@ def describe_figures(reports: Sequence[R], figures: Mapping[str, Figure[R]]) -> 
 def has(part: object, values: Mapping[str, object]) -> bool:
     """Whether a part of a report has these values, by the names of its fields."""
     return all(getattr(part, name) == value for name, value in values.items())
+
+
+def accuracy_of(
+    representation: str,
+    setting: str,
+    of_seeds: Sequence[float],
+    spread_over: Literal["probe seeds", "training seeds"],
+) -> Accuracy:
+    """Mean and spread of the accuracies of a row of the probe."""
+    return Accuracy(
+        representation=representation,
+        setting=setting,
+        **over_seeds(of_seeds).plain(),
+        spread_over=spread_over,
+    )
 
 
 def over_seeds(of_seeds: Sequence[float]) -> Spread:

@@ -14,6 +14,7 @@ from pc_crvae.study.evaluations import FIGURES
 from pc_crvae.study.figures import Figure
 from pc_crvae.study.measures import figures_of
 from pc_crvae.study.results import (
+    TERM_TITLES,
     Accuracy,
     AccuracyDifference,
     ArmResult,
@@ -24,12 +25,6 @@ from pc_crvae.study.results import (
 from pc_crvae.study.schema import MEASURES, Measure
 from pc_crvae.utils.templates import template_beside
 
-_TERMS = {
-    "log_likelihood": "log-likelihood",
-    "kl": "KL",
-    "consistency": "consistency KL",
-    "active_units": "active units",
-}
 _PASSES, _MINUTES = "encoder passes", "minutes of training"
 
 
@@ -141,14 +136,14 @@ def _figure_differences(summary: StudySummary) -> Table:
 def _terms(summary: StudySummary) -> Table:
     arms = {_arm(arm): arm for arm in summary.arms if arm.terms}
     cells = {
-        (name, _TERMS[term]): _shown(values)
+        (name, TERM_TITLES[term]): _shown(values)
         for name, arm in arms.items()
         for term, values in (arm.terms or {}).items()
-        if term in _TERMS
+        if term in TERM_TITLES
     }
     cells |= {(name, _PASSES): str(arm.passes) for name, arm in arms.items()}
     cells |= {(name, _MINUTES): _shown(arm.training_minutes) for name, arm in arms.items()}
-    return Table.of_cells("arm", cells, columns=_TERMS.values())
+    return Table.of_cells("arm", cells, columns=TERM_TITLES.values())
 
 
 def _measured(summary: StudySummary, measure: Measure) -> Table:
