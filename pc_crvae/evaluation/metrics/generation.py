@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from scipy.spatial import KDTree
-from scipy.spatial.distance import jensenshannon
 from torch import Tensor
 
 from pc_crvae.evaluation.metrics.reconstruction import earth_movers_distance
@@ -141,8 +140,9 @@ def jensen_shannon_divergence(
         samples: (s, N, 3), clouds of radius 1.
         references: (r, M, 3).
     """
-    places = _occupancy(samples), _occupancy(references)
-    return float(jensenshannon(*places, base=2) ** 2)
+    first, second = _occupancy(samples), _occupancy(references)
+    middle = (first + second) / 2
+    return (_relative_entropy(first, middle) + _relative_entropy(second, middle)) / 2
 
 
 def generation_metrics(
@@ -238,3 +238,8 @@ def _lattice() -> KDTree:
     steps = np.linspace(-1, 1, _PLACES_A_SIDE)
     places = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     return KDTree(places[np.square(places).sum(axis=1) <= 1])
+
+
+def _relative_entropy(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    held = first > 0
+    return float((first[held] * np.log2(first[held] / second[held])).sum())

@@ -10,7 +10,7 @@ from pc_crvae.evaluation.probe.cross_validation import (
     Score,
 )
 from pc_crvae.evaluation.probe.metrics import METRICS
-from pc_crvae.evaluation.probe.metrics.base import Row, ScoredRow
+from pc_crvae.evaluation.probe.metrics.base import Row, Scores
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.tables import Table
 from pc_crvae.utils.templates import template_beside
@@ -97,7 +97,7 @@ def _words(name: str) -> str:
     return "training-free" if name == TRAINING_FREE else name.replace("_", " ")
 
 
-def _accuracy(row: ScoredRow) -> str:
+def _accuracy(row: Scores) -> str:
     """The accuracy over items and, in brackets, its mean over classes."""
     return f"{row.shown} ({100 * row.class_mean:.1f})"
 

@@ -75,7 +75,7 @@ class Row(Part):
     representation: str
 
 
-class ScoredRow(Row):
+class Scores(Part):
     """Scores in [0, 1] of several predictions.
 
     Attributes:
@@ -98,17 +98,25 @@ class ScoredRow(Row):
         return per_cent(self.accuracy_mean, self.accuracy_std, len(self.accuracies))
 
 
-class ClassifierRow(ScoredRow):
+class ScoredRow(Scores, Row):
+    """What a classifier scores over the probe seeds; in reports, scores follow what a row names."""
+
+
+class ClassifierName(Part):
+    """The classifier of a row, by its name in protocols."""
+
+    classifier: str
+
+
+class ClassifierRow(Scores, ClassifierName, Row):
     """What a classifier scores over the probe seeds.
 
     Attributes:
-        classifier: the classifier's name in protocols.
         c: the parameter that was chosen, one a seed; or ``k``, or ``alpha``.
         dimensions: the dimensions of the features.
         note: a sentence that bears on the numbers.
     """
 
-    classifier: str
     c: tuple[float, ...] | None = None
     k: tuple[int, ...] | None = None
     alpha: tuple[float, ...] | None = None

@@ -19,10 +19,12 @@ from pc_crvae.evaluation.probe.metrics.base import (
     ALIGNED,
     Metric,
     Name,
-    ScoredRow,
+    Row,
+    Scores,
     Task,
     summarize,
 )
+from pc_crvae.evaluation.reports import Part
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
 
@@ -38,16 +40,15 @@ class LowLabel(Section):
     )
 
 
-class ShareRow(ScoredRow):
-    """What a classifier scores after a share of the labels, over its draws and the probe seeds.
-
-    Attributes:
-        fraction: the share.
-        labels: items that it is.
-    """
+class Share(Part):
+    """A share of the labels, and the items that it is."""
 
     fraction: float
     labels: int
+
+
+class ShareRow(Scores, Share, Row):
+    """What a classifier scores after a share of the labels, over its draws and the probe seeds."""
 
 
 class Draw(NamedTuple):
