@@ -21,6 +21,7 @@ from pc_crvae.study.results import (
     FigureDifference,
     Spread,
     StudySummary,
+    TrainingFreeResult,
 )
 from pc_crvae.study.schema import MEASURES, Measure
 from pc_crvae.utils.templates import template_beside
@@ -50,6 +51,7 @@ def _filled(summary: StudySummary, **values: Any) -> str:
     text = template_beside(__file__, "report.md").render(
         summary=summary,
         accuracies=accuracy_table(summary),
+        folds=_folds(summary),
         differences=_differences(summary),
         figures=figure_table(summary),
         figure_differences=_figure_differences(summary),
@@ -72,14 +74,37 @@ def accuracy_table(summary: StudySummary) -> Table:
             seeds[_arm(arm), "seeds"] = "of the probe" if of_probe else _seeds(arm.seeds)
     headings = dict.fromkeys((r.representation, r.setting) for a in summary.arms for r in a.rows)
     for bar in summary.training_free:
-        frames = "" if bar.frames is None else f" in frames {bar.frames}"
-        beside = "" if len(summary.training_free) == 1 else f", beside {', '.join(bar.arms)}"
-        name = f"training-free: {bar.kind}{frames}{beside}"
+        name = _bar(bar, summary)
         scores = {row.setting: _per_cent(row) for row in bar.rows}
         for representation, setting in headings:
             cells[name, _heading(representation, setting)] = scores.get(setting, "")
         seeds[name, "seeds"] = "of the probe"
     return Table.of_cells("arm", cells | seeds)
+
+
+def _bar(bar: TrainingFreeResult, summary: StudySummary) -> str:
+    frames = "" if bar.frames is None else f" in frames {bar.frames}"
+    beside = "" if len(summary.training_free) == 1 else f", beside {', '.join(bar.arms)}"
+    return f"training-free: {bar.kind}{frames}{beside}"
+
+
+def _folds(summary: StudySummary) -> Table:
+    """The training split by folds; no rows where no run was scored by them."""
+    arms = [(_arm(arm), row) for arm in summary.arms for row in arm.folds]
+    bars = [(_bar(bar, summary), bar.folds) for bar in summary.training_free if bar.folds]
+    return Table(
+        ["arm", "features", "folds", "above the training-free row", "intervals"],
+        [
+            [
+                name,
+                row.representation.replace("_", " "),
+                _shown(row.class_mean, 100),
+                "" if row.above_bar is None else _signed(row.above_bar, 100, 1),
+                "; ".join(map(_ends, row.intervals)),
+            ]
+            for name, row in (arms + bars if arms else [])
+        ],
+    )
 
 
 def _differences(summary: StudySummary) -> Table:
@@ -124,13 +149,17 @@ def _figure_differences(summary: StudySummary) -> Table:
     cells = {}
     for row in summary.figure_differences:
         figure = FIGURES[row.figure]
-        text = _shown(row, figure.factor, figure.digits)
-        if round(figure.factor * row.mean, figure.digits) == 0:
-            text = text.removeprefix("-")
-        elif row.mean > 0:
-            text = f"+{text}"
-        cells[f"{row.first} - {row.second}", _with_unit(figure)] = text
+        shown = _signed(row, figure.factor, figure.digits)
+        cells[f"{row.first} - {row.second}", _with_unit(figure)] = shown
     return Table.of_cells("arms", cells, columns=map(_with_unit, FIGURES.values()))
+
+
+def _signed(values: Spread | FigureDifference, factor: float, digits: int) -> str:
+    """A difference with its sign, which is that of what is shown."""
+    text = _shown(values, factor, digits)
+    if values.mean is None or round(factor * values.mean, digits) == 0:
+        return text.removeprefix("-")
+    return text if values.mean < 0 else f"+{text}"
 
 
 def _terms(summary: StudySummary) -> Table:

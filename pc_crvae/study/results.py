@@ -101,6 +101,22 @@ class Accuracy(Part):
     spread_over: Literal["probe seeds", "training seeds"]
 
 
+class OfFolds(Part):
+    """Features on the training split by repeated folds, every class counting alike.
+
+    Attributes:
+        representation: the features.
+        class_mean: the accuracy over training seeds; of what was not trained, over repeats.
+        above_bar: how far it lies above the training-free row, item by item, over training seeds.
+        intervals: the interval of that difference, one a training seed.
+    """
+
+    representation: str
+    class_mean: Spread
+    above_bar: Spread | None = None
+    intervals: tuple[tuple[float, float], ...] = ()
+
+
 class ArmResult(Part):
     """What the runs of an arm add up to.
 
@@ -115,6 +131,7 @@ class ArmResult(Part):
         untrained_of: the arm whose probe scored these untrained encoders.
         measured: figures by measure.
         rows: the rows of the probe.
+        folds: the folds of the training split, where the study asks for them.
     """
 
     name: str
@@ -129,6 +146,7 @@ class ArmResult(Part):
     untrained_of: str | None = None
     measured: dict[str, dict[str, Spread]]
     rows: tuple[Accuracy, ...]
+    folds: tuple[OfFolds, ...] = ()
 
 
 class AccuracyDifference(Part):
@@ -171,6 +189,7 @@ class TrainingFreeResult(Part):
         run: the run whose probe made the row.
         arms: the arms whose bar it is.
         rows: its accuracies, over probe seeds.
+        folds: on the training split by folds, where the study asks for them.
     """
 
     kind: str
@@ -178,6 +197,7 @@ class TrainingFreeResult(Part):
     run: str
     arms: tuple[str, ...]
     rows: tuple[Accuracy, ...]
+    folds: OfFolds | None = None
 
 
 class StudySummary(Report):

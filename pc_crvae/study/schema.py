@@ -55,6 +55,11 @@ class ProbeOfStudy(Section):
         "run's own, which a mixture has not",
     )
     data_root: str | None = Field(None, description="its folder; null: where it is looked for")
+    cross_validate: bool = Field(
+        False,
+        description="score each run by repeated folds of the training split too, beside the "
+        "training-free row: what arms are chosen by",
+    )
 
     @model_validator(mode="after")
     def _names_what_is_tested(self) -> Self:
@@ -65,6 +70,11 @@ class ProbeOfStudy(Section):
             )
         if self.data_root is not None and self.data is None:
             raise ValueError("data_root is the folder of data, which is not given: name the set")
+        if self.cross_validate and self.split == "validation":
+            raise ValueError(
+                "cross_validate takes folds of the whole training split, and split is validation, "
+                "a part of it: leave one of them out"
+            )
         return self
 
 

@@ -132,7 +132,9 @@ def _probing(run: PlannedRun, probe: ProbeOfStudy) -> Step:
     path = report_of(run, "probe", probe.split)
     options = ["--json", str(path), "--protocol", probe.protocol]
     options += [] if probe.seeds is None else ["--seeds", str(probe.seeds)]
-    options += [] if run.makes_bar else ["--no-training-free"]
+    # Folds compare each run with the bar item by item, so each probe makes the bar's row itself.
+    options += ["--cross-validate"] if probe.cross_validate else []
+    options += [] if run.makes_bar or probe.cross_validate else ["--no-training-free"]
     if probe.split == "test":
         options += [] if probe.data is None else ["--data", probe.data]
         options += [] if probe.data_root is None else ["--data-root", probe.data_root]
@@ -175,7 +177,9 @@ def _is_probed(run: PlannedRun, probe: ProbeOfStudy) -> bool:
     if probe.data is not None and name != load_card(probe.data).name:
         return False
     of_clouds = isinstance(run.config.model, PointModelConfig)
-    needs_bar = run.makes_bar and protocol.training_free and of_clouds
+    if probe.cross_validate and report.cross_validation is None:
+        return False
+    needs_bar = (run.makes_bar or probe.cross_validate) and protocol.training_free and of_clouds
     return report.training_free is not None or not needs_bar
 
 

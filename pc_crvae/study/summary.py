@@ -19,6 +19,7 @@ from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.runs.record import read_curve
 from pc_crvae.study.evaluations import describe_cut, describe_evaluations, figure_differences
 from pc_crvae.study.figures import accuracy_of, describe_figures, over_seeds
+from pc_crvae.study.folds import of_folds
 from pc_crvae.study.measures import figures_of, read_measurement
 from pc_crvae.study.plan import PlannedRun, same_run, train_overrides
 from pc_crvae.study.results import (
@@ -27,6 +28,7 @@ from pc_crvae.study.results import (
     AccuracyDifference,
     ArmResult,
     FigureDifference,
+    OfFolds,
     ProbedData,
     RunResult,
     Spread,
@@ -191,6 +193,7 @@ def _describe_arm(found: _Found, name: str) -> ArmResult:
         **what,
         measured=_measured(found, name, own),
         rows=_accuracies(found, name, own),
+        folds=_folds(found, name, own),
     )
 
 
@@ -227,6 +230,13 @@ def _accuracies(found: _Found, arm: str, runs: Sequence[PlannedRun]) -> tuple[Ac
             accuracies = tables[0].mean(axis=1).tolist()
             rows.append(accuracy_of(representation, setting, accuracies, "probe seeds"))
     return tuple(rows)
+
+
+def _folds(found: _Found, arm: str, runs: Sequence[PlannedRun]) -> tuple[OfFolds, ...]:
+    features = found.features(arm)
+    probes = [found.probes[run.name].found for run in runs if run.name in found.probes]
+    of_runs = [folds for probe in probes if (folds := probe.cross_validation) is not None]
+    return of_folds(of_runs if features == "trained" else of_runs[:1], features)
 
 
 def _differences(found: _Found, pair: tuple[str, str]) -> list[AccuracyDifference]:

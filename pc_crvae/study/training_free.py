@@ -6,6 +6,7 @@ from pc_crvae.embedding.names import TRAINING_FREE
 from pc_crvae.evaluation.probe.comparison import StoredProbe
 from pc_crvae.evaluation.probe.predictions import row_name
 from pc_crvae.study.figures import accuracy_of
+from pc_crvae.study.folds import bar_of_folds
 from pc_crvae.study.plan import PlannedRun, bar_of
 from pc_crvae.study.results import TrainingFreeResult
 from pc_crvae.study.schema import Study
@@ -44,5 +45,10 @@ def _row(run: PlannedRun, probe: StoredProbe, arms: tuple[str, ...]) -> Training
         of_seeds = right.mean(axis=1).tolist()
         rows.append(accuracy_of(chosen.chosen, setting, of_seeds, "probe seeds"))
     return TrainingFreeResult(
-        kind=chosen.chosen, frames=chosen.frames, run=run.name, arms=arms, rows=tuple(rows)
+        kind=chosen.chosen,
+        frames=chosen.frames,
+        run=run.name,
+        arms=arms,
+        rows=tuple(rows),
+        folds=bar_of_folds(probe.found.cross_validation),
     )

@@ -8,10 +8,14 @@ import pytest
 import trimesh
 import yaml
 
+from pc_crvae.config import load_config
 from pc_crvae.data import load, load_card, split_validation
 from pc_crvae.data.procedural.programs.clouds import make_clouds
-from pc_crvae.data.streams import Part, is_endless, load_streamed
+from pc_crvae.data.streams import Part, _check_axes, is_endless, load_streamed
 from pc_crvae.errors import UserError
+from pc_crvae.utils.resources import resource_folder
+
+CONFIGS = sorted(resource_folder("configs").glob("*.yaml"))
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +38,13 @@ def card(tmp_path):
         return str(path)
 
     return write
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_mixtures_of_the_package_s_configs_say_their_up_axes(path):
+    sets = getattr(load_config(path).data, "mixture", ())
+    parts = [Part(one.name, one.share, up=one.up) for one in sets]
+    _check_axes(parts, [load_card(part.name) for part in parts])
 
 
 def streamed(*parts, items=None, fraction=0.1, seed=0):
