@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import describe_machine
 from pc_crvae.embedding.names import Encode
-from pc_crvae.evaluation.probe.linear_svm import accuracy
+from pc_crvae.evaluation.metrics.accuracy import accuracy
 from pc_crvae.evaluation.probe.outcomes import predict_items
 from pc_crvae.evaluation.probe.protocol import load_protocol
 from pc_crvae.evaluation.probe.training_free import choose_training_free

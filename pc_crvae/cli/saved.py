@@ -12,7 +12,7 @@ from pc_crvae.utils.resources import shipped_model
 from pc_crvae.utils.up_axes import HELP, checked_up
 
 if TYPE_CHECKING:
-    from pc_crvae.evaluation.paper import PaperTable
+    from pc_crvae.evaluation.tables import Table
     from pc_crvae.runs.saved import SavedModel
 
 
@@ -115,18 +115,16 @@ def check_table(options: argparse.Namespace) -> None:
         UserError: its suffix names no format, or its place cannot be written.
     """
     if options.table is not None:
-        from pc_crvae.evaluation.paper import check_table_path
+        from pc_crvae.evaluation.tables import check_table_path
 
         check_table_path(options.table)
         require_writable(options.table)
 
 
-def deliver_table(options: argparse.Namespace, make: "Callable[[], PaperTable]") -> None:
+def deliver_table(options: argparse.Namespace, make: "Callable[[], Table]") -> None:
     """Write the table that was asked for, if one was, and say where it is."""
     if options.table is not None:
-        from pc_crvae.evaluation.paper import write_table
-
-        write_table(make(), options.table)
+        make().write(options.table)
         print(f"table: {options.table}")
 
 

@@ -6,10 +6,8 @@ Its frame and style are ``page.html`` and ``page.css`` beside this file; its scr
 """
 
 import base64
-import html
 import os
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -26,10 +24,9 @@ from pc_crvae.data.formats.registry import format_of
 from pc_crvae.errors import printable
 from pc_crvae.visualization.embedding_map import class_colors
 from pc_crvae.visualization.view import palette_colors
-from pc_crvae.visualization.web_page import json_element, read_asset, read_script, write_page
+from pc_crvae.visualization.web_page import write_page
 
 _DIGITS = 6  # of a measure
-_SCRIPTS = ("page_shapes.js", "page_map.js", "page.js", "page_drop.js")
 
 ALLOWED = "script-src 'unsafe-inline'; style-src 'unsafe-inline'"
 """What the security policy of the page lets it use."""
@@ -50,17 +47,15 @@ def collection_page(
     Raises:
         UserError: the page could not be written.
     """
-    scripts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _SCRIPTS]
-    body = Template(read_asset(__file__, "html")).substitute(
-        title=html.escape(title),
-        subtitle=html.escape(subtitle_of(collection, analysis)),
-        notes="".join(
-            f'<p class="note">{html.escape(note)}</p>' for note in notes_of(collection, analysis)
-        ),
-        content=json_element("content", _content(collection, analysis) | {"madeOf": made_of}),
-        script="\n".join([read_script("balls"), *scripts]),
+    write_page(
+        path,
+        __file__,
+        title=title,
+        allowed=ALLOWED,
+        subtitle=subtitle_of(collection, analysis),
+        notes=notes_of(collection, analysis),
+        content=_content(collection, analysis) | {"madeOf": made_of},
     )
-    write_page(path, title, style=read_asset(__file__, "css"), body=body, allowed=ALLOWED)
 
 
 def subtitle_of(collection: Collection, analysis: Analysis) -> str:

@@ -33,6 +33,14 @@ GIVEN: tuple[str, str] = ("given", "features")
 TRAINING_FREE = "training_free"
 """Whose features they are beside those of a model: a descriptor's, named by its kind."""
 
+
+def title_of(features: str, representation: str) -> str:
+    """Return how tables call a row: whose features it is of, and which."""
+    return f"{features.replace('training_free', 'training-free')} {representation}".replace(
+        "_", " "
+    )
+
+
 Representations: TypeAlias = dict[str, NDArray[np.floating]]
 """Arrays (n, d) by the name of the representation."""
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pc_crvae.data.cards import card_names, load_card
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.metrics.arrays import check_features, check_one_label_each
 
 WITH_ONE_C = "a protocol with one C, such as occo or crosspoint"
 NO_TRAINING_FREE = (
@@ -45,7 +46,7 @@ def _check_all_trained(train: ItemSet, test: ItemSet) -> None:
         return
     unseen = np.setdiff1d(test.labels, train.labels)
     if len(unseen):
-        check_several(train.classes, train.labels)
+        check_several(train.labels, train.classes)
         names = ", ".join(test.classes[label] for label in unseen[:3].tolist())
         more = f" and {len(unseen) - 3} more" if len(unseen) > 3 else ""
         raise UserError(
@@ -77,15 +78,30 @@ def set_to_take_instead(name: str) -> str:
     return "" if other is None else f"; take {other}, whose splits have the same classes"
 
 
+def check_training_data(features: NDArray[np.floating], labels: NDArray[np.int64]) -> None:
+    """Refuse what no classifier can be fitted on.
+
+    Raises:
+        UserError: a NaN or infinite feature, another number of labels than of samples, or a
+            single class.
+    """
+    check_features(features, "training features")
+    check_one_label_each(features, labels)
+    check_several(labels)
+
+
 def check_enough_of_each(
-    names: Sequence[object], labels: NDArray[np.int64], folds: int, remedy: str | None = None
+    labels: NDArray[np.int64],
+    folds: int,
+    names: Sequence[object] | None = None,
+    remedy: str | None = None,
 ) -> None:
     """Refuse training items of which cross-validation would leave a fold without a class.
 
     Args:
-        names: the names of the classes.
-        labels: (n,) of the training items, indices into ``names``.
+        labels: (n,) of the training items.
         folds: the folds of the cross-validation.
+        names: the names of the classes, which the labels are indices into; None: the labels.
         remedy: the remedy that may be taken instead of one.
 
     Raises:
@@ -94,19 +110,18 @@ def check_enough_of_each(
     present, counts = np.unique(labels, return_counts=True)
     if counts.min() >= folds:
         return
-    name = names[present[counts.argmin()]]
     items = "1 training item" if counts.min() == 1 else f"{counts.min()} training items"
     ways = "add items of it or leave it out"
     if remedy is not None:
         ways = f"add items of it, leave it out, or take {remedy}"
     raise UserError(
-        f"the class {name} has {items}, fewer than the {folds} folds of the cross-validation: "
-        f"{ways}"
+        f"the class {_named(present[counts.argmin()], names)} has {items}, fewer than the {folds} "
+        f"folds of the cross-validation: {ways}"
     )
 
 
-def check_several(names: Sequence[object], labels: NDArray[np.int64]) -> None:
-    """Refuse training items of a single class.
+def check_several(labels: NDArray[np.int64], names: Sequence[object] | None = None) -> None:
+    """Refuse training items of a single class; the arguments are as of `check_enough_of_each`.
 
     Raises:
         UserError: they are.
@@ -114,6 +129,10 @@ def check_several(names: Sequence[object], labels: NDArray[np.int64]) -> None:
     present = np.unique(labels)
     if len(present) < 2:
         raise UserError(
-            f"all training items are of the class {names[present[0]]}: a probe needs at least two "
-            "classes"
+            f"all training items are of the class {_named(present[0], names)}: a probe needs at "
+            "least two classes"
         )
+
+
+def _named(label: np.int64, names: Sequence[object] | None) -> object:
+    return label if names is None else names[int(label)]

@@ -106,7 +106,7 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
         Args:
             name: what the model is called, by default as its class.
             figures: what was measured, in Markdown, such as
-                :func:`pc_crvae.evaluation.paper.markdown_of` gives it.
+                :meth:`pc_crvae.evaluation.tables.Table.markdown` gives it.
             protocol: a paragraph that says how the figures were measured.
         """
         text = saved_card(

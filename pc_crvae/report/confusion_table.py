@@ -1,19 +1,21 @@
 """A confusion matrix as an element of a page, whose names and numbers are text."""
 
-import html
 from collections.abc import Sequence
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import ArrayLike
+
+from pc_crvae.report.page import paragraph
+from pc_crvae.visualization.web_page import element
 
 MOST_CLASSES = 60
 """A table of more would be too large to be read, or sent."""
 
-_COLOR = "47, 103, 177"
 _PAIRS = 10
 
 
-def confusion_table(matrix: ArrayLike, classes: Sequence[str]) -> str:
+def confusion_table(matrix: ArrayLike, classes: Sequence[str]) -> Markup:
     """Return a table of counts, coloured by their share of the true class.
 
     Args:
@@ -32,36 +34,29 @@ def confusion_table(matrix: ArrayLike, classes: Sequence[str]) -> str:
         raise ValueError(f"expected counts ({len(classes)}, {len(classes)}), got {counts.shape}")
     if counts.dtype.kind not in "iu" or (counts < 0).any():
         raise ValueError("a confusion matrix holds counts, none negative")
-    table = _table(counts, classes) if len(classes) <= MOST_CLASSES else ""
+    table = _table(counts, classes) if len(classes) <= MOST_CLASSES else Markup()
     return table + _commonest(counts, classes)
 
 
-def _table(counts: np.ndarray, classes: Sequence[str]) -> str:
-    names = [html.escape(name) for name in classes]
+def _table(counts: np.ndarray, classes: Sequence[str]) -> Markup:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    heads = "".join(f'<th scope="col"><span>{name}</span></th>' for name in names)
-    lines = [f'<tr><td class="corner">true \\ predicted</td>{heads}<th>recall</th></tr>']
-    for row, name in enumerate(names):
-        cells = "".join(_cell(*found) for found in zip(counts[row], shares[row], strict=True))
-        recall = f"{shares[row, row]:.0%}" if counts[row].any() else "-"
-        lines.append(f'<tr><th scope="row">{name}</th>{cells}<td class="recall">{recall}</td></tr>')
-    return '<div class="wide"><table class="confusion">\n' + "\n".join(lines) + "\n</table></div>"
+    rows = [
+        (
+            name,
+            list(zip(counts[row].tolist(), shares[row].tolist(), strict=True)),
+            f"{shares[row, row]:.0%}" if counts[row].any() else "-",
+        )
+        for row, name in enumerate(classes)
+    ]
+    return element(__file__, "confusion_table.html", classes=classes, rows=rows)
 
 
-def _cell(count: int, share: float) -> str:
-    if not count:
-        return "<td></td>"
-    ink = "; color: white" if share > 0.55 else ""
-    return f'<td style="background: rgba({_COLOR}, {share:.2f}){ink}">{count}</td>'
-
-
-def _commonest(counts: np.ndarray, classes: Sequence[str]) -> str:
+def _commonest(counts: np.ndarray, classes: Sequence[str]) -> Markup:
     confused = counts - np.diag(np.diag(counts))
     order = np.argsort(confused, axis=None, kind="stable")[::-1][:_PAIRS]
     told = [
-        f"{html.escape(classes[true])} taken for {html.escape(classes[predicted])} "
-        f"({confused[true, predicted]})"
+        f"{classes[true]} taken for {classes[predicted]} ({confused[true, predicted]})"
         for true, predicted in zip(*np.unravel_index(order, confused.shape), strict=True)
         if confused[true, predicted]
     ]
-    return f"<p>Most often: {', '.join(told)}.</p>" if told else "<p>No shape was confused.</p>"
+    return paragraph(f"Most often: {', '.join(told)}." if told else "No shape was confused.")

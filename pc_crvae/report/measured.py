@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 import numpy as np
+from markupsafe import Markup
 
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
@@ -13,6 +14,7 @@ from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.randomness.keys import keyed_numpy_generator
 from pc_crvae.report.measurements import Kind
 from pc_crvae.report.page import (
+    NOTHING,
     Headline,
     Section,
     advice,
@@ -22,7 +24,7 @@ from pc_crvae.report.page import (
 )
 from pc_crvae.report.problems import Problems
 from pc_crvae.report.stored import R, Stored, Subject, read_misclassified, read_stored
-from pc_crvae.visualization.contact_sheet import Tile, tile_figures
+from pc_crvae.visualization.contact_sheet import Tile
 
 _SHOWN = 8  # misclassified items
 
@@ -41,7 +43,7 @@ class Measured(Generic[R]):
     kind: Kind[R]
     subject: Subject
     stored: Stored[R] | None
-    damage: str = ""
+    damage: Markup = NOTHING
 
     @property
     def headlines(self) -> list[Headline]:
@@ -50,7 +52,7 @@ class Measured(Generic[R]):
             return []
         return list(self.kind.headlines(self.stored.report))
 
-    def section(self, problems: Problems, more: str = "") -> Section:
+    def section(self, problems: Problems, more: Markup = NOTHING) -> Section:
         """The report, or how to make it; a stale one only where it is asked for.
 
         Args:
@@ -92,7 +94,7 @@ def probe_section(
     probe: Measured[ProbeReport],
     split: ItemSet | UserError,
     misclassified: Mapping[str, str],
-    note: str,
+    note: Markup,
     seed: int,
     problems: Problems,
 ) -> Section:
@@ -117,13 +119,13 @@ def probe_section(
 
 def find_misclassified(
     probe: Measured[ProbeReport], split: ItemSet | UserError, problems: Problems
-) -> tuple[dict[str, str], str]:
+) -> tuple[dict[str, str], Markup]:
     """What the probe got wrong, and else a part of the page that says why that is not known."""
     stored = probe.stored
     if isinstance(split, UserError) or stored is None or not stored.is_current:
-        return {}, ""
+        return {}, NOTHING
     if stored.report.confusion is None:
-        return {}, ""
+        return {}, NOTHING
     path = predictions_path(stored.path)
     if not path.is_file():
         missing = f"Which items were wrong lies in {path.name}, which is not there; make it with"
@@ -135,10 +137,10 @@ def find_misclassified(
     if found is None:
         note = f"The probe was of other items than the {split.split} split of {split.name} loaded."
         return {}, paragraph(note, "missing")
-    return found, ""
+    return found, NOTHING
 
 
-def _tiles(split: ItemSet, misclassified: Mapping[str, str], seed: int) -> str:
+def _tiles(split: ItemSet, misclassified: Mapping[str, str], seed: int) -> Markup:
     rows = np.array([row for row, item in enumerate(split.ids) if item in misclassified])
     generator = keyed_numpy_generator("report mistakes", seed)
     tiles = []
@@ -147,4 +149,4 @@ def _tiles(split: ItemSet, misclassified: Mapping[str, str], seed: int) -> str:
         note = f"{own}, taken for {misclassified[split.ids[row]]}"
         tiles.append(Tile(split.ids[row], split.array[row], note))
     title = f"{len(tiles)} of the {len(misclassified):,} that most seeds got wrong, drawn at random"
-    return tile_rows(tile_figures([tiles]), [title])
+    return tile_rows([tiles], [title])

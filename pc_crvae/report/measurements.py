@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic
 
+from markupsafe import Markup
 from PIL import Image
 
 from pc_crvae.errors import UserError
@@ -20,7 +21,7 @@ from pc_crvae.evaluation.robustness.picture import robustness_curves
 from pc_crvae.evaluation.robustness.report import RobustnessReport
 from pc_crvae.evaluation.robustness.table import format_robustness
 from pc_crvae.report.confusion_table import confusion_table
-from pc_crvae.report.page import Headline, paragraph, picture, preformatted
+from pc_crvae.report.page import NOTHING, Headline, below, paragraph, picture, preformatted
 from pc_crvae.report.problems import Problems
 from pc_crvae.report.stored import R, Stored
 
@@ -42,7 +43,7 @@ class Kind(Generic[R]):
     tool: str
     name: str
     type: type[R]
-    tell: Callable[[Stored[R], Problems], str]
+    tell: Callable[[Stored[R], Problems], Markup]
     headlines: Callable[[R], Sequence[Headline]] = lambda report: ()
 
     @property
@@ -73,7 +74,7 @@ def _probe_headlines(report: ProbeReport) -> list[Headline]:
     return lines
 
 
-def _tell_probe(stored: Stored[ProbeReport], _: Problems) -> str:
+def _tell_probe(stored: Stored[ProbeReport], _: Problems) -> Markup:
     report = stored.report
     seeds = len(report.protocol.seeds)
     test = report.data.test
@@ -85,13 +86,13 @@ def _tell_probe(stored: Stored[ProbeReport], _: Problems) -> str:
     )
     body = preformatted(format_table(report)) + paragraph(caption, "quiet")
     if report.confusion is not None:
-        body += "<h3>Confusion, as they are, summed over seeds</h3>\n"
-        body += confusion_table(report.confusion.matrix, report.confusion.classes)
+        table = confusion_table(report.confusion.matrix, report.confusion.classes)
+        body += below("Confusion, as they are, summed over seeds", table)
     return body
 
 
-def _tell_robustness(stored: Stored[RobustnessReport], _: Problems) -> str:
-    report, body = stored.report, ""
+def _tell_robustness(stored: Stored[RobustnessReport], _: Problems) -> Markup:
+    report, body = stored.report, NOTHING
     if any(row.part != "rotation" for row in report.rows):
         with tempfile.TemporaryDirectory() as folder:
             drawn = Path(folder) / "curves.png"
@@ -115,7 +116,7 @@ def _evaluation_headlines(report: ImageReport) -> list[Headline]:
     return [Headline("NLL, nats an image", f"{nll.mean:.2f}", note)]
 
 
-def _tell_evaluation(stored: Stored[ImageReport], problems: Problems) -> str:
+def _tell_evaluation(stored: Stored[ImageReport], problems: Problems) -> Markup:
     body = preformatted(format_images(stored.report))
     try:
         return body + traversals(stored.path)
@@ -135,7 +136,7 @@ GENERATION = Kind(
 EVALUATION = Kind("evaluate", "evaluation", ImageReport, _tell_evaluation, _evaluation_headlines)
 
 
-def traversals(report: Path) -> str:
+def traversals(report: Path) -> Markup:
     """Return the picture of traversals beside a report of ``evaluate``, nothing without one.
 
     Raises:
@@ -143,7 +144,7 @@ def traversals(report: Path) -> str:
     """
     path = report.with_name(f"{report.stem}-traversals.png")
     if not path.is_file():
-        return ""
+        return NOTHING
     try:
         with Image.open(path, formats=("png",)) as opened:
             width, height = opened.size
@@ -153,6 +154,5 @@ def traversals(report: Path) -> str:
             opened.convert("RGB").save(buffer, "png", optimize=True)
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path} is no whole PNG picture ({error}): make it anew") from None
-    return "<h3>Traversals: one dimension a row, the fullest first, from -3 to 3</h3>\n" + picture(
-        buffer.getvalue(), "png", "traversals of latent dimensions", width=width
-    )
+    shown = picture(buffer.getvalue(), "png", "traversals of latent dimensions", width=width)
+    return below("Traversals: one dimension a row, the fullest first, from -3 to 3", shown)

@@ -3,21 +3,25 @@
 Its frame, style and script are the files ``page`` beside this one.
 """
 
-import html
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 
+from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from pc_crvae.visualization.web_page import data_address, read_asset, write_page
+from pc_crvae.utils.templates import data_address
+from pc_crvae.visualization.contact_sheet import Tile, tile_figures
+from pc_crvae.visualization.web_page import element, write_page
 
 _SVG_SETTINGS = {"svg.hashsalt": "pc_crvae", "svg.fonttype": "path"}
 _NO_METADATA = {"Date": None, "Creator": None}
+
+NOTHING = Markup()
+"""A part of a page that is empty."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,11 @@ class Section:
 
     Attributes:
         title: the heading, as text.
-        body: the content, as HTML in which every text is escaped.
+        body: the content, in which every text is escaped.
     """
 
     title: str
-    body: str
+    body: Markup
 
 
 @dataclass(frozen=True)
@@ -42,57 +46,55 @@ class Headline:
     note: str = ""
 
 
-def paragraph(text: str, kind: str = "") -> str:
+def paragraph(text: str, kind: str = "") -> Markup:
     """Return a text as a paragraph of a class of the page's style: ``quiet``, ``missing``..."""
-    attribute = f' class="{kind}"' if kind else ""
-    return f"<p{attribute}>{html.escape(text)}</p>\n"
+    return Markup('<p class="{}">{}</p>\n').format(kind, text)
 
 
-def advice(text: str, command: str) -> str:
+def advice(text: str, command: str) -> Markup:
     """Return one line that says why something is not there, and the command that makes it."""
-    return f'<p class="missing">{html.escape(text)} <code>{html.escape(command)}</code></p>\n'
+    return Markup('<p class="missing">{} <code>{}</code></p>\n').format(text, command)
 
 
-def preformatted(text: str) -> str:
+def preformatted(text: str) -> Markup:
     """Return a table of text, as the commands print them."""
-    return f"<pre>{html.escape(text)}</pre>\n"
+    return Markup("<pre>{}</pre>\n").format(text)
 
 
-def pairs(facts: Sequence[tuple[str, str]]) -> str:
+def pairs(facts: Sequence[tuple[str, str]]) -> Markup:
     """Return names and what they stand for, one below the other."""
-    lines = "".join(
-        f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in facts
-    )
-    return f"<dl>{lines}</dl>\n"
+    lines = (Markup("<dt>{}</dt><dd>{}</dd>").format(*fact) for fact in facts)
+    return Markup("<dl>{}</dl>\n").format(Markup().join(lines))
 
 
-def collapsed(summary: str, body: str) -> str:
+def collapsed(summary: str, body: Markup) -> Markup:
     """Return a part that is shown where it is asked for."""
-    return f"<details><summary>{html.escape(summary)}</summary>\n{body}</details>\n"
+    return Markup("<details><summary>{}</summary>\n{}</details>\n").format(summary, body)
 
 
-def tile_rows(rows: Sequence[Sequence[str]], titles: Sequence[str]) -> str:
-    """Return rows of elements, such as `pc_crvae.visualization.contact_sheet.tile_figures` makes.
+def below(heading: str, body: Markup) -> Markup:
+    """Return a part of a section with a heading of its own."""
+    return Markup("<h3>{}</h3>\n{}").format(heading, body)
+
+
+def tile_rows(rows: Sequence[Sequence[Tile]], titles: Sequence[str]) -> Markup:
+    """Return rows of tiles, all clouds of them at one scale.
 
     Args:
-        rows: elements, side by side.
+        rows: the tiles of each.
         titles: one above each row; an empty one is left out.
     """
-    parts = []
-    for elements, title in zip(rows, titles, strict=True):
-        above = f"<h3>{html.escape(title)}</h3>\n" if title else ""
-        inside = "\n".join(elements)
-        parts.append(f'{above}<div class="row" style="--columns: {len(elements)}">{inside}</div>')
-    return "\n".join(parts)
+    titled = list(zip(titles, tile_figures(rows), strict=True))
+    return element(__file__, "tile_rows.html", rows=titled)
 
 
-def drawing(figure: Figure, alt: str) -> str:
+def drawing(figure: Figure, alt: str) -> Markup:
     """Return a figure as a picture of lines, the same bytes again for the same figure."""
     buffer = io.BytesIO()
     with rc_context(_SVG_SETTINGS):
         FigureCanvasAgg(figure).print_figure(buffer, format="svg", metadata=_NO_METADATA)
     shown = picture(buffer.getvalue(), "svg+xml", alt, style_class="picture drawing")
-    return f'<div class="wide">{shown}</div>\n'
+    return Markup('<div class="wide">{}</div>\n').format(shown)
 
 
 def picture(
@@ -102,7 +104,7 @@ def picture(
     *,
     width: int | None = None,
     style_class: str = "picture",
-) -> str:
+) -> Markup:
     """Return a picture that the page carries.
 
     Args:
@@ -112,9 +114,9 @@ def picture(
         width: pixels it is shown at, at most; None for the page's.
         style_class: the class, or classes, of the page's style; a ``drawing`` turns dark with it.
     """
-    size = "" if width is None else f' style="max-width: {width}px"'
-    address = data_address(data, kind)
-    return f'<img class="{style_class}"{size} alt="{html.escape(alt)}" src="{address}">\n'
+    size = "" if width is None else f"max-width: {width}px"
+    shown = Markup('<img class="{}" style="{}" alt="{}" src="{}">\n')
+    return shown.format(style_class, size, alt, data_address(data, kind))
 
 
 def report_page(
@@ -137,31 +139,5 @@ def report_page(
     Raises:
         UserError: the page could not be written.
     """
-    numbered = list(enumerate(sections, start=1))
-    body = Template(read_asset(__file__, "html")).substitute(
-        title=html.escape(title),
-        subtitle=html.escape(subtitle),
-        script=read_asset(__file__, "js"),
-        headlines="".join(map(_headline, headlines)),
-        contents="".join(
-            f'<a href="#part-{number}">{html.escape(section.title)}</a>'
-            for number, section in numbered
-        ),
-        sections="\n".join(
-            f'<section id="part-{number}">\n<h2>{html.escape(section.title)}</h2>\n'
-            f"{section.body}</section>"
-            for number, section in numbered
-        ),
-    )
-    write_page(
-        path,
-        title,
-        style=read_asset(__file__, "css"),
-        body=body,
-        allowed="script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:",
-    )
-
-
-def _headline(headline: Headline) -> str:
-    name, value, note = map(html.escape, (headline.name, headline.value, headline.note))
-    return f"<div><b>{value}</b><span>{name}</span><small>{note}</small></div>"
+    values = {"title": title, "subtitle": subtitle, "headlines": headlines, "sections": sections}
+    write_page(path, __file__, **values)

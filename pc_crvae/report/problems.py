@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from markupsafe import Markup
+
 from pc_crvae.errors import UserError
 from pc_crvae.report.page import paragraph
 
@@ -12,7 +14,7 @@ class Problems:
 
     sentences: list[str] = field(default_factory=list)
 
-    def tell(self, error: UserError) -> str:
+    def tell(self, error: UserError) -> Markup:
         """Note a problem, and return it as a part of the page."""
         self.sentences.append(str(error))
         return paragraph(str(error), "damaged")

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from markupsafe import Markup
+
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.models.descriptors.descriptor import Descriptor
@@ -63,7 +65,7 @@ def write_run_report(
 
     sections = [
         training,
-        Section("Reconstructions", views if isinstance(views, str) else reconstructions(views)),
+        Section("Reconstructions", views if isinstance(views, Markup) else reconstructions(views)),
         _of(views, "Map of embeddings", lambda seen: embedding_map(seen, misclassified, seed)),
         probe_section(probe, split, misclassified, why_not, seed, problems),
     ]
@@ -98,7 +100,7 @@ def _subtitle(model: Pretrained, subject: Subject) -> str:
 
 def _look(
     model: Pretrained, split: ItemSet | UserError, count: int, seed: int, problems: Problems
-) -> Views | str:
+) -> Views | Markup:
     """What there is to see, or as a part of the page why there is nothing."""
     if isinstance(split, UserError):
         return problems.tell(split) + paragraph(
@@ -114,8 +116,8 @@ def _look(
         return problems.tell(error)
 
 
-def _of(views: Views | str, title: str, show: Callable[[Views], str]) -> Section:
-    if isinstance(views, str):
+def _of(views: Views | Markup, title: str, show: Callable[[Views], Markup]) -> Section:
+    if isinstance(views, Markup):
         text = "Not to be had, for the reason given under Reconstructions."
         return Section(title, paragraph(text, "missing"))
     return Section(title, show(views))

@@ -1,10 +1,11 @@
 """What the page of a run tells of its training: curves, and numbers at the top."""
 
 import numpy as np
+from markupsafe import Markup
 
 from pc_crvae.config import Config
 from pc_crvae.errors import UserError
-from pc_crvae.report.page import Headline, Section, advice, drawing, paragraph
+from pc_crvae.report.page import Headline, Section, advice, below, drawing, paragraph
 from pc_crvae.report.problems import Problems
 from pc_crvae.report.stored import Subject
 from pc_crvae.runs.folder import run_of
@@ -38,7 +39,7 @@ def training_section(
     return Section(_TITLE, _curves(record, subject)), _headlines(record)
 
 
-def _curves(record: Record, subject: Subject) -> str:
+def _curves(record: Record, subject: Subject) -> Markup:
     figure = training_curves(
         {key: Line(curve.epochs, curve.values) for key, curve in record.curves.items()}
     )
@@ -54,8 +55,8 @@ def _curves(record: Record, subject: Subject) -> str:
     )
     nats = record.lists.get(("validation", "kl_per_dimension"), ())
     if nats and np.isfinite(nats).all():
-        body += "<h3>KL to the prior by latent dimension, at the end, on validation</h3>\n"
-        body += drawing(kl_by_dimension(nats), "KL by latent dimension")
+        heading = "KL to the prior by latent dimension, at the end, on validation"
+        body += below(heading, drawing(kl_by_dimension(nats), "KL by latent dimension"))
     return body
 
 

@@ -4,17 +4,18 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from pc_crvae.data.batches import batch_of
 from pc_crvae.geometry import chamfer_distance
 from pc_crvae.report.page import paragraph, tile_rows
 from pc_crvae.report.views import Views
-from pc_crvae.visualization.contact_sheet import Tile, tile_figures
+from pc_crvae.visualization.contact_sheet import Tile
 from pc_crvae.visualization.embedding_map import MOST_POINTS, map_element, project_codes
 
 
-def reconstructions(views: Views) -> str:
+def reconstructions(views: Views) -> Markup:
     """Items shown, and below each what the model makes of it."""
     given = [
         _tile(views, views.inputs[row], views.items.ids[row], _class_of(views, row))
@@ -33,7 +34,7 @@ def reconstructions(views: Views) -> str:
         _tile(views, one, f"{name} {error:.4f}")
         for one, error in zip(views.reconstructions, errors, strict=True)
     ]
-    rows = tile_rows(tile_figures([given, made]), ["inputs", "reconstructions"])
+    rows = tile_rows([given, made], ["inputs", "reconstructions"])
     return rows + paragraph(
         f"Of the {views.items.split} split of {views.items.name}, drawn at random, one of each "
         f"class first. {meaning}.",
@@ -41,7 +42,7 @@ def reconstructions(views: Views) -> str:
     )
 
 
-def embedding_map(views: Views, misclassified: Mapping[str, str], seed: int) -> str:
+def embedding_map(views: Views, misclassified: Mapping[str, str], seed: int) -> Markup:
     """The map of embeddings; what the probe got wrong has a ring."""
     items, count = views.items, len(views.items)
     projections = project_codes(views.codes)
@@ -66,7 +67,7 @@ def embedding_map(views: Views, misclassified: Mapping[str, str], seed: int) -> 
     return element + paragraph(told, "quiet")
 
 
-def interpolation(views: Views) -> str:
+def interpolation(views: Views) -> Markup:
     """What is decoded along paths between items shown."""
     if not views.paths:
         return paragraph("A path needs two items to join.", "missing")
@@ -79,17 +80,17 @@ def interpolation(views: Views) -> str:
             [_tile(views, step, name) for step, name in zip(path.steps, between, strict=True)]
         )
         titles.append(f"{names[0]} to {names[1]}, {path.kind}")
-    return tile_rows(tile_figures(rows), titles) + paragraph(
+    return tile_rows(rows, titles) + paragraph(
         "Decoded along paths between the latents of items above.", "quiet"
     )
 
 
-def samples(views: Views) -> str:
+def samples(views: Views) -> Markup:
     """What is decoded of draws of the prior."""
     if views.samples is None:
         return paragraph("A plain auto-encoder has no prior to draw from.", "missing")
     tiles = [_tile(views, one, f"draw {n}") for n, one in enumerate(views.samples, start=1)]
-    return tile_rows(tile_figures([tiles]), [""])
+    return tile_rows([tiles], [""])
 
 
 def _tile(views: Views, of: NDArray[np.float32], caption: str, note: str = "") -> Tile:

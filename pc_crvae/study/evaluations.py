@@ -1,41 +1,26 @@
 """What the evaluations of a study's runs of images add up to."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.images.report import ImageReport
-from pc_crvae.evaluation.metrics.likelihood import Estimate
 from pc_crvae.study.figures import Figure, describe_figures, over_seeds
 from pc_crvae.study.plan import PlannedRun
 from pc_crvae.study.results import EvaluatedData, FigureDifference, Spread
 
-
-def _accuracy(classifier: str) -> Callable[[ImageReport], float | None]:
-    return lambda report: (
-        None if report.classifiers is None else report.classifiers[classifier].accuracy
-    )
-
-
-def _mean(estimate: Estimate | None) -> float | None:
-    return None if estimate is None else estimate.mean
-
-
-def _information(report: ImageReport) -> float | None:
-    found = report.mutual_information
-    return None if found is None else found.estimate
-
-
 FIGURES: Mapping[str, Figure[ImageReport]] = {
-    "nll": Figure("NLL", lambda report: _mean(report.nll)),
-    "elbo": Figure("ELBO", lambda report: _mean(report.elbo)),
-    "rate": Figure("rate", lambda report: _mean(report.rate)),
-    "distortion": Figure("distortion", lambda report: _mean(report.distortion)),
-    "mutual_information": Figure("MI", _information),
-    "active_units": Figure("active units", lambda report: float(report.active_units), "", 1),
-    "consistency_kl": Figure("consistency KL", lambda report: _mean(report.consistency_kl)),
-    "linear_svm": Figure("linear SVM", _accuracy("linear_svm"), "%"),
-    "logistic_regression": Figure("logistic regression", _accuracy("logistic_regression"), "%"),
-    "knn": Figure("kNN", _accuracy("knn"), "%"),
+    "nll": Figure("NLL", "nll.mean"),
+    "elbo": Figure("ELBO", "elbo.mean"),
+    "rate": Figure("rate", "rate.mean"),
+    "distortion": Figure("distortion", "distortion.mean"),
+    "mutual_information": Figure("MI", "mutual_information.estimate"),
+    "active_units": Figure("active units", "active_units", "", 1),
+    "consistency_kl": Figure("consistency KL", "consistency_kl.mean"),
+    "linear_svm": Figure("linear SVM", "classifiers.linear_svm.accuracy", "%"),
+    "logistic_regression": Figure(
+        "logistic regression", "classifiers.logistic_regression.accuracy", "%"
+    ),
+    "knn": Figure("kNN", "classifiers.knn.accuracy", "%"),
 }
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
 from pc_crvae.evaluation.reports import Report
-from pc_crvae.study.results import Spread
+from pc_crvae.study.results import Accuracy, Spread
 
 R = TypeVar("R", bound=Report)
 
@@ -18,15 +18,27 @@ class Figure(Generic[R]):
 
     Attributes:
         title: what tables and plots call it.
-        read: its value in a report, None where the report has none.
+        value: where its value stands in a report, such as ``nll.mean``, or what reads it; None
+            where the report has none.
         unit: ``nats``, ``%`` of a share in [0, 1], or nothing.
         digits: decimals shown.
     """
 
     title: str
-    read: Callable[[R], float | None]
+    value: str | Callable[[R], float | None]
     unit: Literal["nats", "%", ""] = "nats"
     digits: int = 2
+
+    def read(self, report: R) -> float | None:
+        """Return its value in a report, None where the report has none."""
+        if not isinstance(self.value, str):
+            return self.value(report)
+        found: Any = report
+        for name in self.value.split("."):
+            if found is None:
+                return None
+            found = found[name] if isinstance(found, dict) else getattr(found, name)
+        return None if found is None else float(found)
 
     @property
     def factor(self) -> int:
@@ -53,6 +65,21 @@ def describe_figures(reports: Sequence[R], figures: Mapping[str, Figure[R]]) -> 
 def has(part: object, values: Mapping[str, object]) -> bool:
     """Whether a part of a report has these values, by the names of its fields."""
     return all(getattr(part, name) == value for name, value in values.items())
+
+
+def accuracy_of(
+    representation: str,
+    setting: str,
+    of_seeds: Sequence[float],
+    spread_over: Literal["probe seeds", "training seeds"],
+) -> Accuracy:
+    """Mean and spread of the accuracies of a row of the probe."""
+    return Accuracy(
+        representation=representation,
+        setting=setting,
+        **over_seeds(of_seeds).plain(),
+        spread_over=spread_over,
+    )
 
 
 def over_seeds(of_seeds: Sequence[float]) -> Spread:

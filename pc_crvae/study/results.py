@@ -11,6 +11,15 @@ from pc_crvae.study.schema import MeasuresOfStudy
 Status = Literal["complete", "failed", "running", "interrupted", "waiting"]
 
 
+TERM_TITLES = {
+    "log_likelihood": "log-likelihood",
+    "kl": "KL",
+    "consistency": "consistency KL",
+    "active_units": "active units",
+}
+"""The terms of objectives that are told, and how tables call them."""
+
+
 class Spread(Part):
     """A number over seeds.
 

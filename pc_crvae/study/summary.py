@@ -18,11 +18,12 @@ from pc_crvae.evaluation.probe.predictions import row_name
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.runs.record import read_curve
 from pc_crvae.study.evaluations import describe_cut, describe_evaluations, figure_differences
-from pc_crvae.study.figures import describe_figures, over_seeds
+from pc_crvae.study.figures import accuracy_of, describe_figures, over_seeds
 from pc_crvae.study.folds import of_folds
 from pc_crvae.study.measures import figures_of, read_measurement
 from pc_crvae.study.plan import PlannedRun, same_run, train_overrides
 from pc_crvae.study.results import (
+    TERM_TITLES,
     Accuracy,
     AccuracyDifference,
     ArmResult,
@@ -38,7 +39,6 @@ from pc_crvae.study.schema import MEASURES, Measure, Study
 from pc_crvae.study.steps import last_validation, remaining_steps, report_of
 from pc_crvae.study.training_free import training_free_rows
 
-TERMS = ("log_likelihood", "kl", "consistency", "active_units")
 METHOD = (
     "bootstrap percentile over test items and training seeds, each item's rightness averaged over "
     "the probe seeds of a training seed; untrained encoders, which have no training seed, stand "
@@ -225,16 +225,10 @@ def _accuracies(found: _Found, arm: str, runs: Sequence[PlannedRun]) -> tuple[Ac
         tables = [probe.predictions.correct(row) for probe in probes]
         if features == "trained":
             accuracies = [float(table.mean()) for table in tables]
+            rows.append(accuracy_of(representation, setting, accuracies, "training seeds"))
         else:  # the same encoders beside every run: their seeds are those of the probe
-            accuracies = [float(of_seed.mean()) for of_seed in tables[0]]
-        rows.append(
-            Accuracy(
-                representation=representation,
-                setting=setting,
-                **over_seeds(accuracies).plain(),
-                spread_over="training seeds" if features == "trained" else "probe seeds",
-            )
-        )
+            accuracies = tables[0].mean(axis=1).tolist()
+            rows.append(accuracy_of(representation, setting, accuracies, "probe seeds"))
     return tuple(rows)
 
 
@@ -319,7 +313,7 @@ def _terms(runs: Sequence[PlannedRun]) -> dict[str, Spread]:
     for run in runs:
         last = last_validation(run)
         values = last.values if last else {}
-        for name in TERMS:
+        for name in TERM_TITLES:
             value = values.get(name)
             if isinstance(value, int | float):
                 found.setdefault(name, []).append(float(value))

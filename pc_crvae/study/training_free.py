@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pc_crvae.embedding.names import TRAINING_FREE
 from pc_crvae.evaluation.probe.comparison import StoredProbe
 from pc_crvae.evaluation.probe.predictions import row_name
-from pc_crvae.study.figures import over_seeds
+from pc_crvae.study.figures import accuracy_of
 from pc_crvae.study.folds import bar_of_folds
 from pc_crvae.study.plan import PlannedRun, bar_of
-from pc_crvae.study.results import Accuracy, TrainingFreeResult
+from pc_crvae.study.results import TrainingFreeResult
 from pc_crvae.study.schema import Study
 
 
@@ -39,18 +39,11 @@ def _row(run: PlannedRun, probe: StoredProbe, arms: tuple[str, ...]) -> Training
     chosen = probe.found.training_free
     if chosen is None:
         return None
-    settings = [row.setting for row in probe.found.rows if row.features == TRAINING_FREE]
     rows = []
-    for setting in settings:
+    for setting in [row.setting for row in probe.found.rows if row.features == TRAINING_FREE]:
         right = probe.predictions.correct(row_name(TRAINING_FREE, chosen.chosen, setting))
-        rows.append(
-            Accuracy(
-                representation=chosen.chosen,
-                setting=setting,
-                **over_seeds([float(of_seed.mean()) for of_seed in right]).plain(),
-                spread_over="probe seeds",
-            )
-        )
+        of_seeds = right.mean(axis=1).tolist()
+        rows.append(accuracy_of(chosen.chosen, setting, of_seeds, "probe seeds"))
     return TrainingFreeResult(
         kind=chosen.chosen,
         frames=chosen.frames,

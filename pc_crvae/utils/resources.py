@@ -41,8 +41,8 @@ def find_experiment(path: Path, folder: Path, kind: str) -> Path:
         if candidate.is_file():
             return candidate
     known = sorted(file.name for file in folder.glob("*.yaml"))
-    near = difflib.get_close_matches(path.name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"the package brings {', '.join(known)}"
+    near = difflib.get_close_matches(path.stem, [Path(name).stem for name in known], n=1)
+    hint = f"did you mean {near[0]}.yaml?" if near else f"the package brings {', '.join(known)}"
     raise UserError(f"there is no {kind} {path}: {hint}")
 
 

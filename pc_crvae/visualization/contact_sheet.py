@@ -3,16 +3,15 @@
 Clouds are drawn by the camera and the colours of every other picture, all at one scale.
 """
 
-import html
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
 from pathlib import Path
-from string import Template
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
@@ -23,7 +22,7 @@ from pc_crvae.randomness.keys import keyed_numpy_generator
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.visualization.pictures import INK, Frame, draw_cloud
 from pc_crvae.visualization.view import as_clouds
-from pc_crvae.visualization.web_page import data_address, read_asset, write_page
+from pc_crvae.visualization.web_page import element, write_page
 
 _QUIET, _ACCENT, _CARD, _MARKED_CARD = "#74769a", "#2f67b1", "#f5f6fa", "#e6eef9"
 _PAPER, _CLEAR = "white", "#ffffff00"
@@ -124,23 +123,13 @@ def contact_page(
         ValueError: as `contact_sheet`.
         UserError: the page could not be written.
     """
-    rows = _checked(rows, row_titles)
-    sections = []
-    for tiles, heading in zip(tile_figures(rows), row_titles or [""] * len(rows), strict=True):
-        figures = "\n".join(tiles)
-        above = f"<h2>{html.escape(heading)}</h2>\n" if heading else ""
-        sections.append(f'<section>\n{above}<div class="row">\n{figures}\n</div>\n</section>')
-    title = title or "Contact sheet"
-    write_page(
-        path,
-        title,
-        style=Template(read_asset(__file__, "css")).substitute(width=_CELL),
-        body="\n".join([f"<h1>{html.escape(title)}</h1>", *sections]),
-        allowed="style-src 'unsafe-inline'; img-src data:",
-    )
+    headings = row_titles or [""] * len(rows)
+    figures = tile_figures(_checked(rows, row_titles))
+    titled = list(zip(headings, figures, strict=True))
+    write_page(path, __file__, title=title or "Contact sheet", rows=titled, width=_CELL)
 
 
-def tile_figures(rows: Sequence[Sequence[Tile]]) -> list[list[str]]:
+def tile_figures(rows: Sequence[Sequence[Tile]]) -> list[list[Markup]]:
     """Return tiles as elements of a page, ``figure`` each, all clouds of them at one scale."""
     draw = _painter(rows, round(_CELL * _PAGE_SCALE), clear=True)
     return [[_figure(tile, draw) for tile in tiles] for tiles in rows]
@@ -341,18 +330,12 @@ def _cut(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     return ""
 
 
-def _figure(tile: Tile, draw: Callable[[Tile], Image.Image]) -> str:
-    """Return a tile as an element of the page."""
+def _figure(tile: Tile, draw: Callable[[Tile], Image.Image]) -> Markup:
+    """Return a tile as an element of a page."""
     picture, buffer = draw(tile), io.BytesIO()
     # Flat colours of small images suffer from loss; shaded balls and photographs do not.
     is_large = tile.item is not None and max(tile.item.shape) > _LARGEST_FLAT
     kind = "webp" if tile.is_cloud or is_large else "png"
     picture.save(buffer, kind, quality=85)
-    caption, note = html.escape(tile.caption), html.escape(tile.note)
-    marked = ' class="marked"' if tile.marked else ""
-    small = f"<small>{note}</small>" if note else ""
-    return (
-        f'<figure{marked}><img width="{picture.width}" height="{picture.height}" alt="{caption}" '
-        f'src="{data_address(buffer.getvalue(), kind)}">'
-        f'<figcaption title="{caption}">{caption}{small}</figcaption></figure>'
-    )
+    data, size = buffer.getvalue(), picture.size
+    return element(__file__, "tile.html", tile=tile, data=data, kind=kind, size=size)

@@ -2,19 +2,19 @@
 
 import base64
 import colorsys
-import html
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 from PIL import Image
 
 from pc_crvae.visualization.contact_sheet import pixels_of
 from pc_crvae.visualization.view import eye_distance, palette_colors, point_radius, view_axes
-from pc_crvae.visualization.web_page import data_address, json_element
+from pc_crvae.visualization.web_page import element
 
 MOST_POINTS = 256
 """Of a cloud under the pointer."""
@@ -25,7 +25,6 @@ _PIXELS = 400 * _PICTURE**2  # of all of them, which keeps the page small enough
 _LOSSLESS = 32  # pixels a side up to which it is kept as it is
 _PERPLEXITY = 30.0
 _FEWEST = 5  # items that neighbours can be preserved among
-_LEGEND = 40  # classes named beside the map
 
 # Told apart by hue and by lightness too.
 _COLORS = [
@@ -117,7 +116,7 @@ def map_element(
     *,
     labels: NDArray[np.int64] | None,
     classes: Sequence[str] = (),
-) -> str:
+) -> Markup:
     """Return the map as an element of a page, which the page's script brings to life.
 
     Args:
@@ -147,37 +146,20 @@ def map_element(
         ],
         **(_clouds(items) if of_clouds else {}),
     }
-    sprite = "" if of_clouds else _sprite(items)
-    buttons = "".join(
-        f'<label><input type="radio" name="map" autocomplete="off" value="{place}"'
-        f"{' checked' * (place == 0)}> "
-        f"{html.escape(projection.name)}</label>"
-        for place, projection in enumerate(projections)
-    )
-    dots = "".join(
-        f'<circle cx="{x:g}" cy="{y:g}" r="5" fill="{colors.get(label, _ALONE)}" '
-        f'data-class="{label}"{" class=wrong" * (guess is not None)}>'
-        f"<title>{html.escape(item)}{html.escape(name and ', ' + name)}</title></circle>"
-        for (x, y), label, item, name, guess in zip(
-            places[0], of_items, ids, names, misclassified, strict=True
-        )
-    )
-    legend = "".join(
-        f'<li data-class="{label}" tabindex="0"><i style="background: {colors[label]}"></i>'
-        f"{html.escape(classes[label])}</li>"
-        for label in present[:_LEGEND]
-    )
-    more = f"<li>and {len(present) - _LEGEND} more</li>" if len(present) > _LEGEND else ""
-    return (
-        f'<div id="map"><div class="plane"><div class="choice">{buttons}'
-        f'<small id="map-note">{html.escape(projections[0].note)}</small></div>'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" tabindex="0" '
-        'aria-label="Map of embeddings. Arrow keys go from item to item.">'
-        f"{dots}</svg></div>"
-        '<div class="side"><canvas id="item" width="440" height="440" hidden></canvas>'
-        '<p id="item-name">Point at an item to see it, at a class to see where it lies.</p>'
-        f'<ul class="legend">{legend}{more}</ul></div></div>{sprite}\n'
-        + json_element("map-content", content)
+    named = zip(ids, names, misclassified, strict=True)
+    return element(
+        __file__,
+        "embedding_map.html",
+        projections=projections,
+        width=_WIDTH,
+        height=_HEIGHT,
+        dots=[
+            (*place, label, colors.get(label, _ALONE), *of_item)
+            for place, label, of_item in zip(places[0], of_items, named, strict=True)
+        ],
+        legend=[(label, colors[label], classes[label]) for label in present],
+        sprite=None if of_clouds else _sprite(items),
+        content=content,
     )
 
 
@@ -207,7 +189,7 @@ def _clouds(clouds: NDArray[np.floating]) -> dict[str, object]:
     }
 
 
-def _sprite(images: NDArray[np.floating]) -> str:
+def _sprite(images: NDArray[np.floating]) -> dict[str, object]:
     """All images in one, that the script cuts out again."""
     pictures = [Image.fromarray(np.ascontiguousarray(pixels_of(image))) for image in images]
     width, height = pictures[0].size
@@ -222,7 +204,5 @@ def _sprite(images: NDArray[np.floating]) -> str:
     buffer = io.BytesIO()
     kind = "png" if max(width, height) <= _LOSSLESS else "jpeg"
     sheet.save(buffer, kind, quality=85)
-    return (
-        f'<img id="sprite" hidden alt="" data-width="{width}" data-height="{height}" '
-        f'data-columns="{columns}" src="{data_address(buffer.getvalue(), kind)}">'
-    )
+    data = buffer.getvalue()
+    return {"width": width, "height": height, "columns": columns, "data": data, "kind": kind}

@@ -4,16 +4,14 @@ Its frame, style and script are the files ``pages`` beside this one; ``balls.js`
 """
 
 import base64
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 
 import numpy as np
 
 from pc_crvae.visualization.view import as_clouds, largest_radius, palette_colors, point_radius
-from pc_crvae.visualization.web_page import json_element, read_asset, read_script, write_page
+from pc_crvae.visualization.web_page import write_page
 
 _BALL = 0.5
 """The radius of a ball on the page, as a share of the view's side, by that on a shape of radius 1:
@@ -70,18 +68,7 @@ def interpolation_page(
         "paths": [_encoded(path, radius) for path in paths],
         "palette": palette_colors(),
     }
-    body = Template(read_asset(__file__, "html")).substitute(
-        title=html.escape(title),
-        content=json_element("content", content),
-        script=read_script("balls") + read_asset(__file__, "js"),
-    )
-    write_page(
-        html_path,
-        title,
-        style=read_asset(__file__, "css"),
-        body=body,
-        allowed="script-src 'unsafe-inline'; style-src 'unsafe-inline'",
-    )
+    write_page(html_path, __file__, title=title, content=content)
 
 
 def _encoded(path: InterpolationPath, radius: float) -> dict[str, object]:

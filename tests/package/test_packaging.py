@@ -56,16 +56,16 @@ def test_a_wheel_carries_every_card_and_config_inside_the_package(wheel: zipfile
 
 def test_a_wheel_holds_code_cards_configs_and_models_and_nothing_else(wheel: zipfile.ZipFile):
     code = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "pc_crvae").rglob("*.py")}
-    parts_of_pages = {
+    templates = {
         str(path.relative_to(CHECKOUT))
-        for suffix in ("html", "css", "js")
+        for suffix in ("html", "css", "js", "md", "tex", "txt")
         for path in (CHECKOUT / "pc_crvae").rglob(f"*.{suffix}")
     }
-    assert parts_of_pages
+    assert templates
     content = {name for name in wheel.namelist() if ".dist-info/" not in name}
     schema = "pc_crvae/configs/schema.json"
     data = yaml_names("datasets") | yaml_names("configs") | protocol_names() | shipped_names()
-    assert content == code | parts_of_pages | data | {"pc_crvae/py.typed", schema}
+    assert content == code | templates | data | {"pc_crvae/py.typed", schema}
 
 
 def test_a_wheel_carries_the_licence(wheel: zipfile.ZipFile):

@@ -194,7 +194,7 @@ def test_hostile_names_stay_texts(model, tmp_path):
     assert elements.tags.count("script") == 2
     assert not any(name.startswith("on") for name, _ in elements.attributes)
     assert "<script>alert" not in page
-    assert "&lt;script&gt;alert(&quot;1&quot;)" in section(page, "Probe")
+    assert "&lt;script&gt;alert(&#34;1&#34;)" in section(page, "Probe")
     content = re.findall(r'id="map-content">(.*?)</script>', page, flags=re.DOTALL)
     assert {item["id"] for item in json.loads(content[0])["items"]} == set(split.ids)
 

@@ -148,7 +148,7 @@ def test_hostile_texts_stay_texts(tmp_path):
     contact_page([[tile]], tmp_path / "page.html", row_titles=[hostile], title=hostile)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<script" not in page
-    assert page.count("&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;$x") == 7
+    assert page.count("&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;$x") == 7
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_hostile_texts_stay_texts(tmp_path) -> None:
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert 'alert("1")' not in re.sub(r'id="content">.*?</script>', "", page)
     assert "<script>alert" not in page
-    assert "&lt;/script&gt;&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;</h1>" in page
+    assert "&lt;/script&gt;&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt;&amp;</h1>" in page
     assert _content(page)["paths"][0]["title"] == hostile
 
 

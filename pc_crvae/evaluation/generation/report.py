@@ -9,6 +9,7 @@ from pc_crvae.evaluation.metrics.generation import GenerationMetrics
 from pc_crvae.evaluation.metrics.reconstruction import ReconstructionMetrics
 from pc_crvae.evaluation.reports import STRICT, Checkpoint, ModelReport, Part, TrainAndTest
 from pc_crvae.latents.statistics import MutualInformation
+from pc_crvae.utils.templates import template_beside
 
 
 class LatentStatistics(Part):
@@ -85,37 +86,4 @@ class GenerationReport(ModelReport):
 
 def format_quality(report: GenerationReport) -> str:
     """Lay a report out as plain text."""
-    latents, generation = report.latents, report.generation
-    lines = [f"reconstruction of {latents.items:,} test shapes"]
-    lines += [f"  {name:22}{value:.5f}" for name, value in report.reconstruction]
-    lines.append("latents")
-    lines.append(f"  active units          {latents.active_units} of {latents.dimensions}")
-    information = latents.mutual_information
-    if information is not None:
-        lines.append(f"  KL to the prior       {latents.kl:.1f} nats")
-        lines.append(
-            f"  mutual information    {information.estimate:.3f} ± {information.stderr:.3f} "
-            f"nats, log N = {information.log_n:.3f}"
-            + (" (saturated: do not rank by it)" if information.saturated else "")
-        )
-    if generation.samples is None:
-        return "\n".join([*lines, f"generation: {generation.note}"])
-    lines.append(
-        f"generation: {generation.samples.samples} draws against "
-        f"{generation.samples.references} test shapes, {generation.samples.points} points"
-    )
-    lines += _likeness("samples", generation.samples)
-    if generation.training_shapes is not None:
-        lines += _likeness("training shapes", generation.training_shapes)
-    return "\n".join(lines)
-
-
-def _likeness(name: str, metrics: GenerationMetrics) -> list[str]:
-    return [
-        *(
-            f"  {name:18}{distance:4}"
-            f"MMD {found.mmd:.5f}  COV {found.cov:.1%}  1-NNA {found.one_nna:.1%}"
-            for distance, found in (("CD", metrics.cd), ("EMD", metrics.emd))
-        ),
-        f"  {name:18}JSD {metrics.jsd:.4f}",
-    ]
+    return template_beside(__file__, "report.txt").render(report=report).rstrip()

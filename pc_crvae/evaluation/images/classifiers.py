@@ -7,10 +7,18 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.images import ImageSet
 from pc_crvae.embedding.extraction import extract
-from pc_crvae.evaluation.classes import set_to_take_instead
+from pc_crvae.errors import UserError
+from pc_crvae.evaluation.classes import (
+    check_enough_of_each,
+    check_same_classes,
+    check_several,
+    labels_of,
+)
 from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.images.report import ClassifierScore
+from pc_crvae.evaluation.metrics.accuracy import accuracy
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.classifier_settings import (
     Classifier,
     LinearSVM,
@@ -18,7 +26,6 @@ from pc_crvae.evaluation.probe.classifier_settings import (
     NearestNeighbors,
 )
 from pc_crvae.evaluation.probe.classifiers import fit_classifier
-from pc_crvae.evaluation.probe.linear_svm import accuracy
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
 FOLDS = 3  # over which the classifiers' parameters are chosen
@@ -52,18 +59,18 @@ def classify(
     """
     order = keyed_numpy_generator("classifiers' images", protocol.seed).permutation(len(train))
     rows = order[: protocol.train_items]
-    why_none = _why_none(train, held_out, rows)
-    if why_none or train.labels is None or held_out.labels is None:
-        notes.append(f"no classifiers: {why_none}")
+    try:
+        labels, of_held_out = _checked_labels(train, held_out, rows)
+    except UserError as error:
+        notes.append(f"no classifiers: {error}")
         return None
-    labels = train.labels[rows]
     features = _features(model, train, rows)
     tested = _features(model, held_out, np.arange(len(held_out)))
     found = {}
     for name, classifier in CLASSIFIERS.items():
         fitted = fit_classifier(classifier, features, labels, folds=FOLDS, seed=protocol.seed)
         found[name] = ClassifierScore(
-            accuracy=accuracy(held_out.labels, fitted.predict(tested)),
+            accuracy=accuracy(of_held_out, fitted.predict(tested)),
             chosen=fitted.chosen,
             converged=fitted.converged,
             train_items=len(rows),
@@ -72,40 +79,21 @@ def classify(
     return found
 
 
-def _why_none(train: ImageSet, held_out: ImageSet, rows: NDArray[np.int64]) -> str:
-    """Why classifiers cannot be fitted on some training images and scored, if they cannot."""
-    if train.labels is None or held_out.labels is None:
-        return f"{held_out.name} has no labels"
-    known = np.unique(train.labels)
-    if train.classes != held_out.classes or not np.isin(held_out.labels, known).all():
-        return (
-            f"images of the {held_out.split} split of {held_out.name} are of classes that its "
-            f"training split has none of{set_to_take_instead(held_out.name)}"
-        )
-    if len(known) < 2:
-        return f"all images of {train.name} are of one class"
-    too_few = _too_few_to_choose_by(train.labels[rows], train.classes)
-    return too_few and f"{too_few}, with more training images there may be enough"
-
-
-def _too_few_to_choose_by(labels: NDArray[np.int64], classes: tuple[str, ...]) -> str:
-    """What the folds of these images would lack, if anything."""
-    drawn, counts = np.unique(labels, return_counts=True)
-    if len(drawn) < 2:
-        return f"all {len(labels)} training images show {classes[drawn[0]]}"
-    if counts.min() < FOLDS:
-        rarest = classes[drawn[counts.argmin()]]
-        return (
-            f"of the {len(labels)} training images {counts.min()} show {rarest}, fewer than the "
-            f"{FOLDS} folds that classifiers are chosen by"
-        )
+def _checked_labels(
+    train: ImageSet, held_out: ImageSet, rows: NDArray[np.int64]
+) -> tuple[Labels, Labels]:
+    """The labels of some training images and of the others, where they allow classifiers."""
+    labels, of_held_out = labels_of(train)[rows], labels_of(held_out)
+    check_same_classes(train, held_out)
+    check_several(labels, train.classes)
+    check_enough_of_each(labels, FOLDS, train.classes, "more training images")
     fewest = len(labels) - -(-len(labels) // FOLDS)
     if fewest < max(_NEIGHBOURS):
-        return (
+        raise UserError(
             f"{len(labels)} training images leave {fewest} to fit on in a fold, fewer than the "
-            f"{max(_NEIGHBOURS)} neighbours that are tried"
+            f"{max(_NEIGHBOURS)} neighbours that are tried: take more training images"
         )
-    return ""
+    return labels, of_held_out
 
 
 def _features(

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from pc_crvae.evaluation.images.report import ImageReport
 from pc_crvae.evaluation.metrics.likelihood import Estimate
-from pc_crvae.evaluation.paper import PaperTable
+from pc_crvae.evaluation.tables import Table
 from pc_crvae.latents.statistics import MutualInformation
 
 
-def table_of_images(report: ImageReport) -> PaperTable:
+def table_of_images(report: ImageReport) -> Table:
     """A row a figure: its estimate, its standard error, its unit."""
     rules = report.protocol
-    return PaperTable(
+    return Table(
         columns=["figure", "estimate", "standard error", "unit"],
         rows=list(_rows(report)),
         protocol=(
@@ -24,23 +24,18 @@ def table_of_images(report: ImageReport) -> PaperTable:
 
 
 def _rows(report: ImageReport) -> Iterator[list[str]]:
-    estimates: dict[str, Estimate | None] = {
-        "NLL": report.nll,
-        "ELBO": report.elbo,
-        "rate": report.rate,
-        "distortion": report.distortion,
-        "consistency KL": report.consistency_kl,
+    estimates: dict[str, tuple[Estimate | MutualInformation | None, str]] = {
+        "NLL": (report.nll, "mean"),
+        "ELBO": (report.elbo, "mean"),
+        "rate": (report.rate, "mean"),
+        "distortion": (report.distortion, "mean"),
+        "consistency KL": (report.consistency_kl, "mean"),
+        "mutual information": (report.mutual_information, "estimate"),
+        "mutual information of the top group": (report.mutual_information_top_group, "estimate"),
     }
-    for name, found in estimates.items():
+    for name, (found, value) in estimates.items():
         if found is not None:
-            yield [name, f"{found.mean:.3f}", f"{found.stderr:.3f}", "nats"]
-    informed: dict[str, MutualInformation | None] = {
-        "mutual information": report.mutual_information,
-        "mutual information of the top group": report.mutual_information_top_group,
-    }
-    for name, of_all in informed.items():
-        if of_all is not None:
-            yield [name, f"{of_all.estimate:.3f}", f"{of_all.stderr:.3f}", "nats"]
+            yield [name, f"{getattr(found, value):.3f}", f"{found.stderr:.3f}", "nats"]
     yield ["active units", f"{report.active_units}", "", f"of {report.dimensions}"]
     for name, score in (report.classifiers or {}).items():
         yield [name.replace("_", " "), f"{100 * score.accuracy:.2f}", "", "per cent"]

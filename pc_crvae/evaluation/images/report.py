@@ -8,6 +8,7 @@ from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.metrics.likelihood import NLL, Estimate
 from pc_crvae.evaluation.reports import STRICT, Checkpoint, DataCut, ModelReport, Part
 from pc_crvae.latents.statistics import MutualInformation
+from pc_crvae.utils.templates import template_beside
 
 
 class ConsistencyKL(Estimate):
@@ -118,62 +119,4 @@ class ImageReport(LikelihoodFigures, ModelReport):
 
 def format_images(report: ImageReport) -> str:
     """Lay a report out as plain text."""
-    protocol = report.protocol
-    return "\n".join(
-        [
-            f"{protocol.evaluated_items:,} images of the {protocol.split} split of {protocol.data}",
-            *_likelihood(report),
-            f"  active units        {report.active_units} of {report.dimensions}",
-            *_information("mutual information", report.mutual_information),
-            *_information("MI, top group alone", report.mutual_information_top_group),
-            *(
-                f"  {name.replace('_', ' '):20}{found.accuracy:.2%} of {found.test_items:,}"
-                + ("" if found.converged else " (not converged)")
-                for name, found in (report.classifiers or {}).items()
-            ),
-            *(f"note: {note}" for note in report.notes),
-        ]
-    )
-
-
-def _likelihood(report: ImageReport) -> list[str]:
-    nll, consistency = report.nll, report.consistency_kl
-    if nll is None:
-        return []
-    bits, sizes = nll.bits_per_dimension, nll.effective_sample_size
-    of_each = "" if bits is None else f", {bits:.4f} bits a dimension"
-    lines = [
-        f"  NLL                 {_with_error(nll)} nats{of_each} (S = {nll.samples}, "
-        f"effective {sizes.median:.0f} in the median, {sizes.min:.0f} at least)"
-    ]
-    lines += [
-        f"  {title:20}{_with_error(figure)} nats"
-        for title, figure in (
-            ("ELBO", report.elbo),
-            ("rate", report.rate),
-            ("distortion", report.distortion),
-        )
-        if figure is not None
-    ]
-    if report.kl_per_group is not None and len(report.kl_per_group) > 1:
-        shown = ", ".join(f"{value:.2f}" for value in report.kl_per_group)
-        lines.append(f"  rate by group       {shown}")
-    if consistency is not None:
-        floor = consistency.floor
-        left = f" ({_with_error(floor)} of images left as they are)" if floor.mean else ""
-        lines.append(f"  consistency KL      {_with_error(consistency)} nats{left}")
-    return lines
-
-
-def _information(title: str, information: MutualInformation | None) -> list[str]:
-    if information is None:
-        return []
-    return [
-        f"  {title:20}{information.estimate:.3f} ± {information.stderr:.3f} "
-        f"nats, log N = {information.log_n:.3f}"
-        + (" (saturated: do not rank by it)" if information.saturated else "")
-    ]
-
-
-def _with_error(figure: Estimate) -> str:
-    return f"{figure.mean:.3f} ± {figure.stderr:.3f}"
+    return template_beside(__file__, "report.txt").render(report=report).rstrip()

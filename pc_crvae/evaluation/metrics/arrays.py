@@ -18,3 +18,14 @@ def check_features(features: NDArray[np.floating], what: str) -> None:
             f"{bad} of {len(features)} rows of the {what} are NaN or infinite: check the encoder"
             " that made them, for example for diverged weights."
         )
+
+
+def check_one_label_each(samples: NDArray[np.generic], labels: NDArray[np.generic]) -> None:
+    """Refuse labels that are not (n,), by a `ValueError`, or not one a sample, by a `UserError`."""
+    if labels.ndim != 1:
+        raise ValueError(f"labels must be (n,), got shape {labels.shape}")
+    if len(samples) != len(labels) or len(labels) == 0:
+        raise UserError(
+            f"{len(samples)} samples came with {len(labels)} labels: the probe needs one label a"
+            " sample and at least one sample."
+        )

@@ -17,10 +17,10 @@ from pc_crvae.embedding.names import (
     Representation,
     Setting,
 )
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.metrics.significance import LEVEL, paired_difference
 from pc_crvae.evaluation.probe.classifier_settings import CLASSIFIERS, grid_of, parameter_of
-from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
-from pc_crvae.evaluation.probe.metrics.base import ALIGNED, ClassifierRow, Name, Row, summarize
+from pc_crvae.evaluation.probe.metrics.base import ALIGNED, ClassifierRow, Name, Row, scores_of
 from pc_crvae.evaluation.probe.near_copies import score_without_near_copies
 from pc_crvae.evaluation.probe.outcomes import Outcome
 from pc_crvae.evaluation.probe.predictions import Predictions, row_name
@@ -127,7 +127,6 @@ def _classifier_row(
 ) -> ClassifierRow:
     classifier = protocol.classifier
     parameter, grid = parameter_of(classifier), grid_of(classifier)
-    predictions = [outcome.predictions[setting] for outcome in outcomes]
     notes = []
     if len(outcomes) == 1:
         notes.append("one probe seed: accuracy_std is 0 for want of a spread")
@@ -142,10 +141,7 @@ def _classifier_row(
         **name,
         setting=setting,
         classifier=classifier.name,
-        **summarize(
-            [accuracy(test_labels, predicted) for predicted in predictions],
-            [class_mean_accuracy(test_labels, predicted) for predicted in predictions],
-        ),
+        **scores_of(test_labels, [outcome.predictions[setting] for outcome in outcomes]),
         dimensions=outcomes[0].dimensions,
         **values,
     )

@@ -16,19 +16,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from threadpoolctl import threadpool_limits
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.metrics.arrays import check_features
+from pc_crvae.evaluation.classes import check_enough_of_each, check_training_data
+from pc_crvae.evaluation.metrics.arrays import Labels, check_features
 from pc_crvae.evaluation.probe import classifier_settings as rules
-from pc_crvae.evaluation.probe.linear_svm import (
-    Labels,
-    check_folds,
-    check_training_data,
-    fit_linear_svm,
-)
+from pc_crvae.evaluation.probe.linear_svm import fit_linear_svm
 
 _MAX_ITERATIONS = 1000  # scikit-learn's default for LinearSVC, ten times that for the regression
 
@@ -85,7 +82,7 @@ def fit_classifier(
     check_training_data(features, labels)
     converged, chosen, held_out = True, grid[0], None
     if len(grid) > 1:
-        check_folds(labels, folds)
+        check_enough_of_each(labels, folds)
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
         predicted = np.empty((len(grid), len(labels)), dtype=labels.dtype)
         for rows, others in splitter.split(features, labels):
@@ -128,7 +125,7 @@ def held_out_predictions(
         UserError: as `fit_classifier`.
     """
     check_training_data(features, labels)
-    check_folds(labels, folds)
+    check_enough_of_each(labels, folds)
     predicted = np.empty_like(labels)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     for rows, others in splitter.split(features, labels):
@@ -152,21 +149,17 @@ def _fit(
             f"{value:g} neighbours cannot be found among {len(labels)} training items: choose a "
             "smaller k"
         )
-    inputs = features.astype(np.float64)
-    scaler = StandardScaler().fit(inputs) if standardise else None
     estimator = _estimator(classifier, value, seed)
+    pipeline = make_pipeline(StandardScaler() if standardise else None, estimator)
     # With one thread a product, numbers do not depend on the cores.
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # reported by ``converged``
-        estimator.fit(inputs if scaler is None else scaler.transform(inputs), labels)
+        pipeline.fit(features.astype(np.float64), labels)
 
     def predict(others: Features) -> Labels:
         check_features(others, "features to classify")
-        scaled = others.astype(np.float64)
         with threadpool_limits(1):
-            predicted: Labels = estimator.predict(
-                scaled if scaler is None else scaler.transform(scaled)
-            )
+            predicted: Labels = pipeline.predict(others.astype(np.float64))
         return predicted
 
     converged = True

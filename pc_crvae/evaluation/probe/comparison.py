@@ -20,6 +20,7 @@ from pc_crvae.evaluation.probe.predictions import (
 )
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.reports import Part, Report
+from pc_crvae.utils.templates import template_beside
 
 
 @dataclass(frozen=True)
@@ -166,24 +167,7 @@ def compare_probes(
 
 def format_comparison(compared: Comparison) -> str:
     """Lay a comparison out as plain text, in per cent."""
-    lines = [f"A: {compared.first}\nB: {compared.second}"]
-    for row in compared.rows:
-        names = " / ".join(dict.fromkeys((row.first, row.second)))
-        low, high = row.interval
-        lines.append(
-            f"{names}: A {100 * row.accuracies[0]:.1f}, B {100 * row.accuracies[1]:.1f}, "
-            f"A less B {100 * row.difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}], "
-            f"McNemar p = {row.p:.3g}"
-        )
-    if compared.note is not None:
-        lines.append(f"note: {compared.note}")
-    lines.append(
-        f"In brackets: where the difference would lie for other test items and probe seeds, a "
-        f"{compared.level:.0%} interval; one that holds 0 does not tell A and B apart.\n"
-        "McNemar p: if both were equally good, how often the items that only one gets right would "
-        "be as unevenly shared as here."
-    )
-    return "\n".join(lines)
+    return template_beside(__file__, "comparison.txt").render(compared=compared).rstrip()
 
 
 def _compare(ours: Predictions, theirs: Predictions, row: str, other: str) -> ComparedRow:

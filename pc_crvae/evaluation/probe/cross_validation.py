@@ -21,10 +21,10 @@ from pydantic import Field
 
 from pc_crvae.config.sections import PositiveInt, Section
 from pc_crvae.embedding.names import TRAINING_FREE
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.metrics.significance import LEVEL, item_intervals
 from pc_crvae.evaluation.probe.classifier_settings import Classifier, with_value
 from pc_crvae.evaluation.probe.classifiers import held_out_predictions
-from pc_crvae.evaluation.probe.linear_svm import Labels
 from pc_crvae.evaluation.reports import Part
 
 RowName = tuple[str, str]

@@ -91,11 +91,12 @@ def probe_arrays(
     named = _labels(train_labels, "training")
     classes, labels = np.unique(named, return_inverse=True)
     labels = labels.astype(np.int64)
-    check_several(list(classes), labels)
+    names = list(classes)
+    check_several(labels, names)
     if rules.chooses:
-        check_enough_of_each(list(classes), labels, rules.folds, WITH_ONE_C)
+        check_enough_of_each(labels, rules.folds, names, WITH_ONE_C)
     if cross_validation is not None:
-        check_enough_of_each(list(classes), labels, cross_validation.folds, FEWER_FOLDS)
+        check_enough_of_each(labels, cross_validation.folds, names, FEWER_FOLDS)
     scorers = []
     for seed in rules.seeds:
         if progress is not None:

@@ -20,9 +20,8 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from pc_crvae.errors import UserError
-from pc_crvae.evaluation.metrics.arrays import Labels as Labels
-from pc_crvae.evaluation.metrics.arrays import check_features
+from pc_crvae.evaluation.classes import check_enough_of_each, check_training_data
+from pc_crvae.evaluation.metrics.arrays import Labels, check_features
 from pc_crvae.evaluation.probe.classifier_settings import DEFAULT_C_GRID as DEFAULT_C_GRID
 from pc_crvae.evaluation.probe.sample_products import SampleProducts
 
@@ -107,7 +106,7 @@ def fit_linear_svm(
     everything = np.arange(len(labels))
     if len(grid) == 1:
         return _fit_paths(features, labels, [everything], grid, standardise)[0][0]
-    check_folds(labels, folds)
+    check_enough_of_each(labels, folds)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     held_out = [rows for _, rows in splitter.split(features, labels)]
     parts = [np.delete(everything, rows) for rows in held_out]
@@ -120,19 +119,6 @@ def fit_linear_svm(
     final = _fit_paths(features, labels, [everything], up_to_best, standardise)[0][-1]
     converged = all(probe.converged for path in fold_paths for probe in path)
     return replace(final, converged=converged and final.converged, held_out=predicted[best])
-
-
-def accuracy(labels: Labels, predictions: Labels) -> float:
-    """Share of samples predicted right, in [0, 1]."""
-    _check_lengths(labels, predictions)
-    return float(np.mean(labels == predictions))
-
-
-def class_mean_accuracy(labels: Labels, predictions: Labels) -> float:
-    """Mean over the classes present in ``labels`` of each one's accuracy, in [0, 1]."""
-    _check_lengths(labels, predictions)
-    right = labels == predictions
-    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
 
 
 def _fit_paths(
@@ -387,37 +373,3 @@ def _dots(first: Floats, second: Floats | None = None) -> Floats:
 
 def _with_intercept(inputs: Floats) -> Floats:
     return np.hstack([inputs, np.ones((len(inputs), 1))])
-
-
-def check_training_data(features: NDArray[np.floating], labels: Labels) -> None:
-    """Refuse what no classifier can be fitted on.
-
-    Raises:
-        UserError: a NaN or infinite feature, another number of labels than of samples, or a
-            single class.
-    """
-    check_features(features, "training features")
-    _check_lengths(features, labels)
-    if len(np.unique(labels)) < 2:
-        raise UserError("the training labels hold a single class: a probe needs at least two.")
-
-
-def check_folds(labels: Labels, folds: int) -> None:
-    """Refuse a class with fewer samples than folds, by a `UserError`."""
-    classes, counts = np.unique(labels, return_counts=True)
-    if counts.min() < folds:
-        raise UserError(
-            f"class {classes[counts.argmin()]} has {counts.min()} training samples, fewer than"
-            f" the {folds} folds of the cross-validation: add samples of it, leave it out, or give"
-            " one value to choose from."
-        )
-
-
-def _check_lengths(first: NDArray[np.generic], labels: NDArray[np.generic]) -> None:
-    if labels.ndim != 1:
-        raise ValueError(f"labels must be (n,), got shape {labels.shape}")
-    if len(first) != len(labels) or len(labels) == 0:
-        raise UserError(
-            f"{len(first)} samples came with {len(labels)} labels: the probe needs one label a"
-            " sample and at least one sample."
-        )

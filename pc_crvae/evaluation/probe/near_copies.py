@@ -7,29 +7,11 @@ import numpy as np
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.inspection.near_copies import THRESHOLD, NearCopies, find_near_copies
 from pc_crvae.data.items import ItemSet
-from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
-from pc_crvae.evaluation.probe.metrics.base import ALIGNED, Row, summarize
+from pc_crvae.evaluation.metrics.arrays import Labels
+from pc_crvae.evaluation.probe.metrics.base import ALIGNED, ScoredRow, scores_of
 from pc_crvae.evaluation.probe.outcomes import Outcome
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
 from pc_crvae.evaluation.reports import Part
-
-
-class RemainingRow(Row):
-    """What a classifier scores on the test shapes that are left, in [0, 1] over the probe seeds.
-
-    Attributes:
-        accuracy_mean: over the seeds.
-        accuracy_std: the sample standard deviation over the seeds, 0 where there is one.
-        class_mean: mean accuracy over the classes that are left, over the seeds.
-        accuracies: one a seed.
-        class_means: one a seed.
-    """
-
-    accuracy_mean: float
-    accuracy_std: float
-    class_mean: float
-    accuracies: tuple[float, ...]
-    class_means: tuple[float, ...]
 
 
 class WithoutNearCopies(Part):
@@ -48,7 +30,7 @@ class WithoutNearCopies(Part):
     test_items: int
     threshold: float
     measure: str
-    rows: tuple[RemainingRow, ...]
+    rows: tuple[ScoredRow, ...]
 
 
 def near_copies_of(train: ItemSet, test: ItemSet, protocol: ProbeProtocol) -> NearCopies | None:
@@ -81,14 +63,9 @@ def score_without_near_copies(
     rows = []
     for (features, representation), of_seeds in outcomes.items() if len(remaining) else ():
         predictions = [outcome.predictions[ALIGNED][remaining] for outcome in of_seeds]
-        scores = summarize(
-            [accuracy(labels[remaining], predicted) for predicted in predictions],
-            [class_mean_accuracy(labels[remaining], predicted) for predicted in predictions],
-        )
+        scores = scores_of(labels[remaining], predictions)
         rows.append(
-            RemainingRow(
-                features=features, setting=ALIGNED, representation=representation, **scores
-            )
+            ScoredRow(features=features, setting=ALIGNED, representation=representation, **scores)
         )
     return WithoutNearCopies(
         left_out=len(left_out),

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.classifiers import FittedClassifier
-from pc_crvae.evaluation.probe.linear_svm import Labels
 from pc_crvae.evaluation.probe.metrics.base import Task
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
 

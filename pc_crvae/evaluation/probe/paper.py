@@ -1,66 +1,39 @@
 """What probes and comparisons of them found, as tables for papers."""
 
-from collections.abc import Iterator
-
-from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES
-from pc_crvae.evaluation.paper import PaperTable
+from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES, title_of
 from pc_crvae.evaluation.probe.comparison import Comparison
-from pc_crvae.evaluation.probe.metrics.base import per_cent
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.probe.words import TURNED
 from pc_crvae.evaluation.reports import TrainAndTest
+from pc_crvae.evaluation.tables import Table
+from pc_crvae.utils.templates import template_beside
 from pc_crvae.version import __version__
 
 
-def table_of_probe(report: ProbeReport) -> PaperTable:
+def table_of_probe(report: ProbeReport) -> Table:
     """The accuracies of a probe in per cent, a row an encoder and a column a setting."""
-    cells: dict[str, dict[str, str]] = {}
-    for row in report.rows + report.extra_rows:
-        name = f"{row.features} {row.representation}".replace("training_free", "training-free")
-        cell = per_cent(row.accuracy_mean, row.accuracy_std, len(row.accuracies))
-        cells.setdefault(name.replace("_", " "), {})[row.setting] = cell
-    settings = report.protocol.settings
-    return PaperTable(
-        columns=["features", *(SETTING_TITLES[setting] for setting in settings)],
-        rows=[[name, *(of.get(setting, "") for setting in settings)] for name, of in cells.items()],
-        protocol=" ".join(_protocol_of_probe(report)),
+    cells = {
+        (title_of(row.features, row.representation), SETTING_TITLES[row.setting]): row.shown
+        for row in report.rows + report.extra_rows
+    }
+    return Table.of_cells("features", cells, protocol=_protocol_of_probe(report))
+
+
+def _protocol_of_probe(report: ProbeReport) -> str:
+    text = template_beside(__file__, "protocol.txt").render(
+        report=report,
+        of_items=isinstance(report.data, TrainAndTest),
+        turned=[TURNED[setting] for setting in report.protocol.settings],
+        has_untrained=any(row.features == "untrained" for row in report.rows + report.extra_rows),
+        untrained=UNTRAINED_TITLES[report.protocol.untrained],
+        version=__version__,
     )
+    return " ".join(text.splitlines())
 
 
-def _protocol_of_probe(report: ProbeReport) -> Iterator[str]:
-    rules, data = report.protocol, report.data
-    name = f" of {data.test.name}" if isinstance(data, TrainAndTest) else ""
-    yield (
-        f"Accuracy in per cent on {data.test.count:,} test items{name}; classifiers are fitted on "
-        f"{data.train.count:,} training items, with frozen features."
-    )
-    yield f"Classifier: {rules.classifier}; features: {rules.features}."
-    if rules.choice_of_c is not None:
-        yield f"C: {rules.choice_of_c}."
-    if isinstance(data, TrainAndTest):
-        yield f"Test items are scored {', '.join(TURNED[each] for each in rules.settings)}."
-    if rules.points is not None:
-        yield f"{rules.points:,} points are drawn of each shape."
-    count = len(rules.seeds)
-    yield f"Mean ± standard deviation over {count} probe seeds." if count > 1 else "One probe seed."
-    if any(row.features == "untrained" for row in report.rows + report.extra_rows):
-        yield f"Untrained encoders: {UNTRAINED_TITLES[rules.untrained]}."
-    if report.training_free is not None:
-        yield (
-            f"Training-free: {report.training_free.chosen}, chosen by cross-validation on the "
-            "training items."
-        )
-    if report.without_near_copies is not None:
-        yield (
-            f"{report.without_near_copies.left_out:,} test items have a near-copy in training, "
-            "and are counted."
-        )
-    yield f"Protocol {rules.name} of pc_crvae {__version__}."
-
-
-def table_of_comparison(compared: Comparison) -> PaperTable:
+def table_of_comparison(compared: Comparison) -> Table:
     """Two probes side by side, a row for each pair of their rows."""
-    return PaperTable(
+    return Table(
         columns=["features", "A", "B", "A less B", "interval", "McNemar p"],
         rows=[
             [

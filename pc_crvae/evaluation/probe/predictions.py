@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.probe.linear_svm import Labels
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.utils.files import atomic_path, npz_names, read_npz
 
 _PREFIX = "predictions."

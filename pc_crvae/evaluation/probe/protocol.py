@@ -4,7 +4,6 @@ A protocol is a YAML file that this schema checks. Those of the folder ``protoco
 names; ``ours`` is the default, and the others follow published evaluations or add to ours.
 """
 
-import difflib
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -14,10 +13,10 @@ from pydantic import Field, create_model, model_validator
 from pc_crvae.config.sections import PositiveInt, Section
 from pc_crvae.embedding.names import Encoded, Setting, Untrained
 from pc_crvae.embedding.rotation_average import RotationGroup
-from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.classifier_settings import ClassifierSection, LinearSVM, grid_of
 from pc_crvae.evaluation.probe.metrics import METRICS
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED, Asked, Metric
+from pc_crvae.utils.resources import find_experiment
 from pc_crvae.utils.validation import validate_plain
 from pc_crvae.utils.yaml import read_yaml
 
@@ -149,13 +148,7 @@ def load_protocol(name: str | Path) -> ProbeProtocol:
     Raises:
         UserError: there is none, or it strays from the schema.
     """
-    path = PROTOCOL_FOLDER / f"{name}.yaml"
-    if str(name) not in protocol_names():
-        path = Path(name)
-        if not path.is_file():
-            near = difflib.get_close_matches(str(name), protocol_names(), n=1)
-            known = f"did you mean {near[0]}?" if near else f"known: {', '.join(protocol_names())}"
-            raise UserError(f"there is no protocol {name}: give a file, or a name, {known}")
+    path = find_experiment(Path(name), PROTOCOL_FOLDER, "protocol")
     return parse_protocol(read_yaml(path), str(path))
 
 

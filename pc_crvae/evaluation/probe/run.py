@@ -32,9 +32,11 @@ from pc_crvae.evaluation.classes import (
     check_several,
     labels_of,
 )
+from pc_crvae.evaluation.metrics.accuracy import accuracy
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.assembly import Probed, assemble
 from pc_crvae.evaluation.probe.cross_validation import CrossValidation, Held, cross_validate
-from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, fit_linear_svm
+from pc_crvae.evaluation.probe.linear_svm import fit_linear_svm
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED
 from pc_crvae.evaluation.probe.near_copies import near_copies_of
 from pc_crvae.evaluation.probe.outcomes import Outcome, predict_items
@@ -82,14 +84,14 @@ def probe_encoders(
     check_same_classes(train, test)
     _check_points(train, test, protocol)
     train_labels, test_labels = labels_of(train), labels_of(test)
-    check_several(train.classes, train_labels)
+    check_several(train_labels, train.classes)
     if protocol.chooses:
         remedy = WITH_ONE_C if train.holds == "points" else WITH_ONE_C_FOR_IMAGES
-        check_enough_of_each(train.classes, train_labels, protocol.folds, remedy)
+        check_enough_of_each(train_labels, protocol.folds, train.classes, remedy)
     elif training_free is not None:
-        check_enough_of_each(train.classes, train_labels, 2, NO_TRAINING_FREE)
+        check_enough_of_each(train_labels, 2, train.classes, NO_TRAINING_FREE)
     if cross_validation is not None:
-        check_enough_of_each(train.classes, train_labels, cross_validation.folds, FEWER_FOLDS)
+        check_enough_of_each(train_labels, cross_validation.folds, train.classes, FEWER_FOLDS)
     encoders: dict[str, Callable[[int], Encode]] = {GIVEN[0]: lambda seed: encode}
     if untrained is not None:
         encoders = {"trained": lambda seed: encode, "untrained": untrained}

@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.embedding.names import TRAINING_FREE, Encode
+from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.classifier_settings import with_value
 from pc_crvae.evaluation.probe.classifiers import (
     FittedClassifier,
     fit_classifier,
     held_out_predictions,
 )
-from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
+from pc_crvae.evaluation.probe.metrics.base import Task
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
 from pc_crvae.evaluation.reports import Part
 
@@ -119,14 +121,8 @@ def choose_training_free(
         if progress is not None:
             progress(f"training-free candidate {kind}")
         features = encode(clouds)["mean"]
-        fitted = fit_classifier(
-            protocol.classifier,
-            features,
-            labels,
-            standardise=protocol.standardise,
-            folds=protocol.folds,
-            seed=protocol.seeds[0],
-        )
+        task = Task(features, labels, {}, protocol.standardise, protocol.folds, protocol.seeds[0])
+        fitted = task.fit(protocol.classifier)
         held_out = fitted.held_out
         if held_out is None:  # nothing was to be chosen
             held_out = held_out_predictions(

@@ -2,44 +2,26 @@
 
 from collections.abc import Mapping
 
-from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES
-from pc_crvae.evaluation.paper import PaperTable
-from pc_crvae.evaluation.probe.metrics.base import per_cent
+from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES, title_of
 from pc_crvae.evaluation.robustness.report import AccuracyRow, RobustnessReport
+from pc_crvae.evaluation.tables import Table
+from pc_crvae.utils.templates import template_beside
 
 _UNITS: Mapping[str, str] = {"corruption": "severity", "occlusion": "elevation", "points": "points"}
 
 
-def table_of_robustness(report: RobustnessReport) -> PaperTable:
+def table_of_robustness(report: RobustnessReport) -> Table:
     """Every accuracy in per cent, a row a condition and a column an encoder."""
-    encoders = list(dict.fromkeys((row.features, row.representation) for row in report.rows))
-    cells: dict[str, dict[tuple[str, str], str]] = {}
-    for row in report.rows:
-        cell = per_cent(row.accuracy_mean, row.accuracy_std, len(row.accuracies))
-        cells.setdefault(_condition(row), {})[row.features, row.representation] = cell
-    names = [f"{features} {name}".replace("_", " ") for features, name in encoders]
-    rules = report.protocol
-    errors = [
-        f"mCE of {one.features} {one.representation.replace('_', ' ')}: {one.mce_mean:.3f}"
-        for one in report.corruption_errors
-        if one.mce is not None
-    ]
-    return PaperTable(
-        columns=["condition", *names],
-        rows=[[name, *(of.get(encoder, "") for encoder in encoders)] for name, of in cells.items()],
-        protocol=(
-            "Accuracy in per cent of linear SVMs on frozen features, "
-            + (
-                f"mean ± standard deviation over {len(rules.seeds)} seeds"
-                if len(rules.seeds) > 1
-                else "one seed"
-            )
-            + f", {rules.points:,} points a shape. Rotations name how training and test shapes "
-            "were turned. Untrained encoders: "
-            + f"{UNTRAINED_TITLES[rules.untrained]}."
-            + "".join(f" {error}." for error in errors)
-        ),
+    cells = {
+        (_condition(row), title_of(row.features, row.representation)): row.shown
+        for row in report.rows
+    }
+    protocol = template_beside(__file__, "protocol.txt").render(
+        report=report,
+        untrained=UNTRAINED_TITLES[report.protocol.untrained],
+        title_of=title_of,
     )
+    return Table.of_cells("condition", cells, protocol=protocol.rstrip())
 
 
 def _condition(row: AccuracyRow) -> str:

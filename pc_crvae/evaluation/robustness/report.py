@@ -15,7 +15,7 @@ from pc_crvae.embedding.names import (
     Setting,
     Untrained,
 )
-from pc_crvae.evaluation.probe.metrics.base import spread
+from pc_crvae.evaluation.probe.metrics.base import per_cent, spread
 from pc_crvae.evaluation.reports import STRICT, Checkpoint, ModelReport, Part, TrainAndTest
 from pc_crvae.evaluation.robustness.conditions import Condition, ConditionPart
 from pc_crvae.evaluation.robustness.protocol import RobustnessProtocol
@@ -42,6 +42,11 @@ class AccuracyRow(Part):
     accuracy_mean: float
     accuracy_std: float
     accuracies: tuple[float, ...]
+
+    @property
+    def shown(self) -> str:
+        """The accuracy in per cent, with its deviation where there are several seeds."""
+        return per_cent(self.accuracy_mean, self.accuracy_std, len(self.accuracies))
 
 
 class DriftRow(Part):

@@ -17,7 +17,9 @@ from pc_crvae.data.clouds import CloudSet
 from pc_crvae.embedding.names import REPRESENTATIONS, Encoded, Features, Setting
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import check_enough_of_each, check_same_classes, labels_of
-from pc_crvae.evaluation.probe.linear_svm import FittedProbe, Labels, accuracy, fit_linear_svm
+from pc_crvae.evaluation.metrics.accuracy import accuracy
+from pc_crvae.evaluation.metrics.arrays import Labels
+from pc_crvae.evaluation.probe.linear_svm import FittedProbe, fit_linear_svm
 from pc_crvae.evaluation.reports import TrainAndTest, library_versions
 from pc_crvae.evaluation.robustness.conditions import (
     Clouds,
@@ -109,7 +111,7 @@ def run_robustness(
     check_same_classes(train, test)
     train_labels, test_labels = labels_of(train), labels_of(test)
     if len(protocol.c_grid) > 1:
-        check_enough_of_each(train.classes, train_labels, protocol.folds)
+        check_enough_of_each(train_labels, protocol.folds, train.classes)
     check_points(protocol.conditions, protocol.points, test.points.shape[1])
     if reference is not None:
         check_reference(reference, protocol.points, protocol.seeds, test.fingerprint())

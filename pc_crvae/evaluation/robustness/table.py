@@ -2,22 +2,15 @@
 
 import numpy as np
 
-from pc_crvae.embedding.names import (
-    FEATURES,
-    REPRESENTATIONS,
-    SETTING_TITLES,
-    UNTRAINED_TITLES,
-)
-from pc_crvae.evaluation.probe.metrics.base import per_cent
+from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES, title_of
 from pc_crvae.evaluation.robustness.conditions import OCCLUSIONS, ConditionPart
-from pc_crvae.evaluation.robustness.corruptions import CORRUPTIONS
 from pc_crvae.evaluation.robustness.report import (
     AccuracyRow,
     CorruptionErrors,
     DriftRow,
     RobustnessReport,
 )
-from pc_crvae.evaluation.text_table import align
+from pc_crvae.evaluation.tables import Table, with_spread
 
 _KNOWN = [*SETTING_TITLES, *OCCLUSIONS, "count"]
 
@@ -38,42 +31,25 @@ def format_robustness(report: RobustnessReport) -> str:
 
 
 def _accuracy_section(report: RobustnessReport, part: ConditionPart, title: str) -> str:
-    rows = [row for row in report.rows if row.part == part]
-    columns = {(row.fitted_on, row.condition, row.level): row for row in rows}
-    ordered = sorted(
-        columns, key=lambda column: (_KNOWN.index(column[0]), _KNOWN.index(column[1]), column[2])
+    rows = sorted(
+        (row for row in report.rows if row.part == part),
+        key=lambda row: (_KNOWN.index(row.fitted_on), _KNOWN.index(row.condition), row.level),
     )
-    cells = {
-        (row.features, row.representation, row.fitted_on, row.condition, row.level): per_cent(
-            row.accuracy_mean, row.accuracy_std, len(row.accuracies)
-        )
-        for row in rows
-    }
-    lines = [
-        [_name(features, name), *(cells[(features, name, *column)] for column in ordered)]
-        for features in FEATURES
-        for name in REPRESENTATIONS.values()
-    ]
-    return align([[title, *(_title(columns[column]) for column in ordered)], *lines])
+    cells = {(title_of(row.features, row.representation), _title(row)): row.shown for row in rows}
+    return Table.of_cells(title, cells).text()
 
 
 def _corruption_section(report: RobustnessReport) -> str:
-    lines = []
-    for errors in report.corruption_errors:
-        encoder = errors.features, errors.representation
-        means = [
-            np.mean(
-                [
-                    row.accuracy_mean
-                    for row in report.rows
-                    if (row.part, row.condition) == ("corruption", name)
-                    and (row.features, row.representation) == encoder
-                ]
-            )
-            for name in CORRUPTIONS
-        ]
-        lines.append([_name(*encoder), *(f"{100 * mean:.1f}" for mean in means), _mce(errors)])
-    titles = [name.replace("_", " ") for name in CORRUPTIONS]
+    means: dict[tuple[str, str], list[float]] = {}
+    for row in report.rows:
+        if row.part == "corruption":
+            key = title_of(row.features, row.representation), row.condition.replace("_", " ")
+            means.setdefault(key, []).append(row.accuracy_mean)
+    cells = {key: f"{100 * np.mean(of_levels):.1f}" for key, of_levels in means.items()}
+    cells |= {
+        (title_of(errors.features, errors.representation), "mCE"): _mce(errors)
+        for errors in report.corruption_errors
+    }
     reference = report.corruption_errors[0].reference
     against = (
         "the untrained encoder's same representation"
@@ -83,7 +59,7 @@ def _corruption_section(report: RobustnessReport) -> str:
     notes = {errors.note: None for errors in report.corruption_errors if errors.note is not None}
     return "\n".join(
         [
-            align([["corrupted, mean of severities 1 to 5", *titles, "mCE"], *lines]),
+            Table.of_cells("corrupted, mean of severities 1 to 5", cells).text(),
             f"mCE: mean corruption error, 1 for {against}; less is better",
             *notes,
         ]
@@ -91,33 +67,24 @@ def _corruption_section(report: RobustnessReport) -> str:
 
 
 def _mce(errors: CorruptionErrors) -> str:
-    if errors.mce is None:
+    if errors.mce is None or errors.mce_mean is None:
         return "-"
-    spread = f" ± {errors.mce_std:.3f}" if len(errors.mce) > 1 else ""
-    return f"{errors.mce_mean:.3f}{spread}"
+    return with_spread(errors.mce_mean, errors.mce_std if len(errors.mce) > 1 else None, 3)
 
 
 def _drift_section(report: RobustnessReport) -> str:
     """Drift of the posterior, its mean over the levels of each condition but counts of points."""
-    groups: dict[str, list[DriftRow]] = {}
+    groups: dict[tuple[str, str], list[DriftRow]] = {}
     for row in report.drift:
-        groups.setdefault(_moved_by(row), []).append(row)
-    if not groups:
-        return ""
-    lines = []
-    for name, of_group in groups.items():
-        cells = []
-        for features in FEATURES:
-            rows = [row for row in of_group if row.features == features]
-            cells.append(f"{np.mean([row.cosine for row in rows]):.3f}")
-            cells.append(f"{np.mean([row.centered_cosine for row in rows]):.3f}")
-            kls = [row.kl for row in rows if row.kl is not None]
-            cells.append(f"{np.mean(kls):,.1f}" if kls else "-")
-        lines.append([name, *cells])
-    titles = [
-        f"{features} {what}" for features in FEATURES for what in ("cosine", "centred", "KL (nats)")
-    ]
-    return align([["drift of the posterior, mean of levels", *titles], *lines])
+        groups.setdefault((_moved_by(row), row.features), []).append(row)
+    cells = {}
+    for (name, features), rows in groups.items():
+        cells[name, f"{features} cosine"] = f"{np.mean([row.cosine for row in rows]):.3f}"
+        centered = np.mean([row.centered_cosine for row in rows])
+        cells[name, f"{features} centred"] = f"{centered:.3f}"
+        kls = [row.kl for row in rows if row.kl is not None]
+        cells[name, f"{features} KL (nats)"] = f"{np.mean(kls):,.1f}" if kls else "-"
+    return Table.of_cells("drift of the posterior, mean of levels", cells).text() if cells else ""
 
 
 def _moved_by(row: DriftRow) -> str:
@@ -131,10 +98,6 @@ def _moved_by(row: DriftRow) -> str:
         )
     occluded = "occluded, " if row.part == "occlusion" else ""
     return occluded + row.condition.replace("_", " ")
-
-
-def _name(features: str, representation: str) -> str:
-    return f"{features} {representation.replace('_', ' ')}"
 
 
 def _title(row: AccuracyRow) -> str:

@@ -128,7 +128,7 @@ def test_a_solver_that_stops_early_says_so_and_warns_nobody(monkeypatch, recwarn
 @pytest.mark.parametrize("classifier", ONE_OF_EACH, ids=by_name)
 def test_bad_training_data_is_refused_alike(classifier):
     features, labels = blobs()
-    with pytest.raises(UserError, match="single class"):
+    with pytest.raises(UserError, match="all training items are of the class 0"):
         fit_classifier(classifier, features, np.zeros_like(labels))
     with pytest.raises(UserError, match="120 samples came with 119 labels"):
         fit_classifier(classifier, features, labels[1:])
@@ -142,7 +142,7 @@ def test_bad_training_data_is_refused_alike(classifier):
 
 def test_fewer_items_than_folds_or_neighbours_are_refused():
     features, labels = blobs(count=8)
-    with pytest.raises(UserError, match=r"2 training samples.*3 folds"):
+    with pytest.raises(UserError, match=r"2 training items.*3 folds"):
         fit_classifier(rules.NearestNeighbors(name="knn", k=(1, 2)), features, labels)
     with pytest.raises(UserError, match="9 neighbours cannot be found among 8"):
         fit_classifier(rules.NearestNeighbors(name="knn", k=(9,)), features, labels)

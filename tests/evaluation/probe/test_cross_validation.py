@@ -9,11 +9,11 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers.solids import clouds
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.metrics.accuracy import class_mean_accuracy
 from pc_crvae.evaluation.probe.classifier_settings import LinearSVM, NearestNeighbors, Ridge
 from pc_crvae.evaluation.probe.classifiers import held_out_predictions
 from pc_crvae.evaluation.probe.cross_validation import CrossValidation, Held, cross_validate
 from pc_crvae.evaluation.probe.features import probe_features
-from pc_crvae.evaluation.probe.linear_svm import class_mean_accuracy
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.probe.run import probe_encoders

@@ -8,12 +8,13 @@ from sklearn.svm import SVC
 from helpers.poison import PoisonedLabels
 from pc_crvae import evaluation
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
 from pc_crvae.evaluation.metrics.clustering import cluster
 from pc_crvae.evaluation.metrics.retrieval import retrieve
 from pc_crvae.evaluation.probe import features as module
 from pc_crvae.evaluation.probe.classifier_settings import KernelSVC
 from pc_crvae.evaluation.probe.features import probe_arrays
-from pc_crvae.evaluation.probe.linear_svm import accuracy, class_mean_accuracy, fit_linear_svm
+from pc_crvae.evaluation.probe.linear_svm import fit_linear_svm
 from pc_crvae.evaluation.probe.metrics.few_shot import FewShot
 from pc_crvae.evaluation.probe.metrics.low_label import LowLabel
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol, parse_protocol

@@ -5,8 +5,9 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
 from pc_crvae.evaluation.probe import linear_svm
-from pc_crvae.evaluation.probe.linear_svm import accuracy, class_mean_accuracy, fit_linear_svm
+from pc_crvae.evaluation.probe.linear_svm import fit_linear_svm
 
 
 def blobs(count=240, dimensions=12, classes=4, spread=0.8, seed=0):
@@ -230,13 +231,13 @@ def test_the_penalty_with_the_best_held_out_accuracy_is_chosen():
 def test_a_class_smaller_than_the_folds_is_named():
     features, labels = blobs(count=40)
     keep = np.flatnonzero((labels != 2) | (np.arange(40) < 8))
-    with pytest.raises(UserError, match=r"class 2 has 2 training samples.*3 folds"):
+    with pytest.raises(UserError, match=r"class 2 has 2 training items.*3 folds"):
         fit_linear_svm(features[keep], labels[keep], folds=3)
 
 
 def test_a_single_class_is_refused():
     features, _ = blobs()
-    with pytest.raises(UserError, match="single class"):
+    with pytest.raises(UserError, match="all training items are of the class 0"):
         fit_linear_svm(features, np.zeros(len(features), dtype=np.int64))
 
 

@@ -102,5 +102,5 @@ def test_a_protocol_that_strays_is_refused_in_one_sentence(values, sentence):
 def test_an_unknown_protocol_is_answered_with_the_nearest():
     with pytest.raises(UserError, match="did you mean crosspoint"):
         load_protocol("crosspont")
-    with pytest.raises(UserError, match=r"known: .*ours"):
+    with pytest.raises(UserError, match=r"the package brings .*ours"):
         load_protocol("zzz")

@@ -11,9 +11,9 @@ from pc_crvae.config import PointModelConfig
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation import training_free as descriptors
 from pc_crvae.evaluation.encoders import probe_model
+from pc_crvae.evaluation.metrics.accuracy import class_mean_accuracy
 from pc_crvae.evaluation.probe.classifier_settings import LinearSVM, NearestNeighbors, Ridge
 from pc_crvae.evaluation.probe.classifiers import held_out_predictions
-from pc_crvae.evaluation.probe.linear_svm import class_mean_accuracy
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol, load_protocol, protocol_names
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.probe.run import probe_encoders

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.embedding.names import Setting
+from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.classifier_settings import Classifier
 from pc_crvae.evaluation.probe.classifiers import FittedClassifier, fit_classifier
-from pc_crvae.evaluation.probe.linear_svm import Labels
 from pc_crvae.evaluation.reports import Part
+from pc_crvae.evaluation.tables import with_spread
 
 ALIGNED: Setting = "aligned"
 """The test items that metrics are about which do not ask how items are rotated."""
@@ -73,27 +75,48 @@ class Row(Part):
     representation: str
 
 
-class ClassifierRow(Row):
-    """What a classifier scores, in [0, 1] over the probe seeds.
+class Scores(Part):
+    """Scores in [0, 1] of several predictions.
 
     Attributes:
-        classifier: the classifier's name in protocols.
-        accuracy_mean: over the seeds.
-        accuracy_std: the sample standard deviation over the seeds, 0 where there is one.
-        class_mean: mean accuracy over the classes, over the seeds.
-        accuracies: one a seed.
-        class_means: one a seed.
-        c: the parameter that was chosen, one a seed; or ``k``, or ``alpha``.
-        dimensions: the dimensions of the features.
-        note: a sentence that bears on the numbers.
+        accuracy_mean: the mean accuracy over the predictions.
+        accuracy_std: its sample standard deviation over them, 0 where there is one.
+        class_mean: mean accuracy over the classes.
+        accuracies: one a prediction.
+        class_means: one a prediction.
     """
 
-    classifier: str
     accuracy_mean: float
     accuracy_std: float
     class_mean: float
     accuracies: tuple[float, ...]
     class_means: tuple[float, ...]
+
+    @property
+    def shown(self) -> str:
+        """The accuracy in per cent, with its deviation where there are several."""
+        return per_cent(self.accuracy_mean, self.accuracy_std, len(self.accuracies))
+
+
+class ScoredRow(Scores, Row):
+    """What a classifier scores over the probe seeds; in reports, scores follow what a row names."""
+
+
+class ClassifierName(Part):
+    """The classifier of a row, by its name in protocols."""
+
+    classifier: str
+
+
+class ClassifierRow(Scores, ClassifierName, Row):
+    """What a classifier scores over the probe seeds.
+
+    Attributes:
+        c: the parameter that was chosen, one a seed; or ``k``, or ``alpha``.
+        dimensions: the dimensions of the features.
+        note: a sentence that bears on the numbers.
+    """
+
     c: tuple[float, ...] | None = None
     k: tuple[int, ...] | None = None
     alpha: tuple[float, ...] | None = None
@@ -166,7 +189,15 @@ def spread(values: Sequence[float]) -> float:
 
 def per_cent(mean: float, std: float, count: int) -> str:
     """A score in [0, 1] as text, with its deviation where there are several."""
-    return f"{100 * mean:.1f}" if count == 1 else f"{100 * mean:.1f} ± {100 * std:.1f}"
+    return with_spread(100 * mean, None if count == 1 else 100 * std, 1)
+
+
+def scores_of(labels: Labels, predictions: Sequence[Labels]) -> dict[str, Any]:
+    """The fields of a `ScoredRow` of several predictions (n,) for the labels (n,)."""
+    return summarize(
+        [accuracy(labels, predicted) for predicted in predictions],
+        [class_mean_accuracy(labels, predicted) for predicted in predictions],
+    )
 
 
 def summarize(accuracies: Sequence[float], class_means: Sequence[float]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pydantic import Field
 from sklearn.preprocessing import StandardScaler
 
 from pc_crvae.config.sections import PositiveInt, Section
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.metrics.clustering import Agreement, agreement, cluster
-from pc_crvae.evaluation.probe.linear_svm import Labels
 from pc_crvae.evaluation.probe.metrics.base import (
     ALIGNED,
     Metric,

@@ -13,13 +13,13 @@ from pydantic import Field
 
 from pc_crvae.config.sections import PositiveInt, Section
 from pc_crvae.errors import UserError
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.classifier_settings import (
     ClassifierSection,
     LinearSVM,
     check_one_value,
 )
 from pc_crvae.evaluation.probe.classifiers import fit_classifier
-from pc_crvae.evaluation.probe.linear_svm import Labels
 from pc_crvae.evaluation.probe.metrics.base import (
     ALIGNED,
     Metric,

@@ -7,22 +7,24 @@ import numpy as np
 from pydantic import Field
 
 from pc_crvae.config.sections import PositiveInt, Section
+from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.classifier_settings import (
     ClassifierSection,
     LinearSVM,
     check_one_value,
 )
 from pc_crvae.evaluation.probe.classifiers import fit_classifier
-from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
 from pc_crvae.evaluation.probe.metrics.base import (
     ALIGNED,
     Metric,
     Name,
     Row,
+    Scores,
     Task,
-    per_cent,
     summarize,
 )
+from pc_crvae.evaluation.reports import Part
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
 
@@ -38,26 +40,15 @@ class LowLabel(Section):
     )
 
 
-class ShareRow(Row):
-    """What a classifier scores after a share of the labels, over its draws and the probe seeds.
-
-    Attributes:
-        fraction: the share.
-        labels: items that it is.
-        accuracy_mean: the mean accuracy, in [0, 1].
-        accuracy_std: the sample standard deviation over the draws, 0 where there is one.
-        class_mean: mean accuracy over the classes.
-        accuracies: one a draw.
-        class_means: one a draw.
-    """
+class Share(Part):
+    """A share of the labels, and the items that it is."""
 
     fraction: float
     labels: int
-    accuracy_mean: float
-    accuracy_std: float
-    class_mean: float
-    accuracies: tuple[float, ...]
-    class_means: tuple[float, ...]
+
+
+class ShareRow(Scores, Share, Row):
+    """What a classifier scores after a share of the labels, over its draws and the probe seeds."""
 
 
 class Draw(NamedTuple):
@@ -108,8 +99,7 @@ class LowLabelMetric(Metric[LowLabel, list[list[Draw]], ShareRow]):
 
     def cells(self, row: ShareRow) -> dict[str, str]:
         """The accuracy, under the share."""
-        shown = per_cent(row.accuracy_mean, row.accuracy_std, len(row.accuracies))
-        return {f"{100 * row.fraction:g} %": shown}
+        return {f"{100 * row.fraction:g} %": row.shown}
 
 
 def _fractions(asked: LowLabel) -> tuple[float, ...]:

@@ -5,19 +5,19 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
+from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.classifier_settings import (
     Classifier,
     ClassifierSection,
     parameter_of,
 )
-from pc_crvae.evaluation.probe.linear_svm import Labels, accuracy, class_mean_accuracy
 from pc_crvae.evaluation.probe.metrics.base import (
     ALIGNED,
     ClassifierRow,
     Metric,
     Name,
     Task,
-    per_cent,
     summarize,
 )
 
@@ -93,5 +93,4 @@ class OtherClassifiers(Metric[_Several, list[Scored], ClassifierRow]):
 
     def cells(self, row: ClassifierRow) -> dict[str, str]:
         """The accuracy, under the classifier's name."""
-        shown = per_cent(row.accuracy_mean, row.accuracy_std, len(row.accuracies))
-        return {row.classifier.replace("_", " "): shown}
+        return {row.classifier.replace("_", " "): row.shown}

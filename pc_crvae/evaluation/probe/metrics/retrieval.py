@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from pydantic import Field
 
+from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.metrics.retrieval import Retrieval, retrieve
-from pc_crvae.evaluation.probe.linear_svm import Labels
 from pc_crvae.evaluation.probe.metrics.base import Metric, Name, Row, Task, per_cent, spread
 
 

@@ -6,17 +6,18 @@ import io
 import pytest
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.paper import PaperTable, csv_of, latex_of, markdown_of, write_table
+from pc_crvae.evaluation.tables import Table
 
-TABLE = PaperTable(
+TABLE = Table(
     columns=["features", "z", "50 %"],
     rows=[["trained_a", "93.2 ± 0.1", "1"], ["bps|octants", "91.0", "[-1, +2]"]],
     protocol="By folds & seeds, ±.",
 )
 
 
-def test_markdown_has_a_line_a_row_and_the_paragraph_below():
-    assert markdown_of(TABLE).splitlines() == [
+def test_markdown_has_a_line_a_row_and_the_paragraph_below(tmp_path):
+    TABLE.write(tmp_path / "table.md")
+    assert (tmp_path / "table.md").read_text(encoding="utf-8").splitlines() == [
         "| features | z | 50 % |",
         "| --- | --- | --- |",
         "| trained_a | 93.2 ± 0.1 | 1 |",
@@ -27,7 +28,7 @@ def test_markdown_has_a_line_a_row_and_the_paragraph_below():
 
 
 def test_csv_has_means_and_deviations_in_columns_of_their_own():
-    assert list(csv.reader(io.StringIO(csv_of(TABLE)))) == [
+    assert list(csv.reader(io.StringIO(TABLE.csv()))) == [
         ["features", "z", "z std", "50 %"],
         ["trained_a", "93.2", "0.1", "1"],
         ["bps|octants", "91.0", "", "[-1, +2]"],
@@ -35,7 +36,7 @@ def test_csv_has_means_and_deviations_in_columns_of_their_own():
 
 
 def test_latex_escapes_what_would_be_its_own_signs():
-    text = latex_of(TABLE)
+    text = TABLE.latex()
     assert r"features & z & 50 \% \\" in text
     assert r"trained\_a & 93.2 $\pm$ 0.1 & 1 \\" in text
     assert r"\caption{By folds \& seeds, $\pm$.}" in text
@@ -45,15 +46,23 @@ def test_latex_escapes_what_would_be_its_own_signs():
 
 @pytest.mark.parametrize(("suffix", "begin"), [("md", "| f"), ("csv", "features,"), ("tex", "%")])
 def test_the_suffix_chooses_the_form(tmp_path, suffix, begin):
-    write_table(TABLE, tmp_path / f"table.{suffix}")
+    TABLE.write(tmp_path / f"table.{suffix}")
     assert (tmp_path / f"table.{suffix}").read_text().startswith(begin)
 
 
 def test_another_suffix_is_refused_by_name(tmp_path):
     with pytest.raises(UserError, match=r"table\.xlsx must end in \.md, \.csv or \.tex"):
-        write_table(TABLE, tmp_path / "table.xlsx")
+        TABLE.write(tmp_path / "table.xlsx")
 
 
 def test_a_row_of_another_length_is_no_table():
     with pytest.raises(ValueError, match="a cell a column"):
-        PaperTable(columns=["a", "b"], rows=[["1"]], protocol="")
+        Table(columns=["a", "b"], rows=[["1"]], protocol="")
+
+
+def test_cells_are_laid_out_by_row_and_column_and_what_is_not_there_is_empty():
+    cells = {("a", "x"): "1", ("b", "y"): "2", ("a", "z"): "3"}
+    table = Table.of_cells("of", cells, columns=("no", "z"))
+    assert table.columns == ["of", "z", "x", "y"]
+    assert table.rows == [["a", "3", "1", ""], ["b", "", "", "2"]]
+    assert table.text().splitlines() == ["of  z  x  y", "a   3  1", "b         2"]
