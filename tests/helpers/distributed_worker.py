@@ -65,7 +65,7 @@ def gradient_descent(
     objective: torch.nn.Module, options: TrainingConfig, *, frozen: Iterable[torch.nn.Parameter]
 ) -> torch.optim.Optimizer:
     """Stands in for `pc_crvae.training.build.build_optimizer`."""
-    return torch.optim.SGD(objective.parameters(), lr=options.learning_rate)
+    return torch.optim.SGD(objective.parameters(), lr=options.learning_rate, fused=True)
 
 
 def case_config(folder: Path, sections: dict[str, Any]) -> Config:
