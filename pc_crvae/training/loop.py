@@ -50,7 +50,7 @@ def train(
         run: the folder of the run, which is made here; the caller holds its lock.
         train_set: the items that are trained on.
         validation_set: the items that choose the best state, by the objective, without labels.
-        callbacks: called in the main process.
+        callbacks: called where they are due.
         resume: go on from the run's newest state.
         overwrite: replace a run that is there.
 
@@ -136,9 +136,7 @@ def train(
                 record.add("train", state.step, epochs, means)
 
             if ends_epoch:
-                with processes.failing_together():
-                    if processes.is_main:
-                        validation.end_epoch(state)
+                validation.end_epoch(state)
 
             if processes.count > 1 and not is_read:
                 continue  # agreeing waits for the device
