@@ -21,7 +21,7 @@ from pc_crvae.training.build import build_model, build_optimizer, build_training
 from pc_crvae.training.memory import keep_freed_memory
 
 _WIDTHS = [64, 128, 1024]
-ENCODERS = {
+ENCODERS: dict[str, dict[str, object]] = {
     "octants": {"name": "octant_pointnet", "shares": [1 / 32], "widths": _WIDTHS},
     "PointNet": {"name": "pointnet", "widths": _WIDTHS},
 }
