@@ -36,7 +36,7 @@ FAILING = "failing"
 STOPPED = "stopped"
 ORIGIN = "origin"
 ON_CARDS = "on cards"
-PROBED = ("synchronised batch-norm", "IWAE")
+PROBED = ("without batch-norm", "IWAE")
 CASES_ON_CARDS = ("without batch-norm", "synchronised batch-norm", "contrast by KL")
 
 WITHOUT_BATCH_NORM = {"encoder": {"name": "pointnet", "widths": [8, 16], "batch_norm": False}}
