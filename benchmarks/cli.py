@@ -13,6 +13,7 @@ DESCRIPTION = (
     "Time the package against the textbook form of the same functions, and how it loads data."
 )
 SUITES = ("ops", "scaling", "data", "step")  # the last of the steps change the process for good
+SUITES_OF_CARDS = ("ceilings", "step")
 
 _BUSY = 0.5
 """Cores kept busy by others, above which timings are not to be trusted."""
@@ -38,7 +39,15 @@ def _parse(given: Sequence[str]) -> argparse.Namespace:
         description=DESCRIPTION,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--what", choices=(*SUITES, "all"), default="all", help="which timings")
+    parser.add_argument(
+        "--what", choices=(*SUITES, "ceilings", "all"), default="all", help="which timings"
+    )
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="where steps and ceilings are measured; cuda is skipped where there is no card",
+    )
     parser.add_argument(
         "--json",
         type=Path,
@@ -81,6 +90,15 @@ def _run(options: argparse.Namespace) -> None:
     if source is not None and (page_path is None or json_path is not None or options.quick):
         raise UserError("--from reads an earlier run for --page: give it --page alone")
 
+    suites: tuple[str, ...] = SUITES if options.device == "cpu" else SUITES_OF_CARDS
+    if options.what != "all":
+        if options.device == "cuda" and options.what not in suites:
+            raise UserError(
+                f"--what {options.what} measures the processor: leave --device cuda out, or take "
+                f"one of {', '.join(suites)}"
+            )
+        suites = (options.what,)
+
     # After the arguments, as torch takes seconds.
     from benchmarks.page import write_page
     from benchmarks.report import load_report, save_report
@@ -88,7 +106,11 @@ def _run(options: argparse.Namespace) -> None:
     if source is not None:
         report = load_report(source)
     else:
-        report = _measure(SUITES if options.what == "all" else (options.what,), options)
+        reason = _no_card() if options.device == "cuda" else None
+        if reason is not None:
+            print(f"skipped: {reason}")
+            return
+        report = _measure(suites, options)
         if json_path is not None:
             save_report(report, json_path)
     if page_path is not None:
@@ -97,23 +119,37 @@ def _run(options: argparse.Namespace) -> None:
         _print_table(report)
 
 
+def _no_card() -> str | None:
+    """Why nothing can be measured on a card, None where one is there."""
+    import torch
+
+    if torch.cuda.is_available():
+        return None
+    if torch.version.cuda is None:
+        return f"--device cuda needs a build of torch for CUDA, and {torch.__version__} is none"
+    return f"--device cuda needs a CUDA card, and torch {torch.__version__} finds none here"
+
+
 def _measure(suites: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
     import importlib
+
+    import torch
 
     from benchmarks.machine import describe_machine
     from benchmarks.report import VERSION, say
 
-    machine = describe_machine()  # with its load before ours is added
+    device = torch.device(options.device)
+    machine = describe_machine(device)  # with its load before ours is added
     if (machine["load"] or 0) > _BUSY:
         say(
             f"other processes keep {machine['load']:.1f} cores busy: threads that wait for each "
             "other then lose far more than their share, and the numbers mean little"
         )
-    rows = [
-        row.plain()
-        for suite in suites
-        for row in importlib.import_module(f"benchmarks.{suite}").run(quick=options.quick)
-    ]
+    rows = []
+    for suite in suites:
+        where = {"device": device} if suite in SUITES_OF_CARDS else {}
+        measured = importlib.import_module(f"benchmarks.{suite}").run(quick=options.quick, **where)
+        rows += [row.plain() for row in measured]
     return {
         "version": VERSION,
         "command": options.command,
@@ -127,6 +163,9 @@ def _print_table(report: dict[str, Any]) -> None:
     width = max(len(_title(row)) for row in report["rows"])
     print(f"{'':{width}}  {'ours ms':>9}  {'other ms':>9}  {'ratio':>6}")
     for row in report["rows"]:
+        if "rate" in row:
+            print(f"{_title(row):{width}}  {row['ours_ms']:9.4g}  {row['rate']:,.0f} {row['unit']}")
+            continue
         other = "" if row["reference_ms"] is None else f"{row['reference_ms']:.4g}"
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.3g}"
         print(f"{_title(row):{width}}  {row['ours_ms']:9.4g}  {other:>9}  {ratio:>6}")

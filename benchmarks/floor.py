@@ -85,14 +85,14 @@ def floor_ms(products: Sequence[Product], float32_gflops: float, autocast_gflops
 
 
 def decoder_products(
-    model: PointModelConfig, batch: int, dtype: torch.dtype
+    model: PointModelConfig, batch: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Action, float]:
     """The three products of the decoder's hidden layer, bare, and their GFLOP."""
     assert isinstance(model.decoder, FoldingDecoderConfig)
     rows, width = batch * model.decoder.points, model.decoder.widths[0]
-    inputs = torch.randn(rows, width, dtype=dtype)
-    weights = torch.randn(width, width, dtype=dtype)
-    gradients = torch.randn(rows, width, dtype=dtype)
+    inputs = torch.randn(rows, width, dtype=dtype, device=device)
+    weights = torch.randn(width, width, dtype=dtype, device=device)
+    gradients = torch.randn(rows, width, dtype=dtype, device=device)
 
     def products() -> None:
         torch.mm(inputs, weights.t())

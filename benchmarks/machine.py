@@ -13,9 +13,11 @@ from pc_crvae.geometry.kernels import kernels_for, reference
 _PACKAGES = ("torch", "numba", "numpy", "scipy", "torch-geometric")
 
 
-def describe_machine() -> dict[str, Any]:
-    """CPU, memory, versions, threads and kernels; nothing that names the machine."""
+def describe_machine(device: torch.device | None = None) -> dict[str, Any]:
+    """CPU, memory, versions, threads and kernels, and the card of ``device``; no machine's name."""
+    is_card = device is not None and device.type == "cuda"
     return {
+        "card": torch.cuda.get_device_name(device) if is_card else None,
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "memory_gb": _memory_gb(),
@@ -24,7 +26,7 @@ def describe_machine() -> dict[str, Any]:
         "versions": {name: _version(name) for name in _PACKAGES},
         "torch_threads": torch.get_num_threads(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "kernels": _kernels(),
+        "kernels": _kernels(device or torch.device("cpu")),
         "load": _load(),
     }
 
@@ -61,6 +63,6 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _kernels() -> str:
+def _kernels(device: torch.device) -> str:
     """What `pc_crvae.geometry` runs on."""
-    return "reference" if kernels_for(torch.device("cpu")) is reference else "fast"
+    return "reference" if kernels_for(device) is reference else "fast"

@@ -1,7 +1,7 @@
 """The page of a report: tables in Markdown, and a plot of cost against the number of points."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.clouds import COLLAPSED, SPREAD
+from benchmarks.markdown import number_text, table
 from pc_crvae.utils.files import atomic_path
 
 Rows = list[dict[str, Any]]
@@ -39,6 +40,7 @@ def write_page(report: dict[str, Any], path: Path) -> None:
             figure.savefig(temporary, dpi=110)
     parts = [
         _opening(report, path),
+        _ceilings(_of(rows, "ceiling")),
         _steps([row for row in _of(rows, "step") if "cr_over_vae" not in row]),
         _consistency([row for row in _of(rows, "step") if "cr_over_vae" in row]),
         _operators(_of(rows, "ops")),
@@ -60,6 +62,7 @@ def _opening(report: dict[str, Any], path: Path) -> str:
         f"{name} {number}" for name, number in machine["versions"].items() if number
     )
     memory = f", {machine['memory_gb']:.0f} GB of memory" if machine["memory_gb"] else ""
+    card = f"{machine['card']}; " if machine.get("card") else ""
     load = machine["load"]
     busy = "" if load is None else f"; load before the run {load:.2f}"
     warning = (
@@ -73,7 +76,7 @@ Written by `tools/bench.py`, never by hand:
 
     {report["command"]}
 {warning}
-**Machine.** {machine["cpu"]}, {machine["cores"]} cores{memory}, {machine["system"]}; \
+**Machine.** {card}{machine["cpu"]}, {machine["cores"]} cores{memory}, {machine["system"]}; \
 {machine["torch_threads"]} threads, instructions {machine["cpu_capability"]}; \
 Python {machine["python"]}, {versions}; kernels: {machine["kernels"]}{busy}.
 
@@ -94,45 +97,62 @@ a process of its own, without inputs, parameters and buffers that libraries keep
 {SPREAD}. Collapsed clouds: {COLLAPSED}."""
 
 
+def _ceilings(rows: Rows) -> str:
+    if not rows:
+        return ""
+    made = table(
+        ["what", "of", "rate", "in"],
+        [[row["name"], row["inputs"], number_text(row["rate"]), row["unit"]] for row in rows],
+    )
+    return f"""## What the chip can do
+
+Square products, and copies of one array; a copy within a memory counts both reading and writing.
+
+{made}"""
+
+
 def _steps(rows: Rows) -> str:
     if not rows:
         return ""
-    table = _table(
+    made = table(
         ["step", "ours in", "ours", "textbook", "ratio", "floor", "reached", "MB", "textbook MB"],
         [
             [
                 row["name"],
                 row["dtype"],
-                _number(row["ours_ms"]),
-                _number(row["reference_ms"]),
+                number_text(row["ours_ms"]),
+                number_text(row["reference_ms"]),
                 f"**{row['ratio']:.2f}**",
-                _number(row["floor_ms"]),
+                number_text(row["floor_ms"]),
                 f"{row['floor_share']:.0%}",
-                _number(row.get("ours_added_mb")),
-                _number(row.get("reference_added_mb")),
+                number_text(row.get("ours_added_mb")),
+                number_text(row.get("reference_added_mb")),
             ]
             for row in rows
         ],
     )
     settings = "\n".join(
         f"- {row['name']}: {row['batch']} clouds, {row['inputs']}; "
-        + ", ".join(f"{part} {_number(gflop)}" for part, gflop in row["gflop"].items())
+        + ", ".join(f"{part} {number_text(gflop)}" for part, gflop in row["gflop"].items())
         + " GFLOP."
         for row in rows
         if row["dtype"] == "float32" and "," not in row["name"]
     )
+    allocation = ""
+    if any(row["name"].endswith(", freed memory kept") for row in rows):
+        allocation = """ Contenders \
+allocate as programs do by default, which costs the textbook form most: its large matrices are \
+mapped and cleared anew at every step. *Freed memory kept*: the same after \
+`pc_crvae.training.memory.keep_freed_memory`, which the training loop calls, for both."""
     return f"""## Training steps
 
 Encode, decode, squared Chamfer distance (sum of both directions), backward, AdamW; weights \
 fresh, so that the decoded clouds are still collapsed. `bfloat16` is ours under autocast. The \
 floor is arithmetic: the matrix products that no exact form avoids, each at the speed measured \
 in the same rounds for bare products of the shape of the decoder's hidden layer in that \
-precision, and everything else free; reached is the floor's share of our time. Contenders \
-allocate as programs do by default, which costs the textbook form most: its large matrices are \
-mapped and cleared anew at every step. *Freed memory kept*: the same after \
-`pc_crvae.training.memory.keep_freed_memory`, which the training loop calls, for both.
+precision, and everything else free; reached is the floor's share of our time.{allocation}
 
-{table}
+{made}
 
 {settings}"""
 
@@ -140,15 +160,15 @@ mapped and cleared anew at every step. *Freed memory kept*: the same after \
 def _consistency(rows: Rows) -> str:
     if not rows:
         return ""
-    table = _table(
+    made = table(
         ["step", "CR", "plain VAE", "CR / VAE", "floor", "reached"],
         [
             [
                 row["name"],
-                _number(row["ours_ms"]),
-                _number(row["reference_ms"]),
+                number_text(row["ours_ms"]),
+                number_text(row["reference_ms"]),
                 f"**{row['cr_over_vae']:.2f}**",
-                _number(row["floor_ms"]),
+                number_text(row["floor_ms"]),
                 f"{row['floor_share']:.0%}",
             ]
             for row in rows
@@ -162,35 +182,35 @@ with all points kept, both passes encode equally large clouds. \
 Here, as in the training loop, freed memory is kept for the next step. The floor is of both \
 passes, at the mean number of points kept.
 
-{table}"""
+{made}"""
 
 
 def _operators(rows: Rows) -> str:
     if not rows:
         return ""
-    table = _table(
+    made = table(
         ["operator", "on", "against", "ours", "theirs", "ratio", "MB", "theirs, MB"],
         [
             [
                 row["name"],
                 f"{row['batch']} x {row['points']:,}: {row['inputs']}",
                 row["reference"],
-                _number(row["ours_ms"]),
-                _number(row["reference_ms"]),
+                number_text(row["ours_ms"]),
+                number_text(row["reference_ms"]),
                 f"**{row['ratio']:.2f}**",
-                _number(row.get("ours_added_mb")),
-                _number(row.get("reference_added_mb")),
+                number_text(row.get("ours_added_mb")),
+                number_text(row.get("reference_added_mb")),
             ]
             for row in rows
         ],
     )
-    return f"## Operators\n\n{table}"
+    return f"## Operators\n\n{made}"
 
 
 def _scaling(rows: Rows, plot: str) -> str:
     if not rows:
         return ""
-    table = _table(
+    made = table(
         ["points", *(f"{name}: {kind}" for name in _series(rows) for kind in ("ms", "MB"))],
         [
             [f"{points:,}", *_cells(rows, points)]
@@ -212,7 +232,7 @@ def _scaling(rows: Rows, plot: str) -> str:
 Exponents are fitted to the sizes from {_SLOPE_FROM:,} points on, and to the three largest of \
 the textbook form (dotted), which is left out where its matrices grow too large.
 
-{table}"""
+{made}"""
 
 
 def _data(rows: Rows, load: float) -> str:
@@ -224,17 +244,17 @@ def _data(rows: Rows, load: float) -> str:
             f" **Other processes kept {load:.1f} cores busy: no worker had a core of its own, so "
             "these times are too long, and the ratio of two workers to one says little.**"
         )
-    table = _table(
+    made = table(
         ["what", "of", "ms", "against", "theirs, ms", "ratio", "MB"],
         [
             [
                 row["name"],
                 row["inputs"],
-                _number(row["ours_ms"]),
+                number_text(row["ours_ms"]),
                 row["reference"],
-                _number(row["reference_ms"]),
+                number_text(row["reference_ms"]),
                 "" if row["ratio"] is None else f"**{row['ratio']:.2f}**",
-                _number(row.get("ours_added_mb")),
+                number_text(row.get("ours_added_mb")),
             ]
             for row in rows
         ],
@@ -246,7 +266,7 @@ memory; imports are not in the times. MB is the private memory held after the fi
 batch included, over what the imports take; the mapped file is not in it, as the system takes it \
 back when it needs to.{busy}
 
-{table}"""
+{made}"""
 
 
 def _what_fits(rows: Rows) -> str:
@@ -262,8 +282,8 @@ def _what_fits(rows: Rows) -> str:
                 row["name"],
                 row["dtype"],
                 f"{row['points']:,}",
-                _number(per_cloud),
-                _number(theirs),
+                number_text(per_cloud),
+                number_text(theirs),
                 _floored(_BUDGET_GIB * GIB / per_cloud),
                 _floored(_BUDGET_GIB * GIB / theirs),
                 _floored(_largest_cloud(by_points)) if by_points else "",
@@ -275,10 +295,10 @@ def _what_fits(rows: Rows) -> str:
     if scaling:
         most = max(1e6 * row["ours_added_mb"] / row["points"] for row in scaling)
         operators = (
-            f"\n\nThe Chamfer distance and kNN add at most {_number(most)} bytes a point "
+            f"\n\nThe Chamfer distance and kNN add at most {number_text(most)} bytes a point "
             "(measured above): their time limits the size of a cloud, not their memory."
         )
-    table = _table(
+    made = table(
         [
             "step",
             "in",
@@ -298,7 +318,7 @@ clouds, gives the batch; the growth from these clouds to clouds of twice the poi
 linear, gives the largest cloud. A GPU holds the same activations, but its libraries' own buffers \
 and the fragmentation of its memory are not in these numbers.
 
-{table}{operators}"""
+{made}{operators}"""
 
 
 def _largest_cloud(added_mb_by_points: dict[str, float]) -> float:
@@ -320,8 +340,8 @@ def _series(rows: Rows) -> dict[str, Rows]:
 def _cells(rows: Rows, points: int) -> Iterable[str]:
     for of_series in _series(rows).values():
         (row,) = [row for row in of_series if row["points"] == points] or [{}]
-        yield _number(row.get("ours_ms"))
-        yield _number(row.get("ours_added_mb"))
+        yield number_text(row.get("ours_ms"))
+        yield number_text(row.get("ours_added_mb"))
 
 
 def _slope(rows: Rows, key: str = "ours_ms") -> float | None:
@@ -373,25 +393,6 @@ def _name_last(axes: Axes, name: str, slope: float | None) -> None:
 def _curve(rows: Rows, key: str) -> tuple[list[int], list[float]]:
     shown = [row for row in rows if row.get(key) is not None]
     return [row["points"] for row in shown], [row[key] for row in shown]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    is_number = [False, *[True] * (len(head) - 1)]
-    body = [list(row) for row in rows]
-    for column in range(1, len(head)):
-        is_number[column] = all(row[column].strip("*")[:1] in "0123456789" for row in body)
-    rule = ["---:" if number else "---" for number in is_number]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *body])
-
-
-def _number(value: float | None) -> str:
-    """Three significant digits, without an exponent."""
-    if value is None:
-        return ""
-    if value == 0:
-        return "0"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{min(digits, 3)}f}"
 
 
 def _floored(value: float) -> str:

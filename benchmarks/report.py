@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import atomic_path
 
-What = Literal["ops", "step", "scaling", "data"]
+What = Literal["ops", "step", "scaling", "data", "ceiling"]
 
 VERSION = 1
 _ALWAYS = ("what", "name", "dtype", "ours_ms", "reference_ms", "ratio")
@@ -38,6 +38,8 @@ class Row:
         points: points a cloud.
         cloud: of scaling, ``spread`` or ``collapsed``.
         cr_over_vae: of a consistency step, how many plain VAE steps it takes.
+        rate: of a ceiling, what a second does of it.
+        unit: of the rate.
     """
 
     what: What
@@ -56,6 +58,8 @@ class Row:
     added_mb_by_points: dict[str, float] | None = None
     cloud: str | None = None
     cr_over_vae: float | None = None
+    rate: float | None = None
+    unit: str | None = None
 
     @property
     def ratio(self) -> float | None:

@@ -1,7 +1,7 @@
 """Whole training steps: encode, decode, Chamfer, backward, AdamW."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from benchmarks.floor import (
 from benchmarks.memory import added_memory
 from benchmarks.report import Row, say
 from benchmarks.textbook import models as textbook
-from benchmarks.timing import Action, Effort, alternate
+from benchmarks.timing import Action, Effort, alternate, synchronized
 from pc_crvae.config import (
     Config,
     ConsistencyConfig,
@@ -64,28 +64,35 @@ _CONSISTENCY: dict[str, ConsistencyConfig] = {
 _MEMORY_KEPT = ", freed memory kept"
 
 
+_CPU = torch.device("cpu")
+
+
 @dataclass(frozen=True)
 class Setting:
-    """Sizes of all steps."""
+    """Sizes of all steps, and the device that takes them."""
 
     batch: int
     decoder_points: int
     width: int
     latent: int
     divide_points: int
+    device: torch.device = _CPU
 
 
 FULL = Setting(batch=8, decoder_points=2025, width=512, latent=512, divide_points=1)
 QUICK = Setting(batch=2, decoder_points=36, width=16, latent=16, divide_points=16)
+_BATCH_OF_CARDS = 32
 
 
-def run(*, quick: bool) -> Iterator[Row]:
+def run(*, quick: bool, device: torch.device = _CPU) -> Iterator[Row]:
     """Measure every step in both precisions, then the CR steps."""
-    setting = QUICK if quick else FULL
+    setting = replace(QUICK if quick else FULL, device=device)
+    if device.type != "cpu" and not quick:
+        setting = replace(setting, batch=_BATCH_OF_CARDS)
     effort = Effort(0, 1, 1) if quick else Effort(8.0, 4, 8)
     for name in STEPS:
         yield from _against_the_textbook(name, setting, effort, quick)
-    if not quick:
+    if not quick and device.type == "cpu":
         keep_freed_memory()  # from here on, as the training loop does
         for name in STEPS:
             yield from _against_the_textbook(name, setting, effort, quick, _MEMORY_KEPT)
@@ -111,13 +118,13 @@ def _against_the_textbook(
     gflop = {}
     for label, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         contenders[f"{label} products"], gflop[label] = decoder_products(
-            _architecture(config), setting.batch, dtype
+            _architecture(config), setting.batch, dtype, setting.device
         )
-    times = alternate(contenders, effort)
+    times = _alternate(contenders, setting, effort)
     speeds = {label: 1000 * gflop[label] / times[f"{label} products"] for label in gflop}
     products = step_products(_architecture(config), setting.batch, points)
     memory = {}
-    if not suffix and (not quick or name == "PointNet"):
+    if setting.device.type == "cpu" and not suffix and (not quick or name == "PointNet"):
         memory = added_memory("step", name, quick=quick)
     for label in ("float32", "bfloat16"):
         by_points = None
@@ -149,16 +156,16 @@ def _against_the_textbook(
 
 def _against_the_plain_vae(name: str, setting: Setting, effort: Effort) -> Iterator[Row]:
     points = _points(name, setting)
-    clouds, _ = spread_pair(setting.batch, points)
+    clouds = _clouds(setting, points)
     vae = _config(name, setting, points, consistency=None, objective="elbo")
     contenders = {"VAE": _step_of_ours(vae, clouds)}
     for suffix, consistency in _CONSISTENCY.items():
         config = _config(name, setting, points, consistency=consistency, objective="elbo")
         contenders[suffix] = _step_of_ours(config, clouds)
     contenders["products"], gflop = decoder_products(
-        _architecture(vae), setting.batch, torch.float32
+        _architecture(vae), setting.batch, torch.float32, setting.device
     )
-    times = alternate(contenders, effort)
+    times = _alternate(contenders, setting, effort)
     speed = 1000 * gflop / times["products"]
     for suffix, consistency in _CONSISTENCY.items():
         sizes = (points, round(_mean_share_kept(consistency) * points))
@@ -185,6 +192,16 @@ def _against_the_plain_vae(name: str, setting: Setting, effort: Effort) -> Itera
         yield row
 
 
+def _alternate(contenders: dict[str, Action], setting: Setting, effort: Effort) -> dict[str, float]:
+    return alternate(
+        {name: synchronized(action, setting.device) for name, action in contenders.items()}, effort
+    )
+
+
+def _clouds(setting: Setting, points: int) -> Tensor:
+    return spread_pair(setting.batch, points)[0].to(setting.device)
+
+
 def _mean_share_kept(consistency: ConsistencyConfig) -> float:
     """The share of the points that the transforms keep on average."""
     share = 1.0
@@ -196,7 +213,7 @@ def _mean_share_kept(consistency: ConsistencyConfig) -> float:
 
 def _steps(name: str, setting: Setting, points: int) -> dict[str, Action]:
     """One training step of each contender, all from the same parameters."""
-    clouds, _ = spread_pair(setting.batch, points)
+    clouds = _clouds(setting, points)
     config = _config(name, setting, points, consistency=None)
     reference = textbook.AutoEncoder(
         STEPS[name].textbook(),
@@ -211,7 +228,9 @@ def _steps(name: str, setting: Setting, points: int) -> dict[str, Action]:
     return {
         "float32": _step_of_ours(config, clouds),
         "bfloat16": _step_of_ours(config, clouds, autocast=True),
-        "reference": _textbook_step(reference, clouds, config.training.learning_rate),
+        "reference": _textbook_step(
+            reference.to(setting.device), clouds, config.training.learning_rate
+        ),
     }
 
 
@@ -221,14 +240,15 @@ def _step_of_ours(config: Config, clouds: Tensor, *, autocast: bool = False) -> 
     But for `pc_crvae.training.memory.keep_freed_memory`, which would speed up the textbook's too.
     """
     torch.manual_seed(0)
+    device = clouds.device
     model = build_model(config)
-    objective: TrainingObjective = build_training_objective(config, model).train()
+    objective: TrainingObjective = build_training_objective(config, model).train().to(device)
     optimizer = build_optimizer(model, config.training)
     steps = count()
 
     def step() -> None:
-        draws = Draws(keyed_generator("step", 0, 0, next(steps)), len(clouds))
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        draws = Draws(keyed_generator("step", 0, 0, next(steps), device=device), len(clouds))
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
             terms = objective(clouds, draws)
         (-terms["objective"].mean()).backward()
         optimizer.step()

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
+
 Action = Callable[[], object]
 Clock = Callable[[], float]
 
@@ -65,6 +67,18 @@ def alternate(
                 *(_milliseconds(action, clock) for _ in range(calls - 1)),
             ]
     return {name: statistics.median(times) for name, times in milliseconds.items()}
+
+
+def synchronized(action: Action, device: torch.device) -> Action:
+    """The action and the wait for the device that computes it; a CPU is never waited for."""
+    if device.type == "cpu":
+        return action
+
+    def finished() -> None:
+        action()
+        torch.accelerator.synchronize(device)
+
+    return finished
 
 
 def _milliseconds(action: Action, clock: Clock) -> float:

@@ -60,8 +60,16 @@ class ActiveUnits:
     def add(self, means: Tensor) -> None:
         """Take further posterior means (b, d), b >= 1, into account."""
         means = means.detach().double()
-        items, mean = len(means), means.mean(dim=0)
-        squares = (means - mean).square().sum(dim=0)
+        mean = means.mean(dim=0)
+        self.join(len(means), mean, (means - mean).square().sum(dim=0))
+
+    @property
+    def moments(self) -> tuple[int, Tensor, Tensor]:
+        """What `join` takes: the items, their mean (d,) and squared deviations from it (d,)."""
+        return self._items, self._mean, self._squares
+
+    def join(self, items: int, mean: Tensor, squares: Tensor) -> None:
+        """Take the `moments` of further items, at least one, into account."""
         # Sums of plain squares would lose the digits of a variance far smaller than the mean;
         # those about the parts' own means are joined as in Chan, Golub & LeVeque (1983).
         together = self._items + items

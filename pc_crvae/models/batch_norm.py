@@ -78,12 +78,16 @@ class BatchNorm(nn.BatchNorm1d):
         """
         _refuse_transforms()
         mean, variance, rows = moments
+        correction: float | Tensor
         if self.synchronized and several_processes():
-            mean, variance, rows = _moments_over_processes(moments)
-        if rows <= 1:
+            mean, variance, total = _moments_over_processes(moments)
+            correction = (total / (total - 1)).to(variance.dtype)
+        elif rows > 1:
+            correction = rows / (rows - 1)
+        else:
             raise ValueError("batch-norm needs more than one row to train on")
         with torch.no_grad():
-            unbiased = variance * (rows / (rows - 1))
+            unbiased = variance * correction
             self.num_batches_tracked.add_(1)
             share = self.momentum
             if share is None:  # the mean over all batches, as in torch
@@ -119,15 +123,15 @@ def gathering_statistics(module: nn.Module) -> Iterator[None]:
             norm.training, norm.momentum = training, momentum
 
 
-def _moments_over_processes(moments: Moments) -> Moments:
-    """Those of all processes' rows."""
+def _moments_over_processes(moments: Moments) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and variance of all processes' rows, and their number, float64 and on the device."""
     mean, variance, rows = moments
     totals = sum_over_processes(torch.cat([rows * mean, mean.new_full((1,), rows)]))
     total = totals[-1].detach()
     global_mean = totals[:-1] / total
     # Squares about the global mean: E[x^2] - E[x]^2 cancels where the mean is large.
     deviations = rows * (variance + (mean - global_mean).square())
-    return Moments(global_mean, sum_over_processes(deviations) / total, round(float(total)))
+    return global_mean, sum_over_processes(deviations) / total, total.double()
 
 
 def _refuse_transforms() -> None:

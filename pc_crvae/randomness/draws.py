@@ -27,7 +27,9 @@ class Draws:
     exactly what one process would have drawn.
 
     Args:
-        generator: the explicit source of randomness; draws live on its device.
+        generator: the explicit source of randomness; draws live on its device, but for numbers
+            that the whole batch shares: they are drawn on the CPU, as no step should wait for a
+            device to learn a size.
         batch_size: items in the global batch.
         rows: the items of this process, all of them by default.
     """
@@ -39,6 +41,9 @@ class Draws:
         rows: slice | Sequence[int] | None = None,
     ) -> None:
         self.generator = generator
+        self._shared = generator
+        if generator.device.type != "cpu":
+            self._shared = torch.Generator().manual_seed(generator.initial_seed())
         self.batch_size = batch_size
         self.rows: slice | list[int]
         if rows is None:
@@ -61,5 +66,4 @@ class Draws:
 
     def batch_uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         """One uniform number on [low, high) shared by the whole global batch."""
-        unit = torch.rand((), generator=self.generator, device=self.generator.device)
-        return low + (high - low) * float(unit)
+        return low + (high - low) * float(torch.rand((), generator=self._shared))

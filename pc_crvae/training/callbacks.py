@@ -18,6 +18,7 @@ from pc_crvae.evaluation.probe.run import validation_probe
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.runs.folder import Run
 from pc_crvae.training.collapse import collapse_note
+from pc_crvae.training.distributed import ALONE, Sharing
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.visualization.contact_sheet import Tile, sheet_pixels
 
@@ -26,17 +27,18 @@ _PICTURED = 8
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What training calls in its main process.
+    """What training calls in its main process, but for the probe, which all processes share.
 
     Attributes:
-        probe: the accuracy in [0, 1] of a cheap probe on the validation split.
+        probe: the accuracy in [0, 1] of a cheap probe on the validation split; in processes other
+            than the main one it only encodes a share of the items, and returns None.
         picture: an image (H, W, 3) uint8 of inputs beside reconstructions, which it also
             writes for the given epoch.
         note: what is said at the start of the callbacks that there are not.
         at_end: the sentence about the trained model, None where there is none.
     """
 
-    probe: Callable[[Pretrained], float] | None = None
+    probe: Callable[[Pretrained, Sharing], float | None] | None = None
     picture: Callable[[Pretrained, int], NDArray[np.uint8]] | None = None
     note: str | None = None
     at_end: Callable[[Pretrained], str | None] | None = None
@@ -90,16 +92,36 @@ class ValidationProbe:
     train_set: ItemSet
     validation_set: ItemSet
 
-    def __call__(self, model: Pretrained) -> float:
-        """Embed both splits by ``model``, as its users will, and probe."""
+    def __call__(self, model: Pretrained, sharing: Sharing = ALONE) -> float | None:
+        """Embed both splits by ``model``, as its users will, and probe in the main process.
+
+        Args:
+            model: the model that embeds.
+            sharing: the processes that embed a share each.
+        """
         train, validation = self.train_set, self.validation_set
-        assert train.labels is not None
-        assert validation.labels is not None
         features, validation_features = (
-            model.vectors(_batch(self.config, items, np.arange(len(items)))).numpy()
-            for items in (train, validation)
+            self._features(model, items, sharing) for items in (train, validation)
         )
-        return validation_probe(features, train.labels, validation_features, validation.labels)
+        with sharing.failing_together():
+            if not sharing.is_main:
+                return None
+            assert train.labels is not None
+            assert validation.labels is not None
+            return validation_probe(features, train.labels, validation_features, validation.labels)
+
+    def _features(self, model: Pretrained, items: ItemSet, sharing: Sharing) -> NDArray[np.float32]:
+        """All items' features, (n, d) in the main process."""
+        with sharing.failing_together():
+            own = np.arange(len(items))[sharing.share(len(items))]
+            vectors = torch.empty(0)
+            if len(own):
+                vectors = model.vectors(_batch(self.config, items, own)).reshape(-1)
+        gathered = sharing.gather(vectors)
+        if not gathered:
+            return np.empty((0, 0), np.float32)
+        features: NDArray[np.float32] = torch.cat(gathered).reshape(len(items), -1).numpy()
+        return features
 
 
 @dataclass(frozen=True)

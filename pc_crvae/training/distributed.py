@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
-from torch import nn
+from torch import Tensor, nn
 
 from pc_crvae.config import TrainingConfig
 from pc_crvae.errors import UserError
@@ -21,7 +21,7 @@ IN_STEP = timedelta(minutes=10)
 """How long a process waits for another one where all do the same, before it takes it for lost."""
 
 FOR_MAIN = timedelta(minutes=30)
-"""How long it waits where the main process alone evaluates, probes or writes."""
+"""How long it waits where the main process alone probes, draws pictures or writes."""
 
 _LOST = re.compile(
     r"timed? ?out|connection (?:closed|reset|refused)|broken pipe|pair closure", re.IGNORECASE
@@ -29,39 +29,101 @@ _LOST = re.compile(
 """What the libraries say where another process does not answer, whatever the type of the error."""
 
 
-@dataclass(frozen=True)
-class Processes:
-    """This process among those that train together; alone, as a rule.
+@dataclass(frozen=True, kw_only=True)
+class Sharing:
+    """How processes share what is not a training step; alone, as a rule.
 
     Attributes:
-        accelerator: Accelerate's view of the processes and of this one's device.
+        index: which of the processes this is; 0 is the main one.
+        count: how many there are.
         patient: the group to wait in for the main process; None where this is the only one.
     """
 
-    accelerator: Accelerator
+    index: int = 0
+    count: int = 1
     patient: Any = None
-
-    @classmethod
-    def of(cls, options: TrainingConfig) -> Self:
-        """Join the processes that torchrun started, on the device that ``options`` allow."""
-        # Precision is not Accelerate's, whose state is one for the whole process.
-        accelerator = Accelerator(
-            cpu=options.device == "cpu",
-            mixed_precision="no",
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=IN_STEP)],
-        )
-        alone = accelerator.num_processes == 1
-        return cls(accelerator, None if alone else dist.new_group(backend="gloo", timeout=FOR_MAIN))
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return int(self.accelerator.num_processes)
 
     @property
     def is_main(self) -> bool:
         """Whether this is the one that writes and speaks."""
-        return bool(self.accelerator.is_main_process)
+        return self.index == 0
+
+    def share(self, count: int) -> slice:
+        """This process's part of ``count`` items; of fewer than processes the first have one."""
+        size, larger = divmod(count, self.count)
+        start = self.index * size + min(self.index, larger)
+        return slice(start, start + size + (self.index < larger))
+
+    def gather(self, values: Tensor) -> list[Tensor]:
+        """Return what each process has, in their order, to the main process; [] to the others.
+
+        Args:
+            values: (n,) on the CPU, of any length, of the same type in all processes.
+        """
+        if self.patient is None:
+            return [values]
+        lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(self.count)]
+        dist.all_gather(lengths, torch.tensor([len(values)]), group=self.patient)
+        longest = max(int(length) for length in lengths)
+        padded = torch.nn.functional.pad(values, (0, longest - len(values)))
+        parts = [torch.empty_like(padded) for _ in lengths] if self.is_main else None
+        dist.gather(padded, parts, dst=0, group=self.patient)
+        return [
+            part[: int(length)] for part, length in zip(parts or (), lengths, strict=self.is_main)
+        ]
+
+    @contextmanager
+    def failing_together(self) -> Iterator[None]:
+        """What one process alone does, such as writing, stops all of them where it fails.
+
+        Raises:
+            UserError: another process failed.
+        """
+        failure: Exception | None = None
+        try:
+            yield
+        except (UserError, OSError) as error:
+            failure = error
+        anywhere = torch.tensor([failure is not None], dtype=torch.int)
+        if self.patient is not None:
+            dist.all_reduce(anywhere, dist.ReduceOp.MAX, group=self.patient)
+        if failure:
+            raise failure
+        if anywhere:
+            raise UserError("another process of this training failed; its own message says why")
+
+
+ALONE = Sharing()
+"""A process that shares with no other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processes(Sharing):
+    """This process among those that train together.
+
+    Attributes:
+        accelerator: Accelerate's view of the processes and of this one's device.
+    """
+
+    accelerator: Accelerator
+
+    @classmethod
+    def of(cls, options: TrainingConfig) -> Self:
+        """Join the processes that torchrun started, on the device that ``options`` allow."""
+        # Precision is not Accelerate's, whose state is one for the whole process. Unless it is told
+        # that a machine has no card, it lets every process there train alone.
+        accelerator = Accelerator(
+            cpu=options.device == "cpu" or not torch.accelerator.is_available(),
+            mixed_precision="no",
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=IN_STEP)],
+        )
+        alone = accelerator.num_processes == 1
+        return cls(
+            index=int(accelerator.process_index),
+            count=int(accelerator.num_processes),
+            patient=None if alone else dist.new_group(backend="gloo", timeout=FOR_MAIN),
+            accelerator=accelerator,
+        )
 
     @property
     def device(self) -> torch.device:
@@ -75,22 +137,6 @@ class Processes:
             return number
         mine = torch.tensor([number], device=self.device)
         return int(self.accelerator.gather(mine).max())
-
-    @contextmanager
-    def failing_together(self) -> Iterator[None]:
-        """What the main process alone does, such as writing, stops all of them where it fails."""
-        failure: Exception | None = None
-        try:
-            yield
-        except (UserError, OSError) as error:
-            failure = error
-        anywhere = torch.tensor([failure is not None], dtype=torch.int)
-        if self.patient is not None:
-            dist.all_reduce(anywhere, dist.ReduceOp.MAX, group=self.patient)
-        if failure:
-            raise failure
-        if anywhere:
-            raise UserError("the main process failed, and its own message says why")
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -122,7 +168,7 @@ class Processes:
                 f"training.batch_size {options.batch_size} must be a multiple of {self.count} "
                 f"processes times training.accumulation {options.accumulation}"
             )
-        first = self.accelerator.process_index * options.accumulation
+        first = self.index * options.accumulation
         return [
             slice(part * size, (part + 1) * size)
             for part in range(first, first + options.accumulation)

@@ -60,6 +60,15 @@ def require_trainable(
         )
 
 
+_OF_THE_PARTS = {"objective": 1, "gradient_norm": 2}
+"""Terms that are told of last: where the parts are not finite, neither are these."""
+
+
+def is_reported_only(name: str, consistency_weight: float) -> bool:
+    """Whether a term takes no part in the objective, so that it may be infinite without harm."""
+    return not consistency_weight > 0 and name.partition("/")[0] == "consistency"
+
+
 def require_finite(
     terms: Mapping[str, Any], when: str, run: Run, *, consistency_weight: float
 ) -> None:
@@ -69,16 +78,14 @@ def require_finite(
         terms: means by name.
         when: names the moment in the sentence.
         run: the run whose last good state is named.
-        consistency_weight: the weight of the consistency term; at 0 the term is reported only, with
-            its parts, and may be infinite without harm.
+        consistency_weight: the weight of the consistency term, see `is_reported_only`.
 
     Raises:
         UserError: one is not.
     """
-    for name in sorted(terms, key=lambda name: name == "objective"):
+    for name in sorted(terms, key=lambda name: _OF_THE_PARTS.get(name, 0)):
         is_finite = not isinstance(terms[name], float) or math.isfinite(terms[name])
-        is_reported_only = not consistency_weight > 0 and name.partition("/")[0] == "consistency"
-        if not is_finite and not is_reported_only:
+        if not is_finite and not is_reported_only(name, consistency_weight):
             states = run.states()
             kept = f"the last good state is {states[-1]}" if states else "no state was saved yet"
             raise UserError(

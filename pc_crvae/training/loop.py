@@ -26,7 +26,8 @@ from pc_crvae.training.memory import keep_freed_memory
 from pc_crvae.training.schedules import Schedule
 from pc_crvae.training.settling import settle, threads_of_torch
 from pc_crvae.training.state import TrainingState
-from pc_crvae.training.step import TrainingStep, batches_of_steps
+from pc_crvae.training.step import TrainingStep, batches_of_steps, ready_to_copy
+from pc_crvae.training.unread import steps_between_readings
 from pc_crvae.training.validation import Validation
 from pc_crvae.utils.interruption import Interrupted, listen_for_interruption
 from pc_crvae.utils.progress import TrainingProgress
@@ -49,7 +50,7 @@ def train(
         run: the folder of the run, which is made here; the caller holds its lock.
         train_set: the items that are trained on.
         validation_set: the items that choose the best state, by the objective, without labels.
-        callbacks: called in the main process.
+        callbacks: called where they are due.
         resume: go on from the run's newest state.
         overwrite: replace a run that is there.
 
@@ -97,10 +98,13 @@ def train(
     )
     if record.note:
         progress.say(record.note)
-    validation = Validation(validation_set, schedule, run, record, progress, callbacks)
+    validation = Validation(validation_set, processes, schedule, run, record, progress, callbacks)
     saving = _Saving(state, run, record, processes, config.checkpoints)
     steps = range(state.step, schedule.total)
-    batches = prefetched(batches_of_steps(config, train_set, steps, parts))
+    batches = prefetched(
+        ready_to_copy(batches_of_steps(config, train_set, steps, parts), processes.device)
+    )
+    reading_every = steps_between_readings(processes.device, config.logging.every_steps)
     with (
         processes.answering(),
         threads_of_torch(options.threads),
@@ -114,10 +118,15 @@ def train(
             started = time.monotonic()
             one_step.take(batches)
             progress.advance()
+            is_logged = state.step % config.logging.every_steps == 0
+            ends_epoch = schedule.ends_epoch(state.step)
+            is_read = is_logged or ends_epoch or state.step % reading_every == 0
+            if is_read:
+                one_step.read()
             step_seconds.append(time.monotonic() - started)
 
             epochs = state.step / schedule.steps_per_epoch
-            if state.step % config.logging.every_steps == 0:
+            if is_logged:
                 means = state.window.take()
                 speed = len(step_seconds) * options.batch_size / sum(step_seconds)
                 step_seconds.clear()
@@ -126,13 +135,14 @@ def train(
                 means |= {"learning_rate": rate, "items_per_second": speed}
                 record.add("train", state.step, epochs, means)
 
-            if schedule.ends_epoch(state.step):
-                with processes.failing_together():
-                    if processes.is_main:
-                        validation.end_epoch(state)
+            if ends_epoch:
+                validation.end_epoch(state)
 
+            if processes.count > 1 and not is_read:
+                continue  # agreeing waits for the device
             stop = processes.agree(interrupt.signal_number)
             if stop or state.step == schedule.total or saving.is_due(epochs):
+                one_step.read()
                 saving.save()
             if stop:
                 raise Interrupted(

@@ -52,6 +52,7 @@ class TrainingState:
         if options.ema_decay:
             decaying = get_ema_multi_avg_fn(options.ema_decay)  # type: ignore[no-untyped-call]
             average = AveragedModel(objective, multi_avg_fn=decaying, use_buffers=True).to(device)
+            average.n_averaged = average.n_averaged.cpu()  # each update asks whether it is 0
         frozen = model.frozen_parameters() if isinstance(model, VAE) else ()
         return cls(model, objective, build_optimizer(objective, options, frozen=frozen), average)
 

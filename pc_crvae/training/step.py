@@ -20,10 +20,11 @@ from pc_crvae.training.distributed import Processes
 from pc_crvae.training.limits import require_finite
 from pc_crvae.training.schedules import Schedule
 from pc_crvae.training.state import TrainingState
+from pc_crvae.training.unread import UnreadTerms
 
 
 class TrainingStep:
-    """Takes the steps of a training, one after another.
+    """Takes the steps of a training, one after another, without waiting for the device.
 
     Args:
         state: the state that each step changes.
@@ -46,35 +47,53 @@ class TrainingStep:
         self._accelerator = processes.accelerator
         self._parts = parts
         self._run = run
+        self._unread = UnreadTerms(processes.device)
         self._wrapped, self._optimizer = self._accelerator.prepare(state.objective, state.optimizer)
 
-    def take(self, batches: Iterator[NDArray[np.float32]]) -> None:
-        """Take the next step of the state, whose window then holds the step's terms.
+    def take(self, batches: Iterator[Tensor]) -> None:
+        """Take the next step of the state, whose terms `read` then waits for.
+
+        From a step on that has a term or a gradient which is not finite, the weights and the
+        optimiser's state stay as they were before it.
 
         Args:
-            batches: gives the items of each part in turn.
-
-        Raises:
-            UserError: a term or the gradient is not finite; the weights are as before the step.
+            batches: gives the items of each part in turn, see `ready_to_copy`.
         """
         state, config = self._state, self._schedule.config
         for group in state.optimizer.param_groups:
             group["lr"] = self._schedule.learning_rate(state.step)
         means = self._forward_and_backward(batches)
-        self._require_finite(means)
-        norm = self._accelerator.clip_grad_norm_(
+        means["gradient_norm"] = self._accelerator.clip_grad_norm_(
             self._wrapped.parameters(), config.training.clip_norm or float("inf")
         )
-        means["gradient_norm"] = float(norm)
-        self._require_finite(means)
+        self._unread.add(state.step, self._schedule.consistency_weight(state.step), means)
+        # A fused optimiser leaves everything as it is where this is 1, and asks on the device.
+        setattr(state.optimizer, "found_inf", self._unread.broken)  # noqa: B010 - torch's own name
         self._optimizer.step()
         self._optimizer.zero_grad()
         if state.average:
             state.average.update_parameters(state.objective)
-        state.window.add(means)
         state.step += 1
 
-    def _forward_and_backward(self, batches: Iterator[NDArray[np.float32]]) -> dict[str, float]:
+    def read(self) -> None:
+        """Wait for the steps taken, whose terms the window of the state then holds.
+
+        No state may be saved before: one after a step that was not finite has stale weights and
+        batch statistics that are not finite.
+
+        Raises:
+            UserError: a term or the gradient of one was not finite.
+        """
+        for terms in self._unread.read():
+            require_finite(
+                terms.means,
+                f"at step {terms.step + 1}",
+                self._run,
+                consistency_weight=terms.consistency_weight,
+            )
+            self._state.window.add(terms.means)
+
+    def _forward_and_backward(self, batches: Iterator[Tensor]) -> dict[str, Tensor]:
         """Gradients of a batch, part by part, and the means of its terms over all processes."""
         self._wrapped.train()
         totals: dict[str, Tensor] = {}
@@ -86,9 +105,9 @@ class TrainingStep:
             for name, mean in scalar_means(terms).items():
                 totals[name] = totals.get(name, 0.0) + mean / len(self._parts)
         values = self._accelerator.reduce(torch.stack(list(totals.values())), "mean")
-        return dict(zip(totals, values.tolist(), strict=True))
+        return dict(zip(totals, values.unbind(), strict=True))
 
-    def _forward(self, batch: NDArray[np.float32], rows: slice) -> Terms:
+    def _forward(self, batch: Tensor, rows: slice) -> Terms:
         config, device = self._schedule.config, self._accelerator.device
         step, options = self._state.step, config.training
         epoch = step // self._schedule.steps_per_epoch
@@ -97,15 +116,11 @@ class TrainingStep:
         half_precision = options.precision == "bfloat16"
         with torch.autocast(device.type, torch.bfloat16, enabled=half_precision):
             terms: Terms = self._wrapped(
-                torch.from_numpy(batch).to(device), draws, *self._schedule.warmups(step)
+                batch.to(device, non_blocking=device.type == "cuda"),
+                draws,
+                *self._schedule.warmups(step),
             )
         return terms
-
-    def _require_finite(self, means: dict[str, float]) -> None:
-        """Stop before a bad step is taken."""
-        step = self._state.step
-        weight = self._schedule.consistency_weight(step)
-        require_finite(means, f"at step {step + 1}", self._run, consistency_weight=weight)
 
 
 def batches_of_steps(
@@ -121,3 +136,10 @@ def batches_of_steps(
         batch = order[step_of_epoch * size :][:size]
         for rows in parts:
             yield batch_of(of_epoch, batch[rows], config.data.points, "points", config.seed, epoch)
+
+
+def ready_to_copy(batches: Iterator[NDArray[np.float32]], device: torch.device) -> Iterator[Tensor]:
+    """Yield batches as tensors on the CPU: in pinned memory, where CUDA can copy them meanwhile."""
+    for batch in batches:
+        tensor = torch.from_numpy(batch)
+        yield tensor.pin_memory() if device.type == "cuda" else tensor

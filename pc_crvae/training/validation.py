@@ -1,11 +1,14 @@
 """What happens at the end of an epoch: evaluation on the validation split, and what follows."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from pc_crvae.config import Config
 from pc_crvae.data.batches import batch_of, prefetched
@@ -19,6 +22,7 @@ from pc_crvae.randomness.keys import keyed_numpy_generator
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.metrics import MetricsRecord
 from pc_crvae.training.callbacks import Callbacks
+from pc_crvae.training.distributed import ALONE, Sharing
 from pc_crvae.training.limits import require_finite
 from pc_crvae.training.schedules import Schedule
 from pc_crvae.training.state import TrainingState
@@ -29,10 +33,11 @@ _SHOWN = ("objective", "log_likelihood", "kl", "consistency", "active_units", "p
 
 @dataclass
 class Validation:
-    """The end of each epoch, in the main process.
+    """The end of each epoch: all processes evaluate, and the main one records what they find.
 
     Attributes:
         items: the validation split.
+        sharing: the processes that evaluate together.
         schedule: the schedule of the training.
         run: keeps the best export.
         record: the record of the run.
@@ -42,6 +47,7 @@ class Validation:
     """
 
     items: ItemSet
+    sharing: Sharing
     schedule: Schedule
     run: Run
     record: MetricsRecord
@@ -55,14 +61,21 @@ class Validation:
         Raises:
             UserError: a term is not finite, or the best export cannot be written.
         """
-        config, step, model = self.schedule.config, state.step, state.exported
-        epochs = -(-step // self.schedule.steps_per_epoch)
-        results = evaluate(config, model, state.evaluated, self.items)
-        weight = config.consistency.weight if config.consistency else 0.0
-        when = f"in validation after step {step}"
-        require_finite(results, when, self.run, consistency_weight=weight)
+        config, model = self.schedule.config, state.exported
+        epochs = -(-state.step // self.schedule.steps_per_epoch)
+        results = evaluate(config, model, state.evaluated, self.items, self.sharing)
+        with self.sharing.failing_together():
+            weight = config.consistency.weight if config.consistency else 0.0
+            when = f"in validation after step {state.step}"
+            require_finite(results, when, self.run, consistency_weight=weight)
         if self.callbacks.probe and self._is_due(config.logging.probe_every_epochs, epochs):
-            results["probe_accuracy"] = self.callbacks.probe(model)
+            results["probe_accuracy"] = self.callbacks.probe(model, self.sharing)
+        with self.sharing.failing_together():
+            if self.sharing.is_main:
+                self._conclude(state, epochs, results)
+
+    def _conclude(self, state: TrainingState, epochs: int, results: dict[str, Any]) -> None:
+        config, step, model = self.schedule.config, state.step, state.exported
         self.record.add("validation", step, step / self.schedule.steps_per_epoch, results)
         if self.callbacks.picture and self._is_due(config.logging.pictures_every_epochs, epochs):
             self.record.add_picture("reconstructions", step, self.callbacks.picture(model, epochs))
@@ -95,45 +108,111 @@ class Validation:
 
 
 def evaluate(
-    config: Config, model: Pretrained, objective: TrainingObjective, items: ItemSet
+    config: Config,
+    model: Pretrained,
+    objective: TrainingObjective,
+    items: ItemSet,
+    sharing: Sharing = ALONE,
 ) -> dict[str, Any]:
     """Mean terms on ``items`` under fixed draws, active units and the KL per dimension.
 
     Where terms depend on which items share a batch, batches are full ones of a fixed random order,
-    and the items left over are not evaluated; fewer items than a batch are one batch.
+    and the items left over are not evaluated; fewer items than a batch are one batch. Processes
+    then share the batches; otherwise each has some items of every batch.
+
+    Returns:
+        The terms by name in the main process, nothing in the others.
+
+    Raises:
+        UserError: this process or another could not read its items.
     """
-    batches: list[Terms] = []  # means over each: a hierarchy's KLs a dimension are many an item
-    units = ActiveUnits()
-    sizes: list[int] = []
     size = min(config.training.batch_size, len(items))
     order, evaluated = np.arange(len(items)), len(items)
     if objective.compares_items:
         # Sets may lie class by class, and a batch of one class is harder to tell apart.
         order = keyed_numpy_generator("validation order", config.seed).permutation(len(items))
         evaluated = len(items) // size * size
-    starts = range(0, evaluated, size)
+    parts = list(_parts(evaluated, size, sharing, whole=objective.compares_items))
+    with sharing.failing_together():
+        means, units = _means_of_parts(config, model, objective, items, order, parts)
+        weights = torch.tensor([part.count for part in parts], dtype=torch.float64) / evaluated
+        sums = {
+            name: torch.tensordot(weights, torch.stack(of_parts), dims=1)
+            for name, of_parts in means.items()
+        }
+    results = _over_processes(sums, units, sharing)
+    return results if sharing.is_main else {}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one process evaluates of a batch: some ``rows`` of the ``size`` items from ``start``."""
+
+    start: int
+    size: int
+    rows: slice
+
+    @property
+    def count(self) -> int:
+        return int(self.rows.stop - self.rows.start)
+
+    def of(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The items of the part."""
+        return order[self.start : self.start + self.size][self.rows]
+
+
+def _parts(evaluated: int, size: int, sharing: Sharing, *, whole: bool) -> Iterator[_Part]:
+    """This process's parts of the batches, or its ``whole`` ones."""
+    for number, start in enumerate(range(0, evaluated, size)):
+        batch = min(size, evaluated - start)
+        is_mine = number % sharing.count == sharing.index
+        rows = slice(0, batch if is_mine else 0) if whole else sharing.share(batch)
+        if rows.start < rows.stop:
+            yield _Part(start, batch, rows)
+
+
+def _means_of_parts(
+    config: Config,
+    model: Pretrained,
+    objective: TrainingObjective,
+    items: ItemSet,
+    order: NDArray[np.int64],
+    parts: Sequence[_Part],
+) -> tuple[dict[str, list[Tensor]], ActiveUnits]:
+    """Mean terms of each part, float64, and the units of all."""
+    means: dict[str, list[Tensor]] = {}  # a hierarchy's KLs a dimension are many an item
+    units = ActiveUnits()
     prepared = prefetched(
-        batch_of(
-            items,
-            order[start : start + size],
-            config.data.points,
-            "validation points",
-            config.seed,
-        )
-        for start in starts
+        batch_of(items, part.of(order), config.data.points, "validation points", config.seed)
+        for part in parts
     )
     with evaluating(objective), closing(prepared):
-        for start, batch in zip(starts, prepared, strict=True):
+        for part, batch in zip(parts, prepared, strict=True):
             x = torch.from_numpy(batch).to(model.device)
-            generator = keyed_generator("validation", config.seed, start, device=model.device)
-            terms = objective(x, Draws(generator, len(x)))
-            batches.append({name: term.cpu().double().mean(dim=0) for name, term in terms.items()})
+            generator = keyed_generator("validation", config.seed, part.start, device=model.device)
+            terms: Terms = objective(x, Draws(generator, part.size, part.rows))
+            for name, term in terms.items():
+                means.setdefault(name, []).append(term.cpu().double().mean(dim=0))
             units.add(model.posterior(x).mean.cpu())
-            sizes.append(len(x))
-    weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-    results: dict[str, Any] = {}
-    for name in batches[0]:
-        per_batch = torch.stack([terms[name] for terms in batches])
-        results[name] = torch.tensordot(weights, per_batch, dims=1).tolist()
-    results["active_units"] = units.count()
-    return results
+    return means, units
+
+
+def _over_processes(
+    sums: dict[str, Tensor], units: ActiveUnits, sharing: Sharing
+) -> dict[str, Any]:
+    """Terms and active units from all processes' shares of them, in the main process."""
+    items, mean, squares = units.moments
+    lengths = [max(1, total.numel()) for total in sums.values()]
+    packed = [total.reshape(-1) for total in sums.values()]
+    packed += [torch.tensor([items], dtype=torch.float64), mean.reshape(-1), squares.reshape(-1)]
+    gathered = sharing.gather(torch.cat(packed) if sums else torch.empty(0, dtype=torch.float64))
+    for other in gathered[1:]:
+        if not len(other):
+            continue  # of fewer batches than processes
+        *totals, count, mean, squares = torch.split(other, [*lengths, 1, *2 * [units.dimensions]])
+        for total, others in zip(sums.values(), totals, strict=True):
+            total += others.reshape(total.shape)
+        units.join(int(count), mean, squares)
+    return {name: total.tolist() for name, total in sums.items()} | {
+        "active_units": units.count() if sharing.is_main else 0
+    }

@@ -12,9 +12,11 @@ import torch
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # the tests' own runner need not start at the root
 
+from benchmarks import ceilings  # noqa: E402
 from benchmarks.cli import main  # noqa: E402
 from benchmarks.clouds import collapsed, spread_pair  # noqa: E402
 from benchmarks.floor import Product, floor_ms, gflop_by_part, step_products  # noqa: E402
+from benchmarks.machine import describe_machine  # noqa: E402
 from benchmarks.page import write_page  # noqa: E402
 from benchmarks.report import Row  # noqa: E402
 from benchmarks.timing import Effort, alternate  # noqa: E402
@@ -155,13 +157,14 @@ def test_a_page_of_one_suite_leaves_the_others_out(quick, tmp_path):
         (["--from", "{folder}/other.json", "--page", "{folder}/p.md"], "is no report of version"),
         (["--from", "{folder}/broken.json", "--page", "{folder}/p.md"], "is not JSON"),
         (["--what", "everything"], "invalid choice: 'everything'"),
+        (["--what", "ops", "--device", "cuda"], "--what ops measures the processor"),
     ],
 )
 def test_a_wrong_argument_is_refused_in_one_sentence(tmp_path, arguments, message, capsys):
     (tmp_path / "other.json").write_text("{}")
     (tmp_path / "broken.json").write_text("{")
     given = [argument.format(folder=tmp_path) for argument in arguments]
-    if "--what" in given:
+    if "everything" in given:
         with pytest.raises(SystemExit, match="2"):
             main(given)
     else:
@@ -169,6 +172,41 @@ def test_a_wrong_argument_is_refused_in_one_sentence(tmp_path, arguments, messag
     last = capsys.readouterr().err.splitlines()[-1]
     assert "error: " in last
     assert message.format(folder=tmp_path) in last
+
+
+def test_without_a_card_its_benchmark_is_skipped_with_the_reason(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main(["--device", "cuda", "--json", f"{tmp_path}/rows.json"]) == 0
+    assert capsys.readouterr().out.startswith("skipped: --device cuda needs a")
+    assert not (tmp_path / "rows.json").exists()
+
+
+def test_ceilings_are_rates_that_follow_from_their_times(tmp_path):
+    rows = [row.plain() for row in ceilings.run(quick=True, device=torch.device("cpu"))]
+    assert [row["name"] for row in rows] == [
+        "product in float32",
+        "product in bfloat16",
+        "copy within the memory of the processor",
+    ]
+    for row in rows[:2]:
+        assert row["unit"] == "GFLOP/s"
+        assert row["rate"] == pytest.approx(2e-9 * 64**3 / (row["ours_ms"] / 1000), rel=1e-2)
+    assert rows[2]["rate"] == pytest.approx(2e-3 / (rows[2]["ours_ms"] / 1000), rel=1e-2)
+    report = {"quick": True, "command": "", "machine": describe_machine(), "rows": rows}
+    write_page(report, tmp_path / "page.md")
+    page = (tmp_path / "page.md").read_text()
+    assert all(f"| {row['name']} |" in page for row in rows)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card")
+def test_a_card_is_measured_with_its_own_ceilings(tmp_path):
+    done = bench("--quick", "--device", "cuda", "--json", f"{tmp_path}/rows.json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "rows.json").read_text())
+    assert report["machine"]["card"]
+    names = {row["name"] for row in report["rows"]}
+    assert {"product in TF32", "copy to the card from pinned memory", "PointNet"} <= names
 
 
 def _model(encoder: str, **sizes):

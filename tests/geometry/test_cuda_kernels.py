@@ -125,50 +125,54 @@ def test_every_kernel_compiles_for_cuda_without_a_gpu(floating, capability, tmp_
         return triton.compile(source, target=target, options=options).asm
 
     search = {"enable_fp_fusion": False}
-    rows = cuda._NEAREST_ROW_BYTES // size
+    rows = cuda.search._NEAREST_ROW_BYTES // size
     clouds = {"query": points, "reference": points, "indices": indices}
-    tile = {"rows": rows, "columns": cuda._COLUMNS}
-    nearest = compiled(cuda._nearest_kernel, clouds, ["n_query", "n_reference"], tile, **search)
+    tile = {"rows": rows, "columns": cuda.search._COLUMNS}
+    nearest = compiled(
+        cuda.search._nearest_kernel, clouds, ["n_query", "n_reference"], tile, **search
+    )
     assert "cubin" in nearest
     assert "fma" not in nearest["ptx"]
     # A size of 1 is a constant to the compiler.
     assert compiled(
-        cuda._nearest_kernel, clouds, [], {"n_query": 1, "n_reference": 1, **tile}, **search
+        cuda.search._nearest_kernel, clouds, [], {"n_query": 1, "n_reference": 1, **tile}, **search
     )
 
     cloud = {"points": points, "indices": indices}
-    tile = {"rows": cuda._K_NEAREST_ROW_BYTES // size, "columns": cuda._COLUMNS}
+    tile = {"rows": cuda.search._K_NEAREST_ROW_BYTES // size, "columns": cuda.search._COLUMNS}
     tile["farthest"] = farthest
     for sizes in ({}, {"k": 1}, {"k": 1, "count": 1}):
         unknown = [name for name in ("count", "k") if name not in sizes]
         asm = compiled(
-            cuda._k_nearest_kernel, cloud, unknown, {**sizes, **tile}, num_warps=1, **search
+            cuda.search._k_nearest_kernel, cloud, unknown, {**sizes, **tile}, num_warps=1, **search
         )
         assert "fma" not in asm["ptx"]
 
     sizes = ["n_rows", "n_points", "n_features", "k", "channels"]
     ones = dict.fromkeys(sizes, 1)
-    _, rows, columns = cuda._pool_grid(100, 64)
+    _, rows, columns = cuda.pooling._pool_grid(100, 64)
     tile = {"rows": rows, "columns": columns}
     pooled = {"features": points, "indices": indices, "signs": points}
     pooled |= {"extreme": points, "argument": "*i32"}
-    assert compiled(cuda._pool_kernel, pooled, sizes, {**tile, "total": None})
+    assert compiled(cuda.pooling._pool_kernel, pooled, sizes, {**tile, "total": None})
     pooled["total"] = points
-    assert compiled(cuda._pool_kernel, pooled, sizes, tile)
-    assert compiled(cuda._pool_kernel, pooled, [], {**ones, "rows": 1024, "columns": 1})
+    assert compiled(cuda.pooling._pool_kernel, pooled, sizes, tile)
+    assert compiled(cuda.pooling._pool_kernel, pooled, [], {**ones, "rows": 1024, "columns": 1})
 
     gradients = {"extreme_gradient": points, "argument": "*i32", "indices": indices}
     gradients["gradient"] = points
     with_sum = {**gradients, "sum_gradient": points}
-    assert compiled(cuda._unpool_kernel, with_sum, sizes, tile)
-    assert compiled(cuda._unpool_kernel, gradients, sizes, {**tile, "sum_gradient": None})
-    assert compiled(cuda._unpool_kernel, with_sum, [], {**ones, "rows": 1024, "columns": 1})
+    assert compiled(cuda.pooling._unpool_kernel, with_sum, sizes, tile)
+    assert compiled(cuda.pooling._unpool_kernel, gradients, sizes, {**tile, "sum_gradient": None})
+    assert compiled(cuda.pooling._unpool_kernel, with_sum, [], {**ones, "rows": 1024, "columns": 1})
 
     cloud = {"points": points, "start": indices, "squared_distances": points, "chosen": indices}
-    for sizes, columns in (({}, cuda._FARTHEST_COLUMNS), ({"n_points": 1, "count": 1}, 1)):
+    for sizes, columns in (({}, cuda.sampling._FARTHEST_COLUMNS), ({"n_points": 1, "count": 1}, 1)):
         unknown = [name for name in ("n_points", "count") if name not in sizes]
         constants = {**sizes, "columns": columns}
-        asm = compiled(cuda._farthest_kernel, cloud, unknown, constants, num_warps=8, **search)
+        asm = compiled(
+            cuda.sampling._farthest_kernel, cloud, unknown, constants, num_warps=8, **search
+        )
         assert "fma" not in asm["ptx"]
 
 

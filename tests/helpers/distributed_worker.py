@@ -24,7 +24,9 @@ from pc_crvae.errors import UserError
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import write_export
 from pc_crvae.runs.folder import Run
+from pc_crvae.runs.saved import load_splits
 from pc_crvae.training import build, distributed, state
+from pc_crvae.training.callbacks import Callbacks, ValidationProbe
 from pc_crvae.utils.interruption import Interrupted
 from pc_crvae.utils.processes import parting
 
@@ -33,6 +35,9 @@ PROJECTING = "an objective with weights"
 FAILING = "failing"
 STOPPED = "stopped"
 ORIGIN = "origin"
+ON_CARDS = "on cards"
+PROBED = ("without batch-norm", "IWAE")
+CASES_ON_CARDS = ("without batch-norm", "synchronised batch-norm", "contrast by KL")
 
 WITHOUT_BATCH_NORM = {"encoder": {"name": "pointnet", "widths": [8, 16], "batch_norm": False}}
 CONTRAST = {
@@ -65,7 +70,7 @@ def gradient_descent(
     objective: torch.nn.Module, options: TrainingConfig, *, frozen: Iterable[torch.nn.Parameter]
 ) -> torch.optim.Optimizer:
     """Stands in for `pc_crvae.training.build.build_optimizer`."""
-    return torch.optim.SGD(objective.parameters(), lr=options.learning_rate)
+    return torch.optim.SGD(objective.parameters(), lr=options.learning_rate, fused=True)
 
 
 def case_config(folder: Path, sections: dict[str, Any]) -> Config:
@@ -80,7 +85,7 @@ def case_config(folder: Path, sections: dict[str, Any]) -> Config:
         model=likelihood | sections.get("model", {}),
         consistency={"weight": 1.0} | sections.get("consistency", {}),
         training=steady | sections.get("training", {}),
-        logging={"every_steps": 1},
+        logging={"every_steps": 1, "probe_every_epochs": 1},
         init=init and init | {"from": str(folder / init["from"])},
     )
 
@@ -91,13 +96,18 @@ def write_origin(folder: Path) -> None:
     write_export(build.build_model(case_config(folder, {})), folder / ORIGIN)
 
 
-def train_cases(folder: Path) -> None:
-    """Train each case in a folder of its name."""
+def train_cases(folder: Path, names: Iterable[str] = tuple(CASES), device: str = "cpu") -> None:
+    """Train each case of ``names`` in a folder of its name."""
     state.build_optimizer = gradient_descent
-    for name, sections in CASES.items():
+    for name in names:
+        sections = CASES[name] | {"training": CASES[name].get("training", {}) | {"device": device}}
         objectives = {"elbo": ProjectingELBO} if name == PROJECTING else {}
         with mock.patch.dict(build.OBJECTIVES, objectives):
-            tiny_train(case_config(folder, sections), folder / name)
+            config = case_config(folder, sections)
+            callbacks = Callbacks()
+            if name in PROBED:
+                callbacks = Callbacks(ValidationProbe(config, *load_splits(config)))
+            tiny_train(config, folder / name, callbacks=callbacks)
 
 
 def train_interrupted(folder: Path) -> None:
@@ -144,6 +154,8 @@ if __name__ == "__main__":
             train_failing(worker_folder)
         elif sys.argv[2:] == [STOPPED]:
             train_beside_a_stopped(worker_folder)
+        elif sys.argv[2:] == [ON_CARDS]:
+            train_cases(worker_folder, CASES_ON_CARDS, "auto")
         else:
             train_cases(worker_folder)
             train_interrupted(worker_folder)

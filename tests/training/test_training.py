@@ -188,7 +188,7 @@ def test_labels_change_neither_the_weights_nor_the_choice_of_the_best(tmp_path, 
 
 
 def test_callbacks_do_not_change_the_training(tmp_path):
-    def probe(model):
+    def probe(model, sharing):
         return float(torch.rand(()) + np.random.random())  # the global generators
 
     def picture(model, epoch):
@@ -251,7 +251,7 @@ def test_states_are_kept_to_a_number_the_newest(tmp_path):
 
 def test_metrics_and_events_hold_the_terms(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
-    callbacks = Callbacks(probe=lambda model: 0.25, picture=lambda model, epoch: image)
+    callbacks = Callbacks(probe=lambda model, sharing: 0.25, picture=lambda model, epoch: image)
     config = tiny_config(
         tmp_path,
         logging={"tensorboard": True, "probe_every_epochs": 2, "pictures_every_epochs": 2},

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve
 from sklearn.model_selection import StratifiedKFold
@@ -37,6 +38,7 @@ _MAX_SHARED_STEPS = 20
 _STALE = 0.25  # change of the active samples that a preconditioner outlives
 _MAX_CONJUGATE_STEPS = 50
 _MAX_LINE_STEPS = 20
+_MOST_ROUNDING = 10.0  # of all samples' 2 C X'X, beside the identity, in single precision
 _MAX_RAISES = 4
 _TINY = np.finfo(np.float64).tiny
 
@@ -133,14 +135,19 @@ def _fit_paths(
     Whole paths share the cores better than the threads of a matrix product, which wait for
     each other at its end; and with one thread a product, numbers do not depend on the cores.
     """
+    torch_threads = torch.get_num_threads()
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     threads = max((pool["num_threads"] for pool in pools), default=1)
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as executor:
-        return list(
-            executor.map(
-                lambda rows: _fit_path(features[rows], labels[rows], grid, standardise), parts
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as executor:
+            return list(
+                executor.map(
+                    lambda rows: _fit_path(features[rows], labels[rows], grid, standardise), parts
+                )
             )
-        )
+    finally:
+        torch.set_num_threads(torch_threads)
 
 
 def _fit_path(
@@ -273,39 +280,55 @@ class _SharedDirection:
 class _ActiveGrams:
     """X'X over each class's active samples, kept up to date by those that came or went.
 
-    Where fewer samples are active than there are dimensions, XX' is smaller and cheaper.
+    Where fewer samples are active than there are dimensions, XX' is smaller and cheaper. There
+    single precision is enough for a direction, unless C is so large that rounding would be most
+    of it.
     """
 
     def __init__(self, inputs: Floats, classes: int) -> None:
         self.inputs = inputs
         self.grams: dict[int, Floats] = {}
         self.counted = np.zeros((classes, len(inputs)), dtype=bool)
-        self.products = SampleProducts(inputs)
+        self.largest_single = _MOST_ROUNDING / (
+            2 * np.finfo(np.float32).eps * max(float(_dots(inputs).sum()), _TINY)
+        )
+        self.products: dict[bool, SampleProducts] = {}
+
+    def _products_for(self, c: float) -> SampleProducts:
+        is_single = bool(c <= self.largest_single)
+        if is_single not in self.products:
+            self.products.clear()  # C rises, and none comes back to the other precision
+            dtype = np.float32 if is_single else np.float64
+            self.products[is_single] = SampleProducts(self.inputs.astype(dtype))
+        return self.products[is_single]
 
     def direction(self, classes: Labels, active: Flags, c: float, gradient: Floats) -> Floats:
         """Exact Newton directions (d + 1, k) of some classes (k,), active (n, k)."""
         few = np.count_nonzero(active, axis=0) < self.inputs.shape[1]
-        self.products.prepare(active[:, few])
-        columns = []
-        for column, k in enumerate(classes):
-            chosen = active[:, column]
-            if few[column]:
-                found = self._from_samples(chosen, c, gradient[:, column])
-            else:
-                self._count(k, chosen)
-                found = cho_solve(_factor(self.grams[k], c), -gradient[:, column])
-            columns.append(found)
-        return np.stack(columns, axis=1)
+        directions = np.empty_like(gradient)
+        for column in np.flatnonzero(~few):
+            k = classes[column]
+            self._count(k, active[:, column])
+            directions[:, column] = cho_solve(_factor(self.grams[k], c), -gradient[:, column])
+        directions[:, few] = self._from_samples(active[:, few], c, gradient[:, few])
+        return directions
 
-    def _from_samples(self, chosen: Flags, c: float, gradient: Floats) -> Floats:
-        """The exact Newton direction (d + 1,) from the active samples A (m, d + 1), m < d + 1.
+    def _from_samples(self, active: Flags, c: float, gradient: Floats) -> Floats:
+        """Newton directions (d + 1, k) from the active samples A (m, d + 1) of each, m < d + 1.
 
         By the matrix inversion lemma (I + 2 C A'A)^-1 g = g - 2 C A' (I + 2 C AA')^-1 A g.
         """
-        active = self.inputs[chosen]
-        inner = cho_solve(_factor(self.products.among(chosen), c), active @ gradient)
-        direction: Floats = 2 * c * (active.T @ inner) - gradient
-        return direction
+        products = self._products_for(c)
+        products.prepare(active)
+        inputs = products.inputs
+        along = inputs @ gradient.astype(inputs.dtype)  # (n, k), A g of all classes at once
+        for column, chosen in enumerate(active.T):
+            factor = _factor(products.among(chosen), c)
+            inner = cho_solve(factor, along[chosen, column], check_finite=False)
+            along[:, column] = 0
+            along[chosen, column] = inner
+        directions: Floats = 2 * c * (inputs.T @ along) - gradient
+        return directions
 
     def _count(self, k: int, active: Flags) -> None:
         dimensions = self.inputs.shape[1]
@@ -320,18 +343,19 @@ class _ActiveGrams:
 
 
 def _factor(gram: NDArray[np.floating], c: float) -> tuple[NDArray[np.floating], bool]:
-    """Cholesky factor of I + 2 C X'X, the identity raised above the rounding of that sum."""
-    hessian = 2 * c * gram.astype(np.float64)
+    """Cholesky factor of I + 2 C X'X, the identity raised where that sum's rounding asks for it."""
+    hessian = gram * gram.dtype.type(2 * c)
     rounding = 10 * np.finfo(gram.dtype).eps * np.trace(hessian)
     diagonal = np.einsum("ii->i", hessian)
-    diagonal += 1 + rounding
+    diagonal += 1
     for _ in range(_MAX_RAISES):
-        try:
-            return np.linalg.cholesky(hessian).T, False  # unlike SciPy's, runs beside other threads
-        except np.linalg.LinAlgError:  # some samples are so large that the rest is rounding
-            diagonal += 9 * rounding
-            rounding *= 10
-    return np.diag(np.sqrt(diagonal)), False
+        # NumPy's takes three times as long, and SciPy's lets no other thread run.
+        lower, failed = torch.linalg.cholesky_ex(torch.from_numpy(hessian))
+        if not failed:
+            return lower.numpy(), True
+        diagonal += rounding  # some samples are so large that the rest is rounding
+        rounding *= 10
+    return np.diag(np.sqrt(diagonal)), True
 
 
 def _line_minimum(

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating]
 Flags = NDArray[np.bool_]
 
-_MOST_SAMPLES = 12_000  # 1.2 GB of products
+_MOST_SAMPLES = 12_000  # 0.6 GB of products in single precision
 _WORTH = 4  # times the products of one step, which many steps are saved from making
 
 
@@ -22,15 +22,16 @@ class SampleProducts:
     """
 
     def __init__(self, inputs: Floats, most: int = _MOST_SAMPLES) -> None:
-        self._inputs = inputs
+        self.inputs = inputs
         self._most = most
         self._forget()
 
     def _forget(self) -> None:
-        self._places = np.full(len(self._inputs), -1)  # of a sample in the table
+        self._places = np.full(len(self.inputs), -1)  # of a sample in the table
         self._count = 0
-        self._rows = np.empty((0, self._inputs.shape[1]))
-        self._table = np.empty((0, 0))
+        dtype = self.inputs.dtype
+        self._rows = np.empty((0, self.inputs.shape[1]), dtype)
+        self._table = np.empty((0, 0), dtype)
 
     def prepare(self, subsets: Flags) -> None:
         """Make the products that subsets (n, k) will ask for, where keeping them is worth it."""
@@ -47,12 +48,14 @@ class SampleProducts:
     def _add(self, new: NDArray[np.int64]) -> None:
         before, after = self._count, self._count + len(new)
         if after > len(self._table):
-            room = min(max(after, 2 * before), len(self._inputs))
-            table, rows = np.empty((room, room)), np.empty((room, self._inputs.shape[1]))
+            room = min(max(after, 2 * before), len(self.inputs))
+            dtype = self.inputs.dtype
+            table = np.empty((room, room), dtype)
+            rows = np.empty((room, self.inputs.shape[1]), dtype)
             table[:before, :before] = self._table[:before, :before]
             rows[:before] = self._rows[:before]
             self._table, self._rows = table, rows
-        added = self._rows[before:after] = self._inputs[new]
+        added = self._rows[before:after] = self.inputs[new]
         cross = self._rows[:before] @ added.T
         self._table[:before, before:after] = cross
         self._table[before:after, :before] = cross.T
@@ -64,7 +67,7 @@ class SampleProducts:
         """The products (m, m) among the m chosen samples (n,), in their order."""
         places = self._places[chosen]
         if np.any(places < 0):
-            rows = self._inputs[chosen]
+            rows = self.inputs[chosen]
             direct: Floats = rows @ rows.T
             return direct
         kept: Floats = self._table[np.ix_(places, places)]

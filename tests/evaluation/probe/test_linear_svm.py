@@ -97,15 +97,21 @@ def test_convergence_is_claimed_only_where_it_was_reached_however_large_c_is(c):
             assert relative_duality_gaps(probe, features, labels).max() < 1e-3
 
 
+@pytest.mark.parametrize(
+    ("largest_single", "relative", "absolute"), [(0, 1e-8, 1e-10), (3.0, 1e-5, 1e-6)]
+)
 @pytest.mark.parametrize("active", [0, 5, 19])
-def test_a_direction_from_few_samples_is_newtons(active):
+def test_a_direction_from_few_samples_is_newtons(active, largest_single, relative, absolute):
     rng = np.random.default_rng(active)
     inputs, gradient = rng.normal(size=(40, 20)), rng.normal(size=(20, 1))
     chosen = np.arange(40)[:, None] < active
-    found = linear_svm._ActiveGrams(inputs, 1).direction(np.array([0]), chosen, 3.0, gradient)
+    grams = linear_svm._ActiveGrams(inputs, 1)
+    grams.largest_single = largest_single
+    found = grams.direction(np.array([0]), chosen, 3.0, gradient)
     of_active = inputs[:active]
     hessian = np.eye(20) + 2 * 3.0 * of_active.T @ of_active
-    np.testing.assert_allclose(found, -np.linalg.solve(hessian, gradient), rtol=1e-8, atol=1e-10)
+    expected = -np.linalg.solve(hessian, gradient)
+    np.testing.assert_allclose(found, expected, rtol=relative, atol=absolute)
 
 
 @pytest.mark.parametrize("c", [1e-4, 1e-2, 1.0])

@@ -30,7 +30,7 @@ def test_products_are_made_once(monkeypatch):
     products.prepare(subsets)
     monkeypatch.setattr(products, "_add", lambda new: pytest.fail("made again"))
     products.prepare(subsets)
-    products._inputs = np.full_like(inputs, np.nan)  # nothing is read of it any more
+    products.inputs = np.full_like(inputs, np.nan)  # nothing is read of it any more
     rows = inputs[subsets[:, 0]]
     np.testing.assert_allclose(products.among(subsets[:, 0]), rows @ rows.T)
 
