@@ -1,11 +1,12 @@
 # What one does in a checkout; every target sets the environment up first, once: that of a user,
 # and for tests and lint the developers' tools too.
-#   make demo        train configs/quickstart.yaml, probe it, interpolate between shapes
+#   make demo        train configs/quickstart.yaml, probe it, interpolate, and put all on one page
 #   make test        the everyday tests; make test-slow: the others; PYTEST_ARGS adds to either
 #   make test-cuda   the tests that need a CUDA card; they skip where there is none
 #   make test-minimum  a part of the tests with the oldest dependencies that pyproject.toml allows
 #   make lint        ruff, mypy, and import-linter on the arrows between the rooms
 #   make docs        the site, into site/; make links: what its pages link to elsewhere is there
+#   make headers     train the cheap configs, and hold their headers' figures against what comes
 #   make storm       kill, damage and fuzz for at most 20 minutes, and count what follows
 #   make schema      write configs/schema.json anew, after a change of pc_crvae/config
 #   make clean       remove caches and builds, never runs, data or the environment
@@ -34,7 +35,7 @@ MINIMUM_TESTS ?= tests/config tests/latents tests/likelihoods tests/objectives t
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: setup dev demo test test-slow test-cuda test-minimum lint docs links storm schema clean
+.PHONY: setup dev demo test test-slow test-cuda test-minimum lint docs links headers storm schema clean
 
 setup: $(INSTALLED)
 
@@ -67,6 +68,7 @@ demo: setup
 	$(BIN)/python tools/train.py configs/quickstart.yaml --out $(DEMO) --overwrite
 	$(BIN)/python tools/probe.py --ckpt $(DEMO)
 	$(BIN)/python tools/interpolate.py --ckpt $(DEMO)
+	$(BIN)/python tools/report.py --ckpt $(DEMO)
 
 test: dev
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
@@ -101,6 +103,9 @@ docs: $(DOCS_INSTALLED)
 
 links: docs
 	$(BIN)/python tests/acceptance/check_links.py site
+
+headers: setup
+	$(BIN)/python tests/acceptance/check_headers.py $(HEADERS)
 
 storm: setup
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE \

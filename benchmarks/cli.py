@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pc_crvae.cli.parsing import Parser
 from pc_crvae.errors import UserError
 
 DESCRIPTION = (
@@ -21,9 +22,8 @@ _BUSY = 0.5
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run and return the exit status: 0, or 2 for a user's mistake, told in one sentence."""
-    options = _parse(sys.argv[1:] if arguments is None else list(arguments))
     try:
-        _run(options)
+        _run(_parse(sys.argv[1:] if arguments is None else list(arguments)))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -34,11 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(given: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="bench.py",
-        description=DESCRIPTION,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = Parser(prog="python tools/bench.py", description=DESCRIPTION)
     parser.add_argument(
         "--what", choices=(*SUITES, "ceilings", "all"), default="all", help="which timings"
     )
@@ -52,14 +48,12 @@ def _parse(given: Sequence[str]) -> argparse.Namespace:
         "--json",
         type=Path,
         metavar="FILE",
-        default=argparse.SUPPRESS,
         help="where rows and the machine's description go (default: nowhere)",
     )
     parser.add_argument(
         "--page",
         type=Path,
         metavar="FILE",
-        default=argparse.SUPPRESS,
         help="Markdown page to write of them, its plot beside it (default: none)",
     )
     parser.add_argument(
@@ -67,7 +61,6 @@ def _parse(given: Sequence[str]) -> argparse.Namespace:
         dest="source",
         type=Path,
         metavar="FILE",
-        default=argparse.SUPPRESS,
         help="write --page from an earlier run's JSON, measuring nothing (default: measure)",
     )
     parser.add_argument(
@@ -81,9 +74,9 @@ def _parse(given: Sequence[str]) -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace) -> None:
-    json_path: Path | None = getattr(options, "json", None)
-    page_path: Path | None = getattr(options, "page", None)
-    source: Path | None = getattr(options, "source", None)
+    json_path: Path | None = options.json
+    page_path: Path | None = options.page
+    source: Path | None = options.source
     for name, path in (("--json", json_path), ("--page", page_path)):
         if path is not None and path.is_dir():
             raise UserError(f"{name} {path} is a folder: name a file in it")

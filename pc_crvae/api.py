@@ -40,6 +40,7 @@ def train(
     Examples:
         >>> small = {"data.name": str(card), "data.points": 64, "training.epochs": 1}
         >>> run = pc_crvae.train("quickstart", out=folder / "run", **small)
+        of the validation split, ...
         epoch 1/1  objective ...
         >>> (run / "model.safetensors").is_file()
         True
@@ -148,7 +149,7 @@ def probe(
     folds = CrossValidation() if cross_validation is True else (cross_validation or None)
     rules = load_protocol(str(protocol))
     probed = probe_model(saved.model, *splits, rules, untrained=untrained, cross_validation=folds)
-    report = probed.report.of_model(saved.folder, which, saved.model.data, saved.weights_sha256)
+    report = probed.report.of_model(saved, which)
     transfer = data is not None and saved.model.data.get("name") != data[0].name
     return report.model_copy(update={"transfer": transfer})
 

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_table_argument, check_table, deliver_table, reports_of
+from pc_crvae.cli.options import add_json, add_table
+from pc_crvae.cli.saved import check_table, deliver_table, reports_of
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Compare two probes item by item: bootstrap interval and exact McNemar test."
@@ -25,13 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("ROW_A", "ROW_B"),
         help="one of each, such as trained.pooled.aligned (default: each that both hold)",
     )
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        help="where the comparison goes (default: it is only printed)",
-    )
-    add_table_argument(parser)
+    add_json(parser, "the comparison goes", "it is only printed")
+    add_table(parser)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pc_crvae.cli.options import add_out
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Draw what runs recorded while they trained, against minutes of training."
@@ -17,9 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", choices=("train", "validation"), default="validation", help="recorded of which"
     )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help="a .png, .svg or .pdf file"
-    )
+    add_out(parser, "a .png, .svg or .pdf file", None, "FILE")
 
 
 def run(options: argparse.Namespace) -> None:

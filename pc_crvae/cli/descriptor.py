@@ -2,12 +2,11 @@
 
 import argparse
 from pathlib import Path
-from shlex import quote
 
-from pc_crvae.cli.saved import up_axes
+from pc_crvae.cli.options import add_data, add_data_root, add_out, add_up
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
-from pc_crvae.utils.up_axes import HELP
+from pc_crvae.utils.invocation import called
 
 DESCRIPTION = "Make a model of hand-made features of point clouds, which needs no training."
 
@@ -21,31 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="octants: statistics of local geometry in regions; bps: distances to basis points; "
         "or both side by side",
     )
-    parser.add_argument(
-        "--data",
-        required=True,
-        metavar="CARD",
-        help="name or path of the card of the data set whose training split it is fitted to",
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder of the model to write"
-    )
+    add_data(parser, "the data set whose training split it is fitted to", None)
+    add_data_root(parser, "where data list finds it")
+    add_up(parser, "the data", "the card's")
+    add_out(parser, "folder of the model to write", None)
     parser.add_argument(
         "--frames",
         choices=("z", "so3"),
         help="rotations that are not to matter, about the vertical or any (default: all matter)",
-    )
-    parser.add_argument(
-        "--data-root",
-        type=Path,
-        metavar="DIR",
-        help="folder of the data (default: where it is looked for)",
-    )
-    parser.add_argument(
-        "--up",
-        type=up_axes,
-        metavar="AXIS",
-        help=f"the data's up axis, {HELP} (default: the card's)",
     )
 
 
@@ -68,8 +50,8 @@ def run(options: argparse.Namespace) -> None:
     clouds = train.batch(range(len(train)), model.points, "descriptor")
     model.fit(torch.from_numpy(clouds))
     write_export(model, options.out)
-    place = "" if options.data_root is None else f" --data-root {quote(str(options.data_root))}"
-    print(
-        f"descriptor: {options.out}, {model.latent_dim:,} features of {model.points:,} points; "
-        f"next: python tools/probe.py --ckpt {quote(str(options.out))}{place}"
-    )
+    place = () if options.data_root is None else ("--data-root", options.data_root)
+    print(f"descriptor: {options.out}, {model.latent_dim:,} features of {model.points:,} points")
+    if train.labels is not None:
+        line = called("probe", "--ckpt", options.out, *place)
+        print(f"next, how good its vectors are: {line}")

@@ -1,19 +1,29 @@
 """``embed``: vectors of one's own meshes and clouds, or of a data set's split, in one file."""
 
 import argparse
-import sys
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved, up_axes
-from pc_crvae.errors import UserError, printable
+from pc_crvae.cli.options import (
+    add_average_over,
+    add_count,
+    add_data,
+    add_data_root,
+    add_drop_nan,
+    add_model,
+    add_out,
+    add_points,
+    add_up,
+)
+from pc_crvae.cli.saved import open_saved, tell
+from pc_crvae.cli.shapes import LeftOut, about_vectors, check_vectors, refuse, tell_passed_over
+from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
+from pc_crvae.utils.invocation import called
 from pc_crvae.utils.resources import DEFAULT_MODEL
-from pc_crvae.utils.up_axes import HELP
 
 if TYPE_CHECKING:
-    from pc_crvae.embedding.index import About, Embeddings
+    from pc_crvae.embedding.index import Embeddings
     from pc_crvae.runs.saved import SavedModel
 
 FILES_A_PART = 1000
@@ -23,7 +33,7 @@ DESCRIPTION = "Embed one's own meshes and clouds, or a data set's split, as vect
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_checkpoint_arguments(parser, default=DEFAULT_MODEL)
+    add_model(parser, default=DEFAULT_MODEL)
     parser.add_argument(
         "places",
         nargs="*",
@@ -31,46 +41,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="mesh or cloud files, or folders of them (any depth; hidden ones are left out)",
     )
-    parser.add_argument(
-        "--data",
-        metavar="CARD",
-        help="embed a split of this data set, a card's name or path (default: the PATHs given)",
-    )
+    add_data(parser, "a data set whose --split is embedded", "the PATHs given")
     parser.add_argument(
         "--split", choices=("train", "test"), default="test", help="of --data, which split"
     )
-    parser.add_argument(
-        "--data-root",
-        type=Path,
-        metavar="DIR",
-        help="folder of --data (default: where the run found it)",
+    add_data_root(parser, "where the run found it")
+    add_up(
+        parser,
+        "the files",
+        "what the format or the file says, as glTF and COLLADA do; z for other PATHs, the card's "
+        "for --data",
     )
-    parser.add_argument(
-        "--up",
-        type=up_axes,
-        metavar="AXIS",
-        help=f"the axis that points up in the files: {HELP} (default: what the format or the file "
-        "says, as glTF and COLLADA do; z for other PATHs, the card's for --data)",
-    )
-    parser.add_argument(
-        "--points",
-        type=int,
-        help="points drawn of each shape, fixed by what the file holds; a cloud that has fewer is "
-        "taken as it is (default: as many as the model was trained with)",
-    )
-    parser.add_argument(
-        "--average-over",
-        metavar="GROUP",
-        help="vectors that depend less on how shapes face: means over each shape's copies turned "
-        "by a group, which takes as many passes. C12: twelve even turns about the vertical; O: the "
-        "24 turns of the cube, for shapes on any side; also Cn, T, I (default: one pass)",
-    )
-    parser.add_argument(
-        "--drop-nan",
-        action="store_true",
-        help="leave out points of clouds that are NaN or infinite, and count them; otherwise such "
-        "clouds are refused",
-    )
+    add_points(parser, ", fixed by what the file holds; a cloud that has fewer is taken as it is")
+    add_average_over(parser)
+    add_drop_nan(parser)
     parser.add_argument(
         "--strict",
         action="store_true",
@@ -84,32 +68,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "that are written to the folder --out; parts that are there and whole are left as they "
         "are (default: all at once)",
     )
-    parser.add_argument(
-        "--part-files", type=int, default=FILES_A_PART, help="of --shard: the files of a part"
-    )
+    add_count(parser, "--part-files", "of --shard: the files of a part", default=FILES_A_PART)
     parser.add_argument(
         "--merge",
         type=Path,
         metavar="DIR",
         help="join the parts that shards wrote to this folder; no PATHs then (default: none)",
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="what to write: .npz, or .parquet where pyarrow is installed; with --shard, a folder",
+    add_out(
+        parser,
+        "what to write: .npz, or .parquet where pyarrow is installed; with --shard, a folder",
+        None,
+        "FILE",
     )
 
 
 def run(options: argparse.Namespace) -> None:
     """Embed."""
-    from pc_crvae.embedding.index import check_points, check_suffix
-    from pc_crvae.embedding.rotation_average import check_group
+    from pc_crvae.embedding.index import check_suffix
 
-    if options.average_over is not None:
-        check_group(options.average_over, "--average-over")
-    check_points(options.points, "--points")
+    check_vectors(options)
     if options.shard is not None:
         _embed_shard(options)
         return
@@ -124,81 +102,46 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("--data-root is the folder of --data: name a data set with it")
     embeddings = _of_split(options) if options.data is not None else _of_files(options)
     embeddings.save(options.out)
-    _tell(options, *embeddings.vectors.shape)
+    count, size = embeddings.vectors.shape
+    _tell(options, count, size, embeddings.ids[0])
 
 
-def _tell(options: argparse.Namespace, count: int, size: int) -> None:
+def _tell(options: argparse.Namespace, count: int, size: int, query: str) -> None:
     print(f"embeddings: {options.out}, {count:,} vectors of {size} numbers")
-    print(
-        f"next: python tools/search.py --ckpt {quote(str(options.ckpt))} "
-        f"--index {quote(str(options.out))} QUERY, "
-        "a file or an id"
-    )
-
-
-def refuse(reason: str) -> None:
-    """Name a file that is left out, and why."""
-    print(f"refused: {printable(reason)}", file=sys.stderr)
+    line = called("search", "--ckpt", options.ckpt, "--index", options.out, query)
+    print(f"next, what is most like a shape, by its id or the file of any other: {line}")
 
 
 def _of_files(options: argparse.Namespace) -> "Embeddings":
     from pc_crvae.cli.counting import counting
-    from pc_crvae.data.formats.other_kinds import tell_passed_over
     from pc_crvae.data.readers.shape_files import find_shapes
     from pc_crvae.embedding.shapes import embeddings_of_files
 
     found = find_shapes(options.places)
-    files = found.files
-    saved = open_saved(options)
-    left_out: list[int] = []
-    unmeasured = left_out.append if options.drop_nan else None
-    with counting("embedding", len(files)) as advance:
+    saved, left_out = open_saved(options), LeftOut(options)
+    with counting("embedding", len(found.files)) as advance:
         embeddings = embeddings_of_files(
             saved.point_model,
-            files,
-            _about(options, saved),
+            found.files,
+            about_vectors(options, saved),
             refuse,
             advance,
-            unmeasured=unmeasured,
+            unmeasured=left_out.count,
         )
-    tell_left_out(left_out)
-    for line in tell_passed_over(found.passed_over):
-        print(line, file=sys.stderr)
-    refused = len(files) - len(embeddings)
+    left_out.tell()
+    tell_passed_over(found)
+    refused = len(found.files) - len(embeddings)
     if refused and options.strict:
         raise UserError(
-            f"{refused} of {len(files)} files were refused: nothing is written, by --strict"
+            f"{refused} of {len(found.files)} files were refused: nothing is written, by --strict"
         )
     if refused:
-        print(f"{refused} of {len(files)} files were refused, see above", file=sys.stderr)
+        tell(f"{refused} of {len(found.files)} files were refused, see above")
     return embeddings
-
-
-def _about(options: argparse.Namespace, saved: "SavedModel") -> "About":
-    from pc_crvae.data.facing import up_in_full
-    from pc_crvae.embedding.index import About
-
-    return About(
-        model_sha256=saved.weights_sha256,
-        points=options.points or saved.point_model.points,
-        up=up_in_full(options.up),
-        average_over=options.average_over,
-    )
-
-
-def tell_left_out(left_out: list[int]) -> None:
-    """Tell how many points of clouds were left out."""
-    if left_out:
-        print(
-            f"left out: {sum(left_out):,} points that are NaN or infinite, of {len(left_out):,} "
-            "clouds",
-            file=sys.stderr,
-        )
 
 
 def _embed_shard(options: argparse.Namespace) -> None:
     from pc_crvae.cli.counting import counting
-    from pc_crvae.data.formats.other_kinds import tell_passed_over
     from pc_crvae.data.readers.shape_files import find_shapes
     from pc_crvae.embedding.parquet import require_pyarrow
     from pc_crvae.embedding.parts import Plan, embed_parts, missing_parts, parse_shard
@@ -208,30 +151,23 @@ def _embed_shard(options: argparse.Namespace) -> None:
         raise UserError("--shard is for PATHs alone: leave out --data, --merge and --strict")
     if not options.places:
         raise UserError("name files and folders to embed")
-    if options.part_files < 1:
-        raise UserError(f"--part-files must be at least 1, not {options.part_files}")
     require_pyarrow(options.out)
     require_writable(options.out / "part")
     found = find_shapes(options.places)
-    saved = open_saved(options)
-    plan = Plan(found.files, _about(options, saved), options.out, options.part_files)
-    numbers = missing_parts(plan, shard, lambda text: print(printable(text), file=sys.stderr))
-    left_out: list[int] = []
-    unmeasured = left_out.append if options.drop_nan else None
+    saved, left_out = open_saved(options), LeftOut(options)
+    plan = Plan(found.files, about_vectors(options, saved), options.out, options.part_files)
+    numbers = missing_parts(plan, shard, tell)
     with counting("embedding", sum(len(plan.of_part(number)) for number in numbers)) as advance:
-        embed_parts(saved.point_model, plan, numbers, refuse, advance, unmeasured=unmeasured)
-    tell_left_out(left_out)
-    for line in tell_passed_over(found.passed_over):
-        print(line, file=sys.stderr)
+        embed_parts(saved.point_model, plan, numbers, refuse, advance, unmeasured=left_out.count)
+    left_out.tell()
+    tell_passed_over(found)
     own = len(range(shard.number, plan.count + 1, shard.count))
     print(
         f"parts: {options.out}, {len(numbers):,} made and {own - len(numbers):,} there before, of "
         f"{plan.count:,} in all shards"
     )
-    print(
-        f"next, when all shards are done: python tools/embed.py --ckpt {quote(str(options.ckpt))} "
-        f"--merge {quote(str(options.out))} --out embeddings.parquet"
-    )
+    merging = ("--ckpt", options.ckpt, "--merge", options.out, "--out", "embeddings.parquet")
+    print(f"next, when all shards are done: {called('embed', *merging)}")
 
 
 def _merge(options: argparse.Namespace) -> None:
@@ -241,8 +177,8 @@ def _merge(options: argparse.Namespace) -> None:
         raise UserError("--merge joins parts that are there: leave out PATHs and --data")
     merged = merge_parts(options.merge, options.out)
     if merged.refused:
-        print(f"{merged.refused:,} files were refused when the parts were made", file=sys.stderr)
-    _tell(options, merged.vectors, merged.size)
+        tell(f"{merged.refused:,} files were refused when the parts were made")
+    _tell(options, merged.vectors, merged.size, "QUERY")
 
 
 def _of_split(options: argparse.Namespace) -> "Embeddings":

@@ -1,18 +1,22 @@
 """``evaluate``: how well a model of images explains held-out ones, and what its latents hold."""
 
 import argparse
-from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-from pc_crvae.cli.saved import (
-    add_model_arguments,
-    add_report_argument,
-    add_table_argument,
-    check_table,
-    deliver_table,
-    open_saved,
-    reports_of,
+from pc_crvae.cli.endings import tell_files
+from pc_crvae.cli.options import (
+    add_count,
+    add_held_out,
+    add_json,
+    add_model_and_data,
+    add_seed,
+    add_table,
 )
+from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.utils.files import require_writable
+
+if TYPE_CHECKING:
+    from pc_crvae.data import ImageSet
 
 DESCRIPTION = "Evaluate a model of images: likelihood, KLs, information, classifiers, pictures."
 _MORE = (
@@ -21,40 +25,44 @@ _MORE = (
     "classifiers ...) and, under protocol, what it is of."
 )
 
+_PICTURES = {
+    "reconstructions": "open this first: images, and what the model makes of them",
+    "samples": "draws of the prior, decoded",
+    "interpolations": "from the code of one image to that of another",
+    "traversals": "one number of a code changed at a time",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = _MORE
-    add_model_arguments(parser, of_clouds=False)
-    add_report_argument(parser, "evaluation.json", "pictures beside it")
-    parser.add_argument(
-        "--split",
-        choices=("test", "validation"),
-        default="test",
-        help="validation: what training held out, for choosing between runs",
+    add_model_and_data(parser, of_clouds=False)
+    add_json(
+        parser,
+        "the report goes, pictures beside it",
+        "evaluation.json in --ckpt's folder, of the validation split evaluation-validation.json",
     )
-    parser.add_argument(
-        "--samples", type=int, default=500, help="latents an image, of the likelihood's estimate"
-    )
-    parser.add_argument(
+    add_held_out(parser)
+    add_count(parser, "--samples", "latents an image, of the likelihood's estimate", default=500)
+    add_count(
+        parser,
         "--items",
-        type=int,
-        help="images, drawn by --seed, that all but mutual information and the classifiers are "
+        "images, drawn by --seed, that all but mutual information and the classifiers are "
         "evaluated on (default: all)",
     )
-    parser.add_argument(
+    add_count(
+        parser,
         "--train-items",
-        type=int,
+        "at most so many training images, drawn by --seed, that classifiers are fitted on",
         default=10_000,
-        help="at most so many training images, drawn by --seed, that classifiers are fitted on",
     )
-    parser.add_argument("--seed", type=int, default=0, help="fixes what is drawn")
-    add_table_argument(parser)
+    add_seed(parser)
+    add_table(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Evaluate."""
-    report_path: Path = options.json or reports_of(options.ckpt) / "evaluation.json"
+    path = report_path(options, "evaluation")
     check_table(options)
     saved = open_saved(options)
 
@@ -65,28 +73,27 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.images.protocol import ImageProtocol
     from pc_crvae.evaluation.images.report import format_images
     from pc_crvae.evaluation.images.run import evaluate_images
-    from pc_crvae.evaluation.images.subject import image_model, image_splits
+    from pc_crvae.evaluation.images.subject import image_model
 
     model = image_model(saved)
-    require_writable(report_path)
+    require_writable(path)
     protocol = ImageProtocol(
         samples=options.samples,
         items=options.items,
         train_items=options.train_items,
         seed=options.seed,
     )
-    train_set, held_out = image_splits(saved, options.split)
+    train_set, held_out = cast("tuple[ImageSet, ImageSet]", saved.splits(options.split))
     transform, whose = transform_of(saved.config)
     with counting("parts of the images", protocol.steps(held_out)) as advance:
         report, observed = evaluate_images(
             model, train_set, held_out, protocol, transform, transform_from=whose, advance=advance
         )
-    report = report.of_model(saved.folder, options.which, saved.model.data, saved.weights_sha256)
-    report.write(report_path)
+    report = report.of_model(saved, options.which)
+    report.write(path)
     print(format_images(report))
-    print(f"report: {report_path}")
+    tell_files({"report": (path, "every figure above, with the protocol")})
     deliver_table(options, lambda: table_of_images(report))
     by_dimension = report.kl_per_dimension
-    pictures = save_pictures(model, observed, by_dimension, report_path, options.seed)
-    for name, path in pictures.items():
-        print(f"{name}: {path}")
+    pictures = save_pictures(model, observed, by_dimension, path, options.seed)
+    tell_files({name: (picture, _PICTURES[name]) for name, picture in pictures.items()})

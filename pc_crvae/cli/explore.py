@@ -1,16 +1,17 @@
 """``explore``: a folder of shapes on one page, with its groups and duplicates."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved, up_axes
-from pc_crvae.errors import UserError, printable
+from pc_crvae.cli.endings import tell_files
+from pc_crvae.cli.options import add_model, add_out, add_points, add_up
+from pc_crvae.cli.saved import open_saved, tell
+from pc_crvae.cli.shapes import refuse
+from pc_crvae.errors import UserError
+from pc_crvae.utils.invocation import called
 from pc_crvae.utils.resources import DEFAULT_MODEL
-from pc_crvae.utils.up_axes import HELP
 
 if TYPE_CHECKING:
     from pc_crvae.collection.explore import Explored
@@ -29,28 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="PATH",
         help="folders of mesh and cloud files (any depth; hidden ones are left out), or files; or "
-        "one index that tools/embed.py wrote, whose vectors are taken",
+        "one index that embed wrote, whose vectors are taken",
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder of the page, explore.html, and of the tables beside it (default: "
-        "explore/NAME, by the name of the first PATH)",
+    add_out(
+        parser,
+        "folder of the page, explore.html, and of the tables beside it",
+        "explore/NAME, by the name of the first PATH",
     )
-    add_checkpoint_arguments(parser, default=DEFAULT_MODEL)
-    parser.add_argument(
-        "--points",
-        type=int,
-        help="points drawn of each shape for the model (default: as many as it was made for)",
-    )
-    parser.add_argument(
-        "--up",
-        type=up_axes,
-        metavar="AXIS",
-        help=f"the axis that points up in the files: {HELP} (default: y for glTF, which fixes it; "
-        "z for others)",
-    )
+    add_model(parser, default=DEFAULT_MODEL)
+    add_points(parser)
+    add_up(parser, "the files", "what the format or the file says, as glTF does, or z")
     parser.add_argument(
         "--serve",
         action="store_true",
@@ -77,10 +66,10 @@ def run(options: argparse.Namespace) -> None:
     if options.serve:
         _serve(options, out)
         return
-    for name in ("host", "port"):
-        if getattr(options, name) is not None:
-            raise UserError(f"--{name} goes with --serve")
-    _tell(_explore(options, out, lambda: open_saved(options)))
+    for option, value in {"--host": options.host, "--port": options.port}.items():
+        if value is not None:
+            raise UserError(f"{option} goes with --serve")
+    _tell(_explore(options, out, lambda: open_saved(options)), options.places)
 
 
 def _explore(
@@ -109,10 +98,10 @@ def _serve(options: argparse.Namespace, out: Path) -> None:
     )
     if embeddings is None:
         explored = _explore(options, out, lambda: saved)
-        _tell(explored)
+        _tell(explored, options.places)
         embeddings = explored.collection.embeddings
     else:
-        print(f"page: {quote(str(out / PAGE))}, as it was, since nothing has changed")
+        print(f"page: {out / PAGE}, as it was, since nothing has changed")
     host, port = options.host or LOOPBACK, options.port or 0
     with serving(out / PAGE, embeddings, saved, host=host, port=port) as address:
         print(f"served, until Ctrl-C, at {address}", flush=True)
@@ -120,16 +109,16 @@ def _serve(options: argparse.Namespace, out: Path) -> None:
     print("ended")
 
 
-def _tell(explored: "Explored") -> None:
+def _tell(explored: "Explored", places: "list[Path]") -> None:
     from pc_crvae.collection.explore import DUPLICATES, REPORT, SHAPES
     from pc_crvae.collection.page import notes_of, sentence, subtitle_of
     from pc_crvae.data.formats.other_kinds import tell_passed_over
 
     collection, analysis, out = explored.collection, explored.analysis, explored.out
     for reason in collection.refused:
-        print(f"refused: {printable(reason)}", file=sys.stderr)
+        refuse(reason)
     for line in tell_passed_over(collection.passed_over):
-        print(line, file=sys.stderr)
+        tell(line)
     print(subtitle_of(collection, analysis))
     for finding in analysis.findings[:_MOST_TOLD]:
         print(f"  {sentence(collection, finding)}")
@@ -137,5 +126,13 @@ def _tell(explored: "Explored") -> None:
         print(f"  and {len(analysis.findings) - _MOST_TOLD:,} more: {out / DUPLICATES}")
     for note in notes_of(collection, analysis):
         print(f"note: {note}")
-    print(f"tables: {out / SHAPES} and {out / DUPLICATES}; report to send: {out / REPORT}")
-    print(f"page: {quote(str(explored.page))}")
+    tell_files(
+        {
+            "page": (explored.page, "open this first: a map of all shapes, the nearest of each"),
+            "shapes": (out / SHAPES, "a line a shape: its sizes, its group, how unusual it is"),
+            "duplicates": (out / DUPLICATES, "a line a pair: what is the same, and how"),
+            "report": (out / REPORT, "the pairs with pictures, to send"),
+        }
+    )
+    line = called("explore", *places, "--out", out, "--serve")
+    print(f"next, to look up a shape that is not among them: {line}, and drop its file on the page")

@@ -3,16 +3,19 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import add_model_arguments, open_saved, reports_of
+from pc_crvae.cli.endings import tell_files
+from pc_crvae.cli.options import add_count, add_model_and_data, add_out, add_seed
+from pc_crvae.cli.saved import open_saved, reports_of
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
+from pc_crvae.utils.invocation import called
 
 DESCRIPTION = "Walk between two shapes' latents, as a picture strip, a web page or a window."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_model_arguments(parser)
+    add_model_and_data(parser)
     parser.add_argument(
         "--from",
         dest="start",
@@ -22,20 +25,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", dest="end", metavar="ID", help="test shape to end at (default: see --from)"
     )
-    parser.add_argument(
-        "--pairs", type=int, default=2, help="pairs of test shapes, where none is named"
-    )
-    parser.add_argument(
+    add_count(parser, "--pairs", "pairs of test shapes, where none is named", default=2, least=0)
+    add_count(
+        parser,
         "--random",
-        type=int,
-        help="pairs of latents drawn from the prior (default: 1, or 0 where shapes are named or "
-        "the model is a plain auto-encoder, which has no prior)",
+        "pairs of latents drawn from the prior (default: 1, or 0 where shapes are named or the "
+        "model is a plain auto-encoder, which has no prior)",
+        least=0,
     )
-    parser.add_argument(
+    add_count(
+        parser,
         "--steps",
-        type=int,
+        "shapes of a strip, both ends included; the page has three more between any two",
         default=9,
-        help="shapes of a strip, both ends included; the page has three more between any two",
+        least=2,
     )
     parser.add_argument(
         "--kind",
@@ -43,13 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="spherical",
         help="path through the latent space",
     )
-    parser.add_argument("--seed", type=int, default=0, help="fixes what is drawn")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder of the pictures and the page (default: interpolation in --ckpt's folder)",
-    )
+    add_seed(parser)
+    add_out(parser, "folder of the pictures and the page", "interpolation in --ckpt's folder")
     parser.add_argument(
         "--renderer",
         choices=("auto", "open3d", "matplotlib"),
@@ -65,10 +63,6 @@ def run(options: argparse.Namespace) -> None:
     start, end = options.start, options.end
     if (start is None) != (end is None):
         raise UserError("--from and --to go together: name both shapes, or neither")
-    if options.steps < 2:
-        raise UserError(f"--steps must be at least 2, both ends included, not {options.steps}")
-    if options.pairs < 0 or (options.random or 0) < 0:
-        raise UserError("--pairs and --random must not be negative")
     saved = open_saved(options)
     require_writable(out / "strip-1.png")
 
@@ -85,11 +79,18 @@ def run(options: argparse.Namespace) -> None:
         kind=options.kind,
         seed=options.seed,
     )
-    for strip, how in write_strips(paths, out, options.renderer):
-        print(f"strip: {strip} ({how})")
+    for path, (strip, how) in zip(paths, write_strips(paths, out, options.renderer), strict=True):
+        print(f"strip: {strip} ({how}): {path.title}")
     page = out / "interpolation.html"
     interpolation_page(paths, page)
-    print(f"page: {page}")
+    print(
+        f"{len(paths)} ways through the codes, each point of which is decoded to a shape. Where "
+        "the shapes between two ends look like shapes too, codes that are near mean shapes that "
+        "are alike."
+    )
+    tell_files({"page": (page, "open this first: a slider from shape to shape, to be turned")})
+    line = called("report", "--ckpt", options.ckpt)
+    print(f"next, all of the run on one page: {line}")
     if options.view:
         from pc_crvae.visualization.window import show_interpolation
 

@@ -4,18 +4,20 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import (
-    add_figures_argument,
-    add_model_arguments,
-    add_table_argument,
-    add_untrained_argument,
-    check_table,
-    deliver_table,
-    open_saved,
-    reports_of,
+from pc_crvae.cli.endings import embed_line, tell_files
+from pc_crvae.cli.options import (
+    add_count,
+    add_figures,
+    add_held_out,
+    add_json,
+    add_model_and_data,
+    add_table,
+    add_untrained,
 )
+from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
+from pc_crvae.utils.invocation import called
 
 if TYPE_CHECKING:
     from pc_crvae.data import ItemSet
@@ -29,12 +31,10 @@ DESCRIPTION = (
     "Fit linear SVMs on frozen features: of the trained encoder, the untrained, and a descriptor."
 )
 
-_MODEL_OPTIONS = {"data": "--data", "data_root": "--data-root", "up": "--up"}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_model_arguments(parser, required=False)
+    add_model_and_data(parser, required=False)
     parser.add_argument(
         "--features",
         nargs=2,
@@ -51,20 +51,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "clusters; averaged-z or averaged-so3, each shape seen from all sides; as others publish, "
         "crosspoint, crosspoint-few-shot, occo, point-mae or strl; or a YAML file",
     )
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        help="where the report goes, predictions and confusion matrix beside it "
-        "(default: probe.json in --ckpt's folder; with --features it is only printed)",
+    add_held_out(parser)
+    add_json(
+        parser,
+        "the report goes, predictions and confusion matrix beside it",
+        "probe.json in --ckpt's folder, of the validation split probe-validation.json; with "
+        "--features it is only printed",
     )
-    parser.add_argument(
+    add_count(
+        parser,
         "--seeds",
-        type=int,
-        help="probe seeds: point draws, rotations, initialisations (default: the protocol's, "
-        "3 of ours)",
+        "probe seeds: point draws, rotations, initialisations (default: the protocol's, 3 of ours)",
     )
-    add_untrained_argument(parser, "the protocol's, calibrated unless it says otherwise")
+    add_untrained(parser, "the protocol's, calibrated unless it says otherwise")
     parser.add_argument(
         "--no-training-free",
         action="store_true",
@@ -76,10 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a second estimate of every row, with intervals: stratified folds within the training "
         "split, repeated",
     )
-    parser.add_argument("--cv-repeats", type=int, help="how often (default: 3)")
-    parser.add_argument("--cv-folds", type=int, help="into how many folds (default: 5)")
-    add_table_argument(parser)
-    add_figures_argument(parser)
+    add_count(parser, "--cv-repeats", "of --cross-validate: how often (default: 3)")
+    add_count(
+        parser, "--cv-folds", "of --cross-validate: into how many folds (default: 5)", least=2
+    )
+    add_table(parser)
+    add_figures(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -92,12 +93,9 @@ def run(options: argparse.Namespace) -> None:
             + (", not both" if options.ckpt is not None else "")
         )
     check_table(options)
-    seeds = options.seeds
-    if seeds is not None and seeds < 1:
-        raise UserError(f"--seeds must be at least 1, not {seeds}")
     protocol = load_protocol(options.protocol)
-    if seeds is not None:
-        protocol = changed(protocol, "--seeds", seeds=list(range(seeds)))
+    if options.seeds is not None:
+        protocol = changed(protocol, "--seeds", seeds=list(range(options.seeds)))
     if options.no_training_free:
         protocol = changed(protocol, "--no-training-free", training_free=False)
     if options.features is not None:
@@ -109,30 +107,27 @@ def run(options: argparse.Namespace) -> None:
 def _cross_validation(options: argparse.Namespace) -> "CrossValidation | None":
     from pc_crvae.evaluation.probe.cross_validation import CrossValidation
 
-    asked = {}
-    for key, least in (("repeats", 1), ("folds", 2)):
-        value = getattr(options, f"cv_{key}")
-        if value is None:
-            continue
+    asked = {"repeats": options.cv_repeats, "folds": options.cv_folds}
+    given = {key: value for key, value in asked.items() if value is not None}
+    for key in given:
         if not options.cross_validate:
             raise UserError(
                 f"--cv-{key} is about --cross-validate, which was not asked for: add it"
             )
-        if value < least:
-            raise UserError(f"--cv-{key} must be at least {least}, not {value}")
-        asked[key] = value
-    return CrossValidation(**asked) if options.cross_validate else None
+    return CrossValidation(**given) if options.cross_validate else None
 
 
 def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> None:
-    for name, option in _MODEL_OPTIONS.items():
-        if getattr(options, name) is not None:
-            raise UserError(f"{option} is about a model's data, and --features has none: omit it")
-    if options.untrained is not None:
-        raise UserError(
-            "--untrained is about the untrained encoders beside a model, and --features has none: "
-            "omit it"
-        )
+    given = {
+        "--data": options.data,
+        "--data-root": options.data_root,
+        "--up": options.up,
+        "--untrained": options.untrained,
+        "--split validation": options.split == "validation" or None,
+    }
+    for option, value in given.items():
+        if value is not None:
+            raise UserError(f"{option} is about a model, and --features has none: omit it")
     from pc_crvae.evaluation.probe.features import probe_arrays, read_features
 
     if options.json is not None:
@@ -153,31 +148,30 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
 def _probe_model(options: argparse.Namespace, protocol: "ProbeProtocol") -> None:
     cross_validation = _cross_validation(options)
     saved = open_saved(options)
-    path = options.json or reports_of(options.ckpt) / "probe.json"
+    path = report_path(options, "probe")
     require_writable(path)
-    train_set, test_set = saved.split("train"), saved.split("test")
+    train_set, test_set = saved.splits(options.split)
     if train_set.labels is None or test_set.labels is None:
-        print(f"{train_set.name} has no labels, so there is nothing to probe; next: tools/embed.py")
+        line = embed_line(options.ckpt, saved.data, options.data_root)
+        print(f"{train_set.name} has no labels, so there is nothing to probe; next: {line}")
         return
 
     from pc_crvae.evaluation.encoders import probe_model
 
-    splits = train_set, test_set
     probed = probe_model(
         saved.model,
-        *splits,
+        train_set,
+        test_set,
         protocol,
         progress=print,
         untrained=options.untrained,
         cross_validation=cross_validation,
     )
-    trained_on, sha256 = saved.model.data, saved.weights_sha256
-    report = probed.report.of_model(saved.folder, options.which, trained_on, sha256)
     transfer = _is_transfer(saved, train_set)
     if transfer:
         print(f"trained on {saved.trained_on}, probed on {train_set.name}")
-    report = report.model_copy(update={"transfer": transfer})
-    _deliver(report, probed.predictions, path, options)
+    report = probed.report.of_model(saved, options.which)
+    _deliver(report.model_copy(update={"transfer": transfer}), probed.predictions, path, options)
 
 
 def _is_transfer(saved: "SavedModel", probed: "ItemSet") -> bool:
@@ -204,19 +198,28 @@ def _deliver(
     from pc_crvae.evaluation.probe.paper import table_of_probe
     from pc_crvae.evaluation.probe.predictions import predictions_path, save_predictions
     from pc_crvae.evaluation.probe.table import format_table
-    from pc_crvae.evaluation.probe.words import in_words
+    from pc_crvae.evaluation.probe.words import columns_in_words, in_words
     from pc_crvae.visualization.pictures import confusion_matrix
 
-    told = [text for text in (format_table(report), in_words(report)) if text]
-    if path is not None:
-        report.write(path)
-        save_predictions(predictions, predictions_path(path))
-        told.append(f"report: {path}\npredictions: {predictions_path(path)}")
-    if path is not None and report.confusion is not None:
+    print(format_table(report))
+    if words := in_words(report):
+        print(f"{columns_in_words(report)}\n{words}")
+    if path is None:
+        deliver_table(options, lambda: table_of_probe(report))
+        return
+    report.write(path)
+    save_predictions(predictions, predictions_path(path))
+    files = {
+        "report": (path, "every figure above, with the protocol"),
+        "predictions": (predictions_path(path), "the answer for each item, which compare reads"),
+    }
+    if report.confusion is not None:
         picture = path.with_name(f"{path.stem}-confusion.{options.figures}")
         counts = np.array(report.confusion.matrix)
         seeds = len(report.protocol.seeds)
         confusion_matrix(counts, report.confusion.classes, picture, draws=seeds)
-        told.append(f"confusion matrix: {picture}")
-    print("\n".join(told))
+        files["confusion matrix"] = picture, "open this first: which classes it takes for which"
+    tell_files(files)
     deliver_table(options, lambda: table_of_probe(report))
+    if options.ckpt is not None:
+        print(f"next, all of the run on one page: {called('report', '--ckpt', options.ckpt)}")

@@ -1,10 +1,13 @@
 """``report``: a run on one page, to look at or to send."""
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_model_arguments, open_saved, reports_of
+from pc_crvae.cli.endings import tell_files
+from pc_crvae.cli.options import add_count, add_model_and_data, add_out, add_seed
+from pc_crvae.cli.saved import open_saved, reports_of
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 
@@ -28,27 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the command, and the rest is written; data that is named by --data or --data-root must "
         "be there."
     )
-    add_model_arguments(parser)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="the page to write (default: report.html in --ckpt's folder)",
-    )
-    parser.add_argument(
+    add_model_and_data(parser)
+    add_out(parser, "the page to write", "report.html in --ckpt's folder", "FILE")
+    add_count(
+        parser,
         "--items",
-        type=int,
+        f"test items on the map of embeddings, at most {_MOST_ITEMS:,}, or as many as there are",
         default=_ITEMS,
-        help=f"test items on the map of embeddings, at most {_MOST_ITEMS:,}, or as many as there "
-        "are",
     )
-    parser.add_argument("--seed", type=int, default=0, help="fixes what is drawn")
+    add_seed(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Write the page."""
-    if not 1 <= options.items <= _MOST_ITEMS:
-        raise UserError(f"--items must be from 1 to {_MOST_ITEMS:,}, not {options.items:,}")
+    if options.items > _MOST_ITEMS:
+        raise UserError(f"--items must be at most {_MOST_ITEMS:,}, not {options.items:,}")
     path: Path = options.out or reports_of(options.ckpt) / "report.html"
     if path.suffix not in (".html", ".htm"):
         raise UserError(f"--out {path} must end in .html")
@@ -57,12 +54,15 @@ def run(options: argparse.Namespace) -> None:
     named = options.data is not None or options.data_root is not None
     split = _split(saved, named=named)
 
+    from pc_crvae.evaluation.probe.report import ProbeReport
+    from pc_crvae.evaluation.probe.words import in_words
     from pc_crvae.report.run import write_run_report
-    from pc_crvae.report.stored import Subject
+    from pc_crvae.report.stored import Subject, read_stored
 
+    subject = Subject(reports_of(options.ckpt), saved.folder, options.which, options.ckpt)
     problems = write_run_report(
         saved.model,
-        Subject(reports_of(options.ckpt), saved.folder, options.which, options.ckpt),
+        subject,
         split,
         path,
         count=options.items,
@@ -70,7 +70,11 @@ def run(options: argparse.Namespace) -> None:
     )
     for problem in problems:
         print(f"note: {problem}")
-    print(f"page: {path}")
+    with suppress(UserError):  # damage, which is among the problems
+        probe = read_stored(subject, "probe.json", ProbeReport)
+        if probe is not None and probe.is_current:
+            print(in_words(probe.report))
+    tell_files({"page": (path, "open this first: one file, which needs no network, to send")})
 
 
 def _split(saved: "SavedModel", *, named: bool) -> "ItemSet | UserError":

@@ -3,17 +3,16 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.saved import (
-    add_figures_argument,
-    add_model_arguments,
-    add_report_argument,
-    add_table_argument,
-    add_untrained_argument,
-    check_table,
-    deliver_table,
-    open_saved,
-    reports_of,
+from pc_crvae.cli.endings import tell_files
+from pc_crvae.cli.options import (
+    add_count,
+    add_figures,
+    add_model_and_data,
+    add_report,
+    add_table,
+    add_untrained,
 )
+from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 
@@ -24,8 +23,8 @@ _PARTS = ("rotation", "corruption", "occlusion", "points")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_model_arguments(parser)
-    add_report_argument(parser, "robustness.json", "the curves beside it")
+    add_model_and_data(parser)
+    add_report(parser, "robustness.json", "the curves beside it")
     parser.add_argument(
         "--parts", nargs="+", choices=_PARTS, default=list(_PARTS), help="what is measured"
     )
@@ -39,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--points",
         type=int,
+        metavar="N",
         help="points drawn of each shape (default: 1024, or as many as the shapes have; the "
         "corruptions' recipes are for 1024)",
     )
@@ -46,26 +46,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--point-counts",
         type=int,
         nargs="+",
+        metavar="N",
         help="for the part points (default: of 64, 128, 256, 512, 1024, 2048, 4096 those that the "
         "test shapes have)",
     )
-    parser.add_argument(
-        "--seeds", type=int, default=3, help="draws of points, turns, corruptions, initialisations"
-    )
-    add_untrained_argument(parser, "calibrated")
-    add_table_argument(parser)
-    add_figures_argument(parser)
+    add_count(parser, "--seeds", "draws of points, turns, corruptions, initialisations", default=3)
+    add_untrained(parser, "calibrated")
+    add_table(parser)
+    add_figures(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure robustness."""
-    if options.seeds < 1:
-        raise UserError(f"--seeds must be at least 1, not {options.seeds}")
     check_table(options)
-    report_path: Path = options.json or reports_of(options.ckpt) / "robustness.json"
+    path = report_path(options, "robustness")
     saved = open_saved(options)
     model = saved.point_vae
-    require_writable(report_path)
+    require_writable(path)
 
     from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.robustness.paper import table_of_robustness
@@ -96,12 +93,13 @@ def run(options: argparse.Namespace) -> None:
         report = measure_robustness(
             model, train_set, test_set, protocol, reference=reference, advance=advance
         )
-    report = report.of_model(saved.folder, options.which, model.data, saved.weights_sha256)
-    report.write(report_path)
+    report = report.of_model(saved, options.which)
+    report.write(path)
     print(format_robustness(report))
-    print(f"report: {report_path}")
-    deliver_table(options, lambda: table_of_robustness(report))
+    files = {"report": (path, "every figure above, with the protocol")}
     if set(protocol.parts) != {"rotation"}:
-        picture = report_path.with_name(f"{report_path.stem}-curves.{options.figures}")
+        picture = path.with_name(f"{path.stem}-curves.{options.figures}")
         robustness_curves(report, picture)
-        print(f"curves: {picture}")
+        files["curves"] = picture, "open this first: accuracy against severity"
+    tell_files(files)
+    deliver_table(options, lambda: table_of_robustness(report))

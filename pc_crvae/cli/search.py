@@ -2,16 +2,26 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import add_checkpoint_arguments, open_saved, reports_of, up_axes
+from pc_crvae.cli.endings import tell_files
+from pc_crvae.cli.options import (
+    add_average_over,
+    add_count,
+    add_drop_nan,
+    add_json,
+    add_model,
+    add_out,
+    add_points,
+    add_up,
+)
+from pc_crvae.cli.saved import open_saved, reports_of, tell
+from pc_crvae.cli.shapes import LeftOut, about_vectors, check_vectors, refuse, tell_passed_over
 from pc_crvae.errors import UserError, printable
 from pc_crvae.utils.files import require_writable
 from pc_crvae.utils.resources import DEFAULT_MODEL
-from pc_crvae.utils.up_axes import HELP
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +41,7 @@ DESCRIPTION = "Find the shapes of a folder, or of an index, that are most like o
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_checkpoint_arguments(parser, default=DEFAULT_MODEL)
+    add_model(parser, default=DEFAULT_MODEL)
     parser.add_argument(
         "queries",
         nargs="+",
@@ -44,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--index",
         type=Path,
         metavar="FILE",
-        help="search embeddings that tools/embed.py wrote by the same model, instead of a folder "
-        "(default: none, a folder is searched)",
+        help="search embeddings that embed wrote by the same model, instead of a folder (default: "
+        "none, a folder is searched)",
     )
     parser.add_argument(
         "--exact",
@@ -53,42 +63,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go through all vectors of an --index, however many; otherwise one of more than "
         "200,000 is searched by an approximate index, which is made once and kept beside it",
     )
-    parser.add_argument("--top", type=int, default=5, help="hits shown of each query")
-    parser.add_argument(
-        "--up",
-        type=up_axes,
-        metavar="AXIS",
-        help=f"the axis that points up in the files of the folder and in the queries: {HELP}; with "
-        "--index, in the queries (default: that of the format, or z; with --index, that of the "
-        "files in it)",
+    add_count(parser, "--top", "hits shown of each query", default=5)
+    add_up(
+        parser,
+        "the files of the folder and in the queries, or with --index in the queries",
+        "what the format or the file says, or z; with --index, that of the files in it",
     )
+    add_points(parser, " of a folder")
+    add_average_over(parser)
+    add_drop_nan(parser)
+    add_json(parser, "the hits go", "nowhere")
     parser.add_argument(
-        "--points",
-        type=int,
-        help="of a folder: points drawn of each shape, as of tools/embed.py (default: as many as "
-        "the model was trained with)",
+        "--csv", type=Path, metavar="FILE", help="where the hits go, a line each (default: nowhere)"
     )
-    parser.add_argument(
-        "--average-over",
-        metavar="GROUP",
-        help="of a folder: vectors that depend less on how shapes face, as of tools/embed.py "
-        "(default: one pass)",
-    )
-    parser.add_argument(
-        "--drop-nan",
-        action="store_true",
-        help="leave out points of clouds that are NaN or infinite, and count them; otherwise such "
-        "clouds are refused",
-    )
-    for form, what in (("json", "the hits there, as JSON"), ("csv", "a line a hit there")):
-        help_text = f"write {what} (default: nowhere)"
-        parser.add_argument(f"--{form}", type=Path, metavar="FILE", help=help_text)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder of the contact sheet, search.png and search.html (default: search in "
-        "--ckpt's folder)",
+    add_out(
+        parser,
+        "folder of the contact sheet, search.png and search.html",
+        "search in --ckpt's folder",
     )
 
 
@@ -97,14 +88,12 @@ def run(options: argparse.Namespace) -> None:
     _check(options)
     out: Path = options.out or reports_of(options.ckpt) / "search"
 
-    from pc_crvae.cli.embed import tell_left_out
     from pc_crvae.data.readers.shape_files import load_shape
     from pc_crvae.embedding.hits import Answer, Findings
     from pc_crvae.embedding.shapes import find_query, query_vector, require_model_of
     from pc_crvae.visualization.contact_sheet import Tile
 
-    left_out: list[int] = []
-    unmeasured = left_out.append if options.drop_nan else None
+    left_out = LeftOut(options)
     index: Index | None = None if options.index is None else _opened(options)
     saved = open_saved(options)
     for path in (out / "search.png", options.json, options.csv):
@@ -112,17 +101,17 @@ def run(options: argparse.Namespace) -> None:
             require_writable(path)
     if index is None:
         searched, *queries = options.queries
-        index = _of_folder(options, Path(searched), saved, unmeasured)
+        index = _of_folder(options, Path(searched), saved, left_out)
     else:
         searched, queries = options.index, options.queries
         require_model_of(index, saved.weights_sha256, saved.folder)
     about = index.about.for_queries(options.up)
     found = [find_query(name, index) for name in queries]
     vectors = [
-        query_vector(query, index, saved.point_model, about, unmeasured=unmeasured)
+        query_vector(query, index, saved.point_model, about, unmeasured=left_out.count)
         for query in found
     ]
-    tell_left_out(left_out)
+    left_out.tell()
     indexed = _indexed(index, drop_nan=options.drop_nan)
 
     def shown(query: Path) -> "NDArray[np.float32]":
@@ -154,25 +143,20 @@ def _opened(options: argparse.Namespace) -> "Index":
     return open_index(
         options.index,
         exact=options.exact,
-        tell=lambda text: print(printable(text), file=sys.stderr),
+        tell=tell,
         progress=counting,
     )
 
 
 def _check(options: argparse.Namespace) -> None:
-    from pc_crvae.embedding.index import check_points
-    from pc_crvae.embedding.rotation_average import check_group
-
-    if options.top < 1:
-        raise UserError(f"--top must be at least 1, not {options.top}")
-    check_points(options.points, "--points")
-    if options.average_over is not None:
-        check_group(options.average_over, "--average-over")
+    check_vectors(options)
     if options.index is not None:
-        for name in ("points", "average_over"):
-            if getattr(options, name) is not None:
-                option = name.replace("_", "-")
-                raise UserError(f"--{option} is of a folder: --index says how its shapes were read")
+        for option, value in (
+            ("--points", options.points),
+            ("--average-over", options.average_over),
+        ):
+            if value is not None:
+                raise UserError(f"{option} is of a folder: --index says how its shapes were read")
         return
     if options.exact:
         raise UserError("--exact is of an --index: a folder is always searched exactly")
@@ -186,46 +170,31 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _of_folder(
-    options: argparse.Namespace,
-    folder: Path,
-    saved: "SavedModel",
-    unmeasured: Callable[[int], None] | None,
+    options: argparse.Namespace, folder: Path, saved: "SavedModel", left_out: LeftOut
 ) -> "Embeddings":
     from contextlib import ExitStack
 
     from pc_crvae.cli.counting import counting
-    from pc_crvae.cli.embed import refuse
-    from pc_crvae.data.facing import up_in_full
-    from pc_crvae.data.formats.other_kinds import tell_passed_over
     from pc_crvae.data.readers.shape_files import find_shapes
     from pc_crvae.embedding.folder_index import index_folder
-    from pc_crvae.embedding.index import About
 
     found = find_shapes([folder])
-    about = About(
-        model_sha256=saved.weights_sha256,
-        points=options.points or saved.point_model.points,
-        up=up_in_full(options.up),
-        average_over=options.average_over,
-    )
     with ExitStack() as shown:
         index = index_folder(
             saved.point_model,
             folder,
             found.files,
-            about,
-            unmeasured=unmeasured,
+            about_vectors(options, saved),
+            unmeasured=left_out.count,
             start=lambda count: shown.enter_context(counting("embedding", count)),
-            tell=lambda text: print(printable(text), file=sys.stderr),
+            tell=tell,
         )
     for sentence in index.refused:
         refuse(sentence)
-    for line in tell_passed_over(found.passed_over):
-        print(line, file=sys.stderr)
-    print(
-        f"{len(found.files):,} files in {printable(str(folder))}: {index.read:,} read, "
-        f"{len(found.files) - index.read:,} as they were, {len(index.refused):,} refused",
-        file=sys.stderr,
+    tell_passed_over(found)
+    tell(
+        f"{len(found.files):,} files in {folder}: {index.read:,} read, "
+        f"{len(found.files) - index.read:,} as they were, {len(index.refused):,} refused"
     )
     return index.embeddings
 
@@ -276,13 +245,18 @@ def _write(
     title = f"Nearest of {findings.shapes:,} shapes by cosine distance"
     contact_sheet(sheet, out / "search.png", title=title)
     contact_page(sheet, out / "search.html", title=title)
-    print(f"contact sheet: {out / 'search.png'} and {out / 'search.html'}")
+    files = {
+        "page": (out / "search.html", "open this first: each query and its hits, with pictures"),
+        "contact sheet": (out / "search.png", "the same as one picture"),
+    }
     if options.json is not None:
         findings.write_json(options.json)
-        print(f"hits: {printable(str(options.json))}")
+        files["hits"] = options.json, "the hits, and how they were found"
     if options.csv is not None:
         findings.write_csv(options.csv)
-        print(f"hits: {printable(str(options.csv))}")
+        files["lines of hits"] = options.csv, "a line a hit"
+    print("a line has the rank, the cosine distance (0: the same vector), the id and the file")
+    tell_files(files)
 
 
 def _indexed(index: "Index", *, drop_nan: bool) -> "_Indexed":
@@ -311,7 +285,7 @@ def _indexed(index: "Index", *, drop_nan: bool) -> "_Indexed":
     try:
         items = load_clouds(about.data.name, about.data.split, root=root, up=about.up)
     except UserError as error:
-        print(f"hits are not pictured: {error}", file=sys.stderr)
+        tell(f"hits are not pictured: {error}")
         return lambda row: (None, "")
     places = {name: place for place, name in enumerate(items.ids)}
 

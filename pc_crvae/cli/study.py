@@ -6,12 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.saved import (
-    add_figures_argument,
-    add_table_argument,
-    check_table,
-    deliver_table,
-)
+from pc_crvae.cli.options import add_count, add_figures, add_out, add_table
+from pc_crvae.cli.saved import check_table, deliver_table
 from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,17 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "study", type=Path, metavar="STUDY", help="a YAML file, such as configs/studies/tiny.yaml"
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder of the runs and the summary (default: runs/<name of the study>)",
-    )
-    parser.add_argument(
+    add_out(parser, "folder of the runs and the summary", "runs/<name of the study>")
+    add_count(
+        parser,
         "--workers",
-        type=int,
-        help="runs side by side, of one thread each (default: as many as there are cores, at "
-        f"most {_MOST_WORKERS})",
+        "runs side by side, of one thread each (default: as many as there are cores, at most "
+        f"{_MOST_WORKERS})",
     )
     parser.add_argument(
         "--report",
@@ -48,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the lines '<!-- study NAME -->' and '<!-- end of NAME -->' (NAME: the study file's), "
         "what is between them is replaced (default: run what is left)",
     )
-    add_table_argument(parser)
-    add_figures_argument(parser)
+    add_table(parser)
+    add_figures(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -57,11 +48,7 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.study.plan import plan_runs
     from pc_crvae.study.schema import find_study, load_study
 
-    workers = options.workers
-    if workers is None:
-        workers = min(os.cpu_count() or 1, _MOST_WORKERS)
-    if workers < 1:
-        raise UserError(f"--workers must be at least 1, not {workers}")
+    workers: int = options.workers or min(os.cpu_count() or 1, _MOST_WORKERS)
     report: Path | None = options.report
     if report is not None and report.suffix != ".md":
         raise UserError(f"--report {report} must end in .md")

@@ -6,7 +6,10 @@ from pathlib import Path
 from pc_crvae.data.cards import Card, card_names
 from pc_crvae.data.fetching.record import refuse_unfinished
 from pc_crvae.errors import UserError
+from pc_crvae.utils.invocation import called
 from pc_crvae.utils.resources import checkout_folder
+
+_ELSEWHERE = "--data-root FOLDER (data.root in a configuration)"
 
 
 def find_root(card: Card, root: Path | None = None) -> Path:
@@ -52,17 +55,16 @@ def default_roots(card: Card) -> list[Path]:
 def _how_to_get(card: Card, candidates: list[Path]) -> str:
     if card.folder is None:
         missing = f" ({candidates[0]} is not a folder)" if candidates else ""
-        return (
-            f"{card.name} is a folder of your own{missing}: say where it is with data.root=FOLDER"
-        )
+        return f"{card.name} is a folder of your own{missing}: say where it is with {_ELSEWHERE}"
     if card.gated:
         ways = f"it is gated, so only you can ask for it: {card.how_to_get()}"
     elif card.sources and card.name in card_names():
-        ways = f"python tools/data.py fetch {card.name} gets it; or by hand, {card.how_to_get()}"
+        fetch = called("data fetch", card.name)
+        ways = f"{fetch} gets it; or by hand, {card.how_to_get()}"
     else:
         ways = card.how_to_get()
     return (
         f"the data set {card.name} is not there (looked for {', '.join(map(str, candidates))}): "
         f"{ways}; then put the folder {card.folder} into the folder that $PC_CRVAE_DATA names, or "
-        f"its files into datasets/{card.name}, or point elsewhere with data.root=FOLDER"
+        f"its files into datasets/{card.name}, or point elsewhere with {_ELSEWHERE}"
     )

@@ -2,16 +2,18 @@
 
 import json
 import platform
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import atomic_path
+
+if TYPE_CHECKING:
+    from pc_crvae.runs.saved import SavedModel
 
 _MOST_BYTES = 32 << 20
 
@@ -126,23 +128,13 @@ class TrainAndTest(Part):
 class ModelReport(Report):
     """A report of a saved model, whose last fields are ``checkpoint`` and ``trained_on``."""
 
-    def of_model(
-        self,
-        folder: Path,
-        which: Literal["last", "best"],
-        trained_on: Mapping[str, Any],
-        weights_sha256: str,
-    ) -> Self:
-        """Return the report with the state of the model that it is of.
-
-        Args:
-            folder: the folder of the model's export.
-            which: the state of the run.
-            trained_on: the model's record of its training data.
-            weights_sha256: the SHA-256 of the model's weights, as they were read.
-        """
-        checkpoint = Checkpoint(path=str(folder), which=which, weights_sha256=weights_sha256)
-        return self.model_copy(update={"checkpoint": checkpoint, "trained_on": dict(trained_on)})
+    def of_model(self, saved: "SavedModel", which: Literal["last", "best"]) -> Self:
+        """Return the report with the model that it is of, and which state of its run that is."""
+        checkpoint = Checkpoint(
+            path=str(saved.folder), which=which, weights_sha256=saved.weights_sha256
+        )
+        trained_on = dict(saved.model.data)
+        return self.model_copy(update={"checkpoint": checkpoint, "trained_on": trained_on})
 
 
 def is_of_weights(checkpoint: Checkpoint | None, path: Path, export: Path) -> bool:

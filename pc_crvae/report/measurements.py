@@ -86,8 +86,10 @@ def _tell_probe(stored: Stored[ProbeReport], _: Problems) -> Markup:
     )
     body = preformatted(format_table(report)) + paragraph(caption, "quiet")
     if report.confusion is not None:
-        table = confusion_table(report.confusion.matrix, report.confusion.classes)
-        body += below("Confusion, as they are, summed over seeds", table)
+        of_seeds = f", mean of {seeds} probe seeds" if seeds > 1 else ""
+        matrix, classes = report.confusion.matrix, report.confusion.classes
+        table = confusion_table(matrix, classes, draws=seeds)
+        body += below(f"Confusion, as they are{of_seeds}", table)
     return body
 
 

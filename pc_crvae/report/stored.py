@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import Generic, Literal, TypeVar
 
 import numpy as np
@@ -16,6 +15,7 @@ from pc_crvae.evaluation.reports import damaged, is_of_weights
 from pc_crvae.evaluation.robustness.report import RobustnessReport
 from pc_crvae.models.pretrained import WEIGHTS
 from pc_crvae.runs.folder import Run
+from pc_crvae.utils.invocation import called
 
 R = TypeVar("R", ProbeReport, RobustnessReport, GenerationReport, ImageReport)
 
@@ -38,8 +38,8 @@ class Subject:
 
     def command(self, tool: str) -> str:
         """The command that makes the report of a tool."""
-        which = " --which best" if self.which == "best" else ""
-        return f"python tools/{tool}.py --ckpt {quote(str(self.ckpt or self.folder))}{which}"
+        which = ("--which", "best") if self.which == "best" else ()
+        return called(tool, "--ckpt", self.ckpt or self.folder, *which)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pc_crvae.report.problems import Problems
 from pc_crvae.report.stored import Subject
 from pc_crvae.runs.folder import run_of
 from pc_crvae.runs.record import Record, read_record
+from pc_crvae.utils.invocation import called
 from pc_crvae.visualization.curves import Line
 from pc_crvae.visualization.training_curves import (
     OPENING_SHARE,
@@ -44,7 +45,7 @@ def _curves(record: Record, subject: Subject) -> Markup:
         {key: Line(curve.epochs, curve.values) for key, curve in record.curves.items()}
     )
     if figure is None:
-        command = f"python tools/train.py CONFIG --out {subject.folder} --resume"
+        command = called("train", "CONFIG", "--out", subject.folder, "--resume")
         return advice("Nothing is recorded yet; go on with", command)
     caption = (
         "Against epochs; terms in nats an item. The first "

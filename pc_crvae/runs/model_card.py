@@ -13,6 +13,7 @@ from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import WEIGHTS
 from pc_crvae.runs.folder import Run, find_export, run_of
 from pc_crvae.runs.record import read_moments, read_record
+from pc_crvae.utils.invocation import called
 from pc_crvae.utils.resources import shipped_model
 
 _POSES = {
@@ -145,8 +146,9 @@ def _data(stages: list[Stage]) -> Iterator[str]:
 
 def _made_by(stage: Stage) -> Iterator[str]:
     start = "" if stage.start is None else f" It started from {stage.start}."
+    line = called("train", f"{stage.name}.yaml", "--out", f"runs/{stage.name}")
     yield (
-        f"**{stage.name}**: `python tools/train.py {stage.name}.yaml --out runs/{stage.name}`, "
+        f"**{stage.name}**: `{line}`, "
         f"seed {stage.config.seed}, {stage.steps:,} steps of {stage.config.training.batch_size} "
         f"shapes, {stage.minutes:,.0f} minutes of training.{start} With {stage.name}.yaml:"
     )

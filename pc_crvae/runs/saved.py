@@ -221,6 +221,27 @@ class SavedModel:
         assert isinstance(items, CloudSet)
         return items
 
+    def splits(
+        self, held_out: Literal["test", "validation"]
+    ) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
+        """Load what classifiers are fitted on, and what the model is measured on.
+
+        Args:
+            held_out: ``test``, or what the model's own training held out.
+
+        Raises:
+            UserError: they cannot be loaded, or the training held nothing out of these data.
+        """
+        if held_out == "test":
+            return self.split("train"), self.split("test")
+        if self.config is None or self.card != self.model.data.get("name"):
+            why = f"{self.folder} lies in no run" if self.config is None else "these are other data"
+            raise UserError(
+                f"the validation split is what the model's own training held out, and {why}: take "
+                "the test split"
+            )
+        return self.training_splits()
+
     def training_splits(self) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
         """What the run trained on, and what its best state was chosen on.
 
@@ -235,7 +256,8 @@ class SavedModel:
         data = self.config.data
         if isinstance(data, MixtureConfig) or is_endless(data.name):
             return load_splits(self.config)
-        return _load_whole(data)
+        root = None if self.root is None else str(self.root)
+        return _load_whole(data.model_copy(update={"root": root, "up": self.up}))
 
 
 def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:

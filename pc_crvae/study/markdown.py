@@ -4,7 +4,6 @@ Its sentences are in ``report.md`` beside this file; the tables are made here.
 """
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from pc_crvae.study.results import (
     TrainingFreeResult,
 )
 from pc_crvae.study.schema import MEASURES, Measure
+from pc_crvae.utils.invocation import called
 from pc_crvae.utils.templates import template_beside
 
 _PASSES, _MINUTES = "encoder passes", "minutes of training"
@@ -58,7 +58,7 @@ def _filled(summary: StudySummary, **values: Any) -> str:
         bounds=_bounds(summary),
         terms=_terms(summary),
         measured={measure: _measured(summary, measure) for measure in MEASURES},
-        quoted=shlex.join,
+        called=called,
         **values,
     )
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"

@@ -138,9 +138,9 @@ def _probing(run: PlannedRun, probe: ProbeOfStudy) -> Step:
     if probe.split == "test":
         options += [] if probe.data is None else ["--data", probe.data]
         options += [] if probe.data_root is None else ["--data-root", probe.data_root]
-        return Step("probe", (*_COMMAND, "probe", "--ckpt", str(run.folder), *options))
-    module = "pc_crvae.cli.validation_probe"
-    return Step("probe", (sys.executable, "-m", module, str(run.folder), *options))
+    else:
+        options += ["--split", probe.split]
+    return Step("probe", (*_COMMAND, "probe", "--ckpt", str(run.folder), *options))
 
 
 def _evaluating(run: PlannedRun, evaluation: EvaluationOfStudy) -> Step:

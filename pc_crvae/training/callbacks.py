@@ -17,7 +17,7 @@ from pc_crvae.data.items import ItemSet
 from pc_crvae.evaluation.probe.run import validation_probe
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.runs.folder import Run
-from pc_crvae.training.collapse import collapse_note
+from pc_crvae.training.collapse import decoding_notes
 from pc_crvae.training.distributed import ALONE, Sharing
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.visualization.contact_sheet import Tile, sheet_pixels
@@ -35,7 +35,7 @@ class Callbacks:
         picture: an image (H, W, 3) uint8 of inputs beside reconstructions, which it also
             writes for the given epoch.
         note: what is said at the start of the callbacks that there are not.
-        at_end: the sentence about the trained model, None where there is none.
+        at_end: what is said of the trained model, None where nothing is.
     """
 
     probe: Callable[[Pretrained, Sharing], float | None] | None = None
@@ -69,7 +69,7 @@ class Callbacks:
             notes.append(
                 f"{train_set.name} has {has}: training goes on without the validation probe"
             )
-        at_end = partial(collapse_note, config, train_set=train_set, validation_set=validation_set)
+        at_end = partial(decoding_notes, config, train_set=train_set, validation_set=validation_set)
         return cls(probe, picture, "\n".join(notes) or None, at_end)
 
     def with_note(self, note: str | None) -> "Callbacks":

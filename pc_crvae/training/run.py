@@ -25,11 +25,13 @@ class Trained:
         run: the folder of the run.
         model: the exported model, in the mode it was trained in.
         train_set: the items that it was trained on.
+        validation_set: the items that were held out of them.
     """
 
     run: Run
     model: Pretrained
     train_set: CloudSet | ImageSet
+    validation_set: CloudSet | ImageSet
 
 
 def run_training(
@@ -77,4 +79,4 @@ def run_training(
                 resume=resume,
                 overwrite=overwrite,
             )
-    return Trained(run, model, train_set)
+    return Trained(run, model, train_set, validation_set)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,15 @@ from pc_crvae.training.schedules import Schedule
 from pc_crvae.training.state import TrainingState
 from pc_crvae.utils.progress import TrainingProgress
 
-_SHOWN = ("objective", "log_likelihood", "kl", "consistency", "active_units", "probe_accuracy")
+_SHOWN = {
+    "objective": "what training raises",
+    "log_likelihood": "how near reconstructions are to items, higher where nearer",
+    "kl": "how far codes are from the prior, which is what they tell of an item",
+    "consistency": "how far the code of an item moves when the item is transformed",
+    "active_units": "a count: numbers of the code that are in use",
+    "probe_accuracy": "a share: of items whose class a linear classifier tells by their codes",
+}
+"""The columns of an epoch's line, and what they are; all but the last two are nats an item."""
 
 
 @dataclass
@@ -44,6 +52,7 @@ class Validation:
         progress: says how the epoch ended.
         callbacks: called where they are due.
         told_fall: whether a fallen objective was told of.
+        told_columns: the columns that were explained.
     """
 
     items: ItemSet
@@ -54,6 +63,7 @@ class Validation:
     progress: TrainingProgress
     callbacks: Callbacks
     told_fall: bool = False
+    told_columns: set[str] = field(default_factory=set)
 
     def end_epoch(self, state: TrainingState) -> None:
         """Evaluate, record, call back, and keep the model if it is the best so far.
@@ -82,12 +92,22 @@ class Validation:
         if results["objective"] > state.best_objective:
             state.best_objective = results["objective"]
             self.run.save_best(model)
+        self._tell_columns(results)
         self.progress.say(self._line(epochs, results))
         self._tell_a_fall(results["objective"], state)
 
     def _is_due(self, every: int, epochs: int) -> bool:
         is_last = epochs == self.schedule.epochs
         return every > 0 and (epochs % every == 0 or is_last)
+
+    def _tell_columns(self, results: dict[str, Any]) -> None:
+        """Tell, once each, what the columns are."""
+        new = [name for name in _SHOWN if name in results and name not in self.told_columns]
+        if not self.told_columns:
+            self.progress.say("of the validation split, in nats an item unless it says otherwise:")
+        for name in new:
+            self.progress.say(f"  {name}: {_SHOWN[name]}")
+        self.told_columns.update(new)
 
     def _line(self, epochs: int, results: dict[str, Any]) -> str:
         text = "  ".join(f"{name} {results[name]:.4g}" for name in _SHOWN if name in results)

@@ -157,7 +157,7 @@ def confusion_matrix(
         axes.text(
             column,
             row,
-            _count(counts[row, column], draws),
+            mean_count(counts[row, column], draws),
             ha="center",
             va="center",
             fontsize=7,
@@ -293,7 +293,7 @@ def quiet_axes(cell: Axes) -> None:
     cell.grid(axis="y", color="#e7e8ee", linewidth=0.8)
 
 
-def _count(summed: int, draws: int) -> str:
+def mean_count(summed: int, draws: int) -> str:
     """How many items a cell has in the mean, with a decimal where that is no whole number."""
     return f"{summed // draws}" if summed % draws == 0 else f"{summed / draws:.1f}"
 

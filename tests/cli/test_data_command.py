@@ -43,11 +43,7 @@ def tiny(workplace: Path) -> str:
 
 
 def _data(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
-    try:
-        ended = main(["data", *arguments])
-    except SystemExit as left:  # from argparse
-        ended = left.code
-    assert ended == status
+    assert main(["data", *arguments]) == status
     told = capsys.readouterr()
     assert (told.err == "") == (status == 0)
     return told.out if status == 0 else told.err

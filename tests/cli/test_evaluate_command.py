@@ -167,4 +167,4 @@ def test_a_model_of_points_is_referred_to_its_own_commands(tmp_path, capsys):
     tiny_train(tiny_config(tmp_path, training={"epochs": 1}), tmp_path / "run")
     capsys.readouterr()
     said = refused(capsys, "--ckpt", tmp_path / "run")
-    assert "tools/generation.py" in said
+    assert "pc-crvae generation" in said

@@ -91,7 +91,7 @@ def test_a_wrong_argument_is_refused_in_one_sentence(trained, capsys):
     for arguments, sentence in [
         (["--count", "41"], "has 40 shapes, fewer than the 41"),
         (["--count", "1"], "count must be at least 2"),
-        (["--points", "0"], "fewer than 1 point"),
+        (["--points", "0"], "--points must be at least 1"),
         (["--workers", "0"], "--workers must be at least 1"),
     ]:
         assert sentence in refused(capsys, "--ckpt", trained / "run", *arguments)

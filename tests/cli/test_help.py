@@ -1,6 +1,7 @@
 """Every command explains itself, and at once."""
 
 import argparse
+import re
 import runpy
 import subprocess
 import sys
@@ -11,22 +12,21 @@ import pytest
 
 from pc_crvae import __version__, cli
 from pc_crvae.cli import COMMANDS, main, module_of
+from pc_crvae.cli.data import ACTIONS
+from pc_crvae.cli.parsing import Parser
+from pc_crvae.utils.invocation import called
 
 HEAVY = {"torch", "accelerate", "sklearn", "matplotlib", "open3d", "tensorboard", "trimesh"}
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
-LINES = [
-    (name, *action)
-    for name in COMMANDS
-    for action in [(one,) for one in vars(module_of(name)).get("ACTIONS", ())] or [()]
-]
-"""Every command, each action of one alone."""
+LINES = [(name,) for name in COMMANDS if name != "data"] + [("data", name) for name in ACTIONS]
+"""Every command, each action of `data` alone."""
 
 
 def parser_of(words):
-    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    module_of(*words).add_arguments(parser)
+    parser = Parser()
+    module_of(".".join(words)).add_arguments(parser)
     return parser
 
 
@@ -47,7 +47,7 @@ def help_of(capsys, *arguments, **keywords):
 @pytest.mark.parametrize("words", LINES, ids=" ".join)
 def test_every_option_is_explained_with_its_default(capsys, words):
     text = help_of(capsys, *words)
-    assert module_of(*words).DESCRIPTION in text
+    assert module_of(".".join(words)).DESCRIPTION in text
     for action in parser_of(words)._actions:
         if isinstance(action, argparse._HelpAction):
             continue
@@ -56,18 +56,20 @@ def test_every_option_is_explained_with_its_default(capsys, words):
             assert name in text
         is_choice = action.option_strings and not action.required and action.nargs != 0
         if is_choice:
-            shown = f"(default: {action.default})"
-            assert shown in text if action.default is not None else "(default: " in action.help
+            is_list = isinstance(action.default, list)
+            shown = " ".join(action.default) if is_list else action.default
+            told = "(default: " in action.help or f"(default: {shown})" in text
+            assert told, action.dest
+    assert not re.search(r"\(default: (None|==SUPPRESS==|\[.*)?\)", text)
+    assert not re.search(r"\(default: [^()]*\) \(default: ", text)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_and_its_script_explain_themselves_alike(capsys, command):
     through_all = help_of(capsys, command)
     alone = help_of(capsys, command=command)
-    assert (
-        through_all.partition(module_of(command).DESCRIPTION)[2]
-        == (alone.partition(module_of(command).DESCRIPTION)[2])
-    )
+    description = module_of(command).DESCRIPTION
+    assert through_all.partition(description)[2] == alone.partition(description)[2]
 
 
 def test_the_command_without_a_name_lists_all(capsys):
@@ -119,15 +121,20 @@ def test_the_version_is_the_package_s(capsys):
     [
         ([], "name one of the commands data, train,"),
         (["tran"], "there is no command tran: did you mean train?"),
-        (["--no-such"], "there is no command --no-such: they are data, train,"),
+        (["other"], "there is no command other: they are data, train,"),
+        (["--no-such"], "unrecognized arguments: --no-such"),
+        (["data"], "name one of the actions list, show,"),
+        (["data", "sats"], "there is no action sats: did you mean stats?"),
+        (["data", "stats"], "the following arguments are required: NAME (pc-crvae data stats"),
+        (["probe", "--which", "bset"], "there is no --which bset: did you mean best?"),
+        (["probe", "--seeds", "0"], "--seeds must be at least 1, not 0"),
+        (["probe", "--seeds", "few"], "--seeds: invalid whole number value: 'few'"),
         (["train", "some.yaml", "--outt", "x"], "unrecognized arguments: --outt x"),
         (["train"], "the following arguments are required: CONFIG"),
     ],
 )
 def test_a_mistake_in_the_arguments_is_told_in_one_sentence(capsys, arguments, sentence):
-    with pytest.raises(SystemExit) as left:
-        main(arguments)
-    assert left.value.code == 2
+    assert main(arguments) == 2
     text = capsys.readouterr().err
     assert text.startswith(f"error: {sentence}")
     assert text.count("\n") == 1
@@ -152,3 +159,50 @@ def test_a_command_is_a_module_and_its_name_in_the_list(capsys, monkeypatch):
     assert main(["greet", "you"]) == 0
     assert capsys.readouterr().out == "hello you\n"
     assert "Greet somebody." in help_of(capsys)
+
+
+def test_options_stand_among_arguments(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "run")]
+    assert main(["train", "quickstart", *out, "training.epochs=0"]) == 2
+    assert "training.epochs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("started", "line"),
+    [
+        ("/usr/bin/pc-crvae", "pc-crvae data fetch 'a b'"),
+        ("/lib/pc_crvae/__main__.py", "pc-crvae data fetch 'a b'"),
+        (str(TOOLS / "train.py"), f"python {TOOLS / 'data.py'} fetch 'a b'"),
+        ("tools/train.py", "python tools/data.py fetch 'a b'"),
+    ],
+)
+def test_a_line_that_goes_on_names_commands_as_this_one_was_called(monkeypatch, started, line):
+    monkeypatch.chdir(TOOLS.parent)
+    monkeypatch.setattr(sys, "argv", [started])
+    assert called("data fetch", "a b") == line
+
+
+def test_the_same_option_means_the_same_in_every_command():
+    """Of the options that commands share: the kind of value, and what the help calls it."""
+    found = {}
+    for words in LINES:
+        for action in parser_of(words)._actions:
+            for name in action.option_strings:
+                found.setdefault(name, {})[words] = action
+    kinds = {
+        "--ckpt": "RUN",
+        "--data": "CARD",
+        "--data-root": "DIR",
+        "--up": "AXIS",
+        "--json": "FILE",
+        "--table": "FILE",
+        "--seeds": "N",
+        "--seed": "N",
+        "--points": "N",
+    }
+    for name, metavar in kinds.items():
+        assert {action.metavar for action in found[name].values()} == {metavar}
+        assert len({action.type for action in found[name].values()} - {None}) <= 2
+    assert {tuple(action.choices) for action in found["--device"].values()} == {("auto", "cpu")}
+    starts = {name: {each.help[:14] for each in found[name].values()} for name in ("--data-root",)}
+    assert starts == {"--data-root": {"folder of the "}}

@@ -26,7 +26,9 @@ def trained(tmp_path_factory):
 WRITING = {
     "probe": ["probe", "--ckpt", "run", "--json", "file/a.json"],
     "probe of features": ["probe", "--features", "a.npz", "b.npz", "--json", "file/a.json"],
-    "probe of the validation split": None,
+    "probe of the validation split": [
+        *("probe", "--ckpt", "run", "--split", "validation", "--json", "file/a.json")
+    ],
     "robustness": ["robustness", "--ckpt", "run", "--json", "file/a.json"],
     "generation": ["generation", "--ckpt", "run", "--json", "file/a.json"],
     "interpolate": ["interpolate", "--ckpt", "run", "--out", "file/a"],
@@ -51,12 +53,7 @@ def test_a_place_that_cannot_be_written_is_told_before_any_work(trained, what, m
     monkeypatch.chdir(trained)
     monkeypatch.setattr(store, "obtain", work)
     monkeypatch.setattr("pc_crvae.data.readers.shape_workers.load_shape", work)
-    if WRITING[what] is None:
-        from pc_crvae.cli.validation_probe import main as probe
-
-        status = probe(["run", "--json", "file/a.json"])
-    else:
-        status = main(WRITING[what])
+    status = main(WRITING[what])
     said = capsys.readouterr()
     assert status == 2
     assert "file" in said.err

@@ -122,9 +122,29 @@ def test_a_set_without_labels_is_not_probed_and_says_so(run, monkeypatch, capsys
     monkeypatch.setattr(SavedModel, "split", without_labels)
     assert main(["probe", "--ckpt", str(run)]) == 0
     said = capsys.readouterr()
-    assert "tiny has no labels, so there is nothing to probe" in said.out
+    assert "tiny has no labels, so there is nothing to probe; next: pc-crvae embed " in said.out
     assert said.err == ""
     assert not (run / "probe.json").exists()
+
+
+def test_the_validation_split_is_what_training_held_out(run, tmp_path, capsys):
+    protocol = tmp_path / "quick.yaml"  # two training shapes a class are too few to choose C by
+    protocol.write_text(
+        "name: quick\nsource: nobody\nretrieval: false\nsettings: [aligned]\nseeds: [0]\n"
+        "classifier: {name: linear_svm, c: [0.1]}\n"
+        "training_free: false\n"
+    )
+    given = ["--ckpt", str(run), "--split", "validation", "--protocol", str(protocol)]
+    assert main(["probe", *given]) == 0
+    report = json.loads((run / "probe-validation.json").read_text())
+    train, held_out = SavedModel.open(run).training_splits()
+    for split, items in {"train": train, "test": held_out}.items():
+        assert items.fingerprint() in report["data"][split].values()
+    assert not (run / "probe.json").exists()
+    said = capsys.readouterr().out
+    assert f"next, all of the run on one page: pc-crvae report --ckpt {run}" in said
+    other = ["--data", "shapes", "--split", "validation"]
+    assert "these are other data: take the test split" in refused(capsys, "--ckpt", run, *other)
 
 
 def test_probing_twice_gives_the_same_numbers(run, tmp_path):
@@ -354,9 +374,9 @@ def test_a_model_and_features_exclude_each_other(features, run, tmp_path, capsys
     given = ["--features", tmp_path / "train.npz", tmp_path / "test.npz"]
     assert "not both" in refused(capsys, "--ckpt", run, *given)
     assert "give either --ckpt" in refused(capsys)
-    assert "--data is about a model's data" in refused(capsys, *given, "--data", "shapes")
+    assert "--data is about a model, and" in refused(capsys, *given, "--data", "shapes")
     said = refused(capsys, *given, "--untrained", "initial")
-    assert "--untrained is about the untrained encoders beside a model" in said
+    assert "--untrained is about a model, and --features has none" in said
 
 
 def test_untrained_encoders_are_calibrated_unless_told_otherwise(run, tmp_path, capsys, quick):

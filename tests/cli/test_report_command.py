@@ -38,7 +38,7 @@ def test_the_page_lies_in_the_run_or_where_it_is_told(run, tmp_path, capsys):
     assert main(["report", "--ckpt", str(run), "--items", "9"]) == 0
     assert sorted(path.name for path in run.iterdir()) == sorted([*before, "report.html"])
     said = capsys.readouterr().out
-    assert said == f"page: {run / 'report.html'}\n"
+    assert said.startswith(f"page: {run / 'report.html'} (open this first: ")
     page = (run / "report.html").read_text(encoding="utf-8")
     assert page.count("<circle ") == 9
     for words in ("epochs trained", "KL to the prior by latent dimension", "config.yaml"):
@@ -95,8 +95,8 @@ def test_data_that_is_gone_is_told_and_data_that_was_named_must_be_there(run, ca
 def test_a_wrong_argument_is_refused_in_one_sentence(run, tmp_path, capsys):
     assert "is not a folder" in refused(capsys, "--ckpt", tmp_path / "nowhere")
     assert "no saved model" in refused(capsys, "--ckpt", tmp_path)
-    assert "from 1 to 1,000" in refused(capsys, "--ckpt", run, "--items", "0")
-    assert "from 1 to 1,000" in refused(capsys, "--ckpt", run, "--items", "1001")
+    assert "--items must be at least 1, not 0" in refused(capsys, "--ckpt", run, "--items", "0")
+    assert "must be at most 1,000, not" in refused(capsys, "--ckpt", run, "--items", "1001")
     assert "must end in .html" in refused(capsys, "--ckpt", run, "--out", tmp_path / "page.pdf")
     (run / "report.html").mkdir()
     assert "report.html" in refused(capsys, "--ckpt", run, "--items", "2")

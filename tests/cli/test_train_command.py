@@ -1,6 +1,7 @@
 """``train`` as a user meets it: exit status, what is printed, what is left on disk."""
 
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -75,8 +76,16 @@ def test_a_run_has_everything_in_its_folder(config, tmp_path, capsys):
         assert (folder / "model.safetensors").is_file()
         assert (folder / "config.json").is_file()
     said = capsys.readouterr().out
-    assert "epoch 2/2" in said
-    assert "tools/probe.py --ckpt runs/small" in said
+    assert said.count("epoch 2/2") == said.count("  kl: how far codes are from the prior") == 1
+    assert re.search(
+        r"reconstructions: .* lie \d+\.\d % of the shape's radius away.*\n"
+        r"(warning: .*\n)?"
+        r"trained: runs/small, 2 epochs of 40 items in \d+\.\d minutes; a linear classifier .*\n"
+        r"model: runs/small \(.*\n"
+        r"reconstructions: runs/small/pictures/epoch-0002.png \(open this first: .*\n"
+        r"next, how good its vectors are on test shapes: pc-crvae probe --ckpt runs/small\n$",
+        said,
+    )
 
 
 def test_a_set_without_labels_is_trained_on_without_the_probe_and_says_so(
@@ -90,24 +99,44 @@ def test_a_set_without_labels_is_trained_on_without_the_probe_and_says_so(
     assert main(["train", str(config), *overrides]) == 0
     said = capsys.readouterr().out
     assert "tiny has no labels: training goes on without the validation probe" in said
-    assert "tools/embed.py --ckpt runs/small" in said
-    assert "tools/probe.py" not in said
+    (line,) = re.findall(r"^next, vectors of shapes: pc-crvae (.*)$", said, re.MULTILINE)
+    assert "tools/" not in said
+    assert main([*shlex.split(line), "--points", "32"]) == 0  # as it stands
+    assert Path("embeddings.npz").is_file()
     lines = read_metrics(tmp_path / "runs" / "small")
     assert any(line["split"] == "validation" for line in lines)
     assert not any("probe_accuracy" in line for line in lines)
 
 
+def test_the_folder_of_the_data_is_named_as_in_every_command(config, tmp_path, capsys):
+    values = yaml.safe_load(config.read_text())
+    values["data"] = {"name": "modelnet40", "points": 32}
+    config.write_text(yaml.safe_dump(values))
+    place = tmp_path / "elsewhere"
+    assert f"not there (looked for {place})" in refused(capsys, config, "--data-root", place)
+    # Of a mixture it is the one set that has files.
+    assert f"not there (looked for {place})" in refused(capsys, "modelnet10", "--data-root", place)
+    two = "data=[{name: modelnet10, share: 0.5}, {name: modelnet40, share: 0.5}]"
+    assert "2 of the mixture have files" in refused(capsys, config, two, "--data-root", place)
+
+
 def test_what_comes_next_is_what_the_labels_allow(config):
-    clouds, _ = load_splits(load_config(config))
-    one_class = replace(clouds, labels=np.zeros_like(clouds.labels))
-    unlabelled = replace(clouds, labels=None)
-    assert "tools/probe.py" in command._what_next(Path("run"), clouds)
-    for items in (one_class, unlabelled):
-        assert "tools/embed.py --ckpt run" in command._what_next(Path("run"), items)
+    known = load_splits(load_config(config))
+
+    def labelled(labels):
+        return tuple(replace(part, labels=labels(part)) for part in known)
+
+    one_class = labelled(lambda part: np.zeros_like(part.labels))
+    unlabelled = labelled(lambda part: None)
+    few = labelled(lambda part: np.where(np.arange(len(part)) == 0, 1, 0))
+    assert "pc-crvae probe --ckpt run" in command._next(Path("run"), "shapes", known)
+    for items in (one_class, unlabelled, few):
+        line = command._next(Path("run"), "shapes", items)
+        assert "pc-crvae embed --ckpt run --data shapes --split test --out " in line
+    assert "embed --ckpt run MY_MESHES --out" in command._next(Path("run"), None, known)
     digits = load("digits", "test")
-    of_one_digit = digits.subset(np.flatnonzero(digits.labels == 3))
-    for images in (digits, of_one_digit):
-        assert "tools/evaluate.py --ckpt run" in command._what_next(Path("run"), images)
+    line = command._next(Path("run"), "digits", (digits, digits))
+    assert "pc-crvae evaluate --ckpt run" in line
 
 
 @pytest.mark.parametrize(
@@ -158,7 +187,7 @@ def test_missing_data_is_answered_with_where_to_get_and_put_it(tmp_path, capsys)
 
 def test_a_missing_data_root_is_named(tmp_path, capsys):
     assert str(tmp_path / "nowhere") in refused(
-        capsys, "modelnet40", f"data.root={tmp_path / 'nowhere'}"
+        capsys, "modelnet10-fast", f"data.root={tmp_path / 'nowhere'}"
     )
 
 

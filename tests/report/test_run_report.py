@@ -168,7 +168,7 @@ def test_a_run_of_shapes_has_every_section_and_loads_nothing(model, tmp_path):
     assert all(value.startswith("data:image/") for value in pictures)
     for title in ("Robustness", "Generation"):
         assert "make it with" in section(page, title)
-    assert "tools/robustness.py --ckpt" in section(page, "Robustness")
+    assert "pc-crvae robustness --ckpt" in section(page, "Robustness")
     assert "shape 0" in section(page, "Probe")
     assert "chair, taken for table" in section(page, "Probe")
     assert page.count(" class=wrong>") == 1
@@ -223,7 +223,7 @@ def test_a_model_of_images_is_reported_with_its_evaluation(tmp_path):
     page, problems = write(model, subject_of(model, tmp_path), images())
     assert problems == []
     assert 'id="sprite" hidden' in page
-    assert "tools/evaluate.py" in section(page, "Evaluation")
+    assert "pc-crvae evaluate" in section(page, "Evaluation")
     assert "<h2>Robustness</h2>" not in page
     assert "RMSE" in section(page, "Reconstructions")
 

@@ -95,7 +95,7 @@ def test_what_is_made_of_one_goes_to_a_folder_of_one_s_own(shipped, capsys):
     assert Path("reports/pretrained/generation.json").is_file()
     assert main(["report", "--ckpt", "pretrained", "--items", "8"]) == 0
     page = Path("reports/pretrained/report.html").read_text()
-    assert "tools/probe.py --ckpt pretrained" in page
+    assert "pc-crvae probe --ckpt pretrained" in page
     after = {path: path.read_bytes() for path in shipped.rglob("*") if path.is_file()}
     assert after == before
     assert not Path("pretrained").exists()  # which would be taken for the model from then on

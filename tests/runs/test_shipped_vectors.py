@@ -10,7 +10,7 @@ from pc_crvae.models.pretrained import recorded_sha256
 from pc_crvae.runs.shipping import CARD, MOST_BYTES
 from pc_crvae.utils.resources import shipped_models
 
-# Processors round differently: by the last digit a neighbour at the border of an octant falls on one
+# Processors round differently: by the last digit a neighbour at an octant's border falls on one
 # side or the other. One such neighbour was seen to change 2 of 192 numbers by 4 % at most, and the
 # norm of their vector by 1.6e-4; the others stay within 1e-4 of the largest number.
 NORMS, NUMBERS, MOST_APART = 1e-3, 1e-4, 0.05

@@ -1,5 +1,7 @@
 """A training whose model decodes much the same cloud for every shape says so at its end."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from pc_crvae.runs.folder import Run
 from pc_crvae.runs.saved import load_splits
 from pc_crvae.training.build import build_model
 from pc_crvae.training.callbacks import Callbacks
-from pc_crvae.training.collapse import collapse_note
+from pc_crvae.training.collapse import decoding_notes
 
 WARNING = "warning: the model has collapsed"
 
@@ -46,11 +48,10 @@ def test_only_a_model_that_reconstructs_no_better_than_one_cloud_is_told(
     config = tiny_config(tmp_path)
     model = build_model(config)
     monkeypatch.setattr(model, "reconstructions", Copying(share))
-    note = collapse_note(config, model, *load_splits(config))
-    assert (note is not None) == collapsed
-    if collapsed:
-        assert note.startswith(WARNING)
-        assert "\n" not in note
+    note = decoding_notes(config, model, *load_splits(config))
+    near, *warnings = note.splitlines()
+    assert re.fullmatch(r"reconstructions: .* lie \d+\.\d % of the shape's radius away .*", near)
+    assert [line.startswith(WARNING) for line in warnings] == [True] * collapsed
 
 
 def test_the_check_changes_nothing(tmp_path):
@@ -58,8 +59,8 @@ def test_the_check_changes_nothing(tmp_path):
     model = build_model(config).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     drawn = torch.get_rng_state(), np.random.get_state()[1].copy()
-    first = collapse_note(config, model, *load_splits(config))
-    assert first == collapse_note(config, model, *load_splits(config)) is not None
+    first = decoding_notes(config, model, *load_splits(config))
+    assert first == decoding_notes(config, model, *load_splits(config)) is not None
     assert model.training
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert torch.equal(drawn[0], torch.get_rng_state())
@@ -68,6 +69,6 @@ def test_the_check_changes_nothing(tmp_path):
 
 def test_a_model_that_does_not_decode_is_not_told_of(tmp_path, capsys):
     config = tiny_config(tmp_path, **CONTRAST)
-    assert collapse_note(config, build_model(config), *load_splits(config)) is None
+    assert decoding_notes(config, build_model(config), *load_splits(config)) is None
     trained_with_callbacks(config, tmp_path / "run")
     assert WARNING not in capsys.readouterr().out

@@ -2,7 +2,8 @@
 
 import argparse
 
-from pc_crvae.cli.data.arguments import add_json, add_name, add_place, write_json
+from pc_crvae.cli.options import add_json, add_place
+from pc_crvae.cli.saved import write_json
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 
@@ -11,14 +12,13 @@ DESCRIPTION = "Hold a data set against its card, and look for damage, copies and
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_name(parser)
     add_place(parser)
     parser.add_argument(
         "--strict",
         action="store_true",
         help="count what differs from the card as a defect, a cut set as well",
     )
-    add_json(parser)
+    add_json(parser, "what is printed goes", "nowhere")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -5,7 +5,9 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
-from pc_crvae.cli.data.arguments import add_json, found_root, where_without_files, write_json
+from pc_crvae.cli.data.sets import found_root, where_without_files
+from pc_crvae.cli.options import add_json
+from pc_crvae.cli.saved import write_json
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "List every data set, and where it lies on this machine."
@@ -16,7 +18,7 @@ _LEAST_ROOM = 24
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_json(parser)
+    add_json(parser, "what is printed goes", "nowhere")
 
 
 def run(options: argparse.Namespace) -> None:

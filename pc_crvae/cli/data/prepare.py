@@ -2,13 +2,8 @@
 
 import argparse
 
-from pc_crvae.cli.data.arguments import (
-    add_drop_nan,
-    add_name,
-    add_reading,
-    load_split,
-    splits_of,
-)
+from pc_crvae.cli.data.sets import load_split, splits_of
+from pc_crvae.cli.options import add_drop_nan, add_reading
 from pc_crvae.errors import UserError
 
 DESCRIPTION = "Read a data set once, so that it loads at once."
@@ -16,7 +11,6 @@ DESCRIPTION = "Read a data set once, so that it loads at once."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_name(parser)
     add_reading(parser)
     add_drop_nan(parser)
     parser.add_argument(

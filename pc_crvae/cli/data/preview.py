@@ -3,14 +3,8 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.data.arguments import (
-    add_drop_nan,
-    add_name,
-    add_reading,
-    load_split,
-    splits_of,
-)
-from pc_crvae.errors import UserError
+from pc_crvae.cli.data.sets import load_split, splits_of
+from pc_crvae.cli.options import add_count, add_drop_nan, add_out, add_reading, add_seed
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Draw random items of each class of a data set, as a picture and a page."
@@ -18,19 +12,11 @@ DESCRIPTION = "Draw random items of each class of a data set, as a picture and a
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_name(parser)
     add_reading(parser)
     add_drop_nan(parser)
-    parser.add_argument(
-        "--per-class", type=int, default=8, metavar="COUNT", help="items drawn of each class"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="fixes which items are drawn")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="the folder that a picture and a page of each split go into (default: previews/NAME)",
-    )
+    add_count(parser, "--per-class", "items drawn of each class", default=8, metavar="COUNT")
+    add_seed(parser, "which items are drawn")
+    add_out(parser, "the folder that a picture and a page of each split go into", "previews/NAME")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -39,8 +25,6 @@ def run(options: argparse.Namespace) -> None:
 
     card = load_card(options.name)
     per_class: int = options.per_class
-    if per_class < 1:
-        raise UserError(f"--per-class must be at least 1, not {per_class}")
     folder: Path = options.out or Path("previews") / card.name
     require_writable(folder / "train.png")
     for split in splits_of(options):

@@ -4,13 +4,9 @@ import argparse
 import textwrap
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.data.arguments import (
-    add_json,
-    add_name,
-    found_root,
-    where_without_files,
-    write_json,
-)
+from pc_crvae.cli.data.sets import found_root, where_without_files
+from pc_crvae.cli.options import add_json, add_name
+from pc_crvae.cli.saved import write_json
 from pc_crvae.utils.files import require_writable
 
 if TYPE_CHECKING:
@@ -24,7 +20,7 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_name(parser)
-    add_json(parser)
+    add_json(parser, "what is printed goes", "nowhere")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -2,7 +2,9 @@
 
 import argparse
 
-from pc_crvae.cli.data.arguments import add_json, add_name, add_reading, splits_of, write_json
+from pc_crvae.cli.data.sets import splits_of
+from pc_crvae.cli.options import add_json, add_reading
+from pc_crvae.cli.saved import write_json
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Count the classes of a data set, and measure its items."
@@ -12,9 +14,8 @@ _MOST_CLASSES = 60
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_name(parser)
     add_reading(parser)
-    add_json(parser)
+    add_json(parser, "what is printed goes", "nowhere")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -20,6 +20,7 @@ from pc_crvae.evaluation.probe.predictions import (
 )
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.reports import Part, Report
+from pc_crvae.utils.invocation import called
 from pc_crvae.utils.templates import template_beside
 
 
@@ -95,7 +96,10 @@ def read_probe(path: Path) -> StoredProbe:
             of another report.
     """
     if path.is_dir():
-        path = path / "probe.json"
+        folder, path = path, path / "probe.json"
+        if not path.is_file():
+            line = called("probe", "--ckpt", folder)
+            raise UserError(f"{folder} was not probed yet: {line} writes what is compared")
     report = ProbeReport.read(path)
     mean = {
         row_name(row.features, row.representation, row.setting): row.accuracies

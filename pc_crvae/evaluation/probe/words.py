@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pc_crvae.embedding.names import Setting
+from pc_crvae.embedding.names import SETTING_TITLES, Setting
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.utils.templates import template_beside
 
@@ -12,6 +12,13 @@ TURNED: Mapping[Setting, str] = {
     "so3": "turned by any rotation",
 }
 """The settings in words; of images all are as they are."""
+
+
+def columns_in_words(report: ProbeReport) -> str:
+    """Say what the columns and brackets of `format_table` are, a line each."""
+    template = template_beside(__file__, "columns.txt")
+    settings = report.protocol.settings
+    return template.render(settings=settings, turned=TURNED, titles=SETTING_TITLES).rstrip()
 
 
 def in_words(report: ProbeReport) -> str:

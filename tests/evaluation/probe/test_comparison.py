@@ -15,7 +15,7 @@ from pc_crvae.evaluation.probe.predictions import (
     save_predictions,
 )
 from pc_crvae.evaluation.probe.table import format_table
-from pc_crvae.evaluation.probe.words import in_words
+from pc_crvae.evaluation.probe.words import columns_in_words, in_words
 
 LABELS = np.arange(200) % 5
 
@@ -69,11 +69,12 @@ def test_what_was_found_is_said_in_words_beside_what_was_not_trained():
     half = np.where(np.arange(200) < 100, LABELS, (LABELS + 1) % 5)
     rows = {"trained.posterior_mean.z": right, "untrained.posterior_mean.z": half[None]}
     report = report_of(Predictions(LABELS, rows, np.array([0]), "hash"), settings=("z",))
-    first, second = in_words(report).splitlines()
-    assert first == (
+    assert in_words(report) == (
         "Turned about the vertical, 100 % of unseen items are recognised, 50 % without training."
     )
-    assert "brackets hold the mean over classes" in second
+    columns, seeds, *_ = columns_in_words(report).splitlines()
+    assert columns == "Columns: test items turned about the vertical (z)."
+    assert "round brackets hold the mean over classes" in seeds
     given = {"given.features.aligned": right}
     assert in_words(report_of(Predictions(LABELS, given, np.array([0]), "hash"))) == ""
 

@@ -1,0 +1,219 @@
+"""The options that several commands take, each declared once: one name, one meaning."""
+
+import argparse
+from pathlib import Path
+
+from pc_crvae.cli.parsing import at_least
+from pc_crvae.errors import UserError
+from pc_crvae.utils.up_axes import HELP, checked_up
+
+
+def add_model(
+    parser: argparse.ArgumentParser, *, required: bool = True, default: str | None = None
+) -> None:
+    """Declare which model, by default the one named, and where it runs."""
+    without = "" if required else " (default: none)"
+    if default is not None:
+        without = f" (default: {default}, which comes with the package)"
+    parser.add_argument(
+        "--ckpt",
+        type=Path,
+        required=required and default is None,
+        default=None if default is None else Path(default),
+        metavar="RUN",
+        help="a run's folder, a checkpoint's, a saved export's, or the name of a model that comes "
+        f"with the package, what is made of which goes to reports/NAME{without}",
+    )
+    parser.add_argument(
+        "--which",
+        choices=("last", "best"),
+        default="last",
+        help="of a run: the last state, or the best by the validation objective",
+    )
+    parser.add_argument(
+        "--device", choices=("auto", "cpu"), default="auto", help="auto: a GPU where there is one"
+    )
+
+
+def add_model_and_data(
+    parser: argparse.ArgumentParser, *, required: bool = True, of_clouds: bool = True
+) -> None:
+    """Declare which model, and the data that it is used on; images have no up axis."""
+    add_model(parser, required=required)
+    add_data(parser, "the data set that it is used on", "what the model was trained on")
+    add_data_root(parser, "where the run found it")
+    if of_clouds:
+        add_up(parser, "the data", "the training run's, or the card's for other data")
+
+
+def add_data(parser: argparse.ArgumentParser, what: str, default: str | None) -> None:
+    """Declare the data set, which is required without a default."""
+    told = "" if default is None else f" (default: {default})"
+    parser.add_argument(
+        "--data",
+        required=default is None,
+        metavar="CARD",
+        help=f"name or path of the card of {what}{told}",
+    )
+
+
+def add_name(parser: argparse.ArgumentParser) -> None:
+    """Declare the data set that an action of ``data`` is about."""
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        help="the name of a data set, which data list shows, or the path of a card of your own",
+    )
+
+
+def add_data_root(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declare the folder of the data."""
+    parser.add_argument(
+        "--data-root", type=Path, metavar="DIR", help=f"folder of the data (default: {default})"
+    )
+
+
+def add_up(parser: argparse.ArgumentParser, of: str, default: str) -> None:
+    """Declare the axis that points up in what is read."""
+    parser.add_argument(
+        "--up",
+        type=_up_axes,
+        metavar="AXIS",
+        help=f"the axis that points up in {of}: {HELP} (default: {default})",
+    )
+
+
+def _up_axes(text: str) -> str:
+    try:
+        return checked_up(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def add_points(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Declare the points drawn of each shape of one's own."""
+    parser.add_argument(
+        "--points",
+        type=int,
+        metavar="N",
+        help=f"points drawn of each shape{more} (default: as many as the model was trained with)",
+    )
+
+
+def add_average_over(parser: argparse.ArgumentParser) -> None:
+    """Declare the group of rotations that vectors are means over."""
+    parser.add_argument(
+        "--average-over",
+        metavar="GROUP",
+        help="vectors that depend less on how shapes face: means over each shape's copies turned "
+        "by a group, which takes as many passes. C12: twelve even turns about the vertical; O: the "
+        "24 turns of the cube, for shapes on any side; also Cn, T, I (default: one pass)",
+    )
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Declare what an action of ``data`` reads of a set, and how."""
+    add_place(parser)
+    parser.add_argument(
+        "--split",
+        choices=("train", "test"),
+        help="the only split that is read (default: every one)",
+    )
+    parser.add_argument(
+        "--allow-refused", action="store_true", help="do without the files that cannot be used"
+    )
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Declare which set an action of ``data`` is about, where it is, and what points up in it."""
+    add_name(parser)
+    add_data_root(parser, "where data list finds it")
+    add_up(parser, "the files", "their format's, or else the card's")
+
+
+def add_drop_nan(parser: argparse.ArgumentParser) -> None:
+    """Declare what is done with points that are no numbers."""
+    parser.add_argument(
+        "--drop-nan",
+        action="store_true",
+        help="leave out points of clouds that are NaN or infinite, and count them; otherwise such "
+        "clouds are refused",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser, what: str, default: str) -> None:
+    """Declare the file that numbers go to."""
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help=f"where {what}, as JSON (default: {default})"
+    )
+
+
+def add_report(parser: argparse.ArgumentParser, name: str, beside: str) -> None:
+    """Declare where the report goes, by default as ``name`` into the folder of the model."""
+    add_json(parser, f"the report goes, {beside}", f"{name} in --ckpt's folder")
+
+
+def add_out(
+    parser: argparse.ArgumentParser, what: str, default: str | None, metavar: str = "DIR"
+) -> None:
+    """Declare the folder or file that is written, which is required without a default."""
+    told = "" if default is None else f" (default: {default})"
+    parser.add_argument(
+        "--out", type=Path, metavar=metavar, required=default is None, help=f"{what}{told}"
+    )
+
+
+def add_table(parser: argparse.ArgumentParser) -> None:
+    """Declare where a table for a paper goes."""
+    parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="a table for a paper too, with the protocol in words: Markdown, CSV or LaTeX, by the "
+        "suffix .md, .csv or .tex (default: none)",
+    )
+
+
+def add_figures(parser: argparse.ArgumentParser) -> None:
+    """Declare the format of plots."""
+    parser.add_argument(
+        "--figures", choices=("png", "pdf", "svg"), default="png", help="the format of plots"
+    )
+
+
+def add_untrained(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declare what the untrained encoders beside the model know; ``default`` is in words."""
+    parser.add_argument(
+        "--untrained",
+        choices=("calibrated", "initial"),
+        help="batch-norm of the untrained encoders: calibrated by a pass over the training items, "
+        f"without labels, or as initialised (default: {default})",
+    )
+
+
+def add_held_out(parser: argparse.ArgumentParser) -> None:
+    """Declare what of the data the model is measured on."""
+    parser.add_argument(
+        "--split",
+        choices=("test", "validation"),
+        default="test",
+        help="validation: what training held out, for choosing between runs",
+    )
+
+
+def add_seed(parser: argparse.ArgumentParser, what: str = "what is drawn") -> None:
+    """Declare the seed of what is drawn."""
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=f"fixes {what}")
+
+
+def add_count(
+    parser: argparse.ArgumentParser,
+    name: str,
+    what: str,
+    *,
+    default: int | None = None,
+    least: int = 1,
+    metavar: str = "N",
+) -> None:
+    """Declare a number of things; one below the ``least`` is refused."""
+    parser.add_argument(name, type=at_least(least), default=default, metavar=metavar, help=what)
