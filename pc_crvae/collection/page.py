@@ -50,20 +50,24 @@ def collection_page(
     Raises:
         UserError: the page could not be written.
     """
+    summary = summary_of(collection, analysis)
     scripts = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _SCRIPTS]
     body = Template(read_asset(__file__, "html")).substitute(
         title=html.escape(title),
-        subtitle=html.escape(subtitle_of(collection, analysis)),
+        summary=html.escape(summary),
         notes="".join(
             f'<p class="note">{html.escape(note)}</p>' for note in notes_of(collection, analysis)
         ),
-        content=json_element("content", _content(collection, analysis) | {"madeOf": made_of}),
+        content=json_element(
+            "content",
+            _content(collection, analysis) | {"summary": summary, "madeOf": made_of},
+        ),
         script="\n".join([read_script("balls"), *scripts]),
     )
     write_page(path, title, style=read_asset(__file__, "css"), body=body, allowed=ALLOWED)
 
 
-def subtitle_of(collection: Collection, analysis: Analysis) -> str:
+def summary_of(collection: Collection, analysis: Analysis) -> str:
     """Return how much there is of what, in a line."""
     count = analysis.count()
     mirrored, near = count["mirrored"], count["near"]
