@@ -35,7 +35,7 @@ next: some 100 MB."""
 FEW = 64
 """Pairs up to which no other process is worth its start: they are compared in this one."""
 
-_OUTLINES = 4096
+_OUTLINES = 1024
 """That stay in a process's memory, some 40 kB each."""
 
 Pair = tuple[int, int]

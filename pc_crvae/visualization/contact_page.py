@@ -55,12 +55,14 @@ def contact_page(
         above = f"<h2>{html.escape(heading)}</h2>\n" if heading else ""
         sections.append(f'<section>\n{above}<div class="row">\n{figures}\n</div>\n</section>')
     title = title or "Contact sheet"
+    turning = _turning(clouds)
     write_page(
         path,
         title,
         style=read_asset(__file__, "css"),
-        body="\n".join([f"<h1>{html.escape(title)}</h1>", *sections, *_turning(clouds)]),
-        allowed="script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:",
+        body="\n".join([f"<h1>{html.escape(title)}</h1>", *sections, *turning]),
+        allowed=("script-src 'unsafe-inline'; " if turning else "")
+        + "style-src 'unsafe-inline'; img-src data:",
     )
 
 
