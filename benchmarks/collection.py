@@ -1,13 +1,16 @@
 """``explore`` on a folder of many STL files: time by stage, memory and the size of the page.
 
-Run it as ``python -m benchmarks.collection --files 10000``. The files are procedural shapes of
-5,000 triangles. The command runs three times, each in a process of its own: from cold, killed
-half-way through the reading; again, when it may read only what is left; and warm.
+Run it as ``python -m benchmarks.collection --files 10000 --folder WORK``. The files are procedural
+shapes of 5,000 triangles. The command runs in a process of its own each time: from cold; from cold,
+killed half-way through the reading, and once more for the rest; warm, without its page; and when
+nothing has changed. The last lines are a table for docs/explore.md.
 """
 
 import argparse
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,62 +85,71 @@ def make_files(folder: Path, count: int) -> None:
 
 
 @dataclass
+class Cost:
+    """What a stage, or a whole run, took.
+
+    Attributes:
+        wall: seconds.
+        processor: seconds, of the command and of its workers.
+        peak: bytes resident at once, of the command and of its workers together.
+    """
+
+    wall: float = 0.0
+    processor: float = 0.0
+    peak: int = 0
+
+
+@dataclass
 class Ran:
     """What one run of the command took.
 
     Attributes:
-        wall: seconds.
-        processor: seconds, of it and of its workers.
-        peak: bytes resident at once, of it and of its workers together.
-        stages: seconds by the name of the stage.
-        said: what it printed.
+        whole: from its start to its end.
+        stages: by the name of the stage.
     """
 
-    wall: float
-    processor: float
-    peak: int
-    stages: dict[str, float]
-    said: str
+    whole: Cost
+    stages: dict[str, Cost]
 
 
 def run(folder: Path, out: Path, *, kill_after: int | None = None) -> Ran:
     """Run ``explore`` in a process of its own, and kill it once it has read so many files."""
     command = [sys.executable, "-m", "benchmarks.collection", "--child", str(folder), str(out)]
     started = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     watched = _Watched(process.pid)
-    errors = threading.Thread(target=lambda: sys.stderr.write(_of(process.stderr)), daemon=True)
-    errors.start()
-    said, stages = [], {}
+    stages: dict[str, Cost] = {}
     assert process.stdout is not None
     for line in process.stdout:
         if not line.startswith(_STAGE):
-            said.append(line)
             continue
-        name, value = json.loads(line.removeprefix(_STAGE))
-        if name == "read" and kill_after is not None and value >= kill_after:
+        name, what, *values = json.loads(line.removeprefix(_STAGE))
+        if what == "begins":
+            watched.peak = 0
+        elif what == "ends":
+            stages[name] = Cost(values[0], values[1], watched.peak)
+        elif kill_after is not None and values[0] >= kill_after:
             process.send_signal(signal.SIGKILL)
-        elif name != "read":
-            stages[name] = value
     status = process.wait()
-    wall = time.monotonic() - started
+    whole = Cost(time.monotonic() - started, watched.processor, watched.highest)
     watched.stop()
     if status != 0 and kill_after is None:
         raise RuntimeError(f"explore failed with status {status}")
-    return Ran(wall, watched.processor, watched.peak, stages, "".join(said))
-
-
-def _of(pipe: object) -> str:
-    return str(pipe.read()) if hasattr(pipe, "read") else ""
+    return Ran(whole, stages)
 
 
 class _Watched:
-    """The processor time and the memory of a process and its children, looked at while they run."""
+    """The processor time and the memory of a process and its children, looked at while they run.
+
+    Attributes:
+        peak: bytes resident at once, since it was last set to 0.
+        highest: the same since the start.
+    """
 
     def __init__(self, pid: int) -> None:
         self._root = psutil.Process(pid)
         self._seconds: dict[int, float] = {}
-        self.peak = 0
+        self.peak = self.highest = 0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
@@ -160,28 +172,44 @@ class _Watched:
             for process in processes:
                 try:
                     times = process.cpu_times()
-                    # What was shared at a fork is counted once for each; there are no forks here.
+                    # What several have mapped, such as libraries, is counted once for each.
                     resident += process.memory_info().rss
                 except psutil.NoSuchProcess:  # ended between two looks
                     continue
                 self._seconds[process.pid] = times.user + times.system
             self.peak = max(self.peak, resident)
+            self.highest = max(self.highest, resident)
+
+
+def _processor_time() -> float:
+    """Seconds of this process and of its children, those that have ended included."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = time.process_time() + ended.ru_utime + ended.ru_stime
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            seconds += sum(child.cpu_times()[:2])
+    return seconds
 
 
 @contextmanager
 def _timed(what: str, total: int, console: object = None) -> Iterator[Callable[[], None]]:
-    """Stand in for the command's own progress, and say how long each stage took."""
+    """Stand in for the command's own progress, and say what each stage took."""
     done = 0
 
     def advance() -> None:
         nonlocal done
         done += 1
         if what == READING and done % 50 == 0:
-            print(_STAGE + json.dumps(["read", done]), flush=True)
+            _say(what, "did", done)
 
-    started = time.monotonic()
+    _say(what, "begins")
+    started, processor = time.monotonic(), _processor_time()
     yield advance
-    print(_STAGE + json.dumps([what, time.monotonic() - started]), flush=True)
+    _say(what, "ends", time.monotonic() - started, _processor_time() - processor)
+
+
+def _say(*values: object) -> None:
+    print(_STAGE + json.dumps(values), flush=True)
 
 
 def _child(folder: str, out: str) -> None:
@@ -193,13 +221,13 @@ def _child(folder: str, out: str) -> None:
     command()
 
 
-def _tell(name: str, ran: Ran) -> None:
-    stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in ran.stages.items())
-    print(
-        f"{name}: {ran.wall:.1f} s, {ran.processor:.1f} s of processor time, at most "
-        f"{ran.peak / 1e6:,.0f} MB resident; seconds by stage: {stages}",
-        flush=True,
-    )
+def _lines(name: str, ran: Ran) -> list[str]:
+    """The lines of a table on a run: the whole of it, and its stages."""
+    costs = {name: ran.whole} | {f"… {stage}": cost for stage, cost in ran.stages.items()}
+    return [
+        f"| {what} | {cost.wall:,.1f} | {cost.processor:,.1f} | {cost.peak / 1e6:,.0f} |"
+        for what, cost in costs.items()
+    ]
 
 
 def main() -> None:
@@ -210,20 +238,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=500)
     parser.add_argument("--folder", type=Path, help="to work in, and keep (default: temporary)")
-    parser.add_argument("--no-kill", action="store_true", help="do not kill the first run")
+    parser.add_argument("--no-kill", action="store_true", help="leave out the runs with a kill")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work: Path = options.folder or Path(temporary)
-        shapes, out = work / "shapes", work / "out"
+        shapes, out, killed = (work / name for name in ("shapes", "out", "killed"))
         make_files(shapes, options.files)
-        print(f"{options.files:,} files, {os.cpu_count()} processors", flush=True)
+        for earlier in (out, killed):
+            shutil.rmtree(earlier, ignore_errors=True)
+        lines = ["| run | seconds | processor seconds | MB at most |", "|---|---:|---:|---:|"]
+
+        def tell(name: str, folder: Path, kill_after: int | None = None) -> None:
+            found = _lines(name, run(shapes, folder, kill_after=kill_after))
+            print("\n".join(found), file=sys.stderr, flush=True)
+            lines.extend(found)
+
+        tell("from cold", out)
         if not options.no_kill:
-            killed = run(shapes, out, kill_after=options.files // 2)
-            _tell("killed half-way", killed)
-        _tell("from cold" if options.no_kill else "the rest", run(shapes, out))
-        _tell("warm", run(shapes, out))
-        page = (out / "explore.html").stat().st_size
-        print(f"page: {page / 1e6:.1f} MB")
+            tell("killed half-way", killed, options.files // 2)
+            tell("the rest", killed)
+        page = out / "explore.html"
+        size = page.stat().st_size
+        page.unlink()
+        tell("warm, its page deleted", out)
+        tell("nothing has changed", out)
+        print("\n".join(lines))
+        print(
+            f"\n{options.files:,} files, {os.cpu_count()} processors, a page of {size / 1e6:.1f} MB"
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """``explore``: a folder of shapes on one page, with its groups and duplicates."""
 
 import argparse
-from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from pc_crvae.utils.resources import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from pc_crvae.collection.explore import Explored
+    from pc_crvae.embedding.index import Embeddings
     from pc_crvae.runs.saved import SavedModel
 
 DESCRIPTION = "Show a folder of shapes on one page, with its groups, duplicates and outliers."
@@ -43,8 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--serve",
         action="store_true",
-        help="then serve the page, made anew if anything has changed, until Ctrl-C: a file dropped "
-        "on it is looked up among the shapes",
+        help="then serve the page until Ctrl-C: a file dropped on it is looked up among the shapes",
     )
     parser.add_argument(
         "--host",
@@ -57,53 +57,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Explore, and serve the page where told."""
-    from pc_crvae.collection.explore import default_out
+    """Explore, unless nothing has changed since the last time, and serve the page where told."""
+    from pc_crvae.cli.counting import counting
+    from pc_crvae.collection.explore import PAGE, default_out, explore, explored_before
     from pc_crvae.embedding.index import check_points
 
     check_points(options.points, "--points")
+    for name in ("host", "port"):
+        if getattr(options, name) is not None and not options.serve:
+            raise UserError(f"--{name} goes with --serve")
     out: Path = options.out or default_out(options.places)
-    if options.serve:
-        _serve(options, out)
-        return
-    for option, value in {"--host": options.host, "--port": options.port}.items():
-        if value is not None:
-            raise UserError(f"{option} goes with --serve")
-    _tell(_explore(options, out, lambda: open_saved(options)), options.places)
-
-
-def _explore(
-    options: argparse.Namespace, out: Path, open_model: "Callable[[], SavedModel]"
-) -> "Explored":
-    from pc_crvae.cli.counting import counting
-    from pc_crvae.collection.explore import explore
-
-    return explore(
-        options.places,
-        out,
-        open_model,
-        points=options.points,
-        up=options.up,
-        progress=counting,
-    )
-
-
-def _serve(options: argparse.Namespace, out: Path) -> None:
-    from pc_crvae.collection.explore import PAGE, explored_before
-    from pc_crvae.collection.serving import LOOPBACK, serving, wait_for_interruption
-
-    saved = open_saved(options)
-    embeddings = explored_before(
-        options.places, out, lambda: saved, points=options.points, up=options.up
-    )
-    if embeddings is None:
-        explored = _explore(options, out, lambda: saved)
+    open_model = cache(lambda: open_saved(options))
+    if options.serve:  # which needs it, also of an index
+        open_model()
+    shapes = {"points": options.points, "up": options.up}
+    before = explored_before(options.places, out, open_model, **shapes)
+    if before is None:
+        explored = explore(options.places, out, open_model, **shapes, progress=counting)
         _tell(explored, options.places)
         embeddings = explored.collection.embeddings
     else:
-        print(f"page: {out / PAGE}, as it was, since nothing has changed")
+        embeddings, summary = before
+        print(summary)
+        tell_files({"page": (out / PAGE, "as it was, since nothing has changed")})
+    if options.serve:
+        _serve(options, out / PAGE, embeddings, open_model())
+
+
+def _serve(
+    options: argparse.Namespace, page: Path, embeddings: "Embeddings", saved: "SavedModel"
+) -> None:
+    from pc_crvae.collection.serving import LOOPBACK, serving, wait_for_interruption
+
     host, port = options.host or LOOPBACK, options.port or 0
-    with serving(out / PAGE, embeddings, saved, host=host, port=port) as address:
+    with serving(page, embeddings, saved, host=host, port=port) as address:
         print(f"served, until Ctrl-C, at {address}", flush=True)
         wait_for_interruption()
     print("ended")
@@ -111,7 +98,7 @@ def _serve(options: argparse.Namespace, out: Path) -> None:
 
 def _tell(explored: "Explored", places: "list[Path]") -> None:
     from pc_crvae.collection.explore import DUPLICATES, REPORT, SHAPES
-    from pc_crvae.collection.page import notes_of, sentence, subtitle_of
+    from pc_crvae.collection.page import notes_of, sentence, summary_of
     from pc_crvae.data.formats.other_kinds import tell_passed_over
 
     collection, analysis, out = explored.collection, explored.analysis, explored.out
@@ -119,7 +106,7 @@ def _tell(explored: "Explored", places: "list[Path]") -> None:
         refuse(reason)
     for line in tell_passed_over(collection.passed_over):
         tell(line)
-    print(subtitle_of(collection, analysis))
+    print(summary_of(collection, analysis))
     for finding in analysis.findings[:_MOST_TOLD]:
         print(f"  {sentence(collection, finding)}")
     if len(analysis.findings) > _MOST_TOLD:

@@ -125,7 +125,8 @@ def run(options: argparse.Namespace) -> None:
         _tell(hits)
         answers.append(Answer(query=name, hits=tuple(hits)))
         cloud = shown(query) if isinstance(query, Path) else indexed(query)[0]
-        tiles = [Tile(Path(name).name, cloud, "query", marked=True)]
+        link = _address(str(query)) if isinstance(query, Path) else ""
+        tiles = [Tile(Path(name).name, cloud, "query", marked=True, link=link)]
         sheet.append([*tiles, *(_tile(hit, indexed(row)) for hit, row in hits.items())])
     findings = Findings(
         searched=str(Path(searched).absolute()),
@@ -234,13 +235,19 @@ def _tile(hit: "FoundHit", shown: "_Shown") -> "Tile":
 
     cloud, remark = shown
     notes = [f"{hit.distance:.4f}", remark, "the query itself" if hit.is_query else ""]
-    return Tile(hit.id, cloud, ", ".join(filter(None, notes)))
+    link = _address(hit.path) if hit.path else ""
+    return Tile(hit.id, cloud, ", ".join(filter(None, notes)), link=link)
+
+
+def _address(path: str) -> str:
+    return Path(path).absolute().as_uri()
 
 
 def _write(
     options: argparse.Namespace, findings: "Findings", sheet: "list[list[Tile]]", out: Path
 ) -> None:
-    from pc_crvae.visualization.contact_sheet import contact_page, contact_sheet
+    from pc_crvae.visualization.contact_page import contact_page
+    from pc_crvae.visualization.contact_sheet import contact_sheet
 
     title = f"Nearest of {findings.shapes:,} shapes by cosine distance"
     contact_sheet(sheet, out / "search.png", title=title)

@@ -61,11 +61,13 @@ class Residual(NamedTuple):
         raw: root mean square distance of points of either from the other.
         rms: the part of it beyond that of two draws of one cloud; for surfaces, all of it.
         farthest: the largest of the distances.
+        middle: what half of the points lie within, beyond the gaps of a cloud.
     """
 
     raw: float
     rms: float
     farthest: float
+    middle: float
 
 
 def align(first: Body, second: Body, *, mirrored: bool) -> Pose | None:
@@ -163,10 +165,13 @@ def residual(pose: Pose, first: Body, second: Body) -> Residual:
     there = second.closest(pose.apply(first.samples)).distances
     back = first.closest(pose.undo(second.samples)).distances * pose.scale
     squares = [float(np.square(found).mean()) for found in (there, back)]
-    gaps = [second.floor**2, (first.floor * pose.scale) ** 2]
-    beyond = [max(0.0, square - gap) for square, gap in zip(squares, gaps, strict=True)]
+    gaps = [second.floor, first.floor * pose.scale]
+    beyond = [max(0.0, square - gap**2) for square, gap in zip(squares, gaps, strict=True)]
+    middles = [float(np.median(found)) for found in (there, back)]
     return Residual(
         raw=float(np.sqrt(np.mean(squares))) / second.diameter,
         rms=float(np.sqrt(np.mean(beyond))) / second.diameter,
         farthest=float(max(there.max(), back.max())) / second.diameter,
+        middle=max(max(0.0, middle - gap) for middle, gap in zip(middles, gaps, strict=True))
+        / second.diameter,
     )

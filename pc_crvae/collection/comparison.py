@@ -47,8 +47,19 @@ class _Fit(NamedTuple):
     left: Residual
 
     @property
-    def is_near(self) -> bool:
+    def is_close(self) -> bool:
         return self.left.rms <= thresholds.NEAR_RMS
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the two are close, and differ by a little all over, or in one place alone."""
+        left = self.left
+        is_all_over = left.farthest <= max(thresholds.ALL_OVER * left.raw, thresholds.NEAR_RMS)
+        is_in_one_place = (
+            left.farthest >= thresholds.IN_ONE_PLACE * left.raw
+            and left.middle <= thresholds.EXACT_FARTHEST
+        )
+        return self.is_close and (is_all_over or is_in_one_place)
 
 
 def compare(first: Body, second: Body) -> Comparison | None:
@@ -63,7 +74,7 @@ def compare(first: Body, second: Body) -> Comparison | None:
     if proper is not None and _is_exact(proper, first, second):
         return _described(proper, first, second, exact=True)
     mirrored = _fitted(first, second, mirrored=True)
-    if mirrored is not None and mirrored.is_near:
+    if mirrored is not None and mirrored.is_close:
         limit = np.inf if proper is None else thresholds.CLEARLY_BETTER * proper.left.rms
         if mirrored.left.rms < limit:
             return _described(mirrored, first, second, exact=False)

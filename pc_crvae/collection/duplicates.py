@@ -6,7 +6,6 @@ triangulation changes, and by the embedding; what a pair is, their geometry alon
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -15,17 +14,12 @@ from scipy.spatial import cKDTree
 
 from pc_crvae.collection import thresholds
 from pc_crvae.collection.comparison import EXACT, Comparison, Kind
-from pc_crvae.collection.first_look import Outline, may_be_near
 from pc_crvae.collection.moments import invariants, size_of
 from pc_crvae.collection.neighbors import nearest_others
 from pc_crvae.collection.shapes import Shape
 
 _MOST_ALIKE = 24
 """Shapes of like measures that one is compared with at most."""
-
-_OUTLINES = 4096
-"""That stay in memory, some 30 kB each."""
-
 
 Pair = tuple[int, int]
 
@@ -42,8 +36,8 @@ class Comparing(Protocol):
     def compare(self, first: int, second: int) -> Comparison | None:
         """Compare two shapes; None where they are not even near."""
 
-    def compare_all(self, pairs: Iterable[Pair]) -> Iterator[tuple[Pair, Comparison | None]]:
-        """Compare pairs, which are taken as needed, in their order."""
+    def compare_all(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Comparison | None]]:
+        """Compare pairs, in their order; None too where a first look says that they lie apart."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +99,9 @@ class _Search:
         self.standing = [row for row, shape in enumerate(shapes) if shape is not None]
         self._comparing = comparing
         self._compared: dict[tuple[int, int], Comparison | None] = {}
+        self._measures = np.zeros((len(shapes), 4))
+        for row in self.standing:
+            self._measures[row] = invariants(self._shape(row).moments)
 
     def same_files(self) -> None:
         first_of: dict[str, int] = {}
@@ -128,29 +125,16 @@ class _Search:
             for row, others in zip(standing.tolist(), standing[rows].tolist(), strict=True)
             for other in others
         }
-        pairs |= {pair for pair in self._compared if set(pair) <= set(self.standing)}
-        outline = lru_cache(_OUTLINES)(self._outline)
-        ordered = sorted(pairs)
+        still = set(self.standing)
+        pairs |= {pair for pair in self._compared if still.issuperset(pair)}
+        ordered = sorted(pair for pair in pairs if self._measures_are_near(*pair))
         unknown = [pair for pair in ordered if not self._is_known(pair)]
-        passed_over: list[Pair] = []
-
-        def worth_while() -> Iterator[Pair]:
-            for pair in unknown:
-                if self._may_be_near(*pair, outline):
-                    yield pair
-                else:
-                    passed_over.append(pair)
-
         done = 0
-        for pair, found in self._comparing.compare_all(worth_while()):
+        for pair, found in self._comparing.compare_all(unknown):
             self._keep(pair, found)
-            while passed_over:
-                self._keep(passed_over.pop(), None)
             for _ in range(done, pair[0]):
                 advance()
             done = max(done, pair[0])
-        for pair in passed_over:
-            self._keep(pair, None)
         for _ in range(done, len(self.shapes)):
             advance()
         for pair in ordered:
@@ -175,7 +159,7 @@ class _Search:
         rows = self.standing
         if len(rows) < 2:
             return
-        measures = np.array([invariants(self._shape(row).moments) for row in rows])
+        measures = self._measures[rows]
         tree = cKDTree(measures)
         near = tree.query_ball_point(measures, thresholds.INVARIANTS, p=np.inf)
         for place, row in enumerate(rows):
@@ -192,18 +176,12 @@ class _Search:
         apart = np.abs(ours.covariance - theirs.covariance).max()
         return bool(apart <= thresholds.INVARIANTS * size**2)
 
-    def _may_be_near(self, first: int, second: int, outline: Callable[[int], Outline]) -> bool:
+    def _measures_are_near(self, first: int, second: int) -> bool:
         ours, theirs = self._shape(first), self._shape(second)
-        apart = np.abs(invariants(ours.moments) - invariants(theirs.moments))
+        apart = np.abs(self._measures[first] - self._measures[second])
         # A cloud has no area to compare.
         compared = apart if ours.kind == theirs.kind == "mesh" else apart[:3]
-        if compared.max() > thresholds.NEAR_INVARIANTS:
-            return False
-        return may_be_near(outline(first), outline(second))
-
-    def _outline(self, row: int) -> Outline:
-        shape = self._shape(row)
-        return Outline(shape.moments, shape.points)
+        return bool(compared.max() <= thresholds.NEAR_INVARIANTS)
 
     def _compare(self, first: int, second: int) -> Comparison | None:
         pair = first, second

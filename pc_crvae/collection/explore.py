@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pc_crvae.collection.analysis import Analysis, Progress, analyse, silent
 from pc_crvae.collection.duplicates_page import duplicates_page
-from pc_crvae.collection.freshness import is_fresh, made_of_files, made_of_index
+from pc_crvae.collection.freshness import fresh_content, made_of_files, made_of_index
 from pc_crvae.collection.page import collection_page
 from pc_crvae.collection.reading import Collection, read_files, read_index
 from pc_crvae.collection.store import open_store
@@ -106,11 +106,14 @@ def explored_before(
     *,
     points: int | None = None,
     up: str | None = None,
-) -> Embeddings | None:
-    """Return the vectors behind the page that :func:`explore` wrote, if it would write that again.
+) -> tuple[Embeddings, str] | None:
+    """Return what :func:`explore` found before, if it would find and write the same again.
 
-    Its arguments are those of :func:`explore`. None: the page is missing, or anything that it
-    depends on has changed.
+    Its arguments are those of :func:`explore`.
+
+    Returns:
+        The vectors of the page, and how much there is of what, in a line. None: something is
+        missing or damaged, or anything that the page depends on has changed.
 
     Raises:
         UserError: there is no shape.
@@ -118,11 +121,16 @@ def explored_before(
     sources = _sources(places, out, points, up)
     beside = [out / name for name in (SHAPES, DUPLICATES, REPORT)]
     if isinstance(sources, Embeddings):
-        return sources if is_fresh(out / PAGE, made_of_index(sources), beside) else None
+        content = fresh_content(out / PAGE, made_of_index(sources), beside)
+        return None if content is None else (sources, content["summary"])
     made_of = made_of_files(sources, _about(open_model(), points, up))
-    if not is_fresh(out / PAGE, made_of, [*beside, out / INDEX]):
+    content = fresh_content(out / PAGE, made_of, beside)
+    if content is None:
         return None
-    return load_embeddings(out / INDEX)
+    try:
+        return load_embeddings(out / INDEX), content["summary"]
+    except UserError:  # missing or damaged
+        return None
 
 
 def _sources(

@@ -1,9 +1,10 @@
-"""Whether a page still shows what a new run would find, so that it need not be made anew."""
+"""Whether a page still shows what a new run would find, so that it is not made anew."""
 
 import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pc_crvae.collection.served_page import content_of
 from pc_crvae.data.formats.registry import files_read_with
@@ -33,8 +34,8 @@ def made_of_index(index: Embeddings) -> str:
     return _digest([about_text(index.about), index.ids, index.sources, vectors, _states(paths)])
 
 
-def is_fresh(page: Path, made_of: str, beside: Iterable[Path]) -> bool:
-    """Whether a page shows what it would show if it were made anew.
+def fresh_content(page: Path, made_of: str, beside: Iterable[Path]) -> dict[str, Any] | None:
+    """Return what a page carries; None unless it shows what it would show if it were made anew.
 
     Args:
         page: the page, which may be missing.
@@ -42,12 +43,12 @@ def is_fresh(page: Path, made_of: str, beside: Iterable[Path]) -> bool:
         beside: the files that are made with it.
     """
     if not all(path.is_file() for path in (page, *beside)):
-        return False
+        return None
     try:
-        text = page.read_text(encoding="utf-8")
+        content = content_of(page.read_text(encoding="utf-8"))
     except UnicodeDecodeError:  # damaged
-        return False
-    return content_of(text).get("madeOf") == made_of
+        return None
+    return content if content.get("madeOf") == made_of else None
 
 
 def _states(paths: Iterable[Path]) -> list[list[object]]:

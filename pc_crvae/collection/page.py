@@ -47,18 +47,19 @@ def collection_page(
     Raises:
         UserError: the page could not be written.
     """
+    summary = summary_of(collection, analysis)
     write_page(
         path,
         __file__,
         title=title,
         allowed=ALLOWED,
-        subtitle=subtitle_of(collection, analysis),
+        summary=summary,
         notes=notes_of(collection, analysis),
-        content=_content(collection, analysis) | {"madeOf": made_of},
+        content=_content(collection, analysis) | {"summary": summary, "madeOf": made_of},
     )
 
 
-def subtitle_of(collection: Collection, analysis: Analysis) -> str:
+def summary_of(collection: Collection, analysis: Analysis) -> str:
     """Return how much there is of what, in a line."""
     count = analysis.count()
     mirrored, near = count["mirrored"], count["near"]

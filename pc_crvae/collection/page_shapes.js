@@ -1,6 +1,5 @@
 // The content of the page, decoded, and what every part of it shows shapes by.
 const content = JSON.parse(document.getElementById("content").textContent);
-const bytesOf = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
 const points = new Int8Array(bytesOf(content.points).buffer);
 const places = new Int16Array(bytesOf(content.places).buffer);
 const neighbors = new Int32Array(bytesOf(content.neighbors).buffer);

@@ -1,18 +1,24 @@
 """The comparisons of a collection's pairs: made by several processes, kept from run to run."""
 
+import base64
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from itertools import chain, islice
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pc_crvae.collection.bodies import Body, body_of
 from pc_crvae.collection.comparison import Comparison, compare
+from pc_crvae.collection.first_look import Outline, may_be_near
+from pc_crvae.collection.moments import Moments
 from pc_crvae.collection.reading import Collection
+from pc_crvae.collection.shapes import Shape
 from pc_crvae.collection.store import Store
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.readers.shape_files import read_shape
@@ -20,48 +26,69 @@ from pc_crvae.errors import UserError
 from pc_crvae.utils.threads import usable_cores
 from pc_crvae.utils.workers import Answer, Found, Lost, answers
 
-FORMAT = 1
+FORMAT = 2
 """Raise it where a comparison of the same two shapes may come out differently."""
 
 HELD = 1_000_000
 """Vertices and triangles of the shapes that stay in a process's memory, to be compared with the
 next: some 100 MB."""
 
-FEW = 24
+FEW = 64
 """Pairs up to which no other process is worth its start: they are compared in this one."""
+
+_OUTLINES = 1024
+"""That stay in a process's memory, some 40 kB each."""
 
 Pair = tuple[int, int]
 
 
 class Bodies:
-    """Bodies by their names, the last ones held.
+    """Bodies of files, the last ones held.
 
     Args:
-        read: gives the body of a name, None where it cannot be had any more, and its size in
-            vertices and triangles.
+        up: what is said of the axis that points up.
     """
 
-    def __init__(self, read: Callable[[Any], tuple[Body | None, int]]) -> None:
-        self._read = read
-        self._held: OrderedDict[Any, tuple[Body | None, int]] = OrderedDict()
+    def __init__(self, up: str | None) -> None:
+        self._up = up
+        self._held: OrderedDict[str, tuple[Body | None, int]] = OrderedDict()
         self._size = 0
 
-    def of(self, name: Any) -> Body | None:
-        """Return the body of a name, read if it is not held."""
-        if name in self._held:
-            self._held.move_to_end(name)
-            return self._held[name][0]
-        body, size = self._held[name] = self._read(name)
+    def of(self, path: str) -> Body | None:
+        """Return the body of a file, read if it is not held."""
+        if path in self._held:
+            self._held.move_to_end(path)
+            return self._held[path][0]
+        body, size = self._held[path] = read_body(Path(path), self._up)
         self._size += 1000 + size
         while self._size > HELD and len(self._held) > 2:
             _, (_, dropped) = self._held.popitem(last=False)
             self._size -= 1000 + dropped
         return body
 
-    def compare(self, first: Any, second: Any) -> Comparison | None:
-        """Compare two; None where they are not even near, or one cannot be had."""
+    def compare(self, first: str, second: str) -> Comparison | None:
+        """Compare two files; None where they are not even near, or one cannot be had."""
         ours, theirs = self.of(first), self.of(second)
         return None if ours is None or theirs is None else compare(ours, theirs)
+
+    def look_and_compare(self, task: Sequence[str]) -> Comparison | None:
+        """Compare two files unless their sketches lie far apart: paths, then :func:`sketch_of`."""
+        first, second, *sketches = task
+        return self.compare(first, second) if may_be_near(*map(_outline, sketches)) else None
+
+
+def sketch_of(shape: Shape) -> str:
+    """Return what the outline of a shape is made of, as a text that a worker can be told."""
+    area, center, covariance = shape.moments
+    points = base64.b64encode(shape.points.astype("<f4").tobytes()).decode("ascii")
+    return json.dumps([area, center.tolist(), covariance.tolist(), points])
+
+
+@lru_cache(_OUTLINES)
+def _outline(sketch: str) -> Outline:
+    area, center, covariance, points = json.loads(sketch)
+    moments = Moments(area, np.array(center), np.array(covariance))
+    return Outline(moments, np.frombuffer(base64.b64decode(points), "<f4").reshape(-1, 3))
 
 
 def read_body(path: Path, up: str | None) -> tuple[Body | None, int]:
@@ -77,11 +104,11 @@ def read_body(path: Path, up: str | None) -> tuple[Body | None, int]:
 
 
 def prepare_comparing(up: str | None) -> Answer:
-    """Return what compares the files of a task, two paths, in a worker."""
-    bodies = Bodies(lambda path: read_body(Path(path), up))
+    """Return what compares the two files of a task in a worker, unless a first look is enough."""
+    bodies = Bodies(up)
 
     def answer(task: list[str]) -> Found:
-        found = bodies.compare(*task)
+        found = bodies.look_and_compare(task)
         return {"comparison": None if found is None else asdict(found)}, {}
 
     return answer
@@ -111,7 +138,7 @@ class PairsOfCollection:
         self._shapes = collection.shapes
         self._up = collection.embeddings.about.up
         self._store = store
-        self._bodies = Bodies(lambda row: read_body(Path(self._sources[row]), self._up))
+        self._bodies = Bodies(self._up)
 
     def recall(self, pair: Pair) -> tuple[Comparison | None] | None:
         """Return what is known of a pair; None where nothing is."""
@@ -125,30 +152,21 @@ class PairsOfCollection:
 
     def compare(self, first: int, second: int) -> Comparison | None:
         """Compare two shapes, in this process."""
-        return self._bodies.compare(first, second)
+        return self._bodies.compare(self._sources[first], self._sources[second])
 
-    def compare_all(self, pairs: Iterable[Pair]) -> Iterator[tuple[Pair, Comparison | None]]:
-        """Compare pairs by several processes, in their order; they are taken as needed.
+    def compare_all(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Comparison | None]]:
+        """Compare pairs by several processes, in their order, unless a first look is enough.
 
         Raises:
             UserError: a pair ended the process that compared it.
         """
-        pairs = iter(pairs)
-        first_ones = list(islice(pairs, FEW + 1))
-        if len(first_ones) <= FEW:
-            yield from ((pair, self.compare(*pair)) for pair in first_ones)
+        tasks = map(self._task, pairs)
+        if len(pairs) <= FEW:
+            for pair, task in zip(pairs, tasks, strict=True):
+                yield pair, self._bodies.look_and_compare(task)
             return
-        pairs = chain(first_ones, pairs)
-        taken: dict[int, Pair] = {}
-
-        def tasks() -> Iterator[list[str]]:
-            for place, pair in enumerate(pairs):
-                taken[place] = pair
-                yield [self._sources[row] for row in pair]
-
-        with closing(answers(prepare_comparing, self._up, tasks(), usable_cores())) as found:
-            for place, answer in found:
-                pair = taken.pop(place)
+        with closing(answers(prepare_comparing, self._up, tasks, usable_cores())) as found:
+            for pair, (_, answer) in zip(pairs, found, strict=True):
                 if isinstance(answer, Lost):
                     first, second = (self._sources[row] for row in pair)
                     raise UserError(
@@ -160,6 +178,10 @@ class PairsOfCollection:
                     raise answer
                 values = answer[0]["comparison"]
                 yield pair, None if values is None else Comparison(**values)
+
+    def _task(self, pair: Pair) -> list[str]:
+        sketches = [sketch_of(shape) for row in pair if (shape := self._shapes[row]) is not None]
+        return [*(self._sources[row] for row in pair), *sketches]
 
     def _key(self, pair: Pair) -> str:
         about: list[Any] = [FORMAT]

@@ -66,8 +66,9 @@ def read_files(
     refused: dict[int, str] = {}
     unknown: list[int] = []
     waiting: list[tuple[int, Shape]] = []
+    may_know = store.has_shapes  # else no file is read for its digest alone
     for place, file in enumerate(files):
-        known = _known(file.path, about, store)
+        known = _known(file.path, about, store) if may_know else None
         if known is None:
             unknown.append(place)
             continue

@@ -48,6 +48,11 @@ class Store:
             vector, dtype="<f4"
         )
 
+    @property
+    def has_shapes(self) -> bool:
+        """Whether any shape is kept."""
+        return self._connection.execute("SELECT 1 FROM shapes LIMIT 1").fetchone() is not None
+
     def put(self, key: str, shape: Shape, vector: NDArray[np.float32]) -> None:
         """Keep a shape and its vector (d,)."""
         about = json.dumps(values_of(shape))

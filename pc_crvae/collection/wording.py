@@ -44,9 +44,11 @@ def describe(
             return f"{second} is the mirror image of {first}{size}."
         case "near":
             size = "" if _is_same_size(found) else f", {_size(found)}"
+            is_in_one_place = found.farthest >= thresholds.IN_ONE_PLACE * found.apart
+            place = ", and differ in one place" if is_in_one_place else ""
             return (
                 f"{second} is nearly {first}{size}{_turn(found)}: they lie {found.apart:.2%} of "
-                f"their size apart on average, {found.farthest:.1%} at most."
+                f"their size apart on average, {found.farthest:.1%} at most{place}."
             )
 
 

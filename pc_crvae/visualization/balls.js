@@ -22,6 +22,7 @@ function disc(radius) {
   return discs.get(radius);
 }
 
+const bytesOf = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
 const rgbOf = colors => colors.map(
   color => [1, 3, 5].map(at => parseInt(color.slice(at, at + 2), 16)));
 

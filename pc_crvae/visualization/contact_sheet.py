@@ -1,4 +1,4 @@
-"""Contact sheets: many shapes or images at a glance, as one picture or one page.
+"""Contact sheets: many shapes or images at a glance, as one picture.
 
 Clouds are drawn by the camera and the colours of every other picture, all at one scale.
 """
@@ -22,7 +22,7 @@ from pc_crvae.randomness.keys import keyed_numpy_generator
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.visualization.pictures import INK, Frame, draw_cloud
 from pc_crvae.visualization.view import as_clouds
-from pc_crvae.visualization.web_page import element, write_page
+from pc_crvae.visualization.web_page import element
 
 _QUIET, _ACCENT, _CARD, _MARKED_CARD = "#74769a", "#2f67b1", "#f5f6fa", "#e6eef9"
 _PAPER, _CLEAR = "white", "#ffffff00"
@@ -30,7 +30,8 @@ _CELL = 176  # pixels a tile is wide
 _GAP, _PAD = 8, 6
 _DRAWN_POINTS = 1024  # more would not be told apart in a tile
 _LARGEST_FLAT = 64  # pixels a side
-_PAGE_SCALE = 1.5  # a page is looked at closer than a picture
+PAGE_PIXELS = round(1.5 * _CELL)
+"""The width of a picture on a page, which is looked at closer than a sheet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,7 @@ class Tile:
             channels, uint8, or real in [0, 1]; None of what could not be had.
         note: a second, quieter line.
         marked: set apart, for example a query among its hits.
+        link: the address that the caption leads to on a page; empty for none.
 
     Raises:
         ValueError: the item has a wrong shape or values.
@@ -52,6 +54,7 @@ class Tile:
     item: NDArray[np.number] | None = None
     note: str = ""
     marked: bool = False
+    link: str = ""
 
     def __post_init__(self) -> None:
         if self.is_cloud:
@@ -63,6 +66,10 @@ class Tile:
     def is_cloud(self) -> bool:
         """Whether the item is a cloud."""
         return self.item is not None and self.item.ndim == 2
+
+
+Painter = Callable[[Tile], Image.Image]
+"""Draws a tile without its caption."""
 
 
 def contact_sheet(
@@ -84,7 +91,7 @@ def contact_sheet(
         ValueError: there is no tile, or the titles are not one a row.
         UserError: the picture could not be written.
     """
-    picture = _composed(_checked(rows, row_titles), row_titles, title)
+    picture = _composed(checked(rows, row_titles), row_titles, title)
     with atomic_path(path) as temporary:
         picture.save(temporary)
 
@@ -101,38 +108,18 @@ def sheet_pixels(
     Raises:
         ValueError: as `contact_sheet`.
     """
-    return np.asarray(_composed(_checked(rows, row_titles), row_titles, ""))
-
-
-def contact_page(
-    rows: Sequence[Sequence[Tile]],
-    path: Path | str,
-    *,
-    row_titles: Sequence[str] | None = None,
-    title: str = "",
-) -> None:
-    """Write a sheet as a web page: one file, which loads nothing and runs no script.
-
-    Args:
-        rows: the tiles, as `contact_sheet` takes them.
-        path: the page to write.
-        row_titles: a heading above each row.
-        title: the title of the page.
-
-    Raises:
-        ValueError: as `contact_sheet`.
-        UserError: the page could not be written.
-    """
-    headings = row_titles or [""] * len(rows)
-    figures = tile_figures(_checked(rows, row_titles))
-    titled = list(zip(headings, figures, strict=True))
-    write_page(path, __file__, title=title or "Contact sheet", rows=titled, width=_CELL)
+    return np.asarray(_composed(checked(rows, row_titles), row_titles, ""))
 
 
 def tile_figures(rows: Sequence[Sequence[Tile]]) -> list[list[Markup]]:
     """Return tiles as elements of a page, ``figure`` each, all clouds of them at one scale."""
-    draw = _painter(rows, round(_CELL * _PAGE_SCALE), clear=True)
-    return [[_figure(tile, draw) for tile in tiles] for tiles in rows]
+    draw = page_painter(rows)
+    return [[figure_of(tile, image_of(tile, draw)) for tile in tiles] for tiles in rows]
+
+
+def page_painter(rows: Sequence[Sequence[Tile]]) -> Painter:
+    """Return what draws tiles for a page, on nothing, as :func:`image_of` takes it."""
+    return _painter(rows, PAGE_PIXELS, clear=True)
 
 
 def rows_by_class(
@@ -174,9 +161,14 @@ def rows_by_class(
     return rows, titles
 
 
-def _checked(
+def checked(
     rows: Sequence[Sequence[Tile]], row_titles: Sequence[str] | None
 ) -> list[Sequence[Tile]]:
+    """Return the rows of a sheet.
+
+    Raises:
+        ValueError: there is no tile, or the titles are not one a row.
+    """
     if not any(rows):
         raise ValueError("a contact sheet needs at least one tile, got none")
     if row_titles is not None and len(row_titles) != len(rows):
@@ -184,21 +176,19 @@ def _checked(
     return list(rows)
 
 
-def _painter(
-    rows: Sequence[Sequence[Tile]], width: int, *, clear: bool = False
-) -> Callable[[Tile], Image.Image]:
+def _painter(rows: Sequence[Sequence[Tile]], width: int, *, clear: bool = False) -> Painter:
     """Return what draws a tile ``width`` pixels wide, without its caption.
 
     It is drawn on its card, or on nothing where ``clear``.
     """
-    clouds = [_drawn(tile) for tiles in rows for tile in tiles if tile.is_cloud]
+    clouds = [drawn_points(tile) for tiles in rows for tile in tiles if tile.is_cloud]
     frame = Frame.around(clouds) if clouds else None
     height = round(width * (frame.aspect if frame else 1.0))
 
     def draw(tile: Tile) -> Image.Image:
         card = _CLEAR if clear else _MARKED_CARD if tile.marked else _CARD
         if tile.is_cloud and frame is not None:
-            picture = _cloud_picture(_drawn(tile), frame, (width, height), card)
+            picture = _cloud_picture(drawn_points(tile), frame, (width, height), card)
             return picture if clear else picture.convert("RGB")
         picture = Image.new("RGBA" if clear else "RGB", (width, height), card)
         if tile.item is not None:
@@ -212,7 +202,7 @@ def _painter(
     return draw
 
 
-def _drawn(tile: Tile) -> NDArray[np.float64]:
+def drawn_points(tile: Tile) -> NDArray[np.float64]:
     """Return at most `_DRAWN_POINTS` of a tile's points, always the same ones."""
     cloud = np.asarray(tile.item, dtype=np.float64)
     if len(cloud) <= _DRAWN_POINTS:
@@ -330,12 +320,17 @@ def _cut(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     return ""
 
 
-def _figure(tile: Tile, draw: Callable[[Tile], Image.Image]) -> Markup:
-    """Return a tile as an element of a page."""
+def image_of(tile: Tile, draw: Painter) -> Markup:
+    """Return the picture of a tile as an element of a page."""
     picture, buffer = draw(tile), io.BytesIO()
     # Flat colours of small images suffer from loss; shaded balls and photographs do not.
     is_large = tile.item is not None and max(tile.item.shape) > _LARGEST_FLAT
     kind = "webp" if tile.is_cloud or is_large else "png"
     picture.save(buffer, kind, quality=85)
     data, size = buffer.getvalue(), picture.size
-    return element(__file__, "tile.html", tile=tile, data=data, kind=kind, size=size)
+    return element(__file__, "picture.html", tile=tile, data=data, kind=kind, size=size)
+
+
+def figure_of(tile: Tile, picture: Markup) -> Markup:
+    """Return a tile as an element of a page, by the element of its picture."""
+    return element(__file__, "tile.html", tile=tile, picture=picture)

@@ -6,8 +6,7 @@ const MILLISECONDS_PER_STEP = 90, colors = rgbOf(palette);
 let timer = null, direction = 1, waiting = false;
 
 for (const path of paths) {
-  const bytes = Uint8Array.from(atob(path.data), letter => letter.charCodeAt(0));
-  path.values = new Int16Array(bytes.buffer);
+  path.values = new Int16Array(bytesOf(path.data).buffer);
   chooser.add(new Option(path.title));
 }
 chooser.hidden = paths.length < 2;

@@ -10,12 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pc_crvae.visualization.view import as_clouds, largest_radius, palette_colors, point_radius
+from pc_crvae.visualization.view import as_clouds, ball_on_page, largest_radius, palette_colors
 from pc_crvae.visualization.web_page import write_page
-
-_BALL = 0.5
-"""The radius of a ball on the page, as a share of the view's side, by that on a shape of radius 1:
-half the side shows a little more than the radius."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +74,6 @@ def _encoded(path: InterpolationPath, radius: float) -> dict[str, object]:
         "title": path.title,
         "labels": list(path.labels),
         "points": steps.shape[1],
-        "ball": point_radius(steps.shape[1]) * _BALL,
+        "ball": ball_on_page(steps.shape[1]),
         "data": base64.b64encode(steps.tobytes()).decode("ascii"),
     }

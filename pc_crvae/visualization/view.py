@@ -59,6 +59,11 @@ def point_radius(count: int) -> float:
     return float(np.clip(0.95 / np.sqrt(count), 0.008, 0.05))
 
 
+def ball_on_page(count: int) -> float:
+    """Return the radius of ``count`` balls that a page draws, as a share of the picture's side."""
+    return point_radius(count) / 2  # half the side shows a little more than the shape's radius
+
+
 def view_axes() -> np.ndarray:
     """Return the camera's orthonormal right, up and backward axes as rows ``(3, 3)``."""
     azimuth, elevation = np.radians([AZIMUTH_DEGREES, ELEVATION_DEGREES])

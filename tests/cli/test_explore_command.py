@@ -196,7 +196,9 @@ def test_a_page_is_found_fresh_until_something_it_depends_on_changes(made, explo
     written = pc_crvae.explore(parts, out=out, model=made / "model")
     found = before()
     assert found is not None
-    np.testing.assert_array_equal(found.vectors, written.collection.embeddings.vectors)
+    embeddings, summary = found
+    np.testing.assert_array_equal(embeddings.vectors, written.collection.embeddings.vectors)
+    assert summary.startswith("6 shapes, ")
     assert before(points=64) is None
     assert before(up="y") is None
     for change, back in (
@@ -244,6 +246,23 @@ def test_a_page_is_served_until_ctrl_c(made, tmp_path):
             assert process.stdout.read() == "ended\n"
             assert process.wait() == 0
         assert ("as it was" in "".join(said)) == (times == "again")
+
+
+def test_what_is_as_it_was_is_not_made_anew(made, tmp_path, capsys):
+    out, parts = tmp_path / "out", tmp_path / "parts"
+    shutil.copytree(made / "parts", parts, symlinks=True)
+    assert explore(made, parts, "--out", out) == 0
+    summary = capsys.readouterr().out.splitlines()[0]
+    written = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert explore(made, parts, "--out", out) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        summary,
+        f"page: {out / 'explore.html'} (as it was, since nothing has changed)",
+    ]
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == written
+    (out / "embeddings.npz").write_bytes(b"damaged")
+    assert explore(made, parts, "--out", out) == 0
+    assert "as it was" not in capsys.readouterr().out
 
 
 def test_options_of_the_server_go_with_it(made, tmp_path, capsys):

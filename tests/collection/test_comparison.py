@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from benchmarks.planted import extruded
 from helpers.bent_shapes import TURN, body, bracket, cloud, cloud_body, triangles
 from pc_crvae.collection.comparison import compare
 
@@ -84,6 +85,27 @@ def test_noise_is_near_and_another_shape_is_nothing():
     assert 1e-4 < found.apart < 0.006
     assert compare(body(SHAPE), body(triangles(bracket(3.6)))) is None
     assert compare(body(SHAPE), body(triangles(trimesh.creation.icosphere()))) is None
+
+
+LINES = np.cumsum([0, 1, 1.1, 0.8, 1.1, 1.2, 0.8, 0.9, 1.2, 1.0, 1.1, 0.7])
+HOLES = [(2, 2), (2, 5), (5, 4), (8, 3)]
+
+
+def plate(holes, lines=LINES):
+    """A plate of 11 by 7 cells between lines, with some cut out."""
+    cells = np.ones((11, 7), dtype=bool)
+    cells[tuple(np.transpose(holes))] = False
+    return triangles(extruded(cells, (lines, lines[:8], 0.7)))
+
+
+def test_a_hole_more_is_near_and_a_plate_with_its_holes_elsewhere_is_not():
+    found = compare(body(plate(HOLES)), body(plate([*HOLES, (7, 5)]) @ TURN.T))
+    assert found is not None
+    assert found.kind == "near"
+    assert found.farthest > 10 * found.apart
+    other_lines = LINES + np.random.default_rng(0).normal(size=len(LINES)) * 0.08
+    other = plate([(3, 2), (2, 4), (6, 4), (8, 3)], other_lines)
+    assert compare(body(plate(HOLES)), body(other)) is None
 
 
 def test_the_same_points_are_the_same_and_another_draw_of_them_is_near():

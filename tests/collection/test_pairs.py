@@ -33,7 +33,7 @@ def test_several_processes_find_what_one_does(collection, monkeypatch):
     monkeypatch.setattr("pc_crvae.collection.pairs.FEW", 0)
     comparing = PairsOfCollection(collection)
     pairs = [(0, 1), (0, 2), (1, 2)]
-    found = list(comparing.compare_all(iter(pairs)))
+    found = list(comparing.compare_all(pairs))
     assert found == [(pair, comparing.compare(*pair)) for pair in pairs]
     assert [None if one is None else one.kind for _, one in found] == ["scaled", None, None]
 

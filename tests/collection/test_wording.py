@@ -29,6 +29,11 @@ from pc_crvae.collection.wording import TITLES, describe
             Comparison("near", apart=0.0035, farthest=0.021),
             "B is nearly A: they lie 0.35% of their size apart on average, 2.1% at most.",
         ),
+        (
+            Comparison("near", apart=0.002, farthest=0.031),
+            "B is nearly A: they lie 0.20% of their size apart on average, 3.1% at most, and "
+            "differ in one place.",
+        ),
     ],
 )
 def test_each_kind_has_its_sentence(comparison, sentence):

@@ -29,12 +29,8 @@ def run(options: argparse.Namespace) -> None:
     require_writable(folder / "train.png")
     for split in splits_of(options):
         items = load_split(options, split)
-        from pc_crvae.visualization.contact_sheet import (
-            Tile,
-            contact_page,
-            contact_sheet,
-            rows_by_class,
-        )
+        from pc_crvae.visualization.contact_page import contact_page
+        from pc_crvae.visualization.contact_sheet import Tile, contact_sheet, rows_by_class
 
         labels = len(items) if items.labels is None else items.labels
         chosen, titles = rows_by_class(labels, items.classes, per_class, seed=options.seed)
