@@ -161,7 +161,7 @@ def is_of_weights(checkpoint: Checkpoint | None, path: Path, export: Path) -> bo
     return path.stat().st_mtime_ns >= (export / WEIGHTS).stat().st_mtime_ns
 
 
-def library_versions(*, torch: bool = True) -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Return the version of Python and of the libraries that numbers depend on, by name."""
-    libraries = (*(("torch",) if torch else ()), "numpy", "scipy", "scikit-learn")
+    libraries = ("torch", "numpy", "scipy", "scikit-learn")
     return {"python": platform.python_version(), **{name: version(name) for name in libraries}}

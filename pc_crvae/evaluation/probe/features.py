@@ -1,4 +1,4 @@
-"""The probe for anyone's features: the whole protocol on arrays, with no model and no torch."""
+"""The probe for anyone's features: the whole protocol on arrays, with no model."""
 
 import hashlib
 from collections.abc import Callable, Sized
@@ -109,7 +109,7 @@ def probe_arrays(
     data = TrainAndTestFeatures(
         train=_describe(train, named, "train"), test=_describe(test, of_test, "test")
     )
-    versions = library_versions(torch=False)
+    versions = library_versions()
     probed = assemble(outcomes, places, list(map(str, classes)), rules, data, versions)
     if cross_validation is None:
         return probed
