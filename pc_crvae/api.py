@@ -117,7 +117,7 @@ def probe(
         ['trained', 'training_free', 'untrained']
 
     Args:
-        run: as `load` takes it.
+        run: a run or model, as `load` takes it.
         protocol: the name of one that comes with the package, or a YAML file.
         which: which state of a run, the last or the best by the validation objective.
         untrained: the batch-norm of untrained encoders is ``calibrated`` by a pass over the

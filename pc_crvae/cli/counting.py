@@ -20,7 +20,7 @@ def counting(what: str, total: int, console: Console | None = None) -> Iterator[
     Args:
         what: is being done, in a word or two.
         total: items.
-        console: to write to, standard error by default.
+        console: where the lines go, standard error by default.
     """
     console = console or Console(stderr=True)
     progress = items_bar(console, transient=True)

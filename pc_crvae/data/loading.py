@@ -44,7 +44,7 @@ def load(
         up: the axis that points up in the files, instead of what their format and the card say;
             or axes by suffix, such as ``glb=y,stl=z``.
         allow_refused: a set of many files may be short of those that cannot be used.
-        drop_nan: of a folder of clouds: leave out points that are NaN or infinite, which the
+        drop_nan: whether a folder of clouds leaves out points that are NaN or infinite, which the
             report counts.
         normals: whether the set is to carry the normal at each point: of meshes, and of text files
             that list them. It is prepared and kept beside the same set without.
@@ -112,12 +112,12 @@ def load_training(
     by :func:`split_validation`. What is kept of it, prepared, is verified.
 
     Args:
-        name: as of :func:`load`, and so the others.
+        name: the name or path of a card; this and the others are those of :func:`load`.
         validation_fraction: the share of each class of the training split to hold out.
         root: the folder of the files.
         up: the axis that points up in the files.
         allow_refused: a set of many files may be short of those that cannot be used.
-        drop_nan: of a folder of clouds: leave out points that are NaN or infinite, which the
+        drop_nan: whether a folder of clouds leaves out points that are NaN or infinite, which the
             report counts.
 
     Raises:
@@ -188,7 +188,7 @@ def from_folder(
         up: the axis that points up in the files, or axes by suffix, such as ``glb=y,stl=z``; by
             default that of the format (glTF: y), or z; not of images.
         allow_refused: leave out files that cannot be used, instead of raising.
-        drop_nan: of clouds: leave out points that are NaN or infinite, instead of refusing.
+        drop_nan: whether clouds lose points that are NaN or infinite, instead of being refused.
         normals: whether the set is to carry the normal at each point; of meshes.
 
     Raises:

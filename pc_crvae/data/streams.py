@@ -60,7 +60,7 @@ class Part:
 
     Attributes:
         name: a card's name, or the path of a card.
-        share: of each epoch's items.
+        share: the share of each epoch's items.
         root: the folder of its files, None for where they are looked for.
         up: the axis that points up in them, None for the card's.
         allow_refused: do without the files that cannot be used.
@@ -88,7 +88,7 @@ def load_streamed(
     Args:
         parts: one set, or a mixture of several.
         items_per_epoch: None for as many as the finite sets have, or else as their cards count.
-        fraction: of each finite set, or of an epoch of one without an end, for validation.
+        fraction: the validation share of each finite set, or of an epoch of one without an end.
         seed: fixes the order in which finite sets are gone through.
 
     Raises:

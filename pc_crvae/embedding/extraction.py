@@ -39,7 +39,7 @@ def extract(
         items: (n, ...) prepared as in training, or one such array after another.
         names: what is wanted: the posterior's ``mean`` (n, d) and ``log_variance`` (n, d), left
             out where it has no density; ``pooled`` features (n, f) of a `PretrainedVAE`.
-        pool: over the points, for ``pooled``; None for the encoder's own.
+        pool: the pooling over points, for ``pooled``; None for the encoder's own.
         at_once: items of an array encoded at once.
 
     Raises:

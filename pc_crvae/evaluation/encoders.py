@@ -109,7 +109,7 @@ def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:
 
     Args:
         model: trained or not.
-        pool: over the points, for ``pooled``; None for the encoder's own.
+        pool: the pooling over points, for ``pooled``; None for the encoder's own.
 
     Raises:
         UserError: the encoder cannot be pooled so.

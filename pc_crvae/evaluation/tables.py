@@ -43,7 +43,7 @@ class Table:
 
         Args:
             corner: the title of the names of the rows.
-            cells: by the names of row and column; those that are not there are empty.
+            cells: the cells by the names of row and column; those that are not there are empty.
             columns: names that come first, in this order, where they occur.
             protocol: the paragraph.
         """

@@ -160,7 +160,7 @@ def encode_parts(
 
     Args:
         module: what encodes; each part is moved to its device.
-        parts: at least one, items first.
+        parts: the batches, at least one, items first.
         encode: a part on the device to tensors by name, items first.
 
     Returns:

@@ -52,7 +52,7 @@ class Views:
         codes: (n, D) its embeddings, as `embed` gives them.
         shown: the few of these items that are looked at, one of each class first.
         reconstructions: (k, ...) of the shown.
-        paths: between pairs of the shown.
+        paths: the paths between pairs of the shown items.
         samples: (k, ...) draws of the prior; None for a plain auto-encoder, which has none.
     """
 

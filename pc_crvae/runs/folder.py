@@ -296,7 +296,7 @@ class Run:
         """Do what a kill may have kept the last `save_state` from, where it has.
 
         Args:
-            model: that of the newest state.
+            model: the model of the newest state.
             keep: states kept.
 
         Raises:

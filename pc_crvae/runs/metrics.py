@@ -28,7 +28,7 @@ class MetricsRecord:
         step: the step resumed at; later events are hidden by TensorBoard.
 
     Attributes:
-        note: for the user, where ``path`` has lost lines; None where it has not.
+        note: a sentence for the user, where ``path`` has lost lines; None where it has not.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ class Stage:
     Attributes:
         name: the name of its run's folder.
         config: its configuration.
-        start: where it started: a run's name, that of a model of the package, or None.
+        start: what it started from: a run's name, that of a model of the package, or None.
         steps: optimiser steps.
         minutes: the minutes of training, without evaluation and saving.
     """
@@ -93,7 +93,7 @@ def model_card(
         model: the model.
         stages: the trainings that made it, of which the last one's config says what it is.
         weights: the file of its weights.
-        sha256: of that file, in hex.
+        sha256: the checksum of that file, in hex.
         figures: the measured figures, in Markdown; empty where there are none.
     """
     config = stages[-1].config

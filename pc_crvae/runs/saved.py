@@ -76,7 +76,7 @@ class SavedModel:
         up: the source's up axis, None for the card's.
         allow_refused: do without the files that cannot be used.
         drop_nan: do without points that are NaN or infinite.
-        note: for the user, where another model has the name that was taken as a path.
+        note: a sentence for the user, where another model has the name that was taken as a path.
     """
 
     model: Pretrained

@@ -18,7 +18,7 @@ class Figure(Generic[R]):
 
     Attributes:
         title: what tables and plots call it.
-        value: where its value stands in a report, such as ``nll.mean``, or what reads it; None
+        value: the place of its value in a report, such as ``nll.mean``, or what reads it; None
             where the report has none.
         unit: ``nats``, ``%`` of a share in [0, 1], or nothing.
         digits: decimals shown.
@@ -51,7 +51,7 @@ def describe_figures(reports: Sequence[R], figures: Mapping[str, Figure[R]]) -> 
 
     Args:
         reports: the reports of an arm's runs, one a training seed.
-        figures: by name.
+        figures: the figures by name.
     """
     found = {}
     for name, figure in figures.items():

@@ -17,7 +17,7 @@ def robustness_figures(features: Features) -> Mapping[str, Figure[RobustnessRepo
     """Return the figures of a robustness report that are tabulated, all of the posterior mean.
 
     Args:
-        features: which encoder they are of.
+        features: the encoder that they are of.
     """
     encoder: dict[str, object] = {"features": features, "representation": POSTERIOR_MEAN}
 

@@ -14,7 +14,7 @@ def plot_accuracies(summary: StudySummary, path: Path) -> None:
     """Draw a panel a setting and a line an arm: a dot a seed, a bar at their mean.
 
     Args:
-        summary: with at least one arm's rows.
+        summary: a summary with at least one arm's rows.
         path: the picture to write.
 
     Raises:
@@ -35,7 +35,7 @@ def plot_figures(summary: StudySummary, path: Path) -> None:
     """Draw a panel a figure of the evaluations and a line an arm: a dot a seed, a bar at the mean.
 
     Args:
-        summary: with at least one arm's figures.
+        summary: a summary with at least one arm's figures.
         path: the picture to write.
 
     Raises:

@@ -153,8 +153,9 @@ class AccuracyDifference(Part):
     """How far the accuracy of an arm lies above that of another, with intervals.
 
     Attributes:
-        interval: by the bootstrap.
-        t_interval: by Student's t; None of a single seed, and in summaries of earlier versions.
+        interval: the bootstrap's interval.
+        t_interval: the interval by Student's t; None of a single seed, and in summaries of earlier
+            versions.
     """
 
     first: str
@@ -189,7 +190,7 @@ class TrainingFreeResult(Part):
         run: the run whose probe made the row.
         arms: the arms whose bar it is.
         rows: its accuracies, over probe seeds.
-        folds: on the training split by folds, where the study asks for them.
+        folds: its score on the training split by folds, where the study asks for them.
     """
 
     kind: str
@@ -206,9 +207,9 @@ class StudySummary(Report):
     Attributes:
         study: its file, as it was given.
         out: its folder.
-        split: that every number is of.
+        split: the split that every number is of.
         level: the level of the intervals.
-        method: by which intervals are found.
+        method: how intervals are found.
         data: what was probed, one entry a data set.
         protocol: the protocol of the probes; None before the first.
         versions: the versions of the libraries; None before the first report.

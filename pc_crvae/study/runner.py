@@ -31,7 +31,7 @@ class Outcomes:
     """What became of the runs that this call worked on.
 
     Attributes:
-        failed: by the run's name, why, in a sentence.
+        failed: a sentence that says why, by the name of the run.
         running: names of runs at work.
     """
 
@@ -60,7 +60,7 @@ def run_study(
 
     Args:
         study: says how they are probed and measured.
-        runs: in the order they are started in.
+        runs: the runs, in the order they are started in.
         out: folder of the study.
         workers: processes side by side, of one thread each.
         say: told, in one line, what goes on.

@@ -79,7 +79,7 @@ def remaining_steps(run: PlannedRun, study: Study, config_path: Path) -> list[St
     its report is of what the study asks for and is no older than the model.
 
     Args:
-        run: which.
+        run: the run that is asked about.
         study: says how it is probed and measured.
         config_path: holds the run's resolved configuration.
 

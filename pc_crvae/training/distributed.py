@@ -34,7 +34,7 @@ class Sharing:
     """How processes share what is not a training step; alone, as a rule.
 
     Attributes:
-        index: which of the processes this is; 0 is the main one.
+        index: the number of this process; 0 is the main one.
         count: how many there are.
         patient: the group to wait in for the main process; None where this is the only one.
     """

@@ -28,7 +28,7 @@ class UnreadTerms:
     """Terms of the steps since the last reading, on the device that computed them.
 
     Args:
-        device: that device.
+        device: the device that computes the steps.
 
     Attributes:
         broken: () float32 on the device, 1 from the first step on that had a term or a gradient

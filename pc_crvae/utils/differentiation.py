@@ -59,7 +59,8 @@ def differentiable_gradients(
     Args:
         function: the same function as the forward's, in plain PyTorch.
         inputs: what it takes, as `ctx.saved_tensors` gives it.
-        gradients: of its outputs, in their order; those that are left over are not asked for.
+        gradients: the gradients of its outputs, in their order; those that are left over are not
+            asked for.
 
     Returns:
         One an input; None where an input needs none.

@@ -31,9 +31,9 @@ class Lock:
     """A lock that is held.
 
     Attributes:
-        descriptor: of the lock's file, which a child process may hold too; None where there are no
-            locks.
-        note: that there are none, for the user; None where there are.
+        descriptor: the descriptor of the lock's file, which a child process may hold too; None
+            where there are no locks.
+        note: a sentence for the user where there are no locks; None where there are.
     """
 
     descriptor: int | None

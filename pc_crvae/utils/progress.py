@@ -14,7 +14,7 @@ def items_bar(console: Console, *, transient: bool = False) -> Progress:
     """Return a bar of items done and the time left, which shows on a terminal alone.
 
     Args:
-        console: to write to.
+        console: where the lines go.
         transient: the bar is gone once all is done.
     """
     return Progress(

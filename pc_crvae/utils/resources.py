@@ -26,8 +26,8 @@ def find_experiment(path: Path, folder: Path, kind: str) -> Path:
     """Return the file that ``path`` means: itself, or one that comes with the package, by its name.
 
     Args:
-        path: as the user gave it; the name of ``folder`` may stand before that of the file, and
-            the suffix may be left out.
+        path: the path that the user gave; the name of ``folder`` may stand before that of the file,
+            and the suffix may be left out.
         folder: the package's.
         kind: what the files are called in sentences.
 

@@ -44,7 +44,7 @@ def usable_cores(groups: Path = Path("/sys/fs/cgroup"), membership: str | None =
     A limit of one core and a half makes two.
 
     Args:
-        groups: where the control groups are mounted.
+        groups: the folder that the control groups are mounted at.
         membership: the lines of ``/proc/self/cgroup``, by default read there.
     """
     if hasattr(os, "sched_getaffinity"):

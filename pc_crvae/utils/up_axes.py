@@ -29,7 +29,7 @@ class UpAxes:
     """The axes that point up.
 
     Attributes:
-        default: that of files whose suffix is not named; None: it is not said.
+        default: the axis of files whose suffix is not named; None: it is not said.
         by_suffix: axes by suffixes, with their dots, in lower case.
     """
 

@@ -81,7 +81,7 @@ def answers(
         setup: the argument of ``prepare``, plain values.
         tasks: plain values each.
         workers: the number of processes.
-        most_seconds: that a task may take; None: as long as it likes.
+        most_seconds: the seconds that a task may take; None: as long as it likes.
         ordered: whether answers come in the order of the tasks, or else as they are ready.
 
     Raises:

@@ -90,7 +90,7 @@ class RejectedFilesError(UserError):
     """Files of a split that cannot be used, told with what to do.
 
     Args:
-        found: which, as the start of a sentence.
+        found: the files that were found, as the start of a sentence.
         some_are_left: whether the set can do without them.
     """
 
@@ -110,7 +110,7 @@ class Prepared:
         sources: (n,) the files.
         scales: (n,) what the centred points were divided by, in the unit of the file.
         rejected: the files that could not be used.
-        repairs: by the name of what was repaired, in how many files and how often altogether.
+        repairs: the number of files and of repairs altogether, by the name of what was repaired.
         entry: the folder that holds all this.
     """
 

@@ -122,7 +122,7 @@ class Draft:
     """What is to become an entry.
 
     Attributes:
-        arrays: by name; the first holds the items.
+        arrays: the arrays by name; the first holds the items.
         content: plain values.
         report: plain values for people, in a file of their own; None: there is none.
     """
@@ -138,7 +138,7 @@ class Entry:
 
     Attributes:
         folder: the folder of the entry.
-        arrays: by name, mapped from their files and read-only.
+        arrays: the arrays by name, mapped from their files and read-only.
         content: the plain values written with them, ``made_by`` and ``wanted`` of the key included.
     """
 

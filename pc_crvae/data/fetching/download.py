@@ -63,7 +63,7 @@ def fetch(
 
     Args:
         card: the data set.
-        folder: where its files belong; made if need be.
+        folder: the folder that its files belong in; made if need be.
         console: shows the progress, live on a terminal; standard output if None.
         patience: how long servers are waited for.
 

@@ -71,7 +71,7 @@ def refuse_unfinished(folder: Path, name: str) -> None:
     """Refuse to load from a folder whose fetch has begun and not ended.
 
     Args:
-        folder: where the files of the data set lie.
+        folder: the folder of the data set's files.
         name: the name of the data set.
 
     Raises:

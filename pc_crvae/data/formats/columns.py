@@ -80,7 +80,7 @@ def coordinate_columns(where: object, names: Sequence[str]) -> list[int]:
 
     Args:
         where: the file, for the sentence of an error.
-        names: of all columns, in order.
+        names: the names of all columns, in order.
 
     Raises:
         UserError: the names do not tell, or tell of degrees.

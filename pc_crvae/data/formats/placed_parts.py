@@ -42,7 +42,8 @@ class PlacedParts:
         Args:
             vertices: (V, 3).
             polygons: its faces.
-            place: where it is; a mirror turns faces, so that they keep their outside.
+            place: the transform that puts it in place; a mirror turns faces, so that they keep
+                their outside.
 
         Raises:
             ValueError: there are too many triangles, a face names a vertex that is not there, or

@@ -140,7 +140,7 @@ def parse_rows(
         path: the file, for the sentence of an error.
         lines: one or more, none of them empty.
         columns: numbers of the columns wanted, in their order.
-        delimiter: between the columns; None for blanks.
+        delimiter: the character between columns; None for blanks.
 
     Raises:
         UserError: a line has too few columns or one that is no number.

@@ -60,7 +60,7 @@ class Check:
 
     Attributes:
         name: the name of the data set.
-        folder: where it lies; None for a set that reads no files.
+        folder: the folder it lies in; None for a set that reads no files.
         counts: items of each split that could be read.
         findings: defects and remarks, in the order they were come upon.
     """

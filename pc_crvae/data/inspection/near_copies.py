@@ -48,7 +48,7 @@ class NearCopies:
     """The near-copies that test shapes have in training; made without any label.
 
     Attributes:
-        pairs: of a test shape and a training shape.
+        pairs: the pairs of a test shape and a training shape.
         compared: (c,) the test shapes that were compared, by their rows, in rising order.
         points: the points of each cloud that were described.
     """
@@ -90,7 +90,7 @@ def find_near_copies(
         test: nor of this.
         most_compared: pairs that may be compared; beyond them, test shapes are left out, evenly
             spread. None for all.
-        threshold: of the root mean square difference.
+        threshold: the root mean square difference that they lie below.
         points: drawn of each cloud, or as many as all have.
         seed: fixes the basis, and the points where clouds have more.
     """
@@ -146,7 +146,7 @@ def pairs_below(first: Descriptions, second: Descriptions, threshold: float) -> 
     Args:
         first: (n, d).
         second: (m, d).
-        threshold: of the root mean square difference.
+        threshold: the root mean square difference that they lie below.
     """
     limit = first.shape[1] * threshold**2
     for start in range(0, len(first), _FIRST_AT_ONCE):

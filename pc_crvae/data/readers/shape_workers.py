@@ -41,7 +41,7 @@ def read_each(
         paths: the files.
         workers: the number of processes; None: as many as there are processors, and none for up
             to `FEW` files, which are read here.
-        most_seconds: that a file may take.
+        most_seconds: the seconds that a file may take.
 
     Yields:
         What each file gave, or why it cannot be used, in the order of the files.
@@ -99,7 +99,7 @@ def read_clouds(
         paths: the files.
         count: points wanted of each.
         up: what is said of the axis that points up.
-        unmeasured: as of :func:`load_shape`.
+        unmeasured: the function that :func:`load_shape` takes.
         workers: the argument of :func:`read_each`.
 
     Yields:

@@ -53,7 +53,7 @@ class CrossValidatedRow(Part):
     Attributes:
         features: the encoder that the features are of.
         representation: the features that are probed.
-        accuracy: over the items, and the mean of the repeats.
+        accuracy: the accuracy over the items, the mean of the repeats.
         class_mean: the same, every class counting alike.
         accuracies: one a repeat.
         class_means: one a repeat.

@@ -154,7 +154,8 @@ class ProbeReport(WithMetrics, ModelReport):
             are not probed.
         paired: how far the rows of a trained model lie above the training-free one, and above the
             strongest untrained one.
-        training_free: which descriptor the training-free row is of, and what the others score.
+        training_free: the descriptor that was chosen for the training-free row, and what the
+            others score.
         cross_validation: the same rows by repeated K-fold on the training items, where asked for.
         confusion: the confusion of the encoder's posterior mean (pooled features where that is not
             probed) on aligned items; not there where these are not probed.

@@ -28,7 +28,7 @@ class AccuracyRow(Part):
         fitted_on: the rotation of the classifier's training shapes.
         part: the part of the table that the condition belongs to.
         level: severity, elevation in degrees, or count of points; 0 of a rotation.
-        accuracy_mean: over the seeds, in [0, 1].
+        accuracy_mean: the mean over the seeds, in [0, 1].
         accuracy_std: sample standard deviation over the seeds, 0 of a single one.
         accuracies: one a seed.
     """
@@ -57,7 +57,7 @@ class DriftRow(Part):
         cosine_of_seeds: one a seed.
         centered_cosine: the same less the mean of all shapes' as they are.
         kl: KL(q(z|t(x)) || q(z|x)) in nats; None of posteriors without a density.
-        kl_per_dimension: over the dimensions of z.
+        kl_per_dimension: the KL divided by the number of dimensions of z.
         kl_of_seeds: one a seed; none of posteriors without a density.
     """
 
@@ -84,8 +84,8 @@ class CorruptionErrors(Part):
     """The errors of an encoder's representation under corruptions, over those of a reference.
 
     Attributes:
-        reference: whose errors are 1: the untrained encoder's same representation, or the trained
-            encoder of another report.
+        reference: the encoder whose errors are 1: the untrained encoder's same representation, or
+            the trained encoder of another report.
         ce: the error of each corruption; None where the reference makes no error.
         mce_mean: mean over corruptions and seeds.
         mce_std: sample standard deviation over the seeds.

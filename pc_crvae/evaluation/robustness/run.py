@@ -100,8 +100,8 @@ def run_robustness(
         train: labelled shapes that classifiers are fitted on.
         test: labelled shapes of the same classes; their labels are only scored against.
         protocol: the rest.
-        reference: whose corruption errors are 1; None for the untrained encoder, representation
-            by representation.
+        reference: the encoder whose corruption errors are 1; None for the untrained encoder,
+            representation by representation.
         advance: called after each of the ``protocol.steps`` sets of clouds.
 
     Raises:

@@ -71,7 +71,7 @@ class DGCNN(nn.Module):
         widths: outputs of the edge convolutions, which are concatenated.
         embedding: width of the perceptron on the concatenation.
         k: neighbours of a point, itself included.
-        pooling: over the points: their maximum, or maximum and mean one after the other.
+        pooling: how points are pooled: their maximum, or maximum and mean one after the other.
         batch_norm: normalise within every layer.
         graph: ``dynamic`` finds neighbours anew in each layer's input features, ``static``
             keeps those in space for all layers.

@@ -126,8 +126,8 @@ def revolution(heights: Sequence[float], radii: Sequence[float], *, closed: bool
     """A surface of revolution about z.
 
     Args:
-        heights: of the knots of its profile, at most MOST_KNOTS; from -1 to 1, never falling.
-        radii: of the knots, at most 1.
+        heights: the heights of its profile's at most MOST_KNOTS knots, from -1 to 1, never falling.
+        radii: the radii of the knots, at most 1.
         closed: whether its ends are closed, so that it is solid.
     """
     knots = list(zip(heights, radii, strict=True))

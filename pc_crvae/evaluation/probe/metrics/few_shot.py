@@ -55,7 +55,7 @@ class FewShotRow(Row):
         shots: labelled items of each class.
         queries: items of each class that are classified.
         queries_from: the split of the queries.
-        accuracy_mean: over the episodes, in [0, 1].
+        accuracy_mean: the mean over the episodes, in [0, 1].
         accuracy_std: the sample standard deviation over the episodes, 0 where there is one.
         accuracies: one an episode.
     """

@@ -14,7 +14,7 @@ class RetrievalRow(Row):
     """What test items retrieve under a setting.
 
     Attributes:
-        mean_average_precision: over the probe seeds, in [0, 1].
+        mean_average_precision: the mean over the probe seeds, in [0, 1].
         std: the sample standard deviation over the seeds, 0 where there is one.
         of_seeds: the mean average precision, one a seed.
         precision_at: the mean precision over the seeds, by k.
