@@ -14,7 +14,7 @@ Status = Literal["complete", "failed", "running", "interrupted", "waiting"]
 TERM_TITLES = {
     "log_likelihood": "log-likelihood",
     "kl": "KL",
-    "consistency": "consistency KL",
+    "consistency": "consistency",
     "active_units": "active units",
 }
 """The terms of objectives that are told, and how tables call them."""
