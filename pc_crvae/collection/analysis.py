@@ -102,11 +102,10 @@ def _laid_out(codes: NDArray[np.float64], store: Store | None) -> NDArray[np.flo
     """The map of the codes, from the store where the same codes were laid out before."""
     key = hashlib.sha256(codes.tobytes()).hexdigest()
     key = hashlib.sha256(f"map {LAYOUT} {codes.shape} {key}".encode()).hexdigest()
-    known = None if store is None else store.get_made(key)
+    known = None if store is None else store.get(key)
     if known is not None:
-        return np.frombuffer(known, dtype="<f8").reshape(-1, 2)
+        return known[1]["places"]
     places = lay_out(codes)
     if store is not None:
-        store.put_made(key, places.astype("<f8").tobytes())
-        store.commit()
+        store.put(key, ({}, {"places": places}))
     return places

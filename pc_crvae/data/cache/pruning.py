@@ -9,8 +9,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pc_crvae.data.cache.store import (
+    COLLECTIONS,
     FORMAT,
-    SEARCHED,
     DamagedEntryError,
     NotKeptError,
     cache_folder,
@@ -25,7 +25,10 @@ _OURS = re.compile(
 )
 """Entries, locks and journals; and what version 0.1 made, whose entries were files."""
 
-_OF_SEARCH = re.compile(r"(?P<place>[0-9a-f]{16})\.(?:npz|partial|lock)", re.ASCII)
+_OF_COLLECTION = re.compile(r"(?P<place>[0-9a-f]{16})\.(?:sqlite|sqlite-journal|lock)", re.ASCII)
+
+_SUFFIXES = (".lock", ".partial", ".npy", ".json", ".sqlite", ".sqlite-journal")
+"""Of what is a file; all else is a folder."""
 
 _TEMPORARY = re.compile(
     rf"\.{_PLACE}(?:-[0-9a-f]{{16}}-[0-9a-f]{{8}}|(?:\.report)?-[0-9a-f]{{8}}\.(?:npy|json))",
@@ -81,8 +84,8 @@ def prune(*, everything: bool = False, dry_run: bool = False) -> Pruned:
     pruned = Pruned([], [])
     cache = cache_folder()
     places = _by_place(cache, _OURS, _TEMPORARY)
-    if everything:  # indexes are up to date, or brought so at the next search
-        places |= _by_place(cache / SEARCHED, _OF_SEARCH)
+    if everything:  # these are brought up to date at the next run
+        places |= _by_place(cache / COLLECTIONS, _OF_COLLECTION)
     for place, paths in sorted(places.items()):
         lock = place.with_name(f"{place.name}.lock")
         others = [path for path in paths if path != lock]
@@ -106,7 +109,14 @@ def _by_place(folder: Path, *names: re.Pattern[str]) -> dict[Path, list[Path]]:
     places: defaultdict[Path, list[Path]] = defaultdict(list)
     for path in folder.iterdir() if folder.is_dir() else ():
         found = next(filter(None, (name.fullmatch(path.name) for name in names)), None)
-        is_file = path.name.endswith((".lock", ".partial", ".npy", ".npz", ".json"))
+        is_file = path.suffix in (
+            ".lock",
+            ".partial",
+            ".npy",
+            ".json",
+            ".sqlite",
+            ".sqlite-journal",
+        )
         if found is not None and not path.is_symlink() and path.is_file() == is_file:
             places[folder / found["place"]].append(path)
     return places
@@ -120,8 +130,8 @@ def _leftovers(paths: Sequence[Path], everything: bool) -> list[Leftover]:
         is_newest = None not in reasons.values()
         reasons[path] = _fault(path) or (None if is_newest else "superseded by a later state")
     for path in paths:
-        if path.parent.name == SEARCHED:
-            reasons[path] = "of a search"
+        if path.parent.name == COLLECTIONS:
+            reasons[path] = "of a folder that was explored or searched"
         elif path not in kinds:
             reasons[path] = "left by an interrupted preparation"
         elif kinds[path] in (".npy", ".report.json"):

@@ -50,8 +50,8 @@ folder, how clouds are turned and scaled, how surfaces are sampled, how a file f
 it changes for one layout alone, raise the ``VERSION`` of its reader.
 """
 
-SEARCHED = "searched"
-"""The folder, within that of the cache, of the indexes of folders that were searched."""
+COLLECTIONS = "collections"
+"""The folder, within that of the cache, of what was read of folders to explore or search them."""
 
 _NAME_ANOTHER = "name a folder that can be written with $PC_CRVAE_CACHE"
 RECORD = "record.json"
