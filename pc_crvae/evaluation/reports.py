@@ -152,7 +152,7 @@ def is_of_weights(checkpoint: Checkpoint | None, path: Path, export: Path) -> bo
         UserError: the export is damaged.
     """
     # Imported here because it brings torch, which features of anyone are probed without.
-    from pc_crvae.models.pretrained import WEIGHTS, recorded_sha256
+    from pc_crvae.models.exports import WEIGHTS, recorded_sha256
 
     told = None if checkpoint is None else checkpoint.weights_sha256
     known = recorded_sha256(export)

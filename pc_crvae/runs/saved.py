@@ -15,12 +15,14 @@ from pc_crvae.data.cards import Split, load_card
 from pc_crvae.data.streams import Part, is_endless, load_streamed
 from pc_crvae.errors import UserError
 from pc_crvae.models.descriptors.descriptor import Descriptor
+from pc_crvae.models.exports import SavedExport, recorded_sha256
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.points.model import PointModel
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.models.pretrained import Pretrained, SavedExport, recorded_sha256
-from pc_crvae.runs.folder import Which, find_export, find_run_config
+from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.runs.finding import find_export, find_run_config
+from pc_crvae.runs.folder import Which
 from pc_crvae.utils.resources import shadowing_note, shipped_model
 
 CLASSES: dict[str, type[Pretrained]] = {

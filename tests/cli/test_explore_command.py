@@ -22,7 +22,7 @@ from pc_crvae.collection import shapes
 from pc_crvae.collection.explore import explored_before
 from pc_crvae.embedding.index import load_embeddings
 from pc_crvae.models.descriptors.descriptor import Descriptor
-from pc_crvae.models.pretrained import write_export
+from pc_crvae.models.exports import write_export
 from pc_crvae.runs.saved import SavedModel
 
 EVIL = "<img src=x onerror=alert(1)>"

@@ -1,16 +1,12 @@
 """What is kept from run to run comes back as it was, or not at all."""
 
-import sqlite3
-
 import numpy as np
-import pytest
 
 from helpers.bent_shapes import bracket, triangles
 from helpers.measured_shapes import shape
 from pc_crvae.collection.file_rows import FileRows
 from pc_crvae.collection.store import key_of, open_store
 from pc_crvae.embedding.index import About
-from pc_crvae.errors import UserError
 
 ABOUT = About(model_sha256="0" * 64, points=8, up="z")
 SHAPE = shape(triangles(bracket()), "a")
@@ -35,30 +31,6 @@ def test_a_shape_comes_back_as_it_was(tmp_path):
     np.testing.assert_array_equal(back.points, SHAPE.points)
     np.testing.assert_array_equal(back.moments.covariance, SHAPE.moments.covariance)
     assert (back.box, back.volume, back.digest) == (SHAPE.box, SHAPE.volume, SHAPE.digest)
-
-
-def test_a_row_that_was_changed_is_not_served(tmp_path):
-    path = tmp_path / "kept.sqlite"
-    with open_store(path) as store:
-        store.put("a", ({"number": 1}, {}))
-        store.put("b", ({"number": 2}, {"vector": VECTOR}))
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE kept SET content = ? WHERE key = 'a'", (b"three",))
-    with open_store(path) as store:
-        assert store.get("a") is None
-        assert store.get("c") is None
-        values, arrays = store.get("b")
-    assert values == {"number": 2}
-    np.testing.assert_array_equal(arrays["vector"], VECTOR)
-
-
-def test_a_file_that_is_no_store_is_told_and_removed(tmp_path):
-    path = tmp_path / "kept.sqlite"
-    path.write_bytes(b"not a database, " * 100)
-    with pytest.raises(UserError, match="is removed: run the command again"), open_store(path):
-        pass
-    with open_store(path) as store:
-        assert store.is_empty
 
 
 def test_a_key_depends_on_the_content_and_on_all_settings():

@@ -21,13 +21,15 @@ from pc_crvae.data.cache.store import (
 
 _PLACE = r"(?P<place>[\w.-]+-(?:train|validation|test)-[0-9a-f]{16})"
 _OURS = re.compile(
-    _PLACE + r"(?P<kind>-[0-9a-f]{16}|\.lock|\.partial|\.npy|\.report\.json)", re.ASCII
+    _PLACE + r"(?P<kind>-[0-9a-f]{16}|\.lock|(?:\.\d+\.\d+)?\.partial(?:-journal)?|\.npy"
+    r"|\.report\.json)",
+    re.ASCII,
 )
 """Entries, locks and journals; and what version 0.1 made, whose entries were files."""
 
 _OF_COLLECTION = re.compile(r"(?P<place>[0-9a-f]{16})\.(?:sqlite|sqlite-journal|lock)", re.ASCII)
 
-_SUFFIXES = (".lock", ".partial", ".npy", ".json", ".sqlite", ".sqlite-journal")
+_SUFFIXES = (".lock", ".partial", ".npy", ".json", ".sqlite")
 """Of what is a file; all else is a folder."""
 
 _TEMPORARY = re.compile(
@@ -109,14 +111,7 @@ def _by_place(folder: Path, *names: re.Pattern[str]) -> dict[Path, list[Path]]:
     places: defaultdict[Path, list[Path]] = defaultdict(list)
     for path in folder.iterdir() if folder.is_dir() else ():
         found = next(filter(None, (name.fullmatch(path.name) for name in names)), None)
-        is_file = path.suffix in (
-            ".lock",
-            ".partial",
-            ".npy",
-            ".json",
-            ".sqlite",
-            ".sqlite-journal",
-        )
+        is_file = path.suffix.removesuffix("-journal") in _SUFFIXES
         if found is not None and not path.is_symlink() and path.is_file() == is_file:
             places[folder / found["place"]].append(path)
     return places
@@ -136,9 +131,8 @@ def _leftovers(paths: Sequence[Path], everything: bool) -> list[Leftover]:
             reasons[path] = "left by an interrupted preparation"
         elif kinds[path] in (".npy", ".report.json"):
             reasons[path] = "of version 0.1"
-        elif kinds[path] == ".partial":
-            with path.open("rb") as file:
-                is_ours = file.readline().startswith(b"[%d, " % FORMAT)
+        elif path.suffix.startswith(".partial"):
+            is_ours = kinds[path].startswith(f".{FORMAT}.")
             reasons[path] = None if is_ours else "of another format"
     return [
         Leftover(path, reason or "up to date", _size(path))

@@ -92,11 +92,6 @@ class Key:
         return [FORMAT, self.reader]
 
     @property
-    def heading(self) -> str:
-        """What the journal begins with: those of other code or of something else are begun anew."""
-        return json.dumps([*self.made_by, self.wanted])
-
-    @property
     def place(self) -> Path:
         """What the paths of all entries begin with that differ by sources and versions alone.
 
@@ -114,7 +109,7 @@ class Key:
     @property
     def journal(self) -> Path:
         """Where a preparation writes down what it has done; raises as :attr:`place`."""
-        return _beside(self.place, ".partial")
+        return _beside(self.place, f".{FORMAT}.{self.reader}.partial")
 
 
 @dataclass(frozen=True, eq=False)
