@@ -1,6 +1,5 @@
 """Reports: what an evaluation found, as typed values that are written to JSON and read back."""
 
-import json
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import write_json
 
 if TYPE_CHECKING:
     from pc_crvae.runs.saved import SavedModel
@@ -40,8 +39,7 @@ class Report(Part):
         Raises:
             UserError: the file cannot be written.
         """
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(self.plain(), indent=2) + "\n", encoding="utf-8")
+        write_json(path, self.plain())
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -17,7 +17,7 @@ from pc_crvae.models.model_card import saved_card
 from pc_crvae.models.vae import device_of, encode_parts, evaluating
 from pc_crvae.objectives.base import LatentVariableModel
 from pc_crvae.randomness.draws import Draws, keyed_generator
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import write_text
 
 ENCODED_AT_ONCE = 64  # items
 
@@ -137,9 +137,7 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
         card = folder / "README.md"
         if not card.exists():
             about = {"name": folder.name} | (model_card_kwargs or {})
-            text = str(self.generate_model_card(**about))
-            with atomic_path(card) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+            write_text(card, str(self.generate_model_card(**about)))
         if not push_to_hub:
             return None
         return self.push_to_hub(

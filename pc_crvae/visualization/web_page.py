@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import write_text
 from pc_crvae.utils.templates import template_beside
 
 
@@ -23,9 +23,7 @@ def write_page(path: Path | str, module: str, **values: object) -> None:
     Raises:
         UserError: the page could not be written.
     """
-    page = element(module, f"{Path(module).stem}.html", **values)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(page.encode("utf-8"))
+    write_text(Path(path), element(module, f"{Path(module).stem}.html", **values))
 
 
 def element(module: str, name: str, **values: object) -> Markup:
