@@ -15,7 +15,7 @@ from pc_crvae.collection.layout import LAYOUT, lay_out
 from pc_crvae.collection.neighbors import nearest_others
 from pc_crvae.collection.pairs import PairsOfCollection
 from pc_crvae.collection.reading import Collection
-from pc_crvae.data.cache.rows import Rows
+from pc_crvae.data.cache.kept import Kept
 from pc_crvae.embedding.cosine import unit_rows
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
@@ -62,7 +62,7 @@ class Analysis:
 
 
 def analyse(
-    collection: Collection, *, store: Rows | None = None, progress: Progress = silent
+    collection: Collection, *, store: Kept | None = None, progress: Progress = silent
 ) -> Analysis:
     """Find out all that there is to tell of a collection.
 
@@ -98,7 +98,7 @@ def analyse(
     )
 
 
-def _laid_out(codes: NDArray[np.float64], store: Rows | None) -> NDArray[np.float64]:
+def _laid_out(codes: NDArray[np.float64], store: Kept | None) -> NDArray[np.float64]:
     """The map of the codes, from the store where the same codes were laid out before."""
     key = hashlib.sha256(codes.tobytes()).hexdigest()
     key = hashlib.sha256(f"map {LAYOUT} {codes.shape} {key}".encode()).hexdigest()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.collection.shapes import KEPT_POINTS, Shape, digest_of, shape_of, values_of
 from pc_crvae.collection.store import key_of, state_of
-from pc_crvae.data.cache.rows import Rows
+from pc_crvae.data.cache.kept import Kept
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.embedding.index import About
 
@@ -27,7 +27,7 @@ class FileRows:
         drop_nan: whether points of clouds that are NaN or infinite are left out.
     """
 
-    def __init__(self, store: Rows, path: Path, about: About, *, drop_nan: bool) -> None:
+    def __init__(self, store: Kept, path: Path, about: About, *, drop_nan: bool) -> None:
         self._store = store
         self._path = path
         self._state = state_of(path)

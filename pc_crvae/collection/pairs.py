@@ -19,7 +19,7 @@ from pc_crvae.collection.first_look import Outline, may_be_near
 from pc_crvae.collection.moments import Moments
 from pc_crvae.collection.reading import Collection
 from pc_crvae.collection.shapes import Shape
-from pc_crvae.data.cache.rows import Rows
+from pc_crvae.data.cache.kept import Kept
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.readers.shape_files import read_shape
 from pc_crvae.errors import UserError
@@ -132,7 +132,7 @@ class PairsOfCollection:
         store: the store that keeps comparisons from run to run; None: nothing is kept.
     """
 
-    def __init__(self, collection: Collection, store: Rows | None = None) -> None:
+    def __init__(self, collection: Collection, store: Kept | None = None) -> None:
         self._sources = collection.embeddings.sources
         self._shapes = collection.shapes
         self._up = collection.embeddings.about.up

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.collection.file_rows import FileRows
 from pc_crvae.collection.shapes import Shape, prepare_measuring, shape_of
-from pc_crvae.data.cache.rows import Rows
+from pc_crvae.data.cache.kept import Kept
 from pc_crvae.data.readers.shape_files import ShapeFile
 from pc_crvae.data.readers.shape_workers import read_each
 from pc_crvae.embedding.index import About, Embeddings, embed_clouds
@@ -49,7 +49,7 @@ def read_files(
     files: Sequence[ShapeFile],
     model: "PointModel",
     about: About,
-    store: Rows,
+    store: Kept,
     advance: Callable[[], None] = lambda: None,
     *,
     measured: bool = True,
@@ -134,7 +134,7 @@ def read_files(
     return Collection(embeddings, measures, sentences, read=len(unknown))
 
 
-def read_index(index: Embeddings, store: Rows, advance: Callable[[], None]) -> Collection:
+def read_index(index: Embeddings, store: Kept, advance: Callable[[], None]) -> Collection:
     """Measure the shapes of an index, whose vectors are taken as they are.
 
     A shape whose file is gone, or was none, keeps its vector and has no measures.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pc_crvae.data.cache import store as cache
-from pc_crvae.data.cache.rows import Rows, open_rows
+from pc_crvae.data.cache.kept import Kept, open_kept
 from pc_crvae.data.formats.registry import files_read_with
 
 FORMAT = 2
@@ -31,7 +31,7 @@ def store_of(places: Sequence[Path]) -> Path:
 
 
 @contextmanager
-def open_store(path: Path, tell: Callable[[str], None] = lambda text: None) -> Iterator[Rows]:
+def open_store(path: Path, tell: Callable[[str], None] = lambda text: None) -> Iterator[Kept]:
     """Open a store, made if it is not there. While a process has it, others wait.
 
     Args:
@@ -39,9 +39,9 @@ def open_store(path: Path, tell: Callable[[str], None] = lambda text: None) -> I
         tell: is told that another process is waited for.
 
     Raises:
-        UserError: as :func:`~pc_crvae.data.cache.rows.open_rows`.
+        UserError: as :func:`~pc_crvae.data.cache.kept.open_kept`.
     """
-    with cache.alone(path.with_suffix(""), tell), open_rows(path) as rows:
+    with cache.alone(path.with_suffix(""), tell), open_kept(path) as rows:
         yield rows
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from pc_crvae.data.cache.item_sets import as_item_set
-from pc_crvae.data.cache.rows import Rows, open_rows
+from pc_crvae.data.cache.kept import Kept, open_kept
 from pc_crvae.data.cache.sealed_files import Blocks
 from pc_crvae.data.cache.store import (
     REPORT,
@@ -201,7 +201,7 @@ def prepare(
 
     @contextmanager
     def draft() -> Iterator[Draft]:
-        with open_rows(key.journal) as journal:
+        with open_kept(key.journal) as journal:
             _carry_over(key, journal, tasks)
             _fill(journal, shapes, recipe, tasks, workers or usable_cores(), console)
             yield _draft(key, journal, shapes, recipe, tasks)
@@ -248,7 +248,7 @@ def _prepared(entry: Entry, shapes: Shapes) -> Prepared:
     )
 
 
-def _carry_over(key: Key, journal: Rows, tasks: Sequence[Task]) -> None:
+def _carry_over(key: Key, journal: Kept, tasks: Sequence[Task]) -> None:
     """Copy what the newest entry of the key's place holds of the files that are still as they were.
 
     Rejected files are not among it: they are tried again.
@@ -269,7 +269,7 @@ def _carry_over(key: Key, journal: Rows, tasks: Sequence[Task]) -> None:
 
 
 def _fill(
-    journal: Rows,
+    journal: Kept,
     shapes: Shapes,
     recipe: Recipe,
     tasks: Sequence[Task],
@@ -300,14 +300,14 @@ def _fill(
         ) from None
 
 
-def _found(journal: Rows, task: Task) -> Found:
+def _found(journal: Kept, task: Task) -> Found:
     found = journal.get(task.key)
     if found is None:
         raise RuntimeError(f"what was kept of {task.path} was changed by another process")
     return found
 
 
-def _draft(key: Key, journal: Rows, shapes: Shapes, recipe: Recipe, tasks: Sequence[Task]) -> Draft:
+def _draft(key: Key, journal: Kept, shapes: Shapes, recipe: Recipe, tasks: Sequence[Task]) -> Draft:
     rejected, rows, centres, scales = [], [], [], []
     made: list[tuple[str, dict[str, int]]] = []
     files: Counter[str] = Counter()

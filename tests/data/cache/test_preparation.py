@@ -548,9 +548,9 @@ def test_one_takes_over_where_the_other_is_killed(slow_root: Path, cache: Path):
 
 
 def on_a_full_disk(path: Path, **options: Any) -> sqlite3.Connection:
-    """A connection to a file of at most 64 kB."""
+    """A connection to a file of at most 20 kB."""
     connection = CONNECT(path, **options)
-    connection.execute("PRAGMA max_page_count = 16")
+    connection.execute("PRAGMA max_page_count = 5")
     return connection
 
 

@@ -9,8 +9,8 @@ import pytest
 from filelock import FileLock
 
 from pc_crvae.data.cache import store
+from pc_crvae.data.cache.kept import open_kept
 from pc_crvae.data.cache.pruning import prune
-from pc_crvae.data.cache.rows import open_rows
 from pc_crvae.data.cache.store import Draft, Entry, Key, whole
 
 KEY = Key("a.set", "train", {"points": 3}, 1, ["first"])
@@ -97,7 +97,7 @@ def test_files_of_version_0_1_go(cache: Path):
 
 def test_a_preparation_that_can_be_gone_on_with_stays(cache: Path):
     cache.mkdir()
-    with open_rows(KEY.journal) as rows:
+    with open_kept(KEY.journal) as rows:
         rows.put("key", ({}, {}))
     lock = Path(f"{KEY.place}.lock")
     lock.touch()

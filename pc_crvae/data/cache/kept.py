@@ -15,8 +15,8 @@ from pc_crvae.errors import UserError
 from pc_crvae.utils.workers import Found, pack, unpack
 
 
-class Rows:
-    """Plain values and arrays by their keys; open them with :func:`open_rows`."""
+class Kept:
+    """Plain values and arrays by their keys; open them with :func:`open_kept`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -42,7 +42,7 @@ class Rows:
 
 
 @contextmanager
-def open_rows(path: Path) -> Iterator[Rows]:
+def open_kept(path: Path) -> Iterator[Kept]:
     """Open the rows of a file, made if it is not there; no other process has it meanwhile.
 
     Raises:
@@ -57,7 +57,7 @@ def open_rows(path: Path) -> Iterator[Rows]:
                 "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, content BLOB NOT NULL, "
                 "checksum TEXT NOT NULL)"
             )
-            yield Rows(connection)
+            yield Kept(connection)
     except sqlite3.OperationalError as error:
         raise NotKeptError(
             f"{path} cannot be used ({error}); free some space or name another folder with "
