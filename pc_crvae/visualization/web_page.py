@@ -4,9 +4,13 @@ A page is a template beside its module that extends ``web_page.html``, beside th
 ``theme.css``, which has the colours, by day and in the dark.
 """
 
+import base64
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from pc_crvae.utils.files import write_text
 from pc_crvae.utils.templates import template_beside
@@ -30,3 +34,8 @@ def element(module: str, name: str, **values: object) -> Markup:
     """Return an element of a page: a template beside a module, filled in, with texts escaped."""
     template = template_beside(module, name, Path(__file__).parent)
     return Markup(template.render(values))
+
+
+def encoded(array: NDArray[Any]) -> str:
+    """Return the numbers of an array as base64, for a page's script to read."""
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
