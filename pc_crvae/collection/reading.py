@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,8 @@ from pc_crvae.collection.shapes import Shape, prepare_measuring, shape_of
 from pc_crvae.data.cache.kept import Kept
 from pc_crvae.data.readers.shape_files import ShapeFile
 from pc_crvae.data.readers.shape_workers import read_each
-from pc_crvae.embedding.index import About, Embeddings, embed_clouds
-from pc_crvae.embedding.shapes import gathered
+from pc_crvae.embedding.index import About, Embeddings
+from pc_crvae.embedding.shapes import embed_loaded, gathered
 from pc_crvae.errors import MissingPackageError, UserError
 
 if TYPE_CHECKING:
@@ -78,33 +77,27 @@ def read_files(
     shapes: dict[int, Shape | None] = {}
     refused: dict[int, str] = {}
     unknown: list[int] = []
-    waiting: dict[int, tuple[int, Shape]] = {}
-    taken = count()
+    waiting: dict[int, Shape] = {}
 
-    def refuse(place: int, reason: UserError) -> None:
-        refused[place] = str(reason)
-        if not isinstance(reason, MissingPackageError):
-            rows[place].refuse(str(reason))
-
-    def clouds() -> Iterator[NDArray[np.float32]]:
+    def loaded() -> Iterator[NDArray[np.float32] | UserError]:
         paths = [files[place].path for place in unknown]
         setup = [about.up, about.points, drop_nan]
         for place, found in zip(unknown, read_each(prepare_measuring, setup, paths), strict=True):
             if isinstance(found, UserError):
-                refuse(place, found)
-            else:
-                values, arrays = found
-                if unmeasured is not None:
-                    for left_out in values["left_out"]:
-                        unmeasured(left_out)
-                waiting[next(taken)] = place, shape_of(values["shape"], arrays["points"])
-                yield arrays["cloud"]
-            advance()
+                yield found
+                continue
+            values, arrays = found
+            if unmeasured is not None:
+                for left_out in values["left_out"]:
+                    unmeasured(left_out)
+            waiting[place] = shape_of(values["shape"], arrays["points"])
+            yield arrays["cloud"]
 
     try:
         for place, known in enumerate(rows):
-            reason, vector = known.refusal, known.vector
-            shape = known.shape if measured else None
+            reason = known.refusal
+            vector = known.vector if reason is None else None
+            shape = known.shape if measured and vector is not None else None
             if reason is not None:
                 refused[place] = reason
             elif vector is not None and (shape is not None or not measured):
@@ -113,13 +106,17 @@ def read_files(
                 unknown.append(place)
                 continue
             advance()
-        for row, embedded in embed_clouds(model, clouds(), about.average_over):
-            place, shape = waiting.pop(row)
-            if isinstance(embedded, str):
-                refuse(place, UserError(f"{files[place].path}: {embedded}"))
+        new = [files[place] for place in unknown]
+        for row, embedded in embed_loaded(model, new, loaded(), about, advance):
+            place = unknown[row]
+            if not isinstance(embedded, UserError):
+                shape = waiting.pop(place)
+                rows[place].keep(shape, embedded)
+                vectors[place], shapes[place] = embedded, shape if measured else None
                 continue
-            rows[place].keep(shape, embedded)
-            vectors[place], shapes[place] = embedded, shape if measured else None
+            refused[place] = str(embedded)
+            if not isinstance(embedded, MissingPackageError):
+                rows[place].refuse(str(embedded))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"stopped with {len(vectors) + len(refused)} of the {len(files)} files embedded: the "
