@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 import torch
 
-from pc_crvae.config import Config, DataConfig, MixtureConfig
+from pc_crvae.config import Config, MixtureConfig
 from pc_crvae.config.data import Reading
 from pc_crvae.data import CloudSet, ImageSet, load, load_training
 from pc_crvae.data.cache.damage import verified
@@ -256,8 +256,7 @@ class SavedModel:
         data = self.config.data
         if isinstance(data, MixtureConfig) or is_endless(data.name):
             return load_splits(self.config)
-        root = None if self.root is None else str(self.root)
-        return _load_whole(data.model_copy(update={"root": root, "up": self.up}))
+        return load_training(data.name, data.validation_fraction, **self.reading)
 
 
 def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
@@ -277,10 +276,6 @@ def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSe
             fraction=data.validation_fraction,
             seed=config.seed,
         )
-    return _load_whole(data)
-
-
-def _load_whole(data: DataConfig) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
     return load_training(data.name, data.validation_fraction, **data.reading)
 
 
