@@ -15,7 +15,7 @@ from pc_crvae.data.cache import store as cache
 from pc_crvae.data.cache.kept import Kept, open_kept
 from pc_crvae.data.formats.registry import files_read_with
 
-FORMAT = 2
+FORMAT = 3
 """Raise it where what a row holds of the same file changes."""
 
 
