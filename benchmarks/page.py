@@ -5,24 +5,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from benchmarks.clouds import COLLAPSED, SPREAD
-from benchmarks.markdown import number_text, table
+from benchmarks.numbers import number_text
+from benchmarks.scaling_figure import SLOPE_FROM, Rows, scaling_figure, series_of, slope_of
+from pc_crvae.evaluation.tables import Table
 from pc_crvae.utils.files import atomic_path
-
-Rows = list[dict[str, Any]]
 
 GIB = 2**30 / 1e6
 """MB (10^6 bytes)."""
 _BUDGET_GIB = 24
-_SLOPE_FROM = 4096
 _BUSY = 0.5
 """Cores kept busy by others, above which workers are short of some."""
-_COLORS = {"Chamfer": "#1f5fa8", "kNN": "#c2571a"}
 
 
 def write_page(report: dict[str, Any], path: Path) -> None:
@@ -35,7 +28,7 @@ def write_page(report: dict[str, Any], path: Path) -> None:
     scaling = _of(rows, "scaling")
     plot = path.with_name(f"{path.stem}-scaling.png")
     if scaling:
-        figure = _scaling_figure(scaling)
+        figure = scaling_figure(scaling)
         with atomic_path(plot) as temporary:
             figure.savefig(temporary, dpi=110)
     parts = [
@@ -100,7 +93,7 @@ a process of its own, without inputs, parameters and buffers that libraries keep
 def _ceilings(rows: Rows) -> str:
     if not rows:
         return ""
-    made = table(
+    made = Table(
         ["what", "of", "rate", "in"],
         [[row["name"], row["inputs"], number_text(row["rate"]), row["unit"]] for row in rows],
     )
@@ -108,13 +101,13 @@ def _ceilings(rows: Rows) -> str:
 
 Square products, and copies of one array; a copy within a memory counts both reading and writing.
 
-{made}"""
+{made.markdown()}"""
 
 
 def _steps(rows: Rows) -> str:
     if not rows:
         return ""
-    made = table(
+    made = Table(
         ["step", "ours in", "ours", "textbook", "ratio", "floor", "reached", "MB", "textbook MB"],
         [
             [
@@ -152,7 +145,7 @@ floor is arithmetic: the matrix products that no exact form avoids, each at the 
 in the same rounds for bare products of the shape of the decoder's hidden layer in that \
 precision, and everything else free; reached is the floor's share of our time.{allocation}
 
-{made}
+{made.markdown()}
 
 {settings}"""
 
@@ -160,7 +153,7 @@ precision, and everything else free; reached is the floor's share of our time.{a
 def _consistency(rows: Rows) -> str:
     if not rows:
         return ""
-    made = table(
+    made = Table(
         ["step", "CR", "plain VAE", "CR / VAE", "floor", "reached"],
         [
             [
@@ -182,13 +175,13 @@ with all points kept, both passes encode equally large clouds. \
 Here, as in the training loop, freed memory is kept for the next step. The floor is of both \
 passes, at the mean number of points kept.
 
-{made}"""
+{made.markdown()}"""
 
 
 def _operators(rows: Rows) -> str:
     if not rows:
         return ""
-    made = table(
+    made = Table(
         ["operator", "on", "against", "ours", "theirs", "ratio", "MB", "theirs, MB"],
         [
             [
@@ -204,24 +197,24 @@ def _operators(rows: Rows) -> str:
             for row in rows
         ],
     )
-    return f"## Operators\n\n{made}"
+    return f"## Operators\n\n{made.markdown()}"
 
 
 def _scaling(rows: Rows, plot: str) -> str:
     if not rows:
         return ""
-    made = table(
-        ["points", *(f"{name}: {kind}" for name in _series(rows) for kind in ("ms", "MB"))],
+    made = Table(
+        ["points", *(f"{name}: {kind}" for name in series_of(rows) for kind in ("ms", "MB"))],
         [
             [f"{points:,}", *_cells(rows, points)]
             for points in sorted({row["points"] for row in rows})
         ],
     )
     described = "\n".join(
-        f"- {name}: {_series(rows)[name][0]['inputs']}, one cloud"
-        + (f"; time grows as N^{slope:.2f}" if (slope := _slope(_series(rows)[name])) else "")
+        f"- {name}: {series_of(rows)[name][0]['inputs']}, one cloud"
+        + (f"; time grows as N^{slope:.2f}" if (slope := slope_of(series_of(rows)[name])) else "")
         + "."
-        for name in _series(rows)
+        for name in series_of(rows)
     )
     return f"""## Cost against the number of points
 
@@ -229,10 +222,10 @@ def _scaling(rows: Rows, plot: str) -> str:
 
 {described}
 
-Exponents are fitted to the sizes from {_SLOPE_FROM:,} points on, and to the three largest of \
+Exponents are fitted to the sizes from {SLOPE_FROM:,} points on, and to the three largest of \
 the textbook form (dotted), which is left out where its matrices grow too large.
 
-{made}"""
+{made.markdown()}"""
 
 
 def _data(rows: Rows, load: float) -> str:
@@ -244,7 +237,7 @@ def _data(rows: Rows, load: float) -> str:
             f" **Other processes kept {load:.1f} cores busy: no worker had a core of its own, so "
             "these times are too long, and the ratio of two workers to one says little.**"
         )
-    made = table(
+    made = Table(
         ["what", "of", "ms", "against", "theirs, ms", "ratio", "MB"],
         [
             [
@@ -266,7 +259,7 @@ memory; imports are not in the times. MB is the private memory held after the fi
 batch included, over what the imports take; the mapped file is not in it, as the system takes it \
 back when it needs to.{busy}
 
-{made}"""
+{made.markdown()}"""
 
 
 def _what_fits(rows: Rows) -> str:
@@ -298,7 +291,7 @@ def _what_fits(rows: Rows) -> str:
             f"\n\nThe Chamfer distance and kNN add at most {number_text(most)} bytes a point "
             "(measured above): their time limits the size of a cloud, not their memory."
         )
-    made = table(
+    made = Table(
         [
             "step",
             "in",
@@ -318,7 +311,7 @@ clouds, gives the batch; the growth from these clouds to clouds of twice the poi
 linear, gives the largest cloud. A GPU holds the same activations, but its libraries' own buffers \
 and the fragmentation of its memory are not in these numbers.
 
-{made}{operators}"""
+{made.markdown()}{operators}"""
 
 
 def _largest_cloud(added_mb_by_points: dict[str, float]) -> float:
@@ -330,69 +323,11 @@ def _largest_cloud(added_mb_by_points: dict[str, float]) -> float:
     return few + (_BUDGET_GIB * GIB - at_few) / growth if growth > 0 else math.inf
 
 
-def _series(rows: Rows) -> dict[str, Rows]:
-    series: dict[str, Rows] = {}
-    for row in rows:
-        series.setdefault(f"{row['name']}, {row['cloud']}", []).append(row)
-    return series
-
-
 def _cells(rows: Rows, points: int) -> Iterable[str]:
-    for of_series in _series(rows).values():
+    for of_series in series_of(rows).values():
         (row,) = [row for row in of_series if row["points"] == points] or [{}]
         yield number_text(row.get("ours_ms"))
         yield number_text(row.get("ours_added_mb"))
-
-
-def _slope(rows: Rows, key: str = "ours_ms") -> float | None:
-    """Exponent of the growth of ``key`` with the number of points, where three sizes show it."""
-    shown = [row for row in rows if row.get(key)]
-    if len(shown) < 3:
-        return None
-    large = max([row for row in shown if row["points"] >= _SLOPE_FROM], shown[-3:], key=len)
-    points, values = zip(*((row["points"], row[key]) for row in large), strict=True)
-    return float(np.polyfit(np.log(points), np.log(values), 1)[0])
-
-
-def _scaling_figure(rows: Rows) -> Figure:
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    time, memory = figure.subplots(1, 2)
-    _draw(time, rows, "ours_ms", "reference_ms")
-    _draw(memory, rows, "ours_added_mb", "reference_added_mb")
-    time.set_ylabel("milliseconds")
-    memory.set_ylabel("MB added")
-    memory.set_ylim(bottom=0.1)
-    return figure
-
-
-def _draw(axes: Axes, rows: Rows, ours: str, reference: str) -> None:
-    for name, of_series in _series(rows).items():
-        color = _COLORS[of_series[0]["name"]]
-        collapsed = of_series[0]["cloud"] == "collapsed"
-        style = "--" if collapsed else "-"
-        axes.plot(*_curve(of_series, ours), style, color=color, marker="o", ms=4)
-        _name_last(axes, name, _slope(of_series, ours))
-        if not collapsed:
-            axes.plot(*_curve(of_series, reference), ":", color=color, marker="x")
-            _name_last(axes, f"{of_series[0]['name']}, textbook", _slope(of_series, reference))
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    axes.set_xticks(sizes := sorted({row["points"] for row in rows}))
-    axes.set_xticklabels([f"{size:,}" for size in sizes], rotation=30)
-    axes.set_xlabel("points a cloud")
-    axes.grid(which="major", color="#dddddd", linewidth=0.6)
-    axes.legend(fontsize=8, frameon=False)
-
-
-def _name_last(axes: Axes, name: str, slope: float | None) -> None:
-    label = name if slope is None else f"{name}: $N^{{{slope:.2f}}}$"
-    axes.lines[-1].set_label(label)
-
-
-def _curve(rows: Rows, key: str) -> tuple[list[int], list[float]]:
-    shown = [row for row in rows if row.get(key) is not None]
-    return [row["points"] for row in shown], [row[key] for row in shown]
 
 
 def _floored(value: float) -> str:

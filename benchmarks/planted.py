@@ -249,7 +249,7 @@ def read(folder: Path, ckpt: Path, kept: Path) -> Collection:
     model = saved.point_model
     about = About(model_sha256=saved.weights_sha256, points=model.points, up=up_in_full(None))
     with open_store(kept) as store:
-        return read_files(find_shape_files([folder]), model, about, store, lambda: None)
+        return read_files(find_shape_files([folder]), model, about, store)
 
 
 def main() -> None:

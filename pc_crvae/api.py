@@ -302,7 +302,7 @@ def explore(
     Args:
         shapes: mesh and cloud files, or folders of them; or one index that `embed` made, by the
             file it was saved in.
-        out: the folder to write to; what was read is kept there, and not read again.
+        out: the folder to write to.
         model: a model of points, as `load` takes it; by default ``pretrained-so3``, which comes
             with the package. An index needs none.
         points: the number of points drawn of each file's shape, as `embed` takes it.
@@ -331,9 +331,10 @@ def explore(
 
 
 def _index_of(folder: Path, model: str | Path) -> "Embeddings":
+    from pc_crvae.collection.reading import read_files
+    from pc_crvae.collection.store import open_store, store_of
     from pc_crvae.data.facing import up_in_full
     from pc_crvae.data.readers.shape_files import find_shape_files
-    from pc_crvae.embedding.folder_index import index_folder
     from pc_crvae.embedding.index import About
 
     saved = _opened(model, device="auto")
@@ -341,7 +342,8 @@ def _index_of(folder: Path, model: str | Path) -> "Embeddings":
         model_sha256=saved.weights_sha256, points=saved.point_model.points, up=up_in_full(None)
     )
     files = find_shape_files([folder])
-    return index_folder(saved.point_model, folder, files, about).embeddings
+    with open_store(store_of([folder])) as store:
+        return read_files(files, saved.point_model, about, store, measured=False).embeddings
 
 
 def load_mesh(path: str | Path) -> "Surface":

@@ -77,7 +77,7 @@ def artefacts_of(run: Path, folder: Path) -> dict[str, Artefact]:
     from pc_crvae.data import load
     from pc_crvae.data.cache import damage, store
     from pc_crvae.embedding.index import About, Embeddings, load_embeddings
-    from pc_crvae.models.pretrained import EXPORT_FILES
+    from pc_crvae.models.exports import EXPORT_FILES
     from pc_crvae.runs.folder import Run
     from pc_crvae.runs.saved import read_model
 

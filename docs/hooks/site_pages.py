@@ -28,6 +28,7 @@ MODULES = (
     "pc_crvae.evaluation.probe.cross_validation",
     "pc_crvae.evaluation.probe.protocol",
     "pc_crvae.evaluation.probe.report",
+    "pc_crvae.models.exports",
     "pc_crvae.models.points.encoder",
     "pc_crvae.models.points.vae",
     "pc_crvae.models.pretrained",

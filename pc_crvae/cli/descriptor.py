@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
 
     from pc_crvae.data import load_clouds
     from pc_crvae.models.descriptors.descriptor import Descriptor
-    from pc_crvae.models.pretrained import EXPORT_FILES, write_export
+    from pc_crvae.models.exports import EXPORT_FILES, write_export
 
     if any((options.out / name).exists() for name in EXPORT_FILES):
         raise UserError(f"{options.out} holds a model already: name another folder by --out")

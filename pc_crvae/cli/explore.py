@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
     shapes = {"points": options.points, "up": options.up}
     before = explored_before(options.places, out, open_model, **shapes)
     if before is None:
-        explored = explore(options.places, out, open_model, **shapes, progress=counting)
+        explored = explore(options.places, out, open_model, **shapes, progress=counting, tell=tell)
         _tell(explored, options.places)
         embeddings = explored.collection.embeddings
     else:

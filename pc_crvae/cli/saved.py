@@ -1,14 +1,13 @@
 """Reading what the options name, and writing what they ask for."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pc_crvae.errors import printable
-from pc_crvae.utils.files import atomic_path, require_writable
+from pc_crvae.utils.files import require_writable
 from pc_crvae.utils.resources import shipped_model
 
 if TYPE_CHECKING:
@@ -78,13 +77,3 @@ def deliver_table(options: argparse.Namespace, make: "Callable[[], Table]") -> N
     if options.table is not None:
         make().write(options.table)
         print(f"table: {options.table}")
-
-
-def write_json(path: Path, report: Any) -> None:
-    """Write a report, whole or not at all.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -173,22 +173,24 @@ def _check(options: argparse.Namespace) -> None:
 def _of_folder(
     options: argparse.Namespace, folder: Path, saved: "SavedModel", left_out: LeftOut
 ) -> "Embeddings":
-    from contextlib import ExitStack
-
     from pc_crvae.cli.counting import counting
+    from pc_crvae.collection.reading import read_files
+    from pc_crvae.collection.store import open_store, store_of
     from pc_crvae.data.readers.shape_files import find_shapes
-    from pc_crvae.embedding.folder_index import index_folder
 
     found = find_shapes([folder])
-    with ExitStack() as shown:
-        index = index_folder(
-            saved.point_model,
-            folder,
+    with (
+        open_store(store_of([folder]), tell) as store,
+        counting("reading and embedding", len(found.files)) as advance,
+    ):
+        index = read_files(
             found.files,
+            saved.point_model,
             about_vectors(options, saved),
+            store,
+            advance,
+            measured=False,
             unmeasured=left_out.count,
-            start=lambda count: shown.enter_context(counting("embedding", count)),
-            tell=tell,
         )
     for sentence in index.refused:
         refuse(sentence)

@@ -15,7 +15,7 @@ from pc_crvae.collection.layout import LAYOUT, lay_out
 from pc_crvae.collection.neighbors import nearest_others
 from pc_crvae.collection.pairs import PairsOfCollection
 from pc_crvae.collection.reading import Collection
-from pc_crvae.collection.store import Store
+from pc_crvae.data.cache.kept import Kept
 from pc_crvae.embedding.cosine import unit_rows
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
@@ -62,7 +62,7 @@ class Analysis:
 
 
 def analyse(
-    collection: Collection, *, store: Store | None = None, progress: Progress = silent
+    collection: Collection, *, store: Kept | None = None, progress: Progress = silent
 ) -> Analysis:
     """Find out all that there is to tell of a collection.
 
@@ -98,15 +98,14 @@ def analyse(
     )
 
 
-def _laid_out(codes: NDArray[np.float64], store: Store | None) -> NDArray[np.float64]:
+def _laid_out(codes: NDArray[np.float64], store: Kept | None) -> NDArray[np.float64]:
     """The map of the codes, from the store where the same codes were laid out before."""
     key = hashlib.sha256(codes.tobytes()).hexdigest()
     key = hashlib.sha256(f"map {LAYOUT} {codes.shape} {key}".encode()).hexdigest()
-    known = None if store is None else store.get_made(key)
+    known = None if store is None else store.get(key)
     if known is not None:
-        return np.frombuffer(known, dtype="<f8").reshape(-1, 2)
+        return known[1]["places"]
     places = lay_out(codes)
     if store is not None:
-        store.put_made(key, places.astype("<f8").tobytes())
-        store.commit()
+        store.put(key, ({}, {"places": places}))
     return places

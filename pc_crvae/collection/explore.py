@@ -10,7 +10,7 @@ from pc_crvae.collection.duplicates_page import duplicates_page
 from pc_crvae.collection.freshness import fresh_content, made_of_files, made_of_index
 from pc_crvae.collection.page import collection_page
 from pc_crvae.collection.reading import Collection, read_files, read_index
-from pc_crvae.collection.store import open_store
+from pc_crvae.collection.store import open_store, store_of
 from pc_crvae.collection.tables import write_duplicates, write_shapes
 from pc_crvae.data.facing import up_in_full
 from pc_crvae.data.readers.shape_files import FoundShapes, find_shapes
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pc_crvae.runs.saved import SavedModel
 
 PAGE, SHAPES, DUPLICATES = "explore.html", "shapes.csv", "duplicates.csv"
-REPORT, INDEX, KEPT = "duplicates.html", "embeddings.npz", "kept.sqlite"
+REPORT, INDEX = "duplicates.html", "embeddings.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +58,11 @@ def explore(
     points: int | None = None,
     up: str | None = None,
     progress: Progress = silent,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Explored:
     """Read shapes, find out what there is to tell, and write it.
+
+    What is read is kept in the cache folder, where the next run and ``search`` find it.
 
     Args:
         places: files and folders of shapes; or one index that ``embed`` wrote.
@@ -68,6 +71,7 @@ def explore(
         points: the points to draw of each shape; by default as many as the model was made for.
         up: the axis that points up, as ``embed`` takes it.
         progress: a function to call with how far the work is.
+        tell: is told that another process reads the same shapes, and is waited for.
 
     Raises:
         UserError: there is no shape, none can be used, or the folder cannot be written.
@@ -75,7 +79,7 @@ def explore(
     require_writable(out / PAGE)
     sources = _sources(places, out, points, up)
     saved = None if isinstance(sources, Embeddings) else open_model()
-    with open_store(out / KEPT) as store:
+    with open_store(store_of(places), tell) as store:
         if isinstance(sources, Embeddings):
             made_of = made_of_index(sources)
             with progress("reading", len(sources)) as advance:

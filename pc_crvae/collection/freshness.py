@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pc_crvae.collection.served_page import content_of
-from pc_crvae.data.formats.registry import files_read_with
+from pc_crvae.collection.store import state_of
 from pc_crvae.data.readers.shape_files import FoundShapes
 from pc_crvae.embedding.index import About, Embeddings, about_text
 from pc_crvae.version import __version__
@@ -23,15 +23,15 @@ def made_of_files(found: FoundShapes, about: About) -> str:
         about: the model and the settings that embed them.
     """
     others = [str(path) for paths in found.passed_over.values() for path in paths]
-    ids, paths = [file.id for file in found.files], [file.path for file in found.files]
-    return _digest([about_text(about), ids, _states(paths), sorted(others)])
+    files = [[file.id, state_of(file.path)] for file in found.files]
+    return _digest([about_text(about), files, sorted(others)])
 
 
 def made_of_index(index: Embeddings) -> str:
     """Return the same of an index, and of the files that its shapes came from."""
     vectors = hashlib.sha256(index.vectors.tobytes()).hexdigest()
-    paths = [Path(source) for source in index.sources if source]
-    return _digest([about_text(index.about), index.ids, index.sources, vectors, _states(paths)])
+    states = [state_of(Path(source)) for source in index.sources if source]
+    return _digest([about_text(index.about), index.ids, index.sources, vectors, states])
 
 
 def fresh_content(page: Path, made_of: str, beside: Iterable[Path]) -> dict[str, Any] | None:
@@ -49,19 +49,6 @@ def fresh_content(page: Path, made_of: str, beside: Iterable[Path]) -> dict[str,
     except UnicodeDecodeError:  # damaged
         return None
     return content if content.get("madeOf") == made_of else None
-
-
-def _states(paths: Iterable[Path]) -> list[list[object]]:
-    states: list[list[object]] = []
-    for path in paths:
-        for file in (path, *files_read_with(path)):
-            try:
-                state = file.stat()
-            except OSError:  # gone, or a link to nowhere
-                states.append([str(file)])
-            else:
-                states.append([str(file), state.st_size, state.st_mtime_ns])
-    return states
 
 
 def _digest(parts: list[object]) -> str:

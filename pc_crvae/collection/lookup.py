@@ -1,6 +1,5 @@
 """A dropped file, embedded as the collection was, and the shapes that are nearest to it."""
 
-import base64
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from pc_crvae.collection.page import facts_of, levels_of
 from pc_crvae.embedding.index import Embeddings, embed_clouds
 from pc_crvae.embedding.shapes import nearest_hits, require_model_of
 from pc_crvae.errors import UserError, printable
+from pc_crvae.visualization.web_page import encoded
 
 if TYPE_CHECKING:
     from pc_crvae.runs.saved import SavedModel
@@ -65,7 +65,7 @@ class Lookup:
         return {
             "name": printable(name),
             "facts": facts_of(dropped.shape, name),
-            "points": base64.b64encode(levels_of(dropped.shape).tobytes()).decode("ascii"),
+            "points": encoded(levels_of(dropped.shape)),
             "nearest": [
                 {
                     "row": hit.row,

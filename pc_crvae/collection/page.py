@@ -5,7 +5,6 @@ Its frame and style are ``page.html`` and ``page.css`` beside this file; its scr
 ``page_drop.js``, one after the other.
 """
 
-import base64
 import os
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from pc_crvae.data.formats.registry import format_of
 from pc_crvae.errors import printable
 from pc_crvae.visualization.embedding_map import class_colors
 from pc_crvae.visualization.view import palette_colors
-from pc_crvae.visualization.web_page import write_page
+from pc_crvae.visualization.web_page import encoded, write_page
 
 _DIGITS = 6  # of a measure
 
@@ -128,7 +127,7 @@ def _content(collection: Collection, analysis: Analysis) -> dict[str, Any]:
              "color": color}
             for group, color in zip(analysis.groups, colors, strict=True)
         ],
-        "groupOf": _base64(group_of),
+        "groupOf": encoded(group_of),
         "outliers": list(analysis.outliers),
         "kinds": [{"kind": kind, "title": title} for kind, title in TITLES.items()],
         "findings": [
@@ -138,13 +137,13 @@ def _content(collection: Collection, analysis: Analysis) -> dict[str, Any]:
         ],
         "refused": [*map(printable, collection.refused),
                     *map(printable, tell_passed_over(collection.passed_over))],
-        "places": _base64(np.rint(analysis.places * 32767).astype("<i2")),
+        "places": encoded(np.rint(analysis.places * 32767).astype("<i2")),
         "nearestPerShape": analysis.neighbors.shape[1],
-        "neighbors": _base64(analysis.neighbors.astype("<i4")),
-        "distances": _base64(analysis.distances.astype("<f4")),
-        "shares": _base64(shares.astype("<f4")),
+        "neighbors": encoded(analysis.neighbors.astype("<i4")),
+        "distances": encoded(analysis.distances.astype("<f4")),
+        "shares": encoded(shares.astype("<f4")),
         "pointsPerShape": KEPT_POINTS,
-        "points": _base64(np.concatenate([levels_of(shape) for shape in collection.shapes])),
+        "points": encoded(np.concatenate([levels_of(shape) for shape in collection.shapes])),
         "palette": palette_colors(),
     }  # fmt: skip
 
@@ -190,7 +189,3 @@ def levels_of(shape: Shape | None) -> NDArray[np.int8]:
     radius = max(float(np.linalg.norm(points, axis=1).max()), 1e-12)
     levels: NDArray[np.int8] = np.rint(points / radius * 127).astype(np.int8)
     return levels
-
-
-def _base64(array: NDArray[Any]) -> str:
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

@@ -19,7 +19,7 @@ from pc_crvae.collection.first_look import Outline, may_be_near
 from pc_crvae.collection.moments import Moments
 from pc_crvae.collection.reading import Collection
 from pc_crvae.collection.shapes import Shape
-from pc_crvae.collection.store import Store
+from pc_crvae.data.cache.kept import Kept
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.readers.shape_files import read_shape
 from pc_crvae.errors import UserError
@@ -108,20 +108,19 @@ def prepare_comparing(up: str | None) -> Answer:
     bodies = Bodies(up)
 
     def answer(task: list[str]) -> Found:
-        found = bodies.look_and_compare(task)
-        return {"comparison": None if found is None else asdict(found)}, {}
+        return as_found(bodies.look_and_compare(task))
 
     return answer
 
 
-def as_bytes(found: Comparison | None) -> bytes:
-    """Return a comparison as bytes, which :func:`of_bytes` reads."""
-    return json.dumps(None if found is None else asdict(found)).encode()
+def as_found(comparison: Comparison | None) -> Found:
+    """Return a comparison as workers answer and stores keep it; :func:`of_found` reads it."""
+    return {"comparison": None if comparison is None else asdict(comparison)}, {}
 
 
-def of_bytes(content: bytes) -> Comparison | None:
-    """Read what :func:`as_bytes` gave."""
-    values = json.loads(content)
+def of_found(found: Found) -> Comparison | None:
+    """Read what :func:`as_found` gave."""
+    values = found[0]["comparison"]
     return None if values is None else Comparison(**values)
 
 
@@ -133,7 +132,7 @@ class PairsOfCollection:
         store: the store that keeps comparisons from run to run; None: nothing is kept.
     """
 
-    def __init__(self, collection: Collection, store: Store | None = None) -> None:
+    def __init__(self, collection: Collection, store: Kept | None = None) -> None:
         self._sources = collection.embeddings.sources
         self._shapes = collection.shapes
         self._up = collection.embeddings.about.up
@@ -142,13 +141,13 @@ class PairsOfCollection:
 
     def recall(self, pair: Pair) -> tuple[Comparison | None] | None:
         """Return what is known of a pair; None where nothing is."""
-        content = None if self._store is None else self._store.get_made(self._key(pair))
-        return None if content is None else (of_bytes(content),)
+        found = None if self._store is None else self._store.get(self._key(pair))
+        return None if found is None else (of_found(found),)
 
     def keep(self, pair: Pair, found: Comparison | None) -> None:
         """Remember what was found of a pair."""
         if self._store is not None:
-            self._store.put_made(self._key(pair), as_bytes(found))
+            self._store.put(self._key(pair), as_found(found))
 
     def compare(self, first: int, second: int) -> Comparison | None:
         """Compare two shapes, in this process."""
@@ -176,8 +175,7 @@ class PairsOfCollection:
                     )
                 if isinstance(answer, UserError):
                     raise answer
-                values = answer[0]["comparison"]
-                yield pair, None if values is None else Comparison(**values)
+                yield pair, of_found(answer)
 
     def _task(self, pair: Pair) -> list[str]:
         sketches = [sketch_of(shape) for row in pair if (shape := self._shapes[row]) is not None]

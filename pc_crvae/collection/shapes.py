@@ -123,6 +123,9 @@ def shape_of(values: dict[str, Any], points: NDArray[np.float32]) -> Shape:
 def prepare_measuring(setup: Any) -> Answer:
     """Return what measures the shape of a file, and draws points of it for a model.
 
+    The values it gives are those of the shape, and how many points of a cloud were left out, where
+    any were.
+
     Args:
         setup: the axis that points up, the count of points drawn, None for none, and whether
             points of clouds that are NaN or infinite are left out.
@@ -130,10 +133,12 @@ def prepare_measuring(setup: Any) -> Answer:
     up, count, drop_nan = setup
 
     def read(path: str) -> Found:
-        content = read_shape(Path(path), (lambda points: None) if drop_nan else None)
+        left_out: list[int] = []
+        content = read_shape(Path(path), left_out.append if drop_nan else None)
         cloud = {} if count is None else {"cloud": drawn(content, count, up)}
         shape = measure(content, up)
-        return values_of(shape), {"points": shape.points} | cloud
+        values = {"shape": values_of(shape), "left_out": left_out}
+        return values, {"points": shape.points} | cloud
 
     return read
 

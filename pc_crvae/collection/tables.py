@@ -1,6 +1,5 @@
 """The tables of a collection: all its shapes, and its pairs, as CSV files."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from pc_crvae.collection.analysis import Analysis
 from pc_crvae.collection.page import sentence
 from pc_crvae.collection.reading import Collection
 from pc_crvae.data.formats.registry import format_of
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import write_csv
 
 SHAPES = (
     *("id", "path", "sha256", "kind", "vertices", "triangles"),
@@ -58,7 +57,7 @@ def write_shapes(path: Path, collection: Collection, analysis: Analysis) -> None
                 *(f"{x:.4f}", f"{y:.4f}"),
             ]
 
-    _write(path, SHAPES, rows())
+    write_csv(path, SHAPES, rows())
 
 
 def write_duplicates(path: Path, collection: Collection, analysis: Analysis) -> None:
@@ -78,14 +77,4 @@ def write_duplicates(path: Path, collection: Collection, analysis: Analysis) -> 
                 *(sources[first], sources[second], sentence(collection, finding)),
             ]
 
-    _write(path, DUPLICATES, rows())
-
-
-def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
+    write_csv(path, DUPLICATES, rows())

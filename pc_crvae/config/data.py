@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from typing import Annotated, Any, Self
+from pathlib import Path
+from typing import Annotated, Any, Self, TypedDict
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
@@ -29,6 +30,15 @@ ValidationFraction = Annotated[
 ]
 
 
+class Reading(TypedDict, total=False):
+    """How the files of a set are read: arguments of :func:`pc_crvae.data.load`."""
+
+    root: Path | None
+    up: str | None
+    allow_refused: bool
+    drop_nan: bool
+
+
 class _SetConfig(Section):
     """One data set, and where it lies."""
 
@@ -49,6 +59,14 @@ class _SetConfig(Section):
     drop_nan: bool = Field(
         False, description="of a folder of clouds: leave out points that are NaN or infinite"
     )
+
+    @property
+    def reading(self) -> Reading:
+        """What a loader is told of its files."""
+        root = Path(self.root) if self.root else None
+        return Reading(
+            root=root, up=self.up, allow_refused=self.allow_refused, drop_nan=self.drop_nan
+        )
 
 
 class DataConfig(_SetConfig):

@@ -12,7 +12,7 @@ from pc_crvae.config.data import DataConfig, MixtureConfig, SharedSetConfig
 from pc_crvae.config.experiment import Config
 from pc_crvae.config.removed import without_removed_keys
 from pc_crvae.errors import UserError
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import write_text
 from pc_crvae.utils.resources import find_experiment, resource_folder, shipped_model
 from pc_crvae.utils.validation import validate_plain
 from pc_crvae.utils.yaml import parse_yaml, read_yaml
@@ -90,8 +90,7 @@ def with_absolute_paths(config: Config) -> Config:
 
 def save_config(config: Config, path: Path) -> None:
     """Write the resolved configuration as YAML."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(yaml.safe_dump(plain(config), sort_keys=False))
+    write_text(path, yaml.safe_dump(plain(config), sort_keys=False))
 
 
 def plain(section: BaseModel) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Loading a split: from its prepared entry, or from its files by the reader of its layout."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
+from pc_crvae.config.data import Reading
 from pc_crvae.data.cache.damage import verified
 from pc_crvae.data.cache.item_sets import load_prepared
 from pc_crvae.data.cards import Card, Split, load_card
@@ -100,11 +101,7 @@ def load(
 def load_training(
     name: str | Path,
     validation_fraction: float,
-    *,
-    root: Path | None = None,
-    up: str | None = None,
-    allow_refused: bool = False,
-    drop_nan: bool = False,
+    **reading: Unpack[Reading],
 ) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
     """Load what is trained on, and what validates it.
 
@@ -112,56 +109,31 @@ def load_training(
     by :func:`split_validation`. What is kept of it, prepared, is verified.
 
     Args:
-        name: the name or path of a card; this and the others are those of :func:`load`.
+        name: the name or path of a card.
         validation_fraction: the share of each class of the training split to hold out.
-        root: the folder of the files.
-        up: the axis that points up in the files.
-        allow_refused: a set of many files may be short of those that cannot be used.
-        drop_nan: whether a folder of clouds leaves out points that are NaN or infinite, which the
-            report counts.
+        reading: ``root``, ``up``, ``allow_refused`` and ``drop_nan``, as :func:`load` takes them.
 
     Raises:
         UserError: as :func:`load`, or the training split is too small to be cut.
     """
-    about: dict[str, Any] = {
-        "root": root,
-        "up": up,
-        "allow_refused": allow_refused,
-        "drop_nan": drop_nan,
-    }
-    train = verified(lambda: load(name, "train", **about))
+    train = verified(lambda: load(name, "train", **reading))
     if load_card(name).is_own:
         try:
-            return train, verified(lambda: load(name, "validation", **about))
+            return train, verified(lambda: load(name, "validation", **reading))
         except NoItemsError:
             pass
     return split_validation(train, validation_fraction)
 
 
 def load_clouds(
-    name: str | Path,
-    split: Split,
-    *,
-    root: Path | None = None,
-    up: str | None = None,
-    allow_refused: bool = False,
-    drop_nan: bool = False,
-    normals: bool = False,
+    name: str | Path, split: Split, *, normals: bool = False, **reading: Unpack[Reading]
 ) -> CloudSet:
     """Load one split of a set of point clouds; as :func:`load`.
 
     Raises:
         UserError: also where the set holds something else.
     """
-    items = load(
-        name,
-        split,
-        root=root,
-        up=up,
-        allow_refused=allow_refused,
-        drop_nan=drop_nan,
-        normals=normals,
-    )
+    items = load(name, split, normals=normals, **reading)
     if not isinstance(items, CloudSet):
         raise UserError(f"{items.name} holds {items.holds}, and this model reads point clouds")
     return items

@@ -7,13 +7,13 @@ holds depends on the parts, the seed and the number of the epoch alone.
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.config.data import Reading
 from pc_crvae.data.cards import Card, load_card
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.items import PickedRows, Rows, joined
@@ -61,18 +61,12 @@ class Part:
     Attributes:
         name: a card's name, or the path of a card.
         share: the share of each epoch's items.
-        root: the folder of its files, None for where they are looked for.
-        up: the axis that points up in them, None for the card's.
-        allow_refused: do without the files that cannot be used.
-        drop_nan: do without points that are NaN or infinite.
+        reading: how its files are read.
     """
 
     name: str
     share: float = 1.0
-    root: Path | None = None
-    up: str | None = None
-    allow_refused: bool = False
-    drop_nan: bool = False
+    reading: Reading = field(default_factory=Reading)
 
 
 def load_streamed(
@@ -301,20 +295,13 @@ def _load_finite(part: Part, card: Card, fraction: float) -> tuple[CloudSet, Clo
             "point clouds: leave it out, or train on it alone and without data.items_per_epoch"
         )
     if endless_reader_of(card) is not None:
-        if part.root is not None or part.up is not None:
-            given = "root" if part.root is not None else "up"
+        given = [name for name in ("root", "up") if part.reading.get(name) is not None]
+        if given:
             raise UserError(
-                f"{part.name} is generated, upright and without files: leave out {given}"
+                f"{part.name} is generated, upright and without files: leave out {given[0]}"
             )
         return None
-    train, validation = load_training(
-        part.name,
-        fraction,
-        root=part.root,
-        up=part.up,
-        allow_refused=part.allow_refused,
-        drop_nan=part.drop_nan,
-    )
+    train, validation = load_training(part.name, fraction, **part.reading)
     assert isinstance(train, CloudSet)
     assert isinstance(validation, CloudSet)
     return train, validation
@@ -324,8 +311,13 @@ def _check_axes(parts: Sequence[Part], cards: Sequence[Card]) -> None:
     of_points = [
         (part, card) for part, card in zip(parts, cards, strict=True) if card.modality == "points"
     ]
-    axes = {part.name: parse_up(part.up).default or card.up for part, card in of_points}
-    unsaid = any(part.up is None and endless_reader_of(card) is None for part, card in of_points)
+    axes = {
+        part.name: parse_up(part.reading.get("up")).default or card.up for part, card in of_points
+    }
+    unsaid = any(
+        part.reading.get("up") is None and endless_reader_of(card) is None
+        for part, card in of_points
+    )
     if len(set(axes.values())) > 1 and unsaid:
         told = " and ".join(f"{axis} in {name}" for name, axis in axes.items())
         raise UserError(

@@ -1,16 +1,12 @@
 """What searches found, written to files for other programs."""
 
-import csv
-import json
 from pathlib import Path
 
 import pydantic
 
 from pc_crvae.embedding.index import About
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import write_csv, write_json
 from pc_crvae.version import __version__
-
-_COLUMNS = ("query", "rank", "distance", "id", "path", "is_query")
 
 
 class FoundHit(pydantic.BaseModel):
@@ -67,17 +63,13 @@ class Findings(pydantic.BaseModel):
         Raises:
             UserError: the file cannot be written.
         """
-        with atomic_path(path) as temporary:
-            text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_json(path, self.model_dump(mode="json"))
 
     def write_csv(self, path: Path) -> None:
         """Write a line a hit, under the names of its columns; raises as :meth:`write_json`."""
-        with (
-            atomic_path(path) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            rows = csv.DictWriter(file, _COLUMNS)
-            rows.writeheader()
-            for answer in self.answers:
-                rows.writerows({"query": answer.query} | hit.model_dump() for hit in answer.hits)
+        rows = (
+            [answer.query, *hit.model_dump().values()]
+            for answer in self.answers
+            for hit in answer.hits
+        )
+        write_csv(path, ("query", *FoundHit.model_fields), rows)

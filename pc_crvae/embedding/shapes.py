@@ -68,10 +68,21 @@ def embed_files(
         The place of a file among ``files``, and its vector (d,), or why it cannot be used; every
         place once, in an order of its own.
     """
-    read: list[int] = []
-    refused: list[tuple[int, UserError]] = []
     paths = [file.path for file in files]
     loaded = read_clouds(paths, about.points, about.up, unmeasured, workers=workers)
+    yield from embed_loaded(model, files, loaded, about, advance)
+
+
+def embed_loaded(
+    model: "PointModel",
+    files: Sequence[ShapeFile],
+    loaded: Iterable[NDArray[np.float32] | UserError],
+    about: About,
+    advance: Callable[[], None],
+) -> Iterator[tuple[int, NDArray[np.float32] | UserError]]:
+    """Embed what was read of files, each a cloud or why there is none; as :func:`embed_files`."""
+    read: list[int] = []
+    refused: list[tuple[int, UserError]] = []
 
     def clouds() -> Iterator[NDArray[np.float32]]:
         for place, cloud in enumerate(loaded):

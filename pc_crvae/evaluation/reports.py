@@ -1,6 +1,5 @@
 """Reports: what an evaluation found, as typed values that are written to JSON and read back."""
 
-import json
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import write_json
 
 if TYPE_CHECKING:
     from pc_crvae.runs.saved import SavedModel
@@ -40,8 +39,7 @@ class Report(Part):
         Raises:
             UserError: the file cannot be written.
         """
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(self.plain(), indent=2) + "\n", encoding="utf-8")
+        write_json(path, self.plain())
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -152,7 +150,7 @@ def is_of_weights(checkpoint: Checkpoint | None, path: Path, export: Path) -> bo
         UserError: the export is damaged.
     """
     # Imported here because it brings torch, which features of anyone are probed without.
-    from pc_crvae.models.pretrained import WEIGHTS, recorded_sha256
+    from pc_crvae.models.exports import WEIGHTS, recorded_sha256
 
     told = None if checkpoint is None else checkpoint.weights_sha256
     known = recorded_sha256(export)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from pc_crvae.errors import UserError
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import write_text
 from pc_crvae.utils.templates import template_beside
 
 
@@ -105,8 +105,7 @@ class Table:
             ".csv": self.csv,
             ".tex": self.latex,
         }[path.suffix]()
-        with atomic_path(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(path, text)
 
     @property
     def _width(self) -> int:

@@ -20,7 +20,7 @@ from pc_crvae.report.stored import Subject
 from pc_crvae.report.training import training_section
 from pc_crvae.report.view_sections import embedding_map, interpolation, reconstructions, samples
 from pc_crvae.report.views import Model, Views, look_at
-from pc_crvae.runs.folder import find_run_config
+from pc_crvae.runs.finding import find_run_config
 from pc_crvae.version import __version__
 
 

@@ -6,7 +6,7 @@ from pc_crvae.config import Config, plain
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.report.page import Section, collapsed, pairs, preformatted
 from pc_crvae.report.stored import Subject
-from pc_crvae.runs.folder import run_of
+from pc_crvae.runs.finding import run_of
 
 
 def setting_section(model: Pretrained, subject: Subject, config: Config | None) -> Section:

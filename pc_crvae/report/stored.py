@@ -13,7 +13,7 @@ from pc_crvae.evaluation.probe.predictions import load_predictions, predictions_
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.reports import damaged, is_of_weights
 from pc_crvae.evaluation.robustness.report import RobustnessReport
-from pc_crvae.models.pretrained import WEIGHTS
+from pc_crvae.models.exports import WEIGHTS
 from pc_crvae.runs.folder import Run
 from pc_crvae.utils.invocation import called
 

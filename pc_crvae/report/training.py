@@ -8,7 +8,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.report.page import Headline, Section, advice, below, drawing, paragraph
 from pc_crvae.report.problems import Problems
 from pc_crvae.report.stored import Subject
-from pc_crvae.runs.folder import run_of
+from pc_crvae.runs.finding import run_of
 from pc_crvae.runs.record import Record, read_record
 from pc_crvae.utils.invocation import called
 from pc_crvae.visualization.curves import Line

@@ -25,19 +25,18 @@ import torch
 
 from pc_crvae.config import Config, load_config, save_config, with_training
 from pc_crvae.errors import UserError
-from pc_crvae.models.pretrained import (
+from pc_crvae.models.exports import (
     DESCRIPTION,
     EXPORT_FILES,
     WEIGHTS,
-    Pretrained,
     mend_export,
     recorded_sha256,
     write_export,
 )
+from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.runs.resumption import require_same_configuration
 from pc_crvae.utils.files import atomic_folder, gone, temporaries
 from pc_crvae.utils.locks import locked
-from pc_crvae.utils.resources import shipped_model, shipped_models
 
 STATE_FORMAT = 1
 
@@ -234,7 +233,7 @@ class Run:
 
     def _clear_up(self) -> None:
         """Put back a best export, and drop halves, that a kill left under temporary names."""
-        aside = self._best_aside()
+        aside = self.best_aside()
         if aside is not None:
             aside.rename(self.best)
         for pattern in (f"{_ASIDE}*", f"{_REMOVED}*", f"{self.checkpoints.name}/.*-*"):
@@ -253,11 +252,11 @@ class Run:
         for file in halves:
             file.unlink(missing_ok=True)
 
-    def _best_aside(self) -> Path | None:
+    def best_aside(self) -> Path | None:
         """The whole best export that a kill left under a temporary name, if none is in place."""
         if self.best.is_dir():
             return None
-        whole = [folder for folder in self.checkpoints.glob(".best-*") if _holds_export(folder)]
+        whole = [folder for folder in self.checkpoints.glob(".best-*") if holds_export(folder)]
         # Of two the one written last is to be the best, and the other one was.
         return max(whole, key=lambda folder: (folder / DESCRIPTION).stat().st_mtime, default=None)
 
@@ -317,7 +316,7 @@ class Run:
         That is the run's own, unless a kill came before it was brought up to the newest state's.
         """
         newest = self.states()[-1:]
-        if newest and _holds_export(newest[0]) and not _hold_the_same(self.folder, newest[0]):
+        if newest and holds_export(newest[0]) and not _hold_the_same(self.folder, newest[0]):
             return newest[0]
         return self.folder
 
@@ -361,58 +360,14 @@ class Run:
         return state
 
 
-def find_export(path: Path, which: Which = "last") -> Path:
-    """The folder of the saved model that ``path`` means.
-
-    Args:
-        path: a run's folder, a checkpoint's, or that of a saved export; or the name of a model
-            that comes with the package, where there is no such path.
-        which: which state of a run, the last saved one or the best by validation.
-
-    Raises:
-        UserError: if there is no saved model, or ``which`` is neither.
-    """
-    if which not in ("last", "best"):
-        raise UserError(f"a run has the states last and best, and none called {which}")
-    shipped = shipped_model(path)
-    if shipped is not None and which == "last":
-        return shipped
-    if shipped is None and not path.is_dir():
-        names = "".join(f", or {name}" for name in shipped_models())
-        raise UserError(
-            f"{path} is not a folder: name that of a run, a checkpoint or an export{names}"
-        )
-    run = Run(shipped or path)
-    folder = (run._best_aside() or run.best) if which == "best" else run.export()
-    if _holds_export(folder):
-        return folder
-    if which == "best":
-        raise UserError(f"{path} holds no best checkpoint: use the last")
-    raise UserError(
-        f"{path} holds no saved model ({' and '.join(EXPORT_FILES)}): name a run with at "
-        "least one checkpoint, a checkpoint or an export"
-    )
-
-
-def find_run_config(export: Path) -> Config | None:
-    """The configuration of the run that an export lies in, if it lies in one."""
-    run = run_of(export)
-    return load_config(run.config) if run.config.is_file() else None
-
-
-def run_of(export: Path) -> Run:
-    """The run that an export lies in; where it lies in none, one without a configuration."""
-    export = export.resolve()  # the parents of "." are told by its full path only
-    return Run(export.parent.parent if export.parent.name == "checkpoints" else export)
-
-
-def _holds_export(folder: Path) -> bool:
+def holds_export(folder: Path) -> bool:
+    """Whether a folder has both files of a saved model."""
     return all((folder / name).is_file() for name in EXPORT_FILES)
 
 
 def _hold_the_same(one: Path, other: Path) -> bool:
     """Whether two folders hold the same export."""
-    if not _holds_export(one):
+    if not holds_export(one):
         return False
     if not cmp(one / DESCRIPTION, other / DESCRIPTION, shallow=False):
         return False

@@ -9,9 +9,10 @@ import yaml
 from pc_crvae.config import Config, PointModelConfig, load_config, plain
 from pc_crvae.data.cards import load_card
 from pc_crvae.errors import UserError
+from pc_crvae.models.exports import WEIGHTS
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.models.pretrained import WEIGHTS
-from pc_crvae.runs.folder import Run, find_export, run_of
+from pc_crvae.runs.finding import find_export, run_of
+from pc_crvae.runs.folder import Run
 from pc_crvae.runs.record import read_moments, read_record
 from pc_crvae.utils.invocation import called
 from pc_crvae.utils.resources import shipped_model

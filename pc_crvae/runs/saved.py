@@ -3,23 +3,26 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import torch
 
-from pc_crvae.config import Config, DataConfig, MixtureConfig, SharedSetConfig
+from pc_crvae.config import Config, MixtureConfig
+from pc_crvae.config.data import Reading
 from pc_crvae.data import CloudSet, ImageSet, load, load_training
 from pc_crvae.data.cache.damage import verified
 from pc_crvae.data.cards import Split, load_card
 from pc_crvae.data.streams import Part, is_endless, load_streamed
 from pc_crvae.errors import UserError
 from pc_crvae.models.descriptors.descriptor import Descriptor
+from pc_crvae.models.exports import SavedExport, recorded_sha256
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.images.vae import ImageVAE
 from pc_crvae.models.points.model import PointModel
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.models.pretrained import Pretrained, SavedExport, recorded_sha256
-from pc_crvae.runs.folder import Which, find_export, find_run_config
+from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.runs.finding import find_export, find_run_config
+from pc_crvae.runs.folder import Which
 from pc_crvae.utils.resources import shadowing_note, shipped_model
 
 CLASSES: dict[str, type[Pretrained]] = {
@@ -72,10 +75,7 @@ class SavedModel:
         weights_sha256: the SHA-256, in hex, of the weights that were read: which model it is.
         config: the config of the run that the export lies in, None where it lies in none.
         card: name or path of the data set's card, None where nothing says it.
-        root: folder of the data, None for where it is looked for by default.
-        up: the source's up axis, None for the card's.
-        allow_refused: do without the files that cannot be used.
-        drop_nan: do without points that are NaN or infinite.
+        reading: how the files of the data are read, and where they lie.
         note: a sentence for the user, where another model has the name that was taken as a path.
     """
 
@@ -84,10 +84,7 @@ class SavedModel:
     weights_sha256: str
     config: Config | None
     card: str | None
-    root: Path | None = None
-    up: str | None = None
-    allow_refused: bool = False
-    drop_nan: bool = False
+    reading: Reading
     note: str | None = None
 
     @classmethod
@@ -120,19 +117,28 @@ class SavedModel:
             model.to("cuda")
         config = find_run_config(export.folder)
         trained_on = model.data.get("name")
-        card, allow_refused, drop_nan = card or trained_on, False, False
-        if card == trained_on:
-            up = up or model.data.get("up")
+        card = card or trained_on
+        reading = Reading(root=None, up=None)
         for one in config.data.sets if config is not None else ():
             if card == one.name:
-                allow_refused, drop_nan, up = one.allow_refused, one.drop_nan, up or one.up
-                if root is None and one.root is not None:
-                    root = Path(one.root)
-        if up is None and card is not None and card == trained_on:
-            up = _up_before_formats(export.folder, card)
+                reading = one.reading
+        reading["root"] = root or reading["root"]
+        of_training = model.data.get("up") if card == trained_on else None
+        reading["up"] = up or of_training or reading["up"]
+        if reading["up"] is None and card is not None and card == trained_on:
+            reading["up"] = _up_before_formats(export.folder, card)
         where = export.folder, export.weights_sha256
-        note = shadowing_note(Path(path))
-        return cls(model, *where, config, card, root, up, allow_refused, drop_nan, note)
+        return cls(model, *where, config, card, reading, shadowing_note(Path(path)))
+
+    @property
+    def root(self) -> Path | None:
+        """The folder of the data, None for where it is looked for by default."""
+        return self.reading["root"]
+
+    @property
+    def up(self) -> str | None:
+        """The source's up axis, None for the card's."""
+        return self.reading["up"]
 
     @property
     def data(self) -> str:
@@ -190,13 +196,7 @@ class SavedModel:
             UserError: it cannot be loaded, or the model is of the other modality, or of images of
                 another shape.
         """
-        given: dict[str, Any] = {
-            "root": self.root,
-            "up": self.up,
-            "allow_refused": self.allow_refused,
-            "drop_nan": self.drop_nan,
-        }
-        items = verified(lambda: load(self.data, split, **given))
+        items = verified(lambda: load(self.data, split, **self.reading))
         if isinstance(items, CloudSet) != isinstance(self.model, PointModel):
             raise UserError(
                 f"{items.name} holds {items.holds}, and {self.folder} a "
@@ -256,8 +256,7 @@ class SavedModel:
         data = self.config.data
         if isinstance(data, MixtureConfig) or is_endless(data.name):
             return load_splits(self.config)
-        root = None if self.root is None else str(self.root)
-        return _load_whole(data.model_copy(update={"root": root, "up": self.up}))
+        return load_training(data.name, data.validation_fraction, **self.reading)
 
 
 def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
@@ -272,34 +271,12 @@ def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSe
     data = config.data
     if isinstance(data, MixtureConfig) or data.items_per_epoch is not None or is_endless(data.name):
         return load_streamed(
-            [_part(one) for one in data.sets],
+            [Part(one.name, getattr(one, "share", 1.0), one.reading) for one in data.sets],
             items_per_epoch=data.items_per_epoch,
             fraction=data.validation_fraction,
             seed=config.seed,
         )
-    return _load_whole(data)
-
-
-def _load_whole(data: DataConfig) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
-    return load_training(
-        data.name,
-        data.validation_fraction,
-        root=Path(data.root) if data.root else None,
-        up=data.up,
-        allow_refused=data.allow_refused,
-        drop_nan=data.drop_nan,
-    )
-
-
-def _part(one: DataConfig | SharedSetConfig) -> Part:
-    return Part(
-        one.name,
-        one.share if isinstance(one, SharedSetConfig) else 1.0,
-        Path(one.root) if one.root else None,
-        one.up,
-        one.allow_refused,
-        one.drop_nan,
-    )
+    return load_training(data.name, data.validation_fraction, **data.reading)
 
 
 def _read(folder: Path) -> tuple[SavedExport, Pretrained]:

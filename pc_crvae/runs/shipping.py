@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from pc_crvae.errors import UserError
-from pc_crvae.models.pretrained import WEIGHTS, SavedExport, write_export
+from pc_crvae.models.exports import WEIGHTS, SavedExport, write_export
 from pc_crvae.runs.folder import Which
 from pc_crvae.runs.model_card import model_card, stages_of
 from pc_crvae.runs.saved import SavedModel

@@ -89,12 +89,4 @@ def _load(data: DataConfig | MixtureConfig, split: Split) -> ItemSet:
         raise UserError(
             f"{data.name} is a mixture, whose split {split} is of no one set: leave measures out"
         )
-    root = Path(data.root) if data.root else None
-    return load(
-        data.name,
-        split,
-        root=root,
-        up=data.up,
-        allow_refused=data.allow_refused,
-        drop_nan=data.drop_nan,
-    )
+    return load(data.name, split, **data.reading)

@@ -19,6 +19,7 @@ from pc_crvae.study.steps import (
 )
 from pc_crvae.utils.interruption import Interrupted, listen_for_interruption
 from pc_crvae.utils.locks import locked
+from pc_crvae.utils.progress import hours_minutes_seconds
 
 _POLL_SECONDS = 0.1
 _HEARTBEAT_SECONDS = 300.0
@@ -210,7 +211,7 @@ class _Pool:
         if gained <= 0:
             return "unknown yet"
         seconds = round(max(0.0, total - done) * (time.monotonic() - self.started) / gained)
-        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        return hours_minutes_seconds(seconds)
 
 
 def _config_path(out: Path, run: PlannedRun) -> Path:

@@ -11,7 +11,7 @@ from pc_crvae.study.results import StudySummary
 from pc_crvae.study.runner import Outcomes
 from pc_crvae.study.schema import Study
 from pc_crvae.study.summary import summarize
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import write_text
 from pc_crvae.visualization.curves import Line, plot_curves
 
 
@@ -22,8 +22,7 @@ def write_summary(summary: StudySummary, out: Path) -> None:
         UserError: they cannot be written.
     """
     summary.write(out / "summary.json")
-    with atomic_path(out / "summary.md") as temporary:
-        temporary.write_text(format_summary(summary), encoding="utf-8")
+    write_text(out / "summary.md", format_summary(summary))
 
 
 def write_report(
@@ -74,8 +73,7 @@ def write_report(
     around = _around_report(report, where.stem, summary.title)
     text = format_report(summary, pictures, level=1 if around is None else 2)
     before, after = around or ("", "")
-    with atomic_path(report) as temporary:
-        temporary.write_text(before + text + after, encoding="utf-8")
+    write_text(report, before + text + after)
 
 
 def _probed_while_training(runs: list[PlannedRun]) -> list[Curve]:

@@ -3,7 +3,6 @@
 Its frame, style and script are the files ``contact_page`` beside this one; ``balls.js`` draws.
 """
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from pc_crvae.visualization.contact_sheet import (
     page_painter,
 )
 from pc_crvae.visualization.view import ball_on_page, largest_radius, palette_colors
-from pc_crvae.visualization.web_page import element, write_page
+from pc_crvae.visualization.web_page import element, encoded, write_page
 
 
 def contact_page(
@@ -77,9 +76,7 @@ def _content(tiles: Sequence[Tile]) -> dict[str, object] | None:
         "clouds": [
             {
                 "ball": ball_on_page(len(cloud)),
-                "points": base64.b64encode(
-                    np.rint(cloud * (127 / radius)).astype(np.int8).tobytes()
-                ).decode("ascii"),
+                "points": encoded(np.rint(cloud * (127 / radius)).astype(np.int8)),
             }
             for cloud in clouds
         ],

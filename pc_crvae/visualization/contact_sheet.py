@@ -78,6 +78,7 @@ def contact_sheet(
     *,
     row_titles: Sequence[str] | None = None,
     title: str = "",
+    width: int = _CELL,
 ) -> None:
     """Write a sheet of tiles in rows as one picture.
 
@@ -86,12 +87,13 @@ def contact_sheet(
         path: the picture to write; its suffix chooses the format, for example ``.png``.
         row_titles: a title left of each row.
         title: the title of the whole sheet.
+        width: the pixels that a tile is wide.
 
     Raises:
         ValueError: there is no tile, or the titles are not one a row.
         UserError: the picture could not be written.
     """
-    picture = _composed(checked(rows, row_titles), row_titles, title)
+    picture = _composed(checked(rows, row_titles), row_titles, title, width)
     with atomic_path(path) as temporary:
         picture.save(temporary)
 
@@ -108,7 +110,7 @@ def sheet_pixels(
     Raises:
         ValueError: as `contact_sheet`.
     """
-    return np.asarray(_composed(checked(rows, row_titles), row_titles, ""))
+    return np.asarray(_composed(checked(rows, row_titles), row_titles, "", _CELL))
 
 
 def tile_figures(rows: Sequence[Sequence[Tile]]) -> list[list[Markup]]:
@@ -249,14 +251,15 @@ def _fitted(image: NDArray[np.number], width: int, height: int) -> Image.Image:
 
 
 def _composed(
-    rows: Sequence[Sequence[Tile]], row_titles: Sequence[str] | None, title: str
+    rows: Sequence[Sequence[Tile]], row_titles: Sequence[str] | None, title: str, width: int
 ) -> Image.Image:
     """Lay the tiles out on one picture."""
-    draw = _painter(rows, _CELL)
+    draw = _painter(rows, width)
     blank = draw(Tile(""))
     caption, quiet, heading = _font(12), _font(11), _font(14)
     has_note = any(tile.note for tiles in rows for tile in tiles)
-    text_height = 22 + (16 if has_note else 0)
+    has_caption = has_note or any(tile.caption for tiles in rows for tile in tiles)
+    text_height = (22 if has_caption else 0) + (16 if has_note else 0)
     cell_height = blank.height + text_height
     left = _GAP
     if row_titles is not None:
@@ -265,7 +268,7 @@ def _composed(
     columns = max(map(len, rows))
     sheet = Image.new(
         "RGB",
-        (left + columns * (_CELL + _GAP), top + len(rows) * (cell_height + _GAP)),
+        (left + columns * (width + _GAP), top + len(rows) * (cell_height + _GAP)),
         _PAPER,
     )
     pen = ImageDraw.Draw(sheet)
@@ -278,18 +281,18 @@ def _composed(
             shown = _cut(row_titles[row], heading, left - 2 * _GAP)
             pen.text((_GAP, y + cell_height / 2), shown, font=heading, fill=INK, anchor="lm")
         for column, tile in enumerate(tiles):
-            x = left + column * (_CELL + _GAP)
+            x = left + column * (width + _GAP)
             card = _MARKED_CARD if tile.marked else _CARD
-            pen.rounded_rectangle((x, y, x + _CELL - 1, y + cell_height - 1), 8, fill=card)
-            sheet.paste(draw(tile), (x, y), _corners(_CELL, blank.height))
-            middle, line = x + _CELL / 2, y + blank.height + 9
-            shown = _cut(tile.caption, caption, _CELL - 2 * _PAD)
+            pen.rounded_rectangle((x, y, x + width - 1, y + cell_height - 1), 8, fill=card)
+            sheet.paste(draw(tile), (x, y), _corners(width, blank.height))
+            middle, line = x + width / 2, y + blank.height + 9
+            shown = _cut(tile.caption, caption, width - 2 * _PAD)
             pen.text((middle, line), shown, font=caption, fill=INK, anchor="mm")
             if tile.note:
-                shown = _cut(tile.note, quiet, _CELL - 2 * _PAD)
+                shown = _cut(tile.note, quiet, width - 2 * _PAD)
                 pen.text((middle, line + 16), shown, font=quiet, fill=_QUIET, anchor="mm")
             if tile.marked:
-                box = (x, y, x + _CELL - 1, y + cell_height - 1)
+                box = (x, y, x + width - 1, y + cell_height - 1)
                 pen.rounded_rectangle(box, 8, outline=_ACCENT, width=2)
     return sheet
 

@@ -1,6 +1,5 @@
 """A map of embeddings in two dimensions, whose items show themselves under the pointer."""
 
-import base64
 import colorsys
 import io
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from PIL import Image
 
 from pc_crvae.visualization.contact_sheet import pixels_of
 from pc_crvae.visualization.view import eye_distance, palette_colors, point_radius, view_axes
-from pc_crvae.visualization.web_page import element
+from pc_crvae.visualization.web_page import element, encoded
 
 MOST_POINTS = 256
 """Of a cloud under the pointer."""
@@ -180,7 +179,7 @@ def _clouds(clouds: NDArray[np.floating]) -> dict[str, object]:
     return {
         "clouds": {
             "points": kept,
-            "data": base64.b64encode(levels.tobytes()).decode("ascii"),
+            "data": encoded(levels),
             "axes": np.round(view_axes(), 5).tolist(),
             "distance": round(eye_distance(1.0), 4),
             "ball": round(point_radius(kept), 4),

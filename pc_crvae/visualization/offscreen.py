@@ -13,6 +13,7 @@ import numpy as np
 
 from pc_crvae.errors import UserError
 from pc_crvae.visualization.child import ChildFailedError, run_with_open3d
+from pc_crvae.visualization.contact_sheet import Tile, contact_sheet
 from pc_crvae.visualization.open3d_scene import (
     add_clouds,
     camera_pose,
@@ -20,7 +21,6 @@ from pc_crvae.visualization.open3d_scene import (
     light_scene,
     show_instead,
 )
-from pc_crvae.visualization.pictures import cloud_grid, image_strip, save_figure
 from pc_crvae.visualization.view import FIELD_OF_VIEW_DEGREES, as_clouds, largest_radius
 
 _SIDE = 560
@@ -31,7 +31,7 @@ _ATTEMPTS = 2
 def render_strip(
     clouds: Sequence[np.ndarray],
     path: Path | str,
-    titles: Sequence[str] | None = None,
+    titles: Sequence[str],
     *,
     renderer: Literal["auto", "open3d", "matplotlib"] = "auto",
 ) -> str:
@@ -40,7 +40,7 @@ def render_strip(
     Args:
         clouds: Clouds ``(N, 3)``, z up, about the origin.
         path: The picture to write; its suffix chooses the format.
-        titles: One title a cloud.
+        titles: A title for each cloud.
         renderer: ``open3d`` (lit balls that cast shadows), ``matplotlib``, or ``auto``: Open3D
             where it works, else matplotlib.
 
@@ -52,21 +52,21 @@ def render_strip(
         UserError: Open3D was demanded and cannot render here, or the picture could not be
             written.
     """
-    clouds = as_clouds(clouds)
-    if renderer == "matplotlib":
-        save_figure(cloud_grid([clouds], column_titles=titles), path)
-        return "rendered by matplotlib"
-    try:
-        images = _render_in_child(clouds)
-    except ChildFailedError as error:
-        if renderer == "open3d":
-            raise UserError(
-                f"Open3D cannot render {path}: {error}; mend that or choose another renderer"
-            ) from error
-        save_figure(cloud_grid([clouds], column_titles=titles), path)
-        return f"rendered by matplotlib: {error}"
-    image_strip(list(_cropped(_on_white(images))), path, titles=titles)
-    return "rendered by Open3D"
+    items: Sequence[np.ndarray] = as_clouds(clouds)
+    how = "rendered by matplotlib"
+    if renderer != "matplotlib":
+        try:
+            items = [*_cropped(_on_white(_render_in_child(items))).transpose(0, 3, 1, 2)]
+            how = "rendered by Open3D"
+        except ChildFailedError as error:
+            if renderer == "open3d":
+                raise UserError(
+                    f"Open3D cannot render {path}: {error}; mend that or choose another renderer"
+                ) from error
+            how += f": {error}"
+    tiles = [Tile(title, item) for title, item in zip(titles, items, strict=True)]
+    contact_sheet([tiles], path, width=_SIDE // 2)
+    return how
 
 
 def _render_in_child(clouds: Sequence[np.ndarray]) -> np.ndarray:

@@ -3,7 +3,6 @@
 Its frame, style and script are the files ``pages`` beside this one; ``balls.js`` draws.
 """
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pc_crvae.visualization.view import as_clouds, ball_on_page, largest_radius, palette_colors
-from pc_crvae.visualization.web_page import write_page
+from pc_crvae.visualization.web_page import encoded, write_page
 
 
 @dataclass(frozen=True)
@@ -75,5 +74,5 @@ def _encoded(path: InterpolationPath, radius: float) -> dict[str, object]:
         "labels": list(path.labels),
         "points": steps.shape[1],
         "ball": ball_on_page(steps.shape[1]),
-        "data": base64.b64encode(steps.tobytes()).decode("ascii"),
+        "data": encoded(steps),
     }

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from pc_crvae.utils.files import atomic_path
 from pc_crvae.visualization.view import (
     ELEVATION_DEGREES,
-    as_clouds,
     eye_distance,
     height_colors,
     largest_radius,
@@ -25,7 +24,6 @@ from pc_crvae.visualization.view import (
 INK = "#22223b"
 _PALE = "#c9cad6"
 _DPI = 150
-_CELL = 1.6  # inches that a picture of a grid is wide
 
 
 @dataclass(frozen=True)
@@ -66,51 +64,6 @@ def draw_cloud(cell: Axes, cloud: np.ndarray, frame: Frame) -> None:
     cell.set(xlim=(frame.low[0], frame.high[0]), ylim=(frame.low[1], frame.high[1]), aspect="equal")
     _draw_shadow(cell, _cast(cloud), frame.distance)
     _draw_balls(cell, cloud, frame.distance, height_colors(cloud))
-
-
-def cloud_grid(
-    rows: Sequence[Sequence[np.ndarray]],
-    *,
-    row_titles: Sequence[str] | None = None,
-    column_titles: Sequence[str] | None = None,
-) -> Figure:
-    """Draw clouds in rows and columns, all at one scale, coloured by height.
-
-    Args:
-        rows: Clouds ``(N, 3)``, z up; every row holds the same number of them.
-        row_titles: One title a row.
-        column_titles: One title a column.
-
-    Raises:
-        ValueError: The rows are ragged, a cloud has another shape or is not finite, or the
-            titles do not match the rows or columns.
-    """
-    if len({len(row) for row in rows}) != 1:
-        raise ValueError(f"rows must hold equally many clouds, got {[len(r) for r in rows]}")
-    clouds = as_clouds([cloud for row in rows for cloud in row])
-    frame = Frame.around(clouds)
-    figure, axes = _cells(len(rows), len(rows[0]), frame.aspect, row_titles, column_titles)
-    for cell, cloud in zip(axes.flat, clouds, strict=True):
-        draw_cloud(cell, cloud, frame)
-    return figure
-
-
-def figure_pixels(figure: Figure) -> np.ndarray:
-    """Return a figure, drawn by Agg, as an array ``(H, W, 3)`` uint8."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
-
-
-def image_strip(
-    images: Sequence[np.ndarray], path: Path | str, titles: Sequence[str] | None = None
-) -> None:
-    """Write images ``(H, W, 3)`` uint8 of one shape side by side, with a title above each."""
-    height, width = images[0].shape[:2]
-    figure, axes = _cells(1, len(images), height / width, None, titles)
-    for cell, image in zip(axes.flat, images, strict=True):
-        cell.imshow(image, interpolation="antialiased")
-    save_figure(figure, path, dpi=max(_DPI, round(width / _CELL)))
 
 
 def confusion_matrix(
@@ -221,41 +174,6 @@ def _ellipses(
         facecolors=colors,
         linewidths=0,
     )
-
-
-def _cells(
-    rows: int,
-    columns: int,
-    aspect: float,
-    row_titles: Sequence[str] | None,
-    column_titles: Sequence[str] | None,
-) -> tuple[Figure, np.ndarray]:
-    """Return a figure of empty cells, high over wide as told, and its axes ``(rows, columns)``."""
-    for titles, count in ((row_titles, rows), (column_titles, columns)):
-        if titles is not None and len(titles) != count:
-            raise ValueError(f"expected {count} titles, got {len(titles)}")
-    left = 0.3 if row_titles is not None else 0.02
-    top = 0.3 if column_titles is not None else 0.02
-    cell = _CELL, _CELL * aspect
-    width, height = columns * cell[0] + left, rows * cell[1] + top
-    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
-    edges = {"left": left / width, "right": 1, "bottom": 0, "top": 1 - top / height}
-    axes = figure.subplots(
-        rows,
-        columns,
-        squeeze=False,
-        gridspec_kw=edges | {"wspace": 0, "hspace": 0},
-    )
-    for axis in axes.flat:
-        axis.set_axis_off()
-    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "color": INK}
-    for row, title in enumerate(row_titles or ()):
-        place = (rows - row - 0.5) * cell[1] / height
-        figure.text(0.5 * left / width, place, title, rotation=90, **style)
-    for column, title in enumerate(column_titles or ()):
-        place = (left + (column + 0.5) * cell[0]) / width
-        figure.text(place, 1 - 0.5 * top / height, title, **style)
-    return figure, axes
 
 
 def panel_figure(

@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pc_crvae.utils.files import atomic_path
-from pc_crvae.visualization.pictures import cloud_grid, figure_pixels
+from pc_crvae.visualization.contact_sheet import Tile, sheet_pixels
 
-_POINTS = 1024
 _COLORS = 128
 
 
@@ -26,10 +25,8 @@ def quality_picture(rows: Mapping[str, NDArray[np.floating]], path: Path | str) 
         UserError: the picture could not be written.
     """
     shown = min(map(len, rows.values()))
-    drawn = cloud_grid(
-        [[cloud[:_POINTS] for cloud in clouds[:shown]] for clouds in rows.values()],
-        row_titles=list(rows),
-    )
-    picture = Image.fromarray(figure_pixels(drawn)).quantize(_COLORS, dither=Image.Dither.NONE)
+    tiles = [[Tile("", cloud) for cloud in clouds[:shown]] for clouds in rows.values()]
+    drawn = Image.fromarray(sheet_pixels(tiles, row_titles=list(rows)))
+    picture = drawn.quantize(_COLORS, dither=Image.Dither.NONE)
     with atomic_path(path) as temporary:
         picture.save(temporary, format="png", optimize=True)

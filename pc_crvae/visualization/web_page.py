@@ -4,11 +4,15 @@ A page is a template beside its module that extends ``web_page.html``, beside th
 ``theme.css``, which has the colours, by day and in the dark.
 """
 
+import base64
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import write_text
 from pc_crvae.utils.templates import template_beside
 
 
@@ -23,12 +27,15 @@ def write_page(path: Path | str, module: str, **values: object) -> None:
     Raises:
         UserError: the page could not be written.
     """
-    page = element(module, f"{Path(module).stem}.html", **values)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(page.encode("utf-8"))
+    write_text(Path(path), element(module, f"{Path(module).stem}.html", **values))
 
 
 def element(module: str, name: str, **values: object) -> Markup:
     """Return an element of a page: a template beside a module, filled in, with texts escaped."""
     template = template_beside(module, name, Path(__file__).parent)
     return Markup(template.render(values))
+
+
+def encoded(array: NDArray[Any]) -> str:
+    """Return the numbers of an array as base64, for a page's script to read."""
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

@@ -13,7 +13,7 @@ from pc_crvae.cli import main
 from pc_crvae.data import load_clouds
 from pc_crvae.embedding.index import load_embeddings
 from pc_crvae.models.descriptors.descriptor import Descriptor
-from pc_crvae.models.pretrained import WEIGHTS
+from pc_crvae.models.exports import WEIGHTS
 from pc_crvae.runs.saved import read_model
 
 QUICK = (

@@ -11,8 +11,8 @@ from pc_crvae.cli import main
 from pc_crvae.config import NVAEModelConfig
 from pc_crvae.data import load
 from pc_crvae.evaluation.images import run as evaluation_run
+from pc_crvae.models.exports import write_export
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
-from pc_crvae.models.pretrained import write_export
 
 CONFIG = """
 data: {name: digits}

@@ -22,7 +22,7 @@ from pc_crvae.collection import shapes
 from pc_crvae.collection.explore import explored_before
 from pc_crvae.embedding.index import load_embeddings
 from pc_crvae.models.descriptors.descriptor import Descriptor
-from pc_crvae.models.pretrained import write_export
+from pc_crvae.models.exports import write_export
 from pc_crvae.runs.saved import SavedModel
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -149,8 +149,8 @@ def test_what_is_embedded_is_kept_and_only_what_changed_is_read_again(
     made, explored, tmp_path, monkeypatch
 ):
     out, parts = tmp_path / "out", tmp_path / "parts"
-    shutil.copytree(explored, out)
     shutil.copytree(made / "parts", parts, symlinks=True)
+    assert explore(made, parts, "--out", tmp_path / "first") == 0
     trimesh.creation.box((1, 2, 5)).export(parts / "new.off")
     (parts / "rods" / "rod1.off").rename(parts / "moved.off")
     read = []

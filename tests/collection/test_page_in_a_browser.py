@@ -8,7 +8,7 @@ from helpers.bent_shapes import bracket
 from helpers.browser import IN_THE_DARK, driven, needs_browser, used
 from pc_crvae.collection.serving import serving
 from pc_crvae.models.descriptors.descriptor import Descriptor
-from pc_crvae.models.pretrained import write_export
+from pc_crvae.models.exports import write_export
 from pc_crvae.runs.saved import SavedModel
 
 pytestmark = [pytest.mark.slow, needs_browser]

@@ -18,7 +18,7 @@ from pc_crvae.collection.dropped import dropped_reader
 from pc_crvae.collection.serving import serving
 from pc_crvae.errors import UserError
 from pc_crvae.models.descriptors.descriptor import Descriptor
-from pc_crvae.models.pretrained import write_export
+from pc_crvae.models.exports import write_export
 from pc_crvae.runs.saved import SavedModel
 
 EVIL = "<img src=x onerror=alert(1)>"

@@ -43,7 +43,7 @@ def card(tmp_path):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_mixtures_of_the_package_s_configs_say_their_up_axes(path):
     sets = getattr(load_config(path).data, "mixture", ())
-    parts = [Part(one.name, one.share, up=one.up) for one in sets]
+    parts = [Part(one.name, one.share, one.reading) for one in sets]
     _check_axes(parts, [load_card(part.name) for part in parts])
 
 
@@ -192,12 +192,12 @@ def test_sets_that_do_not_go_together_are_refused_in_a_sentence(card, tmp_path):
         ((Part("digits"),), "digits holds images, and mixtures and data.items_per_epoch are of"),
         ((Part(turned, 0.5), Part(endless, 0.5)), r"other up axes \(y in .*turned.yaml and z in"),
         ((Part(few, 0.5), Part(larger, 0.5)), "32 in few and 48 in larger: leave one out"),
-        ((Part(endless, root=tmp_path),), "endless.yaml is generated.*leave out root"),
+        ((Part(endless, reading={"root": tmp_path}),), "endless.yaml is generated.*leave out root"),
     ):
         with pytest.raises(UserError, match=sentence) as caught:
             streamed(*parts, items=10)
         assert "\n" not in str(caught.value)
-    said = replace(Part(turned, 0.5), up="y"), Part(endless, 0.5)
+    said = replace(Part(turned, 0.5), reading={"up": "y"}), Part(endless, 0.5)
     assert len(streamed(*said, items=10)[0]) == 10
 
 
@@ -209,5 +209,5 @@ def test_axes_by_suffix_are_no_other_axis_than_that_of_the_card(tmp_path, card):
     folder.mkdir()
     for number in range(10):
         trimesh.creation.box((1, 1, 2 + number)).export(folder / f"{number}.glb")
-    files = Part(str(meshes), 0.5, root=folder, up="glb=y,stl=z")
+    files = Part(str(meshes), 0.5, {"root": folder, "up": "glb=y,stl=z"})
     assert len(streamed(files, Part(card("shapes", "made"), 0.5), items=10)[0]) == 10

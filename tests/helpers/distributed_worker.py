@@ -21,8 +21,8 @@ from helpers.projecting import ProjectingELBO
 from helpers.tiny_runs import IMAGE_RUNS, acting_after, tiny_config, tiny_train
 from pc_crvae.config import Config, TrainingConfig
 from pc_crvae.errors import UserError
+from pc_crvae.models.exports import write_export
 from pc_crvae.models.points.vae import PointVAE
-from pc_crvae.models.pretrained import write_export
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.saved import load_splits
 from pc_crvae.training import build, distributed, state

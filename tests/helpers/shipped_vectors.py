@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import pc_crvae
-from pc_crvae.models.pretrained import recorded_sha256
+from pc_crvae.models.exports import recorded_sha256
 from pc_crvae.utils.resources import shipped_models
 
 RECORD = Path(__file__).parents[1] / "runs" / "shipped-vectors.json"

@@ -9,7 +9,7 @@ import torch
 
 import pc_crvae
 from pc_crvae.config import load_config
-from pc_crvae.models.pretrained import write_export
+from pc_crvae.models.exports import write_export
 from pc_crvae.training.build import build_model
 from pc_crvae.utils.resources import checkout_folder, resource_folder
 

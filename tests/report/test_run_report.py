@@ -21,8 +21,8 @@ from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, summarize
 from pc_crvae.evaluation.probe.predictions import Predictions, predictions_path, save_predictions
 from pc_crvae.evaluation.reports import TrainAndTest
+from pc_crvae.models.exports import write_export
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
-from pc_crvae.models.pretrained import write_export
 from pc_crvae.report.run import write_run_report
 from pc_crvae.report.stored import Subject
 from pc_crvae.report.views import look_at

@@ -11,8 +11,9 @@ import pytest
 from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.config import load_config
 from pc_crvae.errors import UserError
-from pc_crvae.models.pretrained import EXPORT_FILES
-from pc_crvae.runs.folder import Run, RunExistsError, find_export, find_run_config
+from pc_crvae.models.exports import EXPORT_FILES
+from pc_crvae.runs.finding import find_export, find_run_config
+from pc_crvae.runs.folder import Run, RunExistsError
 from pc_crvae.runs.saved import SavedModel, read_model
 
 

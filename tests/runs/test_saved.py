@@ -13,8 +13,8 @@ from pc_crvae.config.images import ImageModelConfig
 from pc_crvae.data import load
 from pc_crvae.data.cache import damage, sealed_files
 from pc_crvae.errors import UserError
+from pc_crvae.models.exports import write_export
 from pc_crvae.models.images.vae import ImageVAE
-from pc_crvae.models.pretrained import write_export
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.saved import SavedModel, load_splits, read_model
 

@@ -12,7 +12,7 @@ from helpers.toy_models import clouds, point_vae
 from pc_crvae.cli import main
 from pc_crvae.config import InitConfig
 from pc_crvae.errors import UserError
-from pc_crvae.models.pretrained import write_export
+from pc_crvae.models.exports import write_export
 from pc_crvae.runs.saved import SavedModel
 from pc_crvae.training.initialization import Origin
 from pc_crvae.utils import resources

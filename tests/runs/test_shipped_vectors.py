@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.shipped_vectors import RECORD, sketch, three_shapes, vectors_now
-from pc_crvae.models.pretrained import recorded_sha256
+from pc_crvae.models.exports import recorded_sha256
 from pc_crvae.runs.shipping import CARD, MOST_BYTES
 from pc_crvae.utils.resources import shipped_models
 

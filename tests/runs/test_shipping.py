@@ -16,7 +16,7 @@ from helpers.tiny_runs import tiny_config, tiny_train
 from helpers.toy_models import clouds, point_vae
 from pc_crvae.config import parse_config
 from pc_crvae.errors import UserError
-from pc_crvae.models.pretrained import recorded_sha256
+from pc_crvae.models.exports import recorded_sha256
 from pc_crvae.runs import shipping
 from pc_crvae.runs.model_card import stages_of
 from pc_crvae.runs.saved import read_model

@@ -10,7 +10,7 @@ from helpers.toy_models import point_vae
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.generation.report import GenerationReport
 from pc_crvae.evaluation.robustness.report import RobustnessReport
-from pc_crvae.models.pretrained import recorded_sha256, write_export
+from pc_crvae.models.exports import recorded_sha256, write_export
 from pc_crvae.study.figures import describe_figures
 from pc_crvae.study.markdown import format_summary
 from pc_crvae.study.measures import figures_of, read_measurement

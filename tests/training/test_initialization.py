@@ -21,7 +21,7 @@ from helpers.toy_models import clouds
 from pc_crvae.config import load_config, with_absolute_paths
 from pc_crvae.errors import UserError
 from pc_crvae.models.descriptors.descriptor import Descriptor
-from pc_crvae.models.pretrained import recorded_sha256, write_export
+from pc_crvae.models.exports import recorded_sha256, write_export
 from pc_crvae.models.vae import VAE
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.saved import SavedModel, read_model

@@ -3,9 +3,8 @@
 import argparse
 
 from pc_crvae.cli.options import add_json, add_place
-from pc_crvae.cli.saved import write_json
 from pc_crvae.errors import UserError
-from pc_crvae.utils.files import require_writable
+from pc_crvae.utils.files import require_writable, write_json
 
 DESCRIPTION = "Hold a data set against its card, and look for damage, copies and near-copies."
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from pc_crvae.cli.data.sets import found_root, where_without_files
 from pc_crvae.cli.options import add_json
-from pc_crvae.cli.saved import write_json
-from pc_crvae.utils.files import require_writable
+from pc_crvae.utils.files import require_writable, write_json
 
 DESCRIPTION = "List every data set, and where it lies on this machine."
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from pc_crvae.cli.data.sets import found_root, where_without_files
 from pc_crvae.cli.options import add_json, add_name
-from pc_crvae.cli.saved import write_json
-from pc_crvae.utils.files import require_writable
+from pc_crvae.utils.files import require_writable, write_json
 
 if TYPE_CHECKING:
     from pc_crvae.data.cards import Card

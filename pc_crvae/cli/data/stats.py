@@ -4,8 +4,7 @@ import argparse
 
 from pc_crvae.cli.data.sets import splits_of
 from pc_crvae.cli.options import add_json, add_reading
-from pc_crvae.cli.saved import write_json
-from pc_crvae.utils.files import require_writable
+from pc_crvae.utils.files import require_writable, write_json
 
 DESCRIPTION = "Count the classes of a data set, and measure its items."
 

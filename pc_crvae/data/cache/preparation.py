@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from pc_crvae.data.cache.item_sets import as_item_set
-from pc_crvae.data.cache.journal import Journal
+from pc_crvae.data.cache.kept import Kept, open_kept
 from pc_crvae.data.cache.sealed_files import Blocks
 from pc_crvae.data.cache.store import (
     REPORT,
@@ -42,6 +42,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.utils.progress import items_bar
 from pc_crvae.utils.threads import usable_cores
 from pc_crvae.utils.up_axes import Axis
+from pc_crvae.utils.workers import Found
 
 __all__ = ["Prepared", "Recipe", "RejectedFilesError", "Rejection", "Shapes", "prepare"]
 
@@ -200,15 +201,11 @@ def prepare(
 
     @contextmanager
     def draft() -> Iterator[Draft]:
-        journal = Journal(key.journal, key.heading)
-        try:
+        with open_kept(key.journal) as journal:
             _carry_over(key, journal, tasks)
             _fill(journal, shapes, recipe, tasks, workers or usable_cores(), console)
             yield _draft(key, journal, shapes, recipe, tasks)
-        except BaseException:
-            journal.close()
-            raise
-        journal.remove()
+        key.journal.unlink()  # it has served
 
     def read(entry: Entry) -> Prepared:
         return _prepared(entry, shapes)
@@ -251,7 +248,7 @@ def _prepared(entry: Entry, shapes: Shapes) -> Prepared:
     )
 
 
-def _carry_over(key: Key, journal: Journal, tasks: Sequence[Task]) -> None:
+def _carry_over(key: Key, journal: Kept, tasks: Sequence[Task]) -> None:
     """Copy what the newest entry of the key's place holds of the files that are still as they were.
 
     Rejected files are not among it: they are tried again.
@@ -259,7 +256,7 @@ def _carry_over(key: Key, journal: Journal, tasks: Sequence[Task]) -> None:
     found = newest_entry(key)
     if found is None:
         return
-    wanted = {task.key for task in tasks if task.key not in journal}
+    wanted = {task.key for task in tasks if journal.get(task.key) is None}
     drawn = [name for name in ("points", "normals") if name in found.arrays]
     for row, (task_key, repairs) in enumerate(found.content["shapes"]):
         if task_key in wanted:
@@ -268,18 +265,18 @@ def _carry_over(key: Key, journal: Journal, tasks: Sequence[Task]) -> None:
                 "centre": found.arrays["centres"][row].tolist(),
                 "scale": float(found.arrays["scales"][row]),
             }
-            journal.append(task_key, (values, {name: found.arrays[name][row] for name in drawn}))
+            journal.put(task_key, (values, {name: found.arrays[name][row] for name in drawn}))
 
 
 def _fill(
-    journal: Journal,
+    journal: Kept,
     shapes: Shapes,
     recipe: Recipe,
     tasks: Sequence[Task],
     workers: int,
     console: Console,
 ) -> None:
-    left = [task for task in tasks if task.key not in journal]
+    left = [task for task in tasks if journal.get(task.key) is None]
     done = len(tasks) - len(left)
     progress = items_bar(console)
     what = f"preparing {shapes.name}, split {shapes.split}"
@@ -293,7 +290,7 @@ def _fill(
             for task, found in drawn:
                 if isinstance(found, UserError):
                     found = {"rejected": str(found)}, {}
-                journal.append(task.key, found)
+                journal.put(task.key, found)
                 done += 1
                 progress.update(bar, completed=done)
     except KeyboardInterrupt:
@@ -303,15 +300,20 @@ def _fill(
         ) from None
 
 
-def _draft(
-    key: Key, journal: Journal, shapes: Shapes, recipe: Recipe, tasks: Sequence[Task]
-) -> Draft:
+def _found(journal: Kept, task: Task) -> Found:
+    found = journal.get(task.key)
+    if found is None:
+        raise RuntimeError(f"what was kept of {task.path} was changed by another process")
+    return found
+
+
+def _draft(key: Key, journal: Kept, shapes: Shapes, recipe: Recipe, tasks: Sequence[Task]) -> Draft:
     rejected, rows, centres, scales = [], [], [], []
     made: list[tuple[str, dict[str, int]]] = []
     files: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     for row, task in enumerate(tasks):
-        found, _ = journal.read(task.key)
+        found, _ = _found(journal, task)
         if "rejected" in found:
             rejected.append(asdict(Rejection(task.id, task.path, found["rejected"])))
             continue
@@ -324,7 +326,7 @@ def _draft(
     repairs = {name: (files[name], counts[name]) for name in sorted(files)}
 
     def drawn(name: str) -> Blocks:
-        blocks = (journal.read(tasks[row].key)[1][name] for row in rows)
+        blocks = (_found(journal, tasks[row])[1][name] for row in rows)
         return (len(rows), recipe.points, 3), np.dtype(np.float32), blocks
 
     arrays = {"points": drawn("points")}

@@ -9,8 +9,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pc_crvae.data.cache.store import (
+    COLLECTIONS,
     FORMAT,
-    SEARCHED,
     DamagedEntryError,
     NotKeptError,
     cache_folder,
@@ -21,11 +21,16 @@ from pc_crvae.data.cache.store import (
 
 _PLACE = r"(?P<place>[\w.-]+-(?:train|validation|test)-[0-9a-f]{16})"
 _OURS = re.compile(
-    _PLACE + r"(?P<kind>-[0-9a-f]{16}|\.lock|\.partial|\.npy|\.report\.json)", re.ASCII
+    _PLACE + r"(?P<kind>-[0-9a-f]{16}|\.lock|(?:\.\d+\.\d+)?\.partial(?:-journal)?|\.npy"
+    r"|\.report\.json)",
+    re.ASCII,
 )
 """Entries, locks and journals; and what version 0.1 made, whose entries were files."""
 
-_OF_SEARCH = re.compile(r"(?P<place>[0-9a-f]{16})\.(?:npz|partial|lock)", re.ASCII)
+_OF_COLLECTION = re.compile(r"(?P<place>[0-9a-f]{16})\.(?:sqlite|sqlite-journal|lock)", re.ASCII)
+
+_SUFFIXES = (".lock", ".partial", ".npy", ".json", ".sqlite")
+"""Of what is a file; all else is a folder."""
 
 _TEMPORARY = re.compile(
     rf"\.{_PLACE}(?:-[0-9a-f]{{16}}-[0-9a-f]{{8}}|(?:\.report)?-[0-9a-f]{{8}}\.(?:npy|json))",
@@ -81,8 +86,8 @@ def prune(*, everything: bool = False, dry_run: bool = False) -> Pruned:
     pruned = Pruned([], [])
     cache = cache_folder()
     places = _by_place(cache, _OURS, _TEMPORARY)
-    if everything:  # indexes are up to date, or brought so at the next search
-        places |= _by_place(cache / SEARCHED, _OF_SEARCH)
+    if everything:  # these are brought up to date at the next run
+        places |= _by_place(cache / COLLECTIONS, _OF_COLLECTION)
     for place, paths in sorted(places.items()):
         lock = place.with_name(f"{place.name}.lock")
         others = [path for path in paths if path != lock]
@@ -106,7 +111,7 @@ def _by_place(folder: Path, *names: re.Pattern[str]) -> dict[Path, list[Path]]:
     places: defaultdict[Path, list[Path]] = defaultdict(list)
     for path in folder.iterdir() if folder.is_dir() else ():
         found = next(filter(None, (name.fullmatch(path.name) for name in names)), None)
-        is_file = path.name.endswith((".lock", ".partial", ".npy", ".npz", ".json"))
+        is_file = path.suffix.removesuffix("-journal") in _SUFFIXES
         if found is not None and not path.is_symlink() and path.is_file() == is_file:
             places[folder / found["place"]].append(path)
     return places
@@ -120,15 +125,14 @@ def _leftovers(paths: Sequence[Path], everything: bool) -> list[Leftover]:
         is_newest = None not in reasons.values()
         reasons[path] = _fault(path) or (None if is_newest else "superseded by a later state")
     for path in paths:
-        if path.parent.name == SEARCHED:
-            reasons[path] = "of a search"
+        if path.parent.name == COLLECTIONS:
+            reasons[path] = "of a folder that was explored or searched"
         elif path not in kinds:
             reasons[path] = "left by an interrupted preparation"
         elif kinds[path] in (".npy", ".report.json"):
             reasons[path] = "of version 0.1"
-        elif kinds[path] == ".partial":
-            with path.open("rb") as file:
-                is_ours = file.readline().startswith(b"[%d, " % FORMAT)
+        elif path.suffix.startswith(".partial"):
+            is_ours = kinds[path].startswith(f".{FORMAT}.")
             reasons[path] = None if is_ours else "of another format"
     return [
         Leftover(path, reason or "up to date", _size(path))

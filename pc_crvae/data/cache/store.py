@@ -50,8 +50,8 @@ folder, how clouds are turned and scaled, how surfaces are sampled, how a file f
 it changes for one layout alone, raise the ``VERSION`` of its reader.
 """
 
-SEARCHED = "searched"
-"""The folder, within that of the cache, of the indexes of folders that were searched."""
+COLLECTIONS = "collections"
+"""The folder, within that of the cache, of what was read of folders to explore or search them."""
 
 _NAME_ANOTHER = "name a folder that can be written with $PC_CRVAE_CACHE"
 RECORD = "record.json"
@@ -92,11 +92,6 @@ class Key:
         return [FORMAT, self.reader]
 
     @property
-    def heading(self) -> str:
-        """What the journal begins with: those of other code or of something else are begun anew."""
-        return json.dumps([*self.made_by, self.wanted])
-
-    @property
     def place(self) -> Path:
         """What the paths of all entries begin with that differ by sources and versions alone.
 
@@ -114,7 +109,7 @@ class Key:
     @property
     def journal(self) -> Path:
         """Where a preparation writes down what it has done; raises as :attr:`place`."""
-        return _beside(self.place, ".partial")
+        return _beside(self.place, f".{FORMAT}.{self.reader}.partial")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from pc_crvae.errors import UserError
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import write_text
 from pc_crvae.utils.validation import validate
 
 RECORD_NAME = ".fetched.json"
@@ -63,8 +63,7 @@ def write_record(folder: Path, record: FetchRecord) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    with atomic_path(folder / RECORD_NAME) as temporary:
-        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_text(folder / RECORD_NAME, record.model_dump_json(indent=1) + "\n")
 
 
 def refuse_unfinished(folder: Path, name: str) -> None:

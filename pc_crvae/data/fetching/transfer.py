@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from rich.filesize import decimal
 
 from pc_crvae.errors import UserError, printable
-from pc_crvae.utils.files import atomic_path
+from pc_crvae.utils.files import write_text
 from pc_crvae.version import __version__
 
 ReportProgress = Callable[[int, int | None], None]
@@ -202,8 +202,7 @@ class Transfer:
         note = _Note(
             url=url, tag=known.get("ETag"), changed=known.get("Last-Modified"), total=total
         )
-        with atomic_path(self._note_path) as temporary:
-            temporary.write_text(note.model_dump_json(), encoding="utf-8")
+        write_text(self._note_path, note.model_dump_json())
 
     def _append(self, response: requests.Response, start: int, total: int | None) -> None:
         done = start

@@ -5,13 +5,14 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import asdict, replace
-from io import FileIO, StringIO
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from rich.console import Console
 from helpers import mesh_writers as write
 from helpers.flaky_reader import COUNT, shapes
 from pc_crvae.data import load_clouds
-from pc_crvae.data.cache import journal, preparation, sealed_files, store, workers
+from pc_crvae.data.cache import preparation, sealed_files, store, workers
 from pc_crvae.data.cache.preparation import Prepared, Recipe, Shapes, prepare
 from pc_crvae.data.clouds import normalize
 from pc_crvae.data.formats import meshes
@@ -451,8 +452,11 @@ def wait_for(done: Callable[[], bool], seconds: float = 200) -> None:
 
 def records_of(cache: Path) -> int:
     """How many shapes a running preparation has written down."""
-    found = list(cache.glob("*.partial"))
-    return found[0].read_bytes().count(b'"key"') if found else 0
+    for path in cache.glob("*.partial"):
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(path)) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM kept").fetchone()
+            return int(count)
+    return 0
 
 
 @pytest.fixture
@@ -468,8 +472,6 @@ def test_a_killed_preparation_goes_on_and_ends_in_the_same_bytes(slow_root: Path
     process.kill()
     process.wait()
     done = records_of(cache)
-    with journal_of(cache).open("ab") as file:
-        file.write(b"half a record")
     interrupted = run(slow_root)
     assert 4 <= done < COUNT
     assert len(reads(slow_root, os.getpid())) == COUNT - done
@@ -545,16 +547,14 @@ def test_one_takes_over_where_the_other_is_killed(slow_root: Path, cache: Path):
     assert len(reads(slow_root)) <= COUNT + 2
 
 
-class FullDisk(FileIO):
-    """A file on a disk that is full after so many bytes."""
+def on_a_full_disk(path: Path, **options: Any) -> sqlite3.Connection:
+    """A connection to a file of at most 20 kB."""
+    connection = CONNECT(path, **options)
+    connection.execute("PRAGMA max_page_count = 5")
+    return connection
 
-    room = 4000
 
-    def write(self, content: memoryview) -> int:
-        left = FullDisk.room - self.tell()
-        if left <= 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return super().write(content[:left])
+CONNECT = sqlite3.connect
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -562,8 +562,8 @@ def test_a_full_disk_is_told_in_one_sentence_and_what_was_done_is_kept(
     root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as full:
-        full.setattr(journal, "FileIO", FullDisk)
-        with pytest.raises(UserError, match="No space left on device; free some space") as caught:
+        full.setattr(sqlite3, "connect", on_a_full_disk)
+        with pytest.raises(UserError, match=r"disk is full\); free some space") as caught:
             run(root)
     assert "goes on" in str(caught.value)
     done = len(reads(root))
@@ -596,73 +596,6 @@ def test_a_cache_that_cannot_be_written_is_named(
     monkeypatch.setenv("PC_CRVAE_CACHE", str(tmp_path / "a file" / "cache"))
     with pytest.raises(UserError, match=r"cannot be written.*\$PC_CRVAE_CACHE"):
         run(root)
-
-
-@pytest.fixture
-def three_records(tmp_path: Path) -> Path:
-    path = tmp_path / "journal"
-    kept = journal.Journal(path, "one")
-    for number in range(3):
-        kept.append(f"k{number}", record(number))
-    kept.close()
-    return path
-
-
-def record(number: int) -> Any:
-    return {"repairs": {"x": 1}, "scale": 0.1}, {"points": np.full((4, 3), number, np.float32)}
-
-
-def keys(path: Path, heading: str = "one") -> list[str]:
-    opened = journal.Journal(path, heading)
-    try:
-        return [f"k{number}" for number in range(4) if f"k{number}" in opened]
-    finally:
-        opened.close()
-
-
-def test_a_journal_gives_back_what_was_written(three_records: Path):
-    opened = journal.Journal(three_records, "one")
-    values, arrays = opened.read("k2")
-    assert values == {"key": "k2", "repairs": {"x": 1}, "scale": 0.1}
-    np.testing.assert_array_equal(arrays["points"], np.full((4, 3), 2))
-    opened.append("k3", record(3))
-    opened.close()
-    assert keys(three_records) == ["k0", "k1", "k2", "k3"]
-
-
-def test_a_journal_of_other_code_is_begun_anew(three_records: Path):
-    assert keys(three_records, "other") == []
-    assert keys(three_records, "one") == []
-
-
-@pytest.mark.parametrize("cut", [1, 5, 60, 130])
-def test_a_journal_cut_short_keeps_its_whole_records(three_records: Path, cut: int):
-    content = three_records.read_bytes()
-    three_records.write_bytes(content[:-cut])
-    assert keys(three_records) == ["k0", "k1"]
-    opened = journal.Journal(three_records, "one")
-    opened.append("k3", record(3))
-    opened.close()
-    assert keys(three_records) == ["k0", "k1", "k3"]
-
-
-def test_a_journal_with_a_flipped_bit_is_read_up_to_it(three_records: Path):
-    content = bytearray(three_records.read_bytes())
-    content[len(content) // 2] ^= 1
-    three_records.write_bytes(content)
-    assert keys(three_records) == ["k0"]
-
-
-def test_a_length_that_lies_takes_no_memory(three_records: Path):
-    content = three_records.read_bytes()
-    frame = journal._FRAME.pack(2**32, 0)
-    three_records.write_bytes(content + frame)
-    tracemalloc.start()
-    try:
-        assert keys(three_records) == ["k0", "k1", "k2"]
-        assert tracemalloc.get_traced_memory()[1] < 2**20
-    finally:
-        tracemalloc.stop()
 
 
 def test_meshes_of_real_size_are_prepared(data_root: Path):

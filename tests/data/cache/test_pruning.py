@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from pc_crvae.data.cache import store
-from pc_crvae.data.cache.journal import Journal
+from pc_crvae.data.cache.kept import open_kept
 from pc_crvae.data.cache.pruning import prune
 from pc_crvae.data.cache.store import Draft, Entry, Key, whole
 
@@ -97,10 +97,11 @@ def test_files_of_version_0_1_go(cache: Path):
 
 def test_a_preparation_that_can_be_gone_on_with_stays(cache: Path):
     cache.mkdir()
-    Journal(KEY.journal, KEY.heading).close()
+    with open_kept(KEY.journal) as rows:
+        rows.put("key", ({}, {}))
     lock = Path(f"{KEY.place}.lock")
     lock.touch()
-    Journal(Key("b", "test", {}, 1, None).journal, "[1, 1]").close()
+    (cache / f"{Key('b', 'test', {}, 1, None).place.name}.{store.FORMAT - 1}.1.partial").touch()
     assert [leftover.reason for leftover in prune().removed] == ["of another format"]
     assert names(cache) == {KEY.journal.name, lock.name}
     assert len(prune(everything=True).removed) == 1

@@ -9,7 +9,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.geometry import principal_frames, rotate
 from pc_crvae.models.descriptors import BasisPointSet, OctantStatistics
 from pc_crvae.models.descriptors.descriptor import Descriptor
-from pc_crvae.models.pretrained import write_export
+from pc_crvae.models.exports import write_export
 from pc_crvae.runs.saved import read_model
 
 KINDS = {"octants": 1680, "bps": 1024, "bps+octants": 2704}

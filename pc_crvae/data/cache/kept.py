@@ -1,0 +1,76 @@
+"""What was found of many files, kept in one file as it comes, so that none of it is done twice.
+
+A row's key is what the row depends on, so nothing stale is ever found. A row carries its checksum,
+and outlives the process that wrote it, however that ended.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from pc_crvae.data.cache.store import NotKeptError
+from pc_crvae.errors import UserError
+from pc_crvae.utils.workers import Found, pack, unpack
+
+
+class Kept:
+    """Plain values and arrays by their keys; open them with :func:`open_kept`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is kept."""
+        return self._connection.execute("SELECT 1 FROM kept LIMIT 1").fetchone() is None
+
+    def get(self, key: str) -> Found | None:
+        """Return what is kept under a key; None where nothing is, or it is damaged."""
+        row = self._connection.execute(
+            "SELECT content, checksum FROM kept WHERE key = ?", (key,)
+        ).fetchone()
+        return None if row is None or _checksum(key, row[0]) != row[1] else unpack(row[0])
+
+    def put(self, key: str, found: Found) -> None:
+        """Keep plain values and arrays."""
+        content = pack(*found)
+        self._connection.execute(
+            "INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (key, content, _checksum(key, content))
+        )
+
+
+@contextmanager
+def open_kept(path: Path) -> Iterator[Kept]:
+    """Open the rows of a file, made if it is not there; no other process has it meanwhile.
+
+    Raises:
+        UserError: it cannot be written; or it is damaged, and was removed.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            # What the system has outlives the process; only a power failure needs more.
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, content BLOB NOT NULL, "
+                "checksum TEXT NOT NULL)"
+            )
+            yield Kept(connection)
+    except sqlite3.OperationalError as error:
+        raise NotKeptError(
+            f"{path} cannot be used ({error}); free some space or name another folder with "
+            "$PC_CRVAE_CACHE (what was done so far is kept there, and the same command goes on "
+            "from it)"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        path.unlink()
+        raise UserError(
+            f"{path}, which kept what was read, was damaged ({error}) and is removed: run the "
+            "command again, which reads the files anew"
+        ) from error
+
+
+def _checksum(key: str, content: bytes) -> str:
+    return hashlib.sha256(key.encode() + content).hexdigest()
