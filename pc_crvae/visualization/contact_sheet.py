@@ -24,7 +24,10 @@ from pc_crvae.visualization.pictures import INK, Frame, draw_cloud
 from pc_crvae.visualization.view import as_clouds
 from pc_crvae.visualization.web_page import element
 
-_QUIET, _ACCENT, _CARD, _MARKED_CARD = "#74769a", "#2f67b1", "#f5f6fa", "#e6eef9"
+CARD = "#f5f6fa"
+"""The colour behind a tile."""
+
+_QUIET, _ACCENT, _MARKED_CARD = "#74769a", "#2f67b1", "#e6eef9"
 _PAPER, _CLEAR = "white", "#ffffff00"
 _CELL = 176  # pixels a tile is wide
 _GAP, _PAD = 8, 6
@@ -185,10 +188,10 @@ def _painter(rows: Sequence[Sequence[Tile]], width: int, *, clear: bool = False)
     """
     clouds = [drawn_points(tile) for tiles in rows for tile in tiles if tile.is_cloud]
     frame = Frame.around(clouds) if clouds else None
-    height = round(width * (frame.aspect if frame else 1.0))
+    height = round(width * frame.aspect if frame else _height_of_images(rows, width))
 
     def draw(tile: Tile) -> Image.Image:
-        card = _CLEAR if clear else _MARKED_CARD if tile.marked else _CARD
+        card = _CLEAR if clear else _MARKED_CARD if tile.marked else CARD
         if tile.is_cloud and frame is not None:
             picture = _cloud_picture(drawn_points(tile), frame, (width, height), card)
             return picture if clear else picture.convert("RGB")
@@ -202,6 +205,13 @@ def _painter(rows: Sequence[Sequence[Tile]], width: int, *, clear: bool = False)
         return picture
 
     return draw
+
+
+def _height_of_images(rows: Sequence[Sequence[Tile]], width: int) -> float:
+    """The height of cells ``width`` pixels wide that leaves no room above the tallest image."""
+    shapes = [np.shape(tile.item) for tiles in rows for tile in tiles if tile.item is not None]
+    aspect = max((down / across for _, down, across in shapes), default=1.0)
+    return 2 * _PAD + (width - 2 * _PAD) * aspect
 
 
 def drawn_points(tile: Tile) -> NDArray[np.float64]:
@@ -282,7 +292,7 @@ def _composed(
             pen.text((_GAP, y + cell_height / 2), shown, font=heading, fill=INK, anchor="lm")
         for column, tile in enumerate(tiles):
             x = left + column * (width + _GAP)
-            card = _MARKED_CARD if tile.marked else _CARD
+            card = _MARKED_CARD if tile.marked else CARD
             pen.rounded_rectangle((x, y, x + width - 1, y + cell_height - 1), 8, fill=card)
             sheet.paste(draw(tile), (x, y), _corners(width, blank.height))
             middle, line = x + width / 2, y + blank.height + 9

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from PIL import ImageColor
 
 from pc_crvae.errors import UserError
 from pc_crvae.visualization.child import ChildFailedError, run_with_open3d
-from pc_crvae.visualization.contact_sheet import Tile, contact_sheet
+from pc_crvae.visualization.contact_sheet import CARD, Tile, contact_sheet
 from pc_crvae.visualization.open3d_scene import (
     add_clouds,
     camera_pose,
@@ -56,7 +57,8 @@ def render_strip(
     how = "rendered by matplotlib"
     if renderer != "matplotlib":
         try:
-            items = [*_cropped(_on_white(_render_in_child(items))).transpose(0, 3, 1, 2)]
+            images = _cropped(_on_white(_render_in_child(items)))
+            items = [*_on_card(images).transpose(0, 3, 1, 2)]
             how = "rendered by Open3D"
         except ChildFailedError as error:
             if renderer == "open3d":
@@ -88,6 +90,12 @@ def _on_white(images: np.ndarray) -> np.ndarray:
     floor = np.median(edges, axis=(0, 1))
     brightened: np.ndarray = np.minimum(images * (260 / floor), 255).astype(np.uint8)
     return brightened
+
+
+def _on_card(images: np.ndarray) -> np.ndarray:
+    """Give what is white in images ``(n, H, W, 3)`` uint8 the colour behind a tile."""
+    tinted: np.ndarray = (images * (np.array(ImageColor.getrgb(CARD)) / 255)).astype(np.uint8)
+    return tinted
 
 
 def _cropped(images: np.ndarray) -> np.ndarray:
