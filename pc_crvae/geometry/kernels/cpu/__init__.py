@@ -5,7 +5,6 @@ The operations are those of `pc_crvae.geometry.kernels.operations.Kernels`, on t
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from pc_crvae.geometry.kernels.cpu import (
     search,
 )
 from pc_crvae.geometry.kernels.cpu.folding import fold as fold
+from pc_crvae.geometry.kernels.cpu.search import SortedBlocks
 from pc_crvae.geometry.kernels.operations import EdgeTerms
 
 _SORTING_PAYS = 2**25
@@ -43,14 +43,6 @@ _CHOICES_FOR_BUCKETS = 256
 
 _BUCKET = 1000
 """Points of a bucket, about."""
-
-
-class SortedBlocks(NamedTuple):
-    """Clouds sorted along a curve, as :func:`search.sort_along_curve` fills these arrays."""
-
-    order: np.ndarray
-    coordinates: np.ndarray
-    boxes: np.ndarray
 
 
 def nearest(query: Tensor, reference: Tensor) -> Tensor:
@@ -90,11 +82,9 @@ def _nearest_by_blocks(
     parallel.run(
         search.nearest_by_blocks,
         indices.numel(),
-        queries.order,
-        queries.coordinates,
+        queries,
         references,
-        *sorted_references,
-        _regions(sorted_references.boxes),
+        sorted_references,
         indices.numpy(),
     )
     return indices
@@ -110,8 +100,7 @@ def k_nearest(points: Tensor, k: int) -> Tensor:
         parallel.run(
             search.k_nearest_by_blocks,
             points[..., 0].numel(),
-            *blocks,
-            _regions(blocks.boxes),
+            blocks,
             neighbors.numpy(),
         )
     else:
@@ -163,13 +152,9 @@ def edge_squares(edges: EdgeTerms) -> Tensor:
     """Sum over edges of (u_j + v_i - mean)^2, (C,) float64."""
     u, v, s, degrees, u_mean, v_mean, k = edges
     squares = torch.empty(u.shape[1], dtype=torch.float64)
-    parallel.run(
-        columns.edge_squares,
-        u.shape[1],
-        *_arrays(v, u, s, degrees, v_mean.double(), u_mean.double()),
-        k,
-        squares.numpy(),
-    )
+    means = _arrays(v_mean.double(), u_mean.double())
+    terms = columns.EdgeArrays(*_arrays(v, u, s, degrees), *means, k)
+    parallel.run(columns.edge_squares, u.shape[1], terms, squares.numpy())
     return squares
 
 
@@ -177,13 +162,9 @@ def edge_squares_backward(edges: EdgeTerms, slope: Tensor, level: Tensor) -> Seq
     """Gradients (R, C) in u, v and s, see :func:`columns.edge_squares_backward`."""
     u, v, s, degrees, u_mean, v_mean, k = edges
     gradients = u.new_empty((3, *u.shape))
-    parallel.run(
-        columns.edge_squares_backward,
-        len(u),
-        *_arrays(v, u, s, degrees, v_mean, u_mean),
-        v.numpy().dtype.type(k),
-        *_arrays(slope, level, gradients),
-    )
+    arrays = _arrays(v, u, s, degrees, v_mean, u_mean)
+    terms = columns.EdgeArrays(*arrays, v.numpy().dtype.type(k))
+    parallel.run(columns.edge_squares_backward, len(u), terms, *_arrays(slope, level, gradients))
     return list(gradients)
 
 
@@ -278,7 +259,7 @@ def _sorted_blocks(points: np.ndarray) -> SortedBlocks:
     coordinates = np.empty((batch, 3, blocks * search.BLOCK), points.dtype)
     boxes = np.empty((batch, 6, blocks), points.dtype)
     parallel.run(search.sort_along_curve, batch, points, order, coordinates, boxes)
-    return SortedBlocks(order, coordinates, boxes)
+    return SortedBlocks(order, coordinates, boxes, _regions(boxes))
 
 
 def _regions(boxes: np.ndarray) -> np.ndarray:
