@@ -244,8 +244,10 @@ def octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
     blocks = _sorted_blocks(*_arrays(points))
     parallel.run(
         octants.octant_means,
-        len(points) * blocks[2].shape[2],
-        *blocks,
+        len(points) * blocks.boxes.shape[2],
+        blocks.order,
+        blocks.coordinates,
+        blocks.boxes,
         np.array(counts),
         means.numpy(),
     )
