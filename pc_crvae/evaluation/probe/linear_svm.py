@@ -37,6 +37,7 @@ _SHARED_ABOVE = 100  # products of rows or columns a sample: costs meet there
 _FACTORED = 0.4  # cost of factoring m rows: so many times m^3, in products of d
 _MAX_SHARED_STEPS = 20
 _STALE = 0.25  # change of the active samples that a preconditioner outlives
+_FEW_CLASSES = 8  # conjugate steps of so few cost less than another preconditioner
 _MAX_CONJUGATE_STEPS = 50
 _MAX_LINE_STEPS = 20
 _MOST_ROUNDING = 10.0  # of all samples' 2 C X'X, beside the identity, in single precision
@@ -240,8 +241,8 @@ class _SharedDirection:
     """Newton directions to a tenth at one C, by conjugate gradients for all classes at once.
 
     The preconditioner is the mean over classes of their generalised Hessians
-    I + 2 C X_active' X_active, made anew where the active samples have changed much. Single
-    precision is enough for a direction.
+    I + 2 C X_active' X_active, made anew where the active samples have changed much and more than
+    a few classes ask. Single precision is enough for a direction.
     """
 
     def __init__(self, inputs: NDArray[np.float32], c: float) -> None:
@@ -252,7 +253,7 @@ class _SharedDirection:
 
     def direction(self, active: Flags, gradient: Floats) -> Floats:
         """Directions (d + 1, k) for the active samples (n, k) of classes."""
-        preconditioner = self._preconditioner(active.mean(axis=1, dtype=np.float32))
+        preconditioner = self._preconditioner(active)
         residual = -gradient.astype(np.float32)
         direction = np.zeros_like(residual)
         solved = search = cho_solve(preconditioner, residual, check_finite=False)
@@ -270,9 +271,10 @@ class _SharedDirection:
             search = solved + size / np.maximum(last, _TINY_SINGLE) * search
         return direction.astype(np.float64)
 
-    def _preconditioner(self, shares: NDArray[np.float32]) -> tuple[NDArray[np.floating], bool]:
-        """The factor for the shares (n,) of classes in which a sample is active."""
-        if self.factor is None or np.abs(shares - self.shares).sum() > _STALE * shares.sum():
+    def _preconditioner(self, active: Flags) -> tuple[NDArray[np.floating], bool]:
+        shares = active.mean(axis=1, dtype=np.float32)  # of classes in which a sample is active
+        is_stale = np.abs(shares - self.shares).sum() > _STALE * shares.sum()
+        if self.factor is None or (is_stale and active.shape[1] > _FEW_CLASSES):
             scaled = self.inputs * np.sqrt(shares)[:, None]
             self.shares, self.factor = shares, factor(scaled.T @ scaled, self.c)
         return self.factor
