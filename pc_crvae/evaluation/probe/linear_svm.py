@@ -12,6 +12,7 @@ gap is half the squared norm of the gradient.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from pc_crvae.evaluation.probe.sample_products import SampleProducts
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 _EASY_C = 1e-4  # a larger one is led up to in decades
 _MAX_STEPS = 100  # Newton steps at one C; 3 to 10 are usual
@@ -256,7 +258,8 @@ class _SharedDirection:
         preconditioner = self._preconditioner(active)
         residual = -gradient.astype(np.float32)
         direction = np.zeros_like(residual)
-        solved = search = cho_solve(preconditioner, residual, check_finite=False)
+        solved: NDArray[np.float32] = cho_solve(preconditioner, residual, check_finite=False)
+        search = solved
         size = first = _dots(residual, solved)
         for _ in range(_MAX_CONJUGATE_STEPS):
             forward = active * (self.inputs @ search)  # (n, k)
@@ -268,7 +271,8 @@ class _SharedDirection:
             last, size = size, _dots(residual, solved)
             if np.all(size <= 0.01 * first):
                 break
-            search = solved + size / np.maximum(last, _TINY_SINGLE) * search
+            carried = (size / np.maximum(last, _TINY_SINGLE)).astype(np.float32)
+            search = solved + carried * search
         return direction.astype(np.float64)
 
     def _preconditioner(self, active: Flags) -> tuple[NDArray[np.floating], bool]:
@@ -375,9 +379,9 @@ def _line_minimum(
     return length
 
 
-def _dots(first: Floats, second: Floats | None = None) -> Floats:
+def _dots(first: NDArray[_Float], second: NDArray[_Float] | None = None) -> NDArray[_Float]:
     """Dot products of columns: (m, K), (m, K) -> (K,)."""
-    products: Floats = np.einsum("ij,ij->j", first, first if second is None else second)
+    products: NDArray[_Float] = np.einsum("ij,ij->j", first, first if second is None else second)
     return products
 
 

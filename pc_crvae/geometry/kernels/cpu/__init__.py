@@ -150,22 +150,27 @@ def unpool_neighbors(
 
 def edge_squares(edges: EdgeTerms) -> Tensor:
     """Sum over edges of (u_j + v_i - mean)^2, (C,) float64."""
-    u, v, s, degrees, u_mean, v_mean, k = edges
-    squares = torch.empty(u.shape[1], dtype=torch.float64)
-    means = _arrays(v_mean.double(), u_mean.double())
-    terms = columns.EdgeArrays(*_arrays(v, u, s, degrees), *means, k)
-    parallel.run(columns.edge_squares, u.shape[1], terms, squares.numpy())
+    columns_of_edges = edges.u.shape[1]
+    squares = torch.empty(columns_of_edges, dtype=torch.float64)
+    terms = _edge_arrays(edges, torch.float64, edges.k)
+    parallel.run(columns.edge_squares, columns_of_edges, terms, squares.numpy())
     return squares
 
 
 def edge_squares_backward(edges: EdgeTerms, slope: Tensor, level: Tensor) -> Sequence[Tensor]:
     """Gradients (R, C) in u, v and s, see :func:`columns.edge_squares_backward`."""
-    u, v, s, degrees, u_mean, v_mean, k = edges
+    u = edges.u
     gradients = u.new_empty((3, *u.shape))
-    arrays = _arrays(v, u, s, degrees, v_mean, u_mean)
-    terms = columns.EdgeArrays(*arrays, v.numpy().dtype.type(k))
+    terms = _edge_arrays(edges, u.dtype, u.numpy().dtype.type(edges.k))
     parallel.run(columns.edge_squares_backward, len(u), terms, *_arrays(slope, level, gradients))
     return list(gradients)
+
+
+def _edge_arrays(edges: EdgeTerms, of_means: torch.dtype, k: float) -> columns.EdgeArrays:
+    u, v, s, degrees, u_mean, v_mean, _ = edges
+    means = v_mean.to(of_means), u_mean.to(of_means)
+    own, other, totals, counts, own_mean, other_mean = _arrays(v, u, s, degrees, *means)
+    return columns.EdgeArrays(own, other, totals, counts, own_mean, other_mean, k)
 
 
 def column_extremes(
