@@ -31,6 +31,7 @@ WAITING: dict[str, dict[str, str]] = {
 }
 """What is set in the environment of the command; the default of GNU OpenMP, spelt out, is kept."""
 
+_QUIET = 0.5  # the load below which a machine counts as quiet
 _EVERY = 5
 _LOOP = """
 import os
@@ -81,6 +82,16 @@ def busy_loops(count: int) -> Iterator[None]:
             loop.wait()
 
 
+def not_quiet(load: float | None) -> str | None:
+    """What is to be said of a machine whose load is this before the first training starts."""
+    if load is None or load < _QUIET:
+        return None
+    return (
+        f"other processes kept this machine busy (load {load:.2f} before the run), so no training "
+        'was alone: "alone" means beside no loop of ours, and the ratios are too small'
+    )
+
+
 def main() -> None:
     """Print the table, and write the times."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -91,6 +102,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="where all times are written to")
     parser.add_argument("--threads", help="of the training (default: as it chooses)")
     options = parser.parse_args()
+    machine = describe_machine()
+    remark = not_quiet(machine["load"])
     more = ["--threads", options.threads] if options.threads else []
     times: dict[str, dict[int, list[float]]] = {
         name: {0: [], options.loops: []} for name in options.only
@@ -107,8 +120,10 @@ def main() -> None:
     for name, of_loops in times.items():
         alone, beside = (statistics.median(of_rounds) for of_rounds in of_loops.values())
         print(f"| {name} | {alone:.0f} | {beside:.0f} | {beside / alone:.1f} |")
+    if remark:
+        print(f"\n{remark}")
     if options.json:
-        report = {"machine": describe_machine(), "milliseconds_a_step": times}
+        report = {"machine": machine, "remark": remark, "milliseconds_a_step": times}
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 
 

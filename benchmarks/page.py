@@ -143,7 +143,9 @@ Encode, decode, squared Chamfer distance (sum of both directions), backward, Ada
 fresh, so that the decoded clouds are still collapsed. `bfloat16` is ours under autocast. The \
 floor is arithmetic: the matrix products that no exact form avoids, each at the speed measured \
 in the same rounds for bare products of the shape of the decoder's hidden layer in that \
-precision, and everything else free; reached is the floor's share of our time.{allocation}
+precision, and everything else free; reached is the floor's share of our time, and \
+[performance-waiting.md](performance-waiting.md#the-rest-of-a-step) has what the rest goes \
+to.{allocation}
 
 {made.markdown()}
 

@@ -25,10 +25,10 @@ def test_a_bent_sphere_has_about_the_triangles_asked_for(triangles):
     assert sphere.is_watertight
 
 
-@pytest.mark.parametrize("suffix", files.SUFFIXES)
-def test_each_library_reads_the_files_that_are_timed(tmp_path, suffix):
-    path = tmp_path / f"sphere{suffix}"
-    files.bent_sphere(200).export(path)
+@pytest.mark.parametrize("ending", files.FORMATS)
+def test_each_library_reads_the_files_that_are_timed(tmp_path, ending):
+    path = tmp_path / f"sphere-{ending}"
+    files.bent_sphere(200).export(path, **files.FORMATS[ending])
     contenders = files._contenders(path, None)
     assert len(contenders["read bytes"]()) > 1_000
     assert contenders["to the points"]().shape == (1024, 3)

@@ -12,6 +12,7 @@ gap is half the squared norm of the gradient.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,10 +25,12 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from pc_crvae.evaluation.classes import check_enough_of_each, check_training_data
 from pc_crvae.evaluation.metrics.arrays import Labels, check_features
 from pc_crvae.evaluation.probe.classifier_settings import DEFAULT_C_GRID as DEFAULT_C_GRID
+from pc_crvae.evaluation.probe.sample_factors import SampleFactors, factor
 from pc_crvae.evaluation.probe.sample_products import SampleProducts
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 _EASY_C = 1e-4  # a larger one is led up to in decades
 _MAX_STEPS = 100  # Newton steps at one C; 3 to 10 are usual
@@ -36,11 +39,12 @@ _SHARED_ABOVE = 100  # products of rows or columns a sample: costs meet there
 _FACTORED = 0.4  # cost of factoring m rows: so many times m^3, in products of d
 _MAX_SHARED_STEPS = 20
 _STALE = 0.25  # change of the active samples that a preconditioner outlives
+_FEW_CLASSES = 8  # conjugate steps of so few cost less than another preconditioner
 _MAX_CONJUGATE_STEPS = 50
 _MAX_LINE_STEPS = 20
 _MOST_ROUNDING = 10.0  # of all samples' 2 C X'X, beside the identity, in single precision
-_MAX_RAISES = 4
 _TINY = np.finfo(np.float64).tiny
+_TINY_SINGLE = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True)
@@ -239,8 +243,8 @@ class _SharedDirection:
     """Newton directions to a tenth at one C, by conjugate gradients for all classes at once.
 
     The preconditioner is the mean over classes of their generalised Hessians
-    I + 2 C X_active' X_active, made anew where the active samples have changed much. Single
-    precision is enough for a direction.
+    I + 2 C X_active' X_active, made anew where the active samples have changed much and more than
+    a few classes ask. Single precision is enough for a direction.
     """
 
     def __init__(self, inputs: NDArray[np.float32], c: float) -> None:
@@ -251,29 +255,32 @@ class _SharedDirection:
 
     def direction(self, active: Flags, gradient: Floats) -> Floats:
         """Directions (d + 1, k) for the active samples (n, k) of classes."""
-        preconditioner = self._preconditioner(active.mean(axis=1, dtype=np.float32))
-        direction = np.zeros_like(gradient)
-        residual = -gradient
-        solved = search = cho_solve(preconditioner, residual)
+        preconditioner = self._preconditioner(active)
+        residual = -gradient.astype(np.float32)
+        direction = np.zeros_like(residual)
+        solved: NDArray[np.float32] = cho_solve(preconditioner, residual, check_finite=False)
+        search = solved
         size = first = _dots(residual, solved)
         for _ in range(_MAX_CONJUGATE_STEPS):
-            forward = active * (self.inputs @ search.astype(np.float32))  # (n, k)
-            curved = search + 2 * self.c * (self.inputs.T @ forward)
-            length = size / np.maximum(_dots(search, curved), _TINY)
+            forward = active * (self.inputs @ search)  # (n, k)
+            curved = search + np.float32(2 * self.c) * (self.inputs.T @ forward)
+            length = size / np.maximum(_dots(search, curved), _TINY_SINGLE)
             direction += length * search
             residual -= length * curved
-            solved = cho_solve(preconditioner, residual)
+            solved = cho_solve(preconditioner, residual, check_finite=False)
             last, size = size, _dots(residual, solved)
             if np.all(size <= 0.01 * first):
                 break
-            search = solved + size / np.maximum(last, _TINY) * search
-        return direction
+            carried = (size / np.maximum(last, _TINY_SINGLE)).astype(np.float32)
+            search = solved + carried * search
+        return direction.astype(np.float64)
 
-    def _preconditioner(self, shares: NDArray[np.float32]) -> tuple[NDArray[np.floating], bool]:
-        """The factor for the shares (n,) of classes in which a sample is active."""
-        if self.factor is None or np.abs(shares - self.shares).sum() > _STALE * shares.sum():
+    def _preconditioner(self, active: Flags) -> tuple[NDArray[np.floating], bool]:
+        shares = active.mean(axis=1, dtype=np.float32)  # of classes in which a sample is active
+        is_stale = np.abs(shares - self.shares).sum() > _STALE * shares.sum()
+        if self.factor is None or (is_stale and active.shape[1] > _FEW_CLASSES):
             scaled = self.inputs * np.sqrt(shares)[:, None]
-            self.shares, self.factor = shares, _factor(scaled.T @ scaled, self.c)
+            self.shares, self.factor = shares, factor(scaled.T @ scaled, self.c)
         return self.factor
 
 
@@ -292,15 +299,15 @@ class _ActiveGrams:
         self.largest_single = _MOST_ROUNDING / (
             2 * np.finfo(np.float32).eps * max(float(_dots(inputs).sum()), _TINY)
         )
-        self.products: dict[bool, SampleProducts] = {}
+        self.factors: dict[bool, SampleFactors] = {}
 
-    def _products_for(self, c: float) -> SampleProducts:
+    def _factors_for(self, c: float) -> SampleFactors:
         is_single = bool(c <= self.largest_single)
-        if is_single not in self.products:
-            self.products.clear()  # C rises, and none comes back to the other precision
+        if is_single not in self.factors:
+            self.factors.clear()  # C rises, and none comes back to the other precision
             dtype = np.float32 if is_single else np.float64
-            self.products[is_single] = SampleProducts(self.inputs.astype(dtype))
-        return self.products[is_single]
+            self.factors[is_single] = SampleFactors(SampleProducts(self.inputs.astype(dtype)))
+        return self.factors[is_single]
 
     def direction(self, classes: Labels, active: Flags, c: float, gradient: Floats) -> Floats:
         """Exact Newton directions (d + 1, k) of some classes (k,), active (n, k)."""
@@ -309,22 +316,21 @@ class _ActiveGrams:
         for column in np.flatnonzero(~few):
             k = classes[column]
             self._count(k, active[:, column])
-            directions[:, column] = cho_solve(_factor(self.grams[k], c), -gradient[:, column])
-        directions[:, few] = self._from_samples(active[:, few], c, gradient[:, few])
+            directions[:, column] = cho_solve(factor(self.grams[k], c), -gradient[:, column])
+        directions[:, few] = self._from_samples(classes[few], active[:, few], c, gradient[:, few])
         return directions
 
-    def _from_samples(self, active: Flags, c: float, gradient: Floats) -> Floats:
+    def _from_samples(self, classes: Labels, active: Flags, c: float, gradient: Floats) -> Floats:
         """Newton directions (d + 1, k) from the active samples A (m, d + 1) of each, m < d + 1.
 
         By the matrix inversion lemma (I + 2 C A'A)^-1 g = g - 2 C A' (I + 2 C AA')^-1 A g.
         """
-        products = self._products_for(c)
-        products.prepare(active)
-        inputs = products.inputs
+        factors = self._factors_for(c)
+        factors.products.prepare(active)
+        inputs = factors.products.inputs
         along = inputs @ gradient.astype(inputs.dtype)  # (n, k), A g of all classes at once
-        for column, chosen in enumerate(active.T):
-            factor = _factor(products.among(chosen), c)
-            inner = cho_solve(factor, along[chosen, column], check_finite=False)
+        for column, (k, chosen) in enumerate(zip(classes, active.T, strict=True)):
+            inner = factors.solve(k, chosen, c, along[chosen, column])
             along[:, column] = 0
             along[chosen, column] = inner
         directions: Floats = 2 * c * (inputs.T @ along) - gradient
@@ -340,22 +346,6 @@ class _ActiveGrams:
         gram += came.T @ came
         gram -= went.T @ went
         counted[:] = active
-
-
-def _factor(gram: NDArray[np.floating], c: float) -> tuple[NDArray[np.floating], bool]:
-    """Cholesky factor of I + 2 C X'X, the identity raised where that sum's rounding asks for it."""
-    hessian = gram * gram.dtype.type(2 * c)
-    rounding = 10 * np.finfo(gram.dtype).eps * np.trace(hessian)
-    diagonal = np.einsum("ii->i", hessian)
-    diagonal += 1
-    for _ in range(_MAX_RAISES):
-        # NumPy's takes three times as long, and SciPy's lets no other thread run.
-        lower, failed = torch.linalg.cholesky_ex(torch.from_numpy(hessian))
-        if not failed:
-            return lower.numpy(), True
-        diagonal += rounding  # some samples are so large that the rest is rounding
-        rounding *= 10
-    return np.diag(np.sqrt(diagonal)), True
 
 
 def _line_minimum(
@@ -389,9 +379,9 @@ def _line_minimum(
     return length
 
 
-def _dots(first: Floats, second: Floats | None = None) -> Floats:
+def _dots(first: NDArray[_Float], second: NDArray[_Float] | None = None) -> NDArray[_Float]:
     """Dot products of columns: (m, K), (m, K) -> (K,)."""
-    products: Floats = np.einsum("ij,ij->j", first, first if second is None else second)
+    products: NDArray[_Float] = np.einsum("ij,ij->j", first, first if second is None else second)
     return products
 
 

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 Flags = NDArray[np.bool_]
+Rows = NDArray[np.int64]
 
 _MOST_SAMPLES = 12_000  # 0.6 GB of products in single precision
 _WORTH = 4  # times the products of one step, which many steps are saved from making
@@ -48,7 +49,7 @@ class SampleProducts:
     def _add(self, new: NDArray[np.int64]) -> None:
         before, after = self._count, self._count + len(new)
         if after > len(self._table):
-            room = min(max(after, 2 * before), len(self.inputs))
+            room = min(2 * after, len(self.inputs))
             dtype = self.inputs.dtype
             table = np.empty((room, room), dtype)
             rows = np.empty((room, self.inputs.shape[1]), dtype)
@@ -63,12 +64,11 @@ class SampleProducts:
         self._places[new] = np.arange(before, after)
         self._count = after
 
-    def among(self, chosen: Flags) -> Floats:
-        """The products (m, m) among the m chosen samples (n,), in their order."""
-        places = self._places[chosen]
-        if np.any(places < 0):
-            rows = self.inputs[chosen]
-            direct: Floats = rows @ rows.T
+    def among(self, rows: Rows, others: Rows) -> Floats:
+        """The products (m, p) of samples (m,) with others (p,), all by their places in inputs."""
+        places, across = self._places[rows], self._places[others]
+        if np.any(places < 0) or np.any(across < 0):
+            direct: Floats = self.inputs[rows] @ self.inputs[others].T
             return direct
-        kept: Floats = self._table[np.ix_(places, places)]
+        kept: Floats = self._table[np.ix_(places, across)]
         return kept

@@ -19,8 +19,9 @@ def test_products_of_any_subset_are_those_of_its_rows(most):
         subsets = subsets_of(rng, 100, 3, share)
         products.prepare(subsets)
         for chosen in (*subsets.T, subsets_of(rng, 100, 1, 0.5)[:, 0]):
-            rows = inputs[chosen]
-            np.testing.assert_allclose(products.among(chosen), rows @ rows.T, atol=1e-12)
+            rows, others = np.flatnonzero(chosen), np.flatnonzero(subsets[:, 0])
+            expected = inputs[rows] @ inputs[others].T
+            np.testing.assert_allclose(products.among(rows, others), expected, atol=1e-12)
 
 
 def test_products_are_made_once(monkeypatch):
@@ -31,12 +32,13 @@ def test_products_are_made_once(monkeypatch):
     monkeypatch.setattr(products, "_add", lambda new: pytest.fail("made again"))
     products.prepare(subsets)
     products.inputs = np.full_like(inputs, np.nan)  # nothing is read of it any more
-    rows = inputs[subsets[:, 0]]
-    np.testing.assert_allclose(products.among(subsets[:, 0]), rows @ rows.T)
+    rows = np.flatnonzero(subsets[:, 0])
+    np.testing.assert_allclose(products.among(rows, rows), inputs[rows] @ inputs[rows].T)
 
 
 def test_no_subset_and_an_empty_one_have_no_products():
     products = SampleProducts(np.ones((5, 2)))
     products.prepare(np.zeros((5, 0), dtype=bool))
     products.prepare(np.zeros((5, 2), dtype=bool))
-    assert products.among(np.zeros(5, dtype=bool)).shape == (0, 0)
+    nothing = np.empty(0, dtype=np.int64)
+    assert products.among(nothing, nothing).shape == (0, 0)

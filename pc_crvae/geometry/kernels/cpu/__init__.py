@@ -5,7 +5,6 @@ The operations are those of `pc_crvae.geometry.kernels.operations.Kernels`, on t
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from pc_crvae.geometry.kernels.cpu import (
     search,
 )
 from pc_crvae.geometry.kernels.cpu.folding import fold as fold
+from pc_crvae.geometry.kernels.cpu.search import SortedBlocks
 from pc_crvae.geometry.kernels.operations import EdgeTerms
 
 _SORTING_PAYS = 2**25
@@ -43,14 +43,6 @@ _CHOICES_FOR_BUCKETS = 256
 
 _BUCKET = 1000
 """Points of a bucket, about."""
-
-
-class SortedBlocks(NamedTuple):
-    """Clouds sorted along a curve, as :func:`search.sort_along_curve` fills these arrays."""
-
-    order: np.ndarray
-    coordinates: np.ndarray
-    boxes: np.ndarray
 
 
 def nearest(query: Tensor, reference: Tensor) -> Tensor:
@@ -90,11 +82,9 @@ def _nearest_by_blocks(
     parallel.run(
         search.nearest_by_blocks,
         indices.numel(),
-        queries.order,
-        queries.coordinates,
+        queries,
         references,
-        *sorted_references,
-        _regions(sorted_references.boxes),
+        sorted_references,
         indices.numpy(),
     )
     return indices
@@ -110,8 +100,7 @@ def k_nearest(points: Tensor, k: int) -> Tensor:
         parallel.run(
             search.k_nearest_by_blocks,
             points[..., 0].numel(),
-            *blocks,
-            _regions(blocks.boxes),
+            blocks,
             neighbors.numpy(),
         )
     else:
@@ -161,30 +150,27 @@ def unpool_neighbors(
 
 def edge_squares(edges: EdgeTerms) -> Tensor:
     """Sum over edges of (u_j + v_i - mean)^2, (C,) float64."""
-    u, v, s, degrees, u_mean, v_mean, k = edges
-    squares = torch.empty(u.shape[1], dtype=torch.float64)
-    parallel.run(
-        columns.edge_squares,
-        u.shape[1],
-        *_arrays(v, u, s, degrees, v_mean.double(), u_mean.double()),
-        k,
-        squares.numpy(),
-    )
+    columns_of_edges = edges.u.shape[1]
+    squares = torch.empty(columns_of_edges, dtype=torch.float64)
+    terms = _edge_arrays(edges, torch.float64, edges.k)
+    parallel.run(columns.edge_squares, columns_of_edges, terms, squares.numpy())
     return squares
 
 
 def edge_squares_backward(edges: EdgeTerms, slope: Tensor, level: Tensor) -> Sequence[Tensor]:
     """Gradients (R, C) in u, v and s, see :func:`columns.edge_squares_backward`."""
-    u, v, s, degrees, u_mean, v_mean, k = edges
+    u = edges.u
     gradients = u.new_empty((3, *u.shape))
-    parallel.run(
-        columns.edge_squares_backward,
-        len(u),
-        *_arrays(v, u, s, degrees, v_mean, u_mean),
-        v.numpy().dtype.type(k),
-        *_arrays(slope, level, gradients),
-    )
+    terms = _edge_arrays(edges, u.dtype, u.numpy().dtype.type(edges.k))
+    parallel.run(columns.edge_squares_backward, len(u), terms, *_arrays(slope, level, gradients))
     return list(gradients)
+
+
+def _edge_arrays(edges: EdgeTerms, of_means: torch.dtype, k: float) -> columns.EdgeArrays:
+    u, v, s, degrees, u_mean, v_mean, _ = edges
+    means = v_mean.to(of_means), u_mean.to(of_means)
+    own, other, totals, counts, own_mean, other_mean = _arrays(v, u, s, degrees, *means)
+    return columns.EdgeArrays(own, other, totals, counts, own_mean, other_mean, k)
 
 
 def column_extremes(
@@ -263,8 +249,10 @@ def octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
     blocks = _sorted_blocks(*_arrays(points))
     parallel.run(
         octants.octant_means,
-        len(points) * blocks[2].shape[2],
-        *blocks,
+        len(points) * blocks.boxes.shape[2],
+        blocks.order,
+        blocks.coordinates,
+        blocks.boxes,
         np.array(counts),
         means.numpy(),
     )
@@ -278,7 +266,7 @@ def _sorted_blocks(points: np.ndarray) -> SortedBlocks:
     coordinates = np.empty((batch, 3, blocks * search.BLOCK), points.dtype)
     boxes = np.empty((batch, 6, blocks), points.dtype)
     parallel.run(search.sort_along_curve, batch, points, order, coordinates, boxes)
-    return SortedBlocks(order, coordinates, boxes)
+    return SortedBlocks(order, coordinates, boxes, _regions(boxes))
 
 
 def _regions(boxes: np.ndarray) -> np.ndarray:

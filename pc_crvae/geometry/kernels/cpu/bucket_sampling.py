@@ -165,7 +165,7 @@ def _choose(points, latest, order, starts, chosen):  # type: ignore[no-untyped-d
             if bounds[bucket] < farthest[bucket] or bucket == home:
                 low, high = padded[bucket], padded[bucket + 1]
                 farthest[bucket], place = _visit(
-                    coordinates, low, high, squared[low:high], x0, y0, z0, lanes, groups
+                    coordinates, low, high, squared[low:high], (x0, y0, z0), lanes, groups
                 )
                 candidate[bucket] = indices[low + place]
             ahead = farthest[bucket] > farthest[best]
@@ -187,8 +187,9 @@ def _bound(boxes, x, y, z, bounds):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _visit(coordinates, low, high, squared, x0, y0, z0, lanes, groups):  # type: ignore[no-untyped-def]
+def _visit(coordinates, low, high, squared, choice, lanes, groups):  # type: ignore[no-untyped-def]
     """Lower the distances of a bucket to the new choice; its largest, and the first that has it."""
+    x0, y0, z0 = choice
     # Rows cut one by one are known to be contiguous, and vector instructions read them.
     x, y, z = coordinates[0, low:high], coordinates[1, low:high], coordinates[2, low:high]
     lanes[:] = -2

@@ -1,5 +1,7 @@
 """Extremes and moments of a matrix product's columns, and moments over the edges of a graph."""
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
@@ -7,6 +9,30 @@ from pc_crvae.geometry.kernels.cpu.parallel import compiled
 
 _ROWS = 64
 """Rows whose squares are added up in the values' own precision before float64 takes over."""
+
+
+class EdgeArrays(NamedTuple):
+    """The terms of edges as arrays: u_j + v_i for each point i and its k neighbours j.
+
+    A class of this file, with which the compiled copies on disk are renewed.
+
+    Attributes:
+        own: v (R, C).
+        other: u (R, C).
+        totals: (R, C) the sums of u over each point's neighbours.
+        degrees: (R,) how often each point is a neighbour.
+        own_mean: (C,) the mean of v over the edges.
+        other_mean: (C,) that of u.
+        k: the number of neighbours.
+    """
+
+    own: np.ndarray
+    other: np.ndarray
+    totals: np.ndarray
+    degrees: np.ndarray
+    own_mean: np.ndarray
+    other_mean: np.ndarray
+    k: float
 
 
 @compiled
@@ -52,13 +78,13 @@ def column_extremes(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def edge_squares(own, other, totals, degrees, own_mean, other_mean, k, squares, start, stop):  # type: ignore[no-untyped-def]
+def edge_squares(edges, squares, start, stop):  # type: ignore[no-untyped-def]
     """Add up (u_j + v_i - mean)^2 over all edges, from sums over points, in float64.
 
-    Of the range of the C columns: ``other`` u and ``own`` v (R, C), ``totals`` (R, C) the sums
-    of u over each point's k neighbours, ``degrees`` (R,) how often each point is a neighbour,
-    the means over the edges of both (C,). Fills ``squares`` (C,) float64.
+    For a range of the C columns of ``edges``, whose means are in float64. Fills ``squares`` (C,)
+    float64.
     """
+    own, other, totals, degrees, own_mean, other_mean, k = edges
     for c in range(start, stop):
         squares[c] = 0
     for r in range(own.shape[0]):
@@ -71,14 +97,13 @@ def edge_squares(own, other, totals, degrees, own_mean, other_mean, k, squares, 
 
 
 @compiled
-def edge_squares_backward(  # type: ignore[no-untyped-def]
-    own, other, totals, degrees, own_mean, other_mean, k, slope, level, gradients, start, stop
-):
+def edge_squares_backward(edges, slope, level, gradients, start, stop):  # type: ignore[no-untyped-def]
     """Fill ``gradients`` (3, R, C), in ``other``, ``own`` and ``totals``, for a range of the rows.
 
     ``slope`` (C,) is twice the gradient in the squares of :func:`edge_squares`, and ``level``
     (C,) that in the mean over the R rows of own and totals / k.
     """
+    own, other, totals, degrees, own_mean, other_mean, k = edges
     for r in range(start, stop):
         degree = own.dtype.type(degrees[r])
         for c in range(own.shape[1]):

@@ -22,7 +22,7 @@ from pc_crvae.utils.compiling import compiled as compiled
 from pc_crvae.utils.compiling import inlined as inlined
 
 Kernel = Callable[..., None]
-"""Compiled function of some arrays and plain numbers, then the range of items [start, stop)."""
+"""Compiled function of arrays, their tuples and numbers, then the range of items [start, stop)."""
 
 Part = Callable[[int, int], None]
 """Does the given part of the given number of parts."""
@@ -39,7 +39,7 @@ def run(kernel: Kernel, items: int, *arguments: Any) -> None:
 
     As many threads take part as torch itself would use (``torch.set_num_threads``).
     """
-    key = (kernel, *(getattr(argument, "dtype", None) for argument in arguments))
+    key = (kernel, *map(_type_of, arguments))
     if key not in _compiled:
         with install_listener("numba:compile", _TellingOfCompiling()):
             kernel(*arguments, 0, 0)
@@ -57,6 +57,13 @@ def run(kernel: Kernel, items: int, *arguments: Any) -> None:
         _run_on_own_threads(part_of, threads)
     else:
         _run_on_openmp_threads(openmp, part_of, threads)
+
+
+def _type_of(argument: Any) -> Any:
+    """What a kernel is compiled anew for: the dtype of an array, or those of a tuple's arrays."""
+    if isinstance(argument, tuple):
+        return tuple(map(_type_of, argument))
+    return getattr(argument, "dtype", None)
 
 
 @cache

@@ -8,6 +8,8 @@ a distance, each of them monotonic in floating point, so that no rounding can ma
 distance it bounds.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from pc_crvae.geometry.kernels.cpu.parallel import compiled, inlined
@@ -23,6 +25,22 @@ _LANES = 64
 
 _GRID = 1024
 """Cells along each axis of the curve."""
+
+
+class SortedBlocks(NamedTuple):
+    """Clouds sorted along a curve.
+
+    Attributes:
+        order: (B, N) int64, as :func:`sort_along_curve` fills it.
+        coordinates: (B, 3, P), likewise.
+        boxes: (B, 6, P / BLOCK), likewise.
+        regions: (B, 6, R) the bounds of the blocks of each region.
+    """
+
+    order: np.ndarray
+    coordinates: np.ndarray
+    boxes: np.ndarray
+    regions: np.ndarray
 
 
 @compiled
@@ -112,16 +130,16 @@ def _scan(reference, x, y, z, best, index):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def nearest_by_blocks(  # type: ignore[no-untyped-def]
-    query_order, query, reference, order, coordinates, boxes, regions, nearest, start, stop
-):
+def nearest_by_blocks(queries, reference, sorted_reference, nearest, start, stop):  # type: ignore[no-untyped-def]
     """Fill ``nearest`` (B, N) for the range of the B * N sorted queries.
 
-    ``query`` (B, 3, P) and its order, ``coordinates``, ``order`` and ``boxes`` come from
-    :func:`sort_along_curve`, ``regions`` (B, 6, R) bound the blocks of each region; ``reference``
-    (B, M, 3) is the cloud as it was, scanned for the groups of queries whose boxes exclude too
-    little, as with a distant, collapsed cloud.
+    ``queries`` and ``sorted_reference`` are :class:`SortedBlocks`; ``reference`` (B, M, 3) is the
+    cloud as it was, scanned for the groups of queries whose boxes exclude too little, as with a
+    distant, collapsed cloud.
     """
+    query_order, query = queries.order, queries.coordinates
+    order, coordinates = sorted_reference.order, sorted_reference.coordinates
+    boxes, regions = sorted_reference.boxes, sorted_reference.regions
     per_cloud, blocks = query_order.shape[1], boxes.shape[2]
     x, y = np.empty(_LANES, query.dtype), np.empty(_LANES, query.dtype)
     z, best = np.empty(_LANES, query.dtype), np.empty(_LANES, query.dtype)
@@ -141,7 +159,7 @@ def nearest_by_blocks(  # type: ignore[no-untyped-def]
         index[:] = 0
         worst = best[0]
         for block in range(max(home - 2, 0), min(home + 3, blocks)):
-            worst = _visit(coordinates[b], order[b], block, x, y, z, best, index)
+            worst = _visit(coordinates[b], order[b], block, (x, y, z), best, index)
         near = 0
         for region in range(len(far)):
             if far[region] <= worst:
@@ -159,7 +177,7 @@ def nearest_by_blocks(  # type: ignore[no-untyped-def]
                     continue
                 for block in range(region * REGION, min((region + 1) * REGION, blocks)):
                     if bounds[block] <= worst and (block < home - 2 or block > home + 2):
-                        worst = _visit(coordinates[b], order[b], block, x, y, z, best, index)
+                        worst = _visit(coordinates[b], order[b], block, (x, y, z), best, index)
         for lane in range(lanes):
             nearest[b, query_order[b, first + lane]] = index[lane]
         item += lanes
@@ -221,8 +239,9 @@ def _bound_boxes(own, boxes, start, stop, bounds):  # type: ignore[no-untyped-de
 
 
 @inlined
-def _visit(coordinates, order, block, x, y, z, best, index):  # type: ignore[no-untyped-def]
+def _visit(coordinates, order, block, queries, best, index):  # type: ignore[no-untyped-def]
     """Compare the queries with one block; returns the largest of their distances so far."""
+    x, y, z = queries
     for j in range(block * BLOCK, min((block + 1) * BLOCK, order.shape[0])):
         xj, yj, zj = coordinates[0, j], coordinates[1, j], coordinates[2, j]
         original = np.int32(order[j])
@@ -239,14 +258,12 @@ def _visit(coordinates, order, block, x, y, z, best, index):  # type: ignore[no-
 
 
 @compiled
-def k_nearest_by_blocks(  # type: ignore[no-untyped-def]
-    order, coordinates, boxes, regions, neighbors, start, stop
-):
+def k_nearest_by_blocks(clouds, neighbors, start, stop):  # type: ignore[no-untyped-def]
     """Fill ``neighbors`` (B, N, k) for the range of the B * N sorted points, itself first.
 
-    The other arguments come from :func:`sort_along_curve`; ``regions`` (B, 6, R) bound the blocks
-    of each region.
+    ``clouds`` are :class:`SortedBlocks`.
     """
+    order, coordinates, boxes, regions = clouds
     per_cloud, blocks, k = order.shape[1], boxes.shape[2], neighbors.shape[2]
     bounds = np.empty(REGION, coordinates.dtype)
     far = np.empty(regions.shape[2], coordinates.dtype)
@@ -262,7 +279,7 @@ def k_nearest_by_blocks(  # type: ignore[no-untyped-def]
         places[1:] = -1
         home = i // BLOCK
         for block in range(max(home - 1, 0), min(home + 2, blocks)):
-            _collect(coordinates[b], block, x, y, z, i, scratch, distances, places)
+            _collect(coordinates[b], block, i, (x, y, z), scratch, distances, places)
         _bound_point(x, y, z, regions[b], 0, len(far), far)
         for region in range(len(far)):
             if not far[region] < distances[k - 1]:
@@ -273,7 +290,7 @@ def k_nearest_by_blocks(  # type: ignore[no-untyped-def]
                 if bounds[rank] < distances[k - 1]:
                     block = low + rank
                     if block < home - 1 or block > home + 1:
-                        _collect(coordinates[b], block, x, y, z, i, scratch, distances, places)
+                        _collect(coordinates[b], block, i, (x, y, z), scratch, distances, places)
         if places[k - 1] < 0:
             _fill(places, per_cloud)
         for rank in range(k):
@@ -295,8 +312,9 @@ def _bound_point(x, y, z, boxes, start, stop, bounds):  # type: ignore[no-untype
 
 
 @inlined
-def _collect(coordinates, block, x, y, z, itself, scratch, distances, places):  # type: ignore[no-untyped-def]
+def _collect(coordinates, block, itself, point, scratch, distances, places):  # type: ignore[no-untyped-def]
     """Insert the points of a block that are near enough into the sorted ``distances``."""
+    x, y, z = point
     last = len(distances) - 1
     # The mask changes nothing; by it the compiler knows that no index counts from the end.
     first = (block * BLOCK) & 0x7FFFFFFF
