@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pc_crvae.collection.shapes import KEPT_POINTS, Shape, shape_of, values_of
 from pc_crvae.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 """Raise it where what a row holds of the same file changes."""
 
 _SECONDS_A_COMMIT = 1.0
