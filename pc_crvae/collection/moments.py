@@ -45,13 +45,13 @@ _SHARES, _WEIGHTS = _rule()
 
 def moments_of_mesh(mesh: Mesh) -> Moments:
     """Integrate over triangles (T, 3, 3) exactly, so that a new triangulation changes nothing."""
-    corners = mesh.reshape(-1, 3)
-    low = corners.min(axis=0)
-    size = float((corners.max(axis=0) - low).max()) or 1.0
-    near = (mesh - low) / size  # so that squares of far and huge shapes stay in range
-    areas = surface_areas(near)
+    columns = np.ascontiguousarray(mesh.transpose(2, 1, 0))  # much quicker to go through
+    low, high = columns.min(axis=(1, 2)), columns.max(axis=(1, 2))
+    size = float((high - low).max()) or 1.0
+    columns = (columns - low[:, None, None]) / size  # so that squares of huge shapes stay in range
+    areas = surface_areas((mesh - low) / size)
     total = float(areas.sum())
-    places = _SHARES @ np.ascontiguousarray(near.transpose(2, 1, 0))
+    places = _SHARES @ columns
     found = _means(places.reshape(3, -1), np.outer(_WEIGHTS, areas / total).ravel())
     return found._replace(
         area=total * size**2,
