@@ -17,8 +17,8 @@ from benchmarks.planted import extruded, noisy, plate, with_one_hole_more
 from pc_crvae.collection.bodies import SurfaceBody
 from pc_crvae.collection.comparison import compare
 from pc_crvae.collection.first_look import may_be_near
-from pc_crvae.collection.moments import invariants
-from pc_crvae.collection.thresholds import NEAR_INVARIANTS
+from pc_crvae.collection.moments import finer_invariants, invariants
+from pc_crvae.collection.thresholds import NEAR_FINER_INVARIANTS, NEAR_INVARIANTS
 from pc_crvae.data.procedural.shapes import make_mesh
 
 SEED = 102
@@ -80,11 +80,14 @@ def main() -> None:
     started = time.process_time()
     bodies = [SurfaceBody(np.asarray(mesh.triangles)) for mesh in shapes]
     measures = np.array([invariants(body.moments) for body in bodies])
+    finer = np.array([finer_invariants(body.moments) for body in bodies])
     nearest = cKDTree(measures).query(measures, k=_NEAREST + 1)[1].tolist()
     pairs = {(min(i, j), max(i, j)) for i, row in enumerate(nearest) for j in row if i != j}
     found, others = Counter[str](), 0
     for first, second in sorted(pairs | planted.keys()):
         if np.abs(measures[first] - measures[second]).max() > NEAR_INVARIANTS:
+            continue
+        if (np.abs(finer[first] - finer[second]) > NEAR_FINER_INVARIANTS).any():
             continue
         if not may_be_near(bodies[first].outline, bodies[second].outline):
             continue

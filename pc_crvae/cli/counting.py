@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from pc_crvae.utils.progress import hours_minutes_seconds, items_bar
+from pc_crvae.utils.progress import hours_minutes_seconds, items_bar, spinner
 
 _SECONDS_BETWEEN_LINES = 30.0
 
@@ -15,7 +15,8 @@ _SECONDS_BETWEEN_LINES = 30.0
 def counting(what: str, total: int, console: Console | None = None) -> Iterator[Callable[[], None]]:
     """Yield what is to be called once an item is done.
 
-    A terminal shows a bar; elsewhere a line is written every half a minute.
+    A terminal shows a bar, or of a single item a spinner; elsewhere a line is written every half
+    a minute.
 
     Args:
         what: is being done, in a word or two.
@@ -23,7 +24,7 @@ def counting(what: str, total: int, console: Console | None = None) -> Iterator[
         console: where the lines go, standard error by default.
     """
     console = console or Console(stderr=True)
-    progress = items_bar(console, transient=True)
+    progress = items_bar(console, transient=True) if total > 1 else spinner(console)
     bar = progress.add_task(what, total=total)
     started = told = time.monotonic()
     done = 0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.collection.duplicates import Finding, find_duplicates
 from pc_crvae.collection.groups import Group, find_groups, find_outliers, reduced
-from pc_crvae.collection.layout import LAYOUT, lay_out
+from pc_crvae.collection.layout import LAYOUT, STEPS, lay_out
 from pc_crvae.collection.neighbors import nearest_others
 from pc_crvae.collection.pairs import PairsOfCollection
 from pc_crvae.collection.reading import Collection
@@ -81,9 +81,8 @@ def analyse(
         comparing = PairsOfCollection(collection, store)
         findings = find_duplicates(collection.shapes, units, comparing, advance)
     codes = reduced(units)
-    with progress("laying out", 1) as advance:
-        places = _laid_out(codes, store)
-        advance()
+    with progress("laying out the map, step", STEPS) as advance:
+        places = _laid_out(codes, store, advance)
     with progress("grouping", 1) as advance:
         groups = find_groups(codes, collection.embeddings.ids)
         advance()
@@ -98,14 +97,16 @@ def analyse(
     )
 
 
-def _laid_out(codes: NDArray[np.float64], store: Kept | None) -> NDArray[np.float64]:
+def _laid_out(
+    codes: NDArray[np.float64], store: Kept | None, advance: Callable[[], None]
+) -> NDArray[np.float64]:
     """The map of the codes, from the store where the same codes were laid out before."""
     key = hashlib.sha256(codes.tobytes()).hexdigest()
     key = hashlib.sha256(f"map {LAYOUT} {codes.shape} {key}".encode()).hexdigest()
     known = None if store is None else store.get(key)
     if known is not None:
         return known[1]["places"]
-    places = lay_out(codes)
+    places = lay_out(codes, advance)
     if store is not None:
         store.put(key, ({}, {"places": places}))
     return places

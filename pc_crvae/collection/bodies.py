@@ -1,19 +1,19 @@
 """Shapes made ready for exact comparison: centred, of size 1, with what no movement changes."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from pc_crvae.collection.closest import TriangleSearch
+from pc_crvae.collection.closest import TriangleSearch, descend_to_points
 from pc_crvae.collection.first_look import Outline
 from pc_crvae.collection.moments import Moments, moments_of_cloud, moments_of_mesh, size_of
+from pc_crvae.collection.poses import Pose
 from pc_crvae.data.clouds import turn_z_up
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.readers.shape_files import ShapeContent
-from pc_crvae.data.surface_sampling import Mesh, face_vectors, sample_faces
+from pc_crvae.data.surface_sampling import Mesh, sample_faces
 
 _BY_AREA = 600
 """Points drawn of a surface for comparison."""
@@ -23,24 +23,6 @@ _OF_EACH = 300
 
 _MOST_QUERIES = 2000
 """Points of a cloud that are looked up in another."""
-
-_LEAST = 1e-300  # of the area of a triangle that has a direction
-
-
-class Nearby(NamedTuple):
-    """What of a body is closest to each of some points.
-
-    Attributes:
-        distances: (n,).
-        places: (n, 3).
-        normals: (n, 3) of the surface there; None of a cloud.
-        parts: (n,) triangles or points that these lie on.
-    """
-
-    distances: NDArray[np.float64]
-    places: NDArray[np.float64]
-    normals: NDArray[np.float64] | None
-    parts: NDArray[np.int64]
 
 
 class Body(ABC):
@@ -67,15 +49,12 @@ class Body(ABC):
         self.area = moments.area / self.size**2
 
     @abstractmethod
-    def closest(
-        self, points: NDArray[np.float64], guesses: NDArray[np.int64] | None = None
-    ) -> Nearby:
-        """Find what of the body is closest to some points.
+    def distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the distances (n,) of points (n, 3) from the body."""
 
-        Args:
-            points: (n, 3).
-            guesses: (n,) parts that are likely to be near, as an earlier answer had them.
-        """
+    @abstractmethod
+    def descend(self, points: NDArray[np.float64], pose: Pose, steps: int) -> Pose:
+        """Bring points (n, 3) nearer to the body than a pose lays them, in at most some steps."""
 
 
 class SurfaceBody(Body):
@@ -90,10 +69,7 @@ class SurfaceBody(Body):
         rng = np.random.default_rng(0)
         self._search = TriangleSearch((mesh - self.moments.center) / self.size)
         own = self._search.mesh
-        normals = face_vectors(own)
-        lengths = np.linalg.norm(normals, axis=1)
-        self._normals = normals / np.maximum(lengths, _LEAST)[:, None]
-        drawn, _ = sample_faces(own, lengths / 2, 2 * _BY_AREA, rng)
+        drawn, _ = sample_faces(own, self._search.areas, 2 * _BY_AREA, rng)
         corners = own.reshape(-1, 3)
         some = [
             part[rng.choice(len(part), min(_OF_EACH, len(part)), replace=False)]
@@ -103,12 +79,13 @@ class SurfaceBody(Body):
         self.outline = Outline(self.moments, drawn)
         self.diameter = 2 * float(np.linalg.norm(corners, axis=1).max())
 
-    def closest(
-        self, points: NDArray[np.float64], guesses: NDArray[np.int64] | None = None
-    ) -> Nearby:
-        """Find the closest points of the surface."""
-        distances, places, triangles = self._search.closest(points, guesses)
-        return Nearby(distances, places, self._normals[triangles], triangles)
+    def distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the distances (n,) of points (n, 3) from the surface."""
+        return self._search.closest(points).distances
+
+    def descend(self, points: NDArray[np.float64], pose: Pose, steps: int) -> Pose:
+        """Bring points nearer to the surface."""
+        return self._search.descend(points, pose, steps)
 
 
 class CloudBody(Body):
@@ -131,12 +108,14 @@ class CloudBody(Body):
             own = self._tree.query(self.samples, k=2)[0][:, 1]
             self.floor = float(np.sqrt(np.square(own).mean()))
 
-    def closest(
-        self, points: NDArray[np.float64], guesses: NDArray[np.int64] | None = None
-    ) -> Nearby:
-        """Find the closest points of the cloud."""
-        distances, rows = self._tree.query(points)
-        return Nearby(distances, self._points[rows], None, rows)
+    def distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the distances (n,) of points (n, 3) from the nearest of the cloud's."""
+        found: NDArray[np.float64] = self._tree.query(points)[0]
+        return found
+
+    def descend(self, points: NDArray[np.float64], pose: Pose, steps: int) -> Pose:
+        """Bring points nearer to the cloud's."""
+        return descend_to_points(points, self._tree, pose, steps)
 
 
 def body_of(shape: ShapeContent, up: str | None) -> Body:

@@ -1,4 +1,7 @@
-"""The points of a triangle mesh that are closest to given points, exactly."""
+"""The points of a triangle mesh that are closest to given points, exactly; and points laid on it.
+
+All that is compiled stands in this file, as :func:`~pc_crvae.utils.compiling.compiled` asks.
+"""
 
 from typing import NamedTuple
 
@@ -6,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from pc_crvae.data.surface_sampling import Mesh
+from pc_crvae.collection.poses import Pose
+from pc_crvae.data.surface_sampling import Mesh, face_vectors
 from pc_crvae.utils.compiling import compiled, inlined
 
 _BLOCK = 4
@@ -14,6 +18,14 @@ _BLOCK = 4
 
 _GROUP = 16
 """Boxes that share a larger one."""
+
+_LEAST = 1e-300  # of the area of a triangle that has a direction
+
+_TOUCHING = 1e-8
+"""Distance below which the way to the closest point is no direction: the normal is one."""
+
+_LARGEST_STEP = 0.3
+_SETTLED = 1e-3  # of the usual distance
 
 _BITS = 10  # a coordinate, of the curve along which triangles are put in order
 
@@ -40,36 +52,70 @@ class TriangleSearch:
 
     Attributes:
         mesh: the triangles in the order that answers name them by.
+        normals: (T, 3) of them, of length 1; 0 where a triangle has no area.
+        areas: (T,) of them.
     """
 
     def __init__(self, mesh: Mesh) -> None:
         self.mesh = np.ascontiguousarray(mesh[_along_a_curve(mesh.mean(axis=1))])
-        low, high = self.mesh.min(axis=1), self.mesh.max(axis=1)
+        first, second, third = self.mesh.transpose(1, 0, 2)
+        low = np.minimum(np.minimum(first, second), third)
+        high = np.maximum(np.maximum(first, second), third)
         self._boxes = _boxes_of(low, high, _BLOCK)
         self._groups = _boxes_of(self._boxes[:, :3], self._boxes[:, 3:], _GROUP)
+        vectors = face_vectors(self.mesh)
+        lengths = np.linalg.norm(vectors, axis=1)
+        self.normals = vectors / np.maximum(lengths, _LEAST)[:, None]
+        self.areas = lengths / 2
         # One triangle of each block: the one whose centre is nearest is a good first guess.
         middle = np.minimum(np.arange(len(self._boxes)) * _BLOCK + _BLOCK // 2, len(mesh) - 1)
         self._middle = middle
         self._tree = cKDTree(self.mesh[middle].mean(axis=1))
 
-    def closest(
-        self, points: NDArray[np.float64], guesses: NDArray[np.int64] | None = None
-    ) -> Closest:
-        """Find the closest point of the surface to each of some points.
-
-        Args:
-            points: (n, 3).
-            guesses: (n,) triangles that are likely to be near, which only makes it quicker.
-        """
+    def closest(self, points: NDArray[np.float64]) -> Closest:
+        """Find the closest point of the surface to each of some points (n, 3)."""
         points = np.ascontiguousarray(points, dtype=np.float64)
-        if guesses is None:
-            guesses = self._middle[self._tree.query(points)[1]]
         squares = np.empty(len(points))
         places = np.empty((len(points), 3))
-        triangles = np.empty(len(points), dtype=np.int64)
-        found = (squares, places, triangles)
-        _search(points, guesses, self.mesh, self._boxes, self._groups, *found)
+        triangles = self._guesses(points)
+        _search(points, self.mesh, self._boxes, self._groups, squares, places, triangles)
         return Closest(np.sqrt(squares), places, triangles)
+
+    def descend(self, points: NDArray[np.float64], pose: Pose, steps: int) -> Pose:
+        """Move a pose downhill, by Gauss-Newton steps on the distances of points to the surface.
+
+        Args:
+            points: (n, 3) that the pose lays on the surface; those that are far count little.
+            pose: the pose to start from.
+            steps: the most steps that are taken.
+        """
+        points = np.ascontiguousarray(points, dtype=np.float64)
+        triangles = self._guesses(pose.apply(points))
+        rotation, shift = pose.rotation.copy(), pose.shift.copy()
+        surface = self.mesh, self.normals, self._boxes, self._groups
+        scale = _descend(points, triangles, *surface, pose.scale, rotation, shift, steps)
+        return Pose(scale, rotation, shift)
+
+    def _guesses(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Triangles (n,) that are likely to be near, which only makes the search quicker."""
+        found: NDArray[np.int64] = self._middle[self._tree.query(points)[1]]
+        return found
+
+
+def descend_to_points(points: NDArray[np.float64], tree: cKDTree, pose: Pose, steps: int) -> Pose:
+    """As :meth:`TriangleSearch.descend`, to the points of a cloud, which ``tree`` holds."""
+    rotation, shift, scale = pose.rotation.copy(), pose.shift.copy(), pose.scale
+    targets = np.asarray(tree.data)
+    for _ in range(steps):
+        moved = Pose(scale, rotation, shift).apply(points)
+        distances, rows = tree.query(moved)
+        squares, no_normals = np.square(distances), np.empty((0, 3))
+        scale, is_settled = _step(
+            moved, targets[rows], no_normals, rows, squares, scale, rotation, shift
+        )
+        if is_settled:
+            break
+    return Pose(scale, rotation, shift)
 
 
 def _boxes_of(
@@ -154,7 +200,6 @@ def _offset(
 @compiled
 def _search(
     points: NDArray[np.float64],
-    guesses: NDArray[np.int64],
     mesh: NDArray[np.float64],
     boxes: NDArray[np.float64],
     groups: NDArray[np.float64],
@@ -162,15 +207,17 @@ def _search(
     places: NDArray[np.float64],
     triangles: NDArray[np.int64],
 ) -> None:
-    """Fill squared distances, closest points and triangles of ``points``."""
+    """Fill squared distances, closest points and triangles of ``points``.
+
+    ``triangles`` holds one for each that is likely to be near.
+    """
     away = np.empty(len(groups))
     for n in range(len(points)):
         x, y, z = points[n]
         # A triangle that is likely to be near is looked at first, so that most can be skipped.
-        t = guesses[n]
+        t = triangles[n]
         dx, dy, dz = _offset(mesh, t, x, y, z)
         best = dx * dx + dy * dy + dz * dz
-        triangles[n] = t
         places[n, 0], places[n, 1], places[n, 2] = x - dx, y - dy, z - dz
         nearest = 0
         for g in range(len(groups)):
@@ -192,3 +239,112 @@ def _search(
                         triangles[n] = t
                         places[n, 0], places[n, 1], places[n, 2] = x - dx, y - dy, z - dz
         squares[n] = best
+
+
+@compiled
+def _descend(
+    points: NDArray[np.float64],
+    triangles: NDArray[np.int64],
+    mesh: NDArray[np.float64],
+    normals: NDArray[np.float64],
+    boxes: NDArray[np.float64],
+    groups: NDArray[np.float64],
+    scale: float,
+    rotation: NDArray[np.float64],
+    shift: NDArray[np.float64],
+    steps: int,
+) -> float:
+    """Move a pose, of which ``rotation`` and ``shift`` are changed and the scale is returned."""
+    moved, places = np.empty((len(points), 3)), np.empty((len(points), 3))
+    squares = np.empty(len(points))
+    for _ in range(steps):
+        for n in range(len(points)):
+            for i in range(3):
+                inner = 0.0
+                for j in range(3):
+                    inner += rotation[i, j] * points[n, j]
+                moved[n, i] = scale * inner + shift[i]
+        _search(moved, mesh, boxes, groups, squares, places, triangles)
+        scale, is_settled = _step(
+            moved, places, normals, triangles, squares, scale, rotation, shift
+        )
+        if is_settled:
+            break
+    return scale
+
+
+@compiled
+def _step(
+    moved: NDArray[np.float64],
+    places: NDArray[np.float64],
+    normals: NDArray[np.float64],
+    parts: NDArray[np.int64],
+    squares: NDArray[np.float64],
+    scale: float,
+    rotation: NDArray[np.float64],
+    shift: NDArray[np.float64],
+) -> tuple[float, bool]:
+    """Change a pose by one step that brings ``moved`` nearer to ``places``.
+
+    ``parts`` are rows of ``normals``; where there are none, all ways from the places count.
+    Returns the scale, and whether the step was so small that no other is worth while.
+    """
+    products, misses, row = np.zeros((7, 7)), np.zeros(7), np.empty(7)
+    usual = max(1.5 * np.sqrt(np.median(squares)), 1e-12)
+    ways = 1 if len(normals) else 3
+    for n in range(len(moved)):
+        x, y, z = moved[n, 0], moved[n, 1], moved[n, 2]
+        dx, dy, dz = x - places[n, 0], y - places[n, 1], z - places[n, 2]
+        distance = np.sqrt(squares[n])
+        weight = 1 / (1 + squares[n] / usual**2)
+        for way in range(ways):
+            if ways == 3:
+                a = 1.0 if way == 0 else 0.0
+                b = 1.0 if way == 1 else 0.0
+                c = 1.0 if way == 2 else 0.0
+            elif distance > _TOUCHING:
+                a, b, c = dx / distance, dy / distance, dz / distance
+            else:
+                t = parts[n]
+                a, b, c = normals[t, 0], normals[t, 1], normals[t, 2]
+            row[0], row[1], row[2] = y * c - z * b, z * a - x * c, x * b - y * a
+            row[3], row[4], row[5] = a, b, c
+            row[6] = x * a + y * b + z * c
+            miss = dx * a + dy * b + dz * c
+            for i in range(7):
+                scaled = weight * row[i]
+                misses[i] -= scaled * miss
+                for j in range(i + 1):
+                    products[i, j] += scaled * row[j]
+    trace = 0.0
+    for i in range(7):
+        trace += products[i, i]
+        for j in range(i):
+            products[j, i] = products[i, j]
+    for i in range(7):  # so that what a round or flat shape leaves open stays as it is
+        products[i, i] += 1e-7 * trace / 7 + 1e-30
+    step = np.linalg.solve(products, misses)
+    largest = np.abs(step).max()
+    step *= min(1.0, _LARGEST_STEP / max(largest, 1e-30))
+    _move(step, rotation, shift)
+    return scale * (1 + step[6]), min(largest, _LARGEST_STEP) <= _SETTLED * usual
+
+
+@compiled
+def _move(
+    step: NDArray[np.float64], rotation: NDArray[np.float64], shift: NDArray[np.float64]
+) -> None:
+    """Turn a pose by the first three of a step (7,), grow it by the last and then shift it."""
+    x, y, z = step[0], step[1], step[2]
+    angle = np.sqrt(x * x + y * y + z * z)
+    # Rodrigues; of a vanishing angle, sin(a) / a is 1 and (1 - cos(a)) / a^2 is 1 / 2.
+    straight, bend = 1.0, 0.5
+    if angle > 1e-6:
+        straight, bend = np.sin(angle) / angle, 2 * (np.sin(angle / 2) / angle) ** 2
+    turn = np.empty((3, 3))
+    square = angle * angle
+    turn[0] = 1 + bend * (x * x - square), bend * x * y - straight * z, bend * x * z + straight * y
+    turn[1] = bend * x * y + straight * z, 1 + bend * (y * y - square), bend * y * z - straight * x
+    turn[2] = bend * x * z - straight * y, bend * y * z + straight * x, 1 + bend * (z * z - square)
+    rotation[:] = turn @ rotation
+    shift[:] = (1 + step[6]) * (turn @ shift) + step[3:6]

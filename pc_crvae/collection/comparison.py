@@ -6,8 +6,9 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from pc_crvae.collection import thresholds
-from pc_crvae.collection.alignment import Pose, Residual, align, is_far, residual
+from pc_crvae.collection.alignment import Residual, align, is_far, residual
 from pc_crvae.collection.bodies import Body
+from pc_crvae.collection.poses import Pose
 
 Kind = Literal["same file", "same geometry", "scaled", "turned", "mirrored", "near"]
 """What a pair is; ``mirrored`` is a class of its own and no duplicate."""
@@ -18,6 +19,9 @@ EXACT: frozenset[Kind] = frozenset({"same file", "same geometry", "scaled", "tur
 
 _ABOUT = 1.2
 """Fits that leave so many times as much are about as good."""
+
+_HARDLY = 1.5
+"""A fit that leaves so many times as much as near-copies do is not mended by another scale."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ def _fitted(first: Body, second: Body, *, mirrored: bool) -> _Fit | None:
     if pose is None:
         return None
     found = _Fit(pose, residual(pose, first, second))
+    if found.left.rms > _HARDLY * thresholds.NEAR_RMS:
+        return found
     # What does not match, such as a hole, shifts the size a little: a plain ratio is likelier.
     likely = _likely_scale(_scale(found, first, second))
     if likely is not None:

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from pc_crvae.collection import thresholds
 from pc_crvae.collection.comparison import EXACT, Comparison, Kind
-from pc_crvae.collection.moments import invariants, size_of
+from pc_crvae.collection.moments import finer_invariants, invariants, size_of
 from pc_crvae.collection.neighbors import nearest_others
 from pc_crvae.collection.shapes import Shape
 
@@ -100,8 +100,10 @@ class _Search:
         self._comparing = comparing
         self._compared: dict[tuple[int, int], Comparison | None] = {}
         self._measures = np.zeros((len(shapes), 4))
+        self._finer = np.zeros((len(shapes), 5))
         for row in self.standing:
             self._measures[row] = invariants(self._shape(row).moments)
+            self._finer[row] = finer_invariants(self._shape(row).moments)
 
     def same_files(self) -> None:
         first_of: dict[str, int] = {}
@@ -181,7 +183,11 @@ class _Search:
         apart = np.abs(self._measures[first] - self._measures[second])
         # A cloud has no area to compare.
         compared = apart if ours.kind == theirs.kind == "mesh" else apart[:3]
-        return bool(compared.max() <= thresholds.NEAR_INVARIANTS)
+        finer = np.abs(self._finer[first] - self._finer[second])
+        return bool(
+            compared.max() <= thresholds.NEAR_INVARIANTS
+            and (finer <= thresholds.NEAR_FINER_INVARIANTS).all()
+        )
 
     def _compare(self, first: int, second: int) -> Comparison | None:
         pair = first, second

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from pc_crvae.collection.closest_points import closest_points
 from pc_crvae.collection.moments import Moments, size_of
 from pc_crvae.collection.thresholds import NEAR_RMS
 
@@ -64,21 +65,21 @@ class Outline:
         self.spreads = np.sqrt(np.maximum(values, 0)) / size_of(moments)
         self.points = np.asarray(points, dtype=np.float64)
         half = len(self.points) // 2
-        self._tree = cKDTree(self.points)
-        own = self._tree.query(self.points, k=min(2, len(self.points)))[0].reshape(
-            len(self.points), -1
-        )[:, -1]
+        own = (
+            cKDTree(self.points)
+            .query(self.points, k=min(2, len(self.points)))[0]
+            .reshape(len(self.points), -1)[:, -1]
+        )
         self.square_gap = float(np.square(own).mean())
         self.diameter = 2 * float(np.linalg.norm(self.points, axis=1).max())
         # Of two halves, a point lies as far from the other as from another draw of its size, and
         # as the square root of the number farther than from one twice as large.
-        other = cKDTree(self.points[half:]).query(self.points[: max(half, 1)])[0]
+        other, _ = closest_points(self.points[: max(half, 1)], self.points[half:])
         self.gap = float(other.mean()) * np.sqrt(max(len(self.points) - half, 1) / len(self.points))
 
     def nearest(self, points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Distances of points (n, 3) from the nearest of this one's (n,), and their rows."""
-        distances, rows = self._tree.query(points)
-        return distances, rows
+        return closest_points(points, self.points)
 
 
 def start_rotations(first: Outline, second: Outline, *, mirrored: bool) -> NDArray[np.float64]:

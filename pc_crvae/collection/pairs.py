@@ -16,7 +16,7 @@ import numpy as np
 from pc_crvae.collection.bodies import Body, body_of
 from pc_crvae.collection.comparison import Comparison, compare
 from pc_crvae.collection.first_look import Outline, may_be_near
-from pc_crvae.collection.moments import Moments
+from pc_crvae.collection.moments import moments_of_values, values_of_moments
 from pc_crvae.collection.reading import Collection
 from pc_crvae.collection.shapes import Shape
 from pc_crvae.data.cache.kept import Kept
@@ -26,7 +26,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.utils.threads import usable_cores
 from pc_crvae.utils.workers import Answer, Found, Lost, answers
 
-FORMAT = 2
+FORMAT = 3
 """Raise it where a comparison of the same two shapes may come out differently."""
 
 HELD = 1_000_000
@@ -79,16 +79,15 @@ class Bodies:
 
 def sketch_of(shape: Shape) -> str:
     """Return what the outline of a shape is made of, as a text that a worker can be told."""
-    area, center, covariance = shape.moments
     points = base64.b64encode(shape.points.astype("<f4").tobytes()).decode("ascii")
-    return json.dumps([area, center.tolist(), covariance.tolist(), points])
+    return json.dumps([values_of_moments(shape.moments), points])
 
 
 @lru_cache(_OUTLINES)
 def _outline(sketch: str) -> Outline:
-    area, center, covariance, points = json.loads(sketch)
-    moments = Moments(area, np.array(center), np.array(covariance))
-    return Outline(moments, np.frombuffer(base64.b64decode(points), "<f4").reshape(-1, 3))
+    moments, points = json.loads(sketch)
+    drawn = np.frombuffer(base64.b64decode(points), "<f4").reshape(-1, 3)
+    return Outline(moments_of_values(moments), drawn)
 
 
 def read_body(path: Path, up: str | None) -> tuple[Body | None, int]:

@@ -8,7 +8,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.collection.moments import Moments, moments_of_cloud, moments_of_mesh, size_of
+from pc_crvae.collection.moments import (
+    Moments,
+    moments_of_cloud,
+    moments_of_mesh,
+    moments_of_values,
+    size_of,
+    values_of_moments,
+)
 from pc_crvae.data.clouds import turn_z_up
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.formats.registry import files_read_with
@@ -101,20 +108,18 @@ def measure(content: ShapeContent, up: str | None) -> Shape:
 
 def values_of(shape: Shape) -> dict[str, Any]:
     """Return what a shape is as plain values, all but its points."""
-    area, center, covariance = shape.moments
     values = {name: value for name, value in vars(shape).items() if name != "points"}
-    return values | {"moments": [area, center.tolist(), covariance.tolist()]}
+    return values | {"moments": values_of_moments(shape.moments)}
 
 
 def shape_of(values: dict[str, Any], points: NDArray[np.float32]) -> Shape:
     """Return the shape of what :func:`values_of` gave, and its points, in any arrangement."""
-    area, center, covariance = values["moments"]
     x, y, z = values["box"]
     return Shape(
         **values
         | {
             "box": (x, y, z),
-            "moments": Moments(area, np.array(center), np.array(covariance)),
+            "moments": moments_of_values(values["moments"]),
             "points": points.reshape(-1, 3),
         }
     )

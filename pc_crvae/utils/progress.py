@@ -6,7 +6,15 @@ from contextlib import contextmanager
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 
@@ -26,6 +34,22 @@ def items_bar(console: Console, *, transient: bool = False) -> Progress:
         console=console,
         disable=not console.is_terminal,
         transient=transient,
+    )
+
+
+def spinner(console: Console) -> Progress:
+    """Return what shows, on a terminal alone, that a job without parts is at work, and how long.
+
+    Args:
+        console: where the line goes, which is gone once all is done.
+    """
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
     )
 
 

@@ -4,7 +4,16 @@ import numpy as np
 import trimesh
 
 from helpers.bent_shapes import TURN, body, bracket, cloud, cloud_body, triangles
-from pc_crvae.collection.moments import invariants, moments_of_mesh
+from pc_crvae.collection.moments import (
+    finer_invariants,
+    invariants,
+    moments_of_cloud,
+    moments_of_mesh,
+    size_of,
+)
+from pc_crvae.data.surface_sampling import sample_surface
+
+MEASURES = (invariants, finer_invariants)
 
 
 def test_moments_of_a_box_are_those_of_the_formula():
@@ -21,15 +30,31 @@ def test_moments_of_a_box_are_those_of_the_formula():
 
 def test_what_moves_turns_mirrors_scales_or_cuts_a_shape_leaves_the_invariants():
     mesh = bracket()
-    own = invariants(moments_of_mesh(triangles(mesh)))
+    own, finer = (measures(moments_of_mesh(triangles(mesh))) for measures in MEASURES)
     for corners in (
         triangles(mesh) @ TURN.T * 25.4 + [3, 1, -9],
         triangles(mesh) * [1, -1, 1],
         triangles(mesh.subdivide()),
     ):
-        np.testing.assert_allclose(invariants(moments_of_mesh(corners)), own, atol=1e-9)
+        moments = moments_of_mesh(corners)
+        np.testing.assert_allclose(invariants(moments), own, atol=1e-9)
+        np.testing.assert_allclose(finer_invariants(moments), finer, atol=1e-9)
     other = invariants(moments_of_mesh(triangles(bracket(3.2))))
     assert np.abs(other - own).max() > 1e-3
+
+
+def test_skewness_and_kurtosis_are_the_means_over_the_surface():
+    mesh = triangles(bracket())
+    moments = moments_of_mesh(mesh)
+    points = sample_surface(mesh, 200_000, np.random.default_rng(0)) - moments.center
+    points /= size_of(moments)
+    squares = np.square(points).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(moments.skewness, (squares * points).mean(axis=0), atol=0.02)
+    kurtosis = (squares * points).T @ points / len(points)
+    np.testing.assert_allclose(moments.kurtosis, kurtosis, atol=0.04)
+    # As many points of a cloud have the same by definition.
+    drawn = moments_of_cloud(points)
+    np.testing.assert_allclose(drawn.kurtosis, kurtosis, atol=0.05)
 
 
 def test_a_body_is_centred_and_of_size_1():
@@ -37,11 +62,11 @@ def test_a_body_is_centred_and_of_size_1():
     points = own.samples[:600]
     assert np.linalg.norm(points.mean(axis=0)) < 0.15
     assert abs(np.square(points).sum(axis=1).mean() - 1) < 0.1
-    assert own.closest(own.samples).distances.max() < 1e-12
+    assert own.distances(own.samples).max() < 1e-12
 
 
 def test_the_floor_of_a_cloud_is_how_far_another_draw_of_it_lies():
     mesh = bracket()
     first, second = (cloud_body(cloud(mesh, 1500, seed)) for seed in (0, 1))
-    there = np.sqrt(np.square(first.closest(second.samples).distances).mean())
+    there = np.sqrt(np.square(first.distances(second.samples)).mean())
     assert abs(there / first.floor - 1) < 0.15

@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 from trimesh.triangles import closest_point
 
-from pc_crvae.collection.closest import TriangleSearch
+from helpers.bent_shapes import bracket, cloud, triangles
+from pc_crvae.collection.closest import TriangleSearch, descend_to_points
+from pc_crvae.collection.closest_points import closest_points
+from pc_crvae.collection.poses import Pose
 
 
 @pytest.mark.parametrize("count", [1, 16, 17, 200])
@@ -31,3 +36,24 @@ def test_a_needle_without_area_is_a_segment():
     needle = np.array([[[0.0, 0, 0], [1, 0, 0], [2, 0, 0]]])
     found = TriangleSearch(needle).closest(np.array([[1.5, 1, 0], [3.0, 0, 0]]))
     np.testing.assert_allclose(found.distances, [1, 1])
+
+
+def test_a_pose_a_little_off_is_brought_back_to_the_surface_and_to_the_points_of_a_cloud():
+    points = cloud(bracket(), 400, 0)
+    turn = Rotation.from_rotvec([0.05, -0.08, 0.06]).as_matrix()
+    off = Pose(1.03, turn, np.array([0.05, -0.02, 0.03]))
+    for found in (
+        TriangleSearch(triangles(bracket())).descend(points, off, 30),
+        descend_to_points(points, cKDTree(points), off, 60),
+    ):
+        assert np.isclose(found.scale, 1, atol=1e-3)
+        np.testing.assert_allclose(found.apply(points), points, atol=5e-3)
+
+
+def test_the_closest_of_a_cloud_are_those_of_a_tree():
+    rng = np.random.default_rng(0)
+    points, among = rng.normal(size=(37, 3)), rng.normal(size=(101, 3))
+    distances, rows = closest_points(points, among)
+    expected = cKDTree(among).query(points)
+    np.testing.assert_allclose(distances, expected[0])
+    np.testing.assert_array_equal(rows, expected[1])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pc_crvae.collection.groups import find_groups, find_outliers, reduced
-from pc_crvae.collection.layout import lay_out
+from pc_crvae.collection.layout import STEPS, lay_out
 from pc_crvae.collection.neighbors import nearest_others
 from pc_crvae.embedding.cosine import unit_rows
 
@@ -82,3 +82,10 @@ def test_the_map_is_the_same_each_time_and_keeps_clusters_together():
     near, _ = nearest_others(unit_rows(np.pad(places, ((0, 0), (0, 1)), constant_values=3)), 1)
     assert (near[:, 0] // 20 == np.arange(60) // 20).mean() > 0.9
     assert lay_out(codes[:3]).shape == (3, 2)
+
+
+def test_the_steps_of_the_map_are_told_and_nothing_is_printed(capsys):
+    done = []
+    lay_out(reduced(three_clusters()), lambda: done.append(None))
+    assert 100 <= len(done) <= STEPS
+    assert capsys.readouterr().out == ""

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pc_crvae.utils.progress import TrainingProgress, items_bar
+from pc_crvae.utils.progress import TrainingProgress, items_bar, spinner
 
 TERMS = {"objective": -3.0, "transformed/kl": 1.0, "kl": 2.0}
 
@@ -60,3 +60,13 @@ def test_a_bar_of_items_shows_on_a_terminal_alone(on_terminal: bool):
         progress.advance(bar)
     assert ("3/5" in written.getvalue()) is on_terminal
     assert ("reading" in written.getvalue()) is on_terminal
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_a_job_without_parts_is_named_on_a_terminal_alone(on_terminal: bool):
+    written = io.StringIO()
+    shown = spinner(Console(file=written, force_terminal=on_terminal, width=80))
+    shown.add_task("grouping", total=1)
+    with shown:
+        pass
+    assert ("grouping" in written.getvalue()) is on_terminal

@@ -1,0 +1,36 @@
+"""Where a shape is laid: its size, its turn and its place."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a shape is laid: ``scale * rotation @ x + shift``, in the bodies' own units.
+
+    Attributes:
+        scale: above 0.
+        rotation: (3, 3), orthogonal; its determinant is -1 where it mirrors.
+        shift: (3,).
+    """
+
+    scale: float
+    rotation: NDArray[np.float64]
+    shift: NDArray[np.float64]
+
+    def apply(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map points (n, 3)."""
+        moved: NDArray[np.float64] = self.scale * points @ self.rotation.T + self.shift
+        return moved
+
+    def undo(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map points (n, 3) back."""
+        moved: NDArray[np.float64] = (points - self.shift) @ self.rotation / self.scale
+        return moved
+
+    def scaled_to(self, scale: float) -> Self:
+        """Return the pose with another scale, about the same centre."""
+        return replace(self, scale=scale)
