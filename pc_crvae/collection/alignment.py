@@ -22,8 +22,8 @@ _FAR = 3 * NEAR_RMS
 
 _SOON, _STILL_FAR = 5, 0.9 * NEAR_RMS
 """And after so many of the last ones. Of 43 near-copies that are found (``benchmarks.near --seed
-101``) none lay more than half a `NEAR_RMS` away as early as after the first steps; more than half of
-the pairs that are none lay farther."""
+101``) none lay more than half a `NEAR_RMS` away as early as after the first steps. More than half
+of the pairs that are none lay farther."""
 
 
 class Residual(NamedTuple):

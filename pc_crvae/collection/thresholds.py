@@ -48,8 +48,9 @@ NEAR_INVARIANTS = 0.08
 """The same for near-copies, which noise and holes change."""
 
 NEAR_FINER_INVARIANTS = (0.25, 0.25, 0.15, 0.15, 0.15)
-"""The same for each of the finer ones. The 43 near-copies that are found of ``benchmarks.near --seed
-101`` differ by 0.12, 0.08, 0.04, 0.06 and 0.10 at most, one of seed 103 by 0.16 in the first two."""
+"""The same for each of the finer ones. The 43 near-copies that are found of ``benchmarks.near
+--seed 101`` differ by 0.12, 0.08, 0.04, 0.06 and 0.10 at most, one of seed 103 by 0.16 in the
+first two."""
 
 NEIGHBORS = 8
 """Nearest shapes of each in the embedding that are compared with it."""
