@@ -3,8 +3,8 @@
 import argparse
 
 from pc_crvae.cli.endings import tell_files
-from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_seed
-from pc_crvae.cli.saved import open_saved, report_path
+from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_seed, add_table
+from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Measure reconstructions, samples of the prior, and the use of latents."
@@ -34,16 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_count(parser, "--workers", "processes for exact assignment", default=1)
     add_seed(parser)
+    add_table(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure reconstruction and generation."""
+    check_table(options)
     path = report_path(options, "generation")
     saved = open_saved(options)
     model = saved.point_vae
     require_writable(path)
 
     from pc_crvae.cli.counting import counting
+    from pc_crvae.evaluation.generation.paper import table_of_generation
     from pc_crvae.evaluation.generation.protocol import protocol_for
     from pc_crvae.evaluation.generation.report import format_quality
     from pc_crvae.evaluation.generation.run import evaluate_quality
@@ -74,3 +77,4 @@ def run(options: argparse.Namespace) -> None:
             "report": (path, "every figure above, with the protocol"),
         }
     )
+    deliver_table(options, lambda: table_of_generation(report))
