@@ -17,22 +17,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_count(
         parser,
         "--count",
-        "samples, and test shapes that they are held against (default: 100, or as many as there "
-        "are)",
+        "samples to draw, and test shapes to compare them with (default: 100, or as many as "
+        "there are)",
     )
     add_count(
         parser,
         "--points",
-        "points of each in that comparison, or as many as the model decodes; exact assignment "
-        "takes the cube of it",
+        "points per shape in that comparison, at most as many as the model decodes; the time "
+        "of exact matching grows with its cube",
         default=512,
     )
     parser.add_argument(
         "--baseline",
         action="store_true",
-        help="also hold training shapes against the test shapes: what a perfect model would reach",
+        help="also compare training shapes with the test shapes: what a perfect model would reach",
     )
-    add_count(parser, "--workers", "processes for exact assignment", default=1)
+    add_count(parser, "--workers", "processes for exact matching", default=1)
     add_seed(parser)
     add_table(parser)
 

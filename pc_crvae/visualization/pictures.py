@@ -230,7 +230,7 @@ def _cells(
     row_titles: Sequence[str] | None,
     column_titles: Sequence[str] | None,
 ) -> tuple[Figure, np.ndarray]:
-    """Return a figure of empty cells, high over wide as told, and its axes ``(rows, columns)``."""
+    """Return a figure of empty cells of the given proportions, and its axes ``(rows, columns)``."""
     for titles, count in ((row_titles, rows), (column_titles, columns)):
         if titles is not None and len(titles) != count:
             raise ValueError(f"expected {count} titles, got {len(titles)}")

@@ -11,7 +11,7 @@ _MODEL, _TRAINING = "model", "training shapes"
 
 
 def table_of_generation(report: GenerationReport) -> Table:
-    """A row a figure: of the model, and of training shapes where they were measured."""
+    """One row per figure: of the model, and of training shapes where they were measured."""
     generation = report.generation
     cells = {(figure, _MODEL): value for figure, value in _of_model(report)}
     for column, found in ((_MODEL, generation.samples), (_TRAINING, generation.training_shapes)):
