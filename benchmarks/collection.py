@@ -70,7 +70,7 @@ def write_stl(path: Path, mesh: NDArray[np.float64]) -> None:
 
 
 def make_files(folder: Path, count: int) -> None:
-    """Write STL files of `TRIANGLES` triangles, a folder a class; those that are there stay."""
+    """Write STL files of `TRIANGLES` triangles, one folder per class; those that are there stay."""
     made = index = 0
     while made < count:
         mesh = make_mesh(_SEED, index)

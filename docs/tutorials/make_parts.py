@@ -1,4 +1,4 @@
-"""Write a small folder of meshes, a folder a class, for the tutorials.
+"""Write a small folder of meshes, one folder per class, for the tutorials.
 
 python docs/tutorials/make_parts.py FOLDER
 """

@@ -19,14 +19,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a report of probe, the run's folder that holds it, or the name of a probed model "
         "that comes with the package",
     )
-    parser.add_argument("second", type=Path, metavar="B", help="another, on the same data")
+    parser.add_argument(
+        "second", type=Path, metavar="B", help="another one, probed on the same data"
+    )
     parser.add_argument(
         "--rows",
         nargs=2,
         metavar=("ROW_A", "ROW_B"),
-        help="one of each, such as trained.pooled.aligned (default: each that both hold)",
+        help="a row of A and one of B, such as trained.pooled.aligned (default: each row of both)",
     )
-    add_json(parser, "the comparison goes", "it is only printed")
+    add_json(parser, "the comparison", "print it only")
     add_table(parser)
 
 

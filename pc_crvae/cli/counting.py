@@ -13,15 +13,15 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 @contextmanager
 def counting(what: str, total: int, console: Console | None = None) -> Iterator[Callable[[], None]]:
-    """Yield what is to be called once an item is done.
+    """Yield a function to call after each item.
 
     A terminal shows a bar, or of a single item a spinner; elsewhere a line is written every half
     a minute.
 
     Args:
-        what: is being done, in a word or two.
-        total: items.
-        console: where the lines go, standard error by default.
+        what: a word or two for what the command does.
+        total: the number of items.
+        console: the console to write to, standard error by default.
     """
     console = console or Console(stderr=True)
     progress = items_bar(console, transient=True) if total > 1 else spinner(console)

@@ -20,14 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="octants: statistics of local geometry in regions; bps: distances to basis points; "
         "or both side by side",
     )
-    add_data(parser, "the data set whose training split it is fitted to", None)
-    add_data_root(parser, "where data list finds it")
+    add_data(parser, "the data set to fit it to, by its training split", None)
+    add_data_root(parser, "the folder that data list shows")
     add_up(parser, "the data", "the card's")
     add_out(parser, "folder of the model to write", None)
     parser.add_argument(
         "--frames",
         choices=("z", "so3"),
-        help="rotations that are not to matter, about the vertical or any (default: all matter)",
+        help="rotations that features are blind to: z about the vertical, so3 any (default: none)",
     )
 
 

@@ -41,11 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="mesh or cloud files, or folders of them (any depth; hidden ones are left out)",
     )
-    add_data(parser, "a data set whose --split is embedded", "the PATHs given")
+    add_data(parser, "a data set to embed, its --split", "the PATHs given")
     parser.add_argument(
-        "--split", choices=("train", "test"), default="test", help="of --data, which split"
+        "--split", choices=("train", "test"), default="test", help="the split of --data to embed"
     )
-    add_data_root(parser, "where the run found it")
+    add_data_root(parser, "the folder where the run found them")
     add_up(
         parser,
         "the files",
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "that are written to the folder --out; parts that are there and whole are left as they "
         "are (default: all at once)",
     )
-    add_count(parser, "--part-files", "of --shard: the files of a part", default=FILES_A_PART)
+    add_count(parser, "--part-files", "with --shard: files per part", default=FILES_A_PART)
     parser.add_argument(
         "--merge",
         type=Path,

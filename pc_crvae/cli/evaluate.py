@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "Evaluate a model of images: likelihood, KLs, information, classifiers, pictures."
 _MORE = (
-    "The NLL is in nats an image, by importance sampling, with its standard error; the JSON names "
+    "The NLL is in nats per image, by importance sampling, with its standard error; the JSON names "
     "each figure (nll, elbo, rate, distortion, mutual_information, active_units, consistency_kl, "
-    "classifiers ...) and, under protocol, what it is of."
+    "classifiers ...) and says, under protocol, how it was measured."
 )
 
 _PICTURES = {
@@ -39,21 +39,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_and_data(parser, of_clouds=False)
     add_json(
         parser,
-        "the report goes, pictures beside it",
-        "evaluation.json in --ckpt's folder, of the validation split evaluation-validation.json",
+        "the report, with pictures beside it,",
+        "evaluation.json in --ckpt's folder, or evaluation-validation.json for that split",
     )
     add_held_out(parser)
-    add_count(parser, "--samples", "latents an image, of the likelihood's estimate", default=500)
+    add_count(
+        parser, "--samples", "latents drawn per image to estimate its likelihood", default=500
+    )
     add_count(
         parser,
         "--items",
-        "images, drawn by --seed, that all but mutual information and the classifiers are "
-        "evaluated on (default: all)",
+        "take so many images, drawn by --seed; mutual information and the classifiers "
+        "take all (default: all)",
     )
     add_count(
         parser,
         "--train-items",
-        "at most so many training images, drawn by --seed, that classifiers are fitted on",
+        "fit the classifiers on at most so many training images, drawn by --seed",
         default=10_000,
     )
     add_seed(parser)

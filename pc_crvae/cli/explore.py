@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="PATH",
         help="folders of mesh and cloud files (any depth; hidden ones are left out), or files; or "
-        "one index that embed wrote, whose vectors are taken",
+        "one index that embed wrote, with its vectors",
     )
     add_out(
         parser,
@@ -44,20 +44,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--serve",
         action="store_true",
-        help="then serve the page until Ctrl-C: a file dropped on it is looked up among the shapes",
+        help="then serve the page until Ctrl-C; drop a file on it to look it up among the shapes",
     )
     parser.add_argument(
         "--host",
-        help="of --serve: the name or address to listen on; others than those of this machine "
+        help="with --serve: the name or address to listen on; others than those of this machine "
         "alone let other machines in (default: 127.0.0.1)",
     )
     parser.add_argument(
-        "--port", type=int, help="of --serve: the port to listen on (default: any that is free)"
+        "--port", type=int, help="with --serve: the port to listen on (default: any free one)"
     )
 
 
 def run(options: argparse.Namespace) -> None:
-    """Explore, unless nothing has changed since the last time, and serve the page where told."""
+    """Explore, unless nothing has changed since the last time, and serve the page if asked to."""
     from pc_crvae.cli.counting import counting
     from pc_crvae.collection.explore import PAGE, default_out, explore, explored_before
     from pc_crvae.embedding.index import check_points
@@ -116,8 +116,8 @@ def _tell(explored: "Explored", places: "list[Path]") -> None:
     tell_files(
         {
             "page": (explored.page, "open this first: a map of all shapes, the nearest of each"),
-            "shapes": (out / SHAPES, "a line a shape: its sizes, its group, how unusual it is"),
-            "duplicates": (out / DUPLICATES, "a line a pair: what is the same, and how"),
+            "shapes": (out / SHAPES, "one line per shape: its sizes, its group, how unusual it is"),
+            "duplicates": (out / DUPLICATES, "one line per pair: what is the same, and how"),
             "report": (out / REPORT, "the pairs with pictures, to send"),
         }
     )

@@ -3,8 +3,8 @@
 import argparse
 
 from pc_crvae.cli.endings import tell_files
-from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_seed
-from pc_crvae.cli.saved import open_saved, report_path
+from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_seed, add_table
+from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Measure reconstructions, samples of the prior, and the use of latents."
@@ -17,33 +17,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_count(
         parser,
         "--count",
-        "samples, and test shapes that they are held against (default: 100, or as many as there "
-        "are)",
+        "samples to draw, and test shapes to compare them with (default: 100, or as many as "
+        "there are)",
     )
     add_count(
         parser,
         "--points",
-        "points of each in that comparison, or as many as the model decodes; exact assignment "
-        "takes the cube of it",
+        "points per shape in that comparison, at most as many as the model decodes; the time "
+        "of exact matching grows with its cube",
         default=512,
     )
     parser.add_argument(
         "--baseline",
         action="store_true",
-        help="also hold training shapes against the test shapes: what a perfect model would reach",
+        help="also compare training shapes with the test shapes: what a perfect model would reach",
     )
-    add_count(parser, "--workers", "processes for exact assignment", default=1)
+    add_count(parser, "--workers", "processes for exact matching", default=1)
     add_seed(parser)
+    add_table(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Measure reconstruction and generation."""
+    check_table(options)
     path = report_path(options, "generation")
     saved = open_saved(options)
     model = saved.point_vae
     require_writable(path)
 
     from pc_crvae.cli.counting import counting
+    from pc_crvae.evaluation.generation.paper import table_of_generation
     from pc_crvae.evaluation.generation.protocol import protocol_for
     from pc_crvae.evaluation.generation.report import format_quality
     from pc_crvae.evaluation.generation.run import evaluate_quality
@@ -74,3 +77,4 @@ def run(options: argparse.Namespace) -> None:
             "report": (path, "every figure above, with the protocol"),
         }
     )
+    deliver_table(options, lambda: table_of_generation(report))

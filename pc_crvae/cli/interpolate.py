@@ -25,11 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--to", dest="end", metavar="ID", help="test shape to end at (default: see --from)"
     )
-    add_count(parser, "--pairs", "pairs of test shapes, where none is named", default=2, least=0)
+    add_count(
+        parser, "--pairs", "pairs of test shapes to draw, where none is named", default=2, least=0
+    )
     add_count(
         parser,
         "--random",
-        "pairs of latents drawn from the prior (default: 1, or 0 where shapes are named or the "
+        "pairs of latents to draw from the prior (default: 1, or 0 where shapes are named or the "
         "model is a plain auto-encoder, which has no prior)",
         least=0,
     )

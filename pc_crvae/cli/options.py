@@ -21,17 +21,20 @@ def add_model(
         required=required and default is None,
         default=None if default is None else Path(default),
         metavar="RUN",
-        help="a run's folder, a checkpoint's, a saved export's, or the name of a model that comes "
-        f"with the package, what is made of which goes to reports/NAME{without}",
+        help="the folder of a run, a checkpoint or a saved export, or the NAME of a model that "
+        f"comes with the package, whose results go to reports/NAME{without}",
     )
     parser.add_argument(
         "--which",
         choices=("last", "best"),
         default="last",
-        help="of a run: the last state, or the best by the validation objective",
+        help="the state of a run to take: the last, or the best by the validation objective",
     )
     parser.add_argument(
-        "--device", choices=("auto", "cpu"), default="auto", help="auto: a GPU where there is one"
+        "--device",
+        choices=("auto", "cpu"),
+        default="auto",
+        help="where the model runs; auto takes a GPU where there is one",
     )
 
 
@@ -40,8 +43,8 @@ def add_model_and_data(
 ) -> None:
     """Declare which model, and the data that it is used on; images have no up axis."""
     add_model(parser, required=required)
-    add_data(parser, "the data set that it is used on", "what the model was trained on")
-    add_data_root(parser, "where the run found it")
+    add_data(parser, "the data set to use the model on", "the set that it was trained on")
+    add_data_root(parser, "the folder where the run found them")
     if of_clouds:
         add_up(parser, "the data", "the training run's, or the card's for other data")
 
@@ -53,7 +56,7 @@ def add_data(parser: argparse.ArgumentParser, what: str, default: str | None) ->
         "--data",
         required=default is None,
         metavar="CARD",
-        help=f"name or path of the card of {what}{told}",
+        help=f"name of {what}, or the path of its card{told}",
     )
 
 
@@ -62,7 +65,7 @@ def add_name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name",
         metavar="NAME",
-        help="the name of a data set, which data list shows, or the path of a card of your own",
+        help="the name of a data set (data list shows them), or the path of a card of your own",
     )
 
 
@@ -96,7 +99,7 @@ def add_points(parser: argparse.ArgumentParser, more: str = "") -> None:
         "--points",
         type=int,
         metavar="N",
-        help=f"points drawn of each shape{more} (default: as many as the model was trained with)",
+        help=f"points to draw from each shape{more} (default: as many as the model trained with)",
     )
 
 
@@ -105,9 +108,9 @@ def add_average_over(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--average-over",
         metavar="GROUP",
-        help="vectors that depend less on how shapes face: means over each shape's copies turned "
-        "by a group, which takes as many passes. C12: twelve even turns about the vertical; O: the "
-        "24 turns of the cube, for shapes on any side; also Cn, T, I (default: one pass)",
+        help="make vectors depend less on how shapes face: turn each shape by every rotation of a "
+        "group, and average. C12 is twelve even turns about the vertical, O the 24 turns of a "
+        "cube, for shapes on any side; also Cn, T, I. Each turn takes a pass (default: one pass)",
     )
 
 
@@ -117,17 +120,17 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split",
         choices=("train", "test"),
-        help="the only split that is read (default: every one)",
+        help="read this split alone (default: every split)",
     )
     parser.add_argument(
-        "--allow-refused", action="store_true", help="do without the files that cannot be used"
+        "--allow-refused", action="store_true", help="leave out files that cannot be used"
     )
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
     """Declare which set an action of ``data`` is about, where it is, and what points up in it."""
     add_name(parser)
-    add_data_root(parser, "where data list finds it")
+    add_data_root(parser, "the folder that data list shows")
     add_up(parser, "the files", "their format's, or else the card's")
 
 
@@ -144,13 +147,16 @@ def add_drop_nan(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser, what: str, default: str) -> None:
     """Declare the file that numbers go to."""
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help=f"where {what}, as JSON (default: {default})"
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help=f"write {what} to this JSON file (default: {default})",
     )
 
 
 def add_report(parser: argparse.ArgumentParser, name: str, beside: str) -> None:
     """Declare where the report goes, by default as ``name`` into the folder of the model."""
-    add_json(parser, f"the report goes, {beside}", f"{name} in --ckpt's folder")
+    add_json(parser, f"the report, with {beside},", f"{name} in --ckpt's folder")
 
 
 def add_out(
@@ -169,8 +175,8 @@ def add_table(parser: argparse.ArgumentParser) -> None:
         "--table",
         type=Path,
         metavar="FILE",
-        help="a table for a paper too, with the protocol in words: Markdown, CSV or LaTeX, by the "
-        "suffix .md, .csv or .tex (default: none)",
+        help="also write a table for a paper, with a paragraph on the protocol; the suffix .md, "
+        ".csv or .tex chooses the form (default: none)",
     )
 
 
@@ -197,11 +203,11 @@ def add_held_out(parser: argparse.ArgumentParser) -> None:
         "--split",
         choices=("test", "validation"),
         default="test",
-        help="validation: what training held out, for choosing between runs",
+        help="validation is what training held out, for choosing between runs",
     )
 
 
-def add_seed(parser: argparse.ArgumentParser, what: str = "what is drawn") -> None:
+def add_seed(parser: argparse.ArgumentParser, what: str = "all random draws") -> None:
     """Declare the seed of what is drawn."""
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=f"fixes {what}")
 

@@ -62,7 +62,7 @@ def add_commands(parser: Parser, noun: str, modules: Mapping[str, ModuleType]) -
     """Declare commands, each a module with a ``DESCRIPTION``, ``add_arguments`` and ``run``.
 
     Args:
-        parser: what they are declared to.
+        parser: the parser that gets the commands.
         noun: what they are called; the attribute of that name of what is parsed is the ``run`` of
             the one that was chosen.
         modules: the modules, by the names of the commands.

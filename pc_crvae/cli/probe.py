@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pc_crvae.runs.saved import SavedModel
 
 DESCRIPTION = (
-    "Fit linear SVMs on frozen features: of the trained encoder, the untrained, and a descriptor."
+    "Score frozen features by linear SVMs: the trained encoder, untrained ones and a descriptor."
 )
 
 
@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         type=Path,
         metavar=("TRAIN", "TEST"),
-        help="instead of --ckpt: .npz files with the arrays features (n, d) and labels (n,), "
-        "whoever made them (default: those of the model)",
+        help="probe anyone's features instead of --ckpt: .npz files with the arrays features "
+        "(n, d) and labels (n,) (default: those of the model)",
     )
     parser.add_argument(
         "--protocol",
@@ -54,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_held_out(parser)
     add_json(
         parser,
-        "the report goes, predictions and confusion matrix beside it",
-        "probe.json in --ckpt's folder, of the validation split probe-validation.json; with "
-        "--features it is only printed",
+        "the report, with predictions and confusion matrix beside it,",
+        "probe.json in --ckpt's folder, or probe-validation.json for that split; with "
+        "--features print it only",
     )
     add_count(
         parser,
@@ -72,13 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cross-validate",
         action="store_true",
-        help="a second estimate of every row, with intervals: stratified folds within the training "
-        "split, repeated",
+        help="also estimate every row by repeated stratified folds of the training split, with "
+        "intervals",
     )
-    add_count(parser, "--cv-repeats", "of --cross-validate: how often (default: 3)")
-    add_count(
-        parser, "--cv-folds", "of --cross-validate: into how many folds (default: 5)", least=2
-    )
+    add_count(parser, "--cv-repeats", "with --cross-validate: how often to repeat it (default: 3)")
+    add_count(parser, "--cv-folds", "with --cross-validate: how many folds (default: 5)", least=2)
     add_table(parser)
     add_figures(parser)
 
@@ -112,7 +110,7 @@ def _cross_validation(options: argparse.Namespace) -> "CrossValidation | None":
     for key in given:
         if not options.cross_validate:
             raise UserError(
-                f"--cv-{key} is about --cross-validate, which was not asked for: add it"
+                f"--cv-{key} goes with --cross-validate, which was not asked for: add it"
             )
     return CrossValidation(**given) if options.cross_validate else None
 
@@ -127,7 +125,7 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
     }
     for option, value in given.items():
         if value is not None:
-            raise UserError(f"{option} is about a model, and --features has none: omit it")
+            raise UserError(f"{option} needs a model, and --features has none: omit it")
     from pc_crvae.evaluation.probe.features import probe_arrays, read_features
 
     if options.json is not None:

@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go through all vectors of an --index, however many; otherwise one of more than "
         "200,000 is searched by an approximate index, which is made once and kept beside it",
     )
-    add_count(parser, "--top", "hits shown of each query", default=5)
+    add_count(parser, "--top", "hits to show for each query", default=5)
     add_up(
         parser,
         "the files of the folder and in the queries, or with --index in the queries",
@@ -72,9 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_points(parser, " of a folder")
     add_average_over(parser)
     add_drop_nan(parser)
-    add_json(parser, "the hits go", "nowhere")
+    add_json(parser, "the hits", "none")
     parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="where the hits go, a line each (default: nowhere)"
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write the hits to this file, one per line (default: none)",
     )
     add_out(
         parser,
@@ -157,10 +160,12 @@ def _check(options: argparse.Namespace) -> None:
             ("--average-over", options.average_over),
         ):
             if value is not None:
-                raise UserError(f"{option} is of a folder: --index says how its shapes were read")
+                raise UserError(
+                    f"{option} goes with a folder: --index says how its shapes were read"
+                )
         return
     if options.exact:
-        raise UserError("--exact is of an --index: a folder is always searched exactly")
+        raise UserError("--exact goes with --index: a folder is always searched exactly")
     folder = Path(options.queries[0])
     if not folder.is_dir():
         raise UserError(
@@ -203,7 +208,7 @@ def _of_folder(
 
 
 def _told(count: int) -> None:
-    """Take the number of points left out of a shape that was read, and told, before."""
+    """Drop the number of points left out of a shape: it was printed when the shape was read."""
 
 
 def _hits(
@@ -263,7 +268,7 @@ def _write(
         files["hits"] = options.json, "the hits, and how they were found"
     if options.csv is not None:
         findings.write_csv(options.csv)
-        files["lines of hits"] = options.csv, "a line a hit"
+        files["lines of hits"] = options.csv, "one line per hit"
     print("a line has the rank, the cosine distance (0: the same vector), the id and the file")
     tell_files(files)
 

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="values to use instead of the file's, such as training.epochs=10",
     )
     add_out(parser, "folder of the run", "runs/<name of the config>")
-    add_data_root(parser, "the configuration's data.root, or where data list finds it")
+    add_data_root(parser, "the configuration's data.root, or the folder that data list shows")
     parser.add_argument(
         "--threads",
         metavar="N",

@@ -113,7 +113,7 @@ class MixtureConfig(Section):
         theirs = [key for key in SharedSetConfig.model_fields if key in values]
         if theirs:
             raise ValueError(
-                f"{theirs[0]} is of each set of a mixture: give it with the set, in the list"
+                f"{theirs[0]} belongs to each set of a mixture: give it with the set, in the list"
             )
         return values
 

@@ -245,8 +245,8 @@ class Config(Section):
                 self._groups_can_be_balanced(self.objective)
             if self.objective.free_bits and getattr(self.model, "flows", 0):
                 raise ValueError(
-                    "objective.free_bits are of the KL of each dimension, which behind model.flows "
-                    "is estimated at a sample and negative at times: set one of them to 0"
+                    "objective.free_bits bound the KL of each dimension, which model.flows "
+                    "estimates at a sample, so that it is negative at times: set one of them to 0"
                 )
         if self.init is not None:
             self._leaves_something_to_train(self.init)
@@ -270,7 +270,7 @@ class Config(Section):
     def _groups_can_be_balanced(self, objective: ELBOConfig) -> None:
         if not isinstance(self.model, NVAEModelConfig):
             raise ValueError(
-                "objective.balanced_groups is of the latent groups of an nvae, and model.name is "
+                "objective.balanced_groups needs the latent groups of an nvae, and model.name is "
                 f"{self.model.name}: set it to false"
             )
         if objective.free_bits:

@@ -46,7 +46,7 @@ class JitterConfig(Section):
 
 
 class SubsampleConfig(Section):
-    """A random share of the points, one share a batch."""
+    """A random share of the points, one share per batch."""
 
     name: Literal["subsample"]
     min_fraction: float = Field(0.5, gt=0, le=1)

@@ -22,8 +22,9 @@ def batch_of(
     Args:
         items: clouds or images.
         indices: (b,) items of the set.
-        points: how many of each cloud, chosen anew for each ``key``; images are taken as they are.
-        key: what fixes the choice, for example ``("points", seed, epoch)``.
+        points: the number of points taken from each cloud, chosen anew for each ``key``; images
+            stay as they are.
+        key: the values that fix the choice, for example ``("points", seed, epoch)``.
 
     Returns:
         (b, points, 3) clouds or (b, C, H, W) images in [0, 1].
@@ -48,7 +49,7 @@ def prefetched(items: Iterator[_Item]) -> Generator[_Item]:
             for batch in ready: ...
 
     Args:
-        items: drawn from on the thread alone, one at a time and at most one ahead.
+        items: an iterator that the thread alone advances, at most one item ahead.
     """
     exhausted = object()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch") as thread:

@@ -40,7 +40,7 @@ class CloudSet(ItemSet):
             raise ValueError(f"points should be float32, not {self.points.dtype}")
         if self.normals is not None:
             if self.normals.shape != self.points.shape or self.normals.dtype != np.float32:
-                raise ValueError("normals should be float32, one a point")
+                raise ValueError("normals should be float32, one per point")
             if isinstance(self.normals, np.ndarray):
                 object.__setattr__(self, "normals", read_only(self.normals))
         super().__post_init__()
@@ -65,7 +65,7 @@ class CloudSet(ItemSet):
         Args:
             indices: (b,) clouds of this set.
             count: points a cloud.
-            key: what fixes the choice, for example ``("points", seed, epoch)``.
+            key: the values that fix the choice, for example ``("points", seed, epoch)``.
 
         Raises:
             UserError: the clouds have fewer than ``count`` points.

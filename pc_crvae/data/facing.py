@@ -46,12 +46,12 @@ def up_in_full(said: str | None, otherwise: Axis = "z", *, base: str | None = No
 
 
 def single_up(said: str | None, otherwise: Axis | None, name: str) -> Axis | None:
-    """Return the one axis of a set that has no file a shape.
+    """Return the one axis of a set that does not have one file per shape.
 
     Raises:
         UserError: what is said is no axis, or axes by suffix.
     """
     axes = parse_up(said)
     if axes.by_suffix:
-        raise UserError(f"the files of {name} are of one kind, so up is one axis, not {said!r}")
+        raise UserError(f"all files of {name} have one kind, so up is one axis, not {said!r}")
     return axes.default or otherwise

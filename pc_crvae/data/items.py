@@ -54,7 +54,7 @@ class Sample:
     Attributes:
         points: (P, 3).
         normals: (P, 3) unit vectors; None where there are none.
-        repairs: how often what was repaired, by name, such as ``degenerate faces``.
+        repairs: how often each repair was made, by its name, such as ``degenerate faces``.
     """
 
     points: NDArray[np.floating[Any]]
@@ -188,10 +188,10 @@ class ItemSet(ABC):
         if isinstance(self.array, np.ndarray):
             object.__setattr__(self, self.holds, read_only(self.array))
         if len(self.ids) != len(self.array) or len(set(self.ids)) != len(self.ids):
-            raise ValueError("ids should be unique, one an item")
+            raise ValueError("ids should be unique, one per item")
         if self.labels is not None:
             if self.labels.shape != self.array.shape[:1] or self.labels.dtype != np.int64:
-                raise ValueError("labels should be int64, one an item")
+                raise ValueError("labels should be int64, one per item")
             object.__setattr__(self, "labels", read_only(self.labels))
 
     def __len__(self) -> int:
@@ -225,7 +225,7 @@ class ItemSet(ABC):
     def item(self, row: int) -> dict[str, Any]:
         """Return the item at ``row``: arrays of its own, its ``id``, and where labelled ``label``.
 
-        Nothing in it is None, so that PyTorch's default collation makes batches of such items.
+        Nothing in it is None, so that PyTorch's default collation makes batches of items.
         """
         item: dict[str, Any] = {"id": self.ids[row]}
         return item if self.labels is None else item | {"label": int(self.labels[row])}

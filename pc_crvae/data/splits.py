@@ -28,7 +28,7 @@ def split_validation(train: _Items, fraction: float) -> tuple[_Items, _Items]:
 
     A set without labels is cut as one class, and so is one whose classes are so small that one
     item of each would be more than a third of the set, and more than twice the ``fraction``, or
-    that fewer than two items would be held out. The latter is told by a warning. So cut, a set of
+    that fewer than two items would be held out. A warning says so. So cut, a set of
     four or more has at least two items on either side.
 
     Args:

@@ -291,7 +291,7 @@ def _load_finite(part: Part, card: Card, fraction: float) -> tuple[CloudSet, Clo
     """The training and the validation part of a finite set; None for one without an end."""
     if card.modality != "points":
         raise UserError(
-            f"{part.name} holds {card.modality}, and mixtures and data.items_per_epoch are of "
+            f"{part.name} holds {card.modality}, and mixtures and data.items_per_epoch take "
             "point clouds: leave it out, or train on it alone and without data.items_per_epoch"
         )
     if endless_reader_of(card) is not None:

@@ -129,7 +129,7 @@ def check_several(labels: NDArray[np.int64], names: Sequence[object] | None = No
     present = np.unique(labels)
     if len(present) < 2:
         raise UserError(
-            f"all training items are of the class {_named(present[0], names)}: a probe needs at "
+            f"all training items have the class {_named(present[0], names)}: a probe needs at "
             "least two classes"
         )
 

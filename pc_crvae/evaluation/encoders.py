@@ -45,7 +45,7 @@ def probe_model(
         test: the items that they are scored on.
         protocol: the user's protocol; the model and the data settle what it leaves open.
         progress: a function to call with a line that says what is being done.
-        untrained: what the batch-norm of untrained ones knows, instead of what the protocol says.
+        untrained: how the batch-norm of untrained ones is set, instead of as the protocol says.
         cross_validation: the folds of a second estimate, on the training items; None for none.
 
     Raises:

@@ -127,7 +127,7 @@ class ModelReport(Report):
     """A report of a saved model, whose last fields are ``checkpoint`` and ``trained_on``."""
 
     def of_model(self, saved: "SavedModel", which: Literal["last", "best"]) -> Self:
-        """Return the report with the model that it is of, and which state of its run that is."""
+        """Return the report with its model, and which state of the run that is."""
         checkpoint = Checkpoint(
             path=str(saved.folder), which=which, weights_sha256=saved.weights_sha256
         )
@@ -136,7 +136,7 @@ class ModelReport(Report):
 
 
 def is_of_weights(checkpoint: Checkpoint | None, path: Path, export: Path) -> bool:
-    """Whether a report is of the weights that an export holds now.
+    """Whether a report measured the weights that an export holds now.
 
     Where it or the export does not say which those are, as of 0.1, the report has to be no older.
 

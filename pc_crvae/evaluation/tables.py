@@ -28,7 +28,7 @@ class Table:
 
     def __post_init__(self) -> None:
         if any(len(row) != len(self.columns) for row in self.rows):
-            raise ValueError("every row should have a cell a column")
+            raise ValueError("every row should have one cell per column")
 
     @classmethod
     def of_cells(

@@ -37,7 +37,7 @@ def chamfer_distance(
         directions: the way in which the two directions are joined.
 
     Returns:
-        (B,), one distance a pair; 0 for clouds that are equal as sets.
+        (B,), one distance per pair; 0 for clouds that are equal as sets.
 
     Raises:
         ValueError: shapes that do not match, an empty cloud, or an unknown ``directions``.

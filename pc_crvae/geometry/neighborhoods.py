@@ -52,10 +52,10 @@ def pool_neighbors(
         )
     if largest is not None and largest.shape != features.shape[2:]:
         raise ValueError(
-            f"largest must be ({features.shape[2]},), one a channel, not {tuple(largest.shape)}"
+            f"largest must be ({features.shape[2]},), one per channel, not {tuple(largest.shape)}"
         )
     if indices.shape[2] == 0:
-        raise ValueError("pool_neighbors needs at least one neighbour a point")
+        raise ValueError("pool_neighbors needs at least one neighbour per point")
     transformed = is_transformed()
     # Elsewhere it would stall the queue; what is transformed has no values to look at.
     if indices.device.type == "cpu" and indices.numel() and not transformed:

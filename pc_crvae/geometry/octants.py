@@ -20,8 +20,8 @@ def octant_means(points: Tensor, neighbors: int | Sequence[int]) -> Tensor:
 
     Args:
         points: (B, N, 3), any floating dtype; below float32 the function works in float32.
-        neighbors: how many nearest other points count, one number a scale, in rising order. Clouds
-            of fewer other points take them all.
+        neighbors: how many nearest other points count, one number per scale, in rising order.
+            Clouds of fewer other points take them all.
 
     Returns:
         (B, N, 24 S) for S scales, in the unit of ``points``: by scale, then octant (the sign of x

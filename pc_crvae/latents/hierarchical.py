@@ -78,7 +78,7 @@ class TopDown(nn.Module, ABC):
         """Run from the top.
 
         Args:
-            encoder_features: the encoder features of x, one tensor a group; None runs the prior
+            encoder_features: the encoder features of x, one tensor per group; None runs the prior
                 alone.
             choose: the latent to go on with.
             groups: the number of groups to run, all by default.
@@ -187,7 +187,7 @@ class HierarchicalPosterior(_Chain):
 
     Args:
         network: the top-down network.
-        encoder_features: the encoder features of x, one tensor a group, items first.
+        encoder_features: the encoder features of x, one tensor per group, items first.
         representation_groups: the number of groups, from the top, in the representation.
         constant: take part in no gradient but the path's; see `detach`.
     """

@@ -76,7 +76,7 @@ class LatentChain(ABC):
         )
 
     def by_group(self, name: str, per_dimension: Tensor) -> dict[str, Tensor]:
-        """Split a KL (B, D) into one number a group: ``{"<name>/group 3 of 5": (B,), ...}``.
+        """Split a KL (B, D) into one number per group: ``{"<name>/group 3 of 5": (B,), ...}``.
 
         Empty for a single group, whose number is the whole sum. In a step's terms these stand
         before the sums they add up to, so that what stops a run is named by its group.

@@ -35,7 +35,7 @@ def saved_card(
         name: what the model is called.
         what: the model in one line.
         made: a sentence that says how it came to be.
-        modality: what it is a model of.
+        modality: clouds or images.
         data: what it was trained on, as exports record it.
         abilities: sentences that say what it can do and what it cannot.
         figures: what was measured, in Markdown.
@@ -100,7 +100,7 @@ def abilities_of_points(
     """What a model of point clouds can do, and what it cannot, a sentence each.
 
     Args:
-        frames: what the model is averaged over.
+        frames: the group of frames that the model averages over.
         points: the number of points of the clouds that it is made for.
         decodes: whether training trained its decoder.
     """

@@ -170,7 +170,7 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
                 )
             except (HFValidationError, OSError) as error:
                 raise UserError(
-                    f"{pretrained_model_name_or_path} is neither a folder nor a model that could "
-                    f"be had from the Hugging Face Hub ({type(error).__name__}): check the path"
+                    f"{pretrained_model_name_or_path} is neither a folder nor a model that "
+                    f"the Hugging Face Hub gave ({type(error).__name__}): check the path"
                 ) from error
         return read_export(folder, cls)

@@ -26,7 +26,7 @@ class PretrainedVAE(VAE, Pretrained, ABC):
         architecture: head and latent size, and what the other parts are made of.
         posterior: ``gaussian``, or ``code`` for a plain auto-encoder.
         data: what it was trained on, carried along in exports.
-        encoder: made of the architecture.
+        encoder: the encoder that the architecture describes.
         make_decoder: a function from the latent size to the decoder, called after the head is made.
         make_likelihood: the decoder's output to p(x|z).
     """

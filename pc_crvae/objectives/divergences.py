@@ -1,4 +1,4 @@
-"""How far the posterior of t(x) lies from that of x, one number an item."""
+"""How far the posterior of t(x) lies from that of x, one number per item."""
 
 from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple, get_args

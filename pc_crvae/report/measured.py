@@ -31,7 +31,7 @@ _SHOWN = 8  # misclassified items
 
 @dataclass(frozen=True)
 class Measured(Generic[R]):
-    """What there is of a kind of report.
+    """A kind of report as it was found: read, missing or damaged.
 
     Attributes:
         kind: the kind of measurement.
@@ -71,7 +71,7 @@ class Measured(Generic[R]):
         warning = (
             f"Stale: {name} is older than the model's weights."
             if self.stored.is_stale
-            else f"{name} is of the {self.stored.of_other} state, and this page of the "
+            else f"{name} measures the {self.stored.of_other} state, and this page shows the "
             f"{self.subject.which} one."
         )
         return Section(
@@ -83,7 +83,7 @@ class Measured(Generic[R]):
 
 
 def find_measured(kind: Kind[R], subject: Subject, problems: Problems) -> Measured[R]:
-    """Read what there is of a kind of report; damage is a problem of the page."""
+    """Read a report of a kind, if there is one; damage is a problem of the page."""
     try:
         return Measured(kind, subject, read_stored(subject, f"{kind.name}.json", kind.type))
     except UserError as error:
@@ -101,7 +101,7 @@ def probe_section(
     """The section of the probe, with some of what it got wrong.
 
     Args:
-        probe: what there is of it.
+        probe: the probe's report, as it was found.
         split: the items, or why there are none.
         misclassified: what items were taken for, by their ids.
         note: why that is not known, as a part of the page.

@@ -157,4 +157,4 @@ def traversals(report: Path) -> Markup:
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"{path} is no whole PNG picture ({error}): make it anew") from None
     shown = picture(buffer.getvalue(), "png", "traversals of latent dimensions", width=width)
-    return below("Traversals: one dimension a row, the fullest first, from -3 to 3", shown)
+    return below("Traversals: one dimension per row, the fullest first, from -3 to 3", shown)

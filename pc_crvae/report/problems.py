@@ -10,7 +10,7 @@ from pc_crvae.report.page import paragraph
 
 @dataclass
 class Problems:
-    """Problems that were told, a sentence each."""
+    """The problems that a page names, a sentence each."""
 
     sentences: list[str] = field(default_factory=list)
 

@@ -49,8 +49,8 @@ class Stored(Generic[R]):
     Attributes:
         path: the path of the file.
         report: what it holds.
-        is_stale: it is of other weights than those that it is said to be of, or is older.
-        of_other: the state of the run that it is of, where that is not the page's.
+        is_stale: it measured other weights than those of the run, or is older than they are.
+        of_other: the state of the run that it measured, where the page shows another.
     """
 
     path: Path

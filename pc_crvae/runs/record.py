@@ -43,7 +43,7 @@ class Moment(BaseModel):
 
     @property
     def speed(self) -> float:
-        """Items a second, the mean since the moment of training before; 0 where none is told."""
+        """Items per second, the mean since the moment before; 0 where the record has none."""
         speed = self.values.get("items_per_second")
         return speed if isinstance(speed, int | float) else 0.0
 

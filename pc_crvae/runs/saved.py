@@ -193,7 +193,7 @@ class SavedModel:
         """Load one official split of the data.
 
         Raises:
-            UserError: it cannot be loaded, or the model is of the other modality, or of images of
+            UserError: it cannot be loaded, or the model has the other modality, or takes images of
                 another shape.
         """
         items = verified(lambda: load(self.data, split, **self.reading))

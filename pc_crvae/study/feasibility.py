@@ -31,7 +31,7 @@ def check_feasible(study: Study, runs: list[PlannedRun]) -> None:
         data = run.config.data
         if study.evaluation is not None and isinstance(run.config.model, PointModelConfig):
             raise UserError(
-                f"the arm {run.arm} is a model of points, and evaluation is of images: ask for a "
+                f"the arm {run.arm} is a model of points, and evaluation needs images: ask for a "
                 "probe, or for measures.generation"
             )
         if data not in checked:
@@ -48,8 +48,8 @@ def _check_probe(study: Study, run: PlannedRun) -> None:
         return
     if isinstance(data, MixtureConfig):
         raise UserError(
-            f"the arm {run.arm} is trained on a mixture, {data.name}, whose test split is of no "
-            "one set: name one in probe.data"
+            f"the arm {run.arm} trains on a mixture, {data.name}, which has no test split of "
+            "its own: name a set in probe.data"
         )
 
 
@@ -59,7 +59,7 @@ def _check_measures(study: Study, run: PlannedRun) -> None:
         return
     if not isinstance(run.config.model, PointModelConfig):
         raise UserError(
-            f"the arm {run.arm} is a model of images, and measures are of points: ask for an "
+            f"the arm {run.arm} is a model of images, and measures need points: ask for an "
             "evaluation"
         )
     test = _load(run.config.data, "test")
@@ -87,6 +87,6 @@ def _check_measures(study: Study, run: PlannedRun) -> None:
 def _load(data: DataConfig | MixtureConfig, split: Split) -> ItemSet:
     if isinstance(data, MixtureConfig):
         raise UserError(
-            f"{data.name} is a mixture, whose split {split} is of no one set: leave measures out"
+            f"{data.name} is a mixture, which has no split {split} of its own: leave measures out"
         )
     return load(data.name, split, **data.reading)

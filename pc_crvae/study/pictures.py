@@ -11,7 +11,7 @@ _TITLES = {"aligned": "aligned", "z": "turned about z", "so3": "turned by SO(3)"
 
 
 def plot_accuracies(summary: StudySummary, path: Path) -> None:
-    """Draw a panel a setting and a line an arm: a dot a seed, a bar at their mean.
+    """Draw one panel per setting and one line per arm: one dot per seed, a bar at their mean.
 
     Args:
         summary: a summary with at least one arm's rows.
@@ -32,7 +32,7 @@ def plot_accuracies(summary: StudySummary, path: Path) -> None:
 
 
 def plot_figures(summary: StudySummary, path: Path) -> None:
-    """Draw a panel a figure of the evaluations and a line an arm: a dot a seed, a bar at the mean.
+    """Draw one panel per figure and one line per arm: one dot per seed, a bar at the mean.
 
     Args:
         summary: a summary with at least one arm's figures.

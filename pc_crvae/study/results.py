@@ -17,7 +17,7 @@ TERM_TITLES = {
     "consistency": "consistency",
     "active_units": "active units",
 }
-"""The terms of objectives that are told, and how tables call them."""
+"""The terms of objectives that tables show, and how they call them."""
 
 
 class Spread(Part):
@@ -122,7 +122,7 @@ class ArmResult(Part):
 
     Attributes:
         seeds: the seeds of training, of complete runs.
-        config: what the arm changes; this and what follows it not of untrained encoders.
+        config: what the arm changes; this and what follows only for trained arms.
         overrides: the overrides of its first run.
         passes: how often the encoder sees the training set.
         terms: the terms of the objective on validation, after the last epoch.

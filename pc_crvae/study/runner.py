@@ -64,7 +64,7 @@ def run_study(
         runs: the runs, in the order they are started in.
         out: folder of the study.
         workers: processes side by side, of one thread each.
-        say: told, in one line, what goes on.
+        say: the function that prints one line about what the study does.
         changed: called when a run starts, ends or fails.
 
     Returns:
@@ -219,7 +219,7 @@ def _config_path(out: Path, run: PlannedRun) -> Path:
 
 
 def _last_words(log: Path, status: int) -> str:
-    """The error that a process told, or how it ended."""
+    """The error that a process wrote, or how it ended."""
     lines = log.read_text(encoding="utf-8", errors="replace").rpartition("\n$ ")[2].splitlines()
     told = [line for line in lines if line.startswith("error: ")]
     if told:

@@ -162,7 +162,7 @@ class Study(Section):
             raise ValueError("probe.split and evaluation.split should be the same split")
         if self.split == "validation" and any(getattr(self.measures, m) for m in MEASURES):
             raise ValueError(
-                "measures are of the test split, and the study of the validation split: leave "
+                "measures take the test split, and the study takes the validation split: leave "
                 "them out"
             )
         return self

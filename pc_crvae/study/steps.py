@@ -76,7 +76,7 @@ def remaining_steps(run: PlannedRun, study: Study, config_path: Path) -> list[St
     """The processes that a run still needs, in their order.
 
     Training is finished when its last epoch was recorded and saved; a probe or an evaluation, when
-    its report is of what the study asks for and is no older than the model.
+    its report has what the study asks for and is no older than the model.
 
     Args:
         run: the run that is asked about.

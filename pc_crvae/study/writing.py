@@ -60,9 +60,9 @@ def write_report(
         return path
 
     if study.probe is not None:
-        plot_accuracies(summary, beside("accuracy", "accuracy of every arm, a dot a seed"))
+        plot_accuracies(summary, beside("accuracy", "accuracy of every arm, one dot per seed"))
     if study.evaluation is not None:
-        plot_figures(summary, beside("figures", "figures of every arm, a dot a seed"))
+        plot_figures(summary, beside("figures", "figures of every arm, one dot per seed"))
     curves = _probed_while_training(
         [run for run in runs if run.name in summary.complete and run.seed == study.seeds[0]]
     )

@@ -98,7 +98,7 @@ def image_shape_of(config: Config, items: ItemSet) -> ImageShape | None:
     """The shape of the images of ``items``; None for clouds.
 
     Raises:
-        UserError: the model of ``config`` is of the other modality.
+        UserError: the model of ``config`` has the other modality.
     """
     of_points = isinstance(config.model, PointModelConfig)
     if isinstance(items, ImageSet) == of_points:
@@ -120,7 +120,7 @@ def build_objective(config: Config, model: LatentVariableModel) -> Objective:
 
 
 def build_transform(config: Config, consistency: ConsistencyConfig) -> BatchTransform:
-    """t, the listed transforms one after the other, onto what the model's likelihood is of."""
+    """t, the listed transforms one after the other, onto what the model's likelihood takes."""
     if not isinstance(config.model, PointModelConfig):
         transforms = cast(Sequence[ImageTransformConfig], consistency.transforms)
         return onto_levels(build_image_transform(transforms), config.model.likelihood)

@@ -34,8 +34,8 @@ class Callbacks:
             than the main one it only encodes a share of the items, and returns None.
         picture: an image (H, W, 3) uint8 of inputs beside reconstructions, which it also
             writes for the given epoch.
-        note: what is said at the start of the callbacks that there are not.
-        at_end: what is said of the trained model, None where nothing is.
+        note: the line printed at the start about callbacks that are missing.
+        at_end: the warning about the trained model, None where there is none.
     """
 
     probe: Callable[[Pretrained, Sharing], float | None] | None = None

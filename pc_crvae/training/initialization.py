@@ -53,13 +53,13 @@ class Origin:
         return cls(init, model, export.weights_sha256)
 
     def give(self, model: Pretrained) -> dict[str, Any]:
-        """Copy what is taken into ``model``, which is of the same architecture.
+        """Copy what is taken into ``model``, which has the same architecture.
 
         Returns:
             What is to be recorded of it: plain values.
 
         Raises:
-            UserError: the model is of another class, a part of another architecture, or a part was
+            UserError: the model has another class, a part has another architecture, or a part was
                 never trained.
         """
         if type(model) is not type(self.model):
@@ -120,7 +120,7 @@ class Origin:
         for name in sorted(ours.keys() | theirs.keys()):
             if ours.get(name) != theirs.get(name):
                 raise self._refusal(
-                    f"is of another architecture: {name} of {what} is "
+                    f"has another architecture: {name} of {what} is "
                     f"{theirs.get(name, 'missing')} there and {ours.get(name, 'missing')} here"
                 )
 
@@ -129,7 +129,7 @@ class Origin:
 
 
 def check_initialization(config: Config) -> None:
-    """Read the model that training starts from, so that one that is missing is told at once.
+    """Read the model that training starts from, so that a missing one is refused at once.
 
     Raises:
         UserError: there is none, or it is damaged.

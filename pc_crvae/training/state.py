@@ -91,7 +91,7 @@ class TrainingState:
         """Go on from the newest state of ``run``, the global generators of torch included.
 
         Args:
-            run: made by training on the same ``train_set``.
+            run: a run that trained on the same ``train_set``.
             train_set: the items that are trained on.
 
         Raises:
@@ -117,7 +117,7 @@ class TrainingState:
                 self.average.load_state_dict(self._of_whole_objective(saved["average"]))
         except (RuntimeError, ValueError) as error:
             raise UserError(
-                f"the newest state in {run.checkpoints} is of another model than {run.config} "
+                f"the newest state in {run.checkpoints} holds another model than {run.config} "
                 "describes: restore it from a copy, or overwrite the run to start anew"
             ) from error
         if saved.get("init") is not None:

@@ -23,7 +23,7 @@ Strength = Literal["small", "large"]
 
 
 class ImageTransform(ABC):
-    """A random map of images (B, C, H, W) in [0, 1] to such images, one draw an image."""
+    """A random map of images (B, C, H, W) in [0, 1] to such images, one draw per image."""
 
     def __call__(self, images: Tensor, draws: Draws) -> Tensor:
         """Transform each image by its own draw.
@@ -37,7 +37,7 @@ class ImageTransform(ABC):
             (B, C, H, W) in [0, 1], in the dtype and on the device of ``images``.
 
         Raises:
-            ValueError: images that are not (B, C, H, W), or not one a row.
+            ValueError: images that are not (B, C, H, W), or not one per row.
         """
         if images.dim() != 4 or 0 in images.shape[1:]:
             raise ValueError(f"images must be (B, C, H, W), not {tuple(images.shape)}")

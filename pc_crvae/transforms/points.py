@@ -24,7 +24,7 @@ from pc_crvae.randomness.draws import Draws
 
 
 class Transform(ABC):
-    """A random map of clouds (B, N, 3) to clouds (B, N', 3), one draw a cloud."""
+    """A random map of clouds (B, N, 3) to clouds (B, N', 3), one draw per cloud."""
 
     def __call__(self, points: Tensor, draws: Draws) -> Tensor:
         """Transform each cloud by its own draw.
@@ -37,7 +37,7 @@ class Transform(ABC):
             (B, N', 3), in the dtype and on the device of ``points``.
 
         Raises:
-            ValueError: points that are not (B, N, 3) with N >= 1, or not one cloud a row.
+            ValueError: points that are not (B, N, 3) with N >= 1, or not one cloud per row.
         """
         if points.dim() != 3 or points.shape[1] == 0 or points.shape[2] != 3:
             raise ValueError(f"points must be (B, N, 3), not {tuple(points.shape)}")

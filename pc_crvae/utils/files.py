@@ -150,7 +150,7 @@ def sync(path: Path) -> None:
 def require_writable(path: Path) -> None:
     """Refuse, before any work, a file that `atomic_path` could not write after it.
 
-    Nothing is made. A disk that fills up meanwhile is told when it does.
+    Nothing is made. If the disk fills up meanwhile, the error comes then.
 
     Raises:
         UserError: a folder is in the way, a file in place of a folder, or no permission.
@@ -276,7 +276,7 @@ def _npy_header(where: str, content: bytes) -> tuple[tuple[int, ...], bool, np.d
             warnings.simplefilter("ignore")  # of headers that Python 2 wrote, which are fine
             shape, fortran_order, dtype = read_header(stream)
     except KeyError as error:
-        raise UserError(f"{where} is of an unknown version of .npy or damaged") from error
+        raise UserError(f"{where} has an unknown version of .npy, or is damaged") from error
     # The header is a Python literal, and so are the ways in which it can be wrong.
     except (
         ValueError,

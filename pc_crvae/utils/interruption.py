@@ -11,7 +11,7 @@ class Interrupted(Exception):  # noqa: N818 - an event, not an error
     """A job was asked to stop, and stopped with its work saved.
 
     Args:
-        signal_number: what asked; the exit status is 128 plus it, as shells expect.
+        signal_number: the signal that asked; the exit status is 128 plus it, as shells expect.
         message: what was saved and how to go on.
     """
 

@@ -38,7 +38,7 @@ def contact_page(
         title: the title of the page.
 
     Raises:
-        ValueError: there is no tile, or the titles are not one a row.
+        ValueError: there is no tile, or the titles are not one per row.
         UserError: the page could not be written.
     """
     rows = checked(rows, row_titles)

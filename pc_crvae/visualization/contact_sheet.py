@@ -93,7 +93,7 @@ def contact_sheet(
         width: the pixels that a tile is wide.
 
     Raises:
-        ValueError: there is no tile, or the titles are not one a row.
+        ValueError: there is no tile, or the titles are not one per row.
         UserError: the picture could not be written.
     """
     picture = _composed(checked(rows, row_titles), row_titles, title, width)
@@ -135,7 +135,7 @@ def rows_by_class(
     seed: int = 0,
     most_classes: int = 60,
 ) -> tuple[list[list[int]], list[str] | None]:
-    """Draw random items of each class for a sheet, one row a class.
+    """Draw random items of each class for a sheet, one row per class.
 
     Args:
         labels: (n,), indices into ``classes``; of items without labels their number n, and they
@@ -172,7 +172,7 @@ def checked(
     """Return the rows of a sheet.
 
     Raises:
-        ValueError: there is no tile, or the titles are not one a row.
+        ValueError: there is no tile, or the titles are not one per row.
     """
     if not any(rows):
         raise ValueError("a contact sheet needs at least one tile, got none")

@@ -27,7 +27,7 @@ class Line:
 
 
 def plot_curves(lines: Sequence[Line], quantity: str, path: Path) -> None:
-    """Draw a quantity against minutes of training, a line a run.
+    """Draw a quantity against minutes of training, one line per run.
 
     Args:
         lines: the lines of the same quantity, against minutes.

@@ -1,4 +1,4 @@
-"""Values of several things under several conditions: a panel a condition, a line a thing."""
+"""Values of things under several conditions: one panel per condition, one line per thing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

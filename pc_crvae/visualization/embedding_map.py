@@ -97,7 +97,7 @@ def project_codes(codes: NDArray[np.floating]) -> list[Projection]:
 
 
 def class_colors(count: int) -> list[str]:
-    """Return a colour a class, as different as so many can be."""
+    """Return one colour per class, as different as so many can be."""
     if count <= len(_COLORS):
         return _COLORS[:count]
     golden = 0.618034

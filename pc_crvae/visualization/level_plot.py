@@ -1,4 +1,4 @@
-"""Curves of accuracy by level, such as the severity of a corruption, a panel a condition."""
+"""Curves of accuracy by level, such as the severity of a corruption, one panel per condition."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -48,12 +48,12 @@ def test_a_figure_within_the_spread_holds_and_another_is_told():
     figures = CHECKED["quickstart"][1]
     assert list(failures(HEADER, figures, report(trained_z=0.73))) == []
     (told,) = failures(HEADER, figures, report(trained_z=0.78))
-    assert told == "trained, z: the header says 70, it is 78.0 +- 3.9"
+    assert told == "trained, z, posterior_mean: the header says 70, it is 78.0 +- 3.9"
 
 
 def test_a_figure_that_the_header_lacks_is_told():
     told = list(failures("Result: not run.", CHECKED["quickstart"][1], report()))
-    assert told[0] == "trained, aligned: the header does not say it"
+    assert told[0] == "trained, aligned, posterior_mean: the header does not say it"
     assert len(told) == 4
 
 
@@ -68,6 +68,8 @@ def test_it_trains_measures_and_fails_where_a_header_is_off(monkeypatch, tmp_pat
             path.write_text(check_headers.json.dumps(report(trained_z=0.1)))
 
     monkeypatch.setattr(subprocess, "run", done)
-    with pytest.raises(SystemExit, match="quickstart: trained, z: the header says "):
+    with pytest.raises(
+        SystemExit, match="quickstart: trained, z, posterior_mean: the header says "
+    ):
         main(["quickstart", "--out", str(tmp_path)])
     assert commands == ["train", "probe"]

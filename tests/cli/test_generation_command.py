@@ -63,6 +63,20 @@ def test_the_report_holds_every_measure_and_its_protocol(trained, tmp_path, caps
         assert words in said
 
 
+def test_the_table_has_the_figures_of_the_report_and_the_protocol_in_words(trained, tmp_path):
+    table, options = tmp_path / "table.md", ["--count", "5", "--baseline"]
+    report = measured(trained / "run", tmp_path / "r.json", *options, "--table", str(table))
+    lines = table.read_text(encoding="utf-8").splitlines()
+    rows = {cells[1].strip(): cells[2:4] for cells in (line.split("|") for line in lines[:-2])}
+    assert rows["figure"] == [" model ", " training shapes "]
+    mmd = [f" {found['emd']['mmd']:.5f} " for found in report["generation"].values()]
+    assert rows["MMD-EMD"] == mmd
+    assert rows["reconstruction, EMD (radii)"] == [f" {report['reconstruction']['emd']:.5f} ", "  "]
+    assert rows["active units, of 4"][0] == f" {report['latents']['active_units']} "
+    assert "5 draws of the prior and as many training shapes are compared with 5" in lines[-1]
+    assert lines[-1].endswith("Seed 0.")
+
+
 def test_the_same_command_gives_the_same_numbers_and_another_seed_others(trained, tmp_path):
     options = ["--count", "5"]
     one, two, other = (
@@ -80,7 +94,10 @@ def test_an_auto_encoder_has_reconstructions_and_no_samples(trained, tmp_path, c
         trained, training={"epochs": 1}, objective={"name": "autoencoder"}, consistency=None
     )
     tiny_train(config, tmp_path / "run")
-    report = measured(tmp_path / "run", tmp_path / "code.json")
+    table = tmp_path / "code.csv"
+    report = measured(tmp_path / "run", tmp_path / "code.json", "--table", str(table))
+    assert table.read_text().startswith("figure,model\n")
+    assert "MMD" not in table.read_text()
     assert report["reconstruction"]["f_score"] >= 0
     assert "no prior" in report["generation"]["note"]
     assert "kl" not in report["latents"]
@@ -92,6 +109,7 @@ def test_a_wrong_argument_is_refused_in_one_sentence(trained, capsys):
         (["--count", "41"], "has 40 shapes, fewer than the 41"),
         (["--count", "1"], "count must be at least 2"),
         (["--points", "0"], "--points must be at least 1"),
+        (["--table", "table.xlsx"], "must end in .md, .csv or .tex"),
         (["--workers", "0"], "--workers must be at least 1"),
     ]:
         assert sentence in refused(capsys, "--ckpt", trained / "run", *arguments)

@@ -275,7 +275,7 @@ def test_a_damaged_model_is_refused_in_one_sentence(run, tmp_path, capsys, damag
         (["--data", "modelnet4"], "did you mean modelnet40"),
         (["--data", "nowhere.yaml"], "nowhere.yaml"),
         (["--data-root", "nowhere"], "leave out data.root"),
-        (["--cv-folds", "5"], "--cv-folds is about --cross-validate, which was not asked for"),
+        (["--cv-folds", "5"], "--cv-folds goes with --cross-validate, which was not asked for"),
         (["--cross-validate", "--cv-folds", "1"], "--cv-folds must be at least 2, not 1"),
         (["--cross-validate", "--cv-repeats", "0"], "--cv-repeats must be at least 1, not 0"),
         (["--cross-validate", "--cv-folds", "40"], "fewer folds by --cv-folds"),
@@ -367,9 +367,9 @@ def test_a_model_and_features_exclude_each_other(features, run, tmp_path, capsys
     given = ["--features", tmp_path / "train.npz", tmp_path / "test.npz"]
     assert "not both" in refused(capsys, "--ckpt", run, *given)
     assert "give either --ckpt" in refused(capsys)
-    assert "--data is about a model, and" in refused(capsys, *given, "--data", "shapes")
+    assert "--data needs a model, and" in refused(capsys, *given, "--data", "shapes")
     said = refused(capsys, *given, "--untrained", "initial")
-    assert "--untrained is about a model, and --features has none" in said
+    assert "--untrained needs a model, and --features has none" in said
 
 
 def test_untrained_encoders_are_calibrated_unless_told_otherwise(run, tmp_path, capsys, quick):

@@ -140,7 +140,7 @@ def test_a_wrong_argument_is_refused_in_one_sentence(run, tmp_path, reported, ca
         (["--reference", reported, "--parts", "points"], "--reference is for the corruptions"),
         (["--reference", reported, "--seeds", "2"], "measured with other seeds"),
         (["--reference", reported, "--points", "510"], "measured with other points"),
-        (["--reference", reported, "--up", "x", "--seeds", "1"], "is of other test shapes"),
+        (["--reference", reported, "--up", "x", "--seeds", "1"], "measured other test shapes"),
     ]:
         assert sentence in refused(capsys, "--ckpt", run, *arguments)
     assert not (run / "robustness.json").exists()

@@ -136,7 +136,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(
         ((tmp_path / "empty", "x"), "empty holds no shape"),
         ((parts, "rood/0"), "did you mean rod/0?"),
         ((parts, "rod/0", "--points", 0), "--points must be from 1"),
-        (("rod/0", "--index", "a.npz", "--points", 9), "--points is of a folder"),
+        (("rod/0", "--index", "a.npz", "--points", 9), "--points goes with a folder"),
     ]:
         assert search(run, tmp_path, *arguments) == 2
         assert sentence in capsys.readouterr().err

@@ -230,7 +230,7 @@ def test_an_evaluation_of_a_model_of_points_is_refused_before_anything_starts(
     path = tmp_path / "points.yaml"
     path.write_text(yaml.safe_dump(values))
     assert main(["study", str(path), "--out", str(tmp_path / "out")]) == 2
-    assert "is a model of points, and evaluation is of images" in capsys.readouterr().err
+    assert "is a model of points, and evaluation needs images" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

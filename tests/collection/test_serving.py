@@ -51,7 +51,7 @@ def address(explored, saved):
 def ask(address, place="", *, method="GET", body=None, headers=None, token=None):
     """The status, headers and body of an answer."""
     parts = urlsplit(address)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=600)
     path = parts.path if token is None else f"/{token}/"
     connection.request(method, path + place, body, headers or {})
     answer = connection.getresponse()
@@ -196,7 +196,7 @@ def test_what_is_too_large_or_does_not_say_is_not_taken_in(address):
 
 def test_a_file_that_stops_half_way_is_refused(address):
     parts = urlsplit(address)
-    with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=600) as connection:
         request = f"POST {parts.path}nearest?name=a.off HTTP/1.0\r\nHost: {parts.netloc}\r\n"
         connection.sendall(f"{request}Content-Length: 1000\r\n\r\nOFF".encode())
         connection.shutdown(socket.SHUT_WR)
@@ -212,7 +212,7 @@ def test_many_at_once_are_told_to_wait(address):
     begun = []
     try:
         for _ in range(served._MOST_AT_ONCE):
-            connection = socket.create_connection((parts.hostname, parts.port), timeout=60)
+            connection = socket.create_connection((parts.hostname, parts.port), timeout=600)
             connection.sendall(f"{request}Content-Length: 1000\r\n\r\n".encode())
             begun.append(connection)
         while len(left_behind()) < served._MOST_AT_ONCE:
@@ -235,7 +235,7 @@ def test_the_temporary_folder_goes_with_the_server(explored, saved):
         port = urlsplit(address).port
     assert not own.exists()
     with pytest.raises(ConnectionError):
-        socket.create_connection(("127.0.0.1", port), timeout=5)
+        socket.create_connection(("127.0.0.1", port), timeout=600)
 
 
 def test_each_start_has_a_token_of_its_own(explored, saved, address):

@@ -111,7 +111,7 @@ def test_an_empty_file_is_the_default_experiment(empty):
         (
             "{model: {name: nvae, flows: 1}, consistency: null, objective: {name: elbo, "
             "free_bits: 0.1}}",
-            "objective.free_bits are of the KL of each dimension",
+            "objective.free_bits bound the KL of each dimension",
         ),
         (
             "model: {name: nvae, encoder_cells: 100000}",
@@ -439,7 +439,7 @@ def test_a_list_of_sets_is_a_mixture_of_them():
         ("data: [{name: shapes, share: 0.5}]", "a mixture has at least two sets"),
         (
             "data: {name: shapes, mixture: [{name: shapes, share: 0.5}]}",
-            "name is of each set of a mixture: give it with the set",
+            "name belongs to each set of a mixture: give it with the set",
         ),
         ("training: {epochs: 3, steps: 9}", "give one of them, and set the other to null"),
         ("training: {epochs: null}", "give one of them, and set the other to null"),

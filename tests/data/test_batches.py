@@ -43,7 +43,7 @@ def test_the_next_item_is_made_while_the_present_one_is_used():
 
     with closing(prefetched(items())) as ready:
         assert next(ready) == 0
-        assert made[1].wait(timeout=10)
+        assert made[1].wait(timeout=600)
         assert not made[2].is_set()  # one ahead, no more
 
 

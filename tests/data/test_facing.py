@@ -112,5 +112,5 @@ def test_a_prepared_set_turns_each_file_as_its_format_says(tmp_path: Path):
 
 
 def test_axes_by_suffix_are_for_sets_of_a_file_a_shape(hdf5_root: Path):
-    with pytest.raises(UserError, match="of one kind, so up is one axis, not 'h5=y'"):
+    with pytest.raises(UserError, match="have one kind, so up is one axis, not 'h5=y'"):
         load("modelnet40", "test", root=hdf5_root, up="h5=y")

@@ -189,7 +189,7 @@ def test_sets_that_do_not_go_together_are_refused_in_a_sentence(card, tmp_path):
     larger = card("shapes", "larger", points=48)
     for parts, sentence in (
         ((Part("digits", 0.5), Part(endless, 0.5)), "digits holds images, and mixtures"),
-        ((Part("digits"),), "digits holds images, and mixtures and data.items_per_epoch are of"),
+        ((Part("digits"),), "digits holds images, and mixtures and data.items_per_epoch take"),
         ((Part(turned, 0.5), Part(endless, 0.5)), r"other up axes \(y in .*turned.yaml and z in"),
         ((Part(few, 0.5), Part(larger, 0.5)), "32 in few and 48 in larger: leave one out"),
         ((Part(endless, reading={"root": tmp_path}),), "endless.yaml is generated.*leave out root"),

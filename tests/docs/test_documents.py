@@ -49,6 +49,14 @@ def test_no_sentence_is_too_long_to_be_read_once(page):
     assert long == []
 
 
+@pytest.mark.parametrize("page", pages() if CHECKOUT else [], ids=lambda page: page.stem)
+def test_a_page_includes_the_files_that_it_shows(page):
+    for line in re.findall(r"^--8.*$", page.read_text(), flags=re.MULTILINE):
+        shown = re.fullmatch(r'--8<-- "(.+)"', line)
+        assert shown is not None, f"{line} would stand on the page as it is"
+        assert (CHECKOUT / shown[1]).is_file()
+
+
 def test_the_readme_is_read_in_two_minutes():
     assert len((CHECKOUT / "README.md").read_text().splitlines()) <= MOST_LINES_OF_README
 

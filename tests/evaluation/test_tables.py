@@ -56,7 +56,7 @@ def test_another_suffix_is_refused_by_name(tmp_path):
 
 
 def test_a_row_of_another_length_is_no_table():
-    with pytest.raises(ValueError, match="a cell a column"):
+    with pytest.raises(ValueError, match="one cell per column"):
         Table(columns=["a", "b"], rows=[["1"]], protocol="")
 
 

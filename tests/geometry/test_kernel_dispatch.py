@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -201,7 +200,7 @@ def run_alone(code: str) -> str:
         "    return all((one.numpy() == other.numpy()).all() for one, other in pairs)\n"
     )
     finished = subprocess.run(
-        [sys.executable, "-c", prelude + code], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", prelude + code], capture_output=True, text=True, timeout=600
     )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout
@@ -290,39 +289,58 @@ def untold():
     parallel._tell_of_compiling.cache_clear()
 
 
-def compiling(seconds):
+@pytest.fixture
+def run_out(monkeypatch):
+    """Lets all clocks that run at a moment run out; they wait for nothing else."""
+    running = []
+
+    class Clock:
+        def __init__(self, seconds, action):
+            self.action = action
+
+        def start(self):
+            running.append(self)
+
+        def cancel(self):
+            if self in running:
+                running.remove(self)
+
+    def run_out():
+        while running:
+            running.pop().action()
+
+    monkeypatch.setattr(parallel.threading, "Timer", Clock)
+    return run_out
+
+
+def compiling(meanwhile=lambda: None):
     """Stands for a kernel that numba compiles at its first call, the inner function within it."""
 
     def kernel(start, stop):
         if start == stop:
             with event.trigger_event("numba:compile"), event.trigger_event("numba:compile"):
-                time.sleep(seconds)
+                meanwhile()
 
     return kernel
 
 
-def test_it_says_that_it_compiles_when_that_takes_long_and_only_once(untold, monkeypatch, capsys):
-    monkeypatch.setattr(parallel, "_MESSAGE_AFTER_SECONDS", 0.02)
-    kernel = compiling(0.5)
+def test_it_says_that_it_compiles_when_that_takes_long_and_only_once(untold, run_out, capsys):
+    kernel = compiling(run_out)
     parallel.run(kernel, 1)
     assert capsys.readouterr().err.count(MESSAGE) == 1
     parallel.run(kernel, 1)
-    parallel.run(compiling(0.5), 1)
+    parallel.run(compiling(run_out), 1)
     assert capsys.readouterr().err == ""
 
 
-def test_it_says_nothing_when_compiling_takes_no_time(untold, monkeypatch, capsys):
-    monkeypatch.setattr(parallel, "_MESSAGE_AFTER_SECONDS", 0.3)
-    # Longer than the limit, but in the kernel's work, not in its compilation.
-    parallel.run(lambda start, stop: time.sleep(0.6 if start < stop else 0.0), 1)
-    parallel.run(compiling(0.0), 1)
-    time.sleep(0.4)
+def test_it_says_nothing_when_compiling_takes_no_time(untold, run_out, capsys):
+    parallel.run(compiling(), 1)
+    run_out()
     assert capsys.readouterr().err == ""
 
 
-def test_it_says_nothing_when_what_was_compiled_before_is_slow_to_load(untold, monkeypatch, capsys):
-    monkeypatch.setattr(parallel, "_MESSAGE_AFTER_SECONDS", 0.02)
-    parallel.run(lambda start, stop: time.sleep(0.3 if start == stop else 0.0), 1)
+def test_it_says_nothing_of_long_work_or_of_what_was_compiled_before(untold, run_out, capsys):
+    parallel.run(lambda start, stop: run_out(), 1)
     assert capsys.readouterr().err == ""
 
 

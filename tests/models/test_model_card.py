@@ -82,7 +82,7 @@ def test_a_model_is_pushed_whole_to_a_hub(tmp_path):
             env=os.environ | {"HF_ENDPOINT": server.address, "HF_HUB_DISABLE_XET": "1"},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith(f"/somebody/model/commit/{COMMIT}")

@@ -35,7 +35,7 @@ def test_every_example_of_a_docstring_runs(names):
         )
         assert example.examples, function
         told = []
-        doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(
+        doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS).run(
             example, out=told.append, clear_globs=False
         )
         names |= example.globs

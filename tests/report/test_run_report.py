@@ -321,7 +321,7 @@ def test_a_report_of_another_state_of_the_run_is_told(model, tmp_path):
     store_probe(tmp_path, split)
     subject = Subject(tmp_path, tmp_path / "checkpoints" / "best", "best")
     page, _ = write(model, subject, UserError("no data here"))
-    assert "is of the last state" in section(page, "Probe")
+    assert "measures the last state" in section(page, "Probe")
     assert "--which best" in section(page, "Probe")
 
 

@@ -83,7 +83,7 @@ def test_overrides_of_an_arm_follow_those_of_the_study(tmp_path):
         ),
         (
             {"probe": {"split": "validation"}, "measures": {"generation": {}}},
-            "measures are of the test split, and the study of the validation split",
+            "measures take the test split, and the study takes the validation split",
         ),
         ({"measures": {"robustness": {"arms": []}}}, "measures.robustness.arms"),
         ({"config": "quikstart.yaml"}, "did you mean quickstart.yaml?"),

@@ -110,7 +110,7 @@ def test_a_failure_of_the_main_process_stops_both(tmp_path):
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=600,
     )
     assert together.returncode != 0
     assert "UserError: could not write the best state" in together.stderr

@@ -290,7 +290,7 @@ def test_a_state_of_another_model_is_refused(half_run, tmp_path):
     tiny_train(other, tmp_path / "other")
     theirs = Run(tmp_path / "other").states()[-1] / "state.pt"
     shutil.copy(theirs, Run(half_run).states()[-1] / "state.pt")
-    with pytest.raises(UserError, match="is of another model than"):
+    with pytest.raises(UserError, match="holds another model than"):
         tiny_train(tiny_config(tmp_path), half_run, resume=True)
 
 

@@ -200,7 +200,7 @@ def test_all_processes_take_what_the_main_one_chose(tmp_path):
         [sys.executable, *two_processes, str(WORKER), str(tmp_path)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         check=True,
-        timeout=300,
+        timeout=600,
     )
     settled = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
     assert settled == [["bfloat16", 3], ["bfloat16", 3]]

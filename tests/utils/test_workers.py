@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers.patience import give_up_on
 from pc_crvae.errors import MissingPackageError
 from pc_crvae.utils.workers import Lost, answers, pack, unpack
 
@@ -73,11 +74,16 @@ def test_a_task_that_ends_its_worker_costs_itself_alone(prepare):
     assert [found[k] for k in (0, 1, 2, 4, 5)] == [twice(k) for k in (0, 1, 2, 4, 5)]
 
 
-def test_a_task_that_takes_too_long_costs_itself_alone(prepare):
-    found = doubled(prepare, {"1": "hang"}, 4, most_seconds=5)
-    assert found[1] == Lost(None, 5)
-    assert "took more than the 5 seconds" in found[1].why("a.stl")
+def test_a_task_that_takes_too_long_costs_itself_alone(prepare, monkeypatch):
+    give_up_on(1, monkeypatch, most_seconds=2)
+    found = doubled(prepare, {"1": "hang"}, 4)
+    assert found[1] == Lost(None, 2)
+    assert "took more than the 2 seconds" in found[1].why("a.stl")
     assert [found[k] for k in (0, 2, 3)] == [twice(k) for k in (0, 2, 3)]
+
+
+def test_every_task_has_the_time_that_the_caller_gives(prepare):
+    assert doubled(prepare, {"0": "hang"}, 1, most_seconds=0.1) == {0: Lost(None, 0.1)}
 
 
 def test_a_refusal_comes_back_as_it_was_raised(prepare):

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="count what differs from the card as a defect, a cut set as well",
     )
-    add_json(parser, "what is printed goes", "nowhere")
+    add_json(parser, "what is printed", "nowhere")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ DESCRIPTION = "Download a data set, or say what to do by hand."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_name(parser)
-    add_data_root(parser, "where data list finds it")
+    add_data_root(parser, "the folder that data list shows")
 
 
 def run(options: argparse.Namespace) -> None:

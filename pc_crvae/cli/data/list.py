@@ -17,7 +17,7 @@ _LEAST_ROOM = 24
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_json(parser, "what is printed goes", "nowhere")
+    add_json(parser, "what is printed", "nowhere")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_name(parser)
-    add_json(parser, "what is printed goes", "nowhere")
+    add_json(parser, "what is printed", "nowhere")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ _MOST_CLASSES = 60
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_reading(parser)
-    add_json(parser, "what is printed goes", "nowhere")
+    add_json(parser, "what is printed", "nowhere")
 
 
 def run(options: argparse.Namespace) -> None:

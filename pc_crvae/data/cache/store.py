@@ -178,7 +178,7 @@ def obtain(
         draft: prepares what it is to hold, until the context is left.
         read: makes of an entry what is wanted; ValueError, KeyError and TypeError say that it
             cannot, and so that the entry is damaged.
-        tell: is told that another process is waited for.
+        tell: the function that prints that this process waits for another one.
 
     Returns:
         What ``read`` gives, and whether the entry was made for it.
@@ -305,7 +305,7 @@ def alone(place: Path, tell: Callable[[str], None] = lambda text: None) -> Itera
 
     Args:
         place: the file or folder that is written to, or the start of its paths.
-        tell: is told that another process is waited for.
+        tell: the function that prints that this process waits for another one.
 
     Raises:
         NotKeptError: the folder cannot be written.

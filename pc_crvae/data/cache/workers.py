@@ -29,7 +29,7 @@ class Recipe:
 
     Attributes:
         up: the axis that points up in the files whose task says none.
-        points: how many are drawn.
+        points: the number of points to draw.
         normals: whether the normal at each is kept.
         seed: the seed of all shapes; what is drawn for one depends on it and the id alone.
 

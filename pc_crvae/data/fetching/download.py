@@ -65,7 +65,7 @@ def fetch(
         card: the data set.
         folder: the folder that its files belong in; made if need be.
         console: shows the progress, live on a terminal; standard output if None.
-        patience: how long servers are waited for.
+        patience: how long to wait for servers.
 
     Returns:
         The sources that are there, and the files and folders at the top of what was unpacked.

@@ -50,7 +50,7 @@ class TransferError(Exception):
     """A server did not give the file.
 
     Args:
-        reason: what it did, to follow its address in a sentence.
+        reason: what the server did, in words that follow its address.
         broke_off: whether it had begun to give the file, so that it can be asked for the rest.
     """
 
@@ -89,8 +89,8 @@ class Transfer:
         size: bytes the file has, if known; another number is refused.
         checked: whether the caller knows the file's hash, so that it may be gone on with where
             the server states no version.
-        patience: how long the server is waited for.
-        report: told of the progress.
+        patience: how long to wait for the server.
+        report: the function that gets the progress.
     """
 
     part: Path

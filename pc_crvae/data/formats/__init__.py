@@ -1,1 +1,1 @@
-"""Formats of single files: meshes, clouds, images; one a module."""
+"""Formats of single files: meshes, clouds, images; one per module."""

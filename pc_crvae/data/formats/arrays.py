@@ -9,7 +9,7 @@ _MOST_COLUMNS = 12
 
 
 def check_not_transposed(where: Path | str, shape: tuple[int, ...]) -> None:
-    """Refuse a table (N, C) that holds a point a column, as far as its shape tells.
+    """Refuse a table (N, C) that holds one point per column, as far as its shape tells.
 
     Raises:
         UserError: it seems to be such.

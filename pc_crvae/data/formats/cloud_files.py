@@ -39,8 +39,8 @@ def read_cloud(
 
     Args:
         path: the file.
-        unmeasured: told how many points are left out whose coordinates are NaN or infinite, if
-            any; None: a file with such points is refused.
+        unmeasured: the function that gets the number of points left out because they are NaN
+            or infinite, if any; None: a file with such points is refused.
         content: the bytes of the file, where they have been read; None: they are read here.
 
     Raises:
@@ -128,9 +128,9 @@ def choose_points(
     Args:
         path: the file, for the sentence of an error.
         points: (N, 3).
-        normals: (N, 3), one a point, or None.
+        normals: (N, 3), one per point, or None.
         count: points to choose.
-        rng: what to draw from.
+        rng: the generator to draw from.
 
     Raises:
         UserError: all the points chosen coincide, which few points of many can.

@@ -95,7 +95,7 @@ class _Scene:
                 self._place(child, place, depth + 1)
 
     def _named(self, reference: ET.Element, kind: str, attribute: str = "url") -> ET.Element:
-        """Return what an address names, which is to be of a kind."""
+        """Return the element that an address names, and refuse one of another kind."""
         address = reference.get(attribute, "")
         if not address.startswith("#"):
             raise ValueError(f"a {kind} of it lies in another file, {address[:60]}, not read")

@@ -1,6 +1,6 @@
 """Clouds in HDF5 files as the field writes them: ``data`` (n, P, 3) and ``label`` (n, 1) or (n,).
 
-What the layouts share that are made of such files. Every size is checked against the bytes on the
+What the layouts that are made of them share. Every size is checked against the bytes on the
 disk before memory is taken, and no data are followed into other files.
 """
 

@@ -87,7 +87,7 @@ def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:
     Args:
         path: the file.
         count: points P.
-        rng: what fixes them.
+        rng: the generator that draws them.
 
     Raises:
         UserError: as :func:`read_surface`.

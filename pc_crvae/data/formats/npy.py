@@ -1,4 +1,4 @@
-"""Clouds in NumPy's own formats: ``.npy`` holds one array, ``.npz`` is a zip of such files."""
+"""Clouds in NumPy's own formats: ``.npy`` holds one array, ``.npz`` is a zip of these."""
 
 from pathlib import Path
 from typing import Any

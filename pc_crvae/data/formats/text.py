@@ -1,4 +1,4 @@
-"""Clouds written as text: a point a line, its coordinates first, with commas or blanks between."""
+"""Clouds written as text: one point per line, coordinates first, commas or blanks between."""
 
 import re
 from collections.abc import Sequence

@@ -44,8 +44,8 @@ class Finding:
     """Something a check found.
 
     Attributes:
-        subject: what was looked at.
-        sentence: what was found.
+        subject: the split, class or file that the finding is about.
+        sentence: the finding, in words.
         defect: whether the set should not be used as it is.
     """
 
@@ -109,7 +109,7 @@ def check(
         root: the folder of the files, instead of where they are looked for by default.
         up: the axis that points up in the files, instead of what the card says.
         strict: whether what differs from the card is a defect also where the set can be used.
-        say: is told what is being done.
+        say: the function that prints what the check does at the moment.
 
     Raises:
         UserError: there is no such card, or no such set on this machine.

@@ -91,7 +91,7 @@ def find_near_copies(
         most_compared: pairs that may be compared; beyond them, test shapes are left out, evenly
             spread. None for all.
         threshold: the root mean square difference that they lie below.
-        points: drawn of each cloud, or as many as all have.
+        points: the points to draw from each cloud, at most as many as all have.
         seed: fixes the basis, and the points where clouds have more.
     """
     points = min(points, train.points.shape[1], test.points.shape[1])
@@ -117,7 +117,7 @@ def describe_clouds(
     Args:
         items: prepared clouds, upright.
         rows: (n,) which of them.
-        points: drawn of each.
+        points: the points to draw from each cloud.
         seed: fixes the basis, and the points where clouds have more.
     """
     # Imported here because it brings torch, which reading a report must not take seconds for.

@@ -94,7 +94,7 @@ def tube(path: ArrayLike, radius: ArrayLike, *, sides: int = 8, capped: bool = T
     Args:
         path: (K, 3), straight or curved in a plane that holds or is crossed at right angles by
             a coordinate axis, so that the section does not twist.
-        radius: the radius of the polygon's corners, one for all or one a point of the path (K,).
+        radius: the radius of the polygon's corners, one for all or one per point of the path (K,).
         sides: corners of the polygon.
         capped: close both ends.
     """

@@ -1,1 +1,1 @@
-"""Readers of the layouts in which data sets lie on disk, one a module."""
+"""Readers of the layouts in which data sets lie on disk, one per module."""

@@ -1,10 +1,10 @@
 """Reader of the binary version of CIFAR-10, from its archive as it is or unpacked.
 
 A root holds ``cifar-10-binary.tar.gz`` or the folder in it, ``cifar-10-batches-bin``; the folder
-is read where both are there. It has ``batches.meta.txt`` (a class a line), ``data_batch_1.bin`` to
-``data_batch_5.bin`` and ``test_batch.bin``. A record is a byte for the label, then 1,024 each for
-red, green and blue, row by row (https://www.cs.toronto.edu/~kriz/cifar.html). A file may hold any
-number of records.
+is read where both are there. It has ``batches.meta.txt`` (one class per line),
+``data_batch_1.bin`` to ``data_batch_5.bin`` and ``test_batch.bin``. A record is one byte for the
+label, then 1,024 each for red, green and blue, row by row
+(https://www.cs.toronto.edu/~kriz/cifar.html). A file may hold any number of records.
 """
 
 from pathlib import Path

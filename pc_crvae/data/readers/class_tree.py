@@ -1,8 +1,8 @@
-"""Folders of one's own: a file a shape or picture, with or without class and split folders.
+"""Folders of one's own: one file per shape or picture, with or without class and split folders.
 
 These trees are understood, as the folders that hold items of the wanted kind tell:
 
-- ``chair/a.off``: a folder a class, no splits;
+- ``chair/a.off``: one folder per class, no splits;
 - ``chair/train/a.off``: splits below the classes;
 - ``train/chair/a.off``: splits above the classes;
 - ``train/a.off``: splits without classes;

@@ -1,4 +1,4 @@
-"""Folders of one's own clouds, a file a shape, in the trees of :mod:`.class_tree`."""
+"""Folders of one's own clouds, one file per shape, in the trees of :mod:`.class_tree`."""
 
 from pathlib import Path
 

@@ -33,8 +33,8 @@ def read_split(root: Path, split: Split, card: Card) -> RawItems:
 
     Where the card states the shape of an image, each is brought to it: to grey by its luma or to
     three equal channels, then resized, bilinear with antialiasing, to the height and width,
-    whatever its own ratio of them. Otherwise all have to be of one size, and all grey or all in
-    colour. A photograph is turned as its camera notes.
+    whatever its own ratio of them. Otherwise all must have one size, and all must be grey or all
+    in colour. A photograph is turned as its camera notes.
 
     Raises:
         UserError: there are no images, or one is damaged, see-through, of another kind or unlike

@@ -17,7 +17,7 @@ def check_labels(path: Path | str, labels: NDArray[Any], classes: int, named_by:
     Args:
         path: the file or data set that holds them.
         labels: whole numbers.
-        classes: how many there are.
+        classes: the number of classes.
         named_by: what names the classes, for the sentence of the error.
 
     Raises:

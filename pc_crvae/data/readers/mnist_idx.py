@@ -37,7 +37,7 @@ def read_split(root: Path, split: Split, card: Card) -> RawItems:
     """Read one split: images (n, 1, 28, 28) uint8 as stored, ids such as ``train/17`` (the row).
 
     Raises:
-        UserError: a file is missing or damaged, is of another layout, or holds labels that the
+        UserError: a file is missing or damaged, has another layout, or holds labels that the
             card has no class for; the sentence names the file and the defect.
     """
     image_path = _find(root, _names(split)[0])

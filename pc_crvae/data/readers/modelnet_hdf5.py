@@ -1,6 +1,6 @@
 """Reader of the layout of ``modelnet40_ply_hdf5_2048``, and of sets laid out like it.
 
-A root holds ``shape_names.txt`` (a class a line), ``train_files.txt`` and ``test_files.txt``
+A root holds ``shape_names.txt`` (one class per line), ``train_files.txt`` and ``test_files.txt``
 (an HDF5 file a line), the HDF5 files with ``data`` (n, P, 3) and ``label`` (n, 1) or (n,), and
 for each, where its authors gave one, a JSON list of the n meshes its clouds were sampled from.
 """

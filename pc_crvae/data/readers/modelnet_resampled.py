@@ -1,9 +1,9 @@
-"""Reader of the layout of ``modelnet40_normal_resampled``: a text file a shape, listed by split.
+"""Reader of the layout ``modelnet40_normal_resampled``: one text file per shape, listed by split.
 
-A root holds ``modelnet40_shape_names.txt`` (a class a line), ``modelnet40_train.txt`` and
-``modelnet40_test.txt`` (an id such as ``night_stand_0188`` a line), the same of ``modelnet10``, and
-a folder a class, or a folder ``modelnet40_normal_resampled`` that holds these. A file has 10,000
-lines ``x,y,z,nx,ny,nz``; y is up.
+A root holds ``modelnet40_shape_names.txt`` (one class per line), ``modelnet40_train.txt`` and
+``modelnet40_test.txt`` (one id per line, such as ``night_stand_0188``), the same of ``modelnet10``,
+and one folder per class, or a folder ``modelnet40_normal_resampled`` that holds these. A file has
+10,000 lines ``x,y,z,nx,ny,nz``; y is up.
 """
 
 from collections import Counter
@@ -51,7 +51,7 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
         if category in label_of:
             items.append(Item(folder / category / f"{name}.txt", name, label_of[category]))
         elif not of_more_classes:
-            raise UserError(f"{list_path} lists {name[:80]}, which is of no class of {names_path}")
+            raise UserError(f"{list_path} lists {name[:80]}, whose class {names_path} lacks")
     if not items:
         raise UserError(f"{list_path} lists no shape of the classes of {names_path}")
     name, count = Counter(item.id for item in items).most_common(1)[0]

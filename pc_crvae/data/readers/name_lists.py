@@ -1,4 +1,4 @@
-"""Lists of names that lie beside data: a name a line, or a JSON list."""
+"""Lists of names that lie beside data: one name per line, or a JSON list."""
 
 import json
 import unicodedata
@@ -19,9 +19,9 @@ def read_lines(path: Path) -> list[str]:
     """
     lines = [line.strip() for line in _read(path).splitlines() if line.strip()]
     if not lines:
-        raise UserError(f"{path} is empty: it should hold a name a line")
+        raise UserError(f"{path} is empty: it should hold one name per line")
     if not all(is_name(line.replace("\t", " ")) for line in lines):
-        raise UserError(f"{path} should hold a name a line, and has a line that is none")
+        raise UserError(f"{path} should hold one name per line, and has a line that is none")
     return lines
 
 
@@ -48,7 +48,7 @@ def read_json_names(path: Path, kind: str) -> list[str]:
 
 
 def listed_files(list_path: Path) -> list[Path]:
-    """Return the files that a list names, a file a line.
+    """Return the files that a list names, one file per line.
 
     Raises:
         UserError: the list or one of them is missing.
@@ -84,7 +84,7 @@ def as_posix(name: str) -> str:
 
 
 def read_names(path: Path, of: Path, count: int, kind: str) -> list[str]:
-    """Read a JSON list of one name a cloud.
+    """Read a JSON list of one name per cloud.
 
     Args:
         path: the list.

@@ -180,8 +180,8 @@ def _check_alphabets(archive: zipfile.ZipFile, drawings: list[_Drawing], card: C
     for drawing in drawings:
         if drawing.alphabet not in card.classes:
             raise UserError(
-                f"{member_name(archive, drawing.member)} is of an alphabet that is no class of "
-                f"{card.name}"
+                f"{member_name(archive, drawing.member)} belongs to an alphabet that is no "
+                f"class of {card.name}"
             )
 
 

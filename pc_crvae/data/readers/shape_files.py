@@ -189,8 +189,8 @@ def load_shape(
         path: a mesh or cloud file.
         count: points wanted; a cloud that has fewer is taken as it is.
         up: what is said of the axis that points up, as :func:`up_of_file` takes it.
-        unmeasured: told how many points of a cloud were left out whose coordinates are NaN or
-            infinite; None: such a cloud is refused.
+        unmeasured: the function that gets the number of points left out of a cloud because they
+            are NaN or infinite; None: such a cloud is refused.
 
     Returns:
         Points (at most ``count``, 3), z up, of a shape with mean 0 and largest radius 1.

@@ -36,7 +36,7 @@ def read_each(
     A file that ends the process that reads it, or takes too long, is refused as others are.
 
     Args:
-        prepare: the function that gives what reads a file, which it is told by its path.
+        prepare: the function that returns the reader of a file, which takes its path.
         setup: the argument of ``prepare``, plain values.
         paths: the files.
         workers: the number of processes; None: as many as there are processors, and none for up

@@ -64,7 +64,7 @@ def _labels(path: Path, card: Card) -> dict[str, int]:
     for line in read_lines(path):
         words = line.split()
         if len(words) != 2:
-            raise UserError(f"{path} should hold a class and a synset a line, not {line[:80]!r}")
+            raise UserError(f"{path} should hold a class and a synset per line, not {line[:80]!r}")
         name, synset = words
         (labels[synset],) = labels_of([name], card, path)
     return labels

@@ -43,7 +43,7 @@ class QualityProtocol:
 
     @property
     def steps(self) -> int:
-        """Times that progress is told."""
+        """How often ``advance`` is called."""
         return 3 * self.count * (2 if self.baseline else 1)
 
 

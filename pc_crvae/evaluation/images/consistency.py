@@ -37,7 +37,7 @@ def transform_of(config: Config | None) -> tuple[ImageTransform, str]:
 def consistency_kl(
     model: ImageModel, observed: Observed, transform: ImageTransform, seed: int
 ) -> ConsistencyKL:
-    """Measure KL(q(z|t(x)) || q(z|x)), one transform and one path an image.
+    """Measure KL(q(z|t(x)) || q(z|x)), one transform and one path per image.
 
     Where pixels are drawn, those of x and of t(x) are drawn apart, and the posteriors differ even
     where t changes nothing: by the ``floor``, which the mean is to be read against.

@@ -83,13 +83,13 @@ def _why_no_bits(model: ImageModel, pixels: Tensor) -> str:
     likelihood = model.architecture.likelihood
     if isinstance(likelihood, GaussianLikelihoodConfig):
         return (
-            "no bits a dimension: a Gaussian gives densities of continuous values in [0, 1], not "
+            "no bits per dimension: a Gaussian gives densities of continuous values in [0, 1], not "
             "probabilities of levels"
         )
     if isinstance(likelihood, BernoulliLikelihoodConfig) and not _is_binary(pixels):
         return (
             "the images are grey and the model takes them for pixels of 0 or 1 without drawing "
-            "them: its nats are of no likelihood, and compare with none"
+            "them: its nats belong to no likelihood, and compare with none"
         )
     return ""
 

@@ -9,7 +9,7 @@ from pc_crvae.latents.statistics import MutualInformation
 
 
 def table_of_images(report: ImageReport) -> Table:
-    """A row a figure: its estimate, its standard error, its unit."""
+    """One row per figure: its estimate, its standard error, its unit."""
     rules = report.protocol
     return Table(
         columns=["figure", "estimate", "standard error", "unit"],

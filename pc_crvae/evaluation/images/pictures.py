@@ -89,7 +89,7 @@ def traversal_rows(model: ImageModel, image: Tensor, kl_per_dimension: Sequence[
     Args:
         model: the model, in evaluation mode.
         image: (1, C, H, W), as the model explains it.
-        kl_per_dimension: (D,); the dimensions of the largest are shown, one a row.
+        kl_per_dimension: (D,); the dimensions of the largest are shown, one per row.
     """
     values = torch.linspace(-_FARTHEST, _FARTHEST, _COLUMNS, device=model.device)
     rows = []

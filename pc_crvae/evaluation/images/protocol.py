@@ -55,5 +55,5 @@ class ImageProtocol:
         return wanted
 
     def steps(self, held_out: ImageSet) -> int:
-        """Times that progress is told."""
+        """How often ``advance`` is called."""
         return -(-self.count(held_out) // ESTIMATED_AT_ONCE)

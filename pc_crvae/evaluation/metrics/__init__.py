@@ -1,1 +1,1 @@
-"""Measures on features, clouds, likelihoods and answers: one a module."""
+"""Measures on features, clouds, likelihoods and answers: one per module."""

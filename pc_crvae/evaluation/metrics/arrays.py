@@ -21,7 +21,7 @@ def check_features(features: NDArray[np.floating], what: str) -> None:
 
 
 def check_one_label_each(samples: NDArray[np.generic], labels: NDArray[np.generic]) -> None:
-    """Refuse labels that are not (n,), by a `ValueError`, or not one a sample, by a `UserError`."""
+    """Refuse labels that are not (n,) by a `ValueError`, not one per sample by a `UserError`."""
     if labels.ndim != 1:
         raise ValueError(f"labels must be (n,), got shape {labels.shape}")
     if len(samples) != len(labels) or len(labels) == 0:

@@ -31,7 +31,7 @@ class Estimate(Part):
 
     @classmethod
     def of(cls, values: Tensor) -> "Estimate":
-        """Summarize ``values`` (n,), one an item, n >= 2."""
+        """Summarize ``values`` (n,), one per item, n >= 2."""
         return Estimate(
             mean=float(values.mean()), stderr=float(values.std() / math.sqrt(len(values)))
         )
@@ -63,7 +63,7 @@ class NLL(Estimate):
 
 @dataclass(frozen=True, eq=False)
 class ImportanceSampled:
-    """Estimates of -log p(x) by importance sampling, one an item.
+    """Estimates of -log p(x) by importance sampling, one per item.
 
     Attributes:
         nll: -log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x), (n,) nats. For finite S its expectation
@@ -143,7 +143,7 @@ def importance_sampled_nll(
 
 @dataclass(frozen=True, eq=False)
 class RateAndDistortion:
-    """The two halves of the ELBO, one of each an item.
+    """The two halves of the ELBO, one pair per item.
 
     Attributes:
         rate: KL(q(z|x) || p(z)), (n,) nats.
@@ -164,7 +164,7 @@ class RateAndDistortion:
 
     @property
     def kl_per_group(self) -> list[float]:
-        """Mean over the items, one a group, nats."""
+        """Mean over the items, one per group, nats."""
         parts = torch.split(self.kl_per_dimension, list(self.group_sizes))
         return [float(part.sum()) for part in parts]
 

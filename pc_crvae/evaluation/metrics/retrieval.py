@@ -35,7 +35,7 @@ class Retrieval:
     """What a split's shapes find of their classes among each other.
 
     Attributes:
-        average_precisions: (q,) one a shape that asked, in [0, 1], in the split's order.
+        average_precisions: (q,) one per shape that asked, in [0, 1], in the split's order.
         mean_average_precision: the mean of the average precisions.
         precision_at: mean precision at each k that the split has shapes for.
         queries: q.
@@ -60,12 +60,12 @@ def retrieve(
         ks: the k of precision at k; those above n - 1 are left out.
 
     Raises:
-        UserError: a feature is not finite, the labels are not one a shape, or no class has
+        UserError: a feature is not finite, the labels are not one per shape, or no class has
             two shapes.
     """
     if features.ndim != 2 or labels.shape != features.shape[:1]:
         raise UserError(
-            f"retrieval needs one label a shape, got {labels.shape} labels for features of "
+            f"retrieval needs one label per shape, got {labels.shape} labels for features of "
             f"shape {features.shape}"
         )
     if not np.isfinite(features).all():

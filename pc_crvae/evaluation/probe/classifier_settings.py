@@ -94,7 +94,7 @@ def check_one_value(classifier: Classifier, where: str) -> None:
     """Refuse a classifier whose parameter would have to be chosen.
 
     Raises:
-        ValueError: it is one; ``where`` names the section that it is of.
+        ValueError: it is one; ``where`` names its section.
     """
     if len(grid_of(classifier)) > 1:
         raise ValueError(

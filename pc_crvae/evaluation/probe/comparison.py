@@ -48,8 +48,8 @@ class ComparedRow(Part):
         accuracies: the accuracies of both, in [0, 1].
         difference: first less second.
         interval: the interval of the difference, by the bootstrap over items and seeds.
-        only_first_right: items, one a seed.
-        only_second_right: items, one a seed.
+        only_first_right: items, one per seed.
+        only_second_right: items, one per seed.
         p_of_seeds: the p-value of the exact McNemar test, for each seed.
         p: the p-value of all seeds together.
     """
@@ -127,7 +127,7 @@ def compare_probes(
     Args:
         first: the one whose lead is measured.
         second: the other.
-        rows: one of each, such as ``trained.pooled.aligned``; by default each that both hold.
+        rows: a row of each, such as ``trained.pooled.aligned``; by default each that both hold.
 
     Raises:
         UserError: other test items, other probe seeds, or no such rows.

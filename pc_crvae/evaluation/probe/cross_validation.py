@@ -55,8 +55,8 @@ class CrossValidatedRow(Part):
         representation: the features that are probed.
         accuracy: the accuracy over the items, the mean of the repeats.
         class_mean: the same, every class counting alike.
-        accuracies: one a repeat.
-        class_means: one a repeat.
+        accuracies: one per repeat.
+        class_means: one per repeat.
         parameter: the C, k or alpha that is held in every fold of the first repeat.
         parameters: those of the repeats, one each; none in reports of earlier versions, where the
             first is held in all.
@@ -98,7 +98,7 @@ class CrossValidated(Part):
         parameter: the choice of the classifier's parameter, in words.
         method: the method of intervals, at ``level``.
         seed: the first probe seed, from which the folds follow.
-        seeds: the probe seeds whose points and untrained weights are taken, one a repeat in turn;
+        seeds: the probe seeds whose points and untrained weights are taken, one per repeat in turn;
             none in reports of earlier versions, which took the first alone.
     """
 

@@ -151,10 +151,10 @@ def _for_features(protocol: ProbeProtocol | str | Path) -> ProbeProtocol:
 def _features(values: ArrayLike, what: str) -> NDArray[np.floating]:
     features = np.asarray(values)
     if features.dtype.kind not in "fiu":
-        raise UserError(f"the {what} are of the type {features.dtype}: they should be real numbers")
+        raise UserError(f"the {what} have the type {features.dtype}: they should be real numbers")
     if features.ndim != 2:
         raise UserError(
-            f"the {what} have the shape {features.shape}: they should be (n, d), a row an item"
+            f"the {what} have the shape {features.shape}: they should be (n, d), one row per item"
         )
     if 0 in features.shape:
         raise UserError(f"the {what} are empty, of shape {features.shape}")
@@ -168,7 +168,7 @@ def _check_length(features: NDArray[Any], labels: ArrayLike, what: str) -> None:
     if count != len(features):
         raise UserError(
             f"there are {len(features)} rows of {what} features and {count} {what} labels: there "
-            "should be one label a row"
+            "should be one label per row"
         )
 
 
@@ -187,7 +187,7 @@ def _labels(values: ArrayLike, what: str) -> NDArray[Any]:
 def _places_of(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
     if (labels.dtype.kind in "US") != (classes.dtype.kind in "US"):
         raise UserError(
-            f"training labels are of the type {classes.dtype} and test labels {labels.dtype}: "
+            f"training labels have the type {classes.dtype} and test labels {labels.dtype}: "
             "both should name classes alike"
         )
     missing = np.setdiff1d(labels, classes)

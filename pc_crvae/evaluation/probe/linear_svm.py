@@ -57,7 +57,7 @@ class FittedProbe:
         classes: (K,) the labels seen in training, ascending.
         shift: (d,) training means, or 0 where the features are not standardised.
         scale: (d,) training standard deviations, 1 for a constant feature, or 1.
-        weights: (d + 1, K) one column a class, the intercept last.
+        weights: (d + 1, K) one column per class, the intercept last.
         held_out: (n,) what cross-validation predicted for each sample at this C, by the classifier
             that had not seen it; None where no fold was made.
     """

@@ -25,7 +25,7 @@ class Outcome:
         chosen: the C, k or alpha that was chosen.
         converged: whether its solver reached its tolerance in every fit.
         dimensions: the dimensions of the features.
-        found: what the rows of each metric are made from, by the metric's key.
+        found: the values that the rows of each metric show, by the metric's key.
     """
 
     predictions: Mapping[str, Labels]

@@ -11,7 +11,7 @@ from pc_crvae.version import __version__
 
 
 def table_of_probe(report: ProbeReport) -> Table:
-    """The accuracies of a probe in per cent, a row an encoder and a column a setting."""
+    """The accuracies of a probe in per cent, one row per encoder and one column per setting."""
     cells = {
         (title_of(row.features, row.representation), SETTING_TITLES[row.setting]): row.shown
         for row in report.rows + report.extra_rows

@@ -22,7 +22,7 @@ def columns_in_words(report: ProbeReport) -> str:
 
 
 def in_words(report: ProbeReport) -> str:
-    """Say what the trained encoder recognises, beside what needs no training, a line a setting.
+    """Say what the trained encoder recognises, beside what needs no training, one line per setting.
 
     Empty where no trained encoder was probed.
     """

@@ -123,7 +123,7 @@ def apply_condition(
 def _occlude(
     clouds: NDArray[np.float32], condition: Condition, seed: int
 ) -> list[NDArray[np.float32]]:
-    """What one camera a cloud sees; both ways of placing it are of the same cameras."""
+    """What one camera a cloud sees; both ways of placing it use the same cameras."""
     azimuths = keyed_numpy_generator("robustness camera", condition.level, seed).uniform(
         0, 360, len(clouds)
     )

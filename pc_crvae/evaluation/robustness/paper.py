@@ -11,7 +11,7 @@ _UNITS: Mapping[str, str] = {"corruption": "severity", "occlusion": "elevation",
 
 
 def table_of_robustness(report: RobustnessReport) -> Table:
-    """Every accuracy in per cent, a row a condition and a column an encoder."""
+    """Every accuracy in per cent, one row per condition and one column per encoder."""
     cells = {
         (_condition(row), title_of(row.features, row.representation)): row.shown
         for row in report.rows

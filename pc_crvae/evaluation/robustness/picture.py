@@ -18,7 +18,7 @@ _AXES = {"corruption": "severity", "occlusion": "elevation of the view", "points
 
 
 def robustness_curves(report: RobustnessReport, path: Path | str) -> None:
-    """Draw the curves of a report of robustness, a panel a condition.
+    """Draw the curves of a report of robustness, one panel per condition.
 
     The corruptions start at severity 0, the shapes as they are; shades are a standard deviation
     over the seeds either way.

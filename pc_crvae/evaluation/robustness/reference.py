@@ -65,7 +65,7 @@ def check_reference(
     test, protocol = reference.report.data.test, reference.report.protocol
     if test.sha256 != test_sha256:
         raise UserError(
-            f"the reference {reference.path} is of other test shapes ({test.name}): errors of "
+            f"the reference {reference.path} measured other test shapes ({test.name}): errors of "
             "different shapes are no measure of each other"
         )
     for name, theirs, ours in (

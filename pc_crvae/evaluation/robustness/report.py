@@ -30,7 +30,7 @@ class AccuracyRow(Part):
         level: severity, elevation in degrees, or count of points; 0 of a rotation.
         accuracy_mean: the mean over the seeds, in [0, 1].
         accuracy_std: sample standard deviation over the seeds, 0 of a single one.
-        accuracies: one a seed.
+        accuracies: one per seed.
     """
 
     features: Features
@@ -54,11 +54,11 @@ class DriftRow(Part):
 
     Attributes:
         cosine: the cosine of the posterior means, over the seeds.
-        cosine_of_seeds: one a seed.
+        cosine_of_seeds: one per seed.
         centered_cosine: the same less the mean of all shapes' as they are.
         kl: KL(q(z|t(x)) || q(z|x)) in nats; None of posteriors without a density.
         kl_per_dimension: the KL divided by the number of dimensions of z.
-        kl_of_seeds: one a seed; none of posteriors without a density.
+        kl_of_seeds: one per seed; none of posteriors without a density.
     """
 
     features: Features
@@ -89,7 +89,7 @@ class CorruptionErrors(Part):
         ce: the error of each corruption; None where the reference makes no error.
         mce_mean: mean over corruptions and seeds.
         mce_std: sample standard deviation over the seeds.
-        mce: mean over corruptions, one a seed.
+        mce: mean over corruptions, one per seed.
         note: why there are none.
     """
 
@@ -146,7 +146,7 @@ def accuracy_rows(
     """Make a row of each encoder, representation, rotation of training shapes, and condition.
 
     Args:
-        accuracies: one a seed.
+        accuracies: one per seed.
     """
     return tuple(
         AccuracyRow(

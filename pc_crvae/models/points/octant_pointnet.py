@@ -29,7 +29,7 @@ class OctantPointNet(nn.Module):
     No gradient passes through the octant means to the points.
 
     Args:
-        shares: the shares of the points that are neighbours, in (0, 1], one a scale, rising.
+        shares: the shares of the points that are neighbours, in (0, 1], one per scale, rising.
         widths: outputs of the shared perceptrons; the last is ``out_features``.
         batch_norm: normalise within every perceptron.
         region_width: outputs of one more perceptron, of which the maximum over each of nine

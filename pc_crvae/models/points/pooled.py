@@ -25,7 +25,7 @@ def maximum_over_points(perceptron: Perceptron, features: Tensor) -> Tensor:
     The same function as the perceptron followed by a maximum, with the same gradients, in less:
     normalisation and activation are monotonic in each channel, so they act on the extremes alone;
     the (B, N, C') activation is made cloud by cloud and never kept; the gradient through the
-    maximum touches one point a channel; and the gradient through the batch-norm statistics of a
+    maximum touches one point per channel; and the gradient through the batch-norm statistics of a
     linear layer W h + b follows from the mean and the covariance S of h, as its variance is
     diag(W S W'), at C^2 a point.
 

@@ -443,7 +443,7 @@ def journal_of(cache: Path) -> Path:
     return path
 
 
-def wait_for(done: Callable[[], bool], seconds: float = 200) -> None:
+def wait_for(done: Callable[[], bool], seconds: float = 600) -> None:
     until = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < until, "it takes too long"
@@ -501,7 +501,7 @@ def test_ctrl_c_stops_with_one_sentence_and_keeps_what_is_done(slow_root: Path, 
     process = start(slow_root)
     wait_for(lambda: records_of(cache) >= 2)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=200)[1]
+    said = process.communicate(timeout=600)[1]
     assert process.returncode == 130
     assert "of the 12 files of own done: the same command goes on from there" in said
     assert "Traceback" not in said
@@ -514,7 +514,7 @@ def test_ctrl_c_stops_with_one_sentence_and_keeps_what_is_done(slow_root: Path, 
 @pytest.mark.slow
 def test_two_preparations_at_once_share_the_work_of_one(slow_root: Path, cache: Path):
     processes = [start(slow_root) for _ in range(2)]
-    said = [process.communicate(timeout=200)[1] for process in processes]
+    said = [process.communicate(timeout=600)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     assert len(reads(slow_root)) == COUNT
     assert len(entries(cache)) == 1
@@ -530,7 +530,7 @@ def test_who_comes_second_says_that_it_waits(root: Path, cache: Path):
         assert process.stderr is not None
         assert "another process prepares" in process.stderr.readline()
         assert reads(root) == []
-    process.communicate(timeout=200)
+    process.communicate(timeout=600)
     assert process.returncode == 0
     assert len(reads(root)) == COUNT
 
@@ -543,7 +543,7 @@ def test_one_takes_over_where_the_other_is_killed(slow_root: Path, cache: Path):
     wait_for(lambda: records_of(cache) >= 3)
     first.kill()
     first.wait()
-    assert second.wait(timeout=200) == 0
+    assert second.wait(timeout=600) == 0
     assert len(reads(slow_root)) <= COUNT + 2
 
 

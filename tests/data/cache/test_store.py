@@ -494,7 +494,7 @@ def test_processes_that_prepare_at_once_all_get_the_set_and_leave_one_entry(
         assert all(process.poll() is None for process in processes)
         time.sleep(0.01)
     start.touch()
-    said = [process.communicate(timeout=60) for process in processes]
+    said = [process.communicate(timeout=600) for process in processes]
     assert said == [(load_train(hdf5_root).fingerprint() + "\n", "")] * 4
     assert is_mapped(load_train(hdf5_root))
     assert only_entry(cache)

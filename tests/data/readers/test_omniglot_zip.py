@@ -195,7 +195,7 @@ def test_sources_are_the_archive(root: Path):
         ({"Greek/character01/0001_03.png": drawing(0)}, "is not laid out as"),
         (
             {"images_background/Elvish/character01/0001_01.png": drawing(0)},
-            "is of an alphabet that is no class of tiny_omniglot_zip",
+            "belongs to an alphabet that is no class of tiny_omniglot_zip",
         ),
         ({FIRST: b"no image"}, "is not a PNG or JPEG image"),
         ({FIRST: b""}, "is not a PNG or JPEG image"),

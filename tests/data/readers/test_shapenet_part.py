@@ -95,7 +95,7 @@ def test_lists_that_are_missing_or_damaged_are_named(root: Path):
     ("content", "problem"),
     [
         ("Airplane\t02691156\nShip\t02773838\n", "names Ship, which is no class of small"),
-        ("Airplane\n", "should hold a class and a synset a line"),
+        ("Airplane\n", "should hold a class and a synset per line"),
         ("", "is empty"),
     ],
 )

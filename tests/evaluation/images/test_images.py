@@ -264,7 +264,7 @@ def test_an_auto_encoder_has_its_codes_evaluated_and_no_likelihood():
 def test_bits_a_dimension_are_given_for_levels_only():
     of_density = evaluated(vae(GAUSSIAN))
     assert of_density.nll.bits_per_dimension is None
-    assert "no bits a dimension" in of_density.notes[0]
+    assert "no bits per dimension" in of_density.notes[0]
     assert evaluated(vae({"name": "discretized_logistic"})).nll.bits_per_dimension > 0
     as_they_are = {"name": "bernoulli", "binarization": "none"}
     grey = evaluated(vae(as_they_are))
@@ -330,7 +330,7 @@ def test_training_images_drawn_of_one_class_leave_the_classifiers_out_and_nothin
     train = replace(image_set("train", 300), labels=labels)
     report = evaluated(vae(GAUSSIAN), ImageProtocol(samples=1, train_items=40), train=train)
     assert report.classifiers is None
-    assert "no classifiers: all training items are of the class a: " in report.notes[-1]
+    assert "no classifiers: all training items have the class a: " in report.notes[-1]
     assert report.nll is not None
 
 

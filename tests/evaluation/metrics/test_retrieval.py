@@ -131,7 +131,7 @@ def test_a_shape_alone_in_its_class_is_sought_by_none_and_does_not_ask():
         (np.full((3, 2), np.nan), np.array([0, 0, 1]), "finite"),
         (np.full((3, 2), np.inf), np.array([0, 0, 1]), "finite"),
         (np.ones((3, 2)), np.array([0, 1, 2]), "two shapes"),
-        (np.ones((3, 2)), np.array([0, 0]), "one label a shape"),
+        (np.ones((3, 2)), np.array([0, 0]), "one label per shape"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(features, labels, sentence):

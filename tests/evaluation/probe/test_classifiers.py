@@ -128,7 +128,7 @@ def test_a_solver_that_stops_early_says_so_and_warns_nobody(monkeypatch, recwarn
 @pytest.mark.parametrize("classifier", ONE_OF_EACH, ids=by_name)
 def test_bad_training_data_is_refused_alike(classifier):
     features, labels = blobs()
-    with pytest.raises(UserError, match="all training items are of the class 0"):
+    with pytest.raises(UserError, match="all training items have the class 0"):
         fit_classifier(classifier, features, np.zeros_like(labels))
     with pytest.raises(UserError, match="120 samples came with 119 labels"):
         fit_classifier(classifier, features, labels[1:])

@@ -181,7 +181,7 @@ NAN = np.where(np.arange(100)[:, None] < 2, np.nan, given()["train_features"])
         ({"test_labels": LABELS[1:]}, "100 rows of test features and 99 test labels"),
         (
             {"train_labels": np.zeros(100, int)},
-            "all training items are of the class 0: a probe",
+            "all training items have the class 0: a probe",
         ),
         ({"test_labels": LABELS + 1}, "1 classes of the test labels are missing from training"),
         ({"test_labels": LABELS.astype(str)}, "both should name classes alike"),

@@ -243,7 +243,7 @@ def test_a_class_smaller_than_the_folds_is_named():
 
 def test_a_single_class_is_refused():
     features, _ = blobs()
-    with pytest.raises(UserError, match="all training items are of the class 0"):
+    with pytest.raises(UserError, match="all training items have the class 0"):
         fit_linear_svm(features, np.zeros(len(features), dtype=np.int64))
 
 

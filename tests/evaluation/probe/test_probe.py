@@ -436,7 +436,7 @@ def test_a_class_that_is_too_small_is_named_with_a_protocol_that_does(train, tes
         assert not load_protocol(name).chooses
     occo = protocol_for(SimpleNamespace(points=24), load_protocol("occo"), few, test)
     assert run_probe(spreads, noise_encoder, few, test, occo)["extra_rows"]
-    with pytest.raises(UserError, match="all training items are of the class ball: a probe needs"):
+    with pytest.raises(UserError, match="all training items have the class ball: a probe needs"):
         run_probe(spreads, noise_encoder, train.subset(range(24, 36)), test, occo)
 
 

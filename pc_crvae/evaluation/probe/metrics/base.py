@@ -112,7 +112,7 @@ class ClassifierRow(Scores, ClassifierName, Row):
     """What a classifier scores over the probe seeds.
 
     Attributes:
-        c: the parameter that was chosen, one a seed; or ``k``, or ``alpha``.
+        c: the parameter that was chosen, one per seed; or ``k``, or ``alpha``.
         dimensions: the dimensions of the features.
         note: a sentence that bears on the numbers.
     """
@@ -138,7 +138,7 @@ class Metric(ABC, Generic[Asked, Found, RowType]):
         default: what protocols ask for that do not say; where it is false, nothing.
         row: the type of its rows.
         title: the title of its lines in the table.
-        by_setting: whether it has a row a setting, shown beside those of the classifier.
+        by_setting: whether it has one row per setting, shown beside those of the classifier.
         always_reported: whether reports hold its key though nothing is asked for.
     """
 

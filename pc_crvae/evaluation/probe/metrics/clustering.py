@@ -32,8 +32,8 @@ class ClusteringRow(Row):
     Attributes:
         nmi: normalised mutual information, over the probe seeds, in [0, 1].
         ari: adjusted Rand index; 0 is chance.
-        nmis: one a seed.
-        aris: one a seed.
+        nmis: one per seed.
+        aris: one per seed.
     """
 
     nmi: float

@@ -16,7 +16,7 @@ class RetrievalRow(Row):
     Attributes:
         mean_average_precision: the mean over the probe seeds, in [0, 1].
         std: the sample standard deviation over the seeds, 0 where there is one.
-        of_seeds: the mean average precision, one a seed.
+        of_seeds: the mean average precision, one per seed.
         precision_at: the mean precision over the seeds, by k.
         queries: items that asked.
         alone_in_their_class: items that did not.
