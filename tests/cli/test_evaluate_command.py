@@ -147,7 +147,7 @@ def test_help_is_of_images(capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert "--data-root" in said
     assert "--up" not in said
-    assert "in nats an image" in said
+    assert "in nats per image" in said
     assert "standard error" in said
 
 

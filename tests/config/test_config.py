@@ -97,7 +97,7 @@ def test_an_empty_file_is_the_default_experiment(empty):
         ),
         ("training: 3", "training should hold keys with values, not 3"),
         ("training: {batch_size: 10, accumulation: 4}", "must be a multiple of"),
-        ("objective: {name: elbo, balanced_groups: true}", "of the latent groups of an nvae"),
+        ("objective: {name: elbo, balanced_groups: true}", "needs the latent groups of an nvae"),
         (
             "{model: {name: nvae}, consistency: null, objective: {name: elbo, "
             "balanced_groups: true, free_bits: 0.1}}",

@@ -75,7 +75,7 @@ def test_an_arm_of_a_mixture_needs_a_set_to_be_probed_on(tmp_path, monkeypatch):
     monkeypatch.setattr(feasibility, "load", lambda *what, root: loaded.append((*what, root)))
     arms = {"mixed": {"overrides": [f"data={{{SETS}, points: 64, items_per_epoch: 40}}"]}}
     study, runs = planned(tmp_path, arms=arms)
-    with pytest.raises(UserError, match=r"arm mixed is trained on a mixture.*in probe\.data"):
+    with pytest.raises(UserError, match=r"arm mixed trains on a mixture.*in probe\.data"):
         feasibility.check_feasible(study, runs)
     assert not loaded
     study, runs = planned(tmp_path, arms=arms, probe={"data": "shapes", "data_root": "there"})

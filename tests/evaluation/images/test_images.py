@@ -269,7 +269,7 @@ def test_bits_a_dimension_are_given_for_levels_only():
     as_they_are = {"name": "bernoulli", "binarization": "none"}
     grey = evaluated(vae(as_they_are))
     assert grey.nll.bits_per_dimension is None
-    assert "of no likelihood" in grey.notes[0]
+    assert "belong to no likelihood" in grey.notes[0]
     binary = evaluated(vae(as_they_are), test=image_set(classes=1, levels=2))
     assert binary.nll.bits_per_dimension > 0
 
