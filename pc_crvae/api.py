@@ -326,7 +326,12 @@ def explore(
         return _opened(model or DEFAULT_MODEL, device="auto")
 
     return exploring.explore(
-        [Path(place) for place in places], Path(out), open_model, points=points, up=up
+        [Path(place) for place in places],
+        Path(out),
+        open_model,
+        points=points,
+        up=up,
+        tell=lambda text: warnings.warn(text, stacklevel=3),
     )
 
 
@@ -342,8 +347,11 @@ def _index_of(folder: Path, model: str | Path) -> "Embeddings":
         model_sha256=saved.weights_sha256, points=saved.point_model.points, up=up_in_full(None)
     )
     files = find_shape_files([folder])
-    with open_store(store_of([folder])) as store:
-        return read_files(files, saved.point_model, about, store, measured=False).embeddings
+    with open_store(store_of([folder]), lambda text: warnings.warn(text, stacklevel=3)) as store:
+        found = read_files(files, saved.point_model, about, store, measured=False)
+    for sentence in found.refused:
+        warnings.warn(sentence, stacklevel=3)
+    return found.embeddings
 
 
 def load_mesh(path: str | Path) -> "Surface":

@@ -17,6 +17,10 @@ class UserError(ValueError):
         super().__init__(printable(message))
 
 
+class PassingError(UserError):
+    """What kept a file from being read may be over the next time, such as too little memory."""
+
+
 class MissingPackageError(UserError):
     """A package is not installed that an extra of this one brings; the message names it."""
 

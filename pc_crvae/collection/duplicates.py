@@ -30,9 +30,6 @@ class Comparing(Protocol):
     def recall(self, pair: Pair) -> tuple[Comparison | None] | None:
         """Return what is known of a pair; None where nothing is."""
 
-    def keep(self, pair: Pair, found: Comparison | None) -> None:
-        """Remember what was found of a pair."""
-
     def compare(self, first: int, second: int) -> Comparison | None:
         """Compare two shapes; None where they are not even near."""
 
@@ -133,7 +130,7 @@ class _Search:
         unknown = [pair for pair in ordered if not self._is_known(pair)]
         done = 0
         for pair, found in self._comparing.compare_all(unknown):
-            self._keep(pair, found)
+            self._compared[pair] = found
             for _ in range(done, pair[0]):
                 advance()
             done = max(done, pair[0])
@@ -163,9 +160,9 @@ class _Search:
             return
         measures = self._measures[rows]
         tree = cKDTree(measures)
-        near = tree.query_ball_point(measures, thresholds.INVARIANTS, p=np.inf)
-        for place, row in enumerate(rows):
-            earlier = [other for other in near[place] if other < place]
+        for place, row in enumerate(rows):  # one by one: all at once grow with their square
+            near = tree.query_ball_point(measures[place], thresholds.INVARIANTS, p=np.inf)
+            earlier = sorted(other for other in near if other < place)
             if facing:
                 earlier = [other for other in earlier if self._faces_alike(rows[other], row)]
             gaps = np.abs(measures[earlier] - measures[place]).max(axis=1, initial=0)
@@ -192,7 +189,7 @@ class _Search:
     def _compare(self, first: int, second: int) -> Comparison | None:
         pair = first, second
         if not self._is_known(pair):
-            self._keep(pair, self._comparing.compare(first, second))
+            self._compared[pair] = self._comparing.compare(first, second)
         return self._compared[pair]
 
     def _is_known(self, pair: Pair) -> bool:
@@ -201,10 +198,6 @@ class _Search:
             if known is not None:
                 self._compared[pair] = known[0]
         return pair in self._compared
-
-    def _keep(self, pair: Pair, found: Comparison | None) -> None:
-        self._compared[pair] = found
-        self._comparing.keep(pair, found)
 
     def _shape(self, row: int) -> Shape:
         shape = self.shapes[row]

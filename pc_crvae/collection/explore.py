@@ -91,10 +91,13 @@ def explore(
             with progress("reading and embedding", len(sources.files)) as advance:
                 collection = read_files(sources.files, saved.point_model, about, store, advance)
             collection = replace(collection, passed_over=sources.passed_over)
-            collection.embeddings.save(out / INDEX)
         analysis = analyse(collection, store=store, progress=progress)
     name = places[0].resolve().name
     with progress("writing", 1) as advance:
+        # Without a page nothing is taken for what was found before, however this ends.
+        (out / PAGE).unlink(missing_ok=True)
+        if not isinstance(sources, Embeddings):
+            collection.embeddings.save(out / INDEX)
         write_shapes(out / SHAPES, collection, analysis)
         write_duplicates(out / DUPLICATES, collection, analysis)
         duplicates_page(out / REPORT, collection, analysis, title=f"Duplicates in {name}")

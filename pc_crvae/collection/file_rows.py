@@ -85,8 +85,8 @@ class FileRows:
         try:
             with self._path.open("rb") as file:
                 own = hashlib.file_digest(file, "sha256").digest()
+            digest = digest_of(self._path, own)
         except OSError:  # which reading the shape tells
             return ""
-        digest = digest_of(self._path, own)
         self._store.put(key, ({"digest": digest}, {}))
         return digest

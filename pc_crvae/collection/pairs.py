@@ -3,13 +3,14 @@
 import base64
 import hashlib
 import json
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from pc_crvae.collection.comparison import Comparison, compare
 from pc_crvae.collection.first_look import Outline, may_be_near
 from pc_crvae.collection.moments import moments_of_values, values_of_moments
 from pc_crvae.collection.reading import Collection
-from pc_crvae.collection.shapes import Shape
+from pc_crvae.collection.shapes import Shape, digest_of
 from pc_crvae.data.cache.kept import Kept
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.readers.shape_files import read_shape
@@ -26,7 +27,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.utils.threads import usable_cores
 from pc_crvae.utils.workers import Answer, Found, Lost, answers
 
-FORMAT = 3
+FORMAT = 4
 """Raise it where a comparison of the same two shapes may come out differently."""
 
 HELD = 1_000_000
@@ -42,6 +43,33 @@ _OUTLINES = 1024
 Pair = tuple[int, int]
 
 
+class Reread(NamedTuple):
+    """A shape read again, to be compared.
+
+    Attributes:
+        body: None where the file cannot be read any more.
+        size: how many vertices and triangles it has.
+        digest: of its content.
+    """
+
+    body: Body | None = None
+    size: int = 0
+    digest: str = ""
+
+
+class Compared(NamedTuple):
+    """What a comparison found.
+
+    Attributes:
+        comparison: None where the shapes are not even near.
+        digests: of what was read for it, empty where a file could not be read; None where nothing
+            had to be read.
+    """
+
+    comparison: Comparison | None
+    digests: tuple[str, str] | None = None
+
+
 class Bodies:
     """Bodies of files, the last ones held.
 
@@ -51,30 +79,33 @@ class Bodies:
 
     def __init__(self, up: str | None) -> None:
         self._up = up
-        self._held: OrderedDict[str, tuple[Body | None, int]] = OrderedDict()
+        self._held: OrderedDict[str, Reread] = OrderedDict()
         self._size = 0
 
-    def of(self, path: str) -> Body | None:
-        """Return the body of a file, read if it is not held."""
-        if path in self._held:
-            self._held.move_to_end(path)
-            return self._held[path][0]
-        body, size = self._held[path] = read_body(Path(path), self._up)
-        self._size += 1000 + size
-        while self._size > HELD and len(self._held) > 2:
-            _, (_, dropped) = self._held.popitem(last=False)
-            self._size -= 1000 + dropped
-        return body
+    def of(self, path: str) -> Reread:
+        """Return what a file holds, read if it is not held."""
+        if path not in self._held:
+            self._held[path] = reread(Path(path), self._up)
+            self._size += 1000 + self._held[path].size
+            while self._size > HELD and len(self._held) > 2:
+                _, dropped = self._held.popitem(last=False)
+                self._size -= 1000 + dropped.size
+        self._held.move_to_end(path)
+        return self._held[path]
 
-    def compare(self, first: str, second: str) -> Comparison | None:
-        """Compare two files; None where they are not even near, or one cannot be had."""
+    def compare(self, first: str, second: str) -> Compared:
+        """Compare two files as they are now."""
         ours, theirs = self.of(first), self.of(second)
-        return None if ours is None or theirs is None else compare(ours, theirs)
+        read = ours.body is not None and theirs.body is not None
+        found = compare(ours.body, theirs.body) if ours.body and theirs.body else None
+        return Compared(found, (ours.digest, theirs.digest) if read else ("", ""))
 
-    def look_and_compare(self, task: Sequence[str]) -> Comparison | None:
+    def look_and_compare(self, task: Sequence[str]) -> Compared:
         """Compare two files unless their sketches lie far apart: paths, then :func:`sketch_of`."""
         first, second, *sketches = task
-        return self.compare(first, second) if may_be_near(*map(_outline, sketches)) else None
+        if may_be_near(*map(_outline, sketches)):
+            return self.compare(first, second)
+        return Compared(None)
 
 
 def sketch_of(shape: Shape) -> str:
@@ -90,16 +121,18 @@ def _outline(sketch: str) -> Outline:
     return Outline(moments_of_values(moments), drawn)
 
 
-def read_body(path: Path, up: str | None) -> tuple[Body | None, int]:
-    """Read a shape again, to be compared; None where its file cannot be read any more."""
+def reread(path: Path, up: str | None) -> Reread:
+    """Read a shape again, to be compared."""
     try:
         content = read_shape(path, unmeasured=lambda count: None)
-    except UserError:  # gone or changed since it was measured, a moment ago
-        return None, 0
+        digest = digest_of(path, content.sha256)
+    except (UserError, OSError):  # gone or changed since it was measured, a moment ago
+        return Reread()
     if content.surface is None:
-        return body_of(content, up), 0 if content.points is None else len(content.points)
-    size = len(content.surface.vertices) + len(content.surface.faces)
-    return body_of(content, up), size
+        size = 0 if content.points is None else len(content.points)
+    else:
+        size = len(content.surface.vertices) + len(content.surface.faces)
+    return Reread(body_of(content, up), size, digest)
 
 
 def prepare_comparing(up: str | None) -> Answer:
@@ -112,15 +145,18 @@ def prepare_comparing(up: str | None) -> Answer:
     return answer
 
 
-def as_found(comparison: Comparison | None) -> Found:
+def as_found(compared: Compared) -> Found:
     """Return a comparison as workers answer and stores keep it; :func:`of_found` reads it."""
-    return {"comparison": None if comparison is None else asdict(comparison)}, {}
+    comparison, digests = compared
+    values = None if comparison is None else asdict(comparison)
+    return {"comparison": values, "digests": None if digests is None else [*digests]}, {}
 
 
-def of_found(found: Found) -> Comparison | None:
+def of_found(found: Found) -> Compared:
     """Read what :func:`as_found` gave."""
-    values = found[0]["comparison"]
-    return None if values is None else Comparison(**values)
+    values, digests = found[0]["comparison"], found[0]["digests"]
+    comparison = None if values is None else Comparison(**values)
+    return Compared(comparison, None if digests is None else (digests[0], digests[1]))
 
 
 class PairsOfCollection:
@@ -137,23 +173,22 @@ class PairsOfCollection:
         self._up = collection.embeddings.about.up
         self._store = store
         self._bodies = Bodies(self._up)
+        self._has_warned = False
 
     def recall(self, pair: Pair) -> tuple[Comparison | None] | None:
         """Return what is known of a pair; None where nothing is."""
         found = None if self._store is None else self._store.get(self._key(pair))
-        return None if found is None else (of_found(found),)
-
-    def keep(self, pair: Pair, found: Comparison | None) -> None:
-        """Remember what was found of a pair."""
-        if self._store is not None:
-            self._store.put(self._key(pair), as_found(found))
+        return None if found is None else (of_found(found).comparison,)
 
     def compare(self, first: int, second: int) -> Comparison | None:
-        """Compare two shapes, in this process."""
-        return self._bodies.compare(self._sources[first], self._sources[second])
+        """Compare two shapes, in this process, and remember what was found."""
+        found = self._bodies.compare(self._sources[first], self._sources[second])
+        return self._kept((first, second), found)
 
     def compare_all(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Comparison | None]]:
         """Compare pairs by several processes, in their order, unless a first look is enough.
+
+        What was found is remembered.
 
         Raises:
             UserError: a pair ended the process that compared it.
@@ -161,7 +196,7 @@ class PairsOfCollection:
         tasks = map(self._task, pairs)
         if len(pairs) <= FEW:
             for pair, task in zip(pairs, tasks, strict=True):
-                yield pair, self._bodies.look_and_compare(task)
+                yield pair, self._kept(pair, self._bodies.look_and_compare(task))
             return
         with closing(answers(prepare_comparing, self._up, tasks, usable_cores())) as found:
             for pair, (_, answer) in zip(pairs, found, strict=True):
@@ -174,7 +209,24 @@ class PairsOfCollection:
                     )
                 if isinstance(answer, UserError):
                     raise answer
-                yield pair, of_found(answer)
+                yield pair, self._kept(pair, of_found(answer))
+
+    def _kept(self, pair: Pair, found: Compared) -> Comparison | None:
+        """Remember what was found, unless a file is no longer what was measured."""
+        shapes = [self._shapes[row] for row in pair]
+        measured = tuple(shape.digest for shape in shapes if shape is not None)
+        if found.digests is None or found.digests == measured:
+            if self._store is not None:
+                self._store.put(self._key(pair), as_found(found))
+        elif not self._has_warned:
+            self._has_warned = True
+            first, second = (self._sources[row] for row in pair)
+            warnings.warn(
+                f"{first} or {second} has changed or gone since it was measured, and others may "
+                "have: run the command again, to compare them as they are",
+                stacklevel=2,
+            )
+        return found.comparison
 
     def _task(self, pair: Pair) -> list[str]:
         sketches = [sketch_of(shape) for row in pair if (shape := self._shapes[row]) is not None]

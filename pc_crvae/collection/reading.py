@@ -1,5 +1,6 @@
 """Every shape of a folder read once, measured and embedded; no mesh is held."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from pc_crvae.data.readers.shape_files import ShapeFile
 from pc_crvae.data.readers.shape_workers import read_each
 from pc_crvae.embedding.index import About, Embeddings
 from pc_crvae.embedding.shapes import embed_loaded, gathered
-from pc_crvae.errors import MissingPackageError, UserError
+from pc_crvae.errors import MissingPackageError, PassingError, UserError
 
 if TYPE_CHECKING:
     from pc_crvae.models.points.model import PointModel
@@ -115,7 +116,8 @@ def read_files(
                 vectors[place], shapes[place] = embedded, shape if measured else None
                 continue
             refused[place] = str(embedded)
-            if not isinstance(embedded, MissingPackageError):
+            passes = isinstance(embedded, MissingPackageError | PassingError)
+            if not passes and os.access(files[place].path, os.R_OK):
                 rows[place].refuse(str(embedded))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
@@ -139,21 +141,22 @@ def read_index(index: Embeddings, store: Kept, advance: Callable[[], None]) -> C
     # Points that are NaN were allowed, or refused, when the shapes were embedded.
     shapes: list[Shape | None] = [None] * len(index)
     refused: list[str] = []
-    unknown: list[int] = []
+    unknown: dict[int, FileRows] = {}
     for row, source in enumerate(index.sources):
-        if source:
-            shapes[row] = FileRows(store, Path(source), index.about, drop_nan=True).shape
-        if source and shapes[row] is None:
-            unknown.append(row)
+        known = FileRows(store, Path(source), index.about, drop_nan=True) if source else None
+        if known is not None:
+            shapes[row] = known.shape
+        if known is not None and shapes[row] is None:
+            unknown[row] = known
         else:
             advance()
     paths = [Path(index.sources[row]) for row in unknown]
     measured = read_each(prepare_measuring, [index.about.up, None, True], paths)
-    for row, path, found in zip(unknown, paths, measured, strict=True):
+    for (row, known), found in zip(unknown.items(), measured, strict=True):
         if isinstance(found, UserError):
             refused.append(f"{found} (its vector is used, and it has no picture)")
         else:
             shape = shapes[row] = shape_of(found[0]["shape"], found[1]["points"])
-            FileRows(store, path, index.about, drop_nan=True).keep(shape)
+            known.keep(shape)
         advance()
     return Collection(index, tuple(shapes), tuple(refused), read=len(unknown) - len(refused))

@@ -41,7 +41,11 @@ def open_store(path: Path, tell: Callable[[str], None] = lambda text: None) -> I
     Raises:
         UserError: as :func:`~pc_crvae.data.cache.kept.open_kept`.
     """
-    with cache.alone(path.with_suffix(""), tell), open_kept(path) as rows:
+
+    def wait(_: str) -> None:
+        tell("another process reads the same shapes: waiting for it")
+
+    with cache.alone(path.with_suffix(""), wait), open_kept(path) as rows:
         yield rows
 
 

@@ -18,9 +18,6 @@ class Compared:
     def recall(self, pair):
         return None
 
-    def keep(self, pair, found):
-        pass
-
     def compare(self, first, second):
         return compare(body(self.meshes[first]), body(self.meshes[second]))
 

@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from helpers.bent_shapes import TURN, bracket
-from pc_crvae.collection.pairs import PairsOfCollection, read_body
+from pc_crvae.collection.pairs import PairsOfCollection, Reread, reread
 from pc_crvae.collection.reading import Collection
 from pc_crvae.collection.shapes import measure
 from pc_crvae.collection.store import open_store
@@ -43,8 +43,7 @@ def test_what_was_found_is_known_the_next_time(collection, tmp_path):
         comparing = PairsOfCollection(collection, store)
         assert comparing.recall((0, 1)) is None
         found = comparing.compare(0, 1)
-        comparing.keep((0, 1), found)
-        comparing.keep((0, 2), None)
+        assert comparing.compare(0, 2) is None
     with open_store(tmp_path / "kept.sqlite") as store:
         again = PairsOfCollection(collection, store)
         assert again.recall((0, 1)) == (found,)
@@ -52,10 +51,27 @@ def test_what_was_found_is_known_the_next_time(collection, tmp_path):
         assert again.recall((1, 0)) is None
 
 
+@pytest.mark.parametrize("changed", [True, False], ids=["changed", "gone"])
+def test_what_was_found_of_another_content_is_not_remembered(collection, tmp_path, changed):
+    path = tmp_path / "1.off"
+    before = path.read_bytes()
+    with open_store(tmp_path / "kept.sqlite") as store:
+        comparing = PairsOfCollection(collection, store)
+        path.unlink()
+        if changed:
+            trimesh.creation.box((3, 1, 1)).export(path)
+        with pytest.warns(UserWarning, match=r"1\.off has changed or gone"):
+            assert comparing.compare(0, 1) is None
+        path.write_bytes(before)
+        again = PairsOfCollection(collection, store)
+        assert again.recall((0, 1)) is None
+        assert again.compare(0, 1).kind == "scaled"
+
+
 def test_clouds_are_read_to_be_compared_too(tmp_path):
     points = np.random.default_rng(0).normal(size=(50, 3))
     np.save(tmp_path / "a.npy", points)
-    body, size = read_body(tmp_path / "a.npy", "z")
-    assert body is not None
-    assert size == 50
-    assert read_body(tmp_path / "gone.npy", "z") == (None, 0)
+    found = reread(tmp_path / "a.npy", "z")
+    assert found.body is not None
+    assert found.size == 50
+    assert reread(tmp_path / "gone.npy", "z") == Reread()

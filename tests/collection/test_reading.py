@@ -20,7 +20,7 @@ from pc_crvae.data.readers import shape_workers
 from pc_crvae.data.readers.shape_files import ShapeContent, find_shape_files
 from pc_crvae.embedding.index import About
 from pc_crvae.embedding.shapes import embeddings_of_files
-from pc_crvae.errors import MissingPackageError, UserError
+from pc_crvae.errors import MissingPackageError, PassingError, UserError
 from pc_crvae.models.descriptors.descriptor import Descriptor
 
 ABOUT = About(model_sha256="0" * 64, points=64, up="z")
@@ -99,15 +99,16 @@ def test_refused_files_are_told_each_time_and_read_once(model: Descriptor, folde
     assert len(again.embeddings) == 10
 
 
-def test_what_a_missing_package_kept_from_being_read_is_tried_again(
-    model: Descriptor, folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", [MissingPackageError, PassingError])
+def test_what_may_be_over_the_next_time_is_tried_again(
+    model: Descriptor, folder: Path, monkeypatch: pytest.MonkeyPatch, kind: type[UserError]
 ):
     monkeypatch.setattr(shape_workers, "FEW", 10)
     measure = shapes.measure
 
     def without(content: ShapeContent, up: str | None) -> shapes.Shape:
         if content.path.name == "4.off":
-            raise MissingPackageError(f"{content.path} needs something")
+            raise kind(f"{content.path} needs something")
         return measure(content, up)
 
     monkeypatch.setattr(shapes, "measure", without)

@@ -10,7 +10,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all",
         action="store_true",
-        help="remove everything that is prepared, what is up to date as well",
+        help="remove everything that is prepared, and what explore and search keep, what is up to "
+        "date as well",
     )
     parser.add_argument("--dry-run", action="store_true", help="only show what would be removed")
 
@@ -27,6 +28,6 @@ def run(options: argparse.Namespace) -> None:
         size = f"{leftover.size / 1e6:,.1f} MB"
         print(f"{verb} {leftover.path.name}, {leftover.reason}: {size}")
     for name in pruned.busy:
-        print(f"left {name}, which another process prepares")
+        print(f"left {name}, which another process uses")
     total = sum(leftover.size for leftover in pruned.removed) / 1e6
     print(f"{verb} {total:,.1f} MB from {cache_folder()}")

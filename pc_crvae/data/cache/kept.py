@@ -14,6 +14,19 @@ from pc_crvae.data.cache.store import NotKeptError
 from pc_crvae.errors import UserError
 from pc_crvae.utils.workers import Found, pack, unpack
 
+_NOT_OF_THE_CONTENT = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
+"""What SQLite reports where a file cannot be written or read, but is not damaged."""
+
 
 class Kept:
     """Plain values and arrays by their keys; open them with :func:`open_kept`."""
@@ -31,7 +44,9 @@ class Kept:
         row = self._connection.execute(
             "SELECT content, checksum FROM kept WHERE key = ?", (key,)
         ).fetchone()
-        return None if row is None or _checksum(key, row[0]) != row[1] else unpack(row[0])
+        if row is None or not isinstance(row[0], bytes) or _checksum(key, row[0]) != row[1]:
+            return None
+        return unpack(row[0])
 
     def put(self, key: str, found: Found) -> None:
         """Keep plain values and arrays."""
@@ -55,16 +70,15 @@ def open_kept(path: Path) -> Iterator[Kept]:
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, content BLOB NOT NULL, "
-                "checksum TEXT NOT NULL)"
+                "checksum BLOB NOT NULL)"
             )
             yield Kept(connection)
-    except sqlite3.OperationalError as error:
-        raise NotKeptError(
-            f"{path} cannot be used ({error}); free some space or name another folder with "
-            "$PC_CRVAE_CACHE (what was done so far is kept there, and the same command goes on "
-            "from it)"
-        ) from error
     except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_OF_THE_CONTENT:
+            raise NotKeptError(
+                f"{path} cannot be used ({error}): free some space, and the same command goes on "
+                "from what is kept; or name another folder with $PC_CRVAE_CACHE, which begins anew"
+            ) from error
         path.unlink()
         raise UserError(
             f"{path}, which kept what was read, was damaged ({error}) and is removed: run the "
@@ -72,5 +86,5 @@ def open_kept(path: Path) -> Iterator[Kept]:
         ) from error
 
 
-def _checksum(key: str, content: bytes) -> str:
-    return hashlib.sha256(key.encode() + content).hexdigest()
+def _checksum(key: str, content: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + content).digest()

@@ -303,7 +303,7 @@ def _fill(
 def _found(journal: Kept, task: Task) -> Found:
     found = journal.get(task.key)
     if found is None:
-        raise RuntimeError(f"what was kept of {task.path} was changed by another process")
+        raise UserError(f"what was kept of {task.path} is damaged: run the command again")
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.readers.shape_files import load_shape
-from pc_crvae.errors import UserError
+from pc_crvae.errors import PassingError, UserError
 from pc_crvae.utils.threads import usable_cores
 from pc_crvae.utils.workers import Answer, Found, Lost, Prepare, answers
 
@@ -54,7 +54,10 @@ def read_each(
     names = [str(path) for path in paths]
     with closing(answers(prepare, setup, names, workers, most_seconds=most_seconds)) as found:
         for place, answer in found:
-            yield UserError(answer.why(names[place])) if isinstance(answer, Lost) else answer
+            if isinstance(answer, Lost):
+                kind = UserError if answer.signal is None else PassingError
+                answer = kind(answer.why(names[place]))
+            yield answer
 
 
 def _read_here(read: Answer, paths: Sequence[Path]) -> Iterator[Found | UserError]:

@@ -49,7 +49,7 @@ class SampleProducts:
     def _add(self, new: NDArray[np.int64]) -> None:
         before, after = self._count, self._count + len(new)
         if after > len(self._table):
-            room = min(2 * after, len(self.inputs))
+            room = min(2 * after, self._most, len(self.inputs))
             dtype = self.inputs.dtype
             table = np.empty((room, room), dtype)
             rows = np.empty((room, self.inputs.shape[1]), dtype)
