@@ -563,7 +563,7 @@ def test_a_full_disk_is_told_in_one_sentence_and_what_was_done_is_kept(
 ):
     with monkeypatch.context() as full:
         full.setattr(sqlite3, "connect", on_a_full_disk)
-        with pytest.raises(UserError, match=r"disk is full\); free some space") as caught:
+        with pytest.raises(UserError, match=r"disk is full\): free some space") as caught:
             run(root)
     assert "goes on" in str(caught.value)
     done = len(reads(root))
