@@ -2,10 +2,16 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pc_crvae.cli.options import add_json, add_table
 from pc_crvae.cli.saved import check_table, deliver_table, reports_of
+from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
+from pc_crvae.utils.invocation import called
+
+if TYPE_CHECKING:
+    from pc_crvae.evaluation.probe.comparison import StoredProbe
 
 DESCRIPTION = "Compare two probes item by item: bootstrap interval and exact McNemar test."
 
@@ -34,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compare."""
-    from pc_crvae.evaluation.probe.comparison import compare_probes, format_comparison, read_probe
+    from pc_crvae.evaluation.probe.comparison import compare_probes, format_comparison
     from pc_crvae.evaluation.probe.paper import table_of_comparison
 
     check_table(options)
@@ -42,8 +48,8 @@ def run(options: argparse.Namespace) -> None:
         require_writable(options.json)
     rows = options.rows
     compared = compare_probes(
-        read_probe(reports_of(options.first)),
-        read_probe(reports_of(options.second)),
+        _probe_of(options.first),
+        _probe_of(options.second),
         None if rows is None else tuple(rows),
     )
     print(format_comparison(compared))
@@ -51,3 +57,17 @@ def run(options: argparse.Namespace) -> None:
         compared.write(options.json)
         print(f"comparison: {options.json}")
     deliver_table(options, lambda: table_of_comparison(compared))
+
+
+def _probe_of(named: Path) -> "StoredProbe":
+    from pc_crvae.evaluation.probe.comparison import read_probe
+
+    place = reports_of(named)
+    comes_with_package = place != named
+    if comes_with_package and not (place / "probe.json").is_file():
+        line = called("probe", "--ckpt", named, "--data", "CARD")
+        raise UserError(
+            f"{named} was not probed in this working directory: {line}, with the data of the other "
+            "probe, writes what is compared"
+        )
+    return read_probe(place)

@@ -101,9 +101,14 @@ def test_what_is_made_of_one_goes_to_a_folder_of_one_s_own(shipped, capsys):
     assert not Path("pretrained").exists()  # which would be taken for the model from then on
 
 
-def test_compare_takes_the_name_of_a_probed_one(shipped, capsys):
+@pytest.mark.parametrize("made", [False, True], ids=["nothing", "another report"])
+def test_compare_says_how_to_probe_one_that_was_not(shipped, capsys, made):
+    if made:
+        Path("reports/pretrained").mkdir(parents=True)
     assert main(["compare", "pretrained", "pretrained"]) == 2
-    assert "reports/pretrained" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "pretrained was not probed in this working directory" in said
+    assert "pc-crvae probe --ckpt pretrained --data CARD" in said
 
 
 def test_training_starts_from_one_by_its_name(shipped):
