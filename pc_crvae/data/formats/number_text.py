@@ -1,12 +1,21 @@
 """Numbers of a text, parsed at once."""
 
+import codecs
 import warnings
 
 import numpy as np
 from numpy.typing import NDArray
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-"""What some programs put before a text in UTF-8."""
+
+def as_utf8(data: bytes) -> bytes:
+    """Return a text without its byte-order mark, and in UTF-8 where that mark is UTF-16's.
+
+    Raises:
+        UnicodeDecodeError: it has the mark of UTF-16 and is none.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16").encode()
+    return data.removeprefix(codecs.BOM_UTF8)
 
 
 def parse_numbers(text: bytes, count: int) -> NDArray[np.float64] | None:

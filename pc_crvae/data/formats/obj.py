@@ -9,7 +9,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.formats.number_text import BYTE_ORDER_MARK, parse_numbers
+from pc_crvae.data.formats.number_text import as_utf8, parse_numbers
 from pc_crvae.data.formats.polygons import Polygons, grouped
 
 _COMMENT = re.compile(rb"#[^\r\n]*")
@@ -30,7 +30,7 @@ def parse_obj(data: bytes) -> tuple[NDArray[np.float64], Polygons]:
     Raises:
         ValueError, OverflowError: a vertex or a face cannot be read.
     """
-    data = data.removeprefix(BYTE_ORDER_MARK)
+    data = as_utf8(data)
     if b"#" in data:  # before lines are joined: a comment may end in a backslash, as paths do
         data = _COMMENT.sub(b"", data)
     if b"\\" in data:

@@ -8,7 +8,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.formats.number_text import BYTE_ORDER_MARK, parse_numbers
+from pc_crvae.data.formats.number_text import as_utf8, parse_numbers
 from pc_crvae.data.formats.polygons import Polygons
 from pc_crvae.data.formats.precision import as_single
 
@@ -30,7 +30,7 @@ def parse_stl(data: bytes) -> tuple[NDArray[np.floating], Polygons]:
     Raises:
         ValueError: the file is of neither kind, or holds less than it promises, or more triangles.
     """
-    data = data.removeprefix(BYTE_ORDER_MARK)
+    data = as_utf8(data)
     promised = int.from_bytes(data[80:_HEADER], "little")
     size = _HEADER + promised * _TRIANGLE.itemsize
     is_text = data[:_HEADER].lstrip()[:5].lower() == b"solid"
@@ -50,19 +50,29 @@ def parse_stl(data: bytes) -> tuple[NDArray[np.floating], Polygons]:
 
 
 def _check_rest(rest: bytes, promised: int) -> None:
-    """Refuse triangles behind those that the header promises."""
-    if len(rest) < _TRIANGLE.itemsize or len(rest) % _TRIANGLE.itemsize or not rest.strip(b"\0"):
-        return
-    more = np.frombuffer(rest, _TRIANGLE)
+    """Refuse triangles, or another file, behind the triangles that the header promises."""
+    count = int.from_bytes(rest[80:_HEADER], "little")
+    size = count * _TRIANGLE.itemsize
+    if 0 < size <= len(rest) - _HEADER and _are_triangles(rest[_HEADER:][:size]):
+        raise ValueError(
+            f"another file of {count} triangles follows its {promised}: split the two, or store "
+            "them as one"
+        )
+    if len(rest) % _TRIANGLE.itemsize == 0 and rest.strip(b"\0") and _are_triangles(rest):
+        raise ValueError(
+            f"its header promises {promised} triangles, and {len(rest) // _TRIANGLE.itemsize} more "
+            "follow them"
+        )
+
+
+def _are_triangles(data: bytes) -> bool:
+    triangles = np.frombuffer(data, _TRIANGLE)
     with np.errstate(all="ignore"):
-        lengths = np.linalg.norm(more["normal"].astype(np.float64), axis=1)
-        fine = np.isfinite(more["corners"]).all(axis=(1, 2)) & (
+        lengths = np.linalg.norm(triangles["normal"].astype(np.float64), axis=1)
+        fine = np.isfinite(triangles["corners"]).all(axis=(1, 2)) & (
             (np.abs(lengths - 1) < 1e-3) | (lengths == 0)
         )
-    if fine.all():
-        raise ValueError(
-            f"its header promises {promised} triangles, and {len(more)} more follow them"
-        )
+    return bool(fine.all())
 
 
 def _parse_text(data: bytes) -> NDArray[np.float64]:

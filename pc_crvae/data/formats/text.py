@@ -26,8 +26,9 @@ _FEWEST_COUNTED = 10
 def parse_text(path: Path, content: bytes, columns: int = 3) -> NDArray[np.float64]:
     """Parse the coordinates of each line, or coordinates and normals: (N, columns).
 
-    Commas, semicolons, tabs or blanks lie between the numbers, the same throughout. Lines that are
-    empty or start with ``#`` or ``//`` are passed over. The first line may be the number of points,
+    Commas, semicolons, tabs or blanks lie between the numbers, the same throughout; between
+    semicolons a comma is a decimal point. Numbers may be quoted. Lines that are empty or start with
+    ``#`` or ``//`` are passed over. The first line may be the number of points,
     as in ``.pts`` files. Where names of the columns head the table, in a line of its own or in the
     comment just above it, they say which columns are read; otherwise it is the first ones, and the
     others are ignored.
@@ -79,7 +80,7 @@ def parse_text(path: Path, content: bytes, columns: int = 3) -> NDArray[np.float
         wanted += normal_columns(path, names)
     if len(names) > width + names.count(""):
         raise UserError(f"{path} names {len(names)} columns and has {width}: name each of them")
-    if width == len(names) + 1 and _fields(lines[0])[0].strip("\"'") in ("0", "1"):
+    if width == len(names) + 1 and _fields(lines[0])[0] in ("0", "1"):
         raise UserError(
             f"{path} names {len(names)} columns and has {width}, of which the first seems to count "
             "the lines: name it too, or leave it out"
@@ -145,9 +146,11 @@ def parse_rows(
     Raises:
         UserError: a line has too few columns or one that is no number.
     """
+    if delimiter == ";":  # which spreadsheets write where the comma is the decimal point
+        lines = [line.replace(",", ".") for line in lines]
     try:
         rows: NDArray[np.float64] = np.loadtxt(
-            lines, comments=None, delimiter=delimiter, usecols=columns, ndmin=2
+            lines, comments=None, delimiter=delimiter, usecols=columns, ndmin=2, quotechar='"'
         )
     except (ValueError, OverflowError) as error:
         raise UserError(
@@ -161,7 +164,8 @@ def _delimiter(line: str) -> str | None:
 
 
 def _fields(line: str) -> list[str]:
-    return [field.strip() for field in line.split(_delimiter(line))]
+    fields = [field.strip().strip("\"'").strip() for field in line.split(_delimiter(line))]
+    return [field.replace(",", ".") for field in fields]
 
 
 def _is_number(field: str) -> bool:

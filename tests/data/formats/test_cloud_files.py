@@ -138,7 +138,11 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "a damaged first point": ("a.csv", b"1,?,3\n4,5,6\n", "not one of numbers"),
     "a short line": ("a.xyz", b"1 2 3\n4 5\n", "not one of numbers"),
     "two columns": ("a.xyz", b"1 2\n4 5\n", "not one of numbers"),
-    "decimal commas": ("a.csv", b"1,5;2,5;3,5\n2,5;2,5;3,5\n", "not one of numbers"),
+    "decimal commas": (
+        "a.txt",
+        b"1,5 2,5 3,5\n2,5 2,5 3,5\n",
+        "commas for points|not one of numbers",
+    ),
     "not UTF-8": ("a.txt", b"1 2 3\n\xff", "no text"),
     "fewer than promised": ("a.pts", b"3\n1 2 3\n4 5 6\n", "promises 3 points and holds 2"),
     # npy

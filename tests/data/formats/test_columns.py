@@ -163,6 +163,25 @@ def test_marks_of_byte_order_are_no_numbers(tmp_path: Path, encoding: str):
     np.testing.assert_array_equal(read_cloud(path), POINTS)
 
 
+@pytest.mark.parametrize("head", ["", "x;y;z\n"])
+def test_between_semicolons_a_comma_is_a_decimal_point(tmp_path: Path, head: str):
+    path = tmp_path / "a.csv"
+    path.write_text(head + write.text(POINTS, ";").decode().replace(".", ","))
+    np.testing.assert_array_equal(read_cloud(path), POINTS)
+    path.write_text(head + "1.234,5;1;2\n" * 3)
+    with pytest.raises(UserError, match="a line that is not one of numbers"):
+        read_cloud(path)
+
+
+@pytest.mark.parametrize("head", ["", '"x","y","z"\n'])
+def test_quoted_numbers_are_read(tmp_path: Path, head: str):
+    path = tmp_path / "a.csv"
+    rows = write.text(POINTS, ",").decode().splitlines()
+    quoted = ['"' + row.replace(",", '","') + '"' for row in rows]
+    path.write_text(head + "\n".join(quoted))
+    np.testing.assert_array_equal(read_cloud(path), POINTS)
+
+
 @pytest.mark.parametrize("title", ["chair", "my chair", "scan, front"])
 def test_a_title_names_no_columns(tmp_path: Path, title: str):
     np.testing.assert_array_equal(read_cloud(save(tmp_path, title, POINTS)), POINTS)

@@ -69,6 +69,15 @@ def test_every_format_gives_the_same_surface(tmp_path: Path, name: str):
     assert surface.repairs == merged
 
 
+@pytest.mark.parametrize("name", ["a.stl", "a.obj"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_texts_with_a_byte_order_mark_are_read(tmp_path: Path, name: str, encoding: str):
+    text = {"a.stl": write.stl_text, "a.obj": write.obj}[name]().decode()
+    assert area(read_surface(save(tmp_path, name, text.encode(encoding)))) == pytest.approx(
+        write.AREA
+    )
+
+
 @pytest.mark.parametrize("name", ["plain.off", "text.stl", "inline.glb"])
 def test_suffixes_are_read_whatever_their_case(tmp_path: Path, name: str):
     path = save(tmp_path, name.upper(), write.ONE_PYRAMID[name])
@@ -315,6 +324,8 @@ TRIANGLE = "0 0 0\n1 0 0\n0 1 0\n"
         ("a.stl", "", "promises 0 triangles, 84 bytes in all, and it has 0"),
         ("a.stl", write.stl()[:-1], "promises 6 triangles, 384 bytes in all, and it has 383"),
         ("a.stl", write.stl() + write.stl()[84:], "promises 6 triangles, and 6 more follow"),
+        ("a.stl", 2 * write.stl(), "another file of 6 triangles follows its 6: split the two"),
+        ("a.stl", 3 * write.stl(), "another file of 6 triangles follows its 6: split the two"),
         ("a.stl", bytes(80) + struct.pack("<I", 10**9) + bytes(50), "1000000000 triangles"),
         ("a.stl", bytes(84), "no faces"),
         ("a.stl", "solid a\nendsolid a\n", "no faces"),
