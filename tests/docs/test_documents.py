@@ -15,7 +15,12 @@ MOST_LINES_OF_README = 120
 
 def pages():
     tutorials = sorted((CHECKOUT / "docs" / "tutorials").glob("*.md"))
-    return [CHECKOUT / "README.md", CHECKOUT / "docs" / "getting-started.md", *tutorials]
+    guides = [
+        page
+        for page in sorted((CHECKOUT / "docs").glob("*.md"))
+        if not page.name.startswith(("results", "performance"))  # where one looks things up
+    ]
+    return [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *guides, *tutorials]
 
 
 def sentences(markdown: str) -> list[str]:
