@@ -1,6 +1,7 @@
 # What one does in a checkout; every target sets the environment up first, once: that of a user,
 # and for tests and lint the developers' tools too.
-#   make demo        train configs/quickstart.yaml, probe it, interpolate, and put all on one page
+#   make demo        train configs/quickstart.yaml, probe it, compare it with an untrained encoder,
+#                    interpolate, and put all on one page
 #   make test        the everyday tests; make test-slow: the others; PYTEST_ARGS adds to either
 #   make test-cuda   the tests that need a CUDA card; they skip where there is none
 #   make test-minimum  a part of the tests with the oldest dependencies that pyproject.toml allows
@@ -67,6 +68,8 @@ $(BIN)/python:
 demo: setup
 	$(BIN)/python tools/train.py configs/quickstart.yaml --out $(DEMO) --overwrite
 	$(BIN)/python tools/probe.py --ckpt $(DEMO)
+	$(BIN)/python tools/compare.py $(DEMO) $(DEMO) \
+		--rows trained.posterior_mean.z untrained.posterior_mean.z
 	$(BIN)/python tools/interpolate.py --ckpt $(DEMO)
 	$(BIN)/python tools/report.py --ckpt $(DEMO)
 
