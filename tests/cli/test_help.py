@@ -25,7 +25,7 @@ LINES = [(name,) for name in COMMANDS if name != "data"] + [("data", name) for n
 
 
 def parser_of(words):
-    parser = Parser()
+    parser = Parser(command=" ".join(words))
     module_of(".".join(words)).add_arguments(parser)
     return parser
 
