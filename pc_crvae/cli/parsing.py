@@ -2,27 +2,20 @@
 
 import argparse
 import difflib
-import tomllib
 from collections.abc import Callable, Mapping
-from functools import cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
 from pc_crvae.errors import UserError
+from pc_crvae.utils.texts import texts_beside
 
 SHARED = "shared"
 """The table of ``help.toml`` for options of several commands."""
 
 
-@cache
 def help_texts() -> dict[str, dict[str, str]]:
-    """Return the texts of ``help.toml``, each in one line, by command and the argument's name."""
-    tables = tomllib.loads(Path(__file__).with_name("help.toml").read_text(encoding="utf-8"))
-    return {
-        command: {name: " ".join(text.split()) for name, text in texts.items()}
-        for command, texts in tables.items()
-    }
+    """Return the texts of ``help.toml``, by command and by the argument's name."""
+    return texts_beside(__file__, "help.toml")
 
 
 class HelpFormatter(argparse.HelpFormatter):
