@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.robustness.picture import robustness_curves
     from pc_crvae.evaluation.robustness.protocol import RECIPE_POINTS, protocol_for
     from pc_crvae.evaluation.robustness.reference import read_reference
-    from pc_crvae.evaluation.robustness.run import measure_robustness
+    from pc_crvae.evaluation.robustness.run import encoders_beside, run_robustness
     from pc_crvae.evaluation.robustness.table import format_robustness
 
     reference = read_reference(options.reference) if options.reference is not None else None
@@ -69,8 +69,13 @@ def run(options: argparse.Namespace) -> None:
             f"note: shapes of {protocol.points:,} points; the corruptions are for {RECIPE_POINTS:,}"
         )
     with counting("sets of features", protocol.steps) as advance:
-        report = measure_robustness(
-            model, train_set, test_set, protocol, reference=reference, advance=advance
+        report = run_robustness(
+            *encoders_beside(model, train_set, protocol),
+            train_set,
+            test_set,
+            protocol,
+            reference=reference,
+            advance=advance,
         )
     report = report.of_model(saved, options.which)
     report.write(path)

@@ -166,6 +166,6 @@ def library_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in libraries}}
 
 
-def in_words(evaluation: str) -> dict[str, str]:
+def in_words(evaluation: str) -> dict[str, Any]:
     """Return what the protocol of an evaluation means, by the names of its report's fields."""
-    return texts_beside(__file__, "in_words.toml")[evaluation]
+    return {**texts_beside(__file__, "in_words.toml")[evaluation]}

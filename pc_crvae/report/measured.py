@@ -145,8 +145,7 @@ def _tiles(split: ItemSet, misclassified: Mapping[str, str], seed: int) -> Marku
     generator = keyed_numpy_generator("report mistakes", seed)
     tiles = []
     for row in np.sort(generator.permutation(rows)[:_SHOWN]).tolist():
-        own = "" if split.labels is None else split.classes[split.labels[row]]
-        note = f"{own}, taken for {misclassified[split.ids[row]]}"
+        note = f"{split.class_of(row)}, taken for {misclassified[split.ids[row]]}"
         tiles.append(Tile(split.ids[row], split.array[row], note))
     title = f"{len(tiles)} of the {len(misclassified):,} that most seeds got wrong, drawn at random"
     return tile_rows([tiles], [title])

@@ -44,24 +44,17 @@ Probes = dict[tuple[Features, Encoded, Setting], FittedProbe]
 """By encoder, representation and rotation of the training shapes."""
 
 
-def measure_robustness(
-    model: PointVAE,
-    train: CloudSet,
-    test: CloudSet,
-    protocol: RobustnessProtocol,
-    *,
-    reference: Reference | None = None,
-    advance: Callable[[], None] = lambda: None,
-) -> RobustnessReport:
-    """Score a model under every condition, beside untrained ones like it; see `run_robustness`."""
+def encoders_beside(
+    model: PointVAE, train: CloudSet, protocol: RobustnessProtocol
+) -> tuple[Encode, Callable[[int], Encode]]:
+    """Return what encodes by a model, and what makes an untrained one like it of a seed."""
 
     def untrained(seed: int) -> Encode:
         points, how = protocol.points, protocol.untrained
         new = untrained_like(model, seed, train, points=points, how=how)
         return posterior_encoder(cast(PointVAE, new))
 
-    encoders = posterior_encoder(model), untrained
-    return run_robustness(*encoders, train, test, protocol, reference=reference, advance=advance)
+    return posterior_encoder(model), untrained
 
 
 def run_robustness(
