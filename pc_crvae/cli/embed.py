@@ -38,12 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser, "a data set to embed, its --split", "the PATHs given")
     parser.add_argument("--split", choices=("train", "test"), default="test")
     add_data_root(parser, "the folder where the run found them")
-    add_up(
-        parser,
-        "the files",
-        "what the format or the file says, as glTF and COLLADA do; z for other PATHs, the card's "
-        "for --data",
-    )
+    add_up(parser)
     add_points(parser, ", fixed by what the file holds; a cloud that has fewer is taken as it is")
     add_average_over(parser)
     add_drop_nan(parser)

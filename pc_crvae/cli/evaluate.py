@@ -31,11 +31,7 @@ _PICTURES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_model_and_data(parser, of_clouds=False)
-    add_json(
-        parser,
-        "the report, with pictures beside it,",
-        "evaluation.json in --ckpt's folder, or evaluation-validation.json for that split",
-    )
+    add_json(parser)
     add_held_out(parser)
     add_count(parser, "--samples", default=500)
     add_count(parser, "--items")
@@ -57,9 +53,8 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.images.protocol import ImageProtocol
     from pc_crvae.evaluation.images.report import format_images
     from pc_crvae.evaluation.images.run import evaluate_images
-    from pc_crvae.evaluation.images.subject import image_model
 
-    model = image_model(saved)
+    model = saved.image_model
     require_writable(path)
     protocol = ImageProtocol(
         samples=options.samples,

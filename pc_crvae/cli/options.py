@@ -62,14 +62,10 @@ def add_data_root(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def add_up(parser: argparse.ArgumentParser, of: str, default: str) -> None:
+def add_up(parser: argparse.ArgumentParser, of: str | None = None, default: str = "") -> None:
     """Declare the axis that points up in what is read."""
-    parser.add_argument(
-        "--up",
-        type=_up_axes,
-        metavar="AXIS",
-        help=f"the axis that points up in {of}: {HELP} (default: {default})",
-    )
+    told = None if of is None else f"the axis that points up in {of}: {HELP} (default: {default})"
+    parser.add_argument("--up", type=_up_axes, metavar="AXIS", help=told)
 
 
 def _up_axes(text: str) -> str:
@@ -117,14 +113,10 @@ def add_drop_nan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drop-nan", action="store_true")
 
 
-def add_json(parser: argparse.ArgumentParser, what: str, default: str) -> None:
+def add_json(parser: argparse.ArgumentParser, what: str | None = None, default: str = "") -> None:
     """Declare the file that numbers go to."""
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        help=f"write {what} to this JSON file (default: {default})",
-    )
+    told = None if what is None else f"write {what} to this JSON file (default: {default})"
+    parser.add_argument("--json", type=Path, metavar="FILE", help=told)
 
 
 def add_report(parser: argparse.ArgumentParser, name: str, beside: str) -> None:

@@ -38,12 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--features", nargs=2, type=Path, metavar=("TRAIN", "TEST"))
     parser.add_argument("--protocol", default="ours", metavar="NAME|FILE")
     add_held_out(parser)
-    add_json(
-        parser,
-        "the report, with predictions and confusion matrix beside it,",
-        "probe.json in --ckpt's folder, or probe-validation.json for that split; with "
-        "--features print it only",
-    )
+    add_json(parser)
     add_count(parser, "--seeds")
     add_untrained(parser, "the protocol's, calibrated unless it says otherwise")
     parser.add_argument("--no-training-free", action="store_true")
