@@ -5,18 +5,11 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from pc_crvae.config import points
 from pc_crvae.config.data import DataChoice, DataConfig
 from pc_crvae.config.images import ImageModelConfig, ImageTransformConfig
 from pc_crvae.config.init import InitChoice, InitConfig
 from pc_crvae.config.nvae import NVAEModelConfig
-from pc_crvae.config.points import (
-    DropLocalRegionConfig,
-    JitterConfig,
-    PointModelConfig,
-    PointTransformConfig,
-    RotateZConfig,
-    SubsampleConfig,
-)
 from pc_crvae.config.sections import NonNegative, PositiveInt, Section, Widths
 
 
@@ -26,13 +19,13 @@ def _kind_of_model(values: Any) -> Any:
 
 
 ModelConfig = Annotated[
-    Annotated[PointModelConfig, Tag("point_vae")]
+    Annotated[points.PointModelConfig, Tag("point_vae")]
     | Annotated[ImageModelConfig, Tag("image_vae")]
     | Annotated[NVAEModelConfig, Tag("nvae")],
     Discriminator(_kind_of_model),
 ]
 TransformConfig = Annotated[
-    PointTransformConfig | ImageTransformConfig, Field(discriminator="name")
+    points.PointTransformConfig | ImageTransformConfig, Field(discriminator="name")
 ]
 
 
@@ -107,9 +100,9 @@ class ConsistencyConfig(Section):
     dimensions: tuple[int, int] | None = None
     """[start, stop] of the latent dimensions it acts on; null: all"""
     transforms: tuple[TransformConfig, ...] = (
-        RotateZConfig(name="rotate_z"),
-        SubsampleConfig(name="subsample"),
-        JitterConfig(name="jitter"),
+        points.RotateZConfig(name="rotate_z"),
+        points.SubsampleConfig(name="subsample"),
+        points.JitterConfig(name="jitter"),
     )
 
 
@@ -187,7 +180,7 @@ class Config(Section):
 
     seed: int = Field(0, ge=0, lt=2**32)
     data: DataChoice = DataConfig()
-    model: ModelConfig = PointModelConfig()
+    model: ModelConfig = points.PointModelConfig()
     init: InitChoice = None
     """the saved model that training starts from, its name or path alone, or with what is taken of
     it; null: random weights"""
@@ -207,7 +200,7 @@ class Config(Section):
     def _agrees_with_itself(self) -> Self:
         if self.consistency is not None:
             self._consistency_agrees(self.consistency)
-        if isinstance(self.model, PointModelConfig):
+        if isinstance(self.model, points.PointModelConfig):
             self._clouds_are_large_enough(self.model)
         if isinstance(self.model, NVAEModelConfig):
             if self.objective.name != "elbo":
@@ -292,7 +285,7 @@ class Config(Section):
                     f"[start, stop] within the {dimensions} latent dimensions"
                 )
         names = [transform.name for transform in consistency.transforms]
-        of_points = isinstance(self.model, PointModelConfig)
+        of_points = isinstance(self.model, points.PointModelConfig)
         foreign = [name for name in names if (name in _OF_POINTS) != of_points]
         if foreign:
             raise ValueError(
@@ -317,13 +310,13 @@ class Config(Section):
                 "set it to 0, or consistency.score to projector"
             )
 
-    def _clouds_are_large_enough(self, model: PointModelConfig) -> None:
+    def _clouds_are_large_enough(self, model: points.PointModelConfig) -> None:
         """For the neighbours that the encoder looks for."""
         fewest = self.data.points
         for transform in self.consistency.transforms if self.consistency else ():
-            if isinstance(transform, SubsampleConfig):
+            if isinstance(transform, points.SubsampleConfig):
                 fewest = max(1, round(transform.min_fraction * fewest))
-            elif isinstance(transform, DropLocalRegionConfig):
+            elif isinstance(transform, points.DropLocalRegionConfig):
                 fewest -= math.floor(transform.max_fraction * fewest)
         k = getattr(model.encoder, "k", 1)
         if k > fewest:
@@ -335,5 +328,5 @@ class Config(Section):
 
 _OF_POINTS = {
     get_args(section.model_fields["name"].annotation)[0]
-    for section in get_args(get_args(PointTransformConfig)[0])
+    for section in get_args(get_args(points.PointTransformConfig)[0])
 }

@@ -17,12 +17,6 @@ from pc_crvae.utils.invocation import called
 from pc_crvae.utils.resources import shipped_model
 from pc_crvae.utils.templates import template_beside
 
-_POSES = {
-    None: "shapes that stand upright (z up) and face as those it was trained on",
-    "z": "shapes that stand upright (z up), however they are turned about the vertical",
-    "so3": "shapes in any pose",
-}
-
 
 @dataclass(frozen=True)
 class Stage:
@@ -106,7 +100,6 @@ def model_card(
         name=name,
         model=model,
         config=config,
-        poses=_POSES[config.model.frames],
         decodes=model.data.get("decodes") is not False,
         figures=figures,
         trained_on=[(load_card(one), of) for one, of in stages_by_set.items()],
