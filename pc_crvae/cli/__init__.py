@@ -86,7 +86,7 @@ def _run(given: list[str], command: str | None) -> None:
         add_commands(parser, "command", {name: module_of(name) for name in COMMANDS})
     else:
         module = module_of(command)
-        parser = Parser(prog=called(command), description=module.DESCRIPTION)
+        parser = Parser(command=command, prog=called(command), description=module.DESCRIPTION)
         module.add_arguments(parser)
         parser.set_defaults(command=module.run)
     options = parser.parse_args(given)

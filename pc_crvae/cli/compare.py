@@ -18,22 +18,9 @@ DESCRIPTION = "Compare two probes item by item: bootstrap interval and exact McN
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "first",
-        type=Path,
-        metavar="A",
-        help="a report of probe, the run's folder that holds it, or the name of a probed model "
-        "that comes with the package",
-    )
-    parser.add_argument(
-        "second", type=Path, metavar="B", help="another one, probed on the same data"
-    )
-    parser.add_argument(
-        "--rows",
-        nargs=2,
-        metavar=("ROW_A", "ROW_B"),
-        help="a row of A and one of B, such as trained.pooled.aligned (default: each row of both)",
-    )
+    parser.add_argument("first", type=Path, metavar="A")
+    parser.add_argument("second", type=Path, metavar="B")
+    parser.add_argument("--rows", nargs=2, metavar=("ROW_A", "ROW_B"))
     add_json(parser, "the comparison", "print it only")
     add_table(parser)
 

@@ -11,13 +11,9 @@ DESCRIPTION = "Draw what runs recorded while they trained, against minutes of tr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of runs")
-    parser.add_argument(
-        "--of", default="probe_accuracy", metavar="NAME", help="what, by its name in metrics.jsonl"
-    )
-    parser.add_argument(
-        "--split", choices=("train", "validation"), default="validation", help="recorded of which"
-    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--of", default="probe_accuracy", metavar="NAME")
+    parser.add_argument("--split", choices=("train", "validation"), default="validation")
     add_out(parser, "a .png, .svg or .pdf file", None, "FILE")
 
 

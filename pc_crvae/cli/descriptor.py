@@ -13,22 +13,12 @@ DESCRIPTION = "Make a model of hand-made features of point clouds, which needs n
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "kind",
-        metavar="KIND",
-        choices=("octants", "bps", "bps+octants"),
-        help="octants: statistics of local geometry in regions; bps: distances to basis points; "
-        "or both side by side",
-    )
+    parser.add_argument("kind", metavar="KIND", choices=("octants", "bps", "bps+octants"))
     add_data(parser, "the data set to fit it to, by its training split", None)
     add_data_root(parser, "the folder that data list shows")
     add_up(parser, "the data", "the card's")
     add_out(parser, "folder of the model to write", None)
-    parser.add_argument(
-        "--frames",
-        choices=("z", "so3"),
-        help="rotations that features are blind to: z about the vertical, so3 any (default: none)",
-    )
+    parser.add_argument("--frames", choices=("z", "so3"))
 
 
 def run(options: argparse.Namespace) -> None:

@@ -34,47 +34,18 @@ DESCRIPTION = "Embed one's own meshes and clouds, or a data set's split, as vect
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_model(parser, default=DEFAULT_MODEL)
-    parser.add_argument(
-        "places",
-        nargs="*",
-        type=Path,
-        metavar="PATH",
-        help="mesh or cloud files, or folders of them (any depth; hidden ones are left out)",
-    )
+    parser.add_argument("places", nargs="*", type=Path, metavar="PATH")
     add_data(parser, "a data set to embed, its --split", "the PATHs given")
-    parser.add_argument(
-        "--split", choices=("train", "test"), default="test", help="the split of --data to embed"
-    )
+    parser.add_argument("--split", choices=("train", "test"), default="test")
     add_data_root(parser, "the folder where the run found them")
-    add_up(
-        parser,
-        "the files",
-        "what the format or the file says, as glTF and COLLADA do; z for other PATHs, the card's "
-        "for --data",
-    )
+    add_up(parser)
     add_points(parser, ", fixed by what the file holds; a cloud that has fewer is taken as it is")
     add_average_over(parser)
     add_drop_nan(parser)
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="write nothing and fail if any file is refused; otherwise refused files are named "
-        "and left out, and it fails only if none is left",
-    )
-    parser.add_argument(
-        "--shard",
-        metavar="I/N",
-        help="embed a share of the PATHs, the I-th of N from 1, in parts of so many files "
-        "that are written to the folder --out; parts that are there and whole are left as they "
-        "are (default: all at once)",
-    )
-    add_count(parser, "--part-files", "with --shard: files per part", default=FILES_A_PART)
-    parser.add_argument(
-        "--merge",
-        type=Path,
-        metavar="DIR",
-        help="join the parts that shards wrote to this folder; no PATHs then (default: none)",
-    )
+    parser.add_argument("--strict", action="store_true")
+    parser.add_argument("--shard", metavar="I/N")
+    add_count(parser, "--part-files", default=FILES_A_PART)
+    parser.add_argument("--merge", type=Path, metavar="DIR")
     add_out(
         parser,
         "what to write: .npz, or .parquet where pyarrow is installed; with --shard, a folder",

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from pc_crvae.data import ImageSet
 
 DESCRIPTION = "Evaluate a model of images: likelihood, KLs, information, classifiers, pictures."
-_MORE = (
-    "The NLL is in nats per image, by importance sampling, with its standard error; the JSON names "
-    "each figure (nll, elbo, rate, distortion, mutual_information, active_units, consistency_kl, "
-    "classifiers ...) and says, under protocol, how it was measured."
-)
 
 _PICTURES = {
     "reconstructions": "open this first: images, and what the model makes of them",
@@ -35,29 +30,12 @@ _PICTURES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.epilog = _MORE
     add_model_and_data(parser, of_clouds=False)
-    add_json(
-        parser,
-        "the report, with pictures beside it,",
-        "evaluation.json in --ckpt's folder, or evaluation-validation.json for that split",
-    )
+    add_json(parser)
     add_held_out(parser)
-    add_count(
-        parser, "--samples", "latents drawn per image to estimate its likelihood", default=500
-    )
-    add_count(
-        parser,
-        "--items",
-        "take so many images, drawn by --seed; mutual information and the classifiers "
-        "take all (default: all)",
-    )
-    add_count(
-        parser,
-        "--train-items",
-        "fit the classifiers on at most so many training images, drawn by --seed",
-        default=10_000,
-    )
+    add_count(parser, "--samples", default=500)
+    add_count(parser, "--items")
+    add_count(parser, "--train-items", default=10000)
     add_seed(parser)
     add_table(parser)
 
@@ -75,9 +53,8 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.images.protocol import ImageProtocol
     from pc_crvae.evaluation.images.report import format_images
     from pc_crvae.evaluation.images.run import evaluate_images
-    from pc_crvae.evaluation.images.subject import image_model
 
-    model = image_model(saved)
+    model = saved.image_model
     require_writable(path)
     protocol = ImageProtocol(
         samples=options.samples,

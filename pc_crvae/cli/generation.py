@@ -14,25 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_model_and_data(parser)
     add_report(parser, "generation.json", "a picture beside it")
-    add_count(
-        parser,
-        "--count",
-        "samples to draw, and test shapes to compare them with (default: 100, or as many as "
-        "there are)",
-    )
-    add_count(
-        parser,
-        "--points",
-        "points per shape in that comparison, at most as many as the model decodes; the time "
-        "of exact matching grows with its cube",
-        default=512,
-    )
-    parser.add_argument(
-        "--baseline",
-        action="store_true",
-        help="also compare training shapes with the test shapes: what a perfect model would reach",
-    )
-    add_count(parser, "--workers", "processes for exact matching", default=1)
+    add_count(parser, "--count")
+    add_count(parser, "--points", default=512)
+    parser.add_argument("--baseline", action="store_true")
+    add_count(parser, "--workers", default=1)
     add_seed(parser)
     add_table(parser)
 

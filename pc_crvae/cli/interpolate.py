@@ -16,47 +16,16 @@ DESCRIPTION = "Walk between two shapes' latents, as a picture strip, a web page 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_model_and_data(parser)
-    parser.add_argument(
-        "--from",
-        dest="start",
-        metavar="ID",
-        help="test shape to start from (default: shapes of different classes, drawn by --seed)",
-    )
-    parser.add_argument(
-        "--to", dest="end", metavar="ID", help="test shape to end at (default: see --from)"
-    )
-    add_count(
-        parser, "--pairs", "pairs of test shapes to draw, where none is named", default=2, least=0
-    )
-    add_count(
-        parser,
-        "--random",
-        "pairs of latents to draw from the prior (default: 1, or 0 where shapes are named or the "
-        "model is a plain auto-encoder, which has no prior)",
-        least=0,
-    )
-    add_count(
-        parser,
-        "--steps",
-        "shapes of a strip, both ends included; the page has three more between any two",
-        default=9,
-        least=2,
-    )
-    parser.add_argument(
-        "--kind",
-        choices=("spherical", "linear"),
-        default="spherical",
-        help="path through the latent space",
-    )
+    parser.add_argument("--from", dest="start", metavar="ID")
+    parser.add_argument("--to", dest="end", metavar="ID")
+    add_count(parser, "--pairs", default=2, least=0)
+    add_count(parser, "--random", least=0)
+    add_count(parser, "--steps", default=9, least=2)
+    parser.add_argument("--kind", choices=("spherical", "linear"), default="spherical")
     add_seed(parser)
     add_out(parser, "folder of the pictures and the page", "interpolation in --ckpt's folder")
-    parser.add_argument(
-        "--renderer",
-        choices=("auto", "open3d", "matplotlib"),
-        default="auto",
-        help="what draws the strip; auto: Open3D where it can, else matplotlib",
-    )
-    parser.add_argument("--view", action="store_true", help="also open an Open3D window")
+    parser.add_argument("--renderer", choices=("auto", "open3d", "matplotlib"), default="auto")
+    parser.add_argument("--view", action="store_true")
 
 
 def run(options: argparse.Namespace) -> None:

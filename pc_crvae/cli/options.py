@@ -24,18 +24,8 @@ def add_model(
         help="the folder of a run, a checkpoint or a saved export, or the NAME of a model that "
         f"comes with the package, whose results go to reports/NAME{without}",
     )
-    parser.add_argument(
-        "--which",
-        choices=("last", "best"),
-        default="last",
-        help="the state of a run to take: the last, or the best by the validation objective",
-    )
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu"),
-        default="auto",
-        help="where the model runs; auto takes a GPU where there is one",
-    )
+    parser.add_argument("--which", choices=("last", "best"), default="last")
+    parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
 
 
 def add_model_and_data(
@@ -62,11 +52,7 @@ def add_data(parser: argparse.ArgumentParser, what: str, default: str | None) ->
 
 def add_name(parser: argparse.ArgumentParser) -> None:
     """Declare the data set that an action of ``data`` is about."""
-    parser.add_argument(
-        "name",
-        metavar="NAME",
-        help="the name of a data set (data list shows them), or the path of a card of your own",
-    )
+    parser.add_argument("name", metavar="NAME")
 
 
 def add_data_root(parser: argparse.ArgumentParser, default: str) -> None:
@@ -76,14 +62,10 @@ def add_data_root(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def add_up(parser: argparse.ArgumentParser, of: str, default: str) -> None:
+def add_up(parser: argparse.ArgumentParser, of: str | None = None, default: str = "") -> None:
     """Declare the axis that points up in what is read."""
-    parser.add_argument(
-        "--up",
-        type=_up_axes,
-        metavar="AXIS",
-        help=f"the axis that points up in {of}: {HELP} (default: {default})",
-    )
+    told = None if of is None else f"the axis that points up in {of}: {HELP} (default: {default})"
+    parser.add_argument("--up", type=_up_axes, metavar="AXIS", help=told)
 
 
 def _up_axes(text: str) -> str:
@@ -105,13 +87,7 @@ def add_points(parser: argparse.ArgumentParser, more: str = "") -> None:
 
 def add_average_over(parser: argparse.ArgumentParser) -> None:
     """Declare the group of rotations that vectors are means over."""
-    parser.add_argument(
-        "--average-over",
-        metavar="GROUP",
-        help="make vectors depend less on how shapes face: turn each shape by every rotation of a "
-        "group, and average. C12 is twelve even turns about the vertical, O the 24 turns of a "
-        "cube, for shapes on any side; also Cn, T, I. Each turn takes a pass (default: one pass)",
-    )
+    parser.add_argument("--average-over", metavar="GROUP")
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -122,9 +98,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         choices=("train", "test"),
         help="read this split alone (default: every split)",
     )
-    parser.add_argument(
-        "--allow-refused", action="store_true", help="leave out files that cannot be used"
-    )
+    parser.add_argument("--allow-refused", action="store_true")
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
@@ -136,22 +110,13 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 
 def add_drop_nan(parser: argparse.ArgumentParser) -> None:
     """Declare what is done with points that are no numbers."""
-    parser.add_argument(
-        "--drop-nan",
-        action="store_true",
-        help="leave out points of clouds that are NaN or infinite, and count them; otherwise such "
-        "clouds are refused",
-    )
+    parser.add_argument("--drop-nan", action="store_true")
 
 
-def add_json(parser: argparse.ArgumentParser, what: str, default: str) -> None:
+def add_json(parser: argparse.ArgumentParser, what: str | None = None, default: str = "") -> None:
     """Declare the file that numbers go to."""
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        help=f"write {what} to this JSON file (default: {default})",
-    )
+    told = None if what is None else f"write {what} to this JSON file (default: {default})"
+    parser.add_argument("--json", type=Path, metavar="FILE", help=told)
 
 
 def add_report(parser: argparse.ArgumentParser, name: str, beside: str) -> None:
@@ -171,20 +136,12 @@ def add_out(
 
 def add_table(parser: argparse.ArgumentParser) -> None:
     """Declare where a table for a paper goes."""
-    parser.add_argument(
-        "--table",
-        type=Path,
-        metavar="FILE",
-        help="also write a table for a paper, with a paragraph on the protocol; the suffix .md, "
-        ".csv or .tex chooses the form (default: none)",
-    )
+    parser.add_argument("--table", type=Path, metavar="FILE")
 
 
 def add_figures(parser: argparse.ArgumentParser) -> None:
     """Declare the format of plots."""
-    parser.add_argument(
-        "--figures", choices=("png", "pdf", "svg"), default="png", help="the format of plots"
-    )
+    parser.add_argument("--figures", choices=("png", "pdf", "svg"), default="png")
 
 
 def add_untrained(parser: argparse.ArgumentParser, default: str) -> None:
@@ -199,12 +156,7 @@ def add_untrained(parser: argparse.ArgumentParser, default: str) -> None:
 
 def add_held_out(parser: argparse.ArgumentParser) -> None:
     """Declare what of the data the model is measured on."""
-    parser.add_argument(
-        "--split",
-        choices=("test", "validation"),
-        default="test",
-        help="validation is what training held out, for choosing between runs",
-    )
+    parser.add_argument("--split", choices=("test", "validation"), default="test")
 
 
 def add_seed(parser: argparse.ArgumentParser, what: str = "all random draws") -> None:
@@ -215,7 +167,7 @@ def add_seed(parser: argparse.ArgumentParser, what: str = "all random draws") ->
 def add_count(
     parser: argparse.ArgumentParser,
     name: str,
-    what: str,
+    what: str | None = None,
     *,
     default: int | None = None,
     least: int = 1,

@@ -7,6 +7,15 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from pc_crvae.errors import UserError
+from pc_crvae.utils.texts import texts_beside
+
+SHARED = "shared"
+"""The table of ``help.toml`` for options of several commands."""
+
+
+def help_texts() -> dict[str, dict[str, str]]:
+    """Return the texts of ``help.toml``, by command and by the argument's name."""
+    return texts_beside(__file__, "help.toml")
 
 
 class HelpFormatter(argparse.HelpFormatter):
@@ -21,12 +30,25 @@ class HelpFormatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """One that takes options among arguments, and raises a mistake as one sentence."""
+    """One that takes options among arguments, and raises a mistake as one sentence.
 
-    def __init__(self, **options: Any) -> None:
-        """Take what `argparse.ArgumentParser` takes, but for the formatter."""
-        super().__init__(formatter_class=HelpFormatter, **options)
+    Args:
+        command: the table of ``help.toml`` that explains its arguments, such as ``data prune``.
+        options: as for `argparse.ArgumentParser`, but for the formatter.
+    """
+
+    def __init__(self, *, command: str = SHARED, **options: Any) -> None:
+        self.command = command
+        epilog = help_texts().get(command, {}).get("epilog")
+        super().__init__(formatter_class=HelpFormatter, epilog=epilog, **options)
         self._is_mixing = False
+
+    def add_argument(self, *names: str, **options: Any) -> argparse.Action:
+        """Declare an argument; where its help is not given, ``help.toml`` has it."""
+        texts = {**help_texts()[SHARED], **help_texts().get(self.command, {})}
+        if options.get("help") is None and names[0] in texts:
+            options["help"] = texts[names[0]]
+        return super().add_argument(*names, **options)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as the base class does, options among arguments too."""
@@ -73,7 +95,12 @@ def add_commands(parser: Parser, noun: str, modules: Mapping[str, ModuleType]) -
         title=f"{noun}s, each with --help of its own", metavar=noun.upper()
     )
     for name, module in modules.items():
-        one = commands.add_parser(name, help=module.DESCRIPTION, description=module.DESCRIPTION)
+        one = commands.add_parser(
+            name,
+            command=name if noun == "command" else f"{parser.command} {name}",
+            help=module.DESCRIPTION,
+            description=module.DESCRIPTION,
+        )
         one.set_defaults(**{noun: module.run})
         module.add_arguments(one)
 

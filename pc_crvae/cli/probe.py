@@ -35,48 +35,16 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_model_and_data(parser, required=False)
-    parser.add_argument(
-        "--features",
-        nargs=2,
-        type=Path,
-        metavar=("TRAIN", "TEST"),
-        help="probe anyone's features instead of --ckpt: .npz files with the arrays features "
-        "(n, d) and labels (n,) (default: those of the model)",
-    )
-    parser.add_argument(
-        "--protocol",
-        default="ours",
-        metavar="NAME|FILE",
-        help="how it is probed: ours; ours-full, with other classifiers, few labels, few shots and "
-        "clusters; averaged-z or averaged-so3, each shape seen from all sides; as others publish, "
-        "crosspoint, crosspoint-few-shot, occo, point-mae or strl; or a YAML file",
-    )
+    parser.add_argument("--features", nargs=2, type=Path, metavar=("TRAIN", "TEST"))
+    parser.add_argument("--protocol", default="ours", metavar="NAME|FILE")
     add_held_out(parser)
-    add_json(
-        parser,
-        "the report, with predictions and confusion matrix beside it,",
-        "probe.json in --ckpt's folder, or probe-validation.json for that split; with "
-        "--features print it only",
-    )
-    add_count(
-        parser,
-        "--seeds",
-        "probe seeds: point draws, rotations, initialisations (default: the protocol's, 3 of ours)",
-    )
+    add_json(parser)
+    add_count(parser, "--seeds")
     add_untrained(parser, "the protocol's, calibrated unless it says otherwise")
-    parser.add_argument(
-        "--no-training-free",
-        action="store_true",
-        help="leave out the row of the strongest descriptor, which costs more than the other rows",
-    )
-    parser.add_argument(
-        "--cross-validate",
-        action="store_true",
-        help="also estimate every row by repeated stratified folds of the training split, with "
-        "intervals",
-    )
-    add_count(parser, "--cv-repeats", "with --cross-validate: how often to repeat it (default: 3)")
-    add_count(parser, "--cv-folds", "with --cross-validate: how many folds (default: 5)", least=2)
+    parser.add_argument("--no-training-free", action="store_true")
+    parser.add_argument("--cross-validate", action="store_true")
+    add_count(parser, "--cv-repeats")
+    add_count(parser, "--cv-folds", least=2)
     add_table(parser)
     add_figures(parser)
 

@@ -23,14 +23,6 @@ _MOST_ITEMS = 1000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.epilog = (
-        "The page is one file, which needs no network. It shows what other commands left in the "
-        "run (probe.json, robustness.json, generation.json, evaluation.json) and says which "
-        "command makes what is missing; what is older than the weights is marked as stale. Where "
-        "the data is not found, or a file of the run is damaged, the page says so, and so does "
-        "the command, and the rest is written; data that is named by --data or --data-root must "
-        "be there."
-    )
     add_model_and_data(parser)
     add_out(parser, "the page to write", "report.html in --ckpt's folder", "FILE")
     add_count(

@@ -25,37 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_model_and_data(parser)
     add_report(parser, "robustness.json", "the curves beside it")
-    parser.add_argument(
-        "--parts", nargs="+", choices=_PARTS, default=list(_PARTS), help="what to measure"
-    )
-    parser.add_argument(
-        "--reference",
-        type=Path,
-        metavar="FILE",
-        help="the report of another run: its trained encoder's corruption errors count as 1 "
-        "(default: the untrained encoder's are)",
-    )
-    parser.add_argument(
-        "--points",
-        type=int,
-        metavar="N",
-        help="points to draw from each shape (default: 1024, or as many as the shapes have; the "
-        "corruptions' recipes are for 1024)",
-    )
-    parser.add_argument(
-        "--point-counts",
-        type=int,
-        nargs="+",
-        metavar="N",
-        help="the numbers of points of the part points (default: those of 64, 128, 256, 512, 1024, "
-        "2048 and 4096 that the test shapes have)",
-    )
-    add_count(
-        parser,
-        "--seeds",
-        "repeat so often, with other points, turns, corruptions and initial weights",
-        default=3,
-    )
+    parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS))
+    parser.add_argument("--reference", type=Path, metavar="FILE")
+    parser.add_argument("--points", type=int, metavar="N")
+    parser.add_argument("--point-counts", type=int, nargs="+", metavar="N")
+    add_count(parser, "--seeds", default=3)
     add_untrained(parser, "calibrated")
     add_table(parser)
     add_figures(parser)
@@ -74,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.robustness.picture import robustness_curves
     from pc_crvae.evaluation.robustness.protocol import RECIPE_POINTS, protocol_for
     from pc_crvae.evaluation.robustness.reference import read_reference
-    from pc_crvae.evaluation.robustness.run import measure_robustness
+    from pc_crvae.evaluation.robustness.run import encoders_beside, run_robustness
     from pc_crvae.evaluation.robustness.table import format_robustness
 
     reference = read_reference(options.reference) if options.reference is not None else None
@@ -95,8 +69,13 @@ def run(options: argparse.Namespace) -> None:
             f"note: shapes of {protocol.points:,} points; the corruptions are for {RECIPE_POINTS:,}"
         )
     with counting("sets of features", protocol.steps) as advance:
-        report = measure_robustness(
-            model, train_set, test_set, protocol, reference=reference, advance=advance
+        report = run_robustness(
+            *encoders_beside(model, train_set, protocol),
+            train_set,
+            test_set,
+            protocol,
+            reference=reference,
+            advance=advance,
         )
     report = report.of_model(saved, options.which)
     report.write(path)

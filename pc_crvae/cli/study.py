@@ -21,9 +21,7 @@ _MOST_WORKERS = 2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "study", type=Path, metavar="STUDY", help="a YAML file, such as configs/studies/tiny.yaml"
-    )
+    parser.add_argument("study", type=Path, metavar="STUDY")
     add_out(parser, "folder of the runs and the summary", "runs/<name of the study>")
     add_count(
         parser,
@@ -31,14 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "runs side by side, of one thread each (default: as many as there are cores, at most "
         f"{_MOST_WORKERS})",
     )
-    parser.add_argument(
-        "--report",
-        type=Path,
-        metavar="FILE",
-        help="run nothing: write tables and plots of what is stored to a Markdown file; if it has "
-        "the lines '<!-- study NAME -->' and '<!-- end of NAME -->' (NAME: the study file's), "
-        "what is between them is replaced (default: run what is left)",
-    )
+    parser.add_argument("--report", type=Path, metavar="FILE")
     add_table(parser)
     add_figures(parser)
 

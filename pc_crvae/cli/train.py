@@ -21,26 +21,13 @@ DESCRIPTION = "Train a model as a configuration says."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "config", type=Path, metavar="CONFIG", help="a YAML file, such as configs/quickstart.yaml"
-    )
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        default=[],
-        metavar="section.key=value",
-        help="values to use instead of the file's, such as training.epochs=10",
-    )
+    parser.add_argument("config", type=Path, metavar="CONFIG")
+    parser.add_argument("overrides", nargs="*", default=[], metavar="section.key=value")
     add_out(parser, "folder of the run", "runs/<name of the config>")
     add_data_root(parser, "the configuration's data.root, or the folder that data list shows")
-    parser.add_argument(
-        "--threads",
-        metavar="N",
-        help="of each process on a CPU, training.threads; recorded in the run, as it changes "
-        "rounding (default: those of the run resumed, or as many as the machine lets)",
-    )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
-    parser.add_argument("--overwrite", action="store_true", help="replace the run in the folder")
+    parser.add_argument("--threads", metavar="N")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--overwrite", action="store_true")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -42,23 +42,18 @@ class Reading(TypedDict, total=False):
 class _SetConfig(Section):
     """One data set, and where it lies."""
 
-    name: str = Field("shapes", description="a card's name, or the path of a card")
-    root: str | None = Field(
-        None,
-        description="folder that holds the data; by default $PC_CRVAE_DATA/<the card's folder>, "
-        "then datasets/<name>",
-    )
-    up: UpText | None = Field(
-        None,
-        description="the source's up axis, where it is not the card's: x, y or z, or by suffix, "
-        "such as glb=y,stl=z",
-    )
-    allow_refused: bool = Field(
-        False, description="of a set of many files: do without those that cannot be used"
-    )
-    drop_nan: bool = Field(
-        False, description="of a folder of clouds: leave out points that are NaN or infinite"
-    )
+    name: str = "shapes"
+    """a card's name, or the path of a card"""
+    root: str | None = None
+    """folder that holds the data; by default $PC_CRVAE_DATA/<the card's folder>, then
+    datasets/<name>"""
+    up: UpText | None = None
+    """the source's up axis, where it is not the card's: x, y or z, or by suffix, such as
+    glb=y,stl=z"""
+    allow_refused: bool = False
+    """of a set of many files: do without those that cannot be used"""
+    drop_nan: bool = False
+    """of a folder of clouds: leave out points that are NaN or infinite"""
 
     @property
     def reading(self) -> Reading:
@@ -85,8 +80,10 @@ class DataConfig(_SetConfig):
 class SharedSetConfig(_SetConfig):
     """One set of a mixture."""
 
-    name: str = Field(description="a card's name, or the path of a card")
-    share: float = Field(gt=0, lt=1, description="of an epoch's items")
+    name: str
+    """a card's name, or the path of a card"""
+    share: float = Field(gt=0, lt=1)
+    """of an epoch's items"""
 
 
 class MixtureConfig(Section):

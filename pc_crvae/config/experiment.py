@@ -5,18 +5,11 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from pc_crvae.config import points
 from pc_crvae.config.data import DataChoice, DataConfig
 from pc_crvae.config.images import ImageModelConfig, ImageTransformConfig
 from pc_crvae.config.init import InitChoice, InitConfig
 from pc_crvae.config.nvae import NVAEModelConfig
-from pc_crvae.config.points import (
-    DropLocalRegionConfig,
-    JitterConfig,
-    PointModelConfig,
-    PointTransformConfig,
-    RotateZConfig,
-    SubsampleConfig,
-)
 from pc_crvae.config.sections import NonNegative, PositiveInt, Section, Widths
 
 
@@ -26,13 +19,13 @@ def _kind_of_model(values: Any) -> Any:
 
 
 ModelConfig = Annotated[
-    Annotated[PointModelConfig, Tag("point_vae")]
+    Annotated[points.PointModelConfig, Tag("point_vae")]
     | Annotated[ImageModelConfig, Tag("image_vae")]
     | Annotated[NVAEModelConfig, Tag("nvae")],
     Discriminator(_kind_of_model),
 ]
 TransformConfig = Annotated[
-    PointTransformConfig | ImageTransformConfig, Field(discriminator="name")
+    points.PointTransformConfig | ImageTransformConfig, Field(discriminator="name")
 ]
 
 
@@ -47,35 +40,30 @@ class ELBOConfig(Section):
 
     name: Literal["elbo"]
     beta: NonNegative = 1.0
-    warmup_epochs: NonNegative = Field(0.0, description="epochs over which beta rises from 0")
-    free_bits: NonNegative = Field(0.0, description="nats a dimension that cost nothing")
-    weight: NonNegative = Field(
-        1.0,
-        description="of the log-likelihood; 0: nothing is decoded, the decoder is not trained, and "
-        "beta KL(q(z|x) || p(z)) bounds the posterior's variances",
-    )
-    balanced_groups: bool = Field(
-        False, description="while beta rises, charge each latent group by what it says; of an nvae"
-    )
-    balancing: Literal["per_dimension", "release"] = Field(
-        "per_dimension",
-        description="charge a group by its KL a dimension; release: times how many groups its "
-        "scale has, as NVAE's release does",
-    )
+    warmup_epochs: NonNegative = 0.0
+    """epochs over which beta rises from 0"""
+    free_bits: NonNegative = 0.0
+    """nats a dimension that cost nothing"""
+    weight: NonNegative = 1.0
+    """of the log-likelihood; 0: nothing is decoded, the decoder is not trained, and beta KL(q(z|x)
+    || p(z)) bounds the posterior's variances"""
+    balanced_groups: bool = False
+    """while beta rises, charge each latent group by what it says; of an nvae"""
+    balancing: Literal["per_dimension", "release"] = "per_dimension"
+    """charge a group by its KL a dimension; release: times how many groups its scale has, as NVAE's
+    release does"""
 
 
 class IWAEConfig(Section):
     """The importance-weighted bound (arXiv 1509.00519)."""
 
     name: Literal["iwae"]
-    samples: PositiveInt = Field(8, description="K, latents drawn for each image")
-    gradient: Literal["reparameterized", "doubly_reparameterized"] = Field(
-        "reparameterized",
-        description="of the encoder; doubly_reparameterized: that of arXiv 1810.04152",
-    )
-    warmup_epochs: NonNegative = Field(
-        0.0, description="epochs over which the weight of prior and posterior rises from 0"
-    )
+    samples: PositiveInt = 8
+    """K, latents drawn for each image"""
+    gradient: Literal["reparameterized", "doubly_reparameterized"] = "reparameterized"
+    """of the encoder; doubly_reparameterized: that of arXiv 1810.04152"""
+    warmup_epochs: NonNegative = 0.0
+    """epochs over which the weight of prior and posterior rises from 0"""
 
 
 ObjectiveConfig = Annotated[
@@ -86,86 +74,68 @@ ObjectiveConfig = Annotated[
 class ConsistencyConfig(Section):
     """The second pass, on transformed shapes, and the divergence of the two posteriors."""
 
-    form: Literal["kl", "contrast"] = Field(
-        "kl",
-        description="kl: the posteriors of an item and of its transform have to agree; contrast: "
-        "they also have to be nearer to each other than to those of the batch's other items",
-    )
-    score: Literal["kl", "projector"] = Field(
-        "kl",
-        description="what contrast compares posteriors by: their KL, or the cosine of what a small "
-        "network makes of their means",
-    )
-    temperature: float | None = Field(
-        None,
-        gt=0,
-        description="of contrast, in the unit of its score: nats (null: 20), or 1 - cosine (null: "
-        "0.1). A weight of 1 / temperature makes contrast a cross-entropy",
-    )
-    projector_widths: Widths = Field((512, 512, 128), description="of the projector's layers")
-    weight: NonNegative = Field(
-        1.0, description="lambda, per unit of divergence; 0 is the base model with augmentation"
-    )
-    warmup_epochs: NonNegative = Field(0.0, description="epochs over which lambda rises from 0")
-    direction: Literal["transformed_first", "original_first", "both"] = Field(
-        "transformed_first", description="the order of the divergence's arguments; both: the mean"
-    )
-    views: Literal["one", "both"] = Field(
-        "one", description="one: t(x) beside x, as the paper; both: two draws of t"
-    )
-    stop_gradient: bool = Field(
-        False, description="hold the original's posterior fixed in the divergence"
-    )
-    target: Literal["transformed", "original"] = Field(
-        "transformed", description="what the transformed shape's latent must explain"
-    )
-    dimensions: tuple[int, int] | None = Field(
-        None, description="[start, stop] of the latent dimensions it acts on; null: all"
-    )
+    form: Literal["kl", "contrast"] = "kl"
+    """kl: the posteriors of an item and of its transform have to agree; contrast: they also have to
+    be nearer to each other than to those of the batch's other items"""
+    score: Literal["kl", "projector"] = "kl"
+    """what contrast compares posteriors by: their KL, or the cosine of what a small network makes
+    of their means"""
+    temperature: float | None = Field(None, gt=0)
+    """of contrast, in the unit of its score: nats (null: 20), or 1 - cosine (null: 0.1). A weight
+    of 1 / temperature makes contrast a cross-entropy"""
+    projector_widths: Widths = (512, 512, 128)
+    """of the projector's layers"""
+    weight: NonNegative = 1.0
+    """lambda, per unit of divergence; 0 is the base model with augmentation"""
+    warmup_epochs: NonNegative = 0.0
+    """epochs over which lambda rises from 0"""
+    direction: Literal["transformed_first", "original_first", "both"] = "transformed_first"
+    """the order of the divergence's arguments; both: the mean"""
+    views: Literal["one", "both"] = "one"
+    """one: t(x) beside x, as the paper; both: two draws of t"""
+    stop_gradient: bool = False
+    """hold the original's posterior fixed in the divergence"""
+    target: Literal["transformed", "original"] = "transformed"
+    """what the transformed shape's latent must explain"""
+    dimensions: tuple[int, int] | None = None
+    """[start, stop] of the latent dimensions it acts on; null: all"""
     transforms: tuple[TransformConfig, ...] = (
-        RotateZConfig(name="rotate_z"),
-        SubsampleConfig(name="subsample"),
-        JitterConfig(name="jitter"),
+        points.RotateZConfig(name="rotate_z"),
+        points.SubsampleConfig(name="subsample"),
+        points.JitterConfig(name="jitter"),
     )
 
 
 class TrainingConfig(Section):
     """The loop: AdamW, a warm-up and a cosine."""
 
-    epochs: PositiveInt | None = Field(100, description="null: steps says how long")
-    steps: PositiveInt | None = Field(
-        None, description="optimiser steps of the whole run, instead of epochs"
-    )
-    batch_size: PositiveInt = Field(32, description="shapes a step, over all processes")
-    accumulation: PositiveInt = Field(1, description="parts a step's batch is computed in")
+    epochs: PositiveInt | None = 100
+    """null: steps says how long"""
+    steps: PositiveInt | None = None
+    """optimiser steps of the whole run, instead of epochs"""
+    batch_size: PositiveInt = 32
+    """shapes a step, over all processes"""
+    accumulation: PositiveInt = 1
+    """parts a step's batch is computed in"""
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: NonNegative = 1e-4
-    warmup_epochs: NonNegative = Field(1.0, description="linear rise of the learning rate")
+    warmup_epochs: NonNegative = 1.0
+    """linear rise of the learning rate"""
     schedule: Literal["cosine", "constant"] = "cosine"
-    clip_norm: float | None = Field(
-        None,
-        gt=0,
-        description="largest gradient norm, which grows with model.likelihood.scale; null: any",
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "float32",
-        description="bfloat16: autocast; distances and KLs stay in float32; auto: bfloat16 where "
-        "the device multiplies in it at least 1.2 times as fast, measured as the run starts",
-    )
-    threads: int | None = Field(
-        None,
-        ge=1,
-        le=1024,
-        description="of torch and the kernels on a CPU, for each process; null: as many as the "
-        "machine lets, or as the run has that is resumed",
-    )
-    ema_decay: float | None = Field(
-        None, gt=0, lt=1, description="evaluate and export an average of the weights"
-    )
-    synchronize_batch_norm: bool = Field(
-        True, description="batch-norm statistics over all processes"
-    )
-    device: Literal["auto", "cpu"] = Field("auto", description="auto: a GPU where there is one")
+    clip_norm: float | None = Field(None, gt=0)
+    """largest gradient norm, which grows with model.likelihood.scale; null: any"""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """bfloat16: autocast; distances and KLs stay in float32; auto: bfloat16 where the device
+    multiplies in it at least 1.2 times as fast, measured as the run starts"""
+    threads: int | None = Field(None, ge=1, le=1024)
+    """of torch and the kernels on a CPU, for each process; null: as many as the machine lets, or as
+    the run has that is resumed"""
+    ema_decay: float | None = Field(None, gt=0, lt=1)
+    """evaluate and export an average of the weights"""
+    synchronize_batch_norm: bool = True
+    """batch-norm statistics over all processes"""
+    device: Literal["auto", "cpu"] = "auto"
+    """auto: a GPU where there is one"""
 
     @model_validator(mode="before")
     @classmethod
@@ -188,10 +158,10 @@ class CheckpointConfig(Section):
     """When states are saved."""
 
     every_epochs: PositiveInt = 1
-    every_minutes: float | None = Field(
-        10.0, gt=0, description="also within an epoch, where epochs are long; null: never"
-    )
-    keep: PositiveInt = Field(2, description="states kept beside the best")
+    every_minutes: float | None = Field(10.0, gt=0)
+    """also within an epoch, where epochs are long; null: never"""
+    keep: PositiveInt = 2
+    """states kept beside the best"""
 
 
 class LoggingConfig(Section):
@@ -199,10 +169,10 @@ class LoggingConfig(Section):
 
     every_steps: PositiveInt = 20
     tensorboard: bool = True
-    pictures_every_epochs: int = Field(10, ge=0, description="reconstructions; 0: never")
-    probe_every_epochs: int = Field(
-        10, ge=0, description="linear probe on the validation split; 0: never"
-    )
+    pictures_every_epochs: int = Field(10, ge=0)
+    """reconstructions; 0: never"""
+    probe_every_epochs: int = Field(10, ge=0)
+    """linear probe on the validation split; 0: never"""
 
 
 class Config(Section):
@@ -210,16 +180,13 @@ class Config(Section):
 
     seed: int = Field(0, ge=0, lt=2**32)
     data: DataChoice = DataConfig()
-    model: ModelConfig = PointModelConfig()
-    init: InitChoice = Field(
-        None,
-        description="the saved model that training starts from, its name or path alone, or with "
-        "what is taken of it; null: random weights",
-    )
+    model: ModelConfig = points.PointModelConfig()
+    init: InitChoice = None
+    """the saved model that training starts from, its name or path alone, or with what is taken of
+    it; null: random weights"""
     objective: ObjectiveConfig = Field(ELBOConfig(name="elbo"))
-    consistency: ConsistencyConfig | None = Field(
-        ConsistencyConfig(), description="null: a single pass, no transform"
-    )
+    consistency: ConsistencyConfig | None = Field(ConsistencyConfig())
+    """null: a single pass, no transform"""
     training: TrainingConfig = TrainingConfig()
     checkpoints: CheckpointConfig = CheckpointConfig()
     logging: LoggingConfig = LoggingConfig()
@@ -233,7 +200,7 @@ class Config(Section):
     def _agrees_with_itself(self) -> Self:
         if self.consistency is not None:
             self._consistency_agrees(self.consistency)
-        if isinstance(self.model, PointModelConfig):
+        if isinstance(self.model, points.PointModelConfig):
             self._clouds_are_large_enough(self.model)
         if isinstance(self.model, NVAEModelConfig):
             if self.objective.name != "elbo":
@@ -318,7 +285,7 @@ class Config(Section):
                     f"[start, stop] within the {dimensions} latent dimensions"
                 )
         names = [transform.name for transform in consistency.transforms]
-        of_points = isinstance(self.model, PointModelConfig)
+        of_points = isinstance(self.model, points.PointModelConfig)
         foreign = [name for name in names if (name in _OF_POINTS) != of_points]
         if foreign:
             raise ValueError(
@@ -343,13 +310,13 @@ class Config(Section):
                 "set it to 0, or consistency.score to projector"
             )
 
-    def _clouds_are_large_enough(self, model: PointModelConfig) -> None:
+    def _clouds_are_large_enough(self, model: points.PointModelConfig) -> None:
         """For the neighbours that the encoder looks for."""
         fewest = self.data.points
         for transform in self.consistency.transforms if self.consistency else ():
-            if isinstance(transform, SubsampleConfig):
+            if isinstance(transform, points.SubsampleConfig):
                 fewest = max(1, round(transform.min_fraction * fewest))
-            elif isinstance(transform, DropLocalRegionConfig):
+            elif isinstance(transform, points.DropLocalRegionConfig):
                 fewest -= math.floor(transform.max_fraction * fewest)
         k = getattr(model.encoder, "k", 1)
         if k > fewest:
@@ -361,5 +328,5 @@ class Config(Section):
 
 _OF_POINTS = {
     get_args(section.model_fields["name"].annotation)[0]
-    for section in get_args(get_args(PointTransformConfig)[0])
+    for section in get_args(get_args(points.PointTransformConfig)[0])
 }

@@ -19,7 +19,8 @@ class ConvolutionalEncoderConfig(Section):
     """4x4 convolutions of stride 2; the CR-VAE release has [128, 256, 512, 1024] and batch-norm."""
 
     name: Literal["convolutional"]
-    widths: Widths = Field((32, 64, 64), description="channels, one stride-2 layer each")
+    widths: Widths = (32, 64, 64)
+    """channels, one stride-2 layer each"""
     batch_norm: bool = True
 
 
@@ -31,10 +32,10 @@ ImageEncoderConfig = Annotated[
 class ImageHeadConfig(HeadConfig):
     """From the encoder's features to the posterior's parameters."""
 
-    widths: tuple[PositiveInt, ...] = Field((), description="hidden layers before the last")
-    initial_log_variance: float = Field(
-        0.0, ge=-10, le=0, description="bias of the posterior's log-variances at the start"
-    )
+    widths: tuple[PositiveInt, ...] = ()
+    """hidden layers before the last"""
+    initial_log_variance: float = Field(0.0, ge=-10, le=0)
+    """bias of the posterior's log-variances at the start"""
 
 
 class MLPDecoderConfig(Section):
@@ -49,12 +50,10 @@ class ConvolutionalDecoderConfig(Section):
     """4x4 transposed convolutions of stride 2, the mirror of the encoder."""
 
     name: Literal["convolutional"]
-    widths: Widths = Field(
-        (64, 64, 32), description="channels, the coarsest first, one stride-2 layer each"
-    )
-    hidden: tuple[PositiveInt, ...] = Field(
-        (), description="perceptrons between the latent and the coarsest channels"
-    )
+    widths: Widths = (64, 64, 32)
+    """channels, the coarsest first, one stride-2 layer each"""
+    hidden: tuple[PositiveInt, ...] = ()
+    """perceptrons between the latent and the coarsest channels"""
     batch_norm: bool = True
 
 
@@ -67,20 +66,17 @@ class BernoulliLikelihoodConfig(Section):
     """Pixels that are 0 or 1."""
 
     name: Literal["bernoulli"]
-    binarization: Literal["dynamic", "none"] = Field(
-        "dynamic",
-        description="dynamic: pixels drawn with the grey levels as probabilities, anew each step "
-        "and after the transform; none: images that are binary already",
-    )
+    binarization: Literal["dynamic", "none"] = "dynamic"
+    """dynamic: pixels drawn with the grey levels as probabilities, anew each step and after the
+    transform; none: images that are binary already"""
 
 
 class GaussianLikelihoodConfig(Section):
     """Pixels with normal noise."""
 
     name: Literal["gaussian"]
-    standard_deviation: float | None = Field(
-        0.1, gt=0, description="of every pixel, whose values are in [0, 1]; null: learned for each"
-    )
+    standard_deviation: float | None = Field(0.1, gt=0)
+    """of every pixel, whose values are in [0, 1]; null: learned for each"""
 
 
 class DiscretizedLogisticLikelihoodConfig(Section):
@@ -121,12 +117,12 @@ class AffineConfig(Section):
 
     name: Literal["affine"]
     max_degrees: float = Field(15.0, ge=0, le=180)
-    max_translation: Fraction = Field(0.05, description="share of height and width")
+    max_translation: Fraction = 0.05
+    """share of height and width"""
     min_scale: float = Field(0.9, gt=0)
     max_scale: float = Field(1.1, gt=0)
-    padding: Literal["zeros", "border", "reflection"] = Field(
-        "zeros", description="what comes in from outside"
-    )
+    padding: Literal["zeros", "border", "reflection"] = "zeros"
+    """what comes in from outside"""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -139,9 +135,8 @@ class FlipConfig(Section):
     """A mirror image, with a probability."""
 
     name: Literal["flip"]
-    axis: Literal["vertical", "horizontal"] = Field(
-        "vertical", description="vertical: upside down; horizontal: left for right"
-    )
+    axis: Literal["vertical", "horizontal"] = "vertical"
+    """vertical: upside down; horizontal: left for right"""
     probability: Fraction = 0.5
 
 
@@ -149,21 +144,24 @@ class ColorJitterConfig(Section):
     """Brightness, contrast and hue; the CR-VAE release's ranges."""
 
     name: Literal["color_jitter"]
-    brightness: Fraction = Field(0.2, description="largest change of the factor 1")
-    contrast: Fraction = Field(0.5, description="largest change of the factor 1")
-    hue: float = Field(0.2, ge=0, le=0.5, description="largest turn, in turns of the colour wheel")
+    brightness: Fraction = 0.2
+    """largest change of the factor 1"""
+    contrast: Fraction = 0.5
+    """largest change of the factor 1"""
+    hue: float = Field(0.2, ge=0, le=0.5)
+    """largest turn, in turns of the colour wheel"""
 
 
 class PublishedConfig(Section):
     """The CR-VAE release's transforms: affine, then flip and colour where asked for."""
 
     name: Literal["published"]
-    strength: Literal["small", "large"] = Field(
-        "small",
-        description="small: 15 degrees, 5 %, scale 0.9 to 1.1; large: 30, 10 %, 0.75 to 1.25",
-    )
-    flip: bool = Field(False, description="upside down with probability 0.5, for some sets")
-    color: bool = Field(False, description="brightness 0.2, contrast 0.5, hue 0.2, for colour sets")
+    strength: Literal["small", "large"] = "small"
+    """small: 15 degrees, 5 %, scale 0.9 to 1.1; large: 30, 10 %, 0.75 to 1.25"""
+    flip: bool = False
+    """upside down with probability 0.5, for some sets"""
+    color: bool = False
+    """brightness 0.2, contrast 0.5, hue 0.2, for colour sets"""
 
 
 ImageTransformConfig = Annotated[

@@ -16,18 +16,13 @@ _SomeParts = Annotated[_Parts, Field(min_length=1)]
 class InitConfig(Section):
     """A saved model, from whose weights training starts."""
 
-    source: str = Field(
-        alias="from",
-        description="the name of a model that comes with the package, or the path of a run, of a "
-        "checkpoint or of an export",
-    )
-    parts: _SomeParts | None = Field(
-        None, description="what is taken of it; null: all that was trained"
-    )
-    freeze: _Parts = Field(
-        (),
-        description="parts that stay as they were taken: no gradient, batch-norm as in evaluation",
-    )
+    source: str = Field(alias="from")
+    """the name of a model that comes with the package, or the path of a run, of a checkpoint or of
+    an export"""
+    parts: _SomeParts | None = None
+    """what is taken of it; null: all that was trained"""
+    freeze: _Parts = ()
+    """parts that stay as they were taken: no gradient, batch-norm as in evaluation"""
 
     @model_validator(mode="after")
     def _freezes_what_it_takes(self) -> Self:

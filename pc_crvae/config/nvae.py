@@ -14,43 +14,38 @@ class NVAEConfig(Section):
     """NVAE: groups of latents at several scales (arXiv 2007.03898)."""
 
     name: Literal["nvae"]
-    initial_channels: PositiveInt = Field(
-        16, description="channels at the image's own resolution; they double as it halves"
-    )
-    preprocess_blocks: int = Field(
-        1, ge=0, le=12, description="halvings between the image and the largest scale of latents"
-    )
-    preprocess_cells: Repeats = Field(1, description="encoder cells each halving takes")
-    postprocess_cells: Repeats = Field(1, description="decoder cells each doubling takes")
-    groups_per_scale: GroupsPerScale = Field(
-        (2, 2), description="latent groups at each scale, the smallest resolution first"
-    )
-    latent_channels: PositiveInt = Field(20, description="latent channels of a group")
-    encoder_cells: Repeats = Field(1, description="encoder cells a group")
-    decoder_cells: Repeats = Field(1, description="top-down cells a group")
-    expansion: PositiveInt = Field(6, description="hidden channels a channel, in top-down cells")
-    postprocess_expansion: PositiveInt = Field(3, description="the same, in the decoder's cells")
-    flows: int = Field(
-        0,
-        ge=0,
-        le=64,
-        description="pairs of autoregressive cells in each group's posterior; its KLs are then "
-        "estimated at the sample",
-    )
-    release_cells: bool = Field(
-        False,
-        description="halving skip connections, flows and weight normalisation as in the authors' "
-        "release, and as many weights; models saved before this option have the others",
-    )
-    spectral_weight: NonNegative = Field(
-        0.01, description="of the convolutions' largest singular values, summed, in the loss"
-    )
-    batch_norm_weight: NonNegative = Field(
-        0.01, description="of each batch-norm's largest scale, summed, in the loss"
-    )
-    representation_groups: PositiveInt | None = Field(
-        None, description="groups, from the top, whose means are the representation; null: all"
-    )
+    initial_channels: PositiveInt = 16
+    """channels at the image's own resolution; they double as it halves"""
+    preprocess_blocks: int = Field(1, ge=0, le=12)
+    """halvings between the image and the largest scale of latents"""
+    preprocess_cells: Repeats = 1
+    """encoder cells each halving takes"""
+    postprocess_cells: Repeats = 1
+    """decoder cells each doubling takes"""
+    groups_per_scale: GroupsPerScale = (2, 2)
+    """latent groups at each scale, the smallest resolution first"""
+    latent_channels: PositiveInt = 20
+    """latent channels of a group"""
+    encoder_cells: Repeats = 1
+    """encoder cells a group"""
+    decoder_cells: Repeats = 1
+    """top-down cells a group"""
+    expansion: PositiveInt = 6
+    """hidden channels a channel, in top-down cells"""
+    postprocess_expansion: PositiveInt = 3
+    """the same, in the decoder's cells"""
+    flows: int = Field(0, ge=0, le=64)
+    """pairs of autoregressive cells in each group's posterior; its KLs are then estimated at the
+    sample"""
+    release_cells: bool = False
+    """halving skip connections, flows and weight normalisation as in the authors' release, and as
+    many weights; models saved before this option have the others"""
+    spectral_weight: NonNegative = 0.01
+    """of the convolutions' largest singular values, summed, in the loss"""
+    batch_norm_weight: NonNegative = 0.01
+    """of each batch-norm's largest scale, summed, in the loss"""
+    representation_groups: PositiveInt | None = None
+    """groups, from the top, whose means are the representation; null: all"""
 
     @property
     def image_multiple(self) -> int:

@@ -116,9 +116,8 @@ class DGCNNConfig(Section):
     embedding: PositiveInt = 1024
     k: PositiveInt = 20
     pooling: Literal["max", "max_mean"] = "max"
-    graph: Literal["dynamic", "static"] = Field(
-        "dynamic", description="dynamic: rebuilt from each layer's features; static: of the points"
-    )
+    graph: Literal["dynamic", "static"] = "dynamic"
+    """dynamic: rebuilt from each layer's features; static: of the points"""
     batch_norm: bool = True
 
 
@@ -129,7 +128,8 @@ class FoldingNetEncoderConfig(Section):
     k: PositiveInt = 16
     widths: Widths = (64, 64, 64)
     graph_widths: Widths = (128, 1024)
-    covariance: bool = Field(True, description="local covariances beside the coordinates")
+    covariance: bool = True
+    """local covariances beside the coordinates"""
     batch_norm: bool = False
 
 
@@ -137,14 +137,14 @@ class OctantPointNetConfig(Section):
     """A PointNet that also sees the local geometry about each point, as octant means."""
 
     name: Literal["octant_pointnet"]
-    shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = Field(
-        (1 / 32,), description="shares of a cloud's points that are a point's neighbours, rising"
+    shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (
+        1 / 32,
     )
+    """shares of a cloud's points that are a point's neighbours, rising"""
     widths: Widths = (64, 128, 1024)
     batch_norm: bool = True
-    region_width: int = Field(
-        0, ge=0, description="channels of maxima over each of nine regions; 0: only over the whole"
-    )
+    region_width: int = Field(0, ge=0)
+    """channels of maxima over each of nine regions; 0: only over the whole"""
 
 
 EncoderConfig = Annotated[
@@ -189,10 +189,10 @@ DecoderConfig = Annotated[
 class ChamferLikelihoodConfig(Section):
     """log p(x|z) = -scale * Chamfer distance, in nats a cloud."""
 
-    scale: float = Field(
-        1e6, gt=0, description="nats per unit of distance: points / (4 sigma^2) if squared and sum"
-    )
-    squared: bool = Field(True, description="square the nearest distances")
+    scale: float = Field(1e6, gt=0)
+    """nats per unit of distance: points / (4 sigma^2) if squared and sum"""
+    squared: bool = True
+    """square the nearest distances"""
     directions: Literal["sum", "mean", "max"] = "sum"
 
 
@@ -201,20 +201,16 @@ class PointModelConfig(Section):
 
     name: Literal["point_vae"] = "point_vae"
     encoder: EncoderConfig = Field(PointNetConfig(name="pointnet"))
-    frames: Literal["z", "so3"] | None = Field(
-        None,
-        description="features are means over a cloud's principal frames, so that rotations about "
-        "the vertical (z) or any (so3) change nothing where the axes are told apart; 2 or 4 passes "
-        "of the encoder (arXiv 2110.03336). How a shape was rotated cannot be decoded then: for "
-        "shapes that all face one way, with consistency.target original",
-    )
+    frames: Literal["z", "so3"] | None = None
+    """features are means over a cloud's principal frames, so that rotations about the vertical (z)
+    or any (so3) change nothing where the axes are told apart; 2 or 4 passes of the encoder (arXiv
+    2110.03336). How a shape was rotated cannot be decoded then: for shapes that all face one way,
+    with consistency.target original"""
     head: HeadConfig = HeadConfig()
     latent_dim: PositiveInt = 256
-    embedding: Literal["mean", "pooled"] = Field(
-        "mean",
-        description="what a shape is embedded as: the posterior's mean, or the pooled features "
-        "before the head, which tell more of a model that is trained by contrast",
-    )
+    embedding: Literal["mean", "pooled"] = "mean"
+    """what a shape is embedded as: the posterior's mean, or the pooled features before the head,
+    which tell more of a model that is trained by contrast"""
     decoder: DecoderConfig = Field(FoldingDecoderConfig(name="folding"))
     likelihood: ChamferLikelihoodConfig = ChamferLikelihoodConfig()
 

@@ -13,10 +13,26 @@ NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-class Section(BaseModel):
-    """A part of the schema: no unknown key, no silent conversion, never changed once made."""
+def _described_in_one_line(schema: dict[str, Any]) -> None:
+    for field in schema.get("properties", {}).values():
+        if "description" in field:
+            field["description"] = " ".join(field["description"].split())
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+class Section(BaseModel):
+    """A part of the schema: no unknown key, no silent conversion, never changed once made.
+
+    The text below a field describes it in the JSON schema.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        json_schema_extra=_described_in_one_line,
+    )
 
     def arguments(self) -> dict[str, Any]:
         """The fields but ``name``, which are the arguments of what the section describes."""
@@ -26,11 +42,11 @@ class Section(BaseModel):
 class HeadConfig(Section):
     """From the encoder's pooled features to the posterior's parameters."""
 
-    normalize_features: bool = Field(False, description="batch-norm of the pooled features")
-    widths: tuple[PositiveInt, ...] = Field(
-        (), max_length=64, description="hidden layers before the last"
-    )
-    batch_norm: bool = Field(False, description="batch-norm in the hidden layers")
-    initial_log_variance: float = Field(
-        -4.0, ge=-10, le=0, description="bias of the posterior's log-variances at the start"
-    )
+    normalize_features: bool = False
+    """batch-norm of the pooled features"""
+    widths: tuple[PositiveInt, ...] = Field((), max_length=64)
+    """hidden layers before the last"""
+    batch_norm: bool = False
+    """batch-norm in the hidden layers"""
+    initial_log_variance: float = Field(-4.0, ge=-10, le=0)
+    """bias of the posterior's log-variances at the start"""

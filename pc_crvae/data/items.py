@@ -230,6 +230,19 @@ class ItemSet(ABC):
         item: dict[str, Any] = {"id": self.ids[row]}
         return item if self.labels is None else item | {"label": int(self.labels[row])}
 
+    def class_of(self, row: int) -> str:
+        """Return the name of an item's class; empty where there are no labels."""
+        return "" if self.labels is None else self.classes[self.labels[row]]
+
+    def one_of_each_class_first(self) -> NDArray[np.int64]:
+        """Return all rows: one item of each class, in order, then a second one, and so on."""
+        labels = np.zeros(len(self), dtype=int) if self.labels is None else self.labels
+        rank = np.zeros(len(self), dtype=int)
+        for label in np.unique(labels):
+            members = np.flatnonzero(labels == label)
+            rank[members] = np.arange(len(members))
+        return np.argsort(rank, kind="stable")
+
     def subset(self, indices: Sequence[int] | NDArray[np.int64], split: str | None = None) -> Self:
         """Return the items at ``indices``, in that order, under the name ``split`` if given.
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import write_json
+from pc_crvae.utils.texts import texts_beside
 
 if TYPE_CHECKING:
     from pc_crvae.runs.saved import SavedModel
@@ -163,3 +164,8 @@ def library_versions() -> dict[str, str]:
     """Return the version of Python and of the libraries that numbers depend on, by name."""
     libraries = ("torch", "numpy", "scipy", "scikit-learn")
     return {"python": platform.python_version(), **{name: version(name) for name in libraries}}
+
+
+def in_words(evaluation: str) -> dict[str, Any]:
+    """Return what the protocol of an evaluation means, by the names of its report's fields."""
+    return {**texts_beside(__file__, "in_words.toml")[evaluation]}

@@ -12,16 +12,8 @@ from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.predictions import predictions_path
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.randomness.keys import keyed_numpy_generator
+from pc_crvae.report import page
 from pc_crvae.report.measurements import Kind
-from pc_crvae.report.page import (
-    NOTHING,
-    Headline,
-    Section,
-    advice,
-    collapsed,
-    paragraph,
-    tile_rows,
-)
 from pc_crvae.report.problems import Problems
 from pc_crvae.report.stored import R, Stored, Subject, read_misclassified, read_stored
 from pc_crvae.visualization.contact_sheet import Tile
@@ -43,16 +35,16 @@ class Measured(Generic[R]):
     kind: Kind[R]
     subject: Subject
     stored: Stored[R] | None
-    damage: Markup = NOTHING
+    damage: Markup = page.NOTHING
 
     @property
-    def headlines(self) -> list[Headline]:
+    def headlines(self) -> list[page.Headline]:
         """The numbers that stand at the top: of a current report alone."""
         if self.stored is None or not self.stored.is_current:
             return []
         return list(self.kind.headlines(self.stored.report))
 
-    def section(self, problems: Problems, more: Markup = NOTHING) -> Section:
+    def section(self, problems: Problems, more: Markup = page.NOTHING) -> page.Section:
         """The report, or how to make it; a stale one only where it is asked for.
 
         Args:
@@ -62,11 +54,11 @@ class Measured(Generic[R]):
         title, command = self.kind.title, self.subject.command(self.kind.tool)
         if self.stored is None:
             if self.damage:
-                return Section(title, self.damage + advice("Make it with", command))
-            return Section(title, advice("Not measured yet; make it with", command))
+                return page.Section(title, self.damage + page.advice("Make it with", command))
+            return page.Section(title, page.advice("Not measured yet; make it with", command))
         body = self.kind.tell(self.stored, problems)
         if self.stored.is_current:
-            return Section(title, body + more)
+            return page.Section(title, body + more)
         name = self.stored.path.name
         warning = (
             f"Stale: {name} is older than the model's weights."
@@ -74,11 +66,11 @@ class Measured(Generic[R]):
             else f"{name} measures the {self.stored.of_other} state, and this page shows the "
             f"{self.subject.which} one."
         )
-        return Section(
+        return page.Section(
             title,
-            paragraph(warning, "stale")
-            + advice("Make it anew with", command)
-            + collapsed("Show it all the same", body),
+            page.paragraph(warning, "stale")
+            + page.advice("Make it anew with", command)
+            + page.collapsed("Show it all the same", body),
         )
 
 
@@ -97,7 +89,7 @@ def probe_section(
     note: Markup,
     seed: int,
     problems: Problems,
-) -> Section:
+) -> page.Section:
     """The section of the probe, with some of what it got wrong.
 
     Args:
@@ -111,7 +103,7 @@ def probe_section(
     is_missing = probe.stored is None and not probe.damage
     if is_missing and isinstance(split, ItemSet) and split.labels is None:
         text = f"{split.name} has no labels to probe with."
-        return Section(probe.kind.title, paragraph(text, "missing"))
+        return page.Section(probe.kind.title, page.paragraph(text, "missing"))
     if isinstance(split, UserError) or not misclassified:
         return probe.section(problems, note)
     return probe.section(problems, _tiles(split, misclassified, seed))
@@ -123,21 +115,21 @@ def find_misclassified(
     """What the probe got wrong, and else a part of the page that says why that is not known."""
     stored = probe.stored
     if isinstance(split, UserError) or stored is None or not stored.is_current:
-        return {}, NOTHING
+        return {}, page.NOTHING
     if stored.report.confusion is None:
-        return {}, NOTHING
+        return {}, page.NOTHING
     path = predictions_path(stored.path)
     if not path.is_file():
         missing = f"Which items were wrong lies in {path.name}, which is not there; make it with"
-        return {}, advice(missing, probe.subject.command(probe.kind.tool))
+        return {}, page.advice(missing, probe.subject.command(probe.kind.tool))
     try:
         found = read_misclassified(stored, split)
     except UserError as error:
         return {}, problems.tell(error)
     if found is None:
         note = f"The probe was of other items than the {split.split} split of {split.name} loaded."
-        return {}, paragraph(note, "missing")
-    return found, NOTHING
+        return {}, page.paragraph(note, "missing")
+    return found, page.NOTHING
 
 
 def _tiles(split: ItemSet, misclassified: Mapping[str, str], seed: int) -> Markup:
@@ -145,8 +137,7 @@ def _tiles(split: ItemSet, misclassified: Mapping[str, str], seed: int) -> Marku
     generator = keyed_numpy_generator("report mistakes", seed)
     tiles = []
     for row in np.sort(generator.permutation(rows)[:_SHOWN]).tolist():
-        own = "" if split.labels is None else split.classes[split.labels[row]]
-        note = f"{own}, taken for {misclassified[split.ids[row]]}"
+        note = f"{split.class_of(row)}, taken for {misclassified[split.ids[row]]}"
         tiles.append(Tile(split.ids[row], split.array[row], note))
     title = f"{len(tiles)} of the {len(misclassified):,} that most seeds got wrong, drawn at random"
-    return tile_rows([tiles], [title])
+    return page.tile_rows([tiles], [title])

@@ -18,7 +18,7 @@ from pc_crvae.visualization.embedding_map import MOST_POINTS, map_element, proje
 def reconstructions(views: Views) -> Markup:
     """Items shown, and below each what the model makes of it."""
     given = [
-        _tile(views, views.inputs[row], views.items.ids[row], _class_of(views, row))
+        _tile(views, views.inputs[row], views.items.ids[row], views.items.class_of(row))
         for row in views.shown
     ]
     inputs = views.inputs[list(views.shown)]
@@ -95,8 +95,3 @@ def samples(views: Views) -> Markup:
 
 def _tile(views: Views, of: NDArray[np.float32], caption: str, note: str = "") -> Tile:
     return Tile(caption, of if views.items.holds == "points" else np.clip(of, 0, 1), note)
-
-
-def _class_of(views: Views, row: int) -> str:
-    items = views.items
-    return "" if items.labels is None else items.classes[items.labels[row]]

@@ -86,7 +86,7 @@ def look_at(model: Model, split: ItemSet, count: int, seed: int) -> Views:
         points = min(model.points, items.points.shape[1])
     inputs = batch_of(items, range(len(items)), points, "report", seed)
     codes = finite(model.vectors(torch.from_numpy(inputs)), "embeddings").numpy()
-    shown = _one_of_each_class_first(items)[:_SHOWN]
+    shown = items.one_of_each_class_first()[:_SHOWN].tolist()
     looked_at = torch.from_numpy(inputs[shown])
     samples = None
     if isinstance(model, PretrainedNVAE) or model.has_prior:
@@ -100,14 +100,6 @@ def look_at(model: Model, split: ItemSet, count: int, seed: int) -> Views:
         paths=_paths(model, inputs, shown, seed),
         samples=samples,
     )
-
-
-def _one_of_each_class_first(items: ItemSet) -> list[int]:
-    """All items, the first of each class before the others."""
-    if items.labels is None:
-        return list(range(len(items)))
-    firsts: list[int] = np.sort(np.unique(items.labels, return_index=True)[1]).tolist()
-    return firsts + sorted(set(range(len(items))) - set(firsts))
 
 
 def _paths(model: Model, inputs: Arrays, shown: Sequence[int], seed: int) -> list[Path]:

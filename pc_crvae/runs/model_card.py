@@ -1,6 +1,5 @@
 """The card of a model that comes with the package: what it is, how it was made, what it can do."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +15,7 @@ from pc_crvae.runs.folder import Run
 from pc_crvae.runs.record import read_moments, read_record
 from pc_crvae.utils.invocation import called
 from pc_crvae.utils.resources import shipped_model
-
-_POSES = {
-    None: "shapes that stand upright (z up) and face as those it was trained on",
-    "z": "shapes that stand upright (z up), however they are turned about the vertical",
-    "so3": "shapes in any pose",
-}
-_NO_FIGURES = "Not measured yet.\n"
+from pc_crvae.utils.templates import template_beside
 
 
 @dataclass(frozen=True)
@@ -99,60 +92,21 @@ def model_card(
     """
     config = stages[-1].config
     assert isinstance(config.model, PointModelConfig)
-    decodes = model.data.get("decodes") is not False
-    gives = f"a vector of {model.vector_size:,} numbers"
-    if decodes:
-        gives += f", and decodes its posterior mean to {config.model.decoder.points:,} points"
-    lines = [
-        f"# {name}",
-        "",
-        f"A model of point clouds that comes with pc-crvae, for {_POSES[config.model.frames]}. It "
-        f"makes of a shape {gives}. It was trained without labels.",
-        "",
-        f'    pc_crvae.load("{name}").embed(points)    # (N, 3) or (B, N, 3)',
-        f"    pc-crvae embed --ckpt {name} MY_MESHES --out embeddings.npz",
-        "",
-        "## What it can and cannot do",
-        "",
-        *(f"- {sentence}" for sentence in model.abilities()),
-        "",
-        "## Measured",
-        "",
-        figures.strip() or _NO_FIGURES.strip(),
-        "",
-        "## Data",
-        "",
-        *_data(stages),
-        "",
-        "## How it was made",
-        "",
-        *(line for stage in stages for line in _made_by(stage)),
-        "## Weights",
-        "",
-        f"`{WEIGHTS}`: {len(weights):,} bytes, {sum(p.numel() for p in model.parameters()):,} "
-        f"parameters, matrices as float16. SHA-256: `{sha256}`",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _data(stages: list[Stage]) -> Iterator[str]:
-    """A line for each set that was trained on, with its licence."""
-    named = [(one.name, stage.name) for stage in stages for one in stage.config.data.sets]
-    for name in dict.fromkeys(name for name, _ in named):
-        card = load_card(name)
-        told = " and ".join(dict.fromkeys(stage for of, stage in named if of == name))
-        yield f"- `{card.name}` ({told}): {card.title}. Licence: {card.licence.rstrip('.')}."
-
-
-def _made_by(stage: Stage) -> Iterator[str]:
-    start = "" if stage.start is None else f" It started from {stage.start}."
-    line = called("train", f"{stage.name}.yaml", "--out", f"runs/{stage.name}")
-    yield (
-        f"**{stage.name}**: `{line}`, "
-        f"seed {stage.config.seed}, {stage.steps:,} steps of {stage.config.training.batch_size} "
-        f"shapes, {stage.minutes:,.0f} minutes of training.{start} With {stage.name}.yaml:"
+    stages_by_set: dict[str, list[str]] = {}
+    for stage in stages:
+        for one in stage.config.data.sets:
+            stages_by_set.setdefault(one.name, []).append(stage.name)
+    return template_beside(__file__, "model_card.md").render(
+        name=name,
+        model=model,
+        config=config,
+        decodes=model.data.get("decodes") is not False,
+        figures=figures,
+        trained_on=[(load_card(one), of) for one, of in stages_by_set.items()],
+        stages=stages,
+        called=called,
+        weights_file=WEIGHTS,
+        weights=weights,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        sha256=sha256,
     )
-    yield ""
-    yield from (f"    {line}" for line in stage.text.splitlines())
-    yield ""

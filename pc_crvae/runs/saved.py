@@ -23,6 +23,7 @@ from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.runs.finding import find_export, find_run_config
 from pc_crvae.runs.folder import Which
+from pc_crvae.utils.invocation import called
 from pc_crvae.utils.resources import shadowing_note, shipped_model
 
 CLASSES: dict[str, type[Pretrained]] = {
@@ -188,6 +189,21 @@ class SavedModel:
                 "a descriptor encodes and does not decode"
             )
         return model
+
+    @property
+    def image_model(self) -> ImageVAE | PretrainedNVAE:
+        """The model, where it is one of images.
+
+        Raises:
+            UserError: it is one of points.
+        """
+        if not isinstance(self.model, ImageVAE | PretrainedNVAE):
+            raise UserError(
+                f"{self.folder} holds a {type(self.model).__name__}, which has no normalised "
+                "likelihood, and this command is for models of images: measure it with "
+                f"{called('generation')} and {called('probe')}"
+            )
+        return self.model
 
     def split(self, split: Split) -> CloudSet | ImageSet:
         """Load one official split of the data.

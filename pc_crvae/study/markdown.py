@@ -9,19 +9,10 @@ from typing import Any
 
 from pc_crvae.embedding.names import SETTING_TITLES
 from pc_crvae.evaluation.tables import Table, with_spread
+from pc_crvae.study import results
 from pc_crvae.study.evaluations import FIGURES
 from pc_crvae.study.figures import Figure
 from pc_crvae.study.measures import figures_of
-from pc_crvae.study.results import (
-    TERM_TITLES,
-    Accuracy,
-    AccuracyDifference,
-    ArmResult,
-    FigureDifference,
-    Spread,
-    StudySummary,
-    TrainingFreeResult,
-)
 from pc_crvae.study.schema import MEASURES, Measure
 from pc_crvae.utils.invocation import called
 from pc_crvae.utils.templates import template_beside
@@ -29,13 +20,13 @@ from pc_crvae.utils.templates import template_beside
 _PASSES, _MINUTES = "encoder passes", "minutes of training"
 
 
-def format_summary(summary: StudySummary) -> str:
+def format_summary(summary: results.StudySummary) -> str:
     """Lay out what is known so far."""
     return _filled(summary, level=1, pictures=None)
 
 
 def format_report(
-    summary: StudySummary, pictures: Sequence[tuple[str, str]], *, level: int = 1
+    summary: results.StudySummary, pictures: Sequence[tuple[str, str]], *, level: int = 1
 ) -> str:
     """Lay out a report.
 
@@ -47,7 +38,7 @@ def format_report(
     return _filled(summary, level=level, pictures=pictures)
 
 
-def _filled(summary: StudySummary, **values: Any) -> str:
+def _filled(summary: results.StudySummary, **values: Any) -> str:
     text = template_beside(__file__, "report.md").render(
         summary=summary,
         accuracies=accuracy_table(summary),
@@ -64,7 +55,7 @@ def _filled(summary: StudySummary, **values: Any) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 
 
-def accuracy_table(summary: StudySummary) -> Table:
+def accuracy_table(summary: results.StudySummary) -> Table:
     """The accuracies of arms and of the bars beside them; no rows where nothing was probed."""
     cells, seeds = {}, {}
     for arm in summary.arms:
@@ -82,13 +73,13 @@ def accuracy_table(summary: StudySummary) -> Table:
     return Table.of_cells("arm", cells | seeds)
 
 
-def _bar(bar: TrainingFreeResult, summary: StudySummary) -> str:
+def _bar(bar: results.TrainingFreeResult, summary: results.StudySummary) -> str:
     frames = "" if bar.frames is None else f" in frames {bar.frames}"
     beside = "" if len(summary.training_free) == 1 else f", beside {', '.join(bar.arms)}"
     return f"training-free: {bar.kind}{frames}{beside}"
 
 
-def _folds(summary: StudySummary) -> Table:
+def _folds(summary: results.StudySummary) -> Table:
     """The training split by folds; no rows where no run was scored by them."""
     arms = [(_arm(arm), row) for arm in summary.arms for row in arm.folds]
     bars = [(_bar(bar, summary), bar.folds) for bar in summary.training_free if bar.folds]
@@ -107,7 +98,7 @@ def _folds(summary: StudySummary) -> Table:
     )
 
 
-def _differences(summary: StudySummary) -> Table:
+def _differences(summary: results.StudySummary) -> Table:
     cells, seeds = {}, {}
     for row in summary.differences:
         pair = f"{row.first} - {row.second}"
@@ -116,7 +107,7 @@ def _differences(summary: StudySummary) -> Table:
     return Table.of_cells("arms", cells | seeds)
 
 
-def _interval(row: AccuracyDifference) -> str:
+def _interval(row: results.AccuracyDifference) -> str:
     shown = f"{100 * row.difference:+.1f} {_ends(row.interval)}"
     return shown if row.t_interval is None else f"{shown}, t {_ends(row.t_interval)}"
 
@@ -126,7 +117,7 @@ def _ends(interval: tuple[float, float]) -> str:
     return f"[{low}, {high}]"
 
 
-def figure_table(summary: StudySummary) -> Table:
+def figure_table(summary: results.StudySummary) -> Table:
     """The figures of what was evaluated; no rows where nothing was."""
     arms = {_arm(arm): arm for arm in summary.arms if arm.figures}
     titles = {name: _with_unit(figure) for name, figure in FIGURES.items()}
@@ -135,7 +126,7 @@ def figure_table(summary: StudySummary) -> Table:
     return Table.of_cells("arm", cells | seeds, columns=titles.values())
 
 
-def _bounds(summary: StudySummary) -> list[str]:
+def _bounds(summary: results.StudySummary) -> list[str]:
     """The bounds of the mutual information of the arms, log N."""
     informed = [(arm.figures or {}).get("mutual_information") for arm in summary.arms]
     return list({f"{one.log_n:.2f}" for one in informed if one is not None})
@@ -145,7 +136,7 @@ def _with_unit(figure: Figure[Any]) -> str:
     return f"{figure.title} %" if figure.unit == "%" else figure.title
 
 
-def _figure_differences(summary: StudySummary) -> Table:
+def _figure_differences(summary: results.StudySummary) -> Table:
     cells = {}
     for row in summary.figure_differences:
         figure = FIGURES[row.figure]
@@ -154,7 +145,7 @@ def _figure_differences(summary: StudySummary) -> Table:
     return Table.of_cells("arms", cells, columns=map(_with_unit, FIGURES.values()))
 
 
-def _signed(values: Spread | FigureDifference, factor: float, digits: int) -> str:
+def _signed(values: results.Spread | results.FigureDifference, factor: float, digits: int) -> str:
     """A difference with its sign, which is that of what is shown."""
     text = _shown(values, factor, digits)
     if values.mean is None or round(factor * values.mean, digits) == 0:
@@ -162,20 +153,20 @@ def _signed(values: Spread | FigureDifference, factor: float, digits: int) -> st
     return text if values.mean < 0 else f"+{text}"
 
 
-def _terms(summary: StudySummary) -> Table:
+def _terms(summary: results.StudySummary) -> Table:
     arms = {_arm(arm): arm for arm in summary.arms if arm.terms}
     cells = {
-        (name, TERM_TITLES[term]): _shown(values)
+        (name, results.TERM_TITLES[term]): _shown(values)
         for name, arm in arms.items()
         for term, values in (arm.terms or {}).items()
-        if term in TERM_TITLES
+        if term in results.TERM_TITLES
     }
     cells |= {(name, _PASSES): str(arm.passes) for name, arm in arms.items()}
     cells |= {(name, _MINUTES): _shown(arm.training_minutes) for name, arm in arms.items()}
-    return Table.of_cells("arm", cells, columns=TERM_TITLES.values())
+    return Table.of_cells("arm", cells, columns=results.TERM_TITLES.values())
 
 
-def _measured(summary: StudySummary, measure: Measure) -> Table:
+def _measured(summary: results.StudySummary, measure: Measure) -> Table:
     arms = {_arm(arm): found for arm in summary.arms if (found := arm.measured.get(measure))}
     figures = figures_of(measure)
     titles = {name: figure.title for name, figure in figures.items()}
@@ -183,7 +174,7 @@ def _measured(summary: StudySummary, measure: Measure) -> Table:
 
 
 def _cells(
-    arms: Mapping[str, Mapping[str, Spread]],
+    arms: Mapping[str, Mapping[str, results.Spread]],
     figures: Mapping[str, Figure[Any]],
     titles: Mapping[str, str],
 ) -> dict[tuple[str, str], str]:
@@ -195,7 +186,7 @@ def _cells(
     }
 
 
-def _arm(arm: ArmResult) -> str:
+def _arm(arm: results.ArmResult) -> str:
     return f"{arm.name}: {arm.about}" if arm.about else arm.name
 
 
@@ -207,15 +198,17 @@ def _heading(representation: str, setting: str) -> str:
     return f"{representation.replace('_', ' ')}, {SETTING_TITLES[setting]}"
 
 
-def _per_cent(row: Accuracy) -> str:
+def _per_cent(row: results.Accuracy) -> str:
     return _shown(row, 100)
 
 
 def _shown(
-    values: Spread | Accuracy | FigureDifference | None, factor: float = 1, digits: int = 1
+    values: results.Spread | results.Accuracy | results.FigureDifference | None,
+    factor: float = 1,
+    digits: int = 1,
 ) -> str:
     if values is None or values.mean is None:
         return ""
     spread = None if values.std is None else factor * values.std
-    saturated = isinstance(values, Spread) and values.saturated
+    saturated = isinstance(values, results.Spread) and values.saturated
     return with_spread(factor * values.mean, spread, digits) + (" *" if saturated else "")

@@ -21,15 +21,14 @@ _Seed = Annotated[int, Field(ge=0, lt=2**32)]
 class Arm(Section):
     """One way of doing it."""
 
-    about: str = Field("", description="what it is, in the words of tables")
-    config: str | None = Field(None, description="a config; null: the study's")
-    overrides: tuple[str, ...] = Field(
-        (), description="section.key=value, as for train; they follow the study's"
-    )
-    untrained_of: str | None = Field(
-        None,
-        description="instead of a run: the untrained encoders that the probe of that arm scores",
-    )
+    about: str = ""
+    """what it is, in the words of tables"""
+    config: str | None = None
+    """a config; null: the study's"""
+    overrides: tuple[str, ...] = ()
+    """section.key=value, as for train; they follow the study's"""
+    untrained_of: str | None = None
+    """instead of a run: the untrained encoders that the probe of that arm scores"""
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
@@ -44,22 +43,20 @@ class Arm(Section):
 class ProbeOfStudy(Section):
     """How every run is probed."""
 
-    split: Literal["test", "validation"] = Field(
-        "test", description="scored on; validation: the part of train that was not trained on"
-    )
-    protocol: str = Field("ours", description="name or file, as for probe")
-    seeds: PositiveInt | None = Field(None, description="probe seeds; null: the protocol's")
-    data: str | None = Field(
-        None,
-        description="name or path of the card of the set that all runs are probed on; null: each "
-        "run's own, which a mixture has not",
-    )
-    data_root: str | None = Field(None, description="its folder; null: where it is looked for")
-    cross_validate: bool = Field(
-        False,
-        description="score each run by repeated folds of the training split too, beside the "
-        "training-free row: what arms are chosen by",
-    )
+    split: Literal["test", "validation"] = "test"
+    """scored on; validation: the part of train that was not trained on"""
+    protocol: str = "ours"
+    """name or file, as for probe"""
+    seeds: PositiveInt | None = None
+    """probe seeds; null: the protocol's"""
+    data: str | None = None
+    """name or path of the card of the set that all runs are probed on; null: each run's own, which
+    a mixture has not"""
+    data_root: str | None = None
+    """its folder; null: where it is looked for"""
+    cross_validate: bool = False
+    """score each run by repeated folds of the training split too, beside the training-free row:
+    what arms are chosen by"""
 
     @model_validator(mode="after")
     def _names_what_is_tested(self) -> Self:
@@ -81,35 +78,34 @@ class ProbeOfStudy(Section):
 class EvaluationOfStudy(Section):
     """How every run of images is evaluated, by the command ``evaluate``."""
 
-    split: Literal["test", "validation"] = Field(
-        "test", description="evaluated on; validation: the part of train that was not trained on"
-    )
-    samples: PositiveInt = Field(500, description="S, latents an image, of the NLL")
-    items: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="images that likelihood and information are of; null: all"
-    )
-    train_items: Annotated[int, Field(ge=2)] = Field(
-        10_000, description="at most so many training images fit the classifiers"
-    )
+    split: Literal["test", "validation"] = "test"
+    """evaluated on; validation: the part of train that was not trained on"""
+    samples: PositiveInt = 500
+    """S, latents an image, of the NLL"""
+    items: Annotated[int, Field(ge=2)] | None = None
+    """images that likelihood and information are of; null: all"""
+    train_items: Annotated[int, Field(ge=2)] = 10_000
+    """at most so many training images fit the classifiers"""
 
 
 class RobustnessOfStudy(Section):
     """How runs are measured by the command ``robustness``."""
 
-    arms: _SomeArms = Field(None, description="which; null: all trained ones")
-    points: PositiveInt = Field(
-        1024, description="drawn of each shape; the corruptions' recipes are for 1,024"
-    )
-    seeds: PositiveInt = Field(3, description="draws of points, turns and corruptions")
+    arms: _SomeArms = None
+    """which; null: all trained ones"""
+    points: PositiveInt = 1024
+    """drawn of each shape; the corruptions' recipes are for 1,024"""
+    seeds: PositiveInt = 3
+    """draws of points, turns and corruptions"""
 
 
 class GenerationOfStudy(Section):
     """How runs are measured by the command ``generation``."""
 
-    arms: _SomeArms = Field(None, description="which; null: all trained ones")
-    count: Annotated[int, Field(ge=2)] = Field(
-        100, description="samples, and test shapes that they are held against"
-    )
+    arms: _SomeArms = None
+    """which; null: all trained ones"""
+    count: Annotated[int, Field(ge=2)] = 100
+    """samples, and test shapes that they are held against"""
 
 
 class MeasuresOfStudy(Section):
@@ -131,23 +127,24 @@ class MeasuresOfStudy(Section):
 class Study(Section):
     """Arms times seeds."""
 
-    title: str = Field(min_length=1, description="heads the report")
-    question: str = Field("", description="what it is to answer, in the report")
-    config: str = Field(description="what the arms change: a config file, or one of the package")
-    overrides: tuple[str, ...] = Field((), description="section.key=value, for all arms")
-    seeds: Annotated[tuple[_Seed, ...], Field(min_length=1)] = Field(
-        (0, 1, 2), description="of training; every arm is run with each"
-    )
+    title: str = Field(min_length=1)
+    """heads the report"""
+    question: str = ""
+    """what it is to answer, in the report"""
+    config: str
+    """what the arms change: a config file, or one of the package"""
+    overrides: tuple[str, ...] = ()
+    """section.key=value, for all arms"""
+    seeds: Annotated[tuple[_Seed, ...], Field(min_length=1)] = (0, 1, 2)
+    """of training; every arm is run with each"""
     probe: ProbeOfStudy | None = ProbeOfStudy()
     evaluation: EvaluationOfStudy | None = None
     measures: MeasuresOfStudy = MeasuresOfStudy()
-    equal_passes: bool = Field(
-        False, description="refuse arms whose encoders see another number of shapes"
-    )
+    equal_passes: bool = False
+    """refuse arms whose encoders see another number of shapes"""
     arms: Annotated[dict[_ArmName, Arm], Field(min_length=1)]
-    compare: tuple[tuple[str, str], ...] = Field(
-        (), description="pairs of arms whose difference is reported, the first less the second"
-    )
+    compare: tuple[tuple[str, str], ...] = ()
+    """pairs of arms whose difference is reported, the first less the second"""
 
     @property
     def split(self) -> Literal["test", "validation"]:

@@ -19,18 +19,12 @@ from pc_crvae.evaluation.reports import Checkpoint, DataCut, Report, is_of_weigh
 from pc_crvae.evaluation.robustness.conditions import PARTS
 from pc_crvae.runs.folder import Run
 from pc_crvae.runs.record import Moment, read_moments
+from pc_crvae.study import schema
 from pc_crvae.study.figures import has
 from pc_crvae.study.measures import read_measurement
 from pc_crvae.study.plan import PlannedRun, same_run
-from pc_crvae.study.schema import (
-    EvaluationOfStudy,
-    Measure,
-    MeasuresOfStudy,
-    ProbeOfStudy,
-    Study,
-)
 
-StepName = Literal["train", "probe", "evaluate"] | Measure
+StepName = Literal["train", "probe", "evaluate"] | schema.Measure
 _Report = TypeVar("_Report", bound=Report)
 _COMMAND = (sys.executable, "-c", "import sys; from pc_crvae.cli import main; sys.exit(main())")
 
@@ -45,7 +39,7 @@ class Step:
 
 def report_of(
     run: PlannedRun,
-    kind: Literal["probe", "evaluation"] | Measure,
+    kind: Literal["probe", "evaluation"] | schema.Measure,
     split: Literal["test", "validation"] = "test",
 ) -> Path:
     """Where what is measured of a run is written to."""
@@ -72,7 +66,7 @@ def refuse_foreign(run: PlannedRun) -> None:
         )
 
 
-def remaining_steps(run: PlannedRun, study: Study, config_path: Path) -> list[Step]:
+def remaining_steps(run: PlannedRun, study: schema.Study, config_path: Path) -> list[Step]:
     """The processes that a run still needs, in their order.
 
     Training is finished when its last epoch was recorded and saved; a probe or an evaluation, when
@@ -128,7 +122,7 @@ def _training(run: PlannedRun, config_path: Path) -> Step:
     return Step("train", command)
 
 
-def _probing(run: PlannedRun, probe: ProbeOfStudy) -> Step:
+def _probing(run: PlannedRun, probe: schema.ProbeOfStudy) -> Step:
     path = report_of(run, "probe", probe.split)
     options = ["--json", str(path), "--protocol", probe.protocol]
     options += [] if probe.seeds is None else ["--seeds", str(probe.seeds)]
@@ -143,7 +137,7 @@ def _probing(run: PlannedRun, probe: ProbeOfStudy) -> Step:
     return Step("probe", (*_COMMAND, "probe", "--ckpt", str(run.folder), *options))
 
 
-def _evaluating(run: PlannedRun, evaluation: EvaluationOfStudy) -> Step:
+def _evaluating(run: PlannedRun, evaluation: schema.EvaluationOfStudy) -> Step:
     path = report_of(run, "evaluation", evaluation.split)
     options = ("--json", str(path), *_options(evaluation))
     return Step("evaluate", (*_COMMAND, "evaluate", "--ckpt", str(run.folder), *options))
@@ -161,7 +155,7 @@ def _states(run: PlannedRun) -> list[str]:
     return sorted(path.parent.name for path in found)
 
 
-def _is_probed(run: PlannedRun, probe: ProbeOfStudy) -> bool:
+def _is_probed(run: PlannedRun, probe: schema.ProbeOfStudy) -> bool:
     path = report_of(run, "probe", probe.split)
     report = _current(path, ProbeReport.read, run)
     if report is None or not predictions_path(path).is_file():
@@ -183,12 +177,12 @@ def _is_probed(run: PlannedRun, probe: ProbeOfStudy) -> bool:
     return report.training_free is not None or not needs_bar
 
 
-def _is_evaluated(run: PlannedRun, evaluation: EvaluationOfStudy) -> bool:
+def _is_evaluated(run: PlannedRun, evaluation: schema.EvaluationOfStudy) -> bool:
     report = _current(report_of(run, "evaluation", evaluation.split), ImageReport.read, run)
     return report is not None and has(report.protocol, evaluation.model_dump())
 
 
-def is_measured(run: PlannedRun, measure: Measure, measures: MeasuresOfStudy) -> bool:
+def is_measured(run: PlannedRun, measure: schema.Measure, measures: schema.MeasuresOfStudy) -> bool:
     """Whether a run was put to a measure as the study asks.
 
     The same command by hand writes to the same place, with other options perhaps.

@@ -17,35 +17,18 @@ from pc_crvae.evaluation.probe.comparison import StoredProbe, read_probe
 from pc_crvae.evaluation.probe.predictions import row_name
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.runs.record import read_curve
+from pc_crvae.study import results
 from pc_crvae.study.evaluations import describe_cut, describe_evaluations, figure_differences
 from pc_crvae.study.figures import accuracy_of, describe_figures, over_seeds
 from pc_crvae.study.folds import of_folds
 from pc_crvae.study.measures import figures_of, read_measurement
 from pc_crvae.study.plan import PlannedRun, same_run, train_overrides
-from pc_crvae.study.results import (
-    TERM_TITLES,
-    Accuracy,
-    AccuracyDifference,
-    ArmResult,
-    FigureDifference,
-    OfFolds,
-    ProbedData,
-    RunResult,
-    Spread,
-    StudySummary,
-)
 from pc_crvae.study.runner import Outcomes
 from pc_crvae.study.schema import MEASURES, Measure, Study
 from pc_crvae.study.steps import last_validation, remaining_steps, report_of
 from pc_crvae.study.training_free import training_free_rows
 
-METHOD = (
-    "bootstrap percentile over test items and training seeds, each item's rightness averaged over "
-    "the probe seeds of a training seed; untrained encoders, which have no training seed, stand "
-    "beside every one; t: Student's t over training seeds and items. Of three seeds that differ by "
-    "0, 0.5, 1 and 2 points the bootstrap covers the truth in 99, 99, 97 and 92 % of simulated "
-    "studies, t in 98, 98, 96 and 95 %"
-)
+METHOD = " ".join(Path(__file__).with_name("method.txt").read_text(encoding="utf-8").split())
 
 
 @dataclass(frozen=True)
@@ -69,7 +52,7 @@ class _Found:
 
 def summarize(
     study: Study, runs: Sequence[PlannedRun], where: Path, out: Path, outcomes: Outcomes
-) -> StudySummary:
+) -> results.StudySummary:
     """Gather everything that is stored of a study.
 
     Args:
@@ -98,7 +81,7 @@ def summarize(
     reports: list[ProbeReport | ImageReport] = [probe.found for probe in probes.values()]
     reports += evaluations.values()
     found = _Found(study, list(complete.values()), probes, evaluations)
-    return StudySummary(
+    return results.StudySummary(
         title=study.title,
         question=study.question,
         study=str(where),
@@ -135,7 +118,7 @@ def _complete(run: PlannedRun, study: Study) -> bool:
     )
 
 
-def _describe_run(run: PlannedRun, complete: bool, outcomes: Outcomes) -> RunResult:
+def _describe_run(run: PlannedRun, complete: bool, outcomes: Outcomes) -> results.RunResult:
     found: dict[str, Any] = {"status": "interrupted" if run.folder.exists() else "waiting"}
     if run.name in outcomes.failed:
         found = {"status": "failed", "error": outcomes.failed[run.name]}
@@ -143,16 +126,18 @@ def _describe_run(run: PlannedRun, complete: bool, outcomes: Outcomes) -> RunRes
         found = {"status": "complete", "training_minutes": _minutes(run)}
     elif run.name in outcomes.running:
         found = {"status": "running"}
-    return RunResult(name=run.name, arm=run.arm, seed=run.seed, folder=str(run.folder), **found)
+    return results.RunResult(
+        name=run.name, arm=run.arm, seed=run.seed, folder=str(run.folder), **found
+    )
 
 
 def _minutes(run: PlannedRun) -> float:
     return read_curve(run.folder, "objective").minutes[-1]
 
 
-def _data_cut(found: _Found) -> tuple[ProbedData, ...]:
+def _data_cut(found: _Found) -> tuple[results.ProbedData, ...]:
     """Counts of what was used, against those of the cards; one entry a data set."""
-    cuts: dict[str, ProbedData] = {}
+    cuts: dict[str, results.ProbedData] = {}
     for run in found.complete:
         if run.name not in found.probes:
             continue
@@ -161,7 +146,7 @@ def _data_cut(found: _Found) -> tuple[ProbedData, ...]:
         other = asked.data if asked else None
         name = other or run.config.data.name
         card = load_card(name)
-        cuts[name] = ProbedData(
+        cuts[name] = results.ProbedData(
             name=card.name,
             fitted_on=data.train.count,
             scored_on=data.test.count,
@@ -173,7 +158,7 @@ def _data_cut(found: _Found) -> tuple[ProbedData, ...]:
     return tuple(cuts.values())
 
 
-def _describe_arm(found: _Found, name: str) -> ArmResult:
+def _describe_arm(found: _Found, name: str) -> results.ArmResult:
     arm, own = found.study.arms[name], found.runs_of(name)
     what: dict[str, Any] = {"untrained_of": arm.untrained_of}
     if arm.untrained_of is None:
@@ -186,7 +171,7 @@ def _describe_arm(found: _Found, name: str) -> ArmResult:
             "training_minutes": over_seeds([_minutes(run) for run in own]),
             "figures": describe_evaluations(evaluations),
         }
-    return ArmResult(
+    return results.ArmResult(
         name=name,
         about=arm.about,
         seeds=tuple(run.seed for run in own),
@@ -199,12 +184,12 @@ def _describe_arm(found: _Found, name: str) -> ArmResult:
 
 def _measured(
     found: _Found, arm: str, runs: Sequence[PlannedRun]
-) -> dict[Measure, dict[str, Spread]]:
+) -> dict[Measure, dict[str, results.Spread]]:
     """Figures by measure; of untrained encoders those of robustness alone, of the first run."""
     features, chosen = found.features(arm), MEASURES
     if features == "untrained":
         chosen, runs = ("robustness",), runs[:1]
-    described: dict[Measure, dict[str, Spread]] = {}
+    described: dict[Measure, dict[str, results.Spread]] = {}
     for measure in chosen:
         reports = [
             read_measurement(report_of(run, measure), measure)
@@ -216,7 +201,9 @@ def _measured(
     return described
 
 
-def _accuracies(found: _Found, arm: str, runs: Sequence[PlannedRun]) -> tuple[Accuracy, ...]:
+def _accuracies(
+    found: _Found, arm: str, runs: Sequence[PlannedRun]
+) -> tuple[results.Accuracy, ...]:
     features = found.features(arm)
     rows = []
     probes = [found.probes[run.name] for run in runs if run.name in found.probes]
@@ -232,14 +219,14 @@ def _accuracies(found: _Found, arm: str, runs: Sequence[PlannedRun]) -> tuple[Ac
     return tuple(rows)
 
 
-def _folds(found: _Found, arm: str, runs: Sequence[PlannedRun]) -> tuple[OfFolds, ...]:
+def _folds(found: _Found, arm: str, runs: Sequence[PlannedRun]) -> tuple[results.OfFolds, ...]:
     features = found.features(arm)
     probes = [found.probes[run.name].found for run in runs if run.name in found.probes]
     of_runs = [folds for probe in probes if (folds := probe.cross_validation) is not None]
     return of_folds(of_runs if features == "trained" else of_runs[:1], features)
 
 
-def _differences(found: _Found, pair: tuple[str, str]) -> list[AccuracyDifference]:
+def _differences(found: _Found, pair: tuple[str, str]) -> list[results.AccuracyDifference]:
     """Rows that both arms have, over the training seeds that both completed."""
     if not found.probes:
         return []
@@ -266,7 +253,7 @@ def _differences(found: _Found, pair: tuple[str, str]) -> list[AccuracyDifferenc
         )
         difference = paired_difference(first, second)
         rows.append(
-            AccuracyDifference(
+            results.AccuracyDifference(
                 first=pair[0],
                 second=pair[1],
                 representation=representation,
@@ -281,7 +268,7 @@ def _differences(found: _Found, pair: tuple[str, str]) -> list[AccuracyDifferenc
     return rows
 
 
-def _figure_differences(found: _Found, pair: tuple[str, str]) -> list[FigureDifference]:
+def _figure_differences(found: _Found, pair: tuple[str, str]) -> list[results.FigureDifference]:
     if not found.evaluations or "untrained" in map(found.features, pair):
         return []
     first, second = (
@@ -307,13 +294,13 @@ def _row_keys(probes: Sequence[StoredProbe]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((row.representation, row.setting) for row in rows))
 
 
-def _terms(runs: Sequence[PlannedRun]) -> dict[str, Spread]:
+def _terms(runs: Sequence[PlannedRun]) -> dict[str, results.Spread]:
     """Means of the validation split after the last epoch."""
     found: dict[str, list[float]] = {}
     for run in runs:
         last = last_validation(run)
         values = last.values if last else {}
-        for name in TERM_TITLES:
+        for name in results.TERM_TITLES:
             value = values.get(name)
             if isinstance(value, int | float):
                 found.setdefault(name, []).append(float(value))

@@ -141,12 +141,12 @@ class Reconstructions:
     def __call__(self, model: Pretrained, epoch: int) -> NDArray[np.uint8]:
         """Draw, write the picture of ``epoch``, and return it: (H, W, 3)."""
         self.run.require_there()
-        pictured = _one_of_each_class(self.validation_set)[:_PICTURED]
+        pictured = self.validation_set.one_of_each_class_first()[:_PICTURED]
         inputs = _batch(self.config, self.validation_set, pictured)
         made = model.reconstructions(inputs).numpy()
         names = [self.validation_set.ids[item] for item in pictured]
         given = [
-            Tile(name, item, self._class_of(place))
+            Tile(name, item, self.validation_set.class_of(place))
             for name, item, place in zip(names, inputs.numpy(), pictured, strict=True)
         ]
         if not isinstance(self.validation_set, CloudSet):
@@ -157,20 +157,6 @@ class Reconstructions:
             imsave(temporary, image)
         return image
 
-    def _class_of(self, item: int) -> str:
-        items = self.validation_set
-        return "" if items.labels is None else items.classes[items.labels[item]]
-
 
 def _batch(config: Config, items: ItemSet, indices: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(batch_of(items, indices, config.data.points, "watched", config.seed))
-
-
-def _one_of_each_class(items: ItemSet) -> NDArray[np.int64]:
-    """All indices, the first of each class before the seconds, and so on."""
-    labels = np.zeros(len(items), dtype=int) if items.labels is None else items.labels
-    rank = np.zeros(len(items), dtype=int)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        rank[members] = np.arange(len(members))
-    return np.argsort(rank, kind="stable")

@@ -21,9 +21,6 @@ _SECTIONS: dict[ModelPart, tuple[str, ...]] = {
 }
 """The keys of a model's configuration that say what each part is. Frames have no weights."""
 
-_OF_THE_START = {"head.initial_log_variance"}
-"""Keys that say with which weights a part begins, not what it is."""
-
 
 @dataclass(frozen=True)
 class Origin:

@@ -8,12 +8,15 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.text import Text
 
@@ -25,10 +28,18 @@ def items_bar(console: Console, *, transient: bool = False) -> Progress:
         console: where the lines go.
         transient: the bar is gone once all is done.
     """
+    return _bar(console, [BarColumn(), MofNCompleteColumn()], transient=transient)
+
+
+def download_bar(console: Console) -> Progress:
+    """Return a bar of bytes that have come, how fast, and the time left, on a terminal alone."""
+    return _bar(console, [BarColumn(bar_width=16), DownloadColumn(), TransferSpeedColumn()])
+
+
+def _bar(console: Console, columns: list[ProgressColumn], *, transient: bool = False) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
+        *columns,
         TextColumn("left"),
         TimeRemainingColumn(),
         console=console,

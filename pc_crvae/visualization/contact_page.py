@@ -9,21 +9,13 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from pc_crvae.visualization.contact_sheet import (
-    PAGE_PIXELS,
-    Tile,
-    checked,
-    drawn_points,
-    figure_of,
-    image_of,
-    page_painter,
-)
+from pc_crvae.visualization import contact_sheet
 from pc_crvae.visualization.view import ball_on_page, largest_radius, palette_colors
 from pc_crvae.visualization.web_page import element, encoded, write_page
 
 
 def contact_page(
-    rows: Sequence[Sequence[Tile]],
+    rows: Sequence[Sequence[contact_sheet.Tile]],
     path: Path | str,
     *,
     row_titles: Sequence[str] | None = None,
@@ -41,11 +33,15 @@ def contact_page(
         ValueError: there is no tile, or the titles are not one per row.
         UserError: the page could not be written.
     """
-    rows = checked(rows, row_titles)
-    draw = page_painter([[tile for tile in tiles if not tile.is_cloud] for tiles in rows])
+    rows = contact_sheet.checked(rows, row_titles)
+    draw = contact_sheet.page_painter(
+        [[tile for tile in tiles if not tile.is_cloud] for tiles in rows]
+    )
     figures = [
         [
-            figure_of(tile, _canvas(tile) if tile.is_cloud else image_of(tile, draw))
+            contact_sheet.figure_of(
+                tile, _canvas(tile) if tile.is_cloud else contact_sheet.image_of(tile, draw)
+            )
             for tile in tiles
         ]
         for tiles in rows
@@ -60,16 +56,16 @@ def contact_page(
     )
 
 
-def _canvas(tile: Tile) -> Markup:
+def _canvas(tile: contact_sheet.Tile) -> Markup:
     """The element that the script draws the cloud of a tile on."""
-    return element(__file__, "canvas.html", tile=tile, pixels=PAGE_PIXELS)
+    return element(__file__, "canvas.html", tile=tile, pixels=contact_sheet.PAGE_PIXELS)
 
 
-def _content(tiles: Sequence[Tile]) -> dict[str, object] | None:
+def _content(tiles: Sequence[contact_sheet.Tile]) -> dict[str, object] | None:
     """The clouds of a page, for its script; None where there is none, and no script runs."""
     if not tiles:
         return None
-    clouds = [drawn_points(tile) for tile in tiles]
+    clouds = [contact_sheet.drawn_points(tile) for tile in tiles]
     radius = largest_radius(clouds)
     return {
         "palette": palette_colors(),

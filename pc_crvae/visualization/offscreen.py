@@ -13,15 +13,9 @@ import numpy as np
 from PIL import ImageColor
 
 from pc_crvae.errors import UserError
+from pc_crvae.visualization import open3d_scene
 from pc_crvae.visualization.child import ChildFailedError, run_with_open3d
 from pc_crvae.visualization.contact_sheet import CARD, Tile, contact_sheet
-from pc_crvae.visualization.open3d_scene import (
-    add_clouds,
-    camera_pose,
-    import_open3d,
-    light_scene,
-    show_instead,
-)
 from pc_crvae.visualization.view import FIELD_OF_VIEW_DEGREES, as_clouds, largest_radius
 
 _SIDE = 560
@@ -114,16 +108,16 @@ def _cropped(images: np.ndarray) -> np.ndarray:
 
 def _render(source: Path, target: Path) -> None:
     """Render every cloud of ``source`` and write the images to ``target``."""
-    open3d = import_open3d()
+    open3d = open3d_scene.import_open3d()
     with np.load(source, allow_pickle=False) as arrays:
         clouds = [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
     renderer = open3d.visualization.rendering.OffscreenRenderer(_SIDE, _SIDE)
-    light_scene(renderer.scene)
-    add_clouds(renderer.scene, clouds)
-    renderer.setup_camera(FIELD_OF_VIEW_DEGREES, *camera_pose(largest_radius(clouds)))
+    open3d_scene.light_scene(renderer.scene)
+    open3d_scene.add_clouds(renderer.scene, clouds)
+    renderer.setup_camera(FIELD_OF_VIEW_DEGREES, *open3d_scene.camera_pose(largest_radius(clouds)))
     images = []
     for index in range(len(clouds)):
-        show_instead(renderer.scene, index, previous=index - 1 if index else None)
+        open3d_scene.show_instead(renderer.scene, index, previous=index - 1 if index else None)
         images.append(np.asarray(renderer.render_to_image()).copy())
     np.savez(target, images=np.stack(images))
 

@@ -7,12 +7,7 @@ from typing import Any
 import numpy as np
 
 from pc_crvae.errors import UserError
-from pc_crvae.visualization.view import (
-    eye_distance,
-    height_colors,
-    point_radius,
-    view_axes,
-)
+from pc_crvae.visualization import view
 
 _WHITE = (1.0, 1.0, 1.0, 1.0)
 
@@ -35,7 +30,7 @@ def import_open3d() -> ModuleType:
 
 def light_scene(scene: Any) -> None:
     """Give an ``Open3DScene`` a white background and a sun above the camera's left shoulder."""
-    right, _, backward = view_axes()
+    right, _, backward = view.view_axes()
     sun_direction = -(0.25 * backward - 0.4 * right + [0, 0, 1.2])
     scene.set_background(_WHITE)
     scene.set_lighting(scene.LightingProfile.MED_SHADOWS, sun_direction)
@@ -64,7 +59,7 @@ def show_instead(scene: Any, index: int, previous: int | None) -> None:
 
 def camera_pose(radius: float) -> np.ndarray:
     """Return centre, eye and up, as float32 rows ``(3, 3)``, that show a ball of ``radius``."""
-    eye = 1.3 * eye_distance(radius) * view_axes()[2]
+    eye = 1.3 * view.eye_distance(radius) * view.view_axes()[2]
     return np.array([[0, 0, 0], eye, [0, 0, 1]], dtype=np.float32)
 
 
@@ -77,14 +72,14 @@ def _ball_mesh(cloud: np.ndarray) -> Any:
     normals = np.array(ball.vertices)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     count, corners = len(cloud), len(normals)
-    places = cloud[:, None] + point_radius(count) * normals
+    places = cloud[:, None] + view.point_radius(count) * normals
     first_corner = corners * np.arange(count)[:, None, None]
     mesh = TriangleMesh(
         Vector3dVector(places.reshape(-1, 3)),
         Vector3iVector((first_corner + np.asarray(ball.triangles)).reshape(-1, 3)),
     )
     mesh.vertex_normals = Vector3dVector(np.tile(normals, (count, 1)))
-    linear_colors = height_colors(cloud) ** 1.9  # near linear light: the tone mapping darkens
+    linear_colors = view.height_colors(cloud) ** 1.9  # near linear light: the tone mapping darkens
     mesh.vertex_colors = Vector3dVector(np.repeat(linear_colors, corners, axis=0))
     return mesh
 
@@ -98,7 +93,7 @@ def _floor_mesh(cloud: np.ndarray) -> Any:
     from open3d.geometry import TriangleMesh
     from open3d.utility import Vector3dVector, Vector3iVector
 
-    z = cloud[:, 2].min() - point_radius(len(cloud))
+    z = cloud[:, 2].min() - view.point_radius(len(cloud))
     side = 10.0
     corners = [[-side, -side, z], [side, -side, z], [side, side, z], [-side, side, z]]
     mesh = TriangleMesh(Vector3dVector(corners), Vector3iVector([[0, 1, 2], [0, 2, 3]]))

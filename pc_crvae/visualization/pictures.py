@@ -12,14 +12,7 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 
 from pc_crvae.utils.files import atomic_path
-from pc_crvae.visualization.view import (
-    ELEVATION_DEGREES,
-    eye_distance,
-    height_colors,
-    largest_radius,
-    point_radius,
-    project,
-)
+from pc_crvae.visualization import view
 
 INK = "#22223b"
 _PALE = "#c9cad6"
@@ -43,9 +36,11 @@ class Frame:
     @classmethod
     def around(cls, clouds: Sequence[np.ndarray]) -> Self:
         """Return the frame that holds ``clouds``, each (N, 3), and their shadows."""
-        distance = eye_distance(largest_radius(clouds))
+        distance = view.eye_distance(view.largest_radius(clouds))
         seen = [
-            project(points, distance)[0] for cloud in clouds for points in (cloud, _cast(cloud))
+            view.project(points, distance)[0]
+            for cloud in clouds
+            for points in (cloud, _cast(cloud))
         ]
         low = np.min([places.min(axis=0) for places in seen], axis=0)
         high = np.max([places.max(axis=0) for places in seen], axis=0)
@@ -63,7 +58,7 @@ def draw_cloud(cell: Axes, cloud: np.ndarray, frame: Frame) -> None:
     """Draw a cloud (N, 3) as lit balls coloured by height, and its shadow on the floor."""
     cell.set(xlim=(frame.low[0], frame.high[0]), ylim=(frame.low[1], frame.high[1]), aspect="equal")
     _draw_shadow(cell, _cast(cloud), frame.distance)
-    _draw_balls(cell, cloud, frame.distance, height_colors(cloud))
+    _draw_balls(cell, cloud, frame.distance, view.height_colors(cloud))
 
 
 def confusion_matrix(
@@ -131,18 +126,18 @@ def _cast(cloud: np.ndarray) -> np.ndarray:
 
 def _draw_shadow(axes: Axes, points: np.ndarray, distance: float) -> None:
     """Draw what the cloud would cast on the floor under a light straight above."""
-    places, magnification = project(points, distance)
-    widths = 6 * point_radius(len(points)) * magnification
-    heights = widths * np.sin(np.radians(ELEVATION_DEGREES))
+    places, magnification = view.project(points, distance)
+    widths = 6 * view.point_radius(len(points)) * magnification
+    heights = widths * np.sin(np.radians(view.ELEVATION_DEGREES))
     axes.add_collection(_ellipses(axes, places, widths, heights, [(0.1, 0.1, 0.25, 0.016)]))
 
 
 def _draw_balls(axes: Axes, points: np.ndarray, distance: float, colors: np.ndarray) -> None:
     """Draw points as small lit balls, the far ones first: a dark rim, a body, a highlight."""
-    places, magnification = project(points, distance)
+    places, magnification = view.project(points, distance)
     order = np.argsort(magnification)
     places, magnification, colors = places[order], magnification[order], colors[order]
-    diameters = 2 * point_radius(len(points)) * magnification
+    diameters = 2 * view.point_radius(len(points)) * magnification
 
     nearness = (magnification - magnification.min()) / max(np.ptp(magnification), 1e-6)
     haze = 0.45 * (1 - nearness[:, None])

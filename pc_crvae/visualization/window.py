@@ -14,14 +14,8 @@ from typing import Any
 import numpy as np
 
 from pc_crvae.errors import UserError
+from pc_crvae.visualization import open3d_scene
 from pc_crvae.visualization.child import ChildFailedError, run_with_open3d
-from pc_crvae.visualization.open3d_scene import (
-    add_clouds,
-    camera_pose,
-    import_open3d,
-    light_scene,
-    show_instead,
-)
 from pc_crvae.visualization.pages import InterpolationPath
 from pc_crvae.visualization.view import FIELD_OF_VIEW_DEGREES, largest_radius
 
@@ -103,8 +97,8 @@ class InterpolationWindow:
     """The window and its widgets: all clouds are in the scene, one of them visible."""
 
     def __init__(self, paths: Sequence[InterpolationPath]) -> None:
-        gui = import_open3d().visualization.gui
-        rendering = import_open3d().visualization.rendering
+        gui = open3d_scene.import_open3d().visualization.gui
+        rendering = open3d_scene.import_open3d().visualization.rendering
         self._gui = gui
         self._paths = paths
         self._shown: int | None = None
@@ -113,8 +107,8 @@ class InterpolationWindow:
         self._view = gui.SceneWidget()
         self._view.scene = rendering.Open3DScene(self.window.renderer)
         clouds = [cloud for path in paths for cloud in path.clouds]
-        light_scene(self._view.scene)
-        add_clouds(self._view.scene, clouds)
+        open3d_scene.light_scene(self._view.scene)
+        open3d_scene.add_clouds(self._view.scene, clouds)
 
         self.chooser = gui.Combobox()
         for path in paths:
@@ -132,7 +126,7 @@ class InterpolationWindow:
         self.window.add_child(self._controls)
         self.window.set_on_layout(self._lay_out)
         self._choose_path()
-        center, eye, up = camera_pose(largest_radius(clouds))
+        center, eye, up = open3d_scene.camera_pose(largest_radius(clouds))
         bounds = self._view.scene.bounding_box
         self._view.setup_camera(FIELD_OF_VIEW_DEGREES, bounds, center)
         self._view.look_at(center, eye, up)
@@ -146,7 +140,7 @@ class InterpolationWindow:
         chosen, step = self.chooser.selected_index, self.slider.int_value
         self._label.text = self._paths[chosen].labels[step]
         index = step + sum(len(path.clouds) for path in self._paths[:chosen])
-        show_instead(self._view.scene, index, self._shown)
+        open3d_scene.show_instead(self._view.scene, index, self._shown)
         self._shown = index
         self._view.force_redraw()
 
@@ -163,7 +157,7 @@ class InterpolationWindow:
 
 def _run(source: Path) -> None:
     """Show the paths of a file until the window is closed."""
-    application = import_open3d().visualization.gui.Application.instance
+    application = open3d_scene.import_open3d().visualization.gui.Application.instance
     application.initialize()
     InterpolationWindow(_read_paths(source))
     application.run()

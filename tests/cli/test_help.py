@@ -13,7 +13,7 @@ import pytest
 from pc_crvae import __version__, cli
 from pc_crvae.cli import COMMANDS, main, module_of
 from pc_crvae.cli.data import ACTIONS
-from pc_crvae.cli.parsing import Parser
+from pc_crvae.cli.parsing import SHARED, Parser, help_texts
 from pc_crvae.utils.invocation import called
 
 HEAVY = {"torch", "accelerate", "sklearn", "matplotlib", "open3d", "tensorboard", "trimesh"}
@@ -25,7 +25,7 @@ LINES = [(name,) for name in COMMANDS if name != "data"] + [("data", name) for n
 
 
 def parser_of(words):
-    parser = Parser()
+    parser = Parser(command=" ".join(words))
     module_of(".".join(words)).add_arguments(parser)
     return parser
 
@@ -62,6 +62,20 @@ def test_every_option_is_explained_with_its_default(capsys, words):
             assert told, action.dest
     assert not re.search(r"\(default: (None|==SUPPRESS==|\[.*)?\)", text)
     assert not re.search(r"\(default: [^()]*\) \(default: ", text)
+
+
+def test_every_text_is_of_an_argument():
+    names = {
+        " ".join(words): {
+            name
+            for action in parser_of(words)._actions
+            for name in action.option_strings or [action.dest]
+        }
+        for words in LINES
+    }
+    names[SHARED] = set().union(*names.values())
+    for command, texts in help_texts().items():
+        assert texts.keys() - {"epilog"} <= names[command], command
 
 
 @pytest.mark.parametrize("command", COMMANDS)

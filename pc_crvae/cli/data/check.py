@@ -12,11 +12,7 @@ DESCRIPTION = "Hold a data set against its card, and look for damage, copies and
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_place(parser)
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="count what differs from the card as a defect, a cut set as well",
-    )
+    parser.add_argument("--strict", action="store_true")
     add_json(parser, "what is printed", "nowhere")
 
 

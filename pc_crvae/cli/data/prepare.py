@@ -13,11 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_reading(parser)
     add_drop_nan(parser)
-    parser.add_argument(
-        "--normals",
-        action="store_true",
-        help="keep the normal at each point too, for load(..., normals=True)",
-    )
+    parser.add_argument("--normals", action="store_true")
 
 
 def run(options: argparse.Namespace) -> None:

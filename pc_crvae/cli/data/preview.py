@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_reading(parser)
     add_drop_nan(parser)
-    add_count(parser, "--per-class", "items drawn of each class", default=8, metavar="COUNT")
+    add_count(parser, "--per-class", default=8, metavar="COUNT")
     add_seed(parser, "which items are drawn")
     add_out(parser, "the folder that a picture and a page of each split go into", "previews/NAME")
 

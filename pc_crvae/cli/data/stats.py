@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print the numbers, and write them."""
     from pc_crvae.data.inspection.summaries import summarize
+    from pc_crvae.utils.templates import template_beside
 
     if options.json is not None:
         require_writable(options.json)
@@ -31,29 +32,10 @@ def run(options: argparse.Namespace) -> None:
         allow_refused=options.allow_refused,
     )
     splits = summary["splits"]
-    for split, numbers in splits.items():
-        print(f"{split}: {numbers['count']:,} items")
-        if summary["modality"] == "points":
-            print(f"  points a cloud   {numbers['points']:,}")
-            print(f"  of them distinct {_spread(numbers['distinct_points'], '{:,.0f}')}")
-            print(f"  longest side     {_spread(numbers['extent'], '{:.4g}')} in the files")
-        else:
-            values = numbers["values"]
-            print(f"  size   {numbers['channels']} x {numbers['height']} x {numbers['width']}")
-            print(
-                f"  values {values['least']} to {values['greatest']}, mean {values['mean']:.1f} "
-                "of 0 to 255"
-            )
+    print(template_beside(__file__, "stats.txt").render(splits=splits), end="")
     _print_class_counts({split: numbers["per_class"] for split, numbers in splits.items()})
     if options.json is not None:
         write_json(options.json, summary)
-
-
-def _spread(numbers: dict[str, float], form: str) -> str:
-    least, median, greatest = (
-        form.format(numbers[name]) for name in ("least", "median", "greatest")
-    )
-    return f"{least} to {greatest}, median {median}"
 
 
 def _print_class_counts(counts: dict[str, dict[str, int] | None]) -> None:

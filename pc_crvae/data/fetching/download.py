@@ -16,14 +16,6 @@ import filelock
 import pooch
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from pc_crvae.data.cards import Card, Source
 from pc_crvae.data.fetching.archives import ArchiveRejected, unpack
@@ -36,6 +28,7 @@ from pc_crvae.data.fetching.record import (
 )
 from pc_crvae.data.fetching.transfer import Patience, Transfer, TransferError
 from pc_crvae.errors import UserError, printable
+from pc_crvae.utils.progress import download_bar
 
 _STAGING = ".fetching"
 _LOCK = ".fetching.lock"
@@ -202,7 +195,7 @@ class _Fetch:
     def _download(self, source: Source, known: str | None) -> Path:
         """Return the whole and checked file in the staging folder."""
         failures = []
-        with self._progress(source) as bar:
+        with download_bar(self._console) as bar:
             task = bar.add_task(source.file, total=source.size)
             transfer = Transfer(
                 self._staging / f"{source.file}.part",
@@ -221,18 +214,6 @@ class _Fetch:
                 self._say(failures[-1])
             kept = transfer.part_size
         raise UserError(self._how_to_go_on(source, failures, kept))
-
-    def _progress(self, source: Source) -> Progress:
-        return Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=16),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
 
     def _try_mirror(
         self, url: str, source: Source, known: str | None, transfer: Transfer

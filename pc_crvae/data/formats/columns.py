@@ -9,49 +9,16 @@ import re
 from collections.abc import Sequence
 
 from pc_crvae.errors import UserError
+from pc_crvae.utils.texts import texts_beside
 
-_UNIT = (
-    r"(?:m|mm|cm|dm|km|um|µm|nm|in|inch|inches|ft|feet|yd|meters?|metres?|millimeters?|"
-    r"millimetres?|px|pixels?|vox|voxels?|au|pc)"
+_TEXTS = texts_beside(__file__, "columns.toml")
+_UNITS, _DEGREES, _POSITIONS = (
+    set(_TEXTS["words"][kind].split()) for kind in ("units", "degrees", "positions")
 )
-_DEGREES = {"lon", "long", "lng", "longitude", "lat", "latitude", "deg", "degree", "degrees"}
-_POSITIONS = {
-    "",
-    "p",
-    "pt",
-    "pts",
-    "pos",
-    "posn",
-    "position",
-    "positions",
-    "point",
-    "points",
-    "coord",
-    "coords",
-    "coordinate",
-    "coordinates",
-    "loc",
-    "location",
-    "vert",
-    "vertex",
-    "vertices",
-    "xyz",
-    "world",
-    "global",
-    "local",
-    "cartesian",
-    "cart",
-    "utm",
-}
-"""Words beside an axis that say no more than that it is a place."""
-
+_POSITIONS.add("")
 _NORMALS = {"n", "normal", "normals", "nrm", "nor", "norm"}
 _AXES = {"x": 0, "y": 1, "z": 2}
-_OF_MAPS = {
-    **dict.fromkeys(("easting", "east", "eastings", "rechtswert"), 0),
-    **dict.fromkeys(("northing", "north", "northings", "hochwert"), 1),
-    **dict.fromkeys(("height", "elevation", "elev", "altitude", "alt", "up", "hoehe", "höhe"), 2),
-}
+_OF_MAPS = {word: _AXES[axis] for axis, words in _TEXTS["axes"].items() for word in words.split()}
 _COUNTED = {"", "v", "var", "col", "column", "field"}
 """Words of names that only count the columns, as pandas, R and MATLAB give."""
 
@@ -131,7 +98,7 @@ def _words(name: str) -> tuple[list[str], str]:
     """Return the words of a name, in lower case and without units, and the unit."""
     spaced = re.sub(r"(?<=[a-zµ])(?=[A-Z])", "_", name.replace("°", " deg "))
     words = [word for word in re.split(r"[^0-9a-zµöäü]+", spaced.lower()) if word]
-    units = [word for word in words[1:] if re.fullmatch(_UNIT, word)]
+    units = [word for word in words[1:] if word in _UNITS]
     return [word for word in words if word not in units or word == words[0]], "".join(units[:1])
 
 

@@ -4,21 +4,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pc_crvae.utils.texts import texts_beside
+
 _MOST_KINDS = 6
 _MOST_NAMES = 3
 
-_KINDS = {
-    "export as STEP": """
-        .sldprt .sldasm .prt .par .asm .ipt .iam .catpart .catproduct .f3d .3dm .x_t .x_b .sat .jt
-        .dwg .dxf .fcstd .brep .scad""",
-    "export as OBJ, PLY or GLB": """
-        .blend .max .ma .mb .c4d .fbx .usd .usda .usdc .usdz .3ds .lwo .skp .wrl .x3d .amf
-        .ctm .vtk .vtp .vtu .msh .nas .unv""",
-    "export as PLY or PCD": ".las .laz .e57 .rcp .rcs .ptx .fls .asc",
-    "unpack it": ".zip .tar .gz .tgz .bz2 .xz .7z .rar",
-    "save each cloud as .npy or .ply": ".h5 .hdf5 .mat .pkl .pt .pth",
+_ADVICE = {
+    suffix: advice
+    for advice, kinds in texts_beside(__file__, "other_kinds.toml")["advice"].items()
+    for suffix in kinds.split()
 }
-_ADVICE = {suffix: advice for advice, kinds in _KINDS.items() for suffix in kinds.split()}
 """What to do with files of a suffix that holds shapes and is not read."""
 
 

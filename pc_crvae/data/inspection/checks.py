@@ -271,17 +271,14 @@ def _copies(sets: ItemSets, contents: Iterable[tuple[Split, int, object]]) -> It
 
 
 def _copies_within(sets: ItemSets, groups: _Groups) -> Iterator[Finding]:
-    copies: Counter[Split] = Counter()
-    examples: defaultdict[Split, list[str]] = defaultdict(list)
-    for group in groups:
-        for split in sets:
-            rows = [row for part, row in group if part == split]
-            if len(rows) > 1:
-                copies[split] += len(rows) - 1
-                examples[split].append(" = ".join(sets[split].ids[row] for row in rows[:2]))
-    for split, count in copies.items():
-        sentence = f"exact copies within {split}: {count:,} ({_some(examples[split])})"
-        yield Finding("duplicates", sentence, defect=False)
+    for split, items in sets.items():
+        of_groups = ([row for part, row in group if part == split] for group in groups)
+        copied = [rows for rows in of_groups if len(rows) > 1]
+        if copied:
+            count = sum(map(len, copied)) - len(copied)
+            examples = [" = ".join(items.ids[row] for row in rows[:2]) for rows in copied]
+            sentence = f"exact copies within {split}: {count:,} ({_some(examples)})"
+            yield Finding("duplicates", sentence, defect=False)
 
 
 def _copies_across(sets: ItemSets, groups: _Groups) -> Iterator[Finding]:

@@ -12,14 +12,8 @@ from pathlib import Path, PurePosixPath
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.hdf5 import file_and_row, join_parts, read_part
 from pc_crvae.data.items import RawItems
+from pc_crvae.data.readers import name_lists
 from pc_crvae.data.readers.labels import check_labels
-from pc_crvae.data.readers.name_lists import (
-    as_posix,
-    listed_candidates,
-    listed_files,
-    read_lines,
-    read_names,
-)
 from pc_crvae.errors import UserError
 
 VERSION = 2
@@ -37,9 +31,9 @@ def read_split(root: Path, split: Split, card: Card) -> RawItems:
         UserError: a file is missing or damaged, or what it holds cannot be used; the sentence
             names the file and the defect.
     """
-    classes = tuple(read_lines(root / _CLASSES))
+    classes = tuple(name_lists.read_lines(root / _CLASSES))
     parts = []
-    for path in listed_files(root / f"{split}_files.txt"):
+    for path in name_lists.listed_files(root / f"{split}_files.txt"):
         part = read_part(path, _read_ids)
         check_labels(part.path, part.labels, len(classes), _CLASSES)
         parts.append(part)
@@ -51,7 +45,7 @@ def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
     list_path = root / f"{split}_files.txt"
     paths = [root / _CLASSES, list_path]
     with suppress(UserError):  # which read_split raises in its turn
-        for path in listed_candidates(list_path):
+        for path in name_lists.listed_candidates(list_path):
             paths += [path, _id_list(path)]
     return paths
 
@@ -66,5 +60,6 @@ def _read_ids(path: Path, count: int) -> list[str]:
     if not list_path.is_file():
         return file_and_row(path, count)
     return [
-        PurePosixPath(as_posix(mesh)).stem for mesh in read_names(list_path, path, count, "mesh")
+        PurePosixPath(name_lists.as_posix(mesh)).stem
+        for mesh in name_lists.read_names(list_path, path, count, "mesh")
     ]

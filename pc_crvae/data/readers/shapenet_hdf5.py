@@ -17,14 +17,8 @@ from numpy.typing import NDArray
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.hdf5 import Part, file_and_row, join_parts, read_part
 from pc_crvae.data.items import RawItems
+from pc_crvae.data.readers import name_lists
 from pc_crvae.data.readers.labels import check_labels, labels_of
-from pc_crvae.data.readers.name_lists import (
-    as_posix,
-    listed_candidates,
-    listed_files,
-    read_lines,
-    read_names,
-)
 from pc_crvae.errors import UserError
 
 VERSION = 2
@@ -58,7 +52,7 @@ def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
     paths = [root, root / _CLASSES, list_path]
     with suppress(UserError):  # which read_split raises in its turn
         listed = list_path.is_file()
-        for path in listed_candidates(list_path) if listed else _files(root, split):
+        for path in name_lists.listed_candidates(list_path) if listed else _files(root, split):
             paths += [path, _beside(path, "id2file"), _beside(path, "id2name")]
     return paths
 
@@ -66,7 +60,7 @@ def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
 def _files(root: Path, split: Split) -> list[Path]:
     list_path = root / f"{split}_files.txt"
     if list_path.is_file():
-        return listed_files(list_path)
+        return name_lists.listed_files(list_path)
     numbers = [
         int(match[1])
         for path in root.glob(f"{split}*.h5")
@@ -91,7 +85,10 @@ def _read_ids(path: Path, count: int) -> list[str]:
     list_path = _beside(path, "id2file")
     if not list_path.is_file():
         return file_and_row(path, count)
-    models = [as_posix(model) for model in read_names(list_path, path, count, "mesh")]
+    models = [
+        name_lists.as_posix(model)
+        for model in name_lists.read_names(list_path, path, count, "mesh")
+    ]
     return [model.removesuffix(PurePosixPath(model).suffix) for model in models]
 
 
@@ -99,11 +96,11 @@ def _labels(root: Path, part: Part, card: Card) -> NDArray[np.int64]:
     """Return the labels of a file as indices into the card's classes."""
     list_path = _beside(part.path, "id2name")
     if list_path.is_file():
-        names = read_names(list_path, part.path, len(part.ids), "class")
+        names = name_lists.read_names(list_path, part.path, len(part.ids), "class")
         return np.array(labels_of(names, card, list_path))
     if not (root / _CLASSES).is_file():
         check_labels(part.path, part.labels, len(card.classes), f"the card {card.name}")
         return part.labels
-    classes = read_lines(root / _CLASSES)
+    classes = name_lists.read_lines(root / _CLASSES)
     check_labels(part.path, part.labels, len(classes), _CLASSES)
     return np.array(labels_of([classes[label] for label in part.labels], card, root / _CLASSES))

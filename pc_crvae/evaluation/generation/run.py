@@ -23,7 +23,7 @@ from pc_crvae.evaluation.generation.report import (
 )
 from pc_crvae.evaluation.metrics.generation import generation_metrics
 from pc_crvae.evaluation.metrics.reconstruction import reconstruction_metrics
-from pc_crvae.evaluation.reports import TrainAndTest, library_versions
+from pc_crvae.evaluation.reports import TrainAndTest, in_words, library_versions
 from pc_crvae.evaluation.robustness.encoding import EncodedClouds, posterior_encoder
 from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.latents.statistics import ACTIVE_VARIANCE, active_units, mutual_information
@@ -91,7 +91,9 @@ def evaluate_quality(
         reconstruction=reconstruction,
         latents=latent_statistics(encoded, protocol.seed),
         generation=generation,
-        protocol=_describe(protocol, decoded.shape[1]),
+        protocol=DescribedProtocol(
+            **asdict(protocol), decoded_points=decoded.shape[1], **in_words("generation")
+        ),
         data=TrainAndTest.of(train, test),
         versions=library_versions(),
     )
@@ -146,17 +148,3 @@ def _generation(
     shapes = train.batch(rows, points, "quality baseline", seed)
     of_training = generation_metrics(shapes, references, workers=workers, advance=advance)
     return Generated(samples=of_samples, training_shapes=of_training)
-
-
-def _describe(protocol: QualityProtocol, decoded_points: int) -> DescribedProtocol:
-    return DescribedProtocol(
-        **asdict(protocol),
-        decoded_points=decoded_points,
-        reconstruction="of posterior means, against the very points that were encoded; the EMD "
-        "of the first emd_pairs shapes in an order drawn by the seed",
-        normalization="test shapes each with mean 0 and largest radius 1; samples and "
-        "reconstructions as decoded, in that frame, not normalised again",
-        distances="cd: sum of both mean squared directions; emd: mean distance under the best "
-        "one-to-one matching, exact; jsd: of counts at the places of a 28^3 lattice in the ball",
-        latents="of all test shapes",
-    )

@@ -8,33 +8,25 @@ from numpy.typing import NDArray
 from pc_crvae.data.images import ImageSet
 from pc_crvae.embedding.extraction import extract
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.classes import (
-    check_enough_of_each,
-    check_same_classes,
-    check_several,
-    labels_of,
-)
+from pc_crvae.evaluation import classes
 from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.images.report import ClassifierScore
 from pc_crvae.evaluation.metrics.accuracy import accuracy
 from pc_crvae.evaluation.metrics.arrays import Labels
-from pc_crvae.evaluation.probe.classifier_settings import (
-    Classifier,
-    LinearSVM,
-    LogisticRegression,
-    NearestNeighbors,
-)
+from pc_crvae.evaluation.probe import classifier_settings
 from pc_crvae.evaluation.probe.classifiers import fit_classifier
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
 FOLDS = 3  # over which the classifiers' parameters are chosen
 _C_GRID = (1e-3, 1e-2, 1e-1, 1.0)
 _NEIGHBOURS = (1, 5, 20)
-CLASSIFIERS: dict[str, Classifier] = {
-    "linear_svm": LinearSVM(c=_C_GRID),
-    "logistic_regression": LogisticRegression(name="logistic_regression", c=_C_GRID),
-    "knn": NearestNeighbors(name="knn", k=_NEIGHBOURS),
+CLASSIFIERS: dict[str, classifier_settings.Classifier] = {
+    "linear_svm": classifier_settings.LinearSVM(c=_C_GRID),
+    "logistic_regression": classifier_settings.LogisticRegression(
+        name="logistic_regression", c=_C_GRID
+    ),
+    "knn": classifier_settings.NearestNeighbors(name="knn", k=_NEIGHBOURS),
 }
 
 
@@ -83,10 +75,10 @@ def _checked_labels(
     train: ImageSet, held_out: ImageSet, rows: NDArray[np.int64]
 ) -> tuple[Labels, Labels]:
     """The labels of some training images and of the others, where they allow classifiers."""
-    labels, of_held_out = labels_of(train)[rows], labels_of(held_out)
-    check_same_classes(train, held_out)
-    check_several(labels, train.classes)
-    check_enough_of_each(labels, FOLDS, train.classes, "more training images")
+    labels, of_held_out = classes.labels_of(train)[rows], classes.labels_of(held_out)
+    classes.check_same_classes(train, held_out)
+    classes.check_several(labels, train.classes)
+    classes.check_enough_of_each(labels, FOLDS, train.classes, "more training images")
     fewest = len(labels) - -(-len(labels) // FOLDS)
     if fewest < max(_NEIGHBOURS):
         raise UserError(

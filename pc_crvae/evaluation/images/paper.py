@@ -6,20 +6,16 @@ from pc_crvae.evaluation.images.report import ImageReport
 from pc_crvae.evaluation.metrics.likelihood import Estimate
 from pc_crvae.evaluation.tables import Table
 from pc_crvae.latents.statistics import MutualInformation
+from pc_crvae.utils.templates import template_beside
 
 
 def table_of_images(report: ImageReport) -> Table:
     """One row per figure: its estimate, its standard error, its unit."""
-    rules = report.protocol
+    protocol = template_beside(__file__, "protocol.txt").render(report=report)
     return Table(
         columns=["figure", "estimate", "standard error", "unit"],
         rows=list(_rows(report)),
-        protocol=(
-            f"{rules.evaluated_items:,} images of the {rules.split} split of {rules.data}. "
-            f"ELBO: {rules.elbo}. Mutual information: {rules.mutual_information}. Active units: "
-            f"the variance of their mean is above {rules.active_above_variance:g}. Classifiers: "
-            f"{rules.classifier_features}." + "".join(f" {_sentence(one)}" for one in report.notes)
-        ),
+        protocol=protocol.rstrip(),
     )
 
 
@@ -39,7 +35,3 @@ def _rows(report: ImageReport) -> Iterator[list[str]]:
     yield ["active units", f"{report.active_units}", "", f"of {report.dimensions}"]
     for name, score in (report.classifiers or {}).items():
         yield [name.replace("_", " "), f"{100 * score.accuracy:.2f}", "", "per cent"]
-
-
-def _sentence(note: str) -> str:
-    return f"{note[:1].upper()}{note[1:]}."

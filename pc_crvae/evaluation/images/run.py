@@ -11,16 +11,11 @@ import torch
 
 from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
+from pc_crvae.evaluation.images import observations
 from pc_crvae.evaluation.images.classifiers import CLASSIFIERS, FOLDS, classify
 from pc_crvae.evaluation.images.consistency import consistency_kl
 from pc_crvae.evaluation.images.latents import active_units_of, information_of
 from pc_crvae.evaluation.images.likelihood import likelihood_figures
-from pc_crvae.evaluation.images.observations import (
-    ImageModel,
-    Observed,
-    has_density,
-    observe,
-)
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.images.report import DescribedProtocol, ImageReport, LikelihoodFigures
 from pc_crvae.evaluation.reports import DataCut, library_versions
@@ -35,7 +30,7 @@ NO_PRIOR = (
 
 
 def evaluate_images(
-    model: ImageModel,
+    model: observations.ImageModel,
     train: ImageSet,
     held_out: ImageSet,
     protocol: ImageProtocol,
@@ -43,7 +38,7 @@ def evaluate_images(
     *,
     transform_from: str = "given",
     advance: Callable[[], None] = lambda: None,
-) -> tuple[ImageReport, Observed]:
+) -> tuple[ImageReport, observations.Observed]:
     """Evaluate a model on held-out images.
 
     Args:
@@ -61,10 +56,10 @@ def evaluate_images(
     Raises:
         UserError: fewer images than asked for, or a model whose figures are not finite.
     """
-    observed = observe(model, held_out, protocol)
+    observed = observations.observe(model, held_out, protocol)
     notes: list[str] = []
     figures, information, consistency = LikelihoodFigures(), None, None
-    if has_density(model):
+    if observations.has_density(model):
         figures = likelihood_figures(model, observed.pixels, protocol, notes, advance)
         information = information_of(model, held_out, protocol.seed, notes)
         consistency = consistency_kl(model, observed, transform, protocol.seed)
@@ -92,7 +87,7 @@ def evaluate_images(
 
 
 def _describe(
-    model: ImageModel,
+    model: observations.ImageModel,
     protocol: ImageProtocol,
     held_out: ImageSet,
     count: int,
@@ -127,7 +122,7 @@ def _describe(
     )
 
 
-def _of_transformed(model: ImageModel) -> str:
+def _of_transformed(model: observations.ImageModel) -> str:
     if is_binarized(model.architecture.likelihood):
         return (
             "; the pixels of x and of t(x) are drawn apart, and floor is the same KL where t "
@@ -138,7 +133,7 @@ def _of_transformed(model: ImageModel) -> str:
     return ""
 
 
-def _device(model: ImageModel) -> str:
+def _device(model: observations.ImageModel) -> str:
     if model.device.type != "cuda":
         return model.device.type
     return f"cuda ({torch.cuda.get_device_name(model.device)})"

@@ -10,13 +10,7 @@ from numpy.typing import NDArray
 from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.embedding.names import SETTINGS
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.robustness.corruptions import (
-    CORRUPTIONS,
-    LOCAL_POINTS,
-    SEVERITIES,
-    Corruption,
-    corrupt,
-)
+from pc_crvae.evaluation.robustness import corruptions
 from pc_crvae.evaluation.robustness.occlusion import camera_at, visible_points
 from pc_crvae.evaluation.rotations import rotated
 from pc_crvae.randomness.keys import keyed_numpy_generator
@@ -57,8 +51,8 @@ def conditions_of(
         "rotation": [Condition("rotation", name, 0) for name in SETTINGS[1:]],
         "corruption": [
             Condition("corruption", name, severity)
-            for name in CORRUPTIONS
-            for severity in SEVERITIES
+            for name in corruptions.CORRUPTIONS
+            for severity in corruptions.SEVERITIES
         ],
         "occlusion": [
             Condition("occlusion", name, elevation)
@@ -82,7 +76,7 @@ def check_points(conditions: Sequence[Condition], points: int, available: int) -
     Raises:
         UserError: which, and what to do without.
     """
-    most = max(LOCAL_POINTS)
+    most = max(corruptions.LOCAL_POINTS)
     if points <= most and any(condition.part == "corruption" for condition in conditions):
         raise UserError(
             f"the corruptions leave out up to {most} points, and the shapes have {points}: "
@@ -112,8 +106,8 @@ def apply_condition(
             # The probe's own draws, so that its rows and these agree.
             return rotated(clouds, condition.name, "probe rotation", condition.name, seed)
         case "corruption":
-            corruption = cast(Corruption, condition.name)
-            return corrupt(clouds, corruption, condition.level, "robustness", seed)
+            corruption = cast(corruptions.Corruption, condition.name)
+            return corruptions.corrupt(clouds, corruption, condition.level, "robustness", seed)
         case "occlusion":
             return _occlude(clouds, condition, seed)
         case "points":

@@ -5,7 +5,7 @@ Analyzing Point Cloud Classification under Corruptions", ICML 2022), for clouds 
 in the unit sphere. The draws are this project's own, so what they make is not that set.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal, cast, get_args
 
 import numpy as np
@@ -84,24 +84,6 @@ def corrupt(
             for place, cloud in enumerate(points)
         ]
     ).astype(np.float32)
-
-
-def corruption_error(accuracies: Sequence[float], reference: Sequence[float]) -> float:
-    """CE: the errors summed over severities, over the same sum for a reference.
-
-    Args:
-        accuracies: the accuracies, in [0, 1], one for each severity.
-        reference: those of the reference on the same severities.
-
-    Raises:
-        ValueError: other lengths, or a reference without any error.
-    """
-    if len(accuracies) != len(reference) or not accuracies:
-        raise ValueError(f"{len(accuracies)} accuracies against {len(reference)} of the reference")
-    of_reference = sum(1 - accuracy for accuracy in reference)
-    if of_reference == 0:
-        raise ValueError("the reference makes no error, so nothing can be measured against it")
-    return sum(1 - accuracy for accuracy in accuracies) / of_reference
 
 
 def _scale(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:

@@ -11,7 +11,7 @@ import numpy as np
 from pc_crvae.embedding.names import FEATURES, REPRESENTATIONS, Features, Representation
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.metrics.base import spread
-from pc_crvae.evaluation.robustness.corruptions import CORRUPTIONS, SEVERITIES, corruption_error
+from pc_crvae.evaluation.robustness.corruptions import CORRUPTIONS, SEVERITIES
 from pc_crvae.evaluation.robustness.report import (
     AccuracyRow,
     CorruptionErrors,
@@ -128,7 +128,10 @@ def _errors_over(
     against: Mapping[str, Sequence[float]],
     reference: ReferenceReport | None,
 ) -> CorruptionErrors:
-    """The errors of one encoder's representation; ``against`` has accuracies by severity."""
+    """The errors of one encoder's representation; ``against`` has accuracies by severity.
+
+    Those of a corruption are summed over the severities, and over the same sum of the reference.
+    """
 
     def row(**found: Any) -> CorruptionErrors:
         return CorruptionErrors(
@@ -146,19 +149,12 @@ def _errors_over(
         )
         return row(ce=None, mce_mean=None, mce_std=None, mce=None, note=note)
     accuracies = {(row.condition, row.level): row.accuracies for row in own}
-    seeds = range(len(own[0].accuracies))
-    of_seeds = {
-        name: [
-            corruption_error(
-                [accuracies[name, severity][seed] for severity in SEVERITIES], against[name]
-            )
-            for seed in seeds
-        ]
-        for name in CORRUPTIONS
-    }
-    mce = [float(np.mean([errors[seed] for errors in of_seeds.values()])) for seed in seeds]
+    errors = 1 - np.array([[accuracies[which, of] for of in SEVERITIES] for which in CORRUPTIONS])
+    of_reference = 1 - np.array([against[which] for which in CORRUPTIONS])
+    relative = errors.sum(axis=1) / of_reference.sum(axis=1, keepdims=True)  # by corruption, seed
+    mce = relative.mean(axis=0).tolist()
     return row(
-        ce={name: float(np.mean(errors)) for name, errors in of_seeds.items()},
+        ce=dict(zip(CORRUPTIONS, relative.mean(axis=1).tolist(), strict=True)),
         mce_mean=float(np.mean(mce)),
         mce_std=spread(mce),
         mce=tuple(mce),

@@ -20,14 +20,13 @@ from pc_crvae.evaluation.classes import check_enough_of_each, check_same_classes
 from pc_crvae.evaluation.metrics.accuracy import accuracy
 from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.linear_svm import FittedProbe, fit_linear_svm
-from pc_crvae.evaluation.reports import TrainAndTest, library_versions
+from pc_crvae.evaluation.reports import TrainAndTest, in_words, library_versions
 from pc_crvae.evaluation.robustness.conditions import (
     Clouds,
     Condition,
     apply_condition,
     check_points,
 )
-from pc_crvae.evaluation.robustness.corruptions import CORRUPTIONS, SEVERITIES
 from pc_crvae.evaluation.robustness.drift import Drift, drift_between, drift_rows
 from pc_crvae.evaluation.robustness.encoding import Encode, EncodedClouds, posterior_encoder
 from pc_crvae.evaluation.robustness.protocol import TRAINING_ROTATIONS, RobustnessProtocol
@@ -44,42 +43,18 @@ from pc_crvae.models.points.vae import PointVAE
 Probes = dict[tuple[Features, Encoded, Setting], FittedProbe]
 """By encoder, representation and rotation of the training shapes."""
 
-_IN_WORDS = {
-    "classifier": "linear SVM, one-vs-rest, squared hinge, L2, intercept regularised, on "
-    "features standardised by the training shapes; C by stratified cross-validation on them",
-    "fitted_on": "training shapes as they are, of as many points as `points`; for rotation "
-    "also turned, each shape once",
-    "accuracy_std": "sample standard deviation over the seeds (ddof = 1)",
-    "corruptions": f"{len(CORRUPTIONS)} corruptions at severities {SEVERITIES[0]} to "
-    f"{SEVERITIES[-1]}, after the recipes of Ren, Pan & Liu (ICML 2022) for clouds of 1,024 "
-    "points, drawn anew",
-    "occlusion": "points hidden from a camera at an elevation, at an azimuth drawn for each "
-    "shape, are removed (Katz et al. 2007); what is left stays in place, or is centred and "
-    "scaled to radius 1",
-    "drift": "cosine of the posterior means, as they are and less the mean of all shapes' as "
-    "they are (centered), and KL(q(z|t(x)) || q(z|x)) in nats, means over "
-    "the test shapes",
-}
 
-
-def measure_robustness(
-    model: PointVAE,
-    train: CloudSet,
-    test: CloudSet,
-    protocol: RobustnessProtocol,
-    *,
-    reference: Reference | None = None,
-    advance: Callable[[], None] = lambda: None,
-) -> RobustnessReport:
-    """Score a model under every condition, beside untrained ones like it; see `run_robustness`."""
+def encoders_beside(
+    model: PointVAE, train: CloudSet, protocol: RobustnessProtocol
+) -> tuple[Encode, Callable[[int], Encode]]:
+    """Return what encodes by a model, and what makes an untrained one like it of a seed."""
 
     def untrained(seed: int) -> Encode:
         points, how = protocol.points, protocol.untrained
         new = untrained_like(model, seed, train, points=points, how=how)
         return posterior_encoder(cast(PointVAE, new))
 
-    encoders = posterior_encoder(model), untrained
-    return run_robustness(*encoders, train, test, protocol, reference=reference, advance=advance)
+    return posterior_encoder(model), untrained
 
 
 def run_robustness(
@@ -136,7 +111,7 @@ def run_robustness(
         rows=rows,
         drift=drift_rows({key: found for key, found in drifts.items() if key[1] != as_they_are}),
         corruption_errors=corruption_errors(rows, reference),
-        protocol=DescribedProtocol(**asdict(protocol) | _IN_WORDS),
+        protocol=DescribedProtocol(**asdict(protocol), **in_words("robustness")),
         data=TrainAndTest.of(train, test),
         versions=library_versions(),
     )

@@ -11,40 +11,36 @@ from pc_crvae.evaluation.robustness.report import (
     RobustnessReport,
 )
 from pc_crvae.evaluation.tables import Table, with_spread
+from pc_crvae.utils.templates import template_beside
 
 _KNOWN = [*SETTING_TITLES, *OCCLUSIONS, "count"]
 
 
 def format_robustness(report: RobustnessReport) -> str:
     """Lay a report out as plain text: accuracies in per cent, mean and standard deviation."""
-    parts = {row.part for row in report.rows}
-    sections = [_accuracy_section(report, "rotation", "turned: training / test shapes")]
-    if "corruption" in parts:
-        sections.append(_corruption_section(report))
-    if "occlusion" in parts:
-        sections.append(_accuracy_section(report, "occlusion", "seen from an elevation"))
-    if "points" in parts:
-        sections.append(_accuracy_section(report, "points", "points a shape"))
-    sections.append(_drift_section(report))
-    sections.append(f"untrained: {UNTRAINED_TITLES[report.protocol.untrained]}")
-    sections.append(
-        "Accuracies are per cent of test shapes, ± over seeds. Drift is how far a shape's code "
-        "moves when the shape is changed: cosine 1 and KL 0 where it stays. Centred is without "
-        "the mean code, which makes codes look alike."
+    text = template_beside(__file__, "report.txt").render(
+        report=report,
+        turned=_accuracies(report, "rotation", "turned: training / test shapes"),
+        corrupted=_corrupted(report),
+        reference=next((errors.reference for errors in report.corruption_errors), None),
+        occluded=_accuracies(report, "occlusion", "seen from an elevation"),
+        sparse=_accuracies(report, "points", "points a shape"),
+        drifted=_drifted(report),
+        untrained=UNTRAINED_TITLES[report.protocol.untrained],
     )
-    return "\n\n".join(section for section in sections if section)
+    return text.rstrip()
 
 
-def _accuracy_section(report: RobustnessReport, part: ConditionPart, title: str) -> str:
+def _accuracies(report: RobustnessReport, part: ConditionPart, title: str) -> Table:
     rows = sorted(
         (row for row in report.rows if row.part == part),
         key=lambda row: (_KNOWN.index(row.fitted_on), _KNOWN.index(row.condition), row.level),
     )
     cells = {(title_of(row.features, row.representation), _title(row)): row.shown for row in rows}
-    return Table.of_cells(title, cells).text()
+    return Table.of_cells(title, cells)
 
 
-def _corruption_section(report: RobustnessReport) -> str:
+def _corrupted(report: RobustnessReport) -> Table:
     means: dict[tuple[str, str], list[float]] = {}
     for row in report.rows:
         if row.part == "corruption":
@@ -55,20 +51,7 @@ def _corruption_section(report: RobustnessReport) -> str:
         (title_of(errors.features, errors.representation), "mCE"): _mce(errors)
         for errors in report.corruption_errors
     }
-    reference = report.corruption_errors[0].reference
-    against = (
-        "the untrained encoder's same representation"
-        if reference == "untrained"
-        else f"the trained encoder of {reference.report}"
-    )
-    notes = {errors.note: None for errors in report.corruption_errors if errors.note is not None}
-    return "\n".join(
-        [
-            Table.of_cells("corrupted, mean of severities 1 to 5", cells).text(),
-            f"mCE: mean corruption error, 1 for {against}; less is better",
-            *notes,
-        ]
-    )
+    return Table.of_cells("corrupted, mean of severities 1 to 5", cells)
 
 
 def _mce(errors: CorruptionErrors) -> str:
@@ -77,7 +60,7 @@ def _mce(errors: CorruptionErrors) -> str:
     return with_spread(errors.mce_mean, errors.mce_std if len(errors.mce) > 1 else None, 3)
 
 
-def _drift_section(report: RobustnessReport) -> str:
+def _drifted(report: RobustnessReport) -> Table:
     """Drift of the posterior, its mean over the levels of each condition but counts of points."""
     groups: dict[tuple[str, str], list[DriftRow]] = {}
     for row in report.drift:
@@ -89,7 +72,7 @@ def _drift_section(report: RobustnessReport) -> str:
         cells[name, f"{features} centred"] = f"{centered:.3f}"
         kls = [row.kl for row in rows if row.kl is not None]
         cells[name, f"{features} KL (nats)"] = f"{np.mean(kls):,.1f}" if kls else "-"
-    return Table.of_cells("drift of the posterior, mean of levels", cells).text() if cells else ""
+    return Table.of_cells("drift of the posterior, mean of levels", cells)
 
 
 def _moved_by(row: DriftRow) -> str:

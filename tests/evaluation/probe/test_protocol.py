@@ -1,10 +1,10 @@
-import argparse
 import re
 
 import pytest
 import yaml
 
 from pc_crvae.cli import probe
+from pc_crvae.cli.parsing import Parser
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.classifier_settings import KernelSVC, LinearSVC, grid_of
 from pc_crvae.evaluation.probe.protocol import (
@@ -25,7 +25,7 @@ def test_every_protocol_of_the_package_goes_by_its_file_and_names_its_source(nam
 
 
 def test_the_help_of_probe_names_every_protocol():
-    parser = argparse.ArgumentParser()
+    parser = Parser(command="probe")
     probe.add_arguments(parser)
     (told,) = (action.help for action in parser._actions if action.dest == "protocol")
     assert set(protocol_names()) <= set(re.findall(r"[a-z0-9-]+", told))

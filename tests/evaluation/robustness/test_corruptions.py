@@ -7,7 +7,6 @@ from pc_crvae.evaluation.robustness.corruptions import (
     CORRUPTIONS,
     SEVERITIES,
     corrupt,
-    corruption_error,
 )
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
@@ -138,19 +137,12 @@ def test_local_additions_come_in_clusters_about_points_of_the_cloud():
     assert abs(offsets.mean()) < 0.01
 
 
-def test_corruption_errors_by_hand():
-    assert corruption_error([0.9, 0.7], [0.8, 0.6]) == pytest.approx(0.4 / 0.6)
-    assert corruption_error([0.8, 0.6], [0.8, 0.6]) == 1
-
-
 @pytest.mark.parametrize(
     ("call", "says"),
     [
         (lambda: corrupt(CLOUDS, "melt", 1, "test"), "among scale"),
         (lambda: corrupt(CLOUDS, "jitter", 6, "test"), "0 to 5, not 6"),
         (lambda: corrupt(CLOUDS[:, :500], "drop_local", 5, "test"), "clouds of 500"),
-        (lambda: corruption_error([0.5], [1.0]), "no error"),
-        (lambda: corruption_error([0.5], [0.5, 0.5]), "1 accuracies against 2"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, says):
