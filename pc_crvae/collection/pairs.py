@@ -17,6 +17,7 @@ import numpy as np
 from pc_crvae.collection.bodies import Body, body_of
 from pc_crvae.collection.comparison import Comparison, compare
 from pc_crvae.collection.first_look import Outline, may_be_near
+from pc_crvae.collection.kernels import compile_kernels
 from pc_crvae.collection.moments import Moments, moments_of_values, values_of_moments
 from pc_crvae.collection.pair_order import Pair
 from pc_crvae.collection.reading import Collection
@@ -213,6 +214,7 @@ class PairsOfCollection:
         """Compare two shapes, in this process, and remember what was found."""
         shapes = [shape for row in (first, second) if (shape := self._shapes[row]) is not None]
         known = [Known(shape.digest, shape.moments) for shape in shapes]
+        compile_kernels()
         found = self._bodies.compare(self._sources[first], self._sources[second], known)
         return self._kept((first, second), found)
 
@@ -224,6 +226,8 @@ class PairsOfCollection:
         Raises:
             UserError: a pair ended the process that compared it.
         """
+        if pairs:
+            compile_kernels()
         tasks = map(self._task, pairs)
         if len(pairs) <= FEW:
             for pair, task in zip(pairs, tasks, strict=True):

@@ -1,5 +1,7 @@
 """The order of comparisons: every pair once, and those of neighbours close together."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from pc_crvae.collection.pair_order import by_neighborhood
@@ -16,7 +18,7 @@ def test_every_pair_stays_once():
 
 def test_pairs_of_neighbours_lie_close_together_however_their_rows_are_numbered():
     names = np.random.default_rng(0).permutation(1000)
-    chain = [tuple(sorted((int(a), int(b)))) for a, b in zip(names, names[1:], strict=False)]
+    chain = [tuple(sorted((int(a), int(b)))) for a, b in pairwise(names)]
     ordered = by_neighborhood(sorted(chain))
-    shared = [set(a) & set(b) for a, b in zip(ordered, ordered[1:], strict=False)]
+    shared = [set(a) & set(b) for a, b in pairwise(ordered)]
     assert all(shared)
