@@ -158,9 +158,10 @@ class _Rows:
         """Copy an array to its row, and return that."""
         if self._block is None:
             self._block = np.empty((self._count, *row.shape), dtype=np.float32)
-        self._block[place] = row
-        self.put_so_far[place] = self._block[place]
-        return self._block[place]
+        own: NDArray[np.float32] = self._block[place]
+        own[:] = row
+        self.put_so_far[place] = own
+        return own
 
 
 def _moved(shape: Shape, points: _Rows, place: int) -> Shape:
