@@ -21,11 +21,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from pc_crvae.collection.reading import Collection
 from pc_crvae.data.procedural.shapes import CLASSES, make_mesh
 from pc_crvae.data.surface_sampling import face_vectors
 
@@ -106,23 +108,27 @@ class Ran:
     Attributes:
         whole: from its start to its end.
         stages: by the name of the stage.
+        read: files that were read, rather than known from an earlier run; None where it did not
+            come to say so.
     """
 
     whole: Cost
     stages: dict[str, Cost]
+    read: int | None
 
 
 def run(folder: Path, out: Path, *, kill_after: int | None = None) -> Ran:
     """Run ``explore`` in a process of its own, and kill it once it has read so many files.
 
-    What it keeps lies in a cache that only the runs with the same ``out`` have.
+    What it keeps lies beside ``out``, so that runs to other folders know nothing of it.
     """
-    command = [sys.executable, "-m", "benchmarks.collection", "--child", str(folder), str(out)]
     environment = os.environ | {"PC_CRVAE_CACHE": str(_cache_of(out))}
+    command = [sys.executable, "-m", "benchmarks.collection", "--child", str(folder), str(out)]
     started = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     watched = _Watched(process.pid)
     stages: dict[str, Cost] = {}
+    read: int | None = None
     assert process.stdout is not None
     for line in process.stdout:
         if not line.startswith(_STAGE):
@@ -132,6 +138,8 @@ def run(folder: Path, out: Path, *, kill_after: int | None = None) -> Ran:
             watched.peak = 0
         elif what == "ends":
             stages[name] = Cost(values[0], values[1], watched.peak)
+        elif what == "read":
+            read = values[0]
         elif kill_after is not None and values[0] >= kill_after:
             process.send_signal(signal.SIGKILL)
     status = process.wait()
@@ -139,7 +147,7 @@ def run(folder: Path, out: Path, *, kill_after: int | None = None) -> Ran:
     watched.stop()
     if status != 0 and kill_after is None:
         raise RuntimeError(f"explore failed with status {status}")
-    return Ran(whole, stages)
+    return Ran(whole, stages, read)
 
 
 def _cache_of(out: Path) -> Path:
@@ -223,7 +231,15 @@ def _say(*values: object) -> None:
 def _child(folder: str, out: str) -> None:
     from pc_crvae.__main__ import run as command
     from pc_crvae.cli import counting
+    from pc_crvae.collection import explore
+    from pc_crvae.collection.reading import read_files
 
+    def read_and_tell(*arguments: Any, **options: Any) -> Collection:
+        found = read_files(*arguments, **options)
+        _say(READING, "read", found.read)
+        return found
+
+    vars(explore)["read_files"] = read_and_tell
     counting.counting = _timed
     sys.argv = ["pc-crvae", "explore", folder, "--out", out]
     command()
@@ -231,7 +247,8 @@ def _child(folder: str, out: str) -> None:
 
 def _lines(name: str, ran: Ran) -> list[str]:
     """The lines of a table on a run: the whole of it, and its stages."""
-    costs = {name: ran.whole} | {f"… {stage}": cost for stage, cost in ran.stages.items()}
+    whole = name if ran.read is None else f"{name}, {ran.read:,} files read"
+    costs = {whole: ran.whole} | {f"… {stage}": cost for stage, cost in ran.stages.items()}
     return [
         f"| {what} | {cost.wall:,.1f} | {cost.processor:,.1f} | {cost.peak / 1e6:,.0f} |"
         for what, cost in costs.items()

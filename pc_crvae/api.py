@@ -337,7 +337,7 @@ def explore(
 
 def _index_of(folder: Path, model: str | Path) -> "Embeddings":
     from pc_crvae.collection.reading import read_files
-    from pc_crvae.collection.store import open_store, store_of
+    from pc_crvae.collection.store import store_for
     from pc_crvae.data.facing import up_in_full
     from pc_crvae.data.readers.shape_files import find_shape_files
     from pc_crvae.embedding.index import About
@@ -347,7 +347,7 @@ def _index_of(folder: Path, model: str | Path) -> "Embeddings":
         model_sha256=saved.weights_sha256, points=saved.point_model.points, up=up_in_full(None)
     )
     files = find_shape_files([folder])
-    with open_store(store_of([folder]), lambda text: warnings.warn(text, stacklevel=3)) as store:
+    with store_for([folder], lambda text: warnings.warn(text, stacklevel=3)) as store:
         found = read_files(files, saved.point_model, about, store, measured=False)
     for sentence in found.refused:
         warnings.warn(sentence, stacklevel=3)

@@ -180,12 +180,12 @@ def _of_folder(
 ) -> "Embeddings":
     from pc_crvae.cli.counting import counting
     from pc_crvae.collection.reading import read_files
-    from pc_crvae.collection.store import open_store, store_of
+    from pc_crvae.collection.store import store_for
     from pc_crvae.data.readers.shape_files import find_shapes
 
     found = find_shapes([folder])
     with (
-        open_store(store_of([folder]), tell) as store,
+        store_for([folder], tell) as store,
         counting("reading and embedding", len(found.files)) as advance,
     ):
         index = read_files(

@@ -62,10 +62,11 @@ class SurfaceBody(Body):
 
     Args:
         mesh: (T, 3, 3) triangles, upright.
+        moments: of these, where they are known already.
     """
 
-    def __init__(self, mesh: Mesh) -> None:
-        super().__init__(moments_of_mesh(mesh))
+    def __init__(self, mesh: Mesh, moments: Moments | None = None) -> None:
+        super().__init__(moments_of_mesh(mesh) if moments is None else moments)
         rng = np.random.default_rng(0)
         self._search = TriangleSearch((mesh - self.moments.center) / self.size)
         own = self._search.mesh
@@ -118,10 +119,17 @@ class CloudBody(Body):
         return descend_to_points(points, self._tree, pose, steps)
 
 
-def body_of(shape: ShapeContent, up: str | None) -> Body:
-    """Make a shape that has been read ready for comparison, upright."""
+def body_of(shape: ShapeContent, up: str | None, moments: Moments | None = None) -> Body:
+    """Make a shape that has been read ready for comparison, upright.
+
+    Args:
+        shape: the content of its file.
+        up: what is said of the axis that points up.
+        moments: of a mesh, where :func:`~.shapes.measure` has found them already.
+    """
     axis = up_of_file(shape.path, up)
     if shape.surface is not None:
-        return SurfaceBody(turn_z_up(shape.surface.vertices, axis)[shape.surface.faces])
+        mesh = turn_z_up(shape.surface.vertices, axis)[shape.surface.faces]
+        return SurfaceBody(mesh, moments)
     assert shape.points is not None
     return CloudBody(turn_z_up(shape.points, axis))

@@ -13,11 +13,11 @@ from pc_crvae.collection.poses import Pose
 from pc_crvae.data.surface_sampling import Mesh, face_vectors
 from pc_crvae.utils.compiling import compiled, inlined
 
-_BLOCK = 4
-"""Triangles that share a box; the search skips the boxes that are farther than what it has."""
+_GROUP = 64
+"""Triangles that share a box; the search skips what is farther than what it has."""
 
-_GROUP = 16
-"""Boxes that share a larger one."""
+_BETWEEN_CENTERS = 4
+"""Of so many triangles one has its centre in the tree."""
 
 _LEAST = 1e-300  # of the area of a triangle that has a direction
 
@@ -61,16 +61,18 @@ class TriangleSearch:
         first, second, third = self.mesh.transpose(1, 0, 2)
         low = np.minimum(np.minimum(first, second), third)
         high = np.maximum(np.maximum(first, second), third)
-        self._boxes = _boxes_of(low, high, _BLOCK)
-        self._groups = _boxes_of(self._boxes[:, :3], self._boxes[:, 3:], _GROUP)
+        self._boxes = _in_groups(low, high)
+        starts = np.arange(0, len(low), _GROUP)
+        corners = [np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)]
+        self._groups = np.ascontiguousarray(np.concatenate(corners, axis=1).T)
         vectors = face_vectors(self.mesh)
         lengths = np.linalg.norm(vectors, axis=1)
         self.normals = vectors / np.maximum(lengths, _LEAST)[:, None]
         self.areas = lengths / 2
-        # One triangle of each block: the one whose centre is nearest is a good first guess.
-        middle = np.minimum(np.arange(len(self._boxes)) * _BLOCK + _BLOCK // 2, len(mesh) - 1)
-        self._middle = middle
-        self._tree = cKDTree(self.mesh[middle].mean(axis=1))
+        # Of some triangles, the one whose centre is nearest is a good first guess.
+        starts = np.arange(0, len(mesh), _BETWEEN_CENTERS)
+        self._middle = np.minimum(starts + _BETWEEN_CENTERS // 2, len(mesh) - 1)
+        self._tree = cKDTree(self.mesh[self._middle].mean(axis=1))
 
     def closest(self, points: NDArray[np.float64]) -> Closest:
         """Find the closest point of the surface to each of some points (n, 3)."""
@@ -118,13 +120,15 @@ def descend_to_points(points: NDArray[np.float64], tree: cKDTree, pose: Pose, st
     return Pose(scale, rotation, shift)
 
 
-def _boxes_of(
-    low: NDArray[np.float64], high: NDArray[np.float64], size: int
-) -> NDArray[np.float64]:
-    """The boxes (ceil(n / size), 6) around so many boxes (n, 3) at a time, by their corners."""
-    starts = np.arange(0, len(low), size)
-    corners = [np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)]
-    return np.ascontiguousarray(np.concatenate(corners, axis=1))
+def _in_groups(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The boxes of triangles, by their corners (T, 3), side by side in groups: (G, 6, `_GROUP`).
+
+    What the last group lacks is infinitely far.
+    """
+    count = -(-len(low) // _GROUP)
+    boxes = np.full((count * _GROUP, 6), np.inf)
+    boxes[: len(low), :3], boxes[: len(low), 3:] = low, high
+    return np.ascontiguousarray(boxes.reshape(count, _GROUP, 6).transpose(0, 2, 1))
 
 
 def _along_a_curve(centers: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -140,13 +144,21 @@ def _along_a_curve(centers: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 @inlined
-def _away(boxes: NDArray[np.float64], b: int, x: float, y: float, z: float) -> float:
-    """The squared distance of a point from a box."""
-    dx = max(boxes[b, 0] - x, 0.0, x - boxes[b, 3])
-    dy = max(boxes[b, 1] - y, 0.0, y - boxes[b, 4])
-    dz = max(boxes[b, 2] - z, 0.0, z - boxes[b, 5])
-    square: float = dx * dx + dy * dy + dz * dz
-    return square
+def _fill_away(
+    away: NDArray[np.float64], boxes: NDArray[np.float64], x: float, y: float, z: float
+) -> None:
+    """Fill the squared distances (n,) of a point from boxes (6, n), several at a time."""
+    for b in range(len(away)):
+        dx, beyond = boxes[0, b] - x, x - boxes[3, b]
+        dx = dx if dx > beyond else beyond
+        dx = dx if dx > 0.0 else 0.0
+        dy, beyond = boxes[1, b] - y, y - boxes[4, b]
+        dy = dy if dy > beyond else beyond
+        dy = dy if dy > 0.0 else 0.0
+        dz, beyond = boxes[2, b] - z, z - boxes[5, b]
+        dz = dz if dz > beyond else beyond
+        dz = dz if dz > 0.0 else 0.0
+        away[b] = dx * dx + dy * dy + dz * dz
 
 
 @inlined
@@ -211,7 +223,7 @@ def _search(
 
     ``triangles`` holds one for each that is likely to be near.
     """
-    away = np.empty(len(groups))
+    away, near = np.empty(groups.shape[1]), np.empty(_GROUP)
     for n in range(len(points)):
         x, y, z = points[n]
         # A triangle that is likely to be near is looked at first, so that most can be skipped.
@@ -219,25 +231,23 @@ def _search(
         dx, dy, dz = _offset(mesh, t, x, y, z)
         best = dx * dx + dy * dy + dz * dz
         places[n, 0], places[n, 1], places[n, 2] = x - dx, y - dy, z - dz
-        nearest = 0
-        for g in range(len(groups)):
-            away[g] = _away(groups, g, x, y, z)
-            if away[g] < away[nearest]:
-                nearest = g
-        for turn in range(len(groups) + 1):
-            g = nearest if turn == 0 else turn - 1
-            if away[g] >= best or (turn > 0 and g == nearest):
+        _fill_away(away, groups, x, y, z)
+        own = t // _GROUP
+        for turn in range(len(away) + 1):
+            g = own if turn == 0 else turn - 1
+            if away[g] >= best or (turn > 0 and g == own):
                 continue
-            for b in range(g * _GROUP, min((g + 1) * _GROUP, len(boxes))):
-                if _away(boxes, b, x, y, z) >= best:
+            _fill_away(near, boxes[g], x, y, z)
+            for k in range(_GROUP):
+                if near[k] >= best:
                     continue
-                for t in range(b * _BLOCK, min((b + 1) * _BLOCK, len(mesh))):
-                    dx, dy, dz = _offset(mesh, t, x, y, z)
-                    square = dx * dx + dy * dy + dz * dz
-                    if square < best:
-                        best = square
-                        triangles[n] = t
-                        places[n, 0], places[n, 1], places[n, 2] = x - dx, y - dy, z - dz
+                t = g * _GROUP + k
+                dx, dy, dz = _offset(mesh, t, x, y, z)
+                square = dx * dx + dy * dy + dz * dz
+                if square < best:
+                    best = square
+                    triangles[n] = t
+                    places[n, 0], places[n, 1], places[n, 2] = x - dx, y - dy, z - dz
         squares[n] = best
 
 

@@ -16,12 +16,11 @@ from pc_crvae.collection import thresholds
 from pc_crvae.collection.comparison import EXACT, Comparison, Kind
 from pc_crvae.collection.moments import finer_invariants, invariants, size_of
 from pc_crvae.collection.neighbors import nearest_others
+from pc_crvae.collection.pair_order import Pair, by_neighborhood
 from pc_crvae.collection.shapes import Shape
 
 _MOST_ALIKE = 24
 """Shapes of like measures that one is compared with at most."""
-
-Pair = tuple[int, int]
 
 
 class Comparing(Protocol):
@@ -127,14 +126,14 @@ class _Search:
         still = set(self.standing)
         pairs |= {pair for pair in self._compared if still.issuperset(pair)}
         ordered = sorted(pair for pair in pairs if self._measures_are_near(*pair))
-        unknown = [pair for pair in ordered if not self._is_known(pair)]
-        done = 0
-        for pair, found in self._comparing.compare_all(unknown):
+        unknown = by_neighborhood([pair for pair in ordered if not self._is_known(pair)])
+        told = 0
+        for done, (pair, found) in enumerate(self._comparing.compare_all(unknown), start=1):
             self._compared[pair] = found
-            for _ in range(done, pair[0]):
+            while told < len(self.shapes) * done // len(unknown):
                 advance()
-            done = max(done, pair[0])
-        for _ in range(done, len(self.shapes)):
+                told += 1
+        for _ in range(told, len(self.shapes)):
             advance()
         for pair in ordered:
             near = self._compared[pair]

@@ -10,7 +10,7 @@ from pc_crvae.collection.duplicates_page import duplicates_page
 from pc_crvae.collection.freshness import fresh_content, made_of_files, made_of_index
 from pc_crvae.collection.page import collection_page
 from pc_crvae.collection.reading import Collection, read_files, read_index
-from pc_crvae.collection.store import open_store, store_of
+from pc_crvae.collection.store import mark_as_used, store_for
 from pc_crvae.collection.tables import write_duplicates, write_shapes
 from pc_crvae.data.facing import up_in_full
 from pc_crvae.data.readers.shape_files import FoundShapes, find_shapes
@@ -47,7 +47,12 @@ class Explored:
 
 def default_out(places: Sequence[Path]) -> Path:
     """Return the folder that a collection goes to unless told: ``explore/NAME``."""
-    return Path("explore") / (places[0].resolve().name or "root")
+    return Path("explore") / (_name_of(places[0]) or "root")
+
+
+def _name_of(place: Path) -> str:
+    """The name of a place as it was typed: that of a link, and not of where it leads."""
+    return (place.resolve() if ".." in place.parts else place.absolute()).name
 
 
 def explore(
@@ -79,7 +84,7 @@ def explore(
     require_writable(out / PAGE)
     sources = _sources(places, out, points, up)
     saved = None if isinstance(sources, Embeddings) else open_model()
-    with open_store(store_of(places), tell) as store:
+    with store_for(places, tell) as store:
         if isinstance(sources, Embeddings):
             made_of = made_of_index(sources)
             with progress("reading", len(sources)) as advance:
@@ -92,7 +97,7 @@ def explore(
                 collection = read_files(sources.files, saved.point_model, about, store, advance)
             collection = replace(collection, passed_over=sources.passed_over)
         analysis = analyse(collection, store=store, progress=progress)
-    name = places[0].resolve().name
+    name = _name_of(places[0])
     with progress("writing", 1) as advance:
         # Without a page nothing is taken for what was found before, however this ends.
         (out / PAGE).unlink(missing_ok=True)
@@ -135,9 +140,11 @@ def explored_before(
     if content is None:
         return None
     try:
-        return load_embeddings(out / INDEX), content["summary"]
+        embeddings = load_embeddings(out / INDEX)
     except UserError:  # missing or damaged
         return None
+    mark_as_used(places)
+    return embeddings, content["summary"]
 
 
 def _sources(

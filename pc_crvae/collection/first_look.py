@@ -176,12 +176,19 @@ def _settled(
     for _ in range(_STEPS):
         distances, rows = second.nearest(source @ rotation.T + shift)
         targets = second.points[rows]
-        weights = 1 / (1 + np.square(distances / (2 * np.median(distances) + 1e-12)))
+        weights = 1 / (1 + np.square(distances / (2 * _median(distances) + 1e-12)))
         weights /= weights.sum()
         middle, aim = weights @ source, weights @ targets
         left, _, right = np.linalg.svd((source - middle).T @ ((targets - aim) * weights[:, None]))
         flip = np.ones(3)
-        flip[2] = handedness * np.sign(np.linalg.det(left) * np.linalg.det(right))
+        flip[2] = handedness * np.sign(np.linalg.det(left @ right))
         rotation = (right.T * flip) @ left.T
         shift = aim - rotation @ middle
     return rotation, shift
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """The median of values (n,); numpy's own takes ten times as long for so few."""
+    low, high = (len(values) - 1) // 2, len(values) // 2
+    ordered = np.partition(values, (low, high))
+    return (float(ordered[low]) + float(ordered[high])) / 2

@@ -15,7 +15,8 @@ from pc_crvae.embedding.cosine import unit_rows
 _PAIRS = 1 << 18
 """Pairs that are looked at. Where there are more, so many are drawn, the same each time."""
 
-_AT_ONCE = 4096
+_AT_ONCE = 256
+"""Pairs whose vectors stay in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +43,11 @@ class Likeness:
             rng = np.random.default_rng(0)
             first = rng.integers(count, size=_PAIRS)
             second = (first + rng.integers(1, count, size=_PAIRS)) % count
+        units = unit_rows(vectors)
         pairs = np.empty(len(first))
         for start in range(0, len(pairs), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            apart = unit_rows(vectors[first[part]]) - unit_rows(vectors[second[part]])
+            apart = units[first[part]] - units[second[part]]
             # Half the squared distance of unit vectors is 1 - cosine, without its cancellation.
             pairs[part] = np.square(apart).sum(axis=1) / 2
         return cls(np.sort(pairs))

@@ -17,7 +17,9 @@ import numpy as np
 from pc_crvae.collection.bodies import Body, body_of
 from pc_crvae.collection.comparison import Comparison, compare
 from pc_crvae.collection.first_look import Outline, may_be_near
-from pc_crvae.collection.moments import moments_of_values, values_of_moments
+from pc_crvae.collection.kernels import compile_kernels
+from pc_crvae.collection.moments import Moments, moments_of_values, values_of_moments
+from pc_crvae.collection.pair_order import Pair
 from pc_crvae.collection.reading import Collection
 from pc_crvae.collection.shapes import Shape, digest_of
 from pc_crvae.data.cache.kept import Kept
@@ -30,17 +32,39 @@ from pc_crvae.utils.workers import Answer, Found, Lost, answers
 FORMAT = 4
 """Raise it where a comparison of the same two shapes may come out differently."""
 
-HELD = 1_000_000
+HELD = 500_000
 """Vertices and triangles of the shapes that stay in a process's memory, to be compared with the
-next: some 100 MB."""
+next: some 50 MB."""
 
 FEW = 64
 """Pairs up to which no other process is worth its start: they are compared in this one."""
 
-_OUTLINES = 1024
+_SKETCHES = 512
 """That stay in a process's memory, some 40 kB each."""
 
-Pair = tuple[int, int]
+
+class Known(NamedTuple):
+    """What a shape was measured to be.
+
+    Attributes:
+        digest: of the content that was measured.
+        moments: of that content.
+    """
+
+    digest: str
+    moments: Moments
+
+
+class Sketch(NamedTuple):
+    """What :func:`sketch_of` says of a shape.
+
+    Attributes:
+        known: what it was measured to be.
+        outline: what a first look takes.
+    """
+
+    known: Known
+    outline: Outline
 
 
 class Reread(NamedTuple):
@@ -82,10 +106,10 @@ class Bodies:
         self._held: OrderedDict[str, Reread] = OrderedDict()
         self._size = 0
 
-    def of(self, path: str) -> Reread:
+    def of(self, path: str, known: Known) -> Reread:
         """Return what a file holds, read if it is not held."""
         if path not in self._held:
-            self._held[path] = reread(Path(path), self._up)
+            self._held[path] = reread(Path(path), self._up, known)
             self._size += 1000 + self._held[path].size
             while self._size > HELD and len(self._held) > 2:
                 _, dropped = self._held.popitem(last=False)
@@ -93,36 +117,41 @@ class Bodies:
         self._held.move_to_end(path)
         return self._held[path]
 
-    def compare(self, first: str, second: str) -> Compared:
-        """Compare two files as they are now."""
-        ours, theirs = self.of(first), self.of(second)
+    def compare(self, first: str, second: str, known: Sequence[Known]) -> Compared:
+        """Compare two files as they are now; ``known`` is what either was measured to be."""
+        ours, theirs = self.of(first, known[0]), self.of(second, known[1])
         read = ours.body is not None and theirs.body is not None
         found = compare(ours.body, theirs.body) if ours.body and theirs.body else None
         return Compared(found, (ours.digest, theirs.digest) if read else ("", ""))
 
     def look_and_compare(self, task: Sequence[str]) -> Compared:
         """Compare two files unless their sketches lie far apart: paths, then :func:`sketch_of`."""
-        first, second, *sketches = task
-        if may_be_near(*map(_outline, sketches)):
-            return self.compare(first, second)
+        first, second, *texts = task
+        sketches = [_sketch(text) for text in texts]
+        if may_be_near(*(sketch.outline for sketch in sketches)):
+            return self.compare(first, second, [sketch.known for sketch in sketches])
         return Compared(None)
 
 
 def sketch_of(shape: Shape) -> str:
-    """Return what the outline of a shape is made of, as a text that a worker can be told."""
+    """Return what is known of a shape, and its outline, as a text that a worker can be told."""
     points = base64.b64encode(shape.points.astype("<f4").tobytes()).decode("ascii")
-    return json.dumps([values_of_moments(shape.moments), points])
+    return json.dumps([shape.digest, values_of_moments(shape.moments), points])
 
 
-@lru_cache(_OUTLINES)
-def _outline(sketch: str) -> Outline:
-    moments, points = json.loads(sketch)
+@lru_cache(_SKETCHES)
+def _sketch(text: str) -> Sketch:
+    digest, values, points = json.loads(text)
+    moments = moments_of_values(values)
     drawn = np.frombuffer(base64.b64decode(points), "<f4").reshape(-1, 3)
-    return Outline(moments_of_values(moments), drawn)
+    return Sketch(Known(digest, moments), Outline(moments, drawn))
 
 
-def reread(path: Path, up: str | None) -> Reread:
-    """Read a shape again, to be compared."""
+def reread(path: Path, up: str | None, known: Known) -> Reread:
+    """Read a shape again, to be compared.
+
+    What was measured of it is used where its content is the same.
+    """
     try:
         content = read_shape(path, unmeasured=lambda count: None)
         digest = digest_of(path, content.sha256)
@@ -132,7 +161,8 @@ def reread(path: Path, up: str | None) -> Reread:
         size = 0 if content.points is None else len(content.points)
     else:
         size = len(content.surface.vertices) + len(content.surface.faces)
-    return Reread(body_of(content, up), size, digest)
+    moments = known.moments if digest == known.digest else None
+    return Reread(body_of(content, up, moments), size, digest)
 
 
 def prepare_comparing(up: str | None) -> Answer:
@@ -182,7 +212,10 @@ class PairsOfCollection:
 
     def compare(self, first: int, second: int) -> Comparison | None:
         """Compare two shapes, in this process, and remember what was found."""
-        found = self._bodies.compare(self._sources[first], self._sources[second])
+        shapes = [shape for row in (first, second) if (shape := self._shapes[row]) is not None]
+        known = [Known(shape.digest, shape.moments) for shape in shapes]
+        compile_kernels()
+        found = self._bodies.compare(self._sources[first], self._sources[second], known)
         return self._kept((first, second), found)
 
     def compare_all(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Comparison | None]]:
@@ -193,6 +226,8 @@ class PairsOfCollection:
         Raises:
             UserError: a pair ended the process that compared it.
         """
+        if pairs:
+            compile_kernels()
         tasks = map(self._task, pairs)
         if len(pairs) <= FEW:
             for pair, task in zip(pairs, tasks, strict=True):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.collection.file_rows import FileRows
-from pc_crvae.collection.shapes import Shape, prepare_measuring, shape_of
+from pc_crvae.collection.shapes import KEPT_POINTS, Shape, prepare_measuring, shape_of
 from pc_crvae.data.cache.kept import Kept
 from pc_crvae.data.readers.shape_files import ShapeFile
 from pc_crvae.data.readers.shape_workers import read_each
@@ -74,7 +74,8 @@ def read_files(
     """
     drop_nan = unmeasured is not None
     rows = [FileRows(store, file.path, about, drop_nan=drop_nan) for file in files]
-    vectors: dict[int, NDArray[np.float32]] = {}
+    vectors = _Rows(len(files))
+    points = _Rows(len(files))
     shapes: dict[int, Shape | None] = {}
     refused: dict[int, str] = {}
     unknown: list[int] = []
@@ -102,7 +103,8 @@ def read_files(
             if reason is not None:
                 refused[place] = reason
             elif vector is not None and (shape is not None or not measured):
-                vectors[place], shapes[place] = vector, shape
+                vectors.put(place, vector)
+                shapes[place] = None if shape is None else _moved(shape, points, place)
             else:
                 unknown.append(place)
                 continue
@@ -113,7 +115,8 @@ def read_files(
             if not isinstance(embedded, UserError):
                 shape = waiting.pop(place)
                 rows[place].keep(shape, embedded)
-                vectors[place], shapes[place] = embedded, shape if measured else None
+                vectors.put(place, embedded)
+                shapes[place] = _moved(shape, points, place) if measured else None
                 continue
             refused[place] = str(embedded)
             passes = isinstance(embedded, MissingPackageError | PassingError)
@@ -121,16 +124,51 @@ def read_files(
                 rows[place].refuse(str(embedded))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"stopped with {len(vectors) + len(refused)} of the {len(files)} files embedded: the "
+            f"stopped with {len(shapes) + len(refused)} of the {len(files)} files embedded: the "
             "same command goes on from there"
         ) from None
     sentences = tuple(refused[place] for place in sorted(refused))
-    if not vectors:
+    if not shapes:
         others = f" ({len(files) - 1:,} more were refused)" if len(files) > 1 else ""
         raise UserError(f"no shape can be used: {sentences[0]}{others}")
-    embeddings = gathered(files, vectors, about)
+    embeddings = gathered(files, vectors.put_so_far, about)
     measures = tuple(shapes[place] for place in sorted(shapes))
     return Collection(embeddings, measures, sentences, read=len(unknown))
+
+
+class _Rows:
+    """Arrays of one shape that stay, side by side in one block.
+
+    Each by itself would lie between the large arrays that an encoder needs for a while, whose
+    memory could then neither be used as a whole again nor be given back.
+
+    Args:
+        count: the number of arrays at most.
+
+    Attributes:
+        put_so_far: the rows of the block, by their numbers.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._block: NDArray[np.float32] | None = None
+        self.put_so_far: dict[int, NDArray[np.float32]] = {}
+
+    def put(self, place: int, row: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Copy an array to its row, and return that."""
+        if self._block is None:
+            self._block = np.empty((self._count, *row.shape), dtype=np.float32)
+        own: NDArray[np.float32] = self._block[place]
+        own[:] = row
+        self.put_so_far[place] = own
+        return own
+
+
+def _moved(shape: Shape, points: _Rows, place: int) -> Shape:
+    """The shape with its points in a row; a small cloud, of fewer points, keeps its own."""
+    if len(shape.points) < KEPT_POINTS:
+        return shape
+    return replace(shape, points=points.put(place, shape.points))
 
 
 def read_index(index: Embeddings, store: Kept, advance: Callable[[], None]) -> Collection:

@@ -6,8 +6,9 @@ model, the points drawn and the axis that is up.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,23 @@ def open_store(path: Path, tell: Callable[[str], None] = lambda text: None) -> I
 
     with cache.alone(path.with_suffix(""), wait), open_kept(path) as rows:
         yield rows
+
+
+@contextmanager
+def store_for(
+    places: Sequence[Path], tell: Callable[[str], None] = lambda text: None
+) -> Iterator[Kept]:
+    """Open the store of files and folders, which says whose it is; as :func:`open_store`."""
+    with open_store(store_of(places), tell) as rows:
+        more = f" and {len(places) - 1:,} more" if len(places) > 1 else ""
+        rows.say("places", f"{places[0].resolve()}{more}")
+        yield rows
+
+
+def mark_as_used(places: Sequence[Path]) -> None:
+    """Note that what a store keeps is still of use, though nothing had to be asked for."""
+    with suppress(OSError):  # it may be gone, and then there is nothing to be noted
+        os.utime(store_of(places))
 
 
 def state_of(path: Path) -> str:

@@ -1,11 +1,17 @@
 """Functions compiled by numba, and kept on disk."""
 
+import sys
+import threading
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 
 import numba
+from numba.core.event import Event, Listener, install_listener
+
+_MESSAGE_AFTER_SECONDS = 2.0
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -35,3 +41,43 @@ def _warn_of_no_cache() -> None:
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile ``function`` into its callers, where LLVM sees that its arrays do not overlap."""
     return numba.njit(nogil=True, error_model="numpy", inline="always")(function)
+
+
+def telling_of_compiling() -> AbstractContextManager[None]:
+    """Say once in a process, within the context, why the user waits where compiling takes long."""
+    context: AbstractContextManager[None] = install_listener("numba:compile", _TellingOfCompiling())
+    return context
+
+
+class _TellingOfCompiling(Listener):  # type: ignore[misc]
+    """Says once why the caller waits, where something is compiled that takes long.
+
+    What was compiled before is loaded from the disk, which is no such event, however busy the
+    machine is.
+    """
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+        self._nested = 0
+
+    def on_start(self, event: Event) -> None:
+        """Begin to wait, for the outermost of functions that are compiled into each other."""
+        self._nested += 1
+        if self._nested == 1:
+            self._timer = threading.Timer(_MESSAGE_AFTER_SECONDS, _tell_of_compiling)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def on_end(self, event: Event) -> None:
+        """End the wait."""
+        self._nested -= 1
+        if self._nested == 0 and self._timer is not None:
+            self._timer.cancel()
+
+
+@cache
+def _tell_of_compiling() -> None:
+    sys.stderr.write(
+        "pc_crvae: compiling kernels for this processor, once; it takes some seconds\n"
+    )
+    sys.stderr.flush()

@@ -1,11 +1,14 @@
 """Comparisons of files: by several processes as in one, and kept from run to run."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import trimesh
 
 from helpers.bent_shapes import TURN, bracket
-from pc_crvae.collection.pairs import PairsOfCollection, Reread, reread
+from pc_crvae.collection.moments import moments_of_cloud, size_of
+from pc_crvae.collection.pairs import Known, PairsOfCollection, Reread, reread
 from pc_crvae.collection.reading import Collection
 from pc_crvae.collection.shapes import measure
 from pc_crvae.collection.store import open_store
@@ -71,7 +74,18 @@ def test_what_was_found_of_another_content_is_not_remembered(collection, tmp_pat
 def test_clouds_are_read_to_be_compared_too(tmp_path):
     points = np.random.default_rng(0).normal(size=(50, 3))
     np.save(tmp_path / "a.npy", points)
-    found = reread(tmp_path / "a.npy", "z")
+    known = Known("0" * 64, moments_of_cloud(points))
+    found = reread(tmp_path / "a.npy", "z", known)
     assert found.body is not None
     assert found.size == 50
-    assert reread(tmp_path / "gone.npy", "z") == Reread()
+    assert reread(tmp_path / "gone.npy", "z", known) == Reread()
+
+
+def test_what_was_measured_spares_nothing_but_time(collection):
+    path, shape = Path(collection.embeddings.sources[1]), collection.shapes[1]
+    known = reread(path, "z", Known(shape.digest, shape.moments))
+    other = Known("0" * 64, collection.shapes[2].moments)
+    for body in (known.body, reread(path, "z", other).body):
+        assert body.size == size_of(shape.moments)
+        np.testing.assert_array_equal(body.moments.kurtosis, shape.moments.kurtosis)
+    assert known.body.moments is shape.moments

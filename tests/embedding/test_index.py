@@ -293,7 +293,8 @@ def test_a_missing_file_is_one_sentence(tmp_path):
 class Spread:
     """A stand-in for a model: the spread of each cloud; it needs 3 points."""
 
-    def __init__(self):
+    def __init__(self, device="cpu"):
+        self.device = torch.device(device)  # it is asked for its kind alone
         self.batches = []
 
     def vectors(self, clouds):
@@ -303,12 +304,19 @@ class Spread:
         return clouds.std(dim=1) / (clouds.abs().amax(dim=(1, 2)) < 100)[:, None]
 
 
-def test_clouds_of_differing_counts_are_embedded_in_batches_of_equal_ones():
+@pytest.mark.parametrize(
+    ("device", "batches"),
+    [
+        ("cpu", [(16, 2)] + [(16, 5)] * 6 + [(16, 8)] * 3),
+        ("cuda", [(16, 2), (32, 5), (48, 8), (64, 5)]),
+    ],
+)
+def test_clouds_of_differing_counts_are_embedded_in_batches_of_equal_ones(device, batches):
     rng = np.random.default_rng(0)
     counts = [5, 8, 2, 5, 5, 8, 5, 5, 8, 5] * 16
     clouds = [rng.normal(size=(count, 3)).astype(np.float32) for count in counts]
     clouds[5] *= 1e6
-    model = Spread()
+    model = Spread(device)
     found = list(embed_clouds(model, iter(clouds)))
     assert sorted(place for place, _ in found) == list(range(160))
     for place, vector in found:
@@ -319,4 +327,4 @@ def test_clouds_of_differing_counts_are_embedded_in_batches_of_equal_ones():
         else:
             alone = torch.from_numpy(clouds[place])[None]
             np.testing.assert_array_equal(vector, Spread().vectors(alone)[0].numpy())
-    assert sorted(model.batches) == [(16, 2), (32, 5), (48, 8), (64, 5)]
+    assert sorted(model.batches) == batches

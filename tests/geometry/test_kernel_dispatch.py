@@ -27,6 +27,7 @@ from pc_crvae.geometry.kernels import cpu, reference
 from pc_crvae.geometry.kernels.cpu import parallel
 from pc_crvae.models.mlp import Perceptron
 from pc_crvae.models.points import pooled
+from pc_crvae.utils.compiling import _tell_of_compiling
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 
@@ -284,9 +285,9 @@ MESSAGE = "compiling kernels for this processor, once"
 @pytest.fixture
 def untold():
     """A process that has not said yet that it compiles."""
-    parallel._tell_of_compiling.cache_clear()
+    _tell_of_compiling.cache_clear()
     yield
-    parallel._tell_of_compiling.cache_clear()
+    _tell_of_compiling.cache_clear()
 
 
 @pytest.fixture
@@ -309,7 +310,7 @@ def run_out(monkeypatch):
         while running:
             running.pop().action()
 
-    monkeypatch.setattr(parallel.threading, "Timer", Clock)
+    monkeypatch.setattr("threading.Timer", Clock)
     return run_out
 
 
@@ -346,7 +347,8 @@ def test_it_says_nothing_of_long_work_or_of_what_was_compiled_before(untold, run
 
 KERNEL_OF_A_USER = """
 from pc_crvae.geometry.kernels.cpu import parallel
-parallel._MESSAGE_AFTER_SECONDS = 0.0
+from pc_crvae.utils import compiling
+compiling._MESSAGE_AFTER_SECONDS = 0.0
 
 @parallel.compiled
 def kernel(start, stop):

@@ -1,8 +1,11 @@
-"""``data prune``: what was prepared and is out of date, removed."""
+"""``data prune``: what was prepared or kept and is out of date, removed."""
 
 import argparse
 
-DESCRIPTION = "Remove what was prepared and is out of date."
+DESCRIPTION = (
+    "Remove what was prepared and is out of date, and what explore and search keep and no run has "
+    "asked for in 90 days, such as what they found of files that are gone."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
     verb = "would remove" if dry_run else "removed"
     for leftover in pruned.removed:
         size = f"{leftover.size / 1e6:,.1f} MB"
-        print(f"{verb} {leftover.path.name}, {leftover.reason}: {size}")
+        print(f"{verb} {leftover.name}, {leftover.reason}: {size}")
     for name in pruned.busy:
         print(f"left {name}, which another process uses")
     total = sum(leftover.size for leftover in pruned.removed) / 1e6

@@ -6,6 +6,7 @@ and outlives the process that wrote it, however that ended.
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -27,12 +28,28 @@ _NOT_OF_THE_CONTENT = {
 }
 """What SQLite reports where a file cannot be written or read, but is not damaged."""
 
+_DAYS_BETWEEN_MARKS = 7
+"""A row that is asked for is marked with the day, unless it was within so many."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS kept (
+    key TEXT PRIMARY KEY, content BLOB NOT NULL, checksum BLOB NOT NULL, asked INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value NOT NULL);
+"""
+
+
+def today() -> int:
+    """Return the day, counted as those since 1970."""
+    return int(time.time()) // 86_400
+
 
 class Kept:
     """Plain values and arrays by their keys; open them with :func:`open_kept`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._today = today()
 
     @property
     def is_empty(self) -> bool:
@@ -42,18 +59,25 @@ class Kept:
     def get(self, key: str) -> Found | None:
         """Return what is kept under a key; None where nothing is, or it is damaged."""
         row = self._connection.execute(
-            "SELECT content, checksum FROM kept WHERE key = ?", (key,)
+            "SELECT content, checksum, asked FROM kept WHERE key = ?", (key,)
         ).fetchone()
         if row is None or not isinstance(row[0], bytes) or _checksum(key, row[0]) != row[1]:
             return None
+        if row[2] + _DAYS_BETWEEN_MARKS <= self._today:
+            self._connection.execute("UPDATE kept SET asked = ? WHERE key = ?", (self._today, key))
         return unpack(row[0])
 
     def put(self, key: str, found: Found) -> None:
         """Keep plain values and arrays."""
         content = pack(*found)
         self._connection.execute(
-            "INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (key, content, _checksum(key, content))
+            "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?)",
+            (key, content, _checksum(key, content), self._today),
         )
+
+    def say(self, name: str, value: str | int) -> None:
+        """Say something of all rows: their ``places``, or the day that a run ``ended`` on."""
+        self._connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
 
 
 @contextmanager
@@ -68,11 +92,14 @@ def open_kept(path: Path) -> Iterator[Kept]:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             # What the system has outlives the process; only a power failure needs more.
             connection.execute("PRAGMA synchronous = OFF")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, content BLOB NOT NULL, "
-                "checksum BLOB NOT NULL)"
-            )
-            yield Kept(connection)
+            connection.executescript(_SCHEMA)
+            if "asked" not in {row[1] for row in connection.execute("PRAGMA table_info(kept)")}:
+                connection.execute(
+                    f"ALTER TABLE kept ADD COLUMN asked INTEGER NOT NULL DEFAULT {today()}"
+                )
+            rows = Kept(connection)
+            yield rows
+            rows.say("ended", today())
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_OF_THE_CONTENT:
             raise NotKeptError(

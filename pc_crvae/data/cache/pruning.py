@@ -18,6 +18,13 @@ from pc_crvae.data.cache.store import (
     newest_first,
     open_entry,
 )
+from pc_crvae.data.cache.unasked import (
+    MOST_DAYS,
+    drop_unasked,
+    is_unused,
+    places_of,
+    size_of_unasked,
+)
 
 _PLACE = r"(?P<place>[\w.-]+-(?:train|validation|test)-[0-9a-f]{16})"
 _OURS = re.compile(
@@ -46,11 +53,15 @@ class Leftover:
         path: a file or folder.
         reason: why nothing will load it.
         size: its bytes.
+        name: what it is called.
+        is_part: whether only rows of the file are meant, that no run asks for.
     """
 
     path: Path
     reason: str
     size: int
+    name: str
+    is_part: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,9 +82,10 @@ def prune(*, everything: bool = False, dry_run: bool = False) -> Pruned:
 
     That is: of entries that differ by the state of their sources or the version of their reader,
     all but the one made last; entries that are damaged, of another format or of version 0.1; what
-    interrupted preparations left that cannot be gone on with. Files and folders whose names are not
-    the cache's stay, and so do entries that cannot be read. A set that a process has mapped stays
-    whole for that process.
+    interrupted preparations left that cannot be gone on with. Of what ``explore`` and ``search``
+    keep, what no run has asked for in `MOST_DAYS`, as of files that are gone. Files and folders
+    whose names are not the cache's stay, and so do entries that cannot be read. A set that a
+    process has mapped stays whole for that process.
 
     Args:
         everything: whether to remove every entry.
@@ -86,8 +98,7 @@ def prune(*, everything: bool = False, dry_run: bool = False) -> Pruned:
     pruned = Pruned([], [])
     cache = cache_folder()
     places = _by_place(cache, _OURS, _TEMPORARY)
-    if everything:  # these are brought up to date at the next run
-        places |= _by_place(cache / COLLECTIONS, _OF_COLLECTION)
+    places |= _by_place(cache / COLLECTIONS, _OF_COLLECTION)
     for place, paths in sorted(places.items()):
         lock = place.with_name(f"{place.name}.lock")
         others = [path for path in paths if path != lock]
@@ -95,12 +106,13 @@ def prune(*, everything: bool = False, dry_run: bool = False) -> Pruned:
             with FileLock(lock, timeout=0):
                 found = _leftovers(others, everything)
                 for leftover in found if not dry_run else ():
-                    discard(leftover.path)
-                is_empty = not dry_run and len(found) == len(others)
+                    _remove(leftover)
+                whole = [leftover for leftover in found if not leftover.is_part]
+                is_empty = not dry_run and len(whole) == len(others)
                 if is_empty or lock not in paths:  # while it is held, so that who waits sees it go
                     lock.unlink(missing_ok=True)
         except Timeout:
-            pruned.busy.append(place.relative_to(cache).as_posix())
+            pruned.busy.append(_name_of(place))
             continue
         pruned.removed.extend(found)
     return pruned
@@ -119,15 +131,15 @@ def _by_place(folder: Path, *names: re.Pattern[str]) -> dict[Path, list[Path]]:
 
 def _leftovers(paths: Sequence[Path], everything: bool) -> list[Leftover]:
     """Return what of a place is to go."""
+    if paths and paths[0].parent.name == COLLECTIONS:
+        return _unasked(paths, everything)
     kinds = {path: found["kind"] for path in paths if (found := _OURS.fullmatch(path.name))}
     reasons: dict[Path, str | None] = {}
     for path in newest_first(path for path in kinds if path.is_dir()):
         is_newest = None not in reasons.values()
         reasons[path] = _fault(path) or (None if is_newest else "superseded by a later state")
     for path in paths:
-        if path.parent.name == COLLECTIONS:
-            reasons[path] = "of a folder that was explored or searched"
-        elif path not in kinds:
+        if path not in kinds:
             reasons[path] = "left by an interrupted preparation"
         elif kinds[path] in (".npy", ".report.json"):
             reasons[path] = "of version 0.1"
@@ -135,10 +147,40 @@ def _leftovers(paths: Sequence[Path], everything: bool) -> list[Leftover]:
             is_ours = kinds[path].startswith(f".{FORMAT}.")
             reasons[path] = None if is_ours else "of another format"
     return [
-        Leftover(path, reason or "up to date", _size(path))
+        Leftover(path, reason or "up to date", _size(path), path.name)
         for path, reason in reasons.items()
         if everything or reason is not None
     ]
+
+
+def _unasked(paths: Sequence[Path], everything: bool) -> list[Leftover]:
+    """Return what of the rows of a collection is to go."""
+    found = []
+    for path in paths:
+        name = _name_of(path)
+        if everything or is_unused(path):
+            reason = "up to date" if everything else f"not asked for in {MOST_DAYS} days"
+            found.append(Leftover(path, reason, _size(path), name))
+        elif size := size_of_unasked(path):
+            reason = f"what runs of {MOST_DAYS} days did not ask for, as of files that are gone"
+            found.append(Leftover(path, reason, size, name, is_part=True))
+    return found
+
+
+def _remove(leftover: Leftover) -> None:
+    if leftover.is_part:
+        drop_unasked(leftover.path)
+    else:
+        discard(leftover.path)
+
+
+def _name_of(path: Path) -> str:
+    """What is called by the place of files and folders that it is of, or else by its own name."""
+    if path.parent.name != COLLECTIONS:
+        return path.name
+    places = places_of(path.with_suffix(".sqlite"))
+    own = f"{COLLECTIONS}/{path.name}"
+    return own if places is None else f"what is kept of {places}"
 
 
 def _fault(folder: Path) -> str | None:

@@ -7,8 +7,6 @@ items, so a kernel's result must not depend on where the ranges are cut.
 
 import ctypes
 import os
-import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -16,18 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from numba.core.event import Event, Listener, install_listener
 
 from pc_crvae.utils.compiling import compiled as compiled
 from pc_crvae.utils.compiling import inlined as inlined
+from pc_crvae.utils.compiling import telling_of_compiling
 
 Kernel = Callable[..., None]
 """Compiled function of arrays, their tuples and numbers, then the range of items [start, stop)."""
 
 Part = Callable[[int, int], None]
 """Does the given part of the given number of parts."""
-
-_MESSAGE_AFTER_SECONDS = 2.0
 
 _compiled: set[tuple[Any, ...]] = set()
 _pools: dict[int, ThreadPoolExecutor] = {}
@@ -41,7 +37,7 @@ def run(kernel: Kernel, items: int, *arguments: Any) -> None:
     """
     key = (kernel, *map(_type_of, arguments))
     if key not in _compiled:
-        with install_listener("numba:compile", _TellingOfCompiling()):
+        with telling_of_compiling():
             kernel(*arguments, 0, 0)
         _compiled.add(key)
     threads = min(torch.get_num_threads(), items)
@@ -125,37 +121,3 @@ def _start_anew() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_anew)
-
-
-class _TellingOfCompiling(Listener):  # type: ignore[misc]
-    """Says once why the caller waits, where something is compiled that takes long.
-
-    What was compiled before is loaded from the disk, which is no such event, however busy the
-    machine is.
-    """
-
-    def __init__(self) -> None:
-        self._timer: threading.Timer | None = None
-        self._nested = 0
-
-    def on_start(self, event: Event) -> None:
-        """Begin to wait, for the outermost of functions that are compiled into each other."""
-        self._nested += 1
-        if self._nested == 1:
-            self._timer = threading.Timer(_MESSAGE_AFTER_SECONDS, _tell_of_compiling)
-            self._timer.daemon = True
-            self._timer.start()
-
-    def on_end(self, event: Event) -> None:
-        """End the wait."""
-        self._nested -= 1
-        if self._nested == 0 and self._timer is not None:
-            self._timer.cancel()
-
-
-@cache
-def _tell_of_compiling() -> None:
-    sys.stderr.write(
-        "pc_crvae: compiling kernels for this processor, once; it takes some seconds\n"
-    )
-    sys.stderr.flush()
