@@ -244,7 +244,7 @@ def test_check_tells_findings_and_fails_on_defects(capsys, tiny: str, workplace:
     assert main(["data", "check", tiny, "--json", "check.json"]) == 2
     told = capsys.readouterr()
     assert "defect: test cannot be read: " in told.out
-    assert told.err == "error: tiny has a defect, told above\n"
+    assert told.err.endswith("error: tiny has a defect, told above\n")  # kernels may be compiled
     report = json.loads(Path("check.json").read_text())
     assert (report["defects"], report["counts"]) == (1, {"train": 9})
 
