@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from pc_crvae.data.cache.kept import today
+from pc_crvae.errors import UserError
 
 MOST_DAYS = 90
 """That a row is kept while no run asks for it, and all rows while there is no run at all."""
@@ -23,10 +24,20 @@ def size_of_unasked(path: Path) -> int:
 
 
 def drop_unasked(path: Path) -> None:
-    """Remove what :func:`size_of_unasked` counts, and give the space back."""
-    with _opened(path, "rw") as connection:
-        connection.execute(f"DELETE FROM kept WHERE {_UNASKED}")
-        connection.execute("VACUUM")
+    """Remove what :func:`size_of_unasked` counts, and give the space back.
+
+    Raises:
+        UserError: the file cannot be written, or the disk is full.
+    """
+    try:
+        with _opened(path, "rw") as connection:
+            connection.execute(f"DELETE FROM kept WHERE {_UNASKED}")
+            connection.execute("VACUUM")
+    except sqlite3.Error as error:
+        raise UserError(
+            f"{path} cannot be written ({error}): see whether the disk is full and the file may be "
+            "changed, and prune again"
+        ) from error
 
 
 def places_of(path: Path) -> str | None:

@@ -10,6 +10,7 @@ import pytest
 from pc_crvae.collection.store import mark_as_used, open_store, store_for, store_of
 from pc_crvae.data.cache.kept import Kept
 from pc_crvae.data.cache.pruning import prune
+from pc_crvae.errors import UserError
 
 DAY = 86_400
 ROW = ({"of": "a file"}, {})
@@ -108,3 +109,15 @@ def test_damage_is_left_to_the_next_run(store: Path):
     store.write_bytes(b"x" * 5000)
     assert prune().removed == []
     assert store.exists()
+
+
+def test_rows_that_cannot_be_removed_are_told_in_a_sentence(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run_on(0, store, monkeypatch, puts="a", gets="")
+    run_on(100, store, monkeypatch, puts="b", gets="")
+    with closing(sqlite3.connect(store, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(UserError, match=r"cannot be written \(database is locked\)"):
+            prune()
+    assert keys(store) == "ab"
