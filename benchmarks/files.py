@@ -4,9 +4,8 @@
 
 Bent spheres are written in each format, binary where it has a binary form. Ours reads, draws 4,096
 points, normalises them and keeps 1,024; trimesh and Open3D read and draw 4,096. The floor is to
-read the bytes and to encode the 1,024 points with the model that comes with the package. Meshes a
-second are those of one thread from file to vector, encoded 16 at once. One thread, the files in the
-system's memory.
+read the bytes and to encode the 1,024 points with ``--ckpt``. Meshes a second are those
+of one thread from file to vector, encoded 16 at once. One thread, the files in the system's memory.
 """
 
 import argparse
@@ -47,10 +46,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.files")
     parser.add_argument("--json", type=Path, metavar="FILE", required=True)
     parser.add_argument("--triangles", type=int, nargs="+", default=[1_000, 5_000, 50_000, 500_000])
+    parser.add_argument("--formats", nargs="+", default=list(FORMATS), choices=FORMATS)
+    parser.add_argument("--ckpt", default="pretrained", metavar="MODEL")
     parser.add_argument("--seconds", type=float, default=2.0, help="spent on each file")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = pc_crvae.load("pretrained")
+    model = pc_crvae.load(options.ckpt)
     if not isinstance(model, PointModel):
         raise TypeError(f"{type(model).__name__} embeds no clouds")
     print("| file | triangles | " + " | ".join(_contenders(Path(), model)), end="")
@@ -60,9 +61,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for count in options.triangles:
             mesh = bent_sphere(count)
-            for ending, written in FORMATS.items():
+            for ending in options.formats:
                 path = Path(folder) / f"{count}-{ending}"
-                mesh.export(path, **written)
+                mesh.export(path, **FORMATS[ending])
                 effort = Effort(options.seconds, 3, 25)
                 ms = alternate(_contenders(path, model), effort, clock=time.process_time)
                 rows[path.name] = ms

@@ -10,7 +10,7 @@ from pc_crvae.geometry.neighbors import (
     mutual_nearest_neighbors,
     nearest_neighbors,
 )
-from pc_crvae.geometry.octants import octant_means
+from pc_crvae.geometry.octants import octant_means, octant_means_of_views
 from pc_crvae.geometry.regions import regions_of
 from pc_crvae.geometry.rotations import (
     rotate,
@@ -35,6 +35,7 @@ __all__ = [
     "mutual_nearest_neighbors",
     "nearest_neighbors",
     "octant_means",
+    "octant_means_of_views",
     "pool_neighbors",
     "principal_frames",
     "regions_of",

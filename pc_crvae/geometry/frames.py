@@ -21,6 +21,11 @@ FRAMES: dict[RotationGroup, int] = {group: len(signs) for group, signs in _SIGNS
 """How many frames `principal_frames` gives a cloud."""
 
 
+def axis_signs(group: RotationGroup) -> Tensor:
+    """How the axes of each of the F frames of `principal_frames` point beside the first: (F, 3)."""
+    return torch.tensor(_SIGNS[group], dtype=torch.float32)
+
+
 def principal_frames(points: Tensor, group: RotationGroup) -> Tensor:
     """Every right-handed frame of the principal axes of clouds.
 

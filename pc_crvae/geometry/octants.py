@@ -32,6 +32,23 @@ def octant_means(points: Tensor, neighbors: int | Sequence[int]) -> Tensor:
         ValueError: the shape is another, there is no point, or the numbers of neighbours are not
             positive and rising.
     """
+    return octant_means_of_views(points, neighbors, points.new_ones((1, 3)))[:, 0]
+
+
+def octant_means_of_views(points: Tensor, neighbors: int | Sequence[int], signs: Tensor) -> Tensor:
+    """Return the `octant_means` of mirror images of clouds, neighbours searched once a cloud.
+
+    Args:
+        points: (B, N, 3).
+        neighbors: as of `octant_means`.
+        signs: (V, 3), 1 or -1: the coordinates of view v are ``points * signs[v]``.
+
+    Returns:
+        (B, V, N, 24 S). Which of equally far neighbours count is the same in all views.
+
+    Raises:
+        ValueError: as `octant_means`.
+    """
     scales = (neighbors,) if isinstance(neighbors, int) else tuple(neighbors)
     if not scales or scales[0] < 1 or list(scales) != sorted(set(scales)):
         raise ValueError(f"numbers of neighbours must be positive and rise, not be {scales}")
@@ -42,5 +59,5 @@ def octant_means(points: Tensor, neighbors: int | Sequence[int]) -> Tensor:
     others = points.shape[1] - 1
     counts = [min(count, others) for count in scales]
     if others == 0:
-        return points.new_zeros((*points.shape[:2], 24 * len(scales)))
-    return kernels_for(points.device).octant_means(points, counts)
+        return points.new_zeros((len(points), len(signs), points.shape[1], 24 * len(scales)))
+    return kernels_for(points.device).octant_means(points, counts, signs.detach().to(points))

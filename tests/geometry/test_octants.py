@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.kernel_choice import forced
-from pc_crvae.geometry import octant_means
+from pc_crvae.geometry import octant_means, octant_means_of_views
 
 
 def by_loops(points: torch.Tensor, counts: list[int]) -> torch.Tensor:
@@ -45,6 +45,29 @@ def test_octant_means_are_those_of_a_loop(kernels, count, neighbors, dtype):
         found = octant_means(points[None], neighbors)[0]
     assert found.dtype == dtype
     torch.testing.assert_close(found.double(), by_loops(points, neighbors), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kernels", ["fast", "reference"])
+@pytest.mark.parametrize("count", [1, 2, 40, 200])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_octant_means_of_views_are_those_of_mirrored_clouds(kernels, count, dtype):
+    points = torch.stack([cloud(count, seed=seed, dtype=dtype) for seed in (1, 2, 3)])
+    points[1, ::2, 0] = 0.25  # offsets of zero count as positive in every view
+    signs = torch.tensor([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, -1]])
+    with forced(kernels):
+        found = octant_means_of_views(points, [1, 5, 20], signs)
+        for view, mirrored in enumerate(signs.to(dtype)):
+            expected = octant_means(points * mirrored, [1, 5, 20])
+            torch.testing.assert_close(found[:, view], expected)
+
+
+def test_a_point_that_is_not_finite_is_so_in_every_view():
+    points = cloud(60, seed=4)[None]
+    points[0, 7] = torch.nan
+    with forced("fast"):
+        found = octant_means_of_views(points, 4, -torch.ones(2, 3))
+    assert found[:, :, 7].isnan().all()
+    assert found[:, :, :7].isfinite().all()
 
 
 @pytest.mark.parametrize("kernels", ["fast", "reference"])

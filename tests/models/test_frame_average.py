@@ -8,13 +8,20 @@ from hypothesis import strategies as st
 from helpers.turned_clouds import clouds, turns
 from pc_crvae.config import PointModelConfig
 from pc_crvae.geometry import principal_frames, rotate, rotation_about_z
-from pc_crvae.models.points import DGCNN, FoldingNetEncoder, FrameAveraged, PointNet
+from pc_crvae.models.points import (
+    DGCNN,
+    FoldingNetEncoder,
+    FrameAveraged,
+    OctantPointNet,
+    PointNet,
+)
 from pc_crvae.models.points.vae import PointVAE
 
 ENCODERS = {
     "pointnet": lambda: PointNet((8, 16)),
     "dgcnn": lambda: DGCNN((8, 8), embedding=16, k=4),
     "foldingnet": lambda: FoldingNetEncoder(k=4, widths=(8,), graph_widths=(8, 16)),
+    "octant_pointnet": lambda: OctantPointNet((0.1, 0.3), widths=(8, 16), region_width=2),
 }
 
 
@@ -54,6 +61,21 @@ def test_features_are_means_over_the_frames(training):
     frames = principal_frames(points, "so3")
     alone = [averaged.encoder(points @ frames[:, place]) for place in range(4)]
     torch.testing.assert_close(averaged(points), torch.stack(alone).mean(dim=0))
+
+
+@pytest.mark.parametrize("group", ["z", "so3"])
+@pytest.mark.parametrize("training", [True, False])
+def test_frames_that_are_encoded_together_are_those_encoded_one_by_one(training, group):
+    averaged = FrameAveraged(ENCODERS["octant_pointnet"]().double(), group).train(training)
+    points = clouds(1).requires_grad_()
+    together = averaged(points)
+    found = torch.autograd.grad(together.square().sum(), [points, *averaged.parameters()])
+    framed = averaged.framed(points)
+    one_by_one = averaged.encoder(framed.flatten(end_dim=1))
+    mean = one_by_one.reshape(*framed.shape[:2], -1).mean(dim=1)
+    torch.testing.assert_close(together, mean)
+    expected = torch.autograd.grad(mean.square().sum(), [points, *averaged.parameters()])
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_order_of_the_points_changes_nothing():

@@ -34,6 +34,11 @@ from pc_crvae.evaluation.probe.report import (
 )
 from pc_crvae.evaluation.reports import TrainAndTest
 
+_LEFT_OUT = (
+    "; one more than three standard deviations of the paired difference behind a smaller one in "
+    "the first fold is left out, and so are larger ones"
+)
+
 Outcomes = Mapping[tuple[str, str], Sequence[Outcome]]
 """By whose features they are and which, named as in reports; one a probe seed."""
 
@@ -237,6 +242,7 @@ def describe_protocol(protocol: ProbeProtocol) -> ProtocolReport:
             else "as they are, not standardised",
             f"choice_of_{parameter}": "stratified cross-validation on the training shapes, "
             + ("smallest of equals" if parameter == "c" else "largest of equals")
+            + (_LEFT_OUT if classifier["name"] == "linear_svm" else "")
             if len(grid_of(protocol.classifier)) > 1
             else "fixed",
             "fitted_on": "training shapes, unturned"

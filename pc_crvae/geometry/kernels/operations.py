@@ -47,11 +47,12 @@ class Kernels(Protocol):
     def k_nearest(self, points: Tensor, k: int) -> Tensor:
         """Nearest of (B, N, D) to each other, itself first: (B, N, k) int64, 1 <= k <= N."""
 
-    def octant_means(self, points: Tensor, counts: Sequence[int]) -> Tensor:
-        """Mean offsets of neighbours by octant of (B, N, 3): (B, N, 24 S), S scales.
+    def octant_means(self, points: Tensor, counts: Sequence[int], signs: Tensor) -> Tensor:
+        """Mean offsets of neighbours by octant of (B, N, 3): (B, V, N, 24 S), S scales.
 
         Scale s takes the ``counts[s]`` nearest other points; the counts rise, and the last is
-        below N. See `pc_crvae.geometry.octant_means`.
+        below N. View v is the cloud mirrored by ``signs[v]`` (V, 3), of the dtype of the points.
+        See `pc_crvae.geometry.octant_means`.
         """
         ...
 

@@ -50,23 +50,30 @@ def k_nearest(points: Tensor, k: int) -> Tensor:
     return _together(parts, (*points.shape[:2], k), points.device)
 
 
-def octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
+def octant_means(points: Tensor, counts: Sequence[int], signs: Tensor) -> Tensor:
     """See `Kernels.octant_means`."""
-    return octant_means_of(points, k_nearest(points, counts[-1] + 1), counts)
+    return octant_means_of(points, k_nearest(points, counts[-1] + 1), counts, signs)
 
 
-def octant_means_of(points: Tensor, neighbors: Tensor, counts: Sequence[int]) -> Tensor:
+def octant_means_of(
+    points: Tensor, neighbors: Tensor, counts: Sequence[int], signs: Tensor
+) -> Tensor:
     """As `octant_means`, of the neighbours (B, N, k) that `k_nearest` gives."""
     places = gather_points(points, neighbors[..., 1:].flatten(1))
     offsets = places.reshape(*points.shape[:2], -1, 3) - points.unsqueeze(2)  # (B, N, k, 3)
-    signs = (offsets >= 0).long()
-    octant = 4 * signs[..., 0] + 2 * signs[..., 1] + signs[..., 2]
+    return torch.stack([_means_by_octant(offsets * view, counts) for view in signs], dim=1)
+
+
+def _means_by_octant(offsets: Tensor, counts: Sequence[int]) -> Tensor:
+    """The means (B, N, 24 S) of offsets (B, N, k, 3), nearest first."""
+    positive = (offsets >= 0).long()
+    octant = 4 * positive[..., 0] + 2 * positive[..., 1] + positive[..., 2]
     # A duplicate has no direction.
     in_octant = octant.unsqueeze(-1) == torch.arange(8, device=octant.device)  # (B, N, k, 8)
     members = in_octant & (offsets != 0).any(dim=-1, keepdim=True)
     means = []
     for count in counts:
-        inside = members[:, :, :count].to(points.dtype)
+        inside = members[:, :, :count].to(offsets.dtype)
         sums = torch.einsum("bnko,bnka->bnoa", inside, offsets[:, :, :count])
         means.append(sums / inside.sum(dim=2).clamp(min=1).unsqueeze(-1))
     return torch.stack(means, dim=2).flatten(2)

@@ -26,6 +26,14 @@ class PointEncoder(Encoder, Protocol):
         """Pool what `forward_features` gave to (B, F), or to (B, 2 F) with ``max_mean``."""
 
 
+@runtime_checkable
+class MirroringEncoder(PointEncoder, Protocol):
+    """An encoder that encodes mirror images of a cloud together in less time than one by one."""
+
+    def forward_mirrored(self, points: Tensor, signs: Tensor) -> Tensor:
+        """Encode ``points`` (B, N, 3) times each of the ``signs`` (V, 3) to (B V, out_features)."""
+
+
 def pool_over_points(features: Tensor, pooling: Pooling) -> Tensor:
     """Pool ``features`` (B, N, F) over the points to (B, F), or to (B, 2 F) with ``max_mean``."""
     if pooling == "max":

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from pc_crvae.geometry.frames import FRAMES, RotationGroup, principal_frames
+from pc_crvae.geometry.frames import FRAMES, RotationGroup, axis_signs, principal_frames
 from pc_crvae.models.checks import check_clouds
-from pc_crvae.models.points.encoder import PointEncoder, Pooling
+from pc_crvae.models.points.encoder import MirroringEncoder, PointEncoder, Pooling
 
 
 class FrameAveraged(nn.Module):
@@ -38,7 +38,11 @@ class FrameAveraged(nn.Module):
         Raises:
             ValueError: ``points`` has another shape, or too few points for the encoder.
         """
-        return self._mean_over_frames(self.encoder(self.framed(points).flatten(end_dim=1)))
+        framed = self.framed(points)
+        if isinstance(self.encoder, MirroringEncoder):
+            signs = axis_signs(self.group).to(points.device)
+            return self._mean_over_frames(self.encoder.forward_mirrored(framed[:, 0], signs))
+        return self._mean_over_frames(self.encoder(framed.flatten(end_dim=1)))
 
     def forward_features(self, points: Tensor) -> Tensor:
         """The features (B, K N, F) of each point in each of a cloud's K frames, one by one.

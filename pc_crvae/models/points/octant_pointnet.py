@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from pc_crvae.geometry import octant_means, regions_of
+from pc_crvae.geometry import octant_means_of_views, regions_of
 from pc_crvae.models.checks import check_clouds, check_positive
 from pc_crvae.models.mlp import Perceptron, mlp
 from pc_crvae.models.points.encoder import pool_over_points
@@ -74,7 +74,28 @@ class OctantPointNet(nn.Module):
         Raises:
             ValueError: ``points`` has another shape.
         """
-        features: Tensor = self.perceptrons[:-1](self._with_neighborhoods(points))  # (B, N, C)
+        return self._encode(points, self._with_neighborhoods(points))
+
+    def forward_mirrored(self, points: Tensor, signs: Tensor) -> Tensor:
+        """Encode mirror images of ``points`` (B, N, 3), neighbours searched once a cloud.
+
+        Args:
+            points: the clouds.
+            signs: (V, 3), 1 or -1: view v is ``points * signs[v]``.
+
+        Returns:
+            (B V, out_features), the views of a cloud one after another.
+
+        Raises:
+            ValueError: ``points`` has another shape.
+        """
+        check_clouds(points)
+        views = (points.unsqueeze(1) * signs.to(points)[:, None]).flatten(end_dim=1)
+        return self._encode(views, self._with_neighborhoods(points, signs))
+
+    def _encode(self, points: Tensor, inputs: Tensor) -> Tensor:
+        """Clouds (B, N, 3) whose points and neighbourhoods are (B, N, 3 + 24 S)."""
+        features: Tensor = self.perceptrons[:-1](inputs)  # (B, N, C)
         whole = maximum_over_points(cast(Perceptron, self.perceptrons[-1]), features)
         if self.of_regions is None:
             return whole
@@ -103,13 +124,15 @@ class OctantPointNet(nn.Module):
         for inside in regions_of(points)[1:]:
             yield of_points * inside.unsqueeze(2)
 
-    def _with_neighborhoods(self, points: Tensor) -> Tensor:
-        """Points and their octant means, (B, N, 3 + 24 S)."""
+    def _with_neighborhoods(self, points: Tensor, signs: Tensor | None = None) -> Tensor:
+        """Points and octant means of the views of ``signs`` (V, 3): (B V, N, 3 + 24 S)."""
         check_clouds(points)
         counts = [max(1, round(share * int(points.shape[1]))) for share in self.shares]
         # Small clouds may have fewer neighbours than scales.
         rising = sorted(set(counts))
-        means = octant_means(points, rising)
+        signs = points.new_ones((1, 3)) if signs is None else signs.to(points)
+        means = octant_means_of_views(points, rising, signs).flatten(end_dim=1)
+        points = (points.unsqueeze(1) * signs[:, None]).flatten(end_dim=1)
         by_scale = means.reshape(*means.shape[:2], len(rising), 24)
         of_scales = [by_scale[:, :, rising.index(count)] for count in counts]
         return torch.cat([points, *(one.to(points.dtype) for one in of_scales)], dim=2)

@@ -6,8 +6,8 @@ from threadpoolctl import threadpool_limits
 
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
-from pc_crvae.evaluation.probe import linear_svm
-from pc_crvae.evaluation.probe.linear_svm import fit_linear_svm
+from pc_crvae.evaluation.probe import squared_hinge
+from pc_crvae.evaluation.probe.linear_svm import clearly_behind, fit_linear_svm
 
 
 def blobs(count=240, dimensions=12, classes=4, spread=0.8, seed=0):
@@ -105,7 +105,7 @@ def test_a_direction_from_few_samples_is_newtons(active, largest_single, relativ
     rng = np.random.default_rng(active)
     inputs, gradient = rng.normal(size=(40, 20)), rng.normal(size=(20, 1))
     chosen = np.arange(40)[:, None] < active
-    grams = linear_svm._ActiveGrams(inputs, 1)
+    grams = squared_hinge.ActiveGrams(inputs, 1)
     grams.largest_single = largest_single
     found = grams.direction(np.array([0]), chosen, 3.0, gradient)
     of_active = inputs[:active]
@@ -156,7 +156,7 @@ def test_what_cross_validation_predicted_is_kept():
 
 
 def test_a_solver_stopped_early_says_so(monkeypatch):
-    monkeypatch.setattr("pc_crvae.evaluation.probe.linear_svm._MAX_STEPS", 2)
+    monkeypatch.setattr("pc_crvae.evaluation.probe.squared_hinge._MAX_STEPS", 2)
     assert not fit_linear_svm(*overlapping_classes(), c_grid=[1.0]).converged
     assert not fit_linear_svm(*overlapping_classes(), c_grid=[1e-4, 1.0]).converged
 
@@ -232,6 +232,78 @@ def test_the_penalty_with_the_best_held_out_accuracy_is_chosen():
     tried = held_out_accuracies(features, labels, grid)
     assert len(set(tried.values())) > 1
     assert tried[fit_linear_svm(features, labels, c_grid=grid).c] == max(tried.values())
+
+
+@pytest.fixture
+def fitted_at(monkeypatch):
+    """The penalties of all fits, those that lead up to others among them."""
+    penalties, minimise = [], squared_hinge.minimise
+
+    def recorded(inputs, targets, c, *others):
+        penalties.append(c)
+        return minimise(inputs, targets, c, *others)
+
+    monkeypatch.setattr("pc_crvae.evaluation.probe.linear_svm.minimise", recorded)
+    return penalties
+
+
+def test_penalties_clearly_behind_a_smaller_one_are_left_out_of_other_folds(fitted_at):
+    features, labels = blobs(count=1200, dimensions=300, classes=4, spread=8.0)
+    grid = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    chosen = fit_linear_svm(features, labels, c_grid=grid)
+    assert chosen.converged
+    last = max(fitted_at)
+    assert chosen.c < last < 1.0
+    assert fitted_at.count(last) == 1
+    tried = held_out_accuracies(features, labels, grid)
+    assert tried[chosen.c] == max(tried.values())
+
+
+def test_penalties_about_as_good_as_the_best_are_tried_in_every_fold(fitted_at):
+    features, labels = blobs(count=90, dimensions=60, spread=3.0)
+    fit_linear_svm(features, labels, c_grid=(1e-2, 1e-1))
+    assert fitted_at.count(1e-2) >= 3
+    assert fitted_at.count(1e-1) >= 3
+
+
+@pytest.mark.parametrize(
+    ("lost", "gained", "expected"),
+    [
+        (9, 0, False),
+        (10, 0, True),
+        (120, 80, False),
+        (150, 100, True),
+        (80, 120, False),
+        (0, 0, False),
+    ],
+)
+def test_a_difference_of_more_than_three_deviations_is_clear(lost, gained, expected):
+    right, other = np.zeros(400, dtype=bool), np.zeros(400, dtype=bool)
+    other[:lost], right[lost : lost + gained] = True, True
+    right[300:] = other[300:] = True
+    assert clearly_behind(right, other) is expected
+
+
+@pytest.mark.parametrize("grid", [(1e-4, 1e-3, 1e-2, 0.1, 1.0), (1e-2, 1.0)])
+@pytest.mark.parametrize(("count", "dimensions"), [(900, 160), (120, 200)])
+def test_what_starts_at_the_mean_of_the_folds_is_as_near_the_minimum(grid, count, dimensions):
+    features, labels = overlapping_classes(count, dimensions)
+    probe = fit_linear_svm(features, labels, c_grid=grid)
+    assert probe.converged
+    assert relative_duality_gaps(probe, features, labels).max() < 1.01e-4
+    straight = fit_linear_svm(features, labels, c_grid=(probe.c,))
+    np.testing.assert_allclose(probe.weights, straight.weights, atol=0.02 * probe.weights.max())
+
+
+@pytest.mark.parametrize("c", [1.0, 10.0])
+def test_features_with_much_in_common_converge_though_single_precision_is_not_enough(c):
+    rng = np.random.default_rng(3)
+    labels = np.arange(900) % 5
+    latent = rng.normal(size=(5, 12))[labels] + rng.normal(size=(900, 12))
+    features = latent @ rng.normal(size=(12, 400)) + 0.1 * rng.normal(size=(900, 400))
+    probe = fit_linear_svm(features, labels, c_grid=(c,))
+    assert probe.converged
+    assert relative_duality_gaps(probe, features, labels).max() < 1.01e-4
 
 
 def test_a_class_smaller_than_the_folds_is_named():

@@ -243,9 +243,9 @@ def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
     return chosen
 
 
-def octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
-    """(B, N, 3) to (B, N, 24 S), of the ``counts`` nearest other points; they rise, and fit."""
-    means = points.new_empty((*points.shape[:2], len(counts), 8, 3))
+def octant_means(points: Tensor, counts: Sequence[int], signs: Tensor) -> Tensor:
+    """(B, N, 3) to (B, V, N, 24 S), of the ``counts`` nearest other points; they rise, and fit."""
+    means = points.new_empty((len(points), len(signs), points.shape[1], len(counts), 8, 3))
     blocks = _sorted_blocks(*_arrays(points))
     parallel.run(
         octants.octant_means,
@@ -254,9 +254,9 @@ def octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
         blocks.coordinates,
         blocks.boxes,
         np.array(counts),
-        means.numpy(),
+        *_arrays(signs, means),
     )
-    return means.flatten(2)
+    return means.flatten(3)
 
 
 def _sorted_blocks(points: np.ndarray) -> SortedBlocks:

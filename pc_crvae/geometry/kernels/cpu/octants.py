@@ -18,12 +18,12 @@ _GUESSES = 6
 
 
 @compiled
-def octant_means(order, coordinates, boxes, counts, means, start, stop):  # type: ignore[no-untyped-def]
-    """Fill ``means`` (B, N, S, 8, 3) for a range of the B * P / BLOCK blocks.
+def octant_means(order, coordinates, boxes, counts, signs, means, start, stop):  # type: ignore[no-untyped-def]
+    """Fill ``means`` (B, V, N, S, 8, 3) for a range of the B * P / BLOCK blocks.
 
     ``order`` (B, N), ``coordinates`` (B, 3, P) and ``boxes`` (B, 6, P / BLOCK) come from
     :func:`search.sort_along_curve`. Scale s takes the ``counts[s]`` nearest other points;
-    ``counts`` rises and its last is below N.
+    ``counts`` rises and its last is below N. View v is mirrored by ``signs[v]`` (V, 3).
     """
     per_cloud, blocks, most = order.shape[1], boxes.shape[2], counts[-1]
     squared = np.empty(per_cloud, coordinates.dtype)
@@ -44,7 +44,7 @@ def octant_means(order, coordinates, boxes, counts, means, start, stop):  # type
         for i in range(first, last):
             point = coordinates[b, :, i]
             if not np.isfinite(point[0] + point[1] + point[2]):
-                means[b, order[b, i]] = np.nan
+                means[b, :, order[b, i]] = np.nan
                 continue
             _measure(candidates, 0, found, point, squared)
             # One more, as the point itself is among its candidates.
@@ -58,7 +58,7 @@ def octant_means(order, coordinates, boxes, counts, means, start, stop):  # type
             for scale in range(len(counts)):
                 _average(
                     candidates, point, chosen[:near], squared[:near], counts[scale] + 1,
-                    means[b, order[b, i], scale],
+                    signs, means[b, :, order[b, i], scale],
                 )  # fmt: skip
 
 
@@ -137,11 +137,11 @@ def _gather(coordinates, boxes, home, reach, per_cloud, candidates):  # type: ig
 
 
 @inlined
-def _average(coordinates, point, chosen, squared, wanted, means):  # type: ignore[no-untyped-def]
-    """Fill ``means`` (8, 3) with the mean offsets of the ``wanted`` nearest of ``chosen``."""
+def _average(coordinates, point, chosen, squared, wanted, signs, means):  # type: ignore[no-untyped-def]
+    """Fill ``means`` (V, 8, 3), by view, with those of the ``wanted`` nearest of ``chosen``."""
     bound, count = _threshold(squared, wanted)
     surplus = max(count - wanted, 0)  # ties at the threshold, of which so many are left out
-    members = np.zeros(8, np.int64)
+    members = np.zeros((len(signs), 8), np.int64)
     means[:] = 0
     for rank in range(len(chosen)):
         if squared[rank] > bound:
@@ -154,11 +154,14 @@ def _average(coordinates, point, chosen, squared, wanted, means):  # type: ignor
         dz = coordinates[2, j] - point[2]
         if dx == 0 and dy == 0 and dz == 0:  # itself, and duplicates, which have no direction
             continue
-        octant = 4 * (dx >= 0) + 2 * (dy >= 0) + (dz >= 0)
-        means[octant, 0] += dx
-        means[octant, 1] += dy
-        means[octant, 2] += dz
-        members[octant] += 1
-    for octant in range(8):
-        for axis in range(3):
-            means[octant, axis] /= max(members[octant], 1)
+        for view in range(len(signs)):
+            x, y, z = signs[view, 0] * dx, signs[view, 1] * dy, signs[view, 2] * dz
+            octant = 4 * (x >= 0) + 2 * (y >= 0) + (z >= 0)
+            means[view, octant, 0] += x
+            means[view, octant, 1] += y
+            means[view, octant, 2] += z
+            members[view, octant] += 1
+    for view in range(len(signs)):
+        for octant in range(8):
+            for axis in range(3):
+                means[view, octant, axis] /= max(members[view, octant], 1)

@@ -28,6 +28,6 @@ picked_products_backward = plain.picked_products_backward
 fold = plain.fold
 
 
-def octant_means(points: Tensor, counts: Sequence[int]) -> Tensor:
+def octant_means(points: Tensor, counts: Sequence[int], signs: Tensor) -> Tensor:
     """See `Kernels.octant_means`: what is fast here is the search for neighbours."""
-    return plain.octant_means_of(points, k_nearest(points, counts[-1] + 1), counts)
+    return plain.octant_means_of(points, k_nearest(points, counts[-1] + 1), counts, signs)
