@@ -30,17 +30,15 @@ def parse_stl(data: bytes) -> tuple[NDArray[np.floating], Polygons]:
     Raises:
         ValueError: the file is of neither kind, or holds less than it promises, or more triangles.
     """
-    data = as_utf8(data)
     promised = int.from_bytes(data[80:_HEADER], "little")
     size = _HEADER + promised * _TRIANGLE.itemsize
-    is_text = data[:_HEADER].lstrip()[:5].lower() == b"solid"
     corners: NDArray[np.floating]
     # The count of a text would be four of its characters, more than any file has triangles.
     if len(data) == size or (len(data) > size > _HEADER):
         corners = np.frombuffer(data, _TRIANGLE, promised, _HEADER)["corners"]
         _check_rest(data[size:], promised)
-    elif is_text:
-        corners = as_single(_parse_text(data).reshape(-1, 3))
+    elif (text := as_utf8(data))[:_HEADER].lstrip()[:5].lower() == b"solid":
+        corners = as_single(_parse_text(text).reshape(-1, 3))
     else:
         raise ValueError(
             f"its header promises {promised} triangles, {size} bytes in all, and it has {len(data)}"
@@ -58,7 +56,7 @@ def _check_rest(rest: bytes, promised: int) -> None:
             f"another file of {count} triangles follows its {promised}: split the two, or store "
             "them as one"
         )
-    if len(rest) % _TRIANGLE.itemsize == 0 and rest.strip(b"\0") and _are_triangles(rest):
+    if len(rest) % _TRIANGLE.itemsize == 0 and _are_triangles(rest):
         raise ValueError(
             f"its header promises {promised} triangles, and {len(rest) // _TRIANGLE.itemsize} more "
             "follow them"
@@ -66,6 +64,9 @@ def _check_rest(rest: bytes, promised: int) -> None:
 
 
 def _are_triangles(data: bytes) -> bool:
+    """Whether whole triangles, not all of them zeros, could be such of a file."""
+    if not data.strip(b"\0"):
+        return False
     triangles = np.frombuffer(data, _TRIANGLE)
     with np.errstate(all="ignore"):
         lengths = np.linalg.norm(triangles["normal"].astype(np.float64), axis=1)

@@ -1,5 +1,6 @@
 """Clouds written as text: one point per line, coordinates first, commas or blanks between."""
 
+import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +48,7 @@ def parse_text(path: Path, content: bytes, columns: int = 3) -> NDArray[np.float
     comment = None
     while lines and lines[0].startswith(_COMMENTS):
         comment = lines.pop(0)
-    lines = [line for line in lines if not line.startswith(_COMMENTS)]
+    lines = [_unquoted(line) for line in lines if not line.startswith(_COMMENTS)]
     promised = None
     if len(lines) > 1 and re.fullmatch("[0-9]+", lines[0]):
         promised = lines.pop(0)
@@ -96,11 +97,6 @@ def _names(path: Path, lines: Sequence[str]) -> list[str] | None:
     names = split_header(lines[0], delimiter)
     # A line that is numbers in part is no head but a damaged point.
     if not any(_is_number(field) for field in _fields(lines[0])):
-        if all(re.fullmatch(r"-?\d+,\d+", name) for name in names):
-            raise UserError(
-                f"{path} has a line that is not one of numbers: {lines[0][:40]!r} has commas for "
-                "points"
-            )
         return names
     separator = "\t" if delimiter is None and "\t" in lines[0] else delimiter
     if separator is None and len(lines) > 1 and re.search("[.eE]", lines[1]):
@@ -146,17 +142,46 @@ def parse_rows(
     Raises:
         UserError: a line has too few columns or one that is no number.
     """
-    if delimiter == ";":  # which spreadsheets write where the comma is the decimal point
-        lines = [line.replace(",", ".") for line in lines]
+    if delimiter == ";" and any("," in line for line in lines):
+        lines = _with_decimal_points(path, lines, columns)
+        columns = range(len(columns))
     try:
         rows: NDArray[np.float64] = np.loadtxt(
-            lines, comments=None, delimiter=delimiter, usecols=columns, ndmin=2, quotechar='"'
+            lines, comments=None, delimiter=delimiter, usecols=columns, ndmin=2
         )
     except (ValueError, OverflowError) as error:
         raise UserError(
             f"{path} has a line that is not one of numbers: {reason_of(error)}"
         ) from error
     return rows
+
+
+def _unquoted(line: str) -> str:
+    """Return a line without quotes; a delimiter between quotes becomes a blank."""
+    if '"' not in line:
+        return line
+    delimiter = _delimiter(re.sub('"[^"]*"', "", line))
+    if delimiter is None:
+        return line
+    (fields,) = csv.reader([line], delimiter=delimiter, skipinitialspace=True)
+    return delimiter.join(field.replace(delimiter, " ").strip() for field in fields)
+
+
+def _with_decimal_points(path: Path, lines: Sequence[str], columns: Sequence[int]) -> list[str]:
+    """Return some columns between semicolons, where spreadsheets write decimal commas.
+
+    Raises:
+        UserError: commas and points are both there, so that one of them parts thousands.
+    """
+    rows = [line.split(";") for line in lines]
+    wanted = [";".join(row[c] for c in columns if c < len(row)) for row in rows]
+    with_comma = next((row for row in wanted if "," in row), None)
+    if with_comma is not None and any("." in row for row in wanted):
+        raise UserError(
+            f"{path} has a line that is not one of numbers: in {with_comma[:40]!r} is a comma, and "
+            "other numbers have points; write all with points, and nothing between thousands"
+        )
+    return [row.replace(",", ".") for row in wanted]
 
 
 def _delimiter(line: str) -> str | None:

@@ -51,7 +51,7 @@ def minimise(
         slack = np.maximum(1 - margins[:, unfinished], 0)
         gradient = weights[:, unfinished] - 2 * c * (inputs.T @ (targets[:, unfinished] * slack))
         objective = _dots(weights[:, unfinished]) / 2 + c * _dots(slack)
-        going_on = _dots(gradient) / 2 > _TOLERANCE * objective
+        going_on = ~(_dots(gradient) / 2 <= _TOLERANCE * objective)  # nor is NaN near the best
         unfinished, gradient = unfinished[going_on], gradient[:, going_on]
         if not len(unfinished):
             return weights, True
@@ -214,7 +214,7 @@ def _is_rounded(direction: Floats, change: Floats, gradient: Floats, c: float) -
     """
     curvature = _dots(direction) + 2 * c * _dots(change)
     decrease = -_dots(direction, gradient)
-    return bool(np.any(np.abs(curvature - decrease) > _ROUNDED * curvature))
+    return not np.all(np.abs(curvature - decrease) <= _ROUNDED * curvature)
 
 
 def _line_minimum(

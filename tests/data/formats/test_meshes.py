@@ -69,6 +69,16 @@ def test_every_format_gives_the_same_surface(tmp_path: Path, name: str):
     assert surface.repairs == merged
 
 
+def test_a_binary_stl_may_begin_as_a_text_in_utf_16_does(tmp_path: Path):
+    path = save(tmp_path, "a.stl", b"\xff\xfe" + write.stl()[2:])
+    assert len(read_surface(path).faces) == 6
+
+
+def test_zeros_behind_a_binary_stl_are_passed_over(tmp_path: Path):
+    tail = bytes(80) + struct.pack("<I", 1) + bytes(50)
+    assert len(read_surface(save(tmp_path, "a.stl", write.stl() + tail)).faces) == 6
+
+
 @pytest.mark.parametrize("name", ["a.stl", "a.obj"])
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_texts_with_a_byte_order_mark_are_read(tmp_path: Path, name: str, encoding: str):
