@@ -58,7 +58,7 @@ def test_a_wheel_holds_code_cards_configs_and_models_and_nothing_else(wheel: zip
     code = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "pc_crvae").rglob("*.py")}
     templates = {
         str(path.relative_to(CHECKOUT))
-        for suffix in ("html", "css", "js", "md", "tex", "txt")
+        for suffix in ("html", "css", "js", "md", "tex", "toml", "txt")
         for path in (CHECKOUT / "pc_crvae").rglob(f"*.{suffix}")
     }
     assert templates
