@@ -238,7 +238,7 @@ def _search(
             if away[g] >= best or (turn > 0 and g == own):
                 continue
             _fill_away(near, boxes[g], x, y, z)
-            for k in range(_GROUP):
+            for k in range(min(_GROUP, len(mesh) - g * _GROUP)):
                 if near[k] >= best:
                     continue
                 t = g * _GROUP + k

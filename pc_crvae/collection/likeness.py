@@ -18,6 +18,9 @@ _PAIRS = 1 << 18
 _AT_ONCE = 256
 """Pairs whose vectors stay in the processor's cache."""
 
+_SCALED_AT_ONCE = 20_000
+"""Vectors that are scaled once, in double precision, and not for every pair."""
+
 
 @dataclass(frozen=True, eq=False)
 class Likeness:
@@ -43,11 +46,15 @@ class Likeness:
             rng = np.random.default_rng(0)
             first = rng.integers(count, size=_PAIRS)
             second = (first + rng.integers(1, count, size=_PAIRS)) % count
-        units = unit_rows(vectors)
+        units = unit_rows(vectors) if count <= _SCALED_AT_ONCE else None
         pairs = np.empty(len(first))
         for start in range(0, len(pairs), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            apart = units[first[part]] - units[second[part]]
+            one, other = first[part], second[part]
+            if units is None:
+                apart = unit_rows(vectors[one]) - unit_rows(vectors[other])
+            else:
+                apart = units[one] - units[other]
             # Half the squared distance of unit vectors is 1 - cosine, without its cancellation.
             pairs[part] = np.square(apart).sum(axis=1) / 2
         return cls(np.sort(pairs))

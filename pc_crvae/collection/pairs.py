@@ -29,7 +29,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.utils.threads import usable_cores
 from pc_crvae.utils.workers import Answer, Found, Lost, answers
 
-FORMAT = 4
+FORMAT = 5
 """Raise it where a comparison of the same two shapes may come out differently."""
 
 HELD = 500_000

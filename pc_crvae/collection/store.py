@@ -14,7 +14,9 @@ from typing import Any
 
 from pc_crvae.data.cache import store as cache
 from pc_crvae.data.cache.kept import Kept, open_kept
+from pc_crvae.data.cache.unasked import renew
 from pc_crvae.data.formats.registry import files_read_with
+from pc_crvae.errors import printable
 
 FORMAT = 3
 """Raise it where what a row holds of the same file changes."""
@@ -57,14 +59,18 @@ def store_for(
     """Open the store of files and folders, which says whose it is; as :func:`open_store`."""
     with open_store(store_of(places), tell) as rows:
         more = f" and {len(places) - 1:,} more" if len(places) > 1 else ""
-        rows.say("places", f"{places[0].resolve()}{more}")
+        rows.say("places", printable(f"{places[0].resolve()}{more}"))
         yield rows
 
 
 def mark_as_used(places: Sequence[Path]) -> None:
     """Note that what a store keeps is still of use, though nothing had to be asked for."""
-    with suppress(OSError):  # it may be gone, and then there is nothing to be noted
-        os.utime(store_of(places))
+    # It may be gone, and then there is nothing to be noted.
+    with suppress(OSError, cache.NotKeptError):
+        store = store_of(places)
+        if store.is_file():
+            renew(store)
+            os.utime(store)
 
 
 def state_of(path: Path) -> str:

@@ -2,6 +2,8 @@
 
 import argparse
 
+from pc_crvae.errors import printable
+
 DESCRIPTION = (
     "Remove what was prepared and is out of date, and what explore and search keep and no run has "
     "asked for in 90 days, such as what they found of files that are gone."
@@ -29,7 +31,7 @@ def run(options: argparse.Namespace) -> None:
     verb = "would remove" if dry_run else "removed"
     for leftover in pruned.removed:
         size = f"{leftover.size / 1e6:,.1f} MB"
-        print(f"{verb} {leftover.name}, {leftover.reason}: {size}")
+        print(f"{verb} {printable(leftover.name)}, {leftover.reason}: {size}")
     for name in pruned.busy:
         print(f"left {name}, which another process uses")
     total = sum(leftover.size for leftover in pruned.removed) / 1e6

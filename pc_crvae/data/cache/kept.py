@@ -8,7 +8,7 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from pc_crvae.data.cache.store import NotKeptError
@@ -28,7 +28,7 @@ _NOT_OF_THE_CONTENT = {
 }
 """What SQLite reports where a file cannot be written or read, but is not damaged."""
 
-_DAYS_BETWEEN_MARKS = 7
+DAYS_BETWEEN_MARKS = 7
 """A row that is asked for is marked with the day, unless it was within so many."""
 
 _SCHEMA = """
@@ -63,8 +63,8 @@ class Kept:
         ).fetchone()
         if row is None or not isinstance(row[0], bytes) or _checksum(key, row[0]) != row[1]:
             return None
-        if row[2] + _DAYS_BETWEEN_MARKS <= self._today:
-            self._connection.execute("UPDATE kept SET asked = ? WHERE key = ?", (self._today, key))
+        if row[2] + DAYS_BETWEEN_MARKS <= self._today:
+            self._note("UPDATE kept SET asked = ? WHERE key = ?", self._today, key)
         return unpack(row[0])
 
     def put(self, key: str, found: Found) -> None:
@@ -77,7 +77,12 @@ class Kept:
 
     def say(self, name: str, value: str | int) -> None:
         """Say something of all rows: their ``places``, or the day that a run ``ended`` on."""
-        self._connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+        self._note("INSERT OR REPLACE INTO about VALUES (?, ?)", name, value)
+
+    def _note(self, statement: str, *values: str | int) -> None:
+        """Write what only `prune` reads: a run that knows everything needs no space for it."""
+        with suppress(sqlite3.OperationalError):
+            self._connection.execute(statement, values)
 
 
 @contextmanager

@@ -162,7 +162,9 @@ def _unasked(paths: Sequence[Path], everything: bool) -> list[Leftover]:
             reason = "up to date" if everything else f"not asked for in {MOST_DAYS} days"
             found.append(Leftover(path, reason, _size(path), name))
         elif size := size_of_unasked(path):
-            reason = f"what runs of {MOST_DAYS} days did not ask for, as of files that are gone"
+            reason = (
+                f"what runs of {MOST_DAYS} days did not ask for, such as of files that are gone"
+            )
             found.append(Leftover(path, reason, size, name, is_part=True))
     return found
 

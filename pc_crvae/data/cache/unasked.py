@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from pc_crvae.data.cache.kept import today
+from pc_crvae.data.cache.kept import DAYS_BETWEEN_MARKS, today
 from pc_crvae.errors import UserError
 
 MOST_DAYS = 90
 """That a row is kept while no run asks for it, and all rows while there is no run at all."""
 
-_UNASKED = f"asked + {MOST_DAYS} <= (SELECT value FROM about WHERE name = 'ended')"
+_UNASKED = (
+    f"asked + {MOST_DAYS + DAYS_BETWEEN_MARKS} <= (SELECT value FROM about WHERE name = 'ended')"
+)
 """Counted back from the day of the last run, so that a long pause makes no row old."""
 
 
@@ -38,6 +40,18 @@ def drop_unasked(path: Path) -> None:
             f"{path} cannot be written ({error}): see whether the disk is full and the file may be "
             "changed, and prune again"
         ) from error
+
+
+def renew(path: Path) -> None:
+    """Mark all rows of a file as asked for, where a run had no need to ask for each.
+
+    Where they cannot be marked, they only count as old some time earlier.
+    """
+    with suppress(sqlite3.Error), _opened(path, "rw") as connection:
+        connection.execute(
+            "UPDATE kept SET asked = ? WHERE asked + ? <= ?",
+            (today(), DAYS_BETWEEN_MARKS, today()),
+        )
 
 
 def places_of(path: Path) -> str | None:

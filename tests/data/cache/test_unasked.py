@@ -45,7 +45,7 @@ def test_what_no_run_asks_for_goes(store: Path, monkeypatch: pytest.MonkeyPatch)
     run_on(100, store, monkeypatch, puts="d", gets="a")
     (told,) = prune(dry_run=True).removed
     assert keys(store) == "abcd"
-    assert "as of files that are gone" in told.reason
+    assert "such as of files that are gone" in told.reason
     assert told.name == f"what is kept of {store.parents[2] / 'parts'}"
     assert prune().removed == [told]
     assert keys(store) == "abd"
