@@ -87,12 +87,17 @@ def run(options: argparse.Namespace) -> None:
 def _serve(
     options: argparse.Namespace, page: Path, embeddings: "Embeddings", saved: "SavedModel"
 ) -> None:
-    from pc_crvae.collection.serving import LOOPBACK, serving, wait_for_interruption
+    from pc_crvae.collection.serving import LOOPBACK, serving
+    from pc_crvae.utils.interruption import listen_for_interruption
 
     host, port = options.host or LOOPBACK, options.port or 0
-    with serving(page, embeddings, saved, host=host, port=port) as address:
+    # It listens before it tells the address, as who reads that may end it at once.
+    with (
+        listen_for_interruption() as asked,
+        serving(page, embeddings, saved, host=host, port=port) as address,
+    ):
         print(f"served, until Ctrl-C, at {address}", flush=True)
-        wait_for_interruption()
+        asked.wait()
     print("ended")
 
 

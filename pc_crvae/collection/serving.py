@@ -105,15 +105,6 @@ def serving(
                 thread.join()
 
 
-def wait_for_interruption() -> None:
-    """Return once SIGINT (Ctrl-C) or SIGTERM comes; for the main thread."""
-    from pc_crvae.utils.interruption import listen_for_interruption
-
-    with listen_for_interruption() as asked:
-        while not asked.signal_number:
-            time.sleep(0.2)
-
-
 def _in_address(host: str) -> str:
     if host in ("0.0.0.0", "::"):  # every address of this machine
         return socket.gethostname()

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -20,10 +21,18 @@ class Interrupted(Exception):  # noqa: N818 - an event, not an error
         self.signal_number = signal_number
 
 
+_SECONDS_BETWEEN_LOOKS = 0.2
+
+
 class Interruption:
     """Which signal has asked for a stop; 0 while none has."""
 
     signal_number: int = 0
+
+    def wait(self) -> None:
+        """Return once a signal has asked, also where it came before."""
+        while not self.signal_number:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from urllib.request import urlopen
 
 import numpy as np
@@ -246,6 +247,17 @@ def test_a_page_is_served_until_ctrl_c(made, tmp_path):
             assert process.stdout.read() == "ended\n"
             assert process.wait() == 0
         assert ("as it was" in "".join(said)) == (times == "again")
+
+
+def test_ctrl_c_before_the_address_is_told_ends_the_server(made, tmp_path, monkeypatch, capsys):
+    @contextmanager
+    def interrupted(*args, **options):
+        signal.raise_signal(signal.SIGINT)
+        yield "http://127.0.0.1:1/"
+
+    monkeypatch.setattr("pc_crvae.collection.serving.serving", interrupted)
+    assert explore(made, made / "parts" / "rods", "--out", tmp_path, "--serve") == 0
+    assert capsys.readouterr().out.endswith("at http://127.0.0.1:1/\nended\n")
 
 
 def test_what_is_as_it_was_is_not_made_anew(made, tmp_path, capsys):
