@@ -29,10 +29,10 @@ def parse_text(path: Path, content: bytes, columns: int = 3) -> NDArray[np.float
 
     Commas, semicolons, tabs or blanks lie between the numbers, the same throughout; between
     semicolons a comma is a decimal point. Numbers may be quoted. Lines that are empty or start with
-    ``#`` or ``//`` are passed over. The first line may be the number of points,
-    as in ``.pts`` files. Where names of the columns head the table, in a line of its own or in the
-    comment just above it, they say which columns are read; otherwise it is the first ones, and the
-    others are ignored.
+    ``#`` or ``//`` are passed over. The first line may be the number of points, as in ``.pts``
+    files. Where names of the columns head the table, in a line of its own or in the comment just
+    above it, they say which columns are read; otherwise it is the first ones, and the others are
+    ignored.
 
     Args:
         path: the file, for the sentence of an error.
@@ -48,7 +48,7 @@ def parse_text(path: Path, content: bytes, columns: int = 3) -> NDArray[np.float
     comment = None
     while lines and lines[0].startswith(_COMMENTS):
         comment = lines.pop(0)
-    lines = [_unquoted(line) for line in lines if not line.startswith(_COMMENTS)]
+    lines = [_unquoted(path, line) for line in lines if not line.startswith(_COMMENTS)]
     promised = None
     if len(lines) > 1 and re.fullmatch("[0-9]+", lines[0]):
         promised = lines.pop(0)
@@ -156,14 +156,21 @@ def parse_rows(
     return rows
 
 
-def _unquoted(line: str) -> str:
-    """Return a line without quotes; a delimiter between quotes becomes a blank."""
+def _unquoted(path: Path, line: str) -> str:
+    """Return a line without quotes; a delimiter between quotes becomes a blank.
+
+    Raises:
+        UserError: a field is longer than any of a table.
+    """
     if '"' not in line:
         return line
     delimiter = _delimiter(re.sub('"[^"]*"', "", line))
     if delimiter is None:
         return line
-    (fields,) = csv.reader([line], delimiter=delimiter, skipinitialspace=True)
+    try:
+        (fields,) = csv.reader([line], delimiter=delimiter, skipinitialspace=True)
+    except csv.Error as error:
+        raise UserError(f"{path} has a line that is not one of numbers: {error}") from error
     return delimiter.join(field.replace(delimiter, " ").strip() for field in fields)
 
 

@@ -186,6 +186,13 @@ def test_a_quote_in_another_column_swallows_no_line(tmp_path: Path, quote: str):
     np.testing.assert_array_equal(read_cloud(path), [[1, 2, 3], [4, 5, 6], [7, 8, 9], [1, 1, 1]])
 
 
+def test_a_quoted_field_of_any_length_gets_a_sentence(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text(f'x,y,z,note\n1,2,3,"{"a" * 200_000}"\n4,5,6,b\n')
+    with pytest.raises(UserError, match="not one of numbers: field larger than field limit"):
+        read_cloud(path)
+
+
 @pytest.mark.parametrize("mark", [",", ";"])
 def test_a_delimiter_between_quotes_parts_no_columns(tmp_path: Path, mark: str):
     path = tmp_path / "a.csv"
