@@ -8,8 +8,8 @@ import pytest
 
 from pc_crvae.utils.threads import prepare_threads
 
-# Before anything loads torch, as the commands do: its threads must not spin for a core that another
-# test has, nor training say that they do.
+# Before anything loads torch: its threads must not spin for a core that another test has.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 prepare_threads()
 
 

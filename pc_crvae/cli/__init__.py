@@ -12,6 +12,7 @@ from pc_crvae.errors import UserError, printable
 from pc_crvae.utils.interruption import no_interrupt_within_imports
 from pc_crvae.utils.invocation import called
 from pc_crvae.utils.threads import prepare_threads
+from pc_crvae.utils.waiting import sharing_cores
 from pc_crvae.version import __version__
 
 COMMANDS = (
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
                 stream.reconfigure(errors="backslashreplace")  # names need not be in the encoding
         given = list(sys.argv[1:] if arguments is None else arguments)
         _require_text(given)
-        with no_interrupt_within_imports():
+        with no_interrupt_within_imports(), sharing_cores():
             _run(given, command)
         sys.stdout.flush()
     except UserError as error:

@@ -31,6 +31,7 @@ from pc_crvae.training.unread import steps_between_readings
 from pc_crvae.training.validation import Validation
 from pc_crvae.utils.interruption import Interrupted, listen_for_interruption
 from pc_crvae.utils.progress import TrainingProgress
+from pc_crvae.utils.waiting import sharing_cores
 
 
 def train(
@@ -108,6 +109,7 @@ def train(
     with (
         processes.answering(),
         threads_of_torch(options.threads),
+        sharing_cores(),
         closing(record),
         progress.live(),
         listen_for_interruption() as interrupt,

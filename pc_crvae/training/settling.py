@@ -11,7 +11,12 @@ from pc_crvae.config import Config, settled_as, with_training
 from pc_crvae.runs.folder import Run
 from pc_crvae.training.distributed import Processes
 from pc_crvae.training.half_precision import PAYS, bfloat16_slowdown
-from pc_crvae.utils.threads import is_count_set, is_way_of_waiting_set, usable_cores
+from pc_crvae.utils.threads import (
+    gnu_openmp_of_torch,
+    is_count_set,
+    is_way_of_waiting_set,
+    usable_cores,
+)
 
 _PRECISIONS: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
 
@@ -54,7 +59,8 @@ def settle(config: Config, processes: Processes, resumed: Run | None) -> Settled
     place = -1 if chosen["precision"] is None else _PRECISIONS.index(chosen["precision"])
     precision = _PRECISIONS[processes.agree(place)]
     threads = processes.agree(chosen["threads"])
-    if processes.device.type == "cpu" and threads > 1 and not is_way_of_waiting_set():
+    told = is_way_of_waiting_set() or gnu_openmp_of_torch() is not None
+    if processes.device.type == "cpu" and threads > 1 and not told:
         notes.append(
             "note: torch was loaded before anything said how its threads wait, and they spin, "
             "which makes training many times slower beside other work: set "

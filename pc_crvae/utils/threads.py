@@ -1,8 +1,9 @@
-"""How many cores this process may use, and how its threads wait for each other."""
+"""How many cores this process may use, and which OpenMP runs its threads."""
 
 import os
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
@@ -13,19 +14,32 @@ _COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def prepare_threads() -> None:
-    """Have the threads of torch and the kernels sleep while they wait, on the cores there are.
+    """Have torch take no more threads than the cores there are.
 
-    By default they spin: where other work has a core, each barrier then costs a slice of its time.
-    What the environment says of either stays. Once torch is loaded it is too late, and nothing is
-    set; child processes inherit what is.
+    Where its OpenMP is not GNU's, threads are also to sleep while they wait:
+    :mod:`pc_crvae.utils.waiting` chooses the way of GNU's later. What the environment says stays.
+    Once torch is loaded it is too late, and nothing is set; child processes inherit what is.
     """
     if "torch" in sys.modules:
         return
-    if not is_way_of_waiting_set():
+    if not is_way_of_waiting_set() and gnu_openmp_of_torch() is None:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     cores = usable_cores()
     if not is_count_set() and cores < (os.cpu_count() or 1):
         os.environ["OMP_NUM_THREADS"] = str(cores)
+
+
+def gnu_openmp_of_torch() -> Path | None:
+    """The GNU OpenMP runtime that the installed torch brings, None where it uses another.
+
+    Torch need not be loaded, and is not.
+    """
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        return None
+    package = Path(spec.origin).parent
+    places = (package / "lib", package.parent / "torch.libs")
+    return next((found for place in places for found in sorted(place.glob("libgomp*.so*"))), None)
 
 
 def is_way_of_waiting_set() -> bool:

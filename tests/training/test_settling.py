@@ -172,6 +172,7 @@ def test_torch_that_was_loaded_before_the_environment_said_how_to_wait_is_told_o
 ):
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pc_crvae.training.settling.gnu_openmp_of_torch", lambda: None)
     note = "set OMP_WAIT_POLICY=PASSIVE in the environment before torch is imported"
     for threads, told in ((2, True), (1, False)):
         config = tiny_config(tmp_path, training={"threads": threads, "epochs": 1})
@@ -179,6 +180,11 @@ def test_torch_that_was_loaded_before_the_environment_said_how_to_wait_is_told_o
         assert (note in capsys.readouterr().out) is told
     monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
     tiny_train(config, tmp_path / "said")
+    assert note not in capsys.readouterr().out
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setattr("pc_crvae.training.settling.gnu_openmp_of_torch", lambda: Path("libgomp"))
+    config = tiny_config(tmp_path, training={"threads": 2, "epochs": 1})
+    tiny_train(config, tmp_path / "chosen while it runs")
     assert note not in capsys.readouterr().out
 
 

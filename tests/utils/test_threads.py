@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,11 +68,18 @@ def test_without_control_groups_the_affinity_counts(monkeypatch, tmp_path):
     assert usable_cores(tmp_path, "") == 3
 
 
-def test_threads_are_to_sleep_and_no_more_than_the_limit(before_torch, monkeypatch):
+@pytest.mark.parametrize(
+    ("runtime", "policy"), [(None, "PASSIVE"), (Path("libgomp.so.1"), None)], ids=["other", "GNU"]
+)
+def test_threads_are_no_more_than_the_limit_and_sleep_where_nothing_else_has_them(
+    before_torch, monkeypatch, runtime, policy
+):
+    monkeypatch.setattr("pc_crvae.utils.threads.gnu_openmp_of_torch", lambda: runtime)
     monkeypatch.setattr("pc_crvae.utils.threads.usable_cores", lambda: 2)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     prepare_threads()
-    assert (os.environ["OMP_WAIT_POLICY"], os.environ["OMP_NUM_THREADS"]) == ("PASSIVE", "2")
+    assert os.environ["OMP_NUM_THREADS"] == "2"
+    assert os.environ.get("OMP_WAIT_POLICY") == policy
 
 
 def test_without_a_limit_the_number_is_left_to_torch(before_torch, monkeypatch):
@@ -119,8 +127,12 @@ import torch
 @pytest.mark.skipif(sys.platform != "linux", reason="torch brings GNU OpenMP on Linux")
 @pytest.mark.parametrize(
     ("said", "policy", "turns"),
-    [({}, "PASSIVE", "0"), ({"GOMP_SPINCOUNT": "123"}, None, "123")],
-    ids=["nothing", "how long to spin"],
+    [
+        ({}, None, "300000"),
+        ({"OMP_WAIT_POLICY": "PASSIVE"}, "PASSIVE", "0"),
+        ({"GOMP_SPINCOUNT": "123"}, None, "123"),
+    ],
+    ids=["nothing", "to sleep", "how long to spin"],
 )
 def test_the_openmp_that_torch_brings_obeys(said, policy, turns):
     environment = {name: value for name, value in os.environ.items() if name not in FREE}

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ import torch
 from pc_crvae.utils.compiling import compiled as compiled
 from pc_crvae.utils.compiling import inlined as inlined
 from pc_crvae.utils.compiling import telling_of_compiling
+from pc_crvae.utils.threads import gnu_openmp_of_torch
 
 Kernel = Callable[..., None]
 """Compiled function of arrays, their tuples and numbers, then the range of items [start, stop)."""
@@ -65,10 +65,8 @@ def _type_of(argument: Any) -> Any:
 @cache
 def _torch_openmp() -> ctypes.CDLL | None:
     """The GNU OpenMP runtime that this torch brings, None where it uses another."""
-    package = Path(torch.__file__).parent
-    places = (package / "lib", package.parent / "torch.libs")
-    libraries = [library for place in places for library in sorted(place.glob("libgomp*.so*"))]
-    return ctypes.CDLL(str(libraries[0])) if libraries else None
+    runtime = gnu_openmp_of_torch()
+    return ctypes.CDLL(str(runtime)) if runtime else None
 
 
 _PARALLEL_BODY = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
