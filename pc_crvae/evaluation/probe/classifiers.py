@@ -25,7 +25,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import check_enough_of_each, check_training_data
 from pc_crvae.evaluation.metrics.arrays import Labels, check_features
 from pc_crvae.evaluation.probe import classifier_settings as rules
-from pc_crvae.evaluation.probe.linear_svm import FittedProbe, fit_linear_svm
+from pc_crvae.evaluation.probe.linear_svm import fit_linear_svm
 
 _MAX_ITERATIONS = 1000  # scikit-learn's default for LinearSVC, ten times that for the regression
 
@@ -42,14 +42,12 @@ class FittedClassifier:
         converged: whether the solver reached its tolerance in every fit that led here.
         held_out: (n,) what cross-validation predicted for each item with this value, by the
             classifier that had not seen it; None where there was nothing to choose.
-        svm: the linear SVM of our own solver, at which another fit may start.
     """
 
     predict: Callable[[Features], Labels]
     chosen: float
     converged: bool
     held_out: Labels | None = None
-    svm: FittedProbe | None = None
 
 
 def fit_classifier(
@@ -60,7 +58,6 @@ def fit_classifier(
     standardise: bool = True,
     folds: int = 3,
     seed: int = 0,
-    start: FittedProbe | None = None,
 ) -> FittedClassifier:
     """Fit a classifier, its parameter chosen by cross-validation on these items alone.
 
@@ -71,7 +68,6 @@ def fit_classifier(
         standardise: whether features are scaled by the statistics of the items that are fitted on.
         folds: the folds of the cross-validation; none is made where there is one value.
         seed: the seed of the folds, and of liblinear.
-        start: the classifier that our own solver starts at where there is one value.
 
     Raises:
         UserError: features that are not finite, lengths that differ, a single class, a class
@@ -80,15 +76,9 @@ def fit_classifier(
     grid = rules.grid_of(classifier)
     if isinstance(classifier, rules.LinearSVM):
         probe = fit_linear_svm(
-            features,
-            labels,
-            c_grid=grid,
-            folds=folds,
-            seed=seed,
-            standardise=standardise,
-            start=start,
+            features, labels, c_grid=grid, folds=folds, seed=seed, standardise=standardise
         )
-        return FittedClassifier(probe.predict, probe.c, probe.converged, probe.held_out, probe)
+        return FittedClassifier(probe.predict, probe.c, probe.converged, probe.held_out)
     check_training_data(features, labels)
     converged, chosen, held_out = True, grid[0], None
     if len(grid) > 1:

@@ -69,7 +69,6 @@ def fit_linear_svm(
     folds: int = 3,
     seed: int = 0,
     standardise: bool = True,
-    start: FittedProbe | None = None,
 ) -> FittedProbe:
     """Fit a linear SVM, its C chosen by stratified cross-validation on these samples alone.
 
@@ -86,8 +85,6 @@ def fit_linear_svm(
         folds: number of folds.
         seed: decides which sample falls into which fold.
         standardise: False leaves the features as they are.
-        start: the classifier that a single C starts at, such as one of the same shapes under
-            another seed. It saves time; the result is within the solver's tolerance all the same.
 
     Raises:
         UserError: a NaN or infinite feature, another number of labels than of samples,
@@ -97,7 +94,7 @@ def fit_linear_svm(
     grid = sorted(c_grid)
     everything = np.arange(len(labels))
     if len(grid) == 1:
-        return _fit_paths(features, labels, [everything], grid, standardise, start)[0][0]
+        return _fit_paths(features, labels, [everything], grid, standardise)[0][0]
     check_enough_of_each(labels, folds)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     held_out = [rows for _, rows in splitter.split(features, labels)]

@@ -295,18 +295,6 @@ def test_what_starts_at_the_mean_of_the_folds_is_as_near_the_minimum(grid, count
     np.testing.assert_allclose(probe.weights, straight.weights, atol=0.02 * probe.weights.max())
 
 
-def test_what_starts_at_another_draws_classifier_is_as_near_the_minimum(fitted_at):
-    features, labels = overlapping_classes()
-    noise = np.random.default_rng(1).normal(size=features.shape)
-    other = fit_linear_svm(features + noise, labels, c_grid=[1e-2])
-    assert fitted_at == [1e-4, 1e-2]
-    fitted_at.clear()
-    probe = fit_linear_svm(features, labels, c_grid=[1e-2], start=other)
-    assert fitted_at == [1e-2]  # nothing leads up to it
-    assert probe.converged
-    assert np.all(relative_duality_gaps(probe, features, labels) <= 1e-4)
-
-
 @pytest.mark.parametrize("c", [1.0, 10.0])
 def test_features_with_much_in_common_converge_though_single_precision_is_not_enough(c):
     rng = np.random.default_rng(3)
