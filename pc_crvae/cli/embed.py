@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pc_crvae.cli.options import (
-    add_average_over,
     add_count,
     add_data,
     add_data_root,
-    add_drop_nan,
     add_model,
     add_out,
     add_points,
@@ -40,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_root(parser, "the folder where the run found them")
     add_up(parser)
     add_points(parser, ", fixed by what the file holds; a cloud that has fewer is taken as it is")
-    add_average_over(parser)
-    add_drop_nan(parser)
+    parser.add_argument("--average-over")
+    parser.add_argument("--drop-nan")
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--shard", metavar="I/N")
     add_count(parser, "--part-files", default=FILES_A_PART)

@@ -24,8 +24,8 @@ def add_model(
         help="the folder of a run, a checkpoint or a saved export, or the NAME of a model that "
         f"comes with the package, whose results go to reports/NAME{without}",
     )
-    parser.add_argument("--which", choices=("last", "best"), default="last")
-    parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
+    parser.add_argument("--which")
+    parser.add_argument("--device")
 
 
 def add_model_and_data(
@@ -50,16 +50,9 @@ def add_data(parser: argparse.ArgumentParser, what: str, default: str | None) ->
     )
 
 
-def add_name(parser: argparse.ArgumentParser) -> None:
-    """Declare the data set that an action of ``data`` is about."""
-    parser.add_argument("name", metavar="NAME")
-
-
 def add_data_root(parser: argparse.ArgumentParser, default: str) -> None:
     """Declare the folder of the data."""
-    parser.add_argument(
-        "--data-root", type=Path, metavar="DIR", help=f"folder of the data (default: {default})"
-    )
+    parser.add_argument("--data-root", help=f"folder of the data (default: {default})")
 
 
 def add_up(parser: argparse.ArgumentParser, of: str | None = None, default: str = "") -> None:
@@ -85,11 +78,6 @@ def add_points(parser: argparse.ArgumentParser, more: str = "") -> None:
     )
 
 
-def add_average_over(parser: argparse.ArgumentParser) -> None:
-    """Declare the group of rotations that vectors are means over."""
-    parser.add_argument("--average-over", metavar="GROUP")
-
-
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Declare what an action of ``data`` reads of a set, and how."""
     add_place(parser)
@@ -98,25 +86,20 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         choices=("train", "test"),
         help="read this split alone (default: every split)",
     )
-    parser.add_argument("--allow-refused", action="store_true")
+    parser.add_argument("--allow-refused")
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
     """Declare which set an action of ``data`` is about, where it is, and what points up in it."""
-    add_name(parser)
+    parser.add_argument("name")
     add_data_root(parser, "the folder that data list shows")
     add_up(parser, "the files", "their format's, or else the card's")
-
-
-def add_drop_nan(parser: argparse.ArgumentParser) -> None:
-    """Declare what is done with points that are no numbers."""
-    parser.add_argument("--drop-nan", action="store_true")
 
 
 def add_json(parser: argparse.ArgumentParser, what: str | None = None, default: str = "") -> None:
     """Declare the file that numbers go to."""
     told = None if what is None else f"write {what} to this JSON file (default: {default})"
-    parser.add_argument("--json", type=Path, metavar="FILE", help=told)
+    parser.add_argument("--json", help=told)
 
 
 def add_report(parser: argparse.ArgumentParser, name: str, beside: str) -> None:
@@ -132,16 +115,6 @@ def add_out(
     parser.add_argument(
         "--out", type=Path, metavar=metavar, required=default is None, help=f"{what}{told}"
     )
-
-
-def add_table(parser: argparse.ArgumentParser) -> None:
-    """Declare where a table for a paper goes."""
-    parser.add_argument("--table", type=Path, metavar="FILE")
-
-
-def add_figures(parser: argparse.ArgumentParser) -> None:
-    """Declare the format of plots."""
-    parser.add_argument("--figures", choices=("png", "pdf", "svg"), default="png")
 
 
 def add_untrained(parser: argparse.ArgumentParser, default: str) -> None:

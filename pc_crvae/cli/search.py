@@ -7,16 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pc_crvae.cli.endings import tell_files
-from pc_crvae.cli.options import (
-    add_average_over,
-    add_count,
-    add_drop_nan,
-    add_json,
-    add_model,
-    add_out,
-    add_points,
-    add_up,
-)
+from pc_crvae.cli.options import add_count, add_json, add_model, add_out, add_points, add_up
 from pc_crvae.cli.saved import open_saved, reports_of, tell
 from pc_crvae.cli.shapes import LeftOut, about_vectors, check_vectors, refuse, tell_passed_over
 from pc_crvae.errors import UserError, printable
@@ -70,8 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what the format or the file says, or z; with --index, that of the files in it",
     )
     add_points(parser, " of a folder")
-    add_average_over(parser)
-    add_drop_nan(parser)
+    parser.add_argument("--average-over")
+    parser.add_argument("--drop-nan")
     add_json(parser, "the hits", "none")
     parser.add_argument(
         "--csv",

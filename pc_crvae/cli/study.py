@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.options import add_count, add_figures, add_out, add_table
+from pc_crvae.cli.options import add_count, add_out
 from pc_crvae.cli.saved import check_table, deliver_table
 from pc_crvae.errors import UserError
 
@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{_MOST_WORKERS})",
     )
     parser.add_argument("--report", type=Path, metavar="FILE")
-    add_table(parser)
-    add_figures(parser)
+    parser.add_argument("--table")
+    parser.add_argument("--figures")
 
 
 def run(options: argparse.Namespace) -> None:
