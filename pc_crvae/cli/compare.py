@@ -31,8 +31,7 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.probe.paper import table_of_comparison
 
     check_table(options)
-    if options.json is not None:
-        require_writable(options.json)
+    require_writable(options.json)
     rows = options.rows
     compared = compare_probes(
         _probe_of(options.first),

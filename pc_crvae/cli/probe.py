@@ -88,8 +88,7 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
             raise UserError(f"{option} needs a model, and --features has none: omit it")
     from pc_crvae.evaluation.probe.features import probe_arrays, read_features
 
-    if options.json is not None:
-        require_writable(options.json)
+    require_writable(options.json)
     train, test = options.features
     probed = probe_arrays(
         *read_features(train),

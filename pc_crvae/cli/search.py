@@ -90,9 +90,7 @@ def run(options: argparse.Namespace) -> None:
     left_out = LeftOut(options)
     index: Index | None = None if options.index is None else _opened(options)
     saved = open_saved(options)
-    for path in (out / "search.png", options.json, options.csv):
-        if path is not None:
-            require_writable(path)
+    require_writable(out / "search.png", options.json, options.csv)
     if index is None:
         searched, *queries = options.queries
         index = _of_folder(options, Path(searched), saved, left_out)

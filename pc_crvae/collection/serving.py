@@ -26,7 +26,7 @@ from pc_crvae.collection.requests import ForbiddenError, Gate, name_of
 from pc_crvae.collection.served_page import served_page
 from pc_crvae.data.formats.registry import FORMATS
 from pc_crvae.embedding.index import Embeddings
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 
 if TYPE_CHECKING:
     from pc_crvae.runs.saved import SavedModel
@@ -114,14 +114,10 @@ def _in_address(host: str) -> str:
 def _listening(host: str, port: int) -> "_Server":
     if not 0 <= port <= 65535:
         raise UserError(f"a port is a number from 0 to 65535, not {port}")
-    try:
+    remedy = "choose another, or 0 for any that is free"
+    with told(f"port {port} of {host} cannot be listened on", OSError, remedy=remedy):
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return _Server(host, port, family)
-    except OSError as error:
-        raise UserError(
-            f"port {port} of {host} cannot be listened on ({error.strerror or error}): choose "
-            "another, or 0 for any that is free"
-        ) from error
 
 
 class _Server(ThreadingHTTPServer):

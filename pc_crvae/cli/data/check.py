@@ -20,8 +20,7 @@ def run(options: argparse.Namespace) -> None:
     """Print what is found, and write it."""
     from pc_crvae.data.inspection.checks import check
 
-    if options.json is not None:
-        require_writable(options.json)
+    require_writable(options.json)
     found = check(
         options.name, root=options.data_root, up=options.up, strict=options.strict, say=print
     )

@@ -24,8 +24,7 @@ def run(options: argparse.Namespace) -> None:
     """Print the table, and write it."""
     from pc_crvae.data.cards import card_names, load_card
 
-    if options.json is not None:
-        require_writable(options.json)
+    require_writable(options.json)
     lines = [("name", "holds", "on this machine", "", "licence")]
     rows = []
     for name in card_names():

@@ -22,8 +22,7 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.data.cards import load_card
     from pc_crvae.utils.templates import template_beside
 
-    if options.json is not None:
-        require_writable(options.json)
+    require_writable(options.json)
     card = load_card(options.name)
     found = found_root(card)
     here = str(found) if found else where_without_files(card)

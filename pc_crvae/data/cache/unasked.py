@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from pc_crvae.data.cache.kept import DAYS_BETWEEN_MARKS, today
-from pc_crvae.errors import UserError
+from pc_crvae.errors import told
 
 MOST_DAYS = 90
 """That a row is kept while no run asks for it, and all rows while there is no run at all."""
@@ -31,15 +31,11 @@ def drop_unasked(path: Path) -> None:
     Raises:
         UserError: the file cannot be written, or the disk is full.
     """
-    try:
-        with _opened(path, "rw") as connection:
-            connection.execute(f"DELETE FROM kept WHERE {_UNASKED}")
-            connection.execute("VACUUM")
-    except sqlite3.Error as error:
-        raise UserError(
-            f"{path} cannot be written ({error}): see whether the disk is full and the file may be "
-            "changed, and prune again"
-        ) from error
+    remedy = "see whether the disk is full and the file may be changed, and prune again"
+    telling = told(f"{path} cannot be written", sqlite3.Error, remedy=remedy)
+    with telling, _opened(path, "rw") as connection:
+        connection.execute(f"DELETE FROM kept WHERE {_UNASKED}")
+        connection.execute("VACUUM")
 
 
 def renew(path: Path) -> None:

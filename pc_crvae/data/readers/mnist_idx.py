@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.items import RawItems
 from pc_crvae.data.readers.labels import check_labels
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 
 VERSION = 1
 
@@ -83,18 +83,15 @@ def _find(root: Path, name: str) -> Path:
 
 def _read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """Return the array of an idx file of unsigned bytes."""
-    try:
+    # gzip raises the first for what is no gzip file, the second where it ends early, the third
+    # where it is damaged inside.
+    damage = OSError, EOFError, zlib.error
+    with told(f"{path} cannot be read or is damaged", *damage, remedy="download it again"):
         if path.suffix != ".gz":
             with path.open("rb") as file:
                 return _read_open(path, file, dimensions, path.stat().st_size)
         with gzip.open(path) as file:
             return _read_open(path, file, dimensions, _MOST_EXPANSION * path.stat().st_size)
-    # gzip raises the first for what is no gzip file, the second where it ends early, the third
-    # where it is damaged inside.
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(
-            f"{path} cannot be read or is damaged ({error}): download it again"
-        ) from error
 
 
 def _read_open(path: Path, file: BufferedIOBase, dimensions: int, most: int) -> NDArray[np.uint8]:

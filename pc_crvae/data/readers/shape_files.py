@@ -20,7 +20,7 @@ from pc_crvae.data.formats import cloud_files, meshes
 from pc_crvae.data.formats.registry import FORMATS, format_of
 from pc_crvae.data.readers.class_tree import ids_of
 from pc_crvae.data.readers.tree_walk import TEXT_SUFFIXES, FoundFile, check_name, walk
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 from pc_crvae.utils.files import gone, read_bytes
 
 _SURFACE_POINTS = 4096
@@ -167,10 +167,8 @@ def drawn(shape: ShapeContent, count: int, up: str | None = None) -> NDArray[np.
         points = meshes.sample_of(shape.surface, max(count, _SURFACE_POINTS), rng).points
     assert points is not None
     chosen = rng.choice(len(points), min(count, len(points)), replace=False)
-    try:
+    with told(f"{shape.path} cannot be scaled", ValueError):
         return normalized_rows(turn_z_up(points, up_of_file(shape.path, up)), chosen)
-    except ValueError as error:
-        raise UserError(f"{shape.path} cannot be scaled: {error}") from error
 
 
 def load_shape(
