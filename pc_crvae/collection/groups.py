@@ -107,8 +107,7 @@ def find_outliers(nearest: NDArray[np.floating]) -> NDArray[np.int64]:
     low, high = np.quantile(nearest, [0.25, 0.75])
     beyond = np.flatnonzero(nearest > high + _WHISKER * (high - low))
     most = max(1, int(_MOST_OUTLIERS * len(nearest)))
-    order: NDArray[np.int64] = beyond[np.argsort(-nearest[beyond], kind="stable")][:most]
-    return order
+    return beyond[np.argsort(-nearest[beyond], kind="stable")][:most]
 
 
 def _short(name: str) -> str:

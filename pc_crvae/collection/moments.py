@@ -100,8 +100,7 @@ def invariants(moments: Moments) -> NDArray[np.float64]:
     values = np.maximum(np.linalg.eigvalsh(moments.covariance), 0)
     total = float(values.sum())
     fullness = np.sqrt(moments.area / total) / 10 if moments.area else 0.0
-    found: NDArray[np.float64] = np.append(np.sqrt(values / total), fullness)
-    return found
+    return np.append(np.sqrt(values / total), fullness)
 
 
 def finer_invariants(moments: Moments) -> NDArray[np.float64]:
@@ -113,5 +112,4 @@ def finer_invariants(moments: Moments) -> NDArray[np.float64]:
     skewness = moments.skewness
     along = skewness @ moments.covariance @ skewness / max(size_of(moments) ** 2, 1e-300)
     values = np.maximum(np.linalg.eigvalsh(moments.kurtosis), 0)
-    found: NDArray[np.float64] = np.sqrt([skewness @ skewness, max(along, 0.0), *values])
-    return found
+    return np.sqrt([skewness @ skewness, max(along, 0.0), *values])

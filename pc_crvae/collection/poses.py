@@ -23,13 +23,11 @@ class Pose:
 
     def apply(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Map points (n, 3)."""
-        moved: NDArray[np.float64] = self.scale * points @ self.rotation.T + self.shift
-        return moved
+        return self.scale * points @ self.rotation.T + self.shift
 
     def undo(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Map points (n, 3) back."""
-        moved: NDArray[np.float64] = (points - self.shift) @ self.rotation / self.scale
-        return moved
+        return (points - self.shift) @ self.rotation / self.scale
 
     def scaled_to(self, scale: float) -> Self:
         """Return the pose with another scale, about the same centre."""

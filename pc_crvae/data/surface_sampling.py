@@ -13,8 +13,7 @@ Mesh = NDArray[np.float64]
 
 def face_vectors(mesh: Mesh) -> NDArray[np.float64]:
     """Cross product of two edges of each triangle (T, 3): its normal, twice its area long."""
-    vectors: NDArray[np.float64] = np.cross(mesh[:, 1] - mesh[:, 0], mesh[:, 2] - mesh[:, 0])
-    return vectors
+    return np.cross(mesh[:, 1] - mesh[:, 0], mesh[:, 2] - mesh[:, 0])
 
 
 def surface_areas(mesh: Mesh) -> NDArray[np.float64]:

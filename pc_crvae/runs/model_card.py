@@ -44,8 +44,7 @@ class Stage:
             one["root"] = None
         if self.start is not None:
             values["init"]["from"] = self.start
-        text: str = yaml.safe_dump(values, sort_keys=False)
-        return text
+        return yaml.safe_dump(values, sort_keys=False)
 
 
 def stages_of(folder: Path) -> list[Stage]:
