@@ -6,34 +6,21 @@ triangulation changes, and by the embedding; what a pair is, their geometry alon
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pc_crvae.collection import thresholds
-from pc_crvae.collection.comparison import EXACT, Comparison, Kind
+from pc_crvae.collection.comparison import EXACT, KINDS, Comparison, Kind
 from pc_crvae.collection.moments import finer_invariants, invariants, size_of
 from pc_crvae.collection.neighbors import nearest_others
 from pc_crvae.collection.pair_order import Pair, by_neighborhood
+from pc_crvae.collection.pairs import PairsOfCollection
 from pc_crvae.collection.shapes import Shape
 
 _MOST_ALIKE = 24
 """Shapes of like measures that one is compared with at most."""
-
-
-class Comparing(Protocol):
-    """Compares the shapes of two rows, and remembers what it found."""
-
-    def recall(self, pair: Pair) -> tuple[Comparison | None] | None:
-        """Return what is known of a pair; None where nothing is."""
-
-    def compare(self, first: int, second: int) -> Comparison | None:
-        """Compare two shapes; None where they are not even near."""
-
-    def compare_all(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Comparison | None]]:
-        """Compare pairs, in their order; None too where a first look says that they lie apart."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +46,7 @@ class Finding:
 def find_duplicates(
     shapes: Sequence[Shape | None],
     units: NDArray[np.floating],
-    comparing: Comparing,
+    comparing: PairsOfCollection,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Finding]:
     """Find the pairs of a collection.
@@ -81,15 +68,13 @@ def find_duplicates(
     search.same_files()
     search.exact()
     search.near(units, advance)
-    order = {kind: place for place, kind in enumerate(("same file", *_BY_STRICTNESS))}
-    return sorted(search.findings, key=lambda found: (order[found.kind], found.first, found.second))
-
-
-_BY_STRICTNESS: tuple[Kind, ...] = ("same geometry", "scaled", "turned", "mirrored", "near")
+    return sorted(
+        search.findings, key=lambda found: (KINDS.index(found.kind), found.first, found.second)
+    )
 
 
 class _Search:
-    def __init__(self, shapes: Sequence[Shape | None], comparing: Comparing) -> None:
+    def __init__(self, shapes: Sequence[Shape | None], comparing: PairsOfCollection) -> None:
         self.shapes = shapes
         self.findings: list[Finding] = []
         self.standing = [row for row, shape in enumerate(shapes) if shape is not None]

@@ -65,11 +65,8 @@ class Outline:
         self.spreads = np.sqrt(np.maximum(values, 0)) / size_of(moments)
         self.points = np.asarray(points, dtype=np.float64)
         half = len(self.points) // 2
-        own = (
-            cKDTree(self.points)
-            .query(self.points, k=min(2, len(self.points)))[0]
-            .reshape(len(self.points), -1)[:, -1]
-        )
+        nearest, _ = cKDTree(self.points).query(self.points, k=min(2, len(self.points)))
+        own = nearest.reshape(len(self.points), -1)[:, -1]
         self.square_gap = float(np.square(own).mean())
         self.diameter = 2 * float(np.linalg.norm(self.points, axis=1).max())
         # Of two halves, a point lies as far from the other as from another draw of its size, and

@@ -204,18 +204,9 @@ class _Mixture:
         return " + ".join(source.name for source in self.sources)
 
     def training_set(self) -> StreamedClouds:
-        first = self.epoch(0)
         parts = [f"{source.share} of {source.identity}" for source in self.sources]
-        return StreamedClouds(
-            name=first.name,
-            split=first.split,
-            points=first.points,
-            labels=first.labels,
-            classes=first.classes,
-            ids=first.ids,
-            epoch=self.epoch,
-            identity=parts[0] if len(parts) == 1 else repr(parts),
-        )
+        identity = parts[0] if len(parts) == 1 else repr(parts)
+        return StreamedClouds(**vars(self.epoch(0)), epoch=self.epoch, identity=identity)
 
     def epoch(self, epoch: int) -> CloudSet:
         """The clouds of an epoch, one source after another."""

@@ -33,16 +33,8 @@ def run(options: argparse.Namespace) -> None:
         where = str(found) if found else where_without_files(card)
         gated = "gated" if card.gated else ""
         lines.append((name, card.modality, where, gated, card.licence))
-        rows.append(
-            {
-                "name": name,
-                "title": card.title,
-                "modality": card.modality,
-                "found": None if found is None else str(found),
-                "gated": card.gated,
-                "licence": card.licence,
-            }
-        )
+        about = card.model_dump(include={"name", "title", "modality", "gated", "licence"})
+        rows.append(about | {"found": None if found is None else str(found)})
     _print_table(lines)
     if options.json is not None:
         write_json(options.json, rows)

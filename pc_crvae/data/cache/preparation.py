@@ -191,13 +191,8 @@ def prepare(
     console = Console(stderr=True, highlight=False) if console is None else console
     tasks = [_task(item, shapes, recipe) for item in shapes.items]
     labelled = [[task.key, item.label] for task, item in zip(tasks, shapes.items, strict=True)]
-    key = Key(
-        shapes.name,
-        shapes.split,
-        {**place, "recipe": asdict(recipe)},
-        shapes.reader,
-        [shapes.classes, labelled],
-    )
+    wanted = {**place, "recipe": asdict(recipe)}
+    key = Key(shapes.name, shapes.split, wanted, shapes.reader, [shapes.classes, labelled])
 
     @contextmanager
     def draft() -> Iterator[Draft]:
@@ -207,18 +202,12 @@ def prepare(
             yield _draft(key, journal, shapes, recipe, tasks)
         key.journal.unlink()  # it has served
 
-    def read(entry: Entry) -> Prepared:
-        return _prepared(entry, shapes)
+    def tell(text: str) -> None:
+        console.print(text, markup=False, soft_wrap=True)
 
-    prepared, is_new = obtain(
-        key, draft, read, lambda text: console.print(text, markup=False, soft_wrap=True)
-    )
+    prepared, is_new = obtain(key, draft, lambda entry: _prepared(entry, shapes), tell)
     if is_new:
-        lines = [
-            prepared.summary(),
-            *(f"  {line}" for line in tell_passed_over(shapes.passed_over)),
-        ]
-        console.print("\n".join(lines), markup=False, soft_wrap=True)
+        tell("\n  ".join([prepared.summary(), *tell_passed_over(shapes.passed_over)]))
     return prepared
 
 

@@ -253,11 +253,8 @@ def _contents_of_files(files: Mapping[Split, Sequence[str]]) -> Iterator[tuple[S
     common = {size for size, count in Counter(sizes.values()).items() if count > 1}
     for split, names in files.items():
         for row, name in enumerate(names):
-            yield (
-                split,
-                row,
-                _content_of_shape(Path(name)) if sizes[name] in common else sizes[name],
-            )
+            size = sizes[name]
+            yield split, row, _content_of_shape(Path(name)) if size in common else size
 
 
 def _copies(sets: ItemSets, contents: Iterable[tuple[Split, int, object]]) -> Iterator[Finding]:

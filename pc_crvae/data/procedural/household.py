@@ -166,14 +166,7 @@ def guitar(rng: np.random.Generator) -> Mesh:
     ]
     if rng.random() < 0.3:
         horn_top = rng.uniform(1.0, 1.2) * body_length
-        parts.append(
-            mirrored(
-                rod(
-                    (-thickness / 2, 0.3 * body_width, 0.85 * body_length),
-                    (-thickness / 2, 0.42 * body_width, horn_top),
-                    (0.25 * thickness + 0.02, 0.012),
-                ),
-                Y,
-            )
-        )
+        start = (-thickness / 2, 0.3 * body_width, 0.85 * body_length)
+        end = (-thickness / 2, 0.42 * body_width, horn_top)
+        parts.append(mirrored(rod(start, end, (0.25 * thickness + 0.02, 0.012)), Y))
     return join(*parts)

@@ -357,12 +357,9 @@ class ProgramBuilder:
             half[axis] = host.half[axis] * chance.uniform(0.4, 0.95)
             centre[axis] += 1.02 * host.half[axis] * (1.0 if axis == Z else chance.sign())
         unit = chance.weighted({"box": 0.55, "frustum": 0.3, "ellipsoid": 0.15})
-        self._parts.append(
-            random_part(chance, unit, half).copied(
-                host.copies.matrices,
-                host.copies.offsets + (host.copies.matrices @ np.array(centre)),
-            )
-        )
+        cut = random_part(chance, unit, half)
+        offsets = host.copies.offsets + host.copies.matrices @ np.array(centre)
+        self._parts.append(cut.copied(host.copies.matrices, offsets))
 
     def _taper(self) -> NDArray[np.float64]:
         chance = self._chance
