@@ -91,7 +91,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 def add_place(parser: argparse.ArgumentParser) -> None:
     """Declare which set an action of ``data`` is about, where it is, and what points up in it."""
-    parser.add_argument("name")
+    parser.add_argument("name", metavar="NAME")
     add_data_root(parser, "the folder that data list shows")
     add_up(parser, "the files", "their format's, or else the card's")
 

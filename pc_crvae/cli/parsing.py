@@ -14,7 +14,6 @@ SHARED = "shared"
 """The table of ``help.toml`` for options of several commands."""
 
 _FORMS: Mapping[str, Mapping[str, Any]] = {
-    "name": {"metavar": "NAME"},
     "--allow-refused": {"action": "store_true"},
     "--average-over": {"metavar": "GROUP"},
     "--data-root": {"type": Path, "metavar": "DIR"},
@@ -59,11 +58,12 @@ class Parser(argparse.ArgumentParser):
         self._is_mixing = False
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
-        """Declare an argument; one of several commands needs its name alone.
+        """Declare an argument; where its help is not given, ``help.toml`` has it.
 
-        Where its help is not given, ``help.toml`` has it.
+        One of several commands is declared by its name, perhaps with a help, and nothing else.
         """
-        options = {**_FORMS.get(names[0], {}), **options}
+        if options.keys() <= {"help"}:
+            options |= _FORMS.get(names[0], {})
         texts = {**help_texts()[SHARED], **help_texts().get(self.command, {})}
         if options.get("help") is None and names[0] in texts:
             options["help"] = texts[names[0]]

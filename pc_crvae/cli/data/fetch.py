@@ -12,7 +12,7 @@ DESCRIPTION = "Download a data set, or say what to do by hand."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("name")
+    parser.add_argument("name", metavar="NAME")
     add_data_root(parser, "the folder that data list shows")
 
 

@@ -13,7 +13,7 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("name")
+    parser.add_argument("name", metavar="NAME")
     add_json(parser, "what is printed", "nowhere")
 
 
