@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pc_crvae.cli.counting import counting
 from pc_crvae.cli.options import (
     add_count,
     add_data,
@@ -82,7 +83,6 @@ def _tell(options: argparse.Namespace, count: int, size: int, query: str) -> Non
 
 
 def _of_files(options: argparse.Namespace) -> "Embeddings":
-    from pc_crvae.cli.counting import counting
     from pc_crvae.data.readers.shape_files import find_shapes
     from pc_crvae.embedding.shapes import embeddings_of_files
 
@@ -110,7 +110,6 @@ def _of_files(options: argparse.Namespace) -> "Embeddings":
 
 
 def _embed_shard(options: argparse.Namespace) -> None:
-    from pc_crvae.cli.counting import counting
     from pc_crvae.data.readers.shape_files import find_shapes
     from pc_crvae.embedding.parquet import require_pyarrow
     from pc_crvae.embedding.parts import Plan, embed_parts, missing_parts, parse_shard
@@ -151,7 +150,6 @@ def _merge(options: argparse.Namespace) -> None:
 
 
 def _of_split(options: argparse.Namespace) -> "Embeddings":
-    from pc_crvae.cli.counting import counting
     from pc_crvae.embedding.index import About, CardSplit
     from pc_crvae.embedding.shapes import embeddings_of_clouds
 

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, cast
 
+from pc_crvae.cli.counting import counting
 from pc_crvae.cli.endings import tell_files
 from pc_crvae.cli.options import add_count, add_held_out, add_model_and_data, add_seed
 from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
@@ -39,7 +40,6 @@ def run(options: argparse.Namespace) -> None:
     check_table(options)
     saved = open_saved(options)
 
-    from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.images.consistency import transform_of
     from pc_crvae.evaluation.images.paper import table_of_images
     from pc_crvae.evaluation.images.pictures import save_pictures

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pc_crvae.cli.counting import counting
 from pc_crvae.cli.endings import tell_files
 from pc_crvae.cli.options import add_model, add_out, add_points, add_up
 from pc_crvae.cli.saved import open_saved, tell
@@ -58,7 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Explore, unless nothing has changed since the last time, and serve the page if asked to."""
-    from pc_crvae.cli.counting import counting
     from pc_crvae.collection.explore import PAGE, default_out, explore, explored_before
     from pc_crvae.embedding.index import check_points
 

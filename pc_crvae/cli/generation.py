@@ -2,6 +2,7 @@
 
 import argparse
 
+from pc_crvae.cli.counting import counting
 from pc_crvae.cli.endings import tell_files
 from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_seed
 from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
@@ -30,7 +31,6 @@ def run(options: argparse.Namespace) -> None:
     model = saved.point_vae
     require_writable(path)
 
-    from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.generation.paper import table_of_generation
     from pc_crvae.evaluation.generation.protocol import protocol_for
     from pc_crvae.evaluation.generation.report import format_quality

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pc_crvae.cli.counting import counting
 from pc_crvae.cli.endings import tell_files
 from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_untrained
 from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
@@ -36,7 +37,6 @@ def run(options: argparse.Namespace) -> None:
     model = saved.point_vae
     require_writable(path)
 
-    from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.robustness.paper import table_of_robustness
     from pc_crvae.evaluation.robustness.picture import robustness_curves
     from pc_crvae.evaluation.robustness.protocol import RECIPE_POINTS, protocol_for

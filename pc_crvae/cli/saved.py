@@ -47,11 +47,10 @@ def report_path(options: argparse.Namespace, name: str) -> Path:
     Of the validation split it has another name than that of the test split, which other commands
     read.
     """
-    if options.json is not None:
-        path: Path = options.json
-        return path
     of_test = vars(options).get("split", "test") == "test"
-    return reports_of(options.ckpt) / (f"{name}.json" if of_test else f"{name}-validation.json")
+    beside = f"{name}.json" if of_test else f"{name}-validation.json"
+    path: Path = options.json or reports_of(options.ckpt) / beside
+    return path
 
 
 def tell(text: str) -> None:

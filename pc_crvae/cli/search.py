@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pc_crvae.cli.counting import counting
 from pc_crvae.cli.endings import tell_files
 from pc_crvae.cli.options import add_count, add_json, add_model, add_out, add_points, add_up
 from pc_crvae.cli.saved import open_saved, reports_of, tell
@@ -130,7 +131,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _opened(options: argparse.Namespace) -> "Index":
-    from pc_crvae.cli.counting import counting
     from pc_crvae.embedding.opening import open_index
 
     return open_index(
@@ -167,7 +167,6 @@ def _check(options: argparse.Namespace) -> None:
 def _of_folder(
     options: argparse.Namespace, folder: Path, saved: "SavedModel", left_out: LeftOut
 ) -> "Embeddings":
-    from pc_crvae.cli.counting import counting
     from pc_crvae.collection.reading import read_files
     from pc_crvae.collection.store import store_for
     from pc_crvae.data.readers.shape_files import find_shapes

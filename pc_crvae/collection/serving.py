@@ -14,13 +14,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pc_crvae.collection.dropped import MOST_SECONDS, dropped_reader
+from pc_crvae.collection.dropped import MOST_SECONDS, DroppedReader
 from pc_crvae.collection.lookup import Lookup
 from pc_crvae.collection.requests import ForbiddenError, Gate, name_of
 from pc_crvae.collection.served_page import served_page
@@ -90,7 +90,7 @@ def serving(
     gate = Gate(host)
     with (
         tempfile.TemporaryDirectory(prefix="pc-crvae-", ignore_cleanup_errors=True) as folder,
-        dropped_reader(seconds) as reader,
+        closing(DroppedReader(seconds)) as reader,
     ):
         lookup = Lookup(embeddings, saved, reader)
         with _listening(host, port) as server:

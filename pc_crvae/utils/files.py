@@ -6,6 +6,7 @@ before or the whole of what is new, and never a file of the right name that is e
 
 import csv
 import errno
+import hashlib
 import io
 import json
 import math
@@ -181,6 +182,12 @@ def read_bytes(path: Path, most: int) -> bytes:
         if size > most:
             raise UserError(f"{path} has {size} bytes, more than the {most} that are read of it")
         return path.read_bytes()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex; raises an OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def npz_names(path: Path) -> list[str]:

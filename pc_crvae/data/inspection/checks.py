@@ -23,6 +23,7 @@ from pc_crvae.data.inspection.near_copies import THRESHOLD, find_near_copies
 from pc_crvae.data.layouts import has_a_file_a_shape
 from pc_crvae.data.roots import find_root
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import sha256_of
 
 Subject = Literal[
     "prepared", "reading", "count", "classes", "values", "duplicates", "near_copies", "sources"
@@ -154,12 +155,6 @@ def check(
         findings += _sources(card, folder, defect=whole or strict)
     counts: dict[Split, int] = {split: len(items) for split, items in sets.items()}
     return Check(card.name, folder, counts, tuple(findings))
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _content_of_shape(path: Path) -> tuple[str, ...]:
