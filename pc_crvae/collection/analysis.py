@@ -51,11 +51,6 @@ class Analysis:
     outliers: tuple[int, ...]
     findings: tuple[Finding, ...]
 
-    @property
-    def on_their_sides(self) -> int:
-        """Pairs of the same shape of which one stands where the other lies."""
-        return sum(found.kind == "turned" and found.comparison.on_side for found in self.findings)
-
     def count(self) -> Counter[str]:
         """How many findings there are, by kind."""
         return Counter(found.kind for found in self.findings)

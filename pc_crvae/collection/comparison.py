@@ -1,6 +1,6 @@
 """Two shapes compared by their geometry: whether they are the same, and how one lies to another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -104,7 +104,7 @@ def _fitted(first: Body, second: Body, *, mirrored: bool) -> _Fit | None:
     # What does not match, such as a hole, shifts the size a little: a plain ratio is likelier.
     likely = _likely_scale(_scale(found, first, second))
     if likely is not None:
-        there = pose.scaled_to(likely * first.size / second.size)
+        there = replace(pose, scale=likely * first.size / second.size)
         plain = _Fit(there, residual(there, first, second))
         if plain.left.rms <= 1.05 * found.left.rms + thresholds.EXACT_RMS:
             return plain

@@ -82,7 +82,7 @@ def _counted(count: int, what: str) -> str:
 def notes_of(collection: Collection, analysis: Analysis) -> list[str]:
     """Return what a user should know before trusting the page."""
     notes = []
-    lying = analysis.on_their_sides
+    lying = sum(found.kind == "turned" and found.comparison.on_side for found in analysis.findings)
     if lying:
         pairs = "pair is" if lying == 1 else "pairs are"
         notes.append(

@@ -1,7 +1,6 @@
 """Where a shape is laid: its size, its turn and its place."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,3 @@ class Pose:
     def undo(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Map points (n, 3) back."""
         return (points - self.shift) @ self.rotation / self.scale
-
-    def scaled_to(self, scale: float) -> Self:
-        """Return the pose with another scale, about the same centre."""
-        return replace(self, scale=scale)

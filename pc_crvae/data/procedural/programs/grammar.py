@@ -102,10 +102,6 @@ class _Block:
     kind: str
     copies: _Copies
 
-    @property
-    def is_solid(self) -> bool:
-        return self.kind != "shell"
-
     def boxes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Centres and half-sizes of the boxes around all copies, (c, 3) each."""
         centres = self.copies.matrices @ np.array(self.centre) + self.copies.offsets
@@ -344,7 +340,7 @@ class ProgramBuilder:
     def _cut(self) -> None:
         """Cut a hole through a part, or a pocket into it."""
         chance = self._chance
-        hosts = [block for block in self._blocks if block.is_solid]
+        hosts = [block for block in self._blocks if block.kind != "shell"]
         if not hosts:
             return
         host = chance.one_of(hosts)
