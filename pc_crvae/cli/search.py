@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pc_crvae.embedding.hits import Findings, FoundHit
-    from pc_crvae.embedding.index import Embeddings
+    from pc_crvae.embedding.index import About, Embeddings
     from pc_crvae.embedding.opening import Index
     from pc_crvae.runs.saved import SavedModel
     from pc_crvae.visualization.contact_sheet import Tile
@@ -82,7 +82,6 @@ def run(options: argparse.Namespace) -> None:
     _check(options)
     out: Path = options.out or reports_of(options.ckpt) / "search"
 
-    from pc_crvae.data.readers.shape_files import load_shape
     from pc_crvae.embedding.hits import Answer, Findings
     from pc_crvae.embedding.shapes import find_query, query_vector, require_model_of
     from pc_crvae.visualization.contact_sheet import Tile
@@ -106,18 +105,16 @@ def run(options: argparse.Namespace) -> None:
     left_out.tell()
     indexed = _indexed(index, drop_nan=options.drop_nan)
 
-    def shown(query: Path) -> "NDArray[np.float32]":
-        unmeasured = _told if options.drop_nan else None
-        return load_shape(query, about.points, about.up, unmeasured=unmeasured)
-
     answers, sheet = [], []
     for name, query, vector in zip(queries, found, vectors, strict=True):
         print(printable(name))
         hits = _hits(query, vector, index, options.top)
         _tell(hits)
         answers.append(Answer(query=name, hits=tuple(hits)))
-        cloud = shown(query) if isinstance(query, Path) else indexed(query)[0]
-        link = _address(str(query)) if isinstance(query, Path) else ""
+        if isinstance(query, int):
+            cloud, link = indexed(query)[0], ""
+        else:
+            cloud, link = _again(query, about, drop_nan=options.drop_nan), _address(str(query))
         tiles = [Tile(Path(name).name, cloud, "query", marked=True, link=link)]
         sheet.append([*tiles, *(_tile(hit, indexed(row)) for hit, row in hits.items())])
     findings = Findings(
@@ -194,8 +191,12 @@ def _of_folder(
     return index.embeddings
 
 
-def _told(count: int) -> None:
-    """Drop the number of points left out of a shape: it was printed when the shape was read."""
+def _again(file: Path, about: "About", *, drop_nan: bool) -> "NDArray[np.float32]":
+    """Read a shape again, for its picture; how many points are left out was told before."""
+    from pc_crvae.data.readers.shape_files import load_shape
+
+    unmeasured = (lambda count: None) if drop_nan else None
+    return load_shape(file, about.points, about.up, unmeasured=unmeasured)
 
 
 def _hits(
@@ -263,10 +264,8 @@ def _write(
 def _indexed(index: "Index", *, drop_nan: bool) -> "_Indexed":
     """Return what gives a row's points, None where they cannot be had, and a remark."""
     from pc_crvae.data import load_clouds
-    from pc_crvae.data.readers.shape_files import load_shape
 
     about = index.about
-    unmeasured = _told if drop_nan else None
     if about.data is None:
 
         def of_file(row: int) -> "_Shown":
@@ -276,7 +275,7 @@ def _indexed(index: "Index", *, drop_nan: bool) -> "_Indexed":
             if not source.exists():
                 return None, "its file is gone"
             try:
-                return load_shape(source, about.points, about.up, unmeasured=unmeasured), ""
+                return _again(source, about, drop_nan=drop_nan), ""
             except UserError:
                 return None, "its file cannot be read"
 

@@ -103,11 +103,8 @@ class _Search:
         """Of those that stand, each and what the embedding says is near to it."""
         standing = np.array(self.standing, dtype=np.int64)
         rows, _ = nearest_others(units[standing], thresholds.NEIGHBORS)
-        pairs = {
-            (min(row, other), max(row, other))
-            for row, others in zip(standing.tolist(), standing[rows].tolist(), strict=True)
-            for other in others
-        }
+        listed = zip(standing.tolist(), standing[rows].tolist(), strict=True)
+        pairs = {(min(row, other), max(row, other)) for row, others in listed for other in others}
         still = set(self.standing)
         pairs |= {pair for pair in self._compared if still.issuperset(pair)}
         ordered = sorted(pair for pair in pairs if self._measures_are_near(*pair))

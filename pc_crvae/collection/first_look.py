@@ -133,19 +133,16 @@ def may_be_near(first: Outline, second: Outline) -> bool:
             coarse = rough_gaps(rotations, first, second, _COARSE_POINTS)
             rotations = rotations[np.argsort(coarse, kind="stable")[:_LOOKED_AT]]
         rough = rough_gaps(rotations, first, second)
-        best = np.argsort(rough, kind="stable")[:_FOLLOWED]
-        starts += [(float(rough[k]), rotations[k]) for k in best]
+        followed = np.argsort(rough, kind="stable")[:_FOLLOWED]
+        starts += [(float(rough[k]), rotations[k]) for k in followed]
     least = min(gap for gap, _ in starts)
     if least >= HOPELESS:
         return False
     limit = (first.square_gap + second.square_gap) / 2 * _SPREAD_OF_GAPS**2
     limit += (_SLACK * NEAR_RMS * min(first.diameter, second.diameter)) ** 2
     starts.sort(key=lambda start: start[0])
-    return any(
-        _lies_within(limit, rotation, first, second)
-        for gap, rotation in starts
-        if gap <= least + RIVALS
-    )
+    best = [rotation for gap, rotation in starts if gap <= least + RIVALS]
+    return any(_lies_within(limit, rotation, first, second) for rotation in best)
 
 
 def _lies_within(

@@ -240,11 +240,8 @@ class Run:
             halves += temporaries(self.folder, name)
         # Of a report, a command that does not ask for the lock may be writing it.
         an_hour_ago = time.time() - 3600
-        halves += [
-            half
-            for half in temporaries(self.folder, "*.*")
-            if half.is_file() and half.stat().st_mtime < an_hour_ago
-        ]
+        others = [half for half in temporaries(self.folder, "*.*") if half.is_file()]
+        halves += [half for half in others if half.stat().st_mtime < an_hour_ago]
         for file in halves:
             file.unlink(missing_ok=True)
 

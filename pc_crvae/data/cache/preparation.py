@@ -249,11 +249,8 @@ def _carry_over(key: Key, journal: Kept, tasks: Sequence[Task]) -> None:
     drawn = [name for name in ("points", "normals") if name in found.arrays]
     for row, (task_key, repairs) in enumerate(found.content["shapes"]):
         if task_key in wanted:
-            values = {
-                "repairs": repairs,
-                "centre": found.arrays["centres"][row].tolist(),
-                "scale": float(found.arrays["scales"][row]),
-            }
+            centre, scale = found.arrays["centres"][row], found.arrays["scales"][row]
+            values = {"repairs": repairs, "centre": centre.tolist(), "scale": float(scale)}
             journal.put(task_key, (values, {name: found.arrays[name][row] for name in drawn}))
 
 

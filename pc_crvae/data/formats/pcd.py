@@ -188,15 +188,11 @@ def _parse_ascii(path: Path, body: bytes, header: _Header) -> NDArray[np.floatin
             f"{path} is cut short or damaged: its header promises {header.points} points and "
             f"{len(lines)} are there"
         )
-    columns = [
-        sum(field.count for field in header.fields[:position]) for position in header.positions()
-    ]
-    points = parse_rows(path, lines, columns)
-    kinds = {
-        header.fields[position].kind + str(header.fields[position].size)
-        for position in header.positions()
-    }
-    return as_single(points) if kinds == {"F4"} else points
+    places = header.positions()
+    starts = np.cumsum([0, *(field.count for field in header.fields)])
+    points = parse_rows(path, lines, starts[places].tolist())
+    kinds = {(header.fields[place].kind, header.fields[place].size) for place in places}
+    return as_single(points) if kinds == {("F", 4)} else points
 
 
 def _unpack(path: Path, body: bytes, header: _Header) -> bytes:

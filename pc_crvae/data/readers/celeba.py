@@ -100,16 +100,13 @@ def _open_images(root: Path) -> Iterator[tuple[Path, Collection[str], Callable[[
         )
     prefix = f"{_FOLDER}/"
     with open_zip(path) as archive:
-        members = {
-            member.filename.removeprefix(prefix): member
-            for member in archive.infolist()
-            if member.filename.startswith(prefix)
-        }
-        yield (
-            path / _FOLDER,
-            members,
-            lambda path: read_member(archive, members[path.name], _MOST_BYTES),
-        )
+        inside = [member for member in archive.infolist() if member.filename.startswith(prefix)]
+        members = {member.filename.removeprefix(prefix): member for member in inside}
+
+        def read(image: Path) -> bytes:
+            return read_member(archive, members[image.name], _MOST_BYTES)
+
+        yield path / _FOLDER, members, read
 
 
 def _read_partition(path: Path, number: str) -> list[str]:

@@ -102,17 +102,10 @@ def find_shapes(places: Sequence[Path]) -> FoundShapes:
 
 def _without_tables(files: Sequence[FoundFile]) -> tuple[list[FoundFile], list[Path]]:
     """Leave out tables in folders that hold meshes, at any depth."""
-    with_meshes = {
-        file.parts[:depth]
-        for file in files
-        if format_of(file.path).mesh is not None
-        for depth in range(len(file.parts))
-    }
-    tables = {
-        file
-        for file in files
-        if file.path.suffix.lower() in TEXT_SUFFIXES and file.parts[:-1] in with_meshes
-    }
+    of_meshes = [file.parts for file in files if format_of(file.path).mesh is not None]
+    with_meshes = {parts[:depth] for parts in of_meshes for depth in range(len(parts))}
+    texts = [file for file in files if file.path.suffix.lower() in TEXT_SUFFIXES]
+    tables = {file for file in texts if file.parts[:-1] in with_meshes}
     return [file for file in files if file not in tables], sorted(file.path for file in tables)
 
 

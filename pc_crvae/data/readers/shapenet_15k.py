@@ -29,11 +29,8 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
         UserError: the root holds no folder of a synset of the card's, or one that is none, or
             nothing of the split.
     """
-    synsets = {
-        synset: card.classes.index(name)
-        for synset, name in SHAPENET_SYNSETS.items()
-        if name in card.classes
-    }
+    own = {synset: name for synset, name in SHAPENET_SYNSETS.items() if name in card.classes}
+    synsets = {synset: card.classes.index(name) for synset, name in own.items()}
     tree = read_class_tree(root, split, {".npy"}, tuple(synsets))
     items = []
     for item in tree.items:
