@@ -34,9 +34,7 @@ def run(options: argparse.Namespace) -> None:
     require_writable(options.json)
     rows = options.rows
     compared = compare_probes(
-        _probe_of(options.first),
-        _probe_of(options.second),
-        None if rows is None else tuple(rows),
+        _probe_of(options.first), _probe_of(options.second), None if rows is None else tuple(rows)
     )
     print(format_comparison(compared))
     if options.json is not None:

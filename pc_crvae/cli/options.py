@@ -82,9 +82,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     """Declare what an action of ``data`` reads of a set, and how."""
     add_place(parser)
     parser.add_argument(
-        "--split",
-        choices=("train", "test"),
-        help="read this split alone (default: every split)",
+        "--split", choices=("train", "test"), help="read this split alone (default: every split)"
     )
     parser.add_argument("--allow-refused")
 

@@ -52,12 +52,7 @@ def run(options: argparse.Namespace) -> None:
 
     subject = Subject(reports_of(options.ckpt), saved.folder, options.which, options.ckpt)
     problems = write_run_report(
-        saved.model,
-        subject,
-        split,
-        path,
-        count=options.items,
-        seed=options.seed,
+        saved.model, subject, split, path, count=options.items, seed=options.seed
     )
     for problem in problems:
         print(f"note: {problem}")

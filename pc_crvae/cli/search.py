@@ -129,12 +129,7 @@ def run(options: argparse.Namespace) -> None:
 def _opened(options: argparse.Namespace) -> "Index":
     from pc_crvae.embedding.opening import open_index
 
-    return open_index(
-        options.index,
-        exact=options.exact,
-        tell=tell,
-        progress=counting,
-    )
+    return open_index(options.index, exact=options.exact, tell=tell, progress=counting)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -94,9 +94,7 @@ def _tell(folder: Path, trained: "Trained") -> None:
             "items by their codes"
         )
     print(told)
-    files = {
-        "model": (folder, "what --ckpt names; metrics.jsonl in it has every figure above"),
-    }
+    files = {"model": (folder, "what --ckpt names; metrics.jsonl in it has every figure above")}
     pictures = sorted(trained.run.pictures.glob("epoch-*.png"))
     if pictures:
         what = "open this first: items, and what the model makes of them"

@@ -99,9 +99,7 @@ def load(
 
 
 def load_training(
-    name: str | Path,
-    validation_fraction: float,
-    **reading: Unpack[Reading],
+    name: str | Path, validation_fraction: float, **reading: Unpack[Reading]
 ) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
     """Load what is trained on, and what validates it.
 

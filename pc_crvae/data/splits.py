@@ -77,11 +77,7 @@ def _is_no_share(held_out: int, count: int, fraction: float) -> bool:
 
 
 def held_out_rows(
-    ids: Sequence[str],
-    strata: Sequence[int | str | None],
-    fraction: float,
-    *,
-    least: int = 1,
+    ids: Sequence[str], strata: Sequence[int | str | None], fraction: float, *, least: int = 1
 ) -> set[int]:
     """Return the rows of the share of each stratum whose ids come first when sorted by a hash.
 

@@ -155,8 +155,7 @@ def renew(path: Path) -> None:
     """
     with suppress(sqlite3.Error), _opened(path, "rw") as connection:
         connection.execute(
-            "UPDATE kept SET asked = ? WHERE asked + ? <= ?",
-            (today(), DAYS_BETWEEN_MARKS, today()),
+            "UPDATE kept SET asked = ? WHERE asked + ? <= ?", (today(), DAYS_BETWEEN_MARKS, today())
         )
 
 

@@ -23,16 +23,7 @@ from rich.console import Console
 from pc_crvae.data.cache.item_sets import as_item_set
 from pc_crvae.data.cache.kept import Kept, open_kept
 from pc_crvae.data.cache.sealed_files import Blocks
-from pc_crvae.data.cache.store import (
-    REPORT,
-    Draft,
-    Entry,
-    Key,
-    newest_entry,
-    obtain,
-    stamp,
-    whole,
-)
+from pc_crvae.data.cache.store import REPORT, Draft, Entry, Key, newest_entry, obtain, stamp, whole
 from pc_crvae.data.cache.workers import LoadPoints, Recipe, Task, draw_shapes
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.formats.other_kinds import tell_passed_over

@@ -8,13 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pc_crvae.data.cache.kept import (
-    MOST_DAYS,
-    drop_unasked,
-    is_unused,
-    places_of,
-    size_of_unasked,
-)
+from pc_crvae.data.cache.kept import MOST_DAYS, drop_unasked, is_unused, places_of, size_of_unasked
 from pc_crvae.data.cache.store import (
     COLLECTIONS,
     FORMAT,

@@ -140,10 +140,7 @@ def revolution(heights: Sequence[float], radii: Sequence[float], *, closed: bool
         return _sheet(rows)
     rows += [_disc(z, radius) for z, radius in (knots[0], knots[-1]) if radius > 0]
     padding = [0.0] * (MOST_KNOTS - len(knots))
-    return Part(
-        np.array(rows),
-        _solid(Solid.REVOLUTION, len(knots), *heights, *padding, *radii),
-    )
+    return Part(np.array(rows), _solid(Solid.REVOLUTION, len(knots), *heights, *padding, *radii))
 
 
 def field(height: Sequence[float]) -> Part:
