@@ -89,13 +89,9 @@ def _of_files(options: argparse.Namespace) -> "Embeddings":
     found = find_shapes(options.places)
     saved, left_out = open_saved(options), LeftOut(options)
     with counting("embedding", len(found.files)) as advance:
+        model, about = saved.point_model, about_vectors(options, saved)
         embeddings = embeddings_of_files(
-            saved.point_model,
-            found.files,
-            about_vectors(options, saved),
-            refuse,
-            advance,
-            unmeasured=left_out.count,
+            model, found.files, about, refuse, advance, unmeasured=left_out.count
         )
     left_out.tell()
     tell_passed_over(found)
@@ -161,16 +157,13 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
     name = saved.data
     if Path(name).suffix in (".yaml", ".yml"):
         name = str(Path(name).absolute())
+    root = None if saved.root is None else str(saved.root.expanduser().absolute())
     about = About(
         model_sha256=saved.weights_sha256,
         points=points,
         up=_up_of_split(saved),
         average_over=options.average_over,
-        data=CardSplit(
-            name=name,
-            split=options.split,
-            root=None if saved.root is None else str(saved.root.expanduser().absolute()),
-        ),
+        data=CardSplit(name=name, split=options.split, root=root),
     )
     clouds = (items.batch([row], points, "embed")[0] for row in range(len(items)))
     with counting("embedding", len(items)) as advance:

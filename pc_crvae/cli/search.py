@@ -167,14 +167,9 @@ def _of_folder(
         store_for([folder], tell) as store,
         counting("reading and embedding", len(found.files)) as advance,
     ):
+        model, about = saved.point_model, about_vectors(options, saved)
         index = read_files(
-            found.files,
-            saved.point_model,
-            about_vectors(options, saved),
-            store,
-            advance,
-            measured=False,
-            unmeasured=left_out.count,
+            found.files, model, about, store, advance, measured=False, unmeasured=left_out.count
         )
     for sentence in index.refused:
         refuse(sentence)

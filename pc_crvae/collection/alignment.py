@@ -50,10 +50,8 @@ def align(first: Body, second: Body, *, mirrored: bool) -> Pose | None:
         return None
     starts = [k for k in np.argsort(rough, kind="stable") if rough[k] < rough.min() + RIVALS]
     few, many = first.samples[:_FIRST_POINTS], first.samples[:_LAST_POINTS]
-    tried = [
-        second.descend(few, Pose(1.0, rotations[k], np.zeros(3)), _FIRST_STEPS)
-        for k in starts[:_REFINED]
-    ]
+    poses = [Pose(1.0, rotations[k], np.zeros(3)) for k in starts[:_REFINED]]
+    tried = [second.descend(few, pose, _FIRST_STEPS) for pose in poses]
     gaps = [_gap(pose, first, second, _FIRST_POINTS) for pose in tried]
     if min(gaps) > _FAR:
         return None

@@ -150,11 +150,5 @@ def _described(fit: _Fit, first: Body, second: Body, *, exact: bool) -> Comparis
         kind = "scaled"
     else:
         kind = "turned" if degrees > thresholds.SAME_ANGLE else "same geometry"
-    return Comparison(
-        kind=kind,
-        scale=scale,
-        degrees=degrees,
-        on_side=bool(turn[2, 2] < np.cos(np.radians(45))),
-        apart=fit.left.rms,
-        farthest=fit.left.farthest,
-    )
+    on_side = bool(turn[2, 2] < np.cos(np.radians(45)))
+    return Comparison(kind, scale, degrees, on_side, apart=fit.left.rms, farthest=fit.left.farthest)

@@ -61,10 +61,8 @@ def _articles(
     """What is said of each finding, the pictures of the first few, and where the files lie."""
     tiles = [[_tile(collection, row) for row in _rows(pair)] for pair in found[:pictured]]
     figures = tile_figures(tiles) + [[]] * len(found[pictured:])
-    return [
-        (sentence(collection, pair), own, _sources(collection, pair))
-        for pair, own in zip(found, figures, strict=True)
-    ]
+    shown = zip(found, figures, strict=True)
+    return [(sentence(collection, pair), own, _sources(collection, pair)) for pair, own in shown]
 
 
 def _rows(finding: Finding) -> tuple[int, int]:

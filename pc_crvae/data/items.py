@@ -213,9 +213,8 @@ class ItemSet(ABC):
 
     def __repr__(self) -> str:
         classes = f"{len(self.classes)} classes" if self.labels is not None else "unlabelled"
-        having = "".join(
-            f", with {name}" for name in self.companions if getattr(self, name) is not None
-        )
+        present = [name for name in self.companions if getattr(self, name) is not None]
+        having = "".join(f", with {name}" for name in present)
         return (
             f"<{type(self).__name__} {self.name}, {self.split}: {len(self):,} x "
             f"{self.array.shape[1:]} {self.array.dtype}{having}, {classes}>"

@@ -220,14 +220,11 @@ class _Fetch:
     ) -> str | None:
         """Return what went wrong with a mirror, None where it gave the file."""
         best = transfer.part_size if transfer.part_url == url else 0
+        expected = None if known is None else f"sha256:{known}"
         for _ in range(_MOST_ATTEMPTS):
             try:
                 pooch.retrieve(
-                    url,
-                    known_hash=None if known is None else f"sha256:{known}",
-                    fname=source.file,
-                    path=self._staging,
-                    downloader=transfer,
+                    url, expected, fname=source.file, path=self._staging, downloader=transfer
                 )
             except TransferError as error:
                 failure = str(error)
@@ -279,9 +276,8 @@ class _Fetch:
                 self._note(source.file, None)
             raise UserError(f"{refusal}; remove it and fetch {self._card.name} again") from refusal
         names = sorted(path.name for path in fresh.iterdir())
-        taken = [
-            name for name in names if name not in noted.unpacked and (self._folder / name).exists()
-        ]
+        new = [name for name in names if name not in noted.unpacked]
+        taken = [name for name in new if (self._folder / name).exists()]
         if taken:
             raise UserError(
                 f"{source.file} was not unpacked, because {self._folder} holds {_listed(taken)} "

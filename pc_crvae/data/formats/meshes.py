@@ -102,11 +102,8 @@ def sample_of(surface: Surface, count: int, rng: np.random.Generator) -> Sample:
     vectors = face_vectors(triangles)
     lengths = np.linalg.norm(vectors, axis=1)
     points, chosen = sample_faces(triangles, lengths / 2, count, rng)
-    return Sample(
-        points=points * size + low,
-        normals=vectors[chosen] / lengths[chosen, None],
-        repairs=surface.repairs,
-    )
+    normals = vectors[chosen] / lengths[chosen, None]
+    return Sample(points * size + low, normals, surface.repairs)
 
 
 def _checked(path: Path, stored: NDArray[np.floating], polygons: Polygons) -> Surface:

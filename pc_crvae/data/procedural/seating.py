@@ -35,10 +35,8 @@ def _backrest(rng: np.random.Generator, width: float, height: float) -> Mesh:
     posts = mirrored(box((thickness, thickness, height), (0, y, 0)), Y)
     if style == 1:
         rail_height = rng.uniform(0.04, 0.12) * height
-        slats = [
-            box((thickness / 2, 0.025, height), (0, at, 0))
-            for at in np.linspace(-y, y, int(rng.integers(4, 9)))[1:-1]
-        ]
+        places = np.linspace(-y, y, int(rng.integers(4, 9)))[1:-1]
+        slats = [box((thickness / 2, 0.025, height), (0, at, 0)) for at in places]
         return join(posts, box((thickness, width, rail_height), (0, 0, height)), *slats)
     if style == 2:
         rails = int(rng.integers(2, 5))

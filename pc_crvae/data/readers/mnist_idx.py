@@ -50,12 +50,9 @@ def read_split(root: Path, split: Split, card: Card) -> RawItems:
             f"{image_path} holds {len(images)} images where {label_path.name} holds "
             f"{len(labels)} labels: they are not of one set"
         )
-    return RawItems(
-        array=images.reshape(-1, 1, _SIDE, _SIDE),
-        labels=labels.astype(np.int64),
-        classes=card.classes,
-        ids=tuple(f"{split}/{row}" for row in range(len(images))),
-    )
+    ids = tuple(f"{split}/{row}" for row in range(len(images)))
+    channels = images.reshape(-1, 1, _SIDE, _SIDE)
+    return RawItems(channels, labels.astype(np.int64), card.classes, ids)
 
 
 def source_paths(root: Path, split: Split, card: Card) -> list[Path]:

@@ -106,12 +106,8 @@ def read_split(root: Path, split: Split, card: Card) -> RawItems:
             images[row, 0] = np.rint(255 * (_WEIGHTS @ ink @ _WEIGHTS.T))
     classes = tuple(sorted({_class_of(drawing, form) for drawing in drawings}))
     label_of = {name: label for label, name in enumerate(classes)}
-    return RawItems(
-        array=images,
-        labels=np.array([label_of[_class_of(drawing, form)] for drawing in chosen], np.int64),
-        classes=classes,
-        ids=tuple(drawing.id for drawing in chosen),
-    )
+    labels = np.array([label_of[_class_of(drawing, form)] for drawing in chosen], np.int64)
+    return RawItems(images, labels, classes, tuple(drawing.id for drawing in chosen))
 
 
 def source_paths(root: Path, split: Split, card: Card) -> list[Path]:

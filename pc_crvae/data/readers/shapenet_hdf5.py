@@ -83,10 +83,8 @@ def _read_ids(path: Path, count: int) -> list[str]:
     list_path = _beside(path, "id2file")
     if not list_path.is_file():
         return file_and_row(path, count)
-    models = [
-        name_lists.as_posix(model)
-        for model in name_lists.read_names(list_path, path, count, "mesh")
-    ]
+    listed = name_lists.read_names(list_path, path, count, "mesh")
+    models = [name_lists.as_posix(model) for model in listed]
     return [model.removesuffix(PurePosixPath(model).suffix) for model in models]
 
 
