@@ -42,12 +42,8 @@ def add_model_and_data(
 def add_data(parser: argparse.ArgumentParser, what: str, default: str | None) -> None:
     """Declare the data set, which is required without a default."""
     told = "" if default is None else f" (default: {default})"
-    parser.add_argument(
-        "--data",
-        required=default is None,
-        metavar="CARD",
-        help=f"name of {what}, or the path of its card{told}",
-    )
+    text = f"name of {what}, or the path of its card{told}"
+    parser.add_argument("--data", required=default is None, metavar="CARD", help=text)
 
 
 def add_data_root(parser: argparse.ArgumentParser, default: str) -> None:
@@ -70,12 +66,8 @@ def _up_axes(text: str) -> str:
 
 def add_points(parser: argparse.ArgumentParser, more: str = "") -> None:
     """Declare the points drawn of each shape of one's own."""
-    parser.add_argument(
-        "--points",
-        type=int,
-        metavar="N",
-        help=f"points to draw from each shape{more} (default: as many as the model trained with)",
-    )
+    told = f"points to draw from each shape{more} (default: as many as the model trained with)"
+    parser.add_argument("--points", type=int, metavar="N", help=told)
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:

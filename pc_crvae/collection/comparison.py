@@ -59,10 +59,8 @@ class _Fit(NamedTuple):
         """Whether the two are close, and differ by a little all over, or in one place alone."""
         left = self.left
         is_all_over = left.farthest <= max(thresholds.ALL_OVER * left.raw, thresholds.NEAR_RMS)
-        is_in_one_place = (
-            left.farthest >= thresholds.IN_ONE_PLACE * left.raw
-            and left.middle <= thresholds.EXACT_FARTHEST
-        )
+        stands_out = left.farthest >= thresholds.IN_ONE_PLACE * left.raw
+        is_in_one_place = stands_out and left.middle <= thresholds.EXACT_FARTHEST
         return self.is_close and (is_all_over or is_in_one_place)
 
 
@@ -123,11 +121,8 @@ def _likely_scale(scale: float) -> float | None:
 def _is_exact(fit: _Fit, first: Body, second: Body) -> bool:
     areas = first.area * fit.pose.scale**2, second.area
     same_area = abs(areas[0] - areas[1]) <= thresholds.EXACT_AREA * max(*areas, 1e-300)
-    return (
-        same_area
-        and fit.left.raw <= thresholds.EXACT_RMS
-        and fit.left.farthest <= thresholds.EXACT_FARTHEST
-    )
+    lies_on = fit.left.raw <= thresholds.EXACT_RMS
+    return same_area and lies_on and fit.left.farthest <= thresholds.EXACT_FARTHEST
 
 
 def _scale(fit: _Fit, first: Body, second: Body) -> float:

@@ -162,10 +162,8 @@ class _Search:
         # A cloud has no area to compare.
         compared = apart if ours.kind == theirs.kind == "mesh" else apart[:3]
         finer = np.abs(self._finer[first] - self._finer[second])
-        return bool(
-            compared.max() <= thresholds.NEAR_INVARIANTS
-            and (finer <= thresholds.NEAR_FINER_INVARIANTS).all()
-        )
+        is_alike = compared.max() <= thresholds.NEAR_INVARIANTS
+        return bool(is_alike and (finer <= thresholds.NEAR_FINER_INVARIANTS).all())
 
     def _compare(self, first: int, second: int) -> Comparison | None:
         pair = first, second

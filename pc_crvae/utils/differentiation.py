@@ -74,15 +74,9 @@ def differentiable_gradients(
         if not wanted:
             return [None] * len(views)
         pairs = [pair for pair in zip(outputs, gradients, strict=False) if pair[0].requires_grad]
-        found = iter(
-            torch.autograd.grad(
-                [output for output, _ in pairs],
-                wanted,
-                [gradient for _, gradient in pairs],
-                create_graph=keep,
-                allow_unused=True,
-            )
-        )
+        sought, given = [output for output, _ in pairs], [gradient for _, gradient in pairs]
+        made = torch.autograd.grad(sought, wanted, given, create_graph=keep, allow_unused=True)
+    found = iter(made)
     return [next(found) if view.requires_grad else None for view in views]
 
 

@@ -140,11 +140,8 @@ def _leftovers(paths: Sequence[Path], everything: bool) -> list[Leftover]:
         elif path.suffix.startswith(".partial"):
             is_ours = kinds[path].startswith(f".{FORMAT}.")
             reasons[path] = None if is_ours else "of another format"
-    return [
-        Leftover(path, reason or "up to date", _size(path), path.name)
-        for path, reason in reasons.items()
-        if everything or reason is not None
-    ]
+    gone = [(path, why or "up to date") for path, why in reasons.items() if everything or why]
+    return [Leftover(path, why, _size(path), path.name) for path, why in gone]
 
 
 def _unasked(paths: Sequence[Path], everything: bool) -> list[Leftover]:
