@@ -135,10 +135,8 @@ def _opened(options: argparse.Namespace) -> "Index":
 def _check(options: argparse.Namespace) -> None:
     check_vectors(options)
     if options.index is not None:
-        for option, value in (
-            ("--points", options.points),
-            ("--average-over", options.average_over),
-        ):
+        given = {"--points": options.points, "--average-over": options.average_over}
+        for option, value in given.items():
             if value is not None:
                 raise UserError(
                     f"{option} goes with a folder: --index says how its shapes were read"

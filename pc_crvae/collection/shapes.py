@@ -58,11 +58,6 @@ class Shape:
         """Of a mesh's surface; None of a cloud."""
         return self.moments.area if self.kind == "mesh" else None
 
-    @property
-    def diagonal(self) -> float:
-        """Of the bounding box."""
-        return float(np.linalg.norm(self.box))
-
 
 def measure(content: ShapeContent, up: str | None) -> Shape:
     """Measure a shape that has been read.

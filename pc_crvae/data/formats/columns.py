@@ -108,13 +108,10 @@ def _axis_of(name: str, beside: set[str]) -> tuple[int, str, str] | None:
     if not words:
         return None
     joined = re.fullmatch(r"(.*?)([xyz])(.*)", "".join(words)) if len(words) == 1 else None
-    if (
-        joined
-        and joined[1] + joined[3]
-        and joined[1] + joined[3] in beside
-        and not (joined[1] and joined[3])
-    ):
-        return _AXES[joined[2]], joined[1] + joined[3], unit
+    if joined and not (joined[1] and joined[3]):
+        other = joined[1] + joined[3]
+        if other and other in beside:
+            return _AXES[joined[2]], other, unit
     for at in (len(words) - 1, 0):
         others = words[:at] + words[at + 1 :]
         if words[at] in _AXES and set(others) <= beside and (others or "" in beside):

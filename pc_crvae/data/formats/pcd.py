@@ -18,11 +18,8 @@ from pc_crvae.data.formats.text import parse_rows, text_lines
 from pc_crvae.errors import UserError
 
 _LONGEST_HEADER = 1 << 20
-_CODES = {
-    **{("I", size): f"i{size}" for size in (1, 2, 4, 8)},
-    **{("U", size): f"u{size}" for size in (1, 2, 4, 8)},
-    **{("F", size): f"f{size}" for size in (4, 8)},
-}
+_SIZES = {"I": (1, 2, 4, 8), "U": (1, 2, 4, 8), "F": (4, 8)}
+"""Bytes of a number, by its kind: signed, unsigned or floating."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +139,7 @@ def _fields(path: Path, entries: dict[str, list[str]]) -> list[_Field]:
         _Field(*parts) for parts in zip(names, sizes, map(str.upper, kinds), counts, strict=True)
     ]
     for field in fields:
-        if (field.kind, field.size) not in _CODES or field.count == 0:
+        if field.size not in _SIZES.get(field.kind, ()) or field.count == 0:
             raise UserError(
                 f"{path} has a field {field.name[:80]} of an unknown type: {field.count} numbers "
                 f"{field.kind[:8]} of {field.size} bytes"
@@ -221,7 +218,7 @@ def _columns(
     columns = []
     for position in header.positions():
         field = header.fields[position]
-        kind = np.dtype("<" + _CODES[field.kind, field.size])
+        kind = np.dtype(f"<{field.kind.lower()}{field.size}")
         start, step = int(starts[position]), stride or field.size
         columns.append(np.ndarray(header.points, kind, body, start, step))
     points: NDArray[Any] = np.stack(columns, axis=1)
