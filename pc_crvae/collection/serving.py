@@ -201,9 +201,8 @@ class _Request(BaseHTTPRequestHandler):
             )
         try:
             suffix = Path(name).suffix.lower()
-            handle, place = tempfile.mkstemp(
-                suffix if suffix in FORMATS else "", dir=self.own.folder
-            )
+            known = suffix if suffix in FORMATS else ""
+            handle, place = tempfile.mkstemp(known, dir=self.own.folder)
             path = Path(place)
             try:
                 self._receive(handle, size)
@@ -221,10 +220,8 @@ class _Request(BaseHTTPRequestHandler):
             raise _Refusal(HTTPStatus.LENGTH_REQUIRED, "the request does not say its length")
         size = int(text[:20])
         if size > MOST_SENT:
-            raise _Refusal(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the file has more than {MOST_SENT >> 20} MB: simplify it",
-            )
+            sentence = f"the file has more than {MOST_SENT >> 20} MB: simplify it"
+            raise _Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
         return size
 
     def _receive(self, handle: int, size: int) -> None:

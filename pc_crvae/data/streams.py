@@ -232,9 +232,8 @@ class _Mixture:
         finite = [source for source in self.sources if isinstance(source, _Finite)]
         count = round(fraction * self.items_per_epoch)
         if finite:
-            count = math.floor(
-                min(len(source.validation) / source.share for source in finite) + 1e-9
-            )
+            least = min(len(source.validation) / source.share for source in finite)
+            count = math.floor(least + 1e-9)
         shares = [source.share for source in self.sources]
         if len(self.sources) == 1:
             return self.sources[0].held_out(count)

@@ -67,9 +67,8 @@ class Kept:
 
     def get(self, key: str) -> Found | None:
         """Return what is kept under a key; None where nothing is, or it is damaged."""
-        row = self._connection.execute(
-            "SELECT content, checksum, asked FROM kept WHERE key = ?", (key,)
-        ).fetchone()
+        query = "SELECT content, checksum, asked FROM kept WHERE key = ?"
+        row = self._connection.execute(query, (key,)).fetchone()
         if row is None or not isinstance(row[0], bytes) or _checksum(key, row[0]) != row[1]:
             return None
         if row[2] + DAYS_BETWEEN_MARKS <= self._today:
@@ -79,10 +78,8 @@ class Kept:
     def put(self, key: str, found: Found) -> None:
         """Keep plain values and arrays."""
         content = pack(*found)
-        self._connection.execute(
-            "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?)",
-            (key, content, _checksum(key, content), self._today),
-        )
+        row = key, content, _checksum(key, content), self._today
+        self._connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?)", row)
 
     def say(self, name: str, value: str | int) -> None:
         """Say something of all rows: their ``places``, or the day that a run ``ended`` on."""

@@ -135,9 +135,8 @@ def _fields(path: Path, entries: dict[str, list[str]]) -> list[_Field]:
     counts = _integers(path, entries, "COUNT") if "COUNT" in entries else [1] * len(names)
     if not names or not len(names) == len(kinds) == len(sizes) == len(counts):
         raise UserError(f"{path} has a damaged header: FIELDS, SIZE, TYPE and COUNT do not match")
-    fields = [
-        _Field(*parts) for parts in zip(names, sizes, map(str.upper, kinds), counts, strict=True)
-    ]
+    described = zip(names, sizes, map(str.upper, kinds), counts, strict=True)
+    fields = [_Field(*parts) for parts in described]
     for field in fields:
         if field.size not in _SIZES.get(field.kind, ()) or field.count == 0:
             raise UserError(

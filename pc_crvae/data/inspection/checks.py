@@ -123,10 +123,8 @@ def check(
     splits: list[Split] = [*card.splits]
     for split in splits:
         say(f"reading {split}")
-        findings += [
-            Finding("prepared", f"{damage}, and was removed", defect=True)
-            for damage in discard_damaged(card.name, split)
-        ]
+        for damage in discard_damaged(card.name, split):
+            findings.append(Finding("prepared", f"{damage}, and was removed", defect=True))
         try:
             if folder is not None and has_a_file_a_shape(card):
                 prepared = prepare_shapes(card, split, folder, up)

@@ -93,9 +93,8 @@ def monitor(rng: np.random.Generator) -> Mesh:
         splayed = rod((0, 0.36 * width, lift), (foot_depth / 2, 0.4 * width, 0), 0.01)
         return join(screen, mirrored(mirrored(splayed, X), Y))
     else:
-        foot = frustum(
-            (-foot_depth / 2, foot_depth / 2, foot_width), (-0.025, 0.025, 0.06), (0, lift)
-        )
+        bottom = (-foot_depth / 2, foot_depth / 2, foot_width)
+        foot = frustum(bottom, (-0.025, 0.025, 0.06), (0, lift))
     neck = box((0.03, rng.uniform(0.04, 0.12), lift + 0.4 * height), (-thickness, 0, 0))
     return join(screen, foot, neck)
 

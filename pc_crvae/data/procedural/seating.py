@@ -42,14 +42,12 @@ def _backrest(rng: np.random.Generator, width: float, height: float) -> Mesh:
         rails = int(rng.integers(2, 5))
         rail_height = rng.uniform(0.3, 0.7) * height / rails
         levels = (np.arange(rails) + 1) * height / rails - rail_height
-        return join(
-            posts, *(box((thickness / 2, width, rail_height), (0, 0, level)) for level in levels)
-        )
+        across = (box((thickness / 2, width, rail_height), (0, 0, level)) for level in levels)
+        return join(posts, *across)
     bow = arc(1.0, 0, 180) * (y, 0.35 * height)
     path = np.stack((np.zeros(len(bow)), bow[:, 0], height + bow[:, 1]), axis=1)
-    return join(
-        posts, tube(path, thickness / 2), box((0.01, 0.35 * width, 1.2 * height), (0, 0, 0))
-    )
+    splat = box((0.01, 0.35 * width, 1.2 * height), (0, 0, 0))
+    return join(posts, tube(path, thickness / 2), splat)
 
 
 def _armrests(rng: np.random.Generator, depth: float, width: float, seat: float) -> Mesh:

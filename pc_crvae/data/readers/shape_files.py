@@ -94,9 +94,8 @@ def find_shapes(places: Sequence[Path]) -> FoundShapes:
     paths, names = zip(*found.values(), strict=True)
     if len(set(names)) < len(names):
         names = tuple(path.as_posix() for path in paths)
-    shapes = [
-        ShapeFile(path.absolute(), name) for path, name in zip(paths, ids_of(names), strict=True)
-    ]
+    named = zip(paths, ids_of(names), strict=True)
+    shapes = [ShapeFile(path.absolute(), name) for path, name in named]
     return FoundShapes(shapes, {why: tuple(paths) for why, paths in passed_over.items() if paths})
 
 

@@ -226,9 +226,8 @@ class ProgramBuilder:
                 offset[axis] = room * (1.0 if chance.happens(0.5) else chance.uniform(0.55, 1.0))
             else:
                 offset[axis] = self._shift(room, axis)
-        self._put_on(
-            host, chance.weighted(_KINDS), half, (normal, sign), offset, _mirrored(host, [plane])
-        )
+        copies = _mirrored(host, [plane])
+        self._put_on(host, chance.weighted(_KINDS), half, (normal, sign), offset, copies)
 
     def _attach_corners(self, host: _Block, normal: int, sign: float, level: list[int]) -> None:
         chance = self._chance
