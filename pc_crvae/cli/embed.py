@@ -45,12 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shard", metavar="I/N")
     add_count(parser, "--part-files", default=FILES_A_PART)
     parser.add_argument("--merge", type=Path, metavar="DIR")
-    add_out(
-        parser,
-        "what to write: .npz, or .parquet where pyarrow is installed; with --shard, a folder",
-        None,
-        "FILE",
-    )
+    out = "what to write: .npz, or .parquet where pyarrow is installed; with --shard, a folder"
+    add_out(parser, out, None, "FILE")
 
 
 def run(options: argparse.Namespace) -> None:

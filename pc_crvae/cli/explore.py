@@ -33,27 +33,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders of mesh and cloud files (any depth; hidden ones are left out), or files; or "
         "one index that embed wrote, with its vectors",
     )
-    add_out(
-        parser,
-        "folder of the page, explore.html, and of the tables beside it",
-        "explore/NAME, by the name of the first PATH",
-    )
+    folder = "folder of the page, explore.html, and of the tables beside it"
+    add_out(parser, folder, "explore/NAME, by the name of the first PATH")
     add_model(parser, default=DEFAULT_MODEL)
     add_points(parser)
     add_up(parser, "the files", "what the format or the file says, as glTF does, or z")
-    parser.add_argument(
-        "--serve",
-        action="store_true",
-        help="then serve the page until Ctrl-C; drop a file on it to look it up among the shapes",
-    )
+    serve = "then serve the page until Ctrl-C; drop a file on it to look it up among the shapes"
+    parser.add_argument("--serve", action="store_true", help=serve)
     parser.add_argument(
         "--host",
         help="with --serve: the name or address to listen on; others than those of this machine "
         "alone let other machines in (default: 127.0.0.1)",
     )
-    parser.add_argument(
-        "--port", type=int, help="with --serve: the port to listen on (default: any free one)"
-    )
+    port = "with --serve: the port to listen on (default: any free one)"
+    parser.add_argument("--port", type=int, help=port)
 
 
 def run(options: argparse.Namespace) -> None:

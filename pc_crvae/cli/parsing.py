@@ -110,16 +110,12 @@ def add_commands(parser: Parser, noun: str, modules: Mapping[str, ModuleType]) -
     """
     named = f"name one of the {noun}s {', '.join(modules)}"
     parser.set_defaults(**{noun: lambda options: parser.error(named)})
-    commands = parser.add_subparsers(
-        title=f"{noun}s, each with --help of its own", metavar=noun.upper()
-    )
+    title = f"{noun}s, each with --help of its own"
+    commands = parser.add_subparsers(title=title, metavar=noun.upper())
     for name, module in modules.items():
-        one = commands.add_parser(
-            name,
-            command=name if noun == "command" else f"{parser.command} {name}",
-            help=module.DESCRIPTION,
-            description=module.DESCRIPTION,
-        )
+        text, full = module.DESCRIPTION, f"{parser.command} {name}"
+        command = name if noun == "command" else full
+        one = commands.add_parser(name, command=command, help=text, description=text)
         one.set_defaults(**{noun: module.run})
         module.add_arguments(one)
 

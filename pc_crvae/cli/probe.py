@@ -96,13 +96,9 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
 
     require_writable(options.json)
     train, test = options.features
-    probed = probe_arrays(
-        *read_features(train),
-        *read_features(test),
-        protocol=protocol,
-        progress=print,
-        cross_validation=_cross_validation(options),
-    )
+    sets = *read_features(train), *read_features(test)
+    folds = _cross_validation(options)
+    probed = probe_arrays(*sets, protocol=protocol, progress=print, cross_validation=folds)
     files = {"train": str(train), "test": str(test)}
     report = probed.report.model_copy(update={"files": files})
     _deliver(report, probed.predictions, options.json, options)

@@ -24,12 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_model_and_data(parser)
     add_out(parser, "the page to write", "report.html in --ckpt's folder", "FILE")
-    add_count(
-        parser,
-        "--items",
-        f"test items on the map of embeddings, at most {_MOST_ITEMS:,}, or as many as there are",
-        default=_ITEMS,
-    )
+    items = f"test items on the map of embeddings, at most {_MOST_ITEMS:,}, or as many as there are"
+    add_count(parser, "--items", items, default=_ITEMS)
     add_seed(parser)
 
 

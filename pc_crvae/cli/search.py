@@ -64,17 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--average-over")
     parser.add_argument("--drop-nan")
     add_json(parser, "the hits", "none")
-    parser.add_argument(
-        "--csv",
-        type=Path,
-        metavar="FILE",
-        help="write the hits to this file, one per line (default: none)",
-    )
-    add_out(
-        parser,
-        "folder of the contact sheet, search.png and search.html",
-        "search in --ckpt's folder",
-    )
+    lines = "write the hits to this file, one per line (default: none)"
+    parser.add_argument("--csv", type=Path, metavar="FILE", help=lines)
+    folder = "folder of the contact sheet, search.png and search.html"
+    add_out(parser, folder, "search in --ckpt's folder")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -82,14 +82,8 @@ def analyse(
         groups = find_groups(codes, collection.embeddings.ids)
         advance()
     nearest = distances[:, 0] if rows.shape[1] else np.empty(0)
-    return Analysis(
-        neighbors=rows,
-        distances=distances,
-        places=places,
-        groups=tuple(groups),
-        outliers=tuple(find_outliers(nearest).tolist()),
-        findings=tuple(findings),
-    )
+    outliers = tuple(find_outliers(nearest).tolist())
+    return Analysis(rows, distances, places, tuple(groups), outliers, tuple(findings))
 
 
 def _laid_out(

@@ -148,10 +148,8 @@ def sofa(rng: np.random.Generator) -> Mesh:
     ]
     outline = superellipse(depth - back_depth, width / cushions, exponent=6.0)
     cushion = prism(outline, seat_height - cushion_height, seat_height)
-    parts += [
-        moved(cushion, (back_depth / 2, y, 0))
-        for y in width * ((np.arange(cushions) + 0.5) / cushions - 0.5)
-    ]
+    row = width * ((np.arange(cushions) + 0.5) / cushions - 0.5)
+    parts += [moved(cushion, (back_depth / 2, y, 0)) for y in row]
     if rng.random() < 0.75:
         arm_height = seat_height - foot + rng.uniform(0.08, 0.28)
         y = (width + arm_width) / 2
