@@ -25,14 +25,11 @@ _MOST_TOLD = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "places",
-        nargs="+",
-        type=Path,
-        metavar="PATH",
-        help="folders of mesh and cloud files (any depth; hidden ones are left out), or files; or "
-        "one index that embed wrote, with its vectors",
+    places = (
+        "folders of mesh and cloud files (any depth; hidden ones are left out), or files; or one "
+        "index that embed wrote, with its vectors"
     )
+    parser.add_argument("places", nargs="+", type=Path, metavar="PATH", help=places)
     folder = "folder of the page, explore.html, and of the tables beside it"
     add_out(parser, folder, "explore/NAME, by the name of the first PATH")
     add_model(parser, default=DEFAULT_MODEL)

@@ -41,13 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "mesh or cloud files, or the ids of shapes that are searched. What the folder's files are "
         "embedded as is kept in the cache, and only new or changed ones are read again",
     )
-    parser.add_argument(
-        "--index",
-        type=Path,
-        metavar="FILE",
-        help="search embeddings that embed wrote by the same model, instead of a folder (default: "
-        "none, a folder is searched)",
+    index = (
+        "search embeddings that embed wrote by the same model, instead of a folder (default: none, "
+        "a folder is searched)"
     )
+    parser.add_argument("--index", type=Path, metavar="FILE", help=index)
     parser.add_argument(
         "--exact",
         action="store_true",

@@ -53,11 +53,8 @@ def moments_of_mesh(mesh: Mesh) -> Moments:
     total = float(areas.sum())
     places = _SHARES @ columns
     found = _means(places.reshape(3, -1), np.outer(_WEIGHTS, areas / total).ravel())
-    return found._replace(
-        area=total * size**2,
-        center=found.center * size + low,
-        covariance=found.covariance * size**2,
-    )
+    center, covariance = found.center * size + low, found.covariance * size**2
+    return found._replace(area=total * size**2, center=center, covariance=covariance)
 
 
 def moments_of_cloud(points: NDArray[np.float64]) -> Moments:

@@ -43,11 +43,8 @@ def open_store(path: Path, tell: Callable[[str], None] = lambda text: None) -> I
     Raises:
         UserError: as :func:`~pc_crvae.data.cache.kept.open_kept`.
     """
-
-    def wait(_: str) -> None:
-        tell("another process reads the same shapes: waiting for it")
-
-    with cache.alone(path.with_suffix(""), wait), open_kept(path) as rows:
+    sentence = "another process reads the same shapes: waiting for it"
+    with cache.alone(path.with_suffix(""), lambda _: tell(sentence)), open_kept(path) as rows:
         yield rows
 
 

@@ -290,12 +290,10 @@ def _load_finite(part: Part, card: Card, fraction: float) -> tuple[CloudSet, Clo
 
 
 def _check_axes(parts: Sequence[Part], cards: Sequence[Card]) -> None:
-    of_points = [
-        (part, card) for part, card in zip(parts, cards, strict=True) if card.modality == "points"
-    ]
-    axes = {
-        part.name: parse_up(part.reading.get("up")).default or card.up for part, card in of_points
-    }
+    pairs = zip(parts, cards, strict=True)
+    of_points = [(part, card) for part, card in pairs if card.modality == "points"]
+    said = {part.name: parse_up(part.reading.get("up")).default for part, _ in of_points}
+    axes = {part.name: said[part.name] or card.up for part, card in of_points}
     of_files = [part for part, card in of_points if endless_reader_of(card) is None]
     unsaid = any(part.reading.get("up") is None for part in of_files)
     if len(set(axes.values())) > 1 and unsaid:

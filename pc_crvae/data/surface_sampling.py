@@ -53,9 +53,6 @@ def sample_faces(
     chosen = rng.choice(len(mesh), size=count, p=areas / total)
     corners = mesh[chosen]
     root, along = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
-    points = (
-        (1 - root) * corners[:, 0]
-        + root * (1 - along) * corners[:, 1]
-        + root * along * corners[:, 2]
-    )
+    points = (1 - root) * corners[:, 0] + root * (1 - along) * corners[:, 1]
+    points += root * along * corners[:, 2]
     return points, chosen

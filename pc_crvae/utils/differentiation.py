@@ -19,11 +19,8 @@ def is_transformed() -> bool:
     By `torch.func` (vmap, jvp, grad and the rest), by forward-mode derivatives, or by
     `torch.export`, `torch.jit.trace` and the exports to ONNX that are built on them.
     """
-    return (
-        torch._C._functorch.peek_interpreter_stack() is not None
-        or forward_ad._current_level >= 0
-        or is_exported()
-    )
+    is_functional = torch._C._functorch.peek_interpreter_stack() is not None
+    return is_functional or forward_ad._current_level >= 0 or is_exported()
 
 
 def is_exported() -> bool:

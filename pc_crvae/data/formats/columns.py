@@ -35,11 +35,8 @@ def counts_columns(names: Sequence[str], delimiter: str | None) -> bool:
     An index column in front has no name. Between blanks it may as well be a point.
     """
     numbers = names[1:] if names and names[0] == "" else names
-    return (
-        delimiter is not None
-        and len(numbers) > 2
-        and list(numbers) == [str(number) for number in range(len(numbers))]
-    )
+    is_counted = list(numbers) == [str(number) for number in range(len(numbers))]
+    return delimiter is not None and len(numbers) > 2 and is_counted
 
 
 def coordinate_columns(where: object, names: Sequence[str]) -> list[int]:

@@ -221,18 +221,10 @@ def _of_count(element: ET.Element, count: int) -> NDArray[np.float64]:
     return numbers
 
 
-def _matrix(element: ET.Element) -> Matrix:
-    return _of_count(element, 16).reshape(4, 4)
-
-
 def _translate(element: ET.Element) -> Matrix:
     place = np.eye(4)
     place[:3, 3] = _of_count(element, 3)
     return place
-
-
-def _scale(element: ET.Element) -> Matrix:
-    return np.diag([*_of_count(element, 3), 1.0])
 
 
 def _rotate(element: ET.Element) -> Matrix:
@@ -263,9 +255,9 @@ def _look_at(element: ET.Element) -> Matrix:
 
 
 _TRANSFORMS: dict[str, Callable[[ET.Element], Matrix]] = {
-    "matrix": _matrix,
+    "matrix": lambda element: _of_count(element, 16).reshape(4, 4),
     "translate": _translate,
-    "scale": _scale,
+    "scale": lambda element: np.diag([*_of_count(element, 3), 1.0]),
     "rotate": _rotate,
     "lookat": _look_at,
 }
