@@ -73,9 +73,8 @@ def add_points(parser: argparse.ArgumentParser, more: str = "") -> None:
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Declare what an action of ``data`` reads of a set, and how."""
     add_place(parser)
-    parser.add_argument(
-        "--split", choices=("train", "test"), help="read this split alone (default: every split)"
-    )
+    told = "read this split alone (default: every split)"
+    parser.add_argument("--split", choices=("train", "test"), help=told)
     parser.add_argument("--allow-refused")
 
 
@@ -102,9 +101,8 @@ def add_out(
 ) -> None:
     """Declare the folder or file that is written, which is required without a default."""
     told = "" if default is None else f" (default: {default})"
-    parser.add_argument(
-        "--out", type=Path, metavar=metavar, required=default is None, help=f"{what}{told}"
-    )
+    text = f"{what}{told}"
+    parser.add_argument("--out", type=Path, metavar=metavar, required=default is None, help=text)
 
 
 def add_untrained(parser: argparse.ArgumentParser, default: str) -> None:

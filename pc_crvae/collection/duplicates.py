@@ -68,9 +68,8 @@ def find_duplicates(
     search.same_files()
     search.exact()
     search.near(units, advance)
-    return sorted(
-        search.findings, key=lambda found: (KINDS.index(found.kind), found.first, found.second)
-    )
+    order = KINDS.index
+    return sorted(search.findings, key=lambda one: (order(one.kind), one.first, one.second))
 
 
 class _Search:

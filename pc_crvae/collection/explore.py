@@ -192,9 +192,8 @@ def _without(out: Path, found: FoundShapes) -> FoundShapes:
     files = [file for file in found.files if not is_own(file.path)]
     if not files:
         raise UserError(f"{out} holds what this command wrote, and no shapes: name another folder")
-    others = {
-        reason: kept
-        for reason, paths in found.passed_over.items()
-        if (kept := tuple(path for path in paths if not is_own(path)))
-    }
+    others = {}
+    for reason, paths in found.passed_over.items():
+        if kept := tuple(path for path in paths if not is_own(path)):
+            others[reason] = kept
     return FoundShapes(files, others)

@@ -66,9 +66,8 @@ def _count_values(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 # YAML 1.1 takes 1e-3 for a string: its floats need a dot.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
+_FLOAT = re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
 
 
 def parse_yaml(text: str) -> Any:

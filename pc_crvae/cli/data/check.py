@@ -21,9 +21,8 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.data.inspection.checks import check
 
     require_writable(options.json)
-    found = check(
-        options.name, root=options.data_root, up=options.up, strict=options.strict, say=print
-    )
+    root, up = options.data_root, options.up
+    found = check(options.name, root=root, up=up, strict=options.strict, say=print)
     for finding in found.findings:
         print(f"{'defect' if finding.defect else 'note'}: {finding.sentence}")
     counts = ", ".join(f"{split} {count:,}" for split, count in found.counts.items())

@@ -151,9 +151,8 @@ def renew(path: Path) -> None:
     Where they cannot be marked, they only count as old some time earlier.
     """
     with suppress(sqlite3.Error), _opened(path, "rw") as connection:
-        connection.execute(
-            "UPDATE kept SET asked = ? WHERE asked + ? <= ?", (today(), DAYS_BETWEEN_MARKS, today())
-        )
+        mark = "UPDATE kept SET asked = ? WHERE asked + ? <= ?"
+        connection.execute(mark, (today(), DAYS_BETWEEN_MARKS, today()))
 
 
 def places_of(path: Path) -> str | None:
