@@ -46,12 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "a folder is searched)"
     )
     parser.add_argument("--index", type=Path, metavar="FILE", help=index)
-    parser.add_argument(
-        "--exact",
-        action="store_true",
-        help="go through all vectors of an --index, however many; otherwise one of more than "
-        "200,000 is searched by an approximate index, which is made once and kept beside it",
+    exact = (
+        "go through all vectors of an --index, however many; otherwise one of more than 200,000 "
+        "is searched by an approximate index, which is made once and kept beside it"
     )
+    parser.add_argument("--exact", action="store_true", help=exact)
     add_count(parser, "--top", "hits to show for each query", default=5)
     add_up(
         parser,

@@ -23,12 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("study", type=Path, metavar="STUDY")
     add_out(parser, "folder of the runs and the summary", "runs/<name of the study>")
-    add_count(
-        parser,
-        "--workers",
+    workers = (
         "runs side by side, of one thread each (default: as many as there are cores, at most "
-        f"{_MOST_WORKERS})",
+        f"{_MOST_WORKERS})"
     )
+    add_count(parser, "--workers", workers)
     parser.add_argument("--report", type=Path, metavar="FILE")
     parser.add_argument("--table")
     parser.add_argument("--figures")

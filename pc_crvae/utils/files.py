@@ -154,9 +154,9 @@ def require_writable(*paths: Path | None) -> None:
     """
     for path in filter(None, paths):
         with _writing(path):
-            folder = next(parent for parent in path.absolute().parents if parent.exists())
             if path.is_dir():
                 raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+            folder = next(parent for parent in path.absolute().parents if parent.exists())
             if not folder.is_dir():
                 raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             if not os.access(folder, os.W_OK | os.X_OK):
