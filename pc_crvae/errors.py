@@ -1,6 +1,8 @@
 """The exceptions that stand for a mistake the user can mend."""
 
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class UserError(ValueError):
@@ -23,6 +25,29 @@ class PassingError(UserError):
 
 class MissingPackageError(UserError):
     """A package is not installed that an extra of this one brings; the message names it."""
+
+
+@contextmanager
+def told(start: str, *kinds: type[Exception], remedy: str = "") -> Iterator[None]:
+    """Tell errors of some kinds, in the block, as a mistake that a user can mend.
+
+    Args:
+        start: the start of the sentence, which names the file; the reason follows it.
+        kinds: the kinds of errors; a `UserError` passes as it is.
+        remedy: what to do, the end of the sentence.
+
+    Raises:
+        UserError: an error of one of these kinds came.
+    """
+    try:
+        yield
+    except UserError:  # which is a ValueError too
+        raise
+    except kinds as error:
+        reason = getattr(error, "strerror", None) or reason_of(error)
+        raise UserError(
+            f"{start} ({reason}): {remedy}" if remedy else f"{start}: {reason}"
+        ) from error
 
 
 def printable(text: str) -> str:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.options import add_json, add_table
+from pc_crvae.cli.options import add_json
 from pc_crvae.cli.saved import check_table, deliver_table, reports_of
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("second", type=Path, metavar="B")
     parser.add_argument("--rows", nargs=2, metavar=("ROW_A", "ROW_B"))
     add_json(parser, "the comparison", "print it only")
-    add_table(parser)
+    parser.add_argument("--table")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -31,13 +31,10 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.evaluation.probe.paper import table_of_comparison
 
     check_table(options)
-    if options.json is not None:
-        require_writable(options.json)
+    require_writable(options.json)
     rows = options.rows
     compared = compare_probes(
-        _probe_of(options.first),
-        _probe_of(options.second),
-        None if rows is None else tuple(rows),
+        _probe_of(options.first), _probe_of(options.second), None if rows is None else tuple(rows)
     )
     print(format_comparison(compared))
     if options.json is not None:

@@ -4,16 +4,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-
-from pc_crvae.utils.progress import hours_minutes_seconds, items_bar, spinner
-
 _SECONDS_BETWEEN_LINES = 30.0
 
 
 @contextmanager
-def counting(what: str, total: int, console: Console | None = None) -> Iterator[Callable[[], None]]:
-    """Yield a function to call after each item.
+def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Yield a function to call after each item, which tells on standard error how far it is.
 
     A terminal shows a bar, or of a single item a spinner; elsewhere a line is written every half
     a minute.
@@ -21,9 +17,13 @@ def counting(what: str, total: int, console: Console | None = None) -> Iterator[
     Args:
         what: a word or two for what the command does.
         total: the number of items.
-        console: the console to write to, standard error by default.
     """
-    console = console or Console(stderr=True)
+    # Imported here, so that commands that count nothing do not wait for it.
+    from rich.console import Console
+
+    from pc_crvae.utils.progress import hours_minutes_seconds, items_bar, spinner
+
+    console = Console(stderr=True)
     progress = items_bar(console, transient=True) if total > 1 else spinner(console)
     bar = progress.add_task(what, total=total)
     started = told = time.monotonic()

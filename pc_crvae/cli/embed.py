@@ -4,12 +4,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pc_crvae.cli.counting import counting
 from pc_crvae.cli.options import (
-    add_average_over,
     add_count,
     add_data,
     add_data_root,
-    add_drop_nan,
     add_model,
     add_out,
     add_points,
@@ -40,18 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_root(parser, "the folder where the run found them")
     add_up(parser)
     add_points(parser, ", fixed by what the file holds; a cloud that has fewer is taken as it is")
-    add_average_over(parser)
-    add_drop_nan(parser)
+    parser.add_argument("--average-over")
+    parser.add_argument("--drop-nan")
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--shard", metavar="I/N")
     add_count(parser, "--part-files", default=FILES_A_PART)
     parser.add_argument("--merge", type=Path, metavar="DIR")
-    add_out(
-        parser,
-        "what to write: .npz, or .parquet where pyarrow is installed; with --shard, a folder",
-        None,
-        "FILE",
-    )
+    out = "what to write: .npz, or .parquet where pyarrow is installed; with --shard, a folder"
+    add_out(parser, out, None, "FILE")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -84,20 +79,15 @@ def _tell(options: argparse.Namespace, count: int, size: int, query: str) -> Non
 
 
 def _of_files(options: argparse.Namespace) -> "Embeddings":
-    from pc_crvae.cli.counting import counting
     from pc_crvae.data.readers.shape_files import find_shapes
     from pc_crvae.embedding.shapes import embeddings_of_files
 
     found = find_shapes(options.places)
     saved, left_out = open_saved(options), LeftOut(options)
     with counting("embedding", len(found.files)) as advance:
+        model, about = saved.point_model, about_vectors(options, saved)
         embeddings = embeddings_of_files(
-            saved.point_model,
-            found.files,
-            about_vectors(options, saved),
-            refuse,
-            advance,
-            unmeasured=left_out.count,
+            model, found.files, about, refuse, advance, unmeasured=left_out.count
         )
     left_out.tell()
     tell_passed_over(found)
@@ -112,7 +102,6 @@ def _of_files(options: argparse.Namespace) -> "Embeddings":
 
 
 def _embed_shard(options: argparse.Namespace) -> None:
-    from pc_crvae.cli.counting import counting
     from pc_crvae.data.readers.shape_files import find_shapes
     from pc_crvae.embedding.parquet import require_pyarrow
     from pc_crvae.embedding.parts import Plan, embed_parts, missing_parts, parse_shard
@@ -153,7 +142,6 @@ def _merge(options: argparse.Namespace) -> None:
 
 
 def _of_split(options: argparse.Namespace) -> "Embeddings":
-    from pc_crvae.cli.counting import counting
     from pc_crvae.embedding.index import About, CardSplit
     from pc_crvae.embedding.shapes import embeddings_of_clouds
 
@@ -165,16 +153,13 @@ def _of_split(options: argparse.Namespace) -> "Embeddings":
     name = saved.data
     if Path(name).suffix in (".yaml", ".yml"):
         name = str(Path(name).absolute())
+    root = None if saved.root is None else str(saved.root.expanduser().absolute())
     about = About(
         model_sha256=saved.weights_sha256,
         points=points,
         up=_up_of_split(saved),
         average_over=options.average_over,
-        data=CardSplit(
-            name=name,
-            split=options.split,
-            root=None if saved.root is None else str(saved.root.expanduser().absolute()),
-        ),
+        data=CardSplit(name=name, split=options.split, root=root),
     )
     clouds = (items.batch([row], points, "embed")[0] for row in range(len(items)))
     with counting("embedding", len(items)) as advance:

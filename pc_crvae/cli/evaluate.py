@@ -3,16 +3,9 @@
 import argparse
 from typing import TYPE_CHECKING, cast
 
-from pc_crvae.cli.endings import tell_files
-from pc_crvae.cli.options import (
-    add_count,
-    add_held_out,
-    add_json,
-    add_model_and_data,
-    add_seed,
-    add_table,
-)
-from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
+from pc_crvae.cli.counting import counting
+from pc_crvae.cli.options import add_count, add_held_out, add_model_and_data, add_seed
+from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path, tell_files
 from pc_crvae.utils.files import require_writable
 
 if TYPE_CHECKING:
@@ -31,13 +24,13 @@ _PICTURES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_model_and_data(parser, of_clouds=False)
-    add_json(parser)
+    parser.add_argument("--json")
     add_held_out(parser)
     add_count(parser, "--samples", default=500)
     add_count(parser, "--items")
     add_count(parser, "--train-items", default=10000)
     add_seed(parser)
-    add_table(parser)
+    parser.add_argument("--table")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -46,7 +39,6 @@ def run(options: argparse.Namespace) -> None:
     check_table(options)
     saved = open_saved(options)
 
-    from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.images.consistency import transform_of
     from pc_crvae.evaluation.images.paper import table_of_images
     from pc_crvae.evaluation.images.pictures import save_pictures

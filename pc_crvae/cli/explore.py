@@ -5,9 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.endings import tell_files
+from pc_crvae.cli.counting import counting
 from pc_crvae.cli.options import add_model, add_out, add_points, add_up
-from pc_crvae.cli.saved import open_saved, tell
+from pc_crvae.cli.saved import open_saved, tell, tell_files
 from pc_crvae.cli.shapes import refuse
 from pc_crvae.errors import UserError
 from pc_crvae.utils.invocation import called
@@ -25,40 +25,29 @@ _MOST_TOLD = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "places",
-        nargs="+",
-        type=Path,
-        metavar="PATH",
-        help="folders of mesh and cloud files (any depth; hidden ones are left out), or files; or "
-        "one index that embed wrote, with its vectors",
+    places = (
+        "folders of mesh and cloud files (any depth; hidden ones are left out), or files; or one "
+        "index that embed wrote, with its vectors"
     )
-    add_out(
-        parser,
-        "folder of the page, explore.html, and of the tables beside it",
-        "explore/NAME, by the name of the first PATH",
-    )
+    parser.add_argument("places", nargs="+", type=Path, metavar="PATH", help=places)
+    folder = "folder of the page, explore.html, and of the tables beside it"
+    add_out(parser, folder, "explore/NAME, by the name of the first PATH")
     add_model(parser, default=DEFAULT_MODEL)
     add_points(parser)
     add_up(parser, "the files", "what the format or the file says, as glTF does, or z")
-    parser.add_argument(
-        "--serve",
-        action="store_true",
-        help="then serve the page until Ctrl-C; drop a file on it to look it up among the shapes",
-    )
+    serve = "then serve the page until Ctrl-C; drop a file on it to look it up among the shapes"
+    parser.add_argument("--serve", action="store_true", help=serve)
     parser.add_argument(
         "--host",
         help="with --serve: the name or address to listen on; others than those of this machine "
         "alone let other machines in (default: 127.0.0.1)",
     )
-    parser.add_argument(
-        "--port", type=int, help="with --serve: the port to listen on (default: any free one)"
-    )
+    port = "with --serve: the port to listen on (default: any free one)"
+    parser.add_argument("--port", type=int, help=port)
 
 
 def run(options: argparse.Namespace) -> None:
     """Explore, unless nothing has changed since the last time, and serve the page if asked to."""
-    from pc_crvae.cli.counting import counting
     from pc_crvae.collection.explore import PAGE, default_out, explore, explored_before
     from pc_crvae.embedding.index import check_points
 

@@ -2,9 +2,9 @@
 
 import argparse
 
-from pc_crvae.cli.endings import tell_files
-from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_seed, add_table
-from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
+from pc_crvae.cli.counting import counting
+from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_seed
+from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path, tell_files
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Measure reconstructions, samples of the prior, and the use of latents."
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--baseline", action="store_true")
     add_count(parser, "--workers", default=1)
     add_seed(parser)
-    add_table(parser)
+    parser.add_argument("--table")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -30,7 +30,6 @@ def run(options: argparse.Namespace) -> None:
     model = saved.point_vae
     require_writable(path)
 
-    from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.generation.paper import table_of_generation
     from pc_crvae.evaluation.generation.protocol import protocol_for
     from pc_crvae.evaluation.generation.report import format_quality

@@ -24,8 +24,8 @@ def add_model(
         help="the folder of a run, a checkpoint or a saved export, or the NAME of a model that "
         f"comes with the package, whose results go to reports/NAME{without}",
     )
-    parser.add_argument("--which", choices=("last", "best"), default="last")
-    parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
+    parser.add_argument("--which")
+    parser.add_argument("--device")
 
 
 def add_model_and_data(
@@ -42,24 +42,13 @@ def add_model_and_data(
 def add_data(parser: argparse.ArgumentParser, what: str, default: str | None) -> None:
     """Declare the data set, which is required without a default."""
     told = "" if default is None else f" (default: {default})"
-    parser.add_argument(
-        "--data",
-        required=default is None,
-        metavar="CARD",
-        help=f"name of {what}, or the path of its card{told}",
-    )
-
-
-def add_name(parser: argparse.ArgumentParser) -> None:
-    """Declare the data set that an action of ``data`` is about."""
-    parser.add_argument("name", metavar="NAME")
+    text = f"name of {what}, or the path of its card{told}"
+    parser.add_argument("--data", required=default is None, metavar="CARD", help=text)
 
 
 def add_data_root(parser: argparse.ArgumentParser, default: str) -> None:
     """Declare the folder of the data."""
-    parser.add_argument(
-        "--data-root", type=Path, metavar="DIR", help=f"folder of the data (default: {default})"
-    )
+    parser.add_argument("--data-root", help=f"folder of the data (default: {default})")
 
 
 def add_up(parser: argparse.ArgumentParser, of: str | None = None, default: str = "") -> None:
@@ -77,46 +66,29 @@ def _up_axes(text: str) -> str:
 
 def add_points(parser: argparse.ArgumentParser, more: str = "") -> None:
     """Declare the points drawn of each shape of one's own."""
-    parser.add_argument(
-        "--points",
-        type=int,
-        metavar="N",
-        help=f"points to draw from each shape{more} (default: as many as the model trained with)",
-    )
-
-
-def add_average_over(parser: argparse.ArgumentParser) -> None:
-    """Declare the group of rotations that vectors are means over."""
-    parser.add_argument("--average-over", metavar="GROUP")
+    told = f"points to draw from each shape{more} (default: as many as the model trained with)"
+    parser.add_argument("--points", type=int, metavar="N", help=told)
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Declare what an action of ``data`` reads of a set, and how."""
     add_place(parser)
-    parser.add_argument(
-        "--split",
-        choices=("train", "test"),
-        help="read this split alone (default: every split)",
-    )
-    parser.add_argument("--allow-refused", action="store_true")
+    told = "read this split alone (default: every split)"
+    parser.add_argument("--split", choices=("train", "test"), help=told)
+    parser.add_argument("--allow-refused")
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
     """Declare which set an action of ``data`` is about, where it is, and what points up in it."""
-    add_name(parser)
+    parser.add_argument("name", metavar="NAME")
     add_data_root(parser, "the folder that data list shows")
     add_up(parser, "the files", "their format's, or else the card's")
-
-
-def add_drop_nan(parser: argparse.ArgumentParser) -> None:
-    """Declare what is done with points that are no numbers."""
-    parser.add_argument("--drop-nan", action="store_true")
 
 
 def add_json(parser: argparse.ArgumentParser, what: str | None = None, default: str = "") -> None:
     """Declare the file that numbers go to."""
     told = None if what is None else f"write {what} to this JSON file (default: {default})"
-    parser.add_argument("--json", type=Path, metavar="FILE", help=told)
+    parser.add_argument("--json", help=told)
 
 
 def add_report(parser: argparse.ArgumentParser, name: str, beside: str) -> None:
@@ -129,19 +101,8 @@ def add_out(
 ) -> None:
     """Declare the folder or file that is written, which is required without a default."""
     told = "" if default is None else f" (default: {default})"
-    parser.add_argument(
-        "--out", type=Path, metavar=metavar, required=default is None, help=f"{what}{told}"
-    )
-
-
-def add_table(parser: argparse.ArgumentParser) -> None:
-    """Declare where a table for a paper goes."""
-    parser.add_argument("--table", type=Path, metavar="FILE")
-
-
-def add_figures(parser: argparse.ArgumentParser) -> None:
-    """Declare the format of plots."""
-    parser.add_argument("--figures", choices=("png", "pdf", "svg"), default="png")
+    text = f"{what}{told}"
+    parser.add_argument("--out", type=Path, metavar=metavar, required=default is None, help=text)
 
 
 def add_untrained(parser: argparse.ArgumentParser, default: str) -> None:

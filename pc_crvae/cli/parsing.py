@@ -3,6 +3,7 @@
 import argparse
 import difflib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -11,6 +12,19 @@ from pc_crvae.utils.texts import texts_beside
 
 SHARED = "shared"
 """The table of ``help.toml`` for options of several commands."""
+
+_FORMS: Mapping[str, Mapping[str, Any]] = {
+    "--allow-refused": {"action": "store_true"},
+    "--average-over": {"metavar": "GROUP"},
+    "--data-root": {"type": Path, "metavar": "DIR"},
+    "--device": {"choices": ("auto", "cpu"), "default": "auto"},
+    "--drop-nan": {"action": "store_true"},
+    "--figures": {"choices": ("png", "pdf", "svg"), "default": "png"},
+    "--json": {"type": Path, "metavar": "FILE"},
+    "--table": {"type": Path, "metavar": "FILE"},
+    "--which": {"choices": ("last", "best"), "default": "last"},
+}
+"""What arguments of several commands take, by their names."""
 
 
 def help_texts() -> dict[str, dict[str, str]]:
@@ -44,7 +58,12 @@ class Parser(argparse.ArgumentParser):
         self._is_mixing = False
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
-        """Declare an argument; where its help is not given, ``help.toml`` has it."""
+        """Declare an argument; where its help is not given, ``help.toml`` has it.
+
+        One of several commands is declared by its name, perhaps with a help, and nothing else.
+        """
+        if options.keys() <= {"help"}:
+            options |= _FORMS.get(names[0], {})
         texts = {**help_texts()[SHARED], **help_texts().get(self.command, {})}
         if options.get("help") is None and names[0] in texts:
             options["help"] = texts[names[0]]
@@ -91,16 +110,12 @@ def add_commands(parser: Parser, noun: str, modules: Mapping[str, ModuleType]) -
     """
     named = f"name one of the {noun}s {', '.join(modules)}"
     parser.set_defaults(**{noun: lambda options: parser.error(named)})
-    commands = parser.add_subparsers(
-        title=f"{noun}s, each with --help of its own", metavar=noun.upper()
-    )
+    title = f"{noun}s, each with --help of its own"
+    commands = parser.add_subparsers(title=title, metavar=noun.upper())
     for name, module in modules.items():
-        one = commands.add_parser(
-            name,
-            command=name if noun == "command" else f"{parser.command} {name}",
-            help=module.DESCRIPTION,
-            description=module.DESCRIPTION,
-        )
+        text, full = module.DESCRIPTION, f"{parser.command} {name}"
+        command = name if noun == "command" else full
+        one = commands.add_parser(name, command=command, help=text, description=text)
         one.set_defaults(**{noun: module.run})
         module.add_arguments(one)
 

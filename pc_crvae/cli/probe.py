@@ -4,17 +4,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.endings import embed_line, tell_files
-from pc_crvae.cli.options import (
-    add_count,
-    add_figures,
-    add_held_out,
-    add_json,
-    add_model_and_data,
-    add_table,
-    add_untrained,
+from pc_crvae.cli.options import add_count, add_held_out, add_model_and_data, add_untrained
+from pc_crvae.cli.saved import (
+    check_table,
+    deliver_table,
+    embed_line,
+    open_saved,
+    report_path,
+    tell_files,
 )
-from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 from pc_crvae.utils.invocation import called
@@ -38,15 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--features", nargs=2, type=Path, metavar=("TRAIN", "TEST"))
     parser.add_argument("--protocol", default="ours", metavar="NAME|FILE")
     add_held_out(parser)
-    add_json(parser)
+    parser.add_argument("--json")
     add_count(parser, "--seeds")
     add_untrained(parser, "the protocol's, calibrated unless it says otherwise")
     parser.add_argument("--no-training-free", action="store_true")
     parser.add_argument("--cross-validate", action="store_true")
     add_count(parser, "--cv-repeats")
     add_count(parser, "--cv-folds", least=2)
-    add_table(parser)
-    add_figures(parser)
+    parser.add_argument("--table")
+    parser.add_argument("--figures")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -96,16 +94,11 @@ def _probe_features(options: argparse.Namespace, protocol: "ProbeProtocol") -> N
             raise UserError(f"{option} needs a model, and --features has none: omit it")
     from pc_crvae.evaluation.probe.features import probe_arrays, read_features
 
-    if options.json is not None:
-        require_writable(options.json)
+    require_writable(options.json)
     train, test = options.features
-    probed = probe_arrays(
-        *read_features(train),
-        *read_features(test),
-        protocol=protocol,
-        progress=print,
-        cross_validation=_cross_validation(options),
-    )
+    sets = *read_features(train), *read_features(test)
+    folds = _cross_validation(options)
+    probed = probe_arrays(*sets, protocol=protocol, progress=print, cross_validation=folds)
     files = {"train": str(train), "test": str(test)}
     report = probed.report.model_copy(update={"files": files})
     _deliver(report, probed.predictions, options.json, options)

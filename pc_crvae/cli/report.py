@@ -5,9 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.endings import tell_files
 from pc_crvae.cli.options import add_count, add_model_and_data, add_out, add_seed
-from pc_crvae.cli.saved import open_saved, reports_of
+from pc_crvae.cli.saved import open_saved, reports_of, tell_files
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 
@@ -25,12 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_model_and_data(parser)
     add_out(parser, "the page to write", "report.html in --ckpt's folder", "FILE")
-    add_count(
-        parser,
-        "--items",
-        f"test items on the map of embeddings, at most {_MOST_ITEMS:,}, or as many as there are",
-        default=_ITEMS,
-    )
+    items = f"test items on the map of embeddings, at most {_MOST_ITEMS:,}, or as many as there are"
+    add_count(parser, "--items", items, default=_ITEMS)
     add_seed(parser)
 
 
@@ -53,12 +48,7 @@ def run(options: argparse.Namespace) -> None:
 
     subject = Subject(reports_of(options.ckpt), saved.folder, options.which, options.ckpt)
     problems = write_run_report(
-        saved.model,
-        subject,
-        split,
-        path,
-        count=options.items,
-        seed=options.seed,
+        saved.model, subject, split, path, count=options.items, seed=options.seed
     )
     for problem in problems:
         print(f"note: {problem}")

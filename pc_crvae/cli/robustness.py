@@ -3,16 +3,9 @@
 import argparse
 from pathlib import Path
 
-from pc_crvae.cli.endings import tell_files
-from pc_crvae.cli.options import (
-    add_count,
-    add_figures,
-    add_model_and_data,
-    add_report,
-    add_table,
-    add_untrained,
-)
-from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
+from pc_crvae.cli.counting import counting
+from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_untrained
+from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path, tell_files
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 
@@ -31,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--point-counts", type=int, nargs="+", metavar="N")
     add_count(parser, "--seeds", default=3)
     add_untrained(parser, "calibrated")
-    add_table(parser)
-    add_figures(parser)
+    parser.add_argument("--table")
+    parser.add_argument("--figures")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -43,7 +36,6 @@ def run(options: argparse.Namespace) -> None:
     model = saved.point_vae
     require_writable(path)
 
-    from pc_crvae.cli.counting import counting
     from pc_crvae.evaluation.robustness.paper import table_of_robustness
     from pc_crvae.evaluation.robustness.picture import robustness_curves
     from pc_crvae.evaluation.robustness.protocol import RECIPE_POINTS, protocol_for

@@ -6,18 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.endings import tell_files
-from pc_crvae.cli.options import (
-    add_average_over,
-    add_count,
-    add_drop_nan,
-    add_json,
-    add_model,
-    add_out,
-    add_points,
-    add_up,
-)
-from pc_crvae.cli.saved import open_saved, reports_of, tell
+from pc_crvae.cli.counting import counting
+from pc_crvae.cli.options import add_count, add_json, add_model, add_out, add_points, add_up
+from pc_crvae.cli.saved import open_saved, reports_of, tell, tell_files
 from pc_crvae.cli.shapes import LeftOut, about_vectors, check_vectors, refuse, tell_passed_over
 from pc_crvae.errors import UserError, printable
 from pc_crvae.utils.files import require_writable
@@ -28,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pc_crvae.embedding.hits import Findings, FoundHit
-    from pc_crvae.embedding.index import Embeddings
+    from pc_crvae.embedding.index import About, Embeddings
     from pc_crvae.embedding.opening import Index
     from pc_crvae.runs.saved import SavedModel
     from pc_crvae.visualization.contact_sheet import Tile
@@ -50,19 +41,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "mesh or cloud files, or the ids of shapes that are searched. What the folder's files are "
         "embedded as is kept in the cache, and only new or changed ones are read again",
     )
-    parser.add_argument(
-        "--index",
-        type=Path,
-        metavar="FILE",
-        help="search embeddings that embed wrote by the same model, instead of a folder (default: "
-        "none, a folder is searched)",
+    index = (
+        "search embeddings that embed wrote by the same model, instead of a folder (default: none, "
+        "a folder is searched)"
     )
-    parser.add_argument(
-        "--exact",
-        action="store_true",
-        help="go through all vectors of an --index, however many; otherwise one of more than "
-        "200,000 is searched by an approximate index, which is made once and kept beside it",
+    parser.add_argument("--index", type=Path, metavar="FILE", help=index)
+    exact = (
+        "go through all vectors of an --index, however many; otherwise one of more than 200,000 "
+        "is searched by an approximate index, which is made once and kept beside it"
     )
+    parser.add_argument("--exact", action="store_true", help=exact)
     add_count(parser, "--top", "hits to show for each query", default=5)
     add_up(
         parser,
@@ -70,20 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what the format or the file says, or z; with --index, that of the files in it",
     )
     add_points(parser, " of a folder")
-    add_average_over(parser)
-    add_drop_nan(parser)
+    parser.add_argument("--average-over")
+    parser.add_argument("--drop-nan")
     add_json(parser, "the hits", "none")
-    parser.add_argument(
-        "--csv",
-        type=Path,
-        metavar="FILE",
-        help="write the hits to this file, one per line (default: none)",
-    )
-    add_out(
-        parser,
-        "folder of the contact sheet, search.png and search.html",
-        "search in --ckpt's folder",
-    )
+    lines = "write the hits to this file, one per line (default: none)"
+    parser.add_argument("--csv", type=Path, metavar="FILE", help=lines)
+    folder = "folder of the contact sheet, search.png and search.html"
+    add_out(parser, folder, "search in --ckpt's folder")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -91,7 +72,6 @@ def run(options: argparse.Namespace) -> None:
     _check(options)
     out: Path = options.out or reports_of(options.ckpt) / "search"
 
-    from pc_crvae.data.readers.shape_files import load_shape
     from pc_crvae.embedding.hits import Answer, Findings
     from pc_crvae.embedding.shapes import find_query, query_vector, require_model_of
     from pc_crvae.visualization.contact_sheet import Tile
@@ -99,9 +79,7 @@ def run(options: argparse.Namespace) -> None:
     left_out = LeftOut(options)
     index: Index | None = None if options.index is None else _opened(options)
     saved = open_saved(options)
-    for path in (out / "search.png", options.json, options.csv):
-        if path is not None:
-            require_writable(path)
+    require_writable(out / "search.png", options.json, options.csv)
     if index is None:
         searched, *queries = options.queries
         index = _of_folder(options, Path(searched), saved, left_out)
@@ -117,18 +95,16 @@ def run(options: argparse.Namespace) -> None:
     left_out.tell()
     indexed = _indexed(index, drop_nan=options.drop_nan)
 
-    def shown(query: Path) -> "NDArray[np.float32]":
-        unmeasured = _told if options.drop_nan else None
-        return load_shape(query, about.points, about.up, unmeasured=unmeasured)
-
     answers, sheet = [], []
     for name, query, vector in zip(queries, found, vectors, strict=True):
         print(printable(name))
         hits = _hits(query, vector, index, options.top)
         _tell(hits)
         answers.append(Answer(query=name, hits=tuple(hits)))
-        cloud = shown(query) if isinstance(query, Path) else indexed(query)[0]
-        link = _address(str(query)) if isinstance(query, Path) else ""
+        if isinstance(query, int):
+            cloud, link = indexed(query)[0], ""
+        else:
+            cloud, link = _again(query, about, drop_nan=options.drop_nan), _address(str(query))
         tiles = [Tile(Path(name).name, cloud, "query", marked=True, link=link)]
         sheet.append([*tiles, *(_tile(hit, indexed(row)) for hit, row in hits.items())])
     findings = Findings(
@@ -141,24 +117,16 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _opened(options: argparse.Namespace) -> "Index":
-    from pc_crvae.cli.counting import counting
     from pc_crvae.embedding.opening import open_index
 
-    return open_index(
-        options.index,
-        exact=options.exact,
-        tell=tell,
-        progress=counting,
-    )
+    return open_index(options.index, exact=options.exact, tell=tell, progress=counting)
 
 
 def _check(options: argparse.Namespace) -> None:
     check_vectors(options)
     if options.index is not None:
-        for option, value in (
-            ("--points", options.points),
-            ("--average-over", options.average_over),
-        ):
+        given = {"--points": options.points, "--average-over": options.average_over}
+        for option, value in given.items():
             if value is not None:
                 raise UserError(
                     f"{option} goes with a folder: --index says how its shapes were read"
@@ -178,7 +146,6 @@ def _check(options: argparse.Namespace) -> None:
 def _of_folder(
     options: argparse.Namespace, folder: Path, saved: "SavedModel", left_out: LeftOut
 ) -> "Embeddings":
-    from pc_crvae.cli.counting import counting
     from pc_crvae.collection.reading import read_files
     from pc_crvae.collection.store import store_for
     from pc_crvae.data.readers.shape_files import find_shapes
@@ -188,14 +155,9 @@ def _of_folder(
         store_for([folder], tell) as store,
         counting("reading and embedding", len(found.files)) as advance,
     ):
+        model, about = saved.point_model, about_vectors(options, saved)
         index = read_files(
-            found.files,
-            saved.point_model,
-            about_vectors(options, saved),
-            store,
-            advance,
-            measured=False,
-            unmeasured=left_out.count,
+            found.files, model, about, store, advance, measured=False, unmeasured=left_out.count
         )
     for sentence in index.refused:
         refuse(sentence)
@@ -207,8 +169,12 @@ def _of_folder(
     return index.embeddings
 
 
-def _told(count: int) -> None:
-    """Drop the number of points left out of a shape: it was printed when the shape was read."""
+def _again(file: Path, about: "About", *, drop_nan: bool) -> "NDArray[np.float32]":
+    """Read a shape again, for its picture; how many points are left out was told before."""
+    from pc_crvae.data.readers.shape_files import load_shape
+
+    unmeasured = (lambda count: None) if drop_nan else None
+    return load_shape(file, about.points, about.up, unmeasured=unmeasured)
 
 
 def _hits(
@@ -276,10 +242,8 @@ def _write(
 def _indexed(index: "Index", *, drop_nan: bool) -> "_Indexed":
     """Return what gives a row's points, None where they cannot be had, and a remark."""
     from pc_crvae.data import load_clouds
-    from pc_crvae.data.readers.shape_files import load_shape
 
     about = index.about
-    unmeasured = _told if drop_nan else None
     if about.data is None:
 
         def of_file(row: int) -> "_Shown":
@@ -289,7 +253,7 @@ def _indexed(index: "Index", *, drop_nan: bool) -> "_Indexed":
             if not source.exists():
                 return None, "its file is gone"
             try:
-                return load_shape(source, about.points, about.up, unmeasured=unmeasured), ""
+                return _again(source, about, drop_nan=drop_nan), ""
             except UserError:
                 return None, "its file cannot be read"
 

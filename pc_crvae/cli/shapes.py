@@ -27,15 +27,9 @@ def check_vectors(options: argparse.Namespace) -> None:
 
 def about_vectors(options: argparse.Namespace, saved: "SavedModel") -> "About":
     """Return what the options make of files, by a model."""
-    from pc_crvae.data.facing import up_in_full
-    from pc_crvae.embedding.index import About
+    from pc_crvae.collection.explore import about_of
 
-    return About(
-        model_sha256=saved.weights_sha256,
-        points=options.points or saved.point_model.points,
-        up=up_in_full(options.up),
-        average_over=options.average_over,
-    )
+    return about_of(saved, options.points, options.up, options.average_over)
 
 
 def refuse(reason: str) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.options import add_count, add_figures, add_out, add_table
+from pc_crvae.cli.options import add_count, add_out
 from pc_crvae.cli.saved import check_table, deliver_table
 from pc_crvae.errors import UserError
 
@@ -23,15 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("study", type=Path, metavar="STUDY")
     add_out(parser, "folder of the runs and the summary", "runs/<name of the study>")
-    add_count(
-        parser,
-        "--workers",
+    workers = (
         "runs side by side, of one thread each (default: as many as there are cores, at most "
-        f"{_MOST_WORKERS})",
+        f"{_MOST_WORKERS})"
     )
+    add_count(parser, "--workers", workers)
     parser.add_argument("--report", type=Path, metavar="FILE")
-    add_table(parser)
-    add_figures(parser)
+    parser.add_argument("--table")
+    parser.add_argument("--figures")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -50,10 +50,8 @@ def align(first: Body, second: Body, *, mirrored: bool) -> Pose | None:
         return None
     starts = [k for k in np.argsort(rough, kind="stable") if rough[k] < rough.min() + RIVALS]
     few, many = first.samples[:_FIRST_POINTS], first.samples[:_LAST_POINTS]
-    tried = [
-        second.descend(few, Pose(1.0, rotations[k], np.zeros(3)), _FIRST_STEPS)
-        for k in starts[:_REFINED]
-    ]
+    poses = [Pose(1.0, rotations[k], np.zeros(3)) for k in starts[:_REFINED]]
+    tried = [second.descend(few, pose, _FIRST_STEPS) for pose in poses]
     gaps = [_gap(pose, first, second, _FIRST_POINTS) for pose in tried]
     if min(gaps) > _FAR:
         return None
@@ -82,10 +80,7 @@ def residual(pose: Pose, first: Body, second: Body) -> Residual:
     gaps = [second.floor, first.floor * pose.scale]
     beyond = [max(0.0, square - gap**2) for square, gap in zip(squares, gaps, strict=True)]
     middles = [float(np.median(found)) for found in (there, back)]
-    return Residual(
-        raw=float(np.sqrt(np.mean(squares))) / second.diameter,
-        rms=float(np.sqrt(np.mean(beyond))) / second.diameter,
-        farthest=float(max(there.max(), back.max())) / second.diameter,
-        middle=max(max(0.0, middle - gap) for middle, gap in zip(middles, gaps, strict=True))
-        / second.diameter,
-    )
+    raw, rms = float(np.sqrt(np.mean(squares))), float(np.sqrt(np.mean(beyond)))
+    farthest = float(max(there.max(), back.max()))
+    middle = max(max(0.0, middle - gap) for middle, gap in zip(middles, gaps, strict=True))
+    return Residual(*(apart / second.diameter for apart in (raw, rms, farthest, middle)))

@@ -51,11 +51,6 @@ class Analysis:
     outliers: tuple[int, ...]
     findings: tuple[Finding, ...]
 
-    @property
-    def on_their_sides(self) -> int:
-        """Pairs of the same shape of which one stands where the other lies."""
-        return sum(found.kind == "turned" and found.comparison.on_side for found in self.findings)
-
     def count(self) -> Counter[str]:
         """How many findings there are, by kind."""
         return Counter(found.kind for found in self.findings)
@@ -87,14 +82,8 @@ def analyse(
         groups = find_groups(codes, collection.embeddings.ids)
         advance()
     nearest = distances[:, 0] if rows.shape[1] else np.empty(0)
-    return Analysis(
-        neighbors=rows,
-        distances=distances,
-        places=places,
-        groups=tuple(groups),
-        outliers=tuple(find_outliers(nearest).tolist()),
-        findings=tuple(findings),
-    )
+    outliers = tuple(find_outliers(nearest).tolist())
+    return Analysis(rows, distances, places, tuple(groups), outliers, tuple(findings))
 
 
 def _laid_out(

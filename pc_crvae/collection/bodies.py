@@ -72,10 +72,8 @@ class SurfaceBody(Body):
         own = self._search.mesh
         drawn, _ = sample_faces(own, self._search.areas, 2 * _BY_AREA, rng)
         corners = own.reshape(-1, 3)
-        some = [
-            part[rng.choice(len(part), min(_OF_EACH, len(part)), replace=False)]
-            for part in (corners, own.mean(axis=1))
-        ]
+        parts = corners, own.mean(axis=1)
+        some = [rng.choice(part, min(_OF_EACH, len(part)), replace=False) for part in parts]
         self.samples = np.concatenate([drawn[:_BY_AREA], *some])
         self.outline = Outline(self.moments, drawn)
         self.diameter = 2 * float(np.linalg.norm(corners, axis=1).max())

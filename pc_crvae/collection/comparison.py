@@ -1,6 +1,6 @@
 """Two shapes compared by their geometry: whether they are the same, and how one lies to another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -59,10 +59,8 @@ class _Fit(NamedTuple):
         """Whether the two are close, and differ by a little all over, or in one place alone."""
         left = self.left
         is_all_over = left.farthest <= max(thresholds.ALL_OVER * left.raw, thresholds.NEAR_RMS)
-        is_in_one_place = (
-            left.farthest >= thresholds.IN_ONE_PLACE * left.raw
-            and left.middle <= thresholds.EXACT_FARTHEST
-        )
+        stands_out = left.farthest >= thresholds.IN_ONE_PLACE * left.raw
+        is_in_one_place = stands_out and left.middle <= thresholds.EXACT_FARTHEST
         return self.is_close and (is_all_over or is_in_one_place)
 
 
@@ -104,7 +102,7 @@ def _fitted(first: Body, second: Body, *, mirrored: bool) -> _Fit | None:
     # What does not match, such as a hole, shifts the size a little: a plain ratio is likelier.
     likely = _likely_scale(_scale(found, first, second))
     if likely is not None:
-        there = pose.scaled_to(likely * first.size / second.size)
+        there = replace(pose, scale=likely * first.size / second.size)
         plain = _Fit(there, residual(there, first, second))
         if plain.left.rms <= 1.05 * found.left.rms + thresholds.EXACT_RMS:
             return plain
@@ -123,11 +121,8 @@ def _likely_scale(scale: float) -> float | None:
 def _is_exact(fit: _Fit, first: Body, second: Body) -> bool:
     areas = first.area * fit.pose.scale**2, second.area
     same_area = abs(areas[0] - areas[1]) <= thresholds.EXACT_AREA * max(*areas, 1e-300)
-    return (
-        same_area
-        and fit.left.raw <= thresholds.EXACT_RMS
-        and fit.left.farthest <= thresholds.EXACT_FARTHEST
-    )
+    lies_on = fit.left.raw <= thresholds.EXACT_RMS
+    return same_area and lies_on and fit.left.farthest <= thresholds.EXACT_FARTHEST
 
 
 def _scale(fit: _Fit, first: Body, second: Body) -> float:
@@ -150,11 +145,5 @@ def _described(fit: _Fit, first: Body, second: Body, *, exact: bool) -> Comparis
         kind = "scaled"
     else:
         kind = "turned" if degrees > thresholds.SAME_ANGLE else "same geometry"
-    return Comparison(
-        kind=kind,
-        scale=scale,
-        degrees=degrees,
-        on_side=bool(turn[2, 2] < np.cos(np.radians(45))),
-        apart=fit.left.rms,
-        farthest=fit.left.farthest,
-    )
+    on_side = bool(turn[2, 2] < np.cos(np.radians(45)))
+    return Comparison(kind, scale, degrees, on_side, apart=fit.left.rms, farthest=fit.left.farthest)

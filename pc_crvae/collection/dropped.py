@@ -6,8 +6,6 @@ file after another, and is started again after one that it did not survive.
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +39,7 @@ class Dropped:
 
 
 class DroppedReader:
-    """What reads dropped files, one at a time; :func:`dropped_reader` makes one and ends it.
+    """What reads dropped files, one at a time; to be closed in the end.
 
     Args:
         seconds: the time that one file may take.
@@ -104,16 +102,6 @@ class DroppedReader:
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.end()
-
-
-@contextmanager
-def dropped_reader(seconds: float = MOST_SECONDS) -> Iterator[DroppedReader]:
-    """Give a reader of dropped files, which is ended with the context."""
-    reader = DroppedReader(seconds)
-    try:
-        yield reader
-    finally:
-        reader.close()
 
 
 def reader_of_dropped(most_bytes: int) -> Answer:

@@ -6,34 +6,21 @@ triangulation changes, and by the embedding; what a pair is, their geometry alon
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pc_crvae.collection import thresholds
-from pc_crvae.collection.comparison import EXACT, Comparison, Kind
+from pc_crvae.collection.comparison import EXACT, KINDS, Comparison, Kind
 from pc_crvae.collection.moments import finer_invariants, invariants, size_of
 from pc_crvae.collection.neighbors import nearest_others
 from pc_crvae.collection.pair_order import Pair, by_neighborhood
+from pc_crvae.collection.pairs import PairsOfCollection
 from pc_crvae.collection.shapes import Shape
 
 _MOST_ALIKE = 24
 """Shapes of like measures that one is compared with at most."""
-
-
-class Comparing(Protocol):
-    """Compares the shapes of two rows, and remembers what it found."""
-
-    def recall(self, pair: Pair) -> tuple[Comparison | None] | None:
-        """Return what is known of a pair; None where nothing is."""
-
-    def compare(self, first: int, second: int) -> Comparison | None:
-        """Compare two shapes; None where they are not even near."""
-
-    def compare_all(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Comparison | None]]:
-        """Compare pairs, in their order; None too where a first look says that they lie apart."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +46,7 @@ class Finding:
 def find_duplicates(
     shapes: Sequence[Shape | None],
     units: NDArray[np.floating],
-    comparing: Comparing,
+    comparing: PairsOfCollection,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Finding]:
     """Find the pairs of a collection.
@@ -81,15 +68,12 @@ def find_duplicates(
     search.same_files()
     search.exact()
     search.near(units, advance)
-    order = {kind: place for place, kind in enumerate(("same file", *_BY_STRICTNESS))}
-    return sorted(search.findings, key=lambda found: (order[found.kind], found.first, found.second))
-
-
-_BY_STRICTNESS: tuple[Kind, ...] = ("same geometry", "scaled", "turned", "mirrored", "near")
+    order = KINDS.index
+    return sorted(search.findings, key=lambda one: (order(one.kind), one.first, one.second))
 
 
 class _Search:
-    def __init__(self, shapes: Sequence[Shape | None], comparing: Comparing) -> None:
+    def __init__(self, shapes: Sequence[Shape | None], comparing: PairsOfCollection) -> None:
         self.shapes = shapes
         self.findings: list[Finding] = []
         self.standing = [row for row, shape in enumerate(shapes) if shape is not None]
@@ -118,11 +102,8 @@ class _Search:
         """Of those that stand, each and what the embedding says is near to it."""
         standing = np.array(self.standing, dtype=np.int64)
         rows, _ = nearest_others(units[standing], thresholds.NEIGHBORS)
-        pairs = {
-            (min(row, other), max(row, other))
-            for row, others in zip(standing.tolist(), standing[rows].tolist(), strict=True)
-            for other in others
-        }
+        listed = zip(standing.tolist(), standing[rows].tolist(), strict=True)
+        pairs = {(min(row, other), max(row, other)) for row, others in listed for other in others}
         still = set(self.standing)
         pairs |= {pair for pair in self._compared if still.issuperset(pair)}
         ordered = sorted(pair for pair in pairs if self._measures_are_near(*pair))
@@ -180,10 +161,8 @@ class _Search:
         # A cloud has no area to compare.
         compared = apart if ours.kind == theirs.kind == "mesh" else apart[:3]
         finer = np.abs(self._finer[first] - self._finer[second])
-        return bool(
-            compared.max() <= thresholds.NEAR_INVARIANTS
-            and (finer <= thresholds.NEAR_FINER_INVARIANTS).all()
-        )
+        is_alike = compared.max() <= thresholds.NEAR_INVARIANTS
+        return bool(is_alike and (finer <= thresholds.NEAR_FINER_INVARIANTS).all())
 
     def _compare(self, first: int, second: int) -> Comparison | None:
         pair = first, second

@@ -47,11 +47,8 @@ def duplicates_page(path: Path, collection: Collection, analysis: Analysis, *, t
 def _summary(collection: Collection, by_kind: dict[Kind, list[Finding]]) -> str:
     if not by_kind:
         return f"No duplicates were found among {len(collection):,} shapes."
-    spared = {
-        finding.second
-        for kind in ("same file", "same geometry")
-        for finding in by_kind.get(kind, [])
-    }
+    copies = by_kind.get("same file", []) + by_kind.get("same geometry", [])
+    spared = {finding.second for finding in copies}
     return (
         f"{len(collection):,} shapes were compared by their geometry. "
         f"{len(spared):,} of them hold what another file holds already."
@@ -64,10 +61,8 @@ def _articles(
     """What is said of each finding, the pictures of the first few, and where the files lie."""
     tiles = [[_tile(collection, row) for row in _rows(pair)] for pair in found[:pictured]]
     figures = tile_figures(tiles) + [[]] * len(found[pictured:])
-    return [
-        (sentence(collection, pair), own, _sources(collection, pair))
-        for pair, own in zip(found, figures, strict=True)
-    ]
+    shown = zip(found, figures, strict=True)
+    return [(sentence(collection, pair), own, _sources(collection, pair)) for pair, own in shown]
 
 
 def _rows(finding: Finding) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from pc_crvae.data.facing import up_in_full
 from pc_crvae.data.readers.shape_files import FoundShapes, find_shapes
 from pc_crvae.embedding.index import SUFFIXES, About, Embeddings, load_embeddings
 from pc_crvae.errors import UserError
-from pc_crvae.utils.files import require_writable
+from pc_crvae.utils.files import npz_names, require_writable
 
 if TYPE_CHECKING:
     from pc_crvae.runs.saved import SavedModel
@@ -91,7 +91,7 @@ def explore(
                 collection = read_index(sources, store, advance)
         else:
             assert saved is not None
-            about = _about(saved, points, up)
+            about = about_of(saved, points, up)
             made_of = made_of_files(sources, about)
             with progress("reading and embedding", len(sources.files)) as advance:
                 collection = read_files(sources.files, saved.point_model, about, store, advance)
@@ -135,7 +135,7 @@ def explored_before(
     if isinstance(sources, Embeddings):
         content = fresh_content(out / PAGE, made_of_index(sources), beside)
         return None if content is None else (sources, content["summary"])
-    made_of = made_of_files(sources, _about(open_model(), points, up))
+    made_of = made_of_files(sources, about_of(open_model(), points, up))
     content = fresh_content(out / PAGE, made_of, beside)
     if content is None:
         return None
@@ -161,11 +161,15 @@ def _sources(
     return index
 
 
-def _about(saved: "SavedModel", points: int | None, up: str | None) -> About:
+def about_of(
+    saved: "SavedModel", points: int | None, up: str | None, average_over: str | None = None
+) -> About:
+    """Return how shapes of one's own are embedded by a model, as ``embed`` takes the rest."""
     return About(
         model_sha256=saved.weights_sha256,
         points=points or saved.point_model.points,
         up=up_in_full(up),
+        average_over=average_over,
     )
 
 
@@ -173,11 +177,8 @@ def _index_among(places: Sequence[Path]) -> Embeddings | None:
     """The index that is named, if one is: it says what its vectors are, which no cloud does."""
     if len(places) != 1 or not places[0].is_file() or places[0].suffix not in SUFFIXES:
         return None
-    if places[0].suffix == ".npz":
-        from pc_crvae.utils.files import npz_names
-
-        if "about" not in npz_names(places[0]):
-            return None
+    if places[0].suffix == ".npz" and "about" not in npz_names(places[0]):
+        return None
     return load_embeddings(places[0])
 
 
@@ -191,9 +192,8 @@ def _without(out: Path, found: FoundShapes) -> FoundShapes:
     files = [file for file in found.files if not is_own(file.path)]
     if not files:
         raise UserError(f"{out} holds what this command wrote, and no shapes: name another folder")
-    others = {
-        reason: kept
-        for reason, paths in found.passed_over.items()
-        if (kept := tuple(path for path in paths if not is_own(path)))
-    }
+    others = {}
+    for reason, paths in found.passed_over.items():
+        if kept := tuple(path for path in paths if not is_own(path)):
+            others[reason] = kept
     return FoundShapes(files, others)

@@ -1,6 +1,5 @@
 """What a store keeps of one file: its state, its measures, its vector, or why it was refused."""
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from pc_crvae.collection.store import key_of, state_of
 from pc_crvae.data.cache.kept import Kept
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.embedding.index import About
+from pc_crvae.utils.files import sha256_of
 
 
 class FileRows:
@@ -83,9 +83,7 @@ class FileRows:
         if self._store.is_empty:  # so that no file is read for its digest alone
             return ""
         try:
-            with self._path.open("rb") as file:
-                own = hashlib.file_digest(file, "sha256").digest()
-            digest = digest_of(self._path, own)
+            digest = digest_of(self._path, bytes.fromhex(sha256_of(self._path)))
         except OSError:  # which reading the shape tells
             return ""
         self._store.put(key, ({"digest": digest}, {}))

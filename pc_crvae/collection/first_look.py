@@ -65,11 +65,8 @@ class Outline:
         self.spreads = np.sqrt(np.maximum(values, 0)) / size_of(moments)
         self.points = np.asarray(points, dtype=np.float64)
         half = len(self.points) // 2
-        own = (
-            cKDTree(self.points)
-            .query(self.points, k=min(2, len(self.points)))[0]
-            .reshape(len(self.points), -1)[:, -1]
-        )
+        nearest, _ = cKDTree(self.points).query(self.points, k=min(2, len(self.points)))
+        own = nearest.reshape(len(self.points), -1)[:, -1]
         self.square_gap = float(np.square(own).mean())
         self.diameter = 2 * float(np.linalg.norm(self.points, axis=1).max())
         # Of two halves, a point lies as far from the other as from another draw of its size, and
@@ -136,19 +133,16 @@ def may_be_near(first: Outline, second: Outline) -> bool:
             coarse = rough_gaps(rotations, first, second, _COARSE_POINTS)
             rotations = rotations[np.argsort(coarse, kind="stable")[:_LOOKED_AT]]
         rough = rough_gaps(rotations, first, second)
-        best = np.argsort(rough, kind="stable")[:_FOLLOWED]
-        starts += [(float(rough[k]), rotations[k]) for k in best]
+        followed = np.argsort(rough, kind="stable")[:_FOLLOWED]
+        starts += [(float(rough[k]), rotations[k]) for k in followed]
     least = min(gap for gap, _ in starts)
     if least >= HOPELESS:
         return False
     limit = (first.square_gap + second.square_gap) / 2 * _SPREAD_OF_GAPS**2
     limit += (_SLACK * NEAR_RMS * min(first.diameter, second.diameter)) ** 2
     starts.sort(key=lambda start: start[0])
-    return any(
-        _lies_within(limit, rotation, first, second)
-        for gap, rotation in starts
-        if gap <= least + RIVALS
-    )
+    best = [rotation for gap, rotation in starts if gap <= least + RIVALS]
+    return any(_lies_within(limit, rotation, first, second) for rotation in best)
 
 
 def _lies_within(

@@ -52,11 +52,6 @@ def reduced(units: NDArray[np.floating]) -> NDArray[np.float64]:
     return projected
 
 
-def smallest_group(count: int) -> int:
-    """Shapes that make a group, of a collection of ``count``: 3 of 30, 8 of 1,000, 25 of 10,000."""
-    return max(3, round(math.sqrt(count) / 4))
-
-
 def find_groups(codes: NDArray[np.float64], ids: Sequence[str]) -> list[Group]:
     """Group shapes by HDBSCAN, the largest group first; shapes may belong to none.
 
@@ -67,7 +62,8 @@ def find_groups(codes: NDArray[np.float64], ids: Sequence[str]) -> list[Group]:
     from sklearn.cluster import HDBSCAN
     from threadpoolctl import threadpool_limits
 
-    size = smallest_group(len(codes))
+    # The smallest group: 3 of 30 shapes, 8 of 1,000, 25 of 10,000.
+    size = max(3, round(math.sqrt(len(codes)) / 4))
     if len(codes) < 2 * size:
         return []
     with threadpool_limits(1):
@@ -107,8 +103,7 @@ def find_outliers(nearest: NDArray[np.floating]) -> NDArray[np.int64]:
     low, high = np.quantile(nearest, [0.25, 0.75])
     beyond = np.flatnonzero(nearest > high + _WHISKER * (high - low))
     most = max(1, int(_MOST_OUTLIERS * len(nearest)))
-    order: NDArray[np.int64] = beyond[np.argsort(-nearest[beyond], kind="stable")][:most]
-    return order
+    return beyond[np.argsort(-nearest[beyond], kind="stable")][:most]
 
 
 def _short(name: str) -> str:
@@ -131,11 +126,9 @@ def _common_word(
     rows: NDArray[np.int64], words: Sequence[frozenset[str]], overall: Counter[str]
 ) -> str | None:
     inside = Counter(word for row in rows for word in words[row])
-    best, best_score = None, 0.0
+    lifts: dict[str, float] = {}
     for word in sorted(inside):
         share, everywhere = inside[word] / len(rows), overall[word] / len(words)
         if share >= _SHARE_OF_WORD and share >= _LIFT * everywhere:
-            score = share - everywhere
-            if score > best_score:
-                best, best_score = word, score
-    return best
+            lifts[word] = share - everywhere
+    return max(lifts, key=lambda word: lifts[word], default=None)

@@ -73,5 +73,4 @@ class Likeness:
             return np.ones(np.shape(distances))
         # Distances that differ by rounding are the same one.
         closer = np.searchsorted(self.pairs, np.asarray(distances) - 1e-7, side="left")
-        shares: NDArray[np.float64] = 1 - closer / len(self.pairs)
-        return shares
+        return 1 - closer / len(self.pairs)

@@ -53,11 +53,8 @@ def moments_of_mesh(mesh: Mesh) -> Moments:
     total = float(areas.sum())
     places = _SHARES @ columns
     found = _means(places.reshape(3, -1), np.outer(_WEIGHTS, areas / total).ravel())
-    return found._replace(
-        area=total * size**2,
-        center=found.center * size + low,
-        covariance=found.covariance * size**2,
-    )
+    center, covariance = found.center * size + low, found.covariance * size**2
+    return found._replace(area=total * size**2, center=center, covariance=covariance)
 
 
 def moments_of_cloud(points: NDArray[np.float64]) -> Moments:
@@ -100,8 +97,7 @@ def invariants(moments: Moments) -> NDArray[np.float64]:
     values = np.maximum(np.linalg.eigvalsh(moments.covariance), 0)
     total = float(values.sum())
     fullness = np.sqrt(moments.area / total) / 10 if moments.area else 0.0
-    found: NDArray[np.float64] = np.append(np.sqrt(values / total), fullness)
-    return found
+    return np.append(np.sqrt(values / total), fullness)
 
 
 def finer_invariants(moments: Moments) -> NDArray[np.float64]:
@@ -113,5 +109,4 @@ def finer_invariants(moments: Moments) -> NDArray[np.float64]:
     skewness = moments.skewness
     along = skewness @ moments.covariance @ skewness / max(size_of(moments) ** 2, 1e-300)
     values = np.maximum(np.linalg.eigvalsh(moments.kurtosis), 0)
-    found: NDArray[np.float64] = np.sqrt([skewness @ skewness, max(along, 0.0), *values])
-    return found
+    return np.sqrt([skewness @ skewness, max(along, 0.0), *values])

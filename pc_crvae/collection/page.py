@@ -82,7 +82,7 @@ def _counted(count: int, what: str) -> str:
 def notes_of(collection: Collection, analysis: Analysis) -> list[str]:
     """Return what a user should know before trusting the page."""
     notes = []
-    lying = analysis.on_their_sides
+    lying = sum(found.kind == "turned" and found.comparison.on_side for found in analysis.findings)
     if lying:
         pairs = "pair is" if lying == 1 else "pairs are"
         notes.append(
@@ -100,13 +100,10 @@ def notes_of(collection: Collection, analysis: Analysis) -> list[str]:
 
 def sentence(collection: Collection, finding: Finding) -> str:
     """Return what was found of a pair, with the ids of both."""
-    ids, rows = collection.embeddings.ids, (finding.first, finding.second)
-    first, second = rows
-    return describe(
-        finding,
-        (printable(ids[first]), printable(ids[second])),
-        (collection.shapes[first], collection.shapes[second]),
-    )
+    ids, shapes = collection.embeddings.ids, collection.shapes
+    first, second = finding.first, finding.second
+    names = printable(ids[first]), printable(ids[second])
+    return describe(finding, names, (shapes[first], shapes[second]))
 
 
 def _content(collection: Collection, analysis: Analysis) -> dict[str, Any]:

@@ -55,18 +55,6 @@ class Known(NamedTuple):
     moments: Moments
 
 
-class Sketch(NamedTuple):
-    """What :func:`sketch_of` says of a shape.
-
-    Attributes:
-        known: what it was measured to be.
-        outline: what a first look takes.
-    """
-
-    known: Known
-    outline: Outline
-
-
 class Reread(NamedTuple):
     """A shape read again, to be compared.
 
@@ -127,9 +115,9 @@ class Bodies:
     def look_and_compare(self, task: Sequence[str]) -> Compared:
         """Compare two files unless their sketches lie far apart: paths, then :func:`sketch_of`."""
         first, second, *texts = task
-        sketches = [_sketch(text) for text in texts]
-        if may_be_near(*(sketch.outline for sketch in sketches)):
-            return self.compare(first, second, [sketch.known for sketch in sketches])
+        known, outlines = zip(*map(_sketch, texts), strict=True)
+        if may_be_near(*outlines):
+            return self.compare(first, second, known)
         return Compared(None)
 
 
@@ -140,11 +128,12 @@ def sketch_of(shape: Shape) -> str:
 
 
 @lru_cache(_SKETCHES)
-def _sketch(text: str) -> Sketch:
+def _sketch(text: str) -> tuple[Known, Outline]:
+    """Return what :func:`sketch_of` says of a shape, its outline for a first look."""
     digest, values, points = json.loads(text)
     moments = moments_of_values(values)
     drawn = np.frombuffer(base64.b64decode(points), "<f4").reshape(-1, 3)
-    return Sketch(Known(digest, moments), Outline(moments, drawn))
+    return Known(digest, moments), Outline(moments, drawn)
 
 
 def reread(path: Path, up: str | None, known: Known) -> Reread:
@@ -168,11 +157,7 @@ def reread(path: Path, up: str | None, known: Known) -> Reread:
 def prepare_comparing(up: str | None) -> Answer:
     """Return what compares the two files of a task in a worker, unless a first look is enough."""
     bodies = Bodies(up)
-
-    def answer(task: list[str]) -> Found:
-        return as_found(bodies.look_and_compare(task))
-
-    return answer
+    return lambda task: as_found(bodies.look_and_compare(task))
 
 
 def as_found(compared: Compared) -> Found:

@@ -1,7 +1,6 @@
 """Where a shape is laid: its size, its turn and its place."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +22,8 @@ class Pose:
 
     def apply(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Map points (n, 3)."""
-        moved: NDArray[np.float64] = self.scale * points @ self.rotation.T + self.shift
-        return moved
+        return self.scale * points @ self.rotation.T + self.shift
 
     def undo(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Map points (n, 3) back."""
-        moved: NDArray[np.float64] = (points - self.shift) @ self.rotation / self.scale
-        return moved
-
-    def scaled_to(self, scale: float) -> Self:
-        """Return the pose with another scale, about the same centre."""
-        return replace(self, scale=scale)
+        return (points - self.shift) @ self.rotation / self.scale

@@ -14,19 +14,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pc_crvae.collection.dropped import MOST_SECONDS, dropped_reader
+from pc_crvae.collection.dropped import MOST_SECONDS, DroppedReader
 from pc_crvae.collection.lookup import Lookup
 from pc_crvae.collection.requests import ForbiddenError, Gate, name_of
 from pc_crvae.collection.served_page import served_page
 from pc_crvae.data.formats.registry import FORMATS
 from pc_crvae.embedding.index import Embeddings
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 
 if TYPE_CHECKING:
     from pc_crvae.runs.saved import SavedModel
@@ -90,7 +90,7 @@ def serving(
     gate = Gate(host)
     with (
         tempfile.TemporaryDirectory(prefix="pc-crvae-", ignore_cleanup_errors=True) as folder,
-        dropped_reader(seconds) as reader,
+        closing(DroppedReader(seconds)) as reader,
     ):
         lookup = Lookup(embeddings, saved, reader)
         with _listening(host, port) as server:
@@ -114,14 +114,10 @@ def _in_address(host: str) -> str:
 def _listening(host: str, port: int) -> "_Server":
     if not 0 <= port <= 65535:
         raise UserError(f"a port is a number from 0 to 65535, not {port}")
-    try:
+    remedy = "choose another, or 0 for any that is free"
+    with told(f"port {port} of {host} cannot be listened on", OSError, remedy=remedy):
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return _Server(host, port, family)
-    except OSError as error:
-        raise UserError(
-            f"port {port} of {host} cannot be listened on ({error.strerror or error}): choose "
-            "another, or 0 for any that is free"
-        ) from error
 
 
 class _Server(ThreadingHTTPServer):
@@ -205,9 +201,8 @@ class _Request(BaseHTTPRequestHandler):
             )
         try:
             suffix = Path(name).suffix.lower()
-            handle, place = tempfile.mkstemp(
-                suffix if suffix in FORMATS else "", dir=self.own.folder
-            )
+            known = suffix if suffix in FORMATS else ""
+            handle, place = tempfile.mkstemp(known, dir=self.own.folder)
             path = Path(place)
             try:
                 self._receive(handle, size)
@@ -225,10 +220,8 @@ class _Request(BaseHTTPRequestHandler):
             raise _Refusal(HTTPStatus.LENGTH_REQUIRED, "the request does not say its length")
         size = int(text[:20])
         if size > MOST_SENT:
-            raise _Refusal(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the file has more than {MOST_SENT >> 20} MB: simplify it",
-            )
+            sentence = f"the file has more than {MOST_SENT >> 20} MB: simplify it"
+            raise _Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
         return size
 
     def _receive(self, handle: int, size: int) -> None:

@@ -58,11 +58,6 @@ class Shape:
         """Of a mesh's surface; None of a cloud."""
         return self.moments.area if self.kind == "mesh" else None
 
-    @property
-    def diagonal(self) -> float:
-        """Of the bounding box."""
-        return float(np.linalg.norm(self.box))
-
 
 def measure(content: ShapeContent, up: str | None) -> Shape:
     """Measure a shape that has been read.
@@ -114,15 +109,8 @@ def values_of(shape: Shape) -> dict[str, Any]:
 
 def shape_of(values: dict[str, Any], points: NDArray[np.float32]) -> Shape:
     """Return the shape of what :func:`values_of` gave, and its points, in any arrangement."""
-    x, y, z = values["box"]
-    return Shape(
-        **values
-        | {
-            "box": (x, y, z),
-            "moments": moments_of_values(values["moments"]),
-            "points": points.reshape(-1, 3),
-        }
-    )
+    box, moments = tuple(values["box"]), moments_of_values(values["moments"])
+    return Shape(**values | {"box": box, "moments": moments, "points": points.reshape(-1, 3)})
 
 
 def prepare_measuring(setup: Any) -> Answer:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pc_crvae.data.cache import store as cache
-from pc_crvae.data.cache.kept import Kept, open_kept
-from pc_crvae.data.cache.unasked import renew
+from pc_crvae.data.cache.kept import Kept, open_kept, renew
 from pc_crvae.data.formats.registry import files_read_with
 from pc_crvae.errors import printable
 
@@ -44,11 +43,8 @@ def open_store(path: Path, tell: Callable[[str], None] = lambda text: None) -> I
     Raises:
         UserError: as :func:`~pc_crvae.data.cache.kept.open_kept`.
     """
-
-    def wait(_: str) -> None:
-        tell("another process reads the same shapes: waiting for it")
-
-    with cache.alone(path.with_suffix(""), wait), open_kept(path) as rows:
+    sentence = "another process reads the same shapes: waiting for it"
+    with cache.alone(path.with_suffix(""), lambda _: tell(sentence)), open_kept(path) as rows:
         yield rows
 
 

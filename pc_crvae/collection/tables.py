@@ -40,9 +40,8 @@ def write_shapes(path: Path, collection: Collection, analysis: Analysis) -> None
             measures: Sequence[object] = [""] * 10
             if shape is not None:
                 sizes = [f"{side:.9g}" for side in shape.box]
-                area, volume = (
-                    "" if value is None else f"{value:.9g}" for value in (shape.area, shape.volume)
-                )
+                measured = shape.area, shape.volume
+                area, volume = ("" if value is None else f"{value:.9g}" for value in measured)
                 counts = [shape.vertices, shape.triangles or ""]
                 unit = format_of(Path(embeddings.sources[row])).unit or ""
                 measures = [shape.digest, shape.kind, *counts, *sizes, area, volume, unit]

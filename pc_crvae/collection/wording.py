@@ -66,14 +66,10 @@ def _is_same_size(found: Comparison) -> bool:
 def _size(found: Comparison) -> str:
     is_larger = found.scale >= 1
     ratio = found.scale if is_larger else 1 / found.scale
-    units = next(
-        (
-            f" ({names})"
-            for known, names in thresholds.UNIT_RATIOS.items()
-            if abs(ratio / known - 1) <= thresholds.SAME_SCALE
-        ),
-        "",
-    )
+    units = ""
+    for known, names in thresholds.UNIT_RATIOS.items():
+        if abs(ratio / known - 1) <= thresholds.SAME_SCALE:
+            units = f" ({names})"
     if is_larger:
         return f"{ratio:.5g} times as large{units}"
     return f"smaller by a factor of {ratio:.5g}{units}"

@@ -140,9 +140,8 @@ def normalized_rows(points: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np
     size = extents(points[None])[0]
     if not 0 < size < np.inf:
         raise ValueError("a cloud without extent or with a non-finite point has no scale")
-    parts = [
-        slice(start, start + _POINTS_AT_ONCE) for start in range(0, len(points), _POINTS_AT_ONCE)
-    ]
+    starts = range(0, len(points), _POINTS_AT_ONCE)
+    parts = [slice(start, start + _POINTS_AT_ONCE) for start in starts]
     total = np.empty((0, 3))
     for part in parts:
         # One after another, as NumPy adds up along an axis that is not the last.

@@ -213,9 +213,8 @@ class ItemSet(ABC):
 
     def __repr__(self) -> str:
         classes = f"{len(self.classes)} classes" if self.labels is not None else "unlabelled"
-        having = "".join(
-            f", with {name}" for name in self.companions if getattr(self, name) is not None
-        )
+        present = [name for name in self.companions if getattr(self, name) is not None]
+        having = "".join(f", with {name}" for name in present)
         return (
             f"<{type(self).__name__} {self.name}, {self.split}: {len(self):,} x "
             f"{self.array.shape[1:]} {self.array.dtype}{having}, {classes}>"
@@ -250,14 +249,12 @@ class ItemSet(ABC):
         """
         rows = np.asarray(indices, dtype=np.int64)
         fields = {name: getattr(self, name) for name in (self.holds, *self.companions)}
-        changes: dict[str, Any] = {
-            name: None if array is None else _pick(array, rows) for name, array in fields.items()
-        } | {
-            "split": self.split if split is None else split,
-            "labels": None if self.labels is None else self.labels[rows],
-            "ids": tuple(self.ids[row] for row in rows),
+        own: dict[str, Any] = {
+            name: _pick(array, rows) for name, array in fields.items() if array is not None
         }
-        return replace(self, **changes)
+        labels = None if self.labels is None else self.labels[rows]
+        ids = tuple(self.ids[row] for row in rows)
+        return replace(self, **own, split=split or self.split, labels=labels, ids=ids)
 
     def of_epoch(self, epoch: int) -> "ItemSet":
         """Return what an epoch of training goes through: all of these items, in every one."""
@@ -292,15 +289,13 @@ def joined(parts: Sequence[_Items], split: str) -> _Items:
     labels = [part.labels for part in parts if part.labels is not None]
     if labels and len(labels) < len(parts):
         raise ValueError("the parts of a set are labelled, all or none")
-    changes: dict[str, Any] = {
+    arrays: dict[str, Any] = {
         name: _joined_arrays([getattr(part, name) for part in parts])
         for name in (first.holds, *first.companions)
-    } | {
-        "split": split,
-        "labels": np.concatenate(labels) if labels else None,
-        "ids": tuple(name for part in parts for name in part.ids),
     }
-    return replace(first, **changes)
+    ids = tuple(name for part in parts for name in part.ids)
+    known = np.concatenate(labels) if labels else None
+    return replace(first, **arrays, split=split, labels=known, ids=ids)
 
 
 def _pick(array: NDArray[Any] | PickedRows[Any], rows: NDArray[np.int64]) -> PickedRows[Any]:

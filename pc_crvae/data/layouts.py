@@ -153,9 +153,7 @@ def reader_of(card: "Card") -> Reader:
 
 def endless_reader_of(card: "Card") -> EndlessReader | None:
     """Return the reader of a layout that has no end, None where the card's has one."""
-    if not LAYOUTS[card.layout].endless:
-        return None
-    return cast(EndlessReader, import_module(f"pc_crvae.data.readers.{card.layout}"))
+    return cast(EndlessReader, reader_of(card)) if LAYOUTS[card.layout].endless else None
 
 
 def shape_reader_of(card: "Card") -> ShapeReader:

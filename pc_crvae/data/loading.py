@@ -99,9 +99,7 @@ def load(
 
 
 def load_training(
-    name: str | Path,
-    validation_fraction: float,
-    **reading: Unpack[Reading],
+    name: str | Path, validation_fraction: float, **reading: Unpack[Reading]
 ) -> tuple[CloudSet | ImageSet, CloudSet | ImageSet]:
     """Load what is trained on, and what validates it.
 
@@ -174,18 +172,8 @@ def from_folder(
             else f"{gone(root)}: give the folder of your files"
         )
     splits: tuple[Split, ...] = ("train", "test") if split is None else (split,)
-    parts = [
-        load(
-            name,
-            part,
-            root=root,
-            up=up,
-            allow_refused=allow_refused,
-            drop_nan=drop_nan,
-            normals=normals,
-        )
-        for part in splits
-    ]
+    reading = Reading(root=root, up=up, allow_refused=allow_refused, drop_nan=drop_nan)
+    parts = [load(name, part, normals=normals, **reading) for part in splits]
     return parts[0] if split is not None else joined(parts, "all")
 
 

@@ -64,10 +64,8 @@ def split_validation(train: _Items, fraction: float) -> tuple[_Items, _Items]:
             f"the training split of {train.name} is too small to hold any of it out for "
             f"validation: it has {len(train)}"
         )
-    return (
-        train.subset(np.flatnonzero(~held_out), "train"),
-        train.subset(np.flatnonzero(held_out), "validation"),
-    )
+    left, cut = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    return train.subset(left, "train"), train.subset(cut, "validation")
 
 
 def _is_no_share(held_out: int, count: int, fraction: float) -> bool:
@@ -77,11 +75,7 @@ def _is_no_share(held_out: int, count: int, fraction: float) -> bool:
 
 
 def held_out_rows(
-    ids: Sequence[str],
-    strata: Sequence[int | str | None],
-    fraction: float,
-    *,
-    least: int = 1,
+    ids: Sequence[str], strata: Sequence[int | str | None], fraction: float, *, least: int = 1
 ) -> set[int]:
     """Return the rows of the share of each stratum whose ids come first when sorted by a hash.
 

@@ -130,10 +130,8 @@ class _Finite:
         """Rows of the train part at the places first, ... of an order without an end."""
         size = len(self.train)
         rounds = range(first // size, -(-(first + count) // size))
-        orders = [
-            keyed_numpy_generator("stream", self.seed, self.name, k).permutation(size)
-            for k in rounds
-        ]
+        generators = [keyed_numpy_generator("stream", self.seed, self.name, k) for k in rounds]
+        orders = [generator.permutation(size) for generator in generators]
         start = first - rounds.start * size
         whole: NDArray[np.int64] = np.concatenate([np.empty(0, dtype=np.int64), *orders])
         return whole[start : start + count]
@@ -180,13 +178,9 @@ class _Endless:
 
     def held_out(self, count: int) -> CloudSet:
         made = self.rows[np.arange(_VALIDATION_FROM, _VALIDATION_FROM + count)]
+        ids = tuple(f"{self.name}-validation-{row:07d}" for row in range(count))
         return CloudSet(
-            name=self.name,
-            split="validation",
-            points=made,
-            labels=None,
-            classes=(),
-            ids=tuple(f"{self.name}-validation-{row:07d}" for row in range(count)),
+            name=self.name, split="validation", points=made, labels=None, classes=(), ids=ids
         )
 
 
@@ -204,26 +198,15 @@ class _Mixture:
         return " + ".join(source.name for source in self.sources)
 
     def training_set(self) -> StreamedClouds:
-        first = self.epoch(0)
         parts = [f"{source.share} of {source.identity}" for source in self.sources]
-        return StreamedClouds(
-            name=first.name,
-            split=first.split,
-            points=first.points,
-            labels=first.labels,
-            classes=first.classes,
-            ids=first.ids,
-            epoch=self.epoch,
-            identity=parts[0] if len(parts) == 1 else repr(parts),
-        )
+        identity = parts[0] if len(parts) == 1 else repr(parts)
+        return StreamedClouds(**vars(self.epoch(0)), epoch=self.epoch, identity=identity)
 
     def epoch(self, epoch: int) -> CloudSet:
         """The clouds of an epoch, one source after another."""
         counts = _apportioned(self.items_per_epoch, [source.share for source in self.sources])
-        taken = [
-            source.numbers(epoch * count, count)
-            for source, count in zip(self.sources, counts, strict=True)
-        ]
+        shared = zip(self.sources, counts, strict=True)
+        taken = [source.numbers(epoch * count, count) for source, count in shared]
         only = self.sources[0] if len(self.sources) == 1 else None
         of_one = only.train if isinstance(only, _Finite) else None
         labels = None if of_one is None or of_one.labels is None else of_one.labels[taken[0]]
@@ -249,9 +232,8 @@ class _Mixture:
         finite = [source for source in self.sources if isinstance(source, _Finite)]
         count = round(fraction * self.items_per_epoch)
         if finite:
-            count = math.floor(
-                min(len(source.validation) / source.share for source in finite) + 1e-9
-            )
+            least = min(len(source.validation) / source.share for source in finite)
+            count = math.floor(least + 1e-9)
         shares = [source.share for source in self.sources]
         if len(self.sources) == 1:
             return self.sources[0].held_out(count)
@@ -308,16 +290,12 @@ def _load_finite(part: Part, card: Card, fraction: float) -> tuple[CloudSet, Clo
 
 
 def _check_axes(parts: Sequence[Part], cards: Sequence[Card]) -> None:
-    of_points = [
-        (part, card) for part, card in zip(parts, cards, strict=True) if card.modality == "points"
-    ]
-    axes = {
-        part.name: parse_up(part.reading.get("up")).default or card.up for part, card in of_points
-    }
-    unsaid = any(
-        part.reading.get("up") is None and endless_reader_of(card) is None
-        for part, card in of_points
-    )
+    pairs = zip(parts, cards, strict=True)
+    of_points = [(part, card) for part, card in pairs if card.modality == "points"]
+    said = {part.name: parse_up(part.reading.get("up")).default for part, _ in of_points}
+    axes = {part.name: said[part.name] or card.up for part, card in of_points}
+    of_files = [part for part, card in of_points if endless_reader_of(card) is None]
+    unsaid = any(part.reading.get("up") is None for part in of_files)
     if len(set(axes.values())) > 1 and unsaid:
         told = " and ".join(f"{axis} in {name}" for name, axis in axes.items())
         raise UserError(

@@ -13,8 +13,7 @@ Mesh = NDArray[np.float64]
 
 def face_vectors(mesh: Mesh) -> NDArray[np.float64]:
     """Cross product of two edges of each triangle (T, 3): its normal, twice its area long."""
-    vectors: NDArray[np.float64] = np.cross(mesh[:, 1] - mesh[:, 0], mesh[:, 2] - mesh[:, 0])
-    return vectors
+    return np.cross(mesh[:, 1] - mesh[:, 0], mesh[:, 2] - mesh[:, 0])
 
 
 def surface_areas(mesh: Mesh) -> NDArray[np.float64]:
@@ -54,9 +53,6 @@ def sample_faces(
     chosen = rng.choice(len(mesh), size=count, p=areas / total)
     corners = mesh[chosen]
     root, along = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
-    points = (
-        (1 - root) * corners[:, 0]
-        + root * (1 - along) * corners[:, 1]
-        + root * along * corners[:, 2]
-    )
+    points = (1 - root) * corners[:, 0] + root * (1 - along) * corners[:, 1]
+    points += root * along * corners[:, 2]
     return points, chosen

@@ -69,14 +69,8 @@ def from_torch_geometric(
     points = normalize(turn_z_up(_equal_counts(name, clouds, count), up))
     labels = _labels(name, items)
     names = _class_names(name, dataset, labels, classes)
-    return CloudSet(
-        name=name,
-        split=split,
-        points=points,
-        labels=labels,
-        classes=names,
-        ids=tuple(f"{row:06d}" for row in range(len(items))),
-    )
+    ids = tuple(f"{row:06d}" for row in range(len(items)))
+    return CloudSet(name=name, split=split, points=points, labels=labels, classes=names, ids=ids)
 
 
 class CloudData(Dataset):  # type: ignore[misc]

@@ -24,7 +24,7 @@ from typing import Any, Literal
 import torch
 
 from pc_crvae.config import Config, load_config, save_config, with_training
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 from pc_crvae.models.exports import (
     DESCRIPTION,
     EXPORT_FILES,
@@ -101,11 +101,9 @@ class Run:
         busy = f"another process writes to the run in {self.folder}"
         try:
             with ExitStack() as held:
-                try:
+                with told(f"cannot write to {self.folder}", OSError):
                     self.folder.mkdir(parents=True, exist_ok=True)
                     lock = held.enter_context(locked(self._lock, busy))
-                except OSError as error:
-                    raise self._cannot_write(error) from None
                 yield lock.note
         finally:
             with suppress(OSError):  # what is not empty stays
@@ -123,7 +121,7 @@ class Run:
             UserError: if it is no run, or the folder cannot be written.
         """
         self.require_free(overwrite=overwrite)
-        try:
+        with told(f"cannot write to {self.folder}", OSError):
             if self.exists:
                 self._set_aside()
             self.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -131,8 +129,6 @@ class Run:
             for aside in self._set_aside_before():
                 aside.rename(aside.with_name(aside.name.replace(_ASIDE, _REMOVED)))
             self._clear_up()
-        except OSError as error:
-            raise self._cannot_write(error) from None
 
     def require_free(self, *, overwrite: bool = False) -> None:
         """Check that there is nothing that a new run would write over, or that it may.
@@ -244,11 +240,8 @@ class Run:
             halves += temporaries(self.folder, name)
         # Of a report, a command that does not ask for the lock may be writing it.
         an_hour_ago = time.time() - 3600
-        halves += [
-            half
-            for half in temporaries(self.folder, "*.*")
-            if half.is_file() and half.stat().st_mtime < an_hour_ago
-        ]
+        others = [half for half in temporaries(self.folder, "*.*") if half.is_file()]
+        halves += [half for half in others if half.stat().st_mtime < an_hour_ago]
         for file in halves:
             file.unlink(missing_ok=True)
 
@@ -259,9 +252,6 @@ class Run:
         whole = [folder for folder in self.checkpoints.glob(".best-*") if holds_export(folder)]
         # Of two the one written last is to be the best, and the other one was.
         return max(whole, key=lambda folder: (folder / DESCRIPTION).stat().st_mtime, default=None)
-
-    def _cannot_write(self, error: OSError) -> UserError:
-        return UserError(f"cannot write to {self.folder}: {error.strerror or error}")
 
     def states(self) -> list[Path]:
         """Checkpoint folders that hold a state, oldest first."""

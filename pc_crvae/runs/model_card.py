@@ -44,8 +44,7 @@ class Stage:
             one["root"] = None
         if self.start is not None:
             values["init"]["from"] = self.start
-        text: str = yaml.safe_dump(values, sort_keys=False)
-        return text
+        return yaml.safe_dump(values, sort_keys=False)
 
 
 def stages_of(folder: Path) -> list[Stage]:
@@ -67,14 +66,9 @@ def stages_of(folder: Path) -> list[Stage]:
         else:
             before = stages_of(run_of(find_export(source)).folder)
             start = f"runs/{before[-1].name}"
-    own = Stage(
-        name=folder.resolve().name,
-        config=config,
-        start=start,
-        steps=read_moments(run)[-1].step,
-        minutes=max(curve.minutes[-1] for curve in read_record(folder).curves.values()),
-    )
-    return [*before, own]
+    steps = read_moments(run)[-1].step
+    minutes = max(curve.minutes[-1] for curve in read_record(folder).curves.values())
+    return [*before, Stage(folder.resolve().name, config, start, steps, minutes)]
 
 
 def model_card(

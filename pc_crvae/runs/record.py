@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from pc_crvae.config import load_config
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 from pc_crvae.runs.folder import Run
 
 _Value = int | float | None | list[float]
@@ -131,10 +131,8 @@ def read_moments(run: Run) -> list[Moment]:
     Raises:
         UserError: the record is missing or damaged.
     """
-    try:
+    with told(f"cannot read {run.metrics}", OSError):
         texts = run.metrics.read_bytes().split(b"\n")
-    except OSError as error:
-        raise UserError(f"cannot read {run.metrics}: {error.strerror}") from None
     moments = []
     for number, text in enumerate(texts[:-1], start=1):
         try:

@@ -19,11 +19,8 @@ def is_transformed() -> bool:
     By `torch.func` (vmap, jvp, grad and the rest), by forward-mode derivatives, or by
     `torch.export`, `torch.jit.trace` and the exports to ONNX that are built on them.
     """
-    return (
-        torch._C._functorch.peek_interpreter_stack() is not None
-        or forward_ad._current_level >= 0
-        or is_exported()
-    )
+    is_functional = torch._C._functorch.peek_interpreter_stack() is not None
+    return is_functional or forward_ad._current_level >= 0 or is_exported()
 
 
 def is_exported() -> bool:
@@ -74,15 +71,9 @@ def differentiable_gradients(
         if not wanted:
             return [None] * len(views)
         pairs = [pair for pair in zip(outputs, gradients, strict=False) if pair[0].requires_grad]
-        found = iter(
-            torch.autograd.grad(
-                [output for output, _ in pairs],
-                wanted,
-                [gradient for _, gradient in pairs],
-                create_graph=keep,
-                allow_unused=True,
-            )
-        )
+        sought, given = [output for output, _ in pairs], [gradient for _, gradient in pairs]
+        made = torch.autograd.grad(sought, wanted, given, create_graph=keep, allow_unused=True)
+    found = iter(made)
     return [next(found) if view.requires_grad else None for view in views]
 
 

@@ -6,6 +6,7 @@ before or the whole of what is new, and never a file of the right name that is e
 
 import csv
 import errno
+import hashlib
 import io
 import json
 import math
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.errors import UserError, reason_of
+from pc_crvae.errors import UserError, reason_of, told
 from pc_crvae.utils.zip_members import open_zip, read_member
 
 _NPY = ".npy"
@@ -45,7 +46,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}-{_token()}{path.suffix}")
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
@@ -54,8 +55,6 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -92,7 +91,7 @@ def atomic_folder(path: Path, *, synced: bool = True) -> Iterator[Path]:
         UserError: As `atomic_path`.
     """
     temporary = path.with_name(f".{path.name}-{_token()}")
-    try:
+    with _writing(path):
         temporary.mkdir(parents=True)
         try:
             yield temporary
@@ -110,8 +109,6 @@ def atomic_folder(path: Path, *, synced: bool = True) -> Iterator[Path]:
                 shutil.rmtree(replaced)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
 
 
 def temporaries(folder: Path, name: str) -> list[Path]:
@@ -147,24 +144,23 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def require_writable(path: Path) -> None:
+def require_writable(*paths: Path | None) -> None:
     """Refuse, before any work, a file that `atomic_path` could not write after it.
 
-    Nothing is made. If the disk fills up meanwhile, the error comes then.
+    Nothing is made. If the disk fills up meanwhile, the error comes then. None is no file.
 
     Raises:
         UserError: a folder is in the way, a file in place of a folder, or no permission.
     """
-    try:
-        if path.is_dir():
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
-        if not folder.is_dir():
-            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise _cannot_write(path, error) from error
+    for path in filter(None, paths):
+        with _writing(path):
+            if path.is_dir():
+                raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+            folder = next(parent for parent in path.absolute().parents if parent.exists())
+            if not folder.is_dir():
+                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def gone(path: Path) -> str:
@@ -180,14 +176,18 @@ def read_bytes(path: Path, most: int) -> bytes:
     Raises:
         UserError: it is missing, larger or no regular file, or cannot be read.
     """
-    try:
+    with told(f"{path} cannot be read", OSError):
         _require_file(path)
         size = path.stat().st_size
         if size > most:
             raise UserError(f"{path} has {size} bytes, more than the {most} that are read of it")
         return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex; raises an OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def npz_names(path: Path) -> list[str]:
@@ -300,6 +300,12 @@ def _token() -> str:
     return uuid.uuid4().hex[:8]
 
 
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    reason = error.strerror or str(error)
-    return UserError(f"could not write {path}: {reason}; free some space or choose another place")
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"could not write {path}: {reason}; free some space or choose another place"
+        ) from error

@@ -28,24 +28,21 @@ def items_bar(console: Console, *, transient: bool = False) -> Progress:
         console: where the lines go.
         transient: the bar is gone once all is done.
     """
-    return _bar(console, [BarColumn(), MofNCompleteColumn()], transient=transient)
+    return _bar(console, BarColumn(), MofNCompleteColumn(), transient=transient)
 
 
 def download_bar(console: Console) -> Progress:
     """Return a bar of bytes that have come, how fast, and the time left, on a terminal alone."""
-    return _bar(console, [BarColumn(bar_width=16), DownloadColumn(), TransferSpeedColumn()])
+    return _bar(console, BarColumn(bar_width=16), DownloadColumn(), TransferSpeedColumn())
 
 
-def _bar(console: Console, columns: list[ProgressColumn], *, transient: bool = False) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        *columns,
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=transient,
-    )
+def _bar(console: Console, *columns: ProgressColumn, transient: bool = False) -> Progress:
+    described, left = TextColumn("{task.description}"), TextColumn("left")
+    return _shown(console, described, *columns, left, TimeRemainingColumn(), transient=transient)
+
+
+def _shown(console: Console, *columns: ProgressColumn, transient: bool) -> Progress:
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=transient)
 
 
 def spinner(console: Console) -> Progress:
@@ -54,14 +51,8 @@ def spinner(console: Console) -> Progress:
     Args:
         console: where the line goes, which is gone once all is done.
     """
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
+    described = TextColumn("{task.description}")
+    return _shown(console, SpinnerColumn(), described, TimeElapsedColumn(), transient=True)
 
 
 def hours_minutes_seconds(seconds: int) -> str:

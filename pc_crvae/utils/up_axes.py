@@ -50,11 +50,8 @@ class UpAxes:
     @property
     def text(self) -> str:
         """The shortest text that says the same."""
-        named = [
-            f"{suffix[1:]}={axis}"
-            for suffix, axis in sorted(self.by_suffix.items())
-            if axis != self.default
-        ]
+        axes = sorted(self.by_suffix.items())
+        named = [f"{suffix[1:]}={axis}" for suffix, axis in axes if axis != self.default]
         return ",".join([*([self.default] if self.default else []), *named])
 
 

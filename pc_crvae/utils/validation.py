@@ -67,6 +67,7 @@ def describe(error: ValidationError, where: str, model: type[BaseModel]) -> str:
 def _problem(detail: ErrorDetails, model: type[BaseModel]) -> str:
     path, level = _locate(detail["loc"], model)
     key = ".".join(path)
+    named = key or "it"
     context = detail.get("ctx", {})
     match detail["type"]:
         case "extra_forbidden":
@@ -77,9 +78,7 @@ def _problem(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "value_error":
             return f"{key}: {context['error']}" if key else str(context["error"])
         case "model_type":
-            return (
-                f"{key or 'it'} should hold keys with values, not {reprlib.repr(detail['input'])}"
-            )
+            return f"{named} should hold keys with values, not {reprlib.repr(detail['input'])}"
         case "union_tag_not_found":
             return f"{key}.{context['discriminator'].strip(_QUOTE)} is missing"
         case "union_tag_invalid":
@@ -89,7 +88,7 @@ def _problem(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return f"{tag} should be one of {context['expected_tags']}, not {context['tag']!r}"
     _, should, what = detail["msg"].partition("should ")
     problem = f" {should}{what}" if should else f": {detail['msg']}"
-    return f"{key or 'it'}{problem}, not {reprlib.repr(detail['input'])}"
+    return f"{named}{problem}, not {reprlib.repr(detail['input'])}"
 
 
 def _suggest(written: str, level: list[Any]) -> str:

@@ -31,9 +31,7 @@ class _Loader(yaml.SafeLoader):
     def construct_document(self, node: yaml.Node) -> Any:
         # An alias is one node in many places: a few lines of them can stand for billions of values.
         if _count_values(node, {}) > _MOST_VALUES:
-            raise yaml.constructor.ConstructorError(
-                None, None, "it stands for too many values", node.start_mark
-            )
+            raise _mistake("it stands for too many values", node)
         return super().construct_document(node)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -42,19 +40,19 @@ class _Loader(yaml.SafeLoader):
         # A tag, or a form that looks like a date or a number, with something else behind it.
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             kind = node.tag.rpartition(":")[2]
-            raise yaml.constructor.ConstructorError(
-                None, None, f"a value is no {kind}: {reason_of(error)}", node.start_mark
-            ) from None
+            raise _mistake(f"a value is no {kind}: {reason_of(error)}", node) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         mapping = super().construct_mapping(node, deep)
         if len(mapping) < len(node.value):
             keys = [key.value for key, _ in node.value]
             twice = next(key for key in keys if keys.count(key) > 1)
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {twice!r} is given twice", node.start_mark
-            )
+            raise _mistake(f"the key {twice!r} is given twice", node)
         return mapping
+
+
+def _mistake(problem: str, node: yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
 def _count_values(node: yaml.Node, known: dict[int, int]) -> int:
@@ -68,9 +66,8 @@ def _count_values(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 # YAML 1.1 takes 1e-3 for a string: its floats need a dot.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
+_FLOAT = re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
 
 
 def parse_yaml(text: str) -> Any:

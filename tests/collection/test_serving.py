@@ -5,6 +5,7 @@ import json
 import socket
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -14,7 +15,7 @@ import trimesh
 import pc_crvae
 from helpers.bent_shapes import bracket
 from pc_crvae.collection import serving as served
-from pc_crvae.collection.dropped import dropped_reader
+from pc_crvae.collection.dropped import DroppedReader
 from pc_crvae.collection.serving import serving
 from pc_crvae.errors import UserError
 from pc_crvae.models.descriptors.descriptor import Descriptor
@@ -279,7 +280,7 @@ def test_what_cannot_be_served_is_told_in_a_sentence(explored, saved, address, t
 @pytest.mark.slow
 def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_read(explored):
     rod = explored.out.parent / "parts" / "rod1.stl"
-    with dropped_reader(seconds=0.05) as reader:
+    with closing(DroppedReader(seconds=0.05)) as reader:
         with pytest.raises(UserError, match=r"rod1\.stl took more than the 0\.05 seconds"):
             reader.read(rod, 100, "z")  # the process is not ready so soon
         reader._seconds = 300
@@ -289,7 +290,7 @@ def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_read(explored
 @pytest.mark.slow
 def test_a_reader_that_is_ended_is_told_and_the_next_one_is_read(explored):
     rod = explored.out.parent / "parts" / "rod1.stl"
-    with dropped_reader() as reader:
+    with closing(DroppedReader()) as reader:
         reader.start()
         assert reader._worker is not None
         reader._worker._process.kill()

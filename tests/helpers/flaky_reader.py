@@ -10,7 +10,7 @@ import numpy as np
 
 from pc_crvae.data.cache.preparation import Shapes
 from pc_crvae.data.formats import meshes
-from pc_crvae.data.items import Item, Sample
+from pc_crvae.data.items import Item, Listing, Sample
 from pc_crvae.errors import UserError
 
 COUNT = 12
@@ -20,15 +20,12 @@ def shapes(root: Path, rows: list[int] | None = None, labelled: bool = True) -> 
     """The meshes of a test, all of them by default."""
     rows = list(range(COUNT)) if rows is None else rows
     paths = {row: root / f"shape_{row:02d}.off" for row in rows}
-    return Shapes(
-        name="own",
-        split="train",
-        items=[Item(paths[row], f"s{row}", row % 3 if labelled else None) for row in rows],
-        classes=("a", "b", "c") if labelled else (),
-        load_points=load_points,
-        reader=1,
-        passed_over={"of another kind": (root / "notes.txt",)},
+    listing = Listing(
+        [Item(paths[row], f"s{row}", row % 3 if labelled else None) for row in rows],
+        ("a", "b", "c") if labelled else (),
+        {"of another kind": (root / "notes.txt",)},
     )
+    return Shapes(name="own", split="train", listing=listing, load_points=load_points, reader=1)
 
 
 def load_points(path: Path, count: int, rng: np.random.Generator) -> Sample:

@@ -20,11 +20,9 @@ def run(options: argparse.Namespace) -> None:
     """Print what is found, and write it."""
     from pc_crvae.data.inspection.checks import check
 
-    if options.json is not None:
-        require_writable(options.json)
-    found = check(
-        options.name, root=options.data_root, up=options.up, strict=options.strict, say=print
-    )
+    require_writable(options.json)
+    root, up = options.data_root, options.up
+    found = check(options.name, root=root, up=up, strict=options.strict, say=print)
     for finding in found.findings:
         print(f"{'defect' if finding.defect else 'note'}: {finding.sentence}")
     counts = ", ".join(f"{split} {count:,}" for split, count in found.counts.items())

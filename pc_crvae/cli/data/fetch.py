@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pc_crvae.cli.data.sets import found_root
-from pc_crvae.cli.options import add_data_root, add_name
+from pc_crvae.cli.options import add_data_root
 from pc_crvae.errors import UserError
 
 DESCRIPTION = "Download a data set, or say what to do by hand."
@@ -12,7 +12,7 @@ DESCRIPTION = "Download a data set, or say what to do by hand."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_name(parser)
+    parser.add_argument("name", metavar="NAME")
     add_data_root(parser, "the folder that data list shows")
 
 

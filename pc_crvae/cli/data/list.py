@@ -24,8 +24,7 @@ def run(options: argparse.Namespace) -> None:
     """Print the table, and write it."""
     from pc_crvae.data.cards import card_names, load_card
 
-    if options.json is not None:
-        require_writable(options.json)
+    require_writable(options.json)
     lines = [("name", "holds", "on this machine", "", "licence")]
     rows = []
     for name in card_names():
@@ -34,16 +33,8 @@ def run(options: argparse.Namespace) -> None:
         where = str(found) if found else where_without_files(card)
         gated = "gated" if card.gated else ""
         lines.append((name, card.modality, where, gated, card.licence))
-        rows.append(
-            {
-                "name": name,
-                "title": card.title,
-                "modality": card.modality,
-                "found": None if found is None else str(found),
-                "gated": card.gated,
-                "licence": card.licence,
-            }
-        )
+        about = card.model_dump(include={"name", "title", "modality", "gated", "licence"})
+        rows.append(about | {"found": None if found is None else str(found)})
     _print_table(lines)
     if options.json is not None:
         write_json(options.json, rows)

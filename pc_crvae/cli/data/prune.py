@@ -12,12 +12,11 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "--all",
-        action="store_true",
-        help="remove everything that is prepared, and what explore and search keep, what is up to "
-        "date as well",
+    everything = (
+        "remove everything that is prepared, and what explore and search keep, what is up to date "
+        "as well"
     )
+    parser.add_argument("--all", action="store_true", help=everything)
     parser.add_argument("--dry-run", action="store_true", help="only show what would be removed")
 
 

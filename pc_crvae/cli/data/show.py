@@ -3,7 +3,7 @@
 import argparse
 
 from pc_crvae.cli.data.sets import found_root, where_without_files
-from pc_crvae.cli.options import add_json, add_name
+from pc_crvae.cli.options import add_json
 from pc_crvae.utils.files import require_writable, write_json
 
 DESCRIPTION = (
@@ -13,7 +13,7 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_name(parser)
+    parser.add_argument("name", metavar="NAME")
     add_json(parser, "what is printed", "nowhere")
 
 
@@ -22,8 +22,7 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.data.cards import load_card
     from pc_crvae.utils.templates import template_beside
 
-    if options.json is not None:
-        require_writable(options.json)
+    require_writable(options.json)
     card = load_card(options.name)
     found = found_root(card)
     here = str(found) if found else where_without_files(card)

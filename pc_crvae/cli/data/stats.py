@@ -22,8 +22,7 @@ def run(options: argparse.Namespace) -> None:
     from pc_crvae.data.inspection.summaries import summarize
     from pc_crvae.utils.templates import template_beside
 
-    if options.json is not None:
-        require_writable(options.json)
+    require_writable(options.json)
     summary = summarize(
         options.name,
         splits=splits_of(options),

@@ -23,21 +23,12 @@ from rich.console import Console
 from pc_crvae.data.cache.item_sets import as_item_set
 from pc_crvae.data.cache.kept import Kept, open_kept
 from pc_crvae.data.cache.sealed_files import Blocks
-from pc_crvae.data.cache.store import (
-    REPORT,
-    Draft,
-    Entry,
-    Key,
-    newest_entry,
-    obtain,
-    stamp,
-    whole,
-)
+from pc_crvae.data.cache.store import REPORT, Draft, Entry, Key, newest_entry, obtain, stamp, whole
 from pc_crvae.data.cache.workers import LoadPoints, Recipe, Task, draw_shapes
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.formats.other_kinds import tell_passed_over
 from pc_crvae.data.formats.registry import files_read_with
-from pc_crvae.data.items import Item
+from pc_crvae.data.items import Item, Listing
 from pc_crvae.errors import UserError
 from pc_crvae.utils.progress import items_bar
 from pc_crvae.utils.threads import usable_cores
@@ -54,21 +45,18 @@ class Shapes:
     Attributes:
         name: the name of the data set.
         split: the split of the data set.
-        items: its shapes, in the order they are to have; ids unique.
-        classes: the class names.
+        listing: its shapes, in the order they are to have, ids unique; their class names; and
+            files that are no shapes, by the reason, which the report counts.
         load_points: reads one file; of a module's top level, so that workers can import it.
         reader: the version of the reader that ``load_points`` belongs to.
-        passed_over: files that are no items, by the reason; the report counts them.
         up_of: gives the axis that points up in a file; None for the recipe's in all.
     """
 
     name: str
     split: str
-    items: Sequence[Item]
-    classes: tuple[str, ...]
+    listing: Listing
     load_points: LoadPoints
     reader: int
-    passed_over: Mapping[str, Sequence[Path]]
     up_of: Callable[[Path], Axis] | None = None
 
 
@@ -189,15 +177,12 @@ def prepare(
         KeyboardInterrupt: the user asked to stop; it says what is done.
     """
     console = Console(stderr=True, highlight=False) if console is None else console
-    tasks = [_task(item, shapes, recipe) for item in shapes.items]
-    labelled = [[task.key, item.label] for task, item in zip(tasks, shapes.items, strict=True)]
-    key = Key(
-        shapes.name,
-        shapes.split,
-        {**place, "recipe": asdict(recipe)},
-        shapes.reader,
-        [shapes.classes, labelled],
-    )
+    tasks = [_task(item, shapes, recipe) for item in shapes.listing.items]
+    labelled = [
+        [task.key, item.label] for task, item in zip(tasks, shapes.listing.items, strict=True)
+    ]
+    wanted = {**place, "recipe": asdict(recipe)}
+    key = Key(shapes.name, shapes.split, wanted, shapes.reader, [shapes.listing.classes, labelled])
 
     @contextmanager
     def draft() -> Iterator[Draft]:
@@ -207,18 +192,12 @@ def prepare(
             yield _draft(key, journal, shapes, recipe, tasks)
         key.journal.unlink()  # it has served
 
-    def read(entry: Entry) -> Prepared:
-        return _prepared(entry, shapes)
+    def tell(text: str) -> None:
+        console.print(text, markup=False, soft_wrap=True)
 
-    prepared, is_new = obtain(
-        key, draft, read, lambda text: console.print(text, markup=False, soft_wrap=True)
-    )
+    prepared, is_new = obtain(key, draft, lambda entry: _prepared(entry, shapes), tell)
     if is_new:
-        lines = [
-            prepared.summary(),
-            *(f"  {line}" for line in tell_passed_over(shapes.passed_over)),
-        ]
-        console.print("\n".join(lines), markup=False, soft_wrap=True)
+        tell("\n  ".join([prepared.summary(), *tell_passed_over(shapes.listing.passed_over)]))
     return prepared
 
 
@@ -260,11 +239,8 @@ def _carry_over(key: Key, journal: Kept, tasks: Sequence[Task]) -> None:
     drawn = [name for name in ("points", "normals") if name in found.arrays]
     for row, (task_key, repairs) in enumerate(found.content["shapes"]):
         if task_key in wanted:
-            values = {
-                "repairs": repairs,
-                "centre": found.arrays["centres"][row].tolist(),
-                "scale": float(found.arrays["scales"][row]),
-            }
+            centre, scale = found.arrays["centres"][row], found.arrays["scales"][row]
+            values = {"repairs": repairs, "centre": centre.tolist(), "scale": float(scale)}
             journal.put(task_key, (values, {name: found.arrays[name][row] for name in drawn}))
 
 
@@ -330,15 +306,16 @@ def _draft(key: Key, journal: Kept, shapes: Shapes, recipe: Recipe, tasks: Seque
         return (len(rows), recipe.points, 3), np.dtype(np.float32), blocks
 
     arrays = {"points": drawn("points")}
-    labels = [shapes.items[row].label for row in rows]
+    labels = [shapes.listing.items[row].label for row in rows]
     if None not in labels and labels:
         arrays["labels"] = whole(np.array(labels, dtype=np.int64))
     arrays["centres"] = whole(np.array(centres, dtype=np.float64).reshape(-1, 3))
     arrays["scales"] = whole(np.array(scales, dtype=np.float64))
     if recipe.normals:
         arrays["normals"] = drawn("normals")
+    passed_over = shapes.listing.passed_over
     content = {
-        "classes": list(shapes.classes),
+        "classes": list(shapes.listing.classes),
         "ids": [tasks[row].id for row in rows],
         "shape_sources": [tasks[row].path for row in rows],
         "rejected": rejected,
@@ -354,9 +331,7 @@ def _draft(key: Key, journal: Kept, shapes: Shapes, recipe: Recipe, tasks: Seque
         "repairs": {
             name: {"files": files, "count": count} for name, (files, count) in repairs.items()
         },
-        "passed_over": {
-            reason: [str(path) for path in paths] for reason, paths in shapes.passed_over.items()
-        },
+        "passed_over": {why: [*map(str, paths)] for why, paths in passed_over.items()},
         "entry": str(key.folder),
     }
     return Draft(arrays, content, report)

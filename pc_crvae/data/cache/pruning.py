@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pc_crvae.data.cache.kept import MOST_DAYS, drop_unasked, is_unused, places_of, size_of_unasked
 from pc_crvae.data.cache.store import (
     COLLECTIONS,
     FORMAT,
@@ -17,13 +18,6 @@ from pc_crvae.data.cache.store import (
     discard,
     newest_first,
     open_entry,
-)
-from pc_crvae.data.cache.unasked import (
-    MOST_DAYS,
-    drop_unasked,
-    is_unused,
-    places_of,
-    size_of_unasked,
 )
 
 _PLACE = r"(?P<place>[\w.-]+-(?:train|validation|test)-[0-9a-f]{16})"
@@ -146,11 +140,8 @@ def _leftovers(paths: Sequence[Path], everything: bool) -> list[Leftover]:
         elif path.suffix.startswith(".partial"):
             is_ours = kinds[path].startswith(f".{FORMAT}.")
             reasons[path] = None if is_ours else "of another format"
-    return [
-        Leftover(path, reason or "up to date", _size(path), path.name)
-        for path, reason in reasons.items()
-        if everything or reason is not None
-    ]
+    gone = [(path, why or "up to date") for path, why in reasons.items() if everything or why]
+    return [Leftover(path, why, _size(path), path.name) for path, why in gone]
 
 
 def _unasked(paths: Sequence[Path], everything: bool) -> list[Leftover]:

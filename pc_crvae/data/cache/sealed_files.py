@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.utils.files import sha256_of
+
 ALWAYS_VERIFIED = 2**23
 """Bytes of the largest array whose digest every opening verifies, which takes some 10 ms."""
 
@@ -74,10 +76,9 @@ def open_array(path: Path, about: Mapping[str, Any], verify: bool) -> NDArray[An
     status = path.stat()
     if status.st_size != about["bytes"]:
         raise ValueError(f"{path.name} has {status.st_size} bytes, not {about['bytes']}")
-    if verify or status.st_size <= ALWAYS_VERIFIED or status.st_mtime_ns != _SEALED_AT:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != about["sha256"]:
-                raise ValueError(f"{path.name} is not as it was written")
+    verify |= status.st_size <= ALWAYS_VERIFIED or status.st_mtime_ns != _SEALED_AT
+    if verify and sha256_of(path) != about["sha256"]:
+        raise ValueError(f"{path.name} is not as it was written")
     # As numpy.load with allow_pickle=False, for .npy alone: arrays of objects are refused.
     array = np.asarray(np.lib.format.open_memmap(path, mode="r"))
     if [array.dtype.str, list(array.shape)] != [about["dtype"], about["shape"]]:

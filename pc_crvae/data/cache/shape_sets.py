@@ -55,16 +55,13 @@ def prepare_shapes(
         load_points = reader.load_measured_points
     folder = folder.resolve()  # so that its files are the same ones from any working directory
     otherwise = card.up or "z"
-    items, classes, passed_over = reader.list_items(folder, split, card)
     return prepare(
         Shapes(
             name=card.name,
             split=split,
-            items=items,
-            classes=classes,
+            listing=reader.list_items(folder, split, card),
             load_points=load_points,
             reader=reader.VERSION,
-            passed_over=passed_over,
             up_of=lambda path: up_of_file(path, up, otherwise),
         ),
         Recipe(

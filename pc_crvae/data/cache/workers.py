@@ -98,12 +98,8 @@ def draw_shape(task: Task, load_points: LoadPoints, recipe: Recipe) -> Found:
         if sample.normals is None:
             raise UserError(f"{task.path} has no normals: prepare the set without them")
         arrays["normals"] = turn_z_up(sample.normals, up).astype(np.float32)
-    values = {
-        "repairs": sample.repairs,
-        "centre": centre.tolist(),
-        "scale": float(radius * size),
-    }
-    return values, arrays
+    scale = float(radius * size)
+    return {"repairs": sample.repairs, "centre": centre.tolist(), "scale": scale}, arrays
 
 
 def draw_shapes(

@@ -25,7 +25,7 @@ from typing import IO, Literal, cast
 
 from rich.filesize import decimal
 
-from pc_crvae.errors import UserError, reason_of
+from pc_crvae.errors import UserError, reason_of, told
 from pc_crvae.utils.files import atomic_folder
 
 MOST_BYTES = 100 * 2**30
@@ -124,7 +124,7 @@ def read_members(archive: Path, names: Collection[str], most: int) -> dict[str, 
         UserError: it cannot be read.
     """
     found: dict[str, bytes] = {}
-    try:
+    with told(f"{archive} cannot be read", OSError):
         budget = _Budget(archive, most)
         with _told(archive), closing(_members_of(archive, archive.parent, budget)) as members:
             for number, member in enumerate(members, 1):
@@ -134,8 +134,6 @@ def read_members(archive: Path, names: Collection[str], most: int) -> dict[str, 
                     with member.open() as content, io.BytesIO() as file:
                         shutil.copyfileobj(content, file, _BLOCK)
                         found[name] = file.getvalue()
-    except OSError as error:
-        raise UserError(f"{archive} cannot be read: {error.strerror or error}") from error
     return found
 
 

@@ -130,14 +130,14 @@ class _Fetch:
     def run(self) -> list[Path]:
         self._reject_what_is_not_ours()
         if not any(_visible(self._folder)):
-            self._note(unfinished=True)
+            self._note_unfinished(True)
         for source in self._card.sources:
             if not self._is_done_with(source):
                 self._have(source)
         for source in self._card.sources:
             if source.unpack and not self._is_unpacked(source):
                 self._unpack(source)
-        self._note(unfinished=False)
+        self._note_unfinished(False)
         return self._all_paths()
 
     def _reject_what_is_not_ours(self) -> None:
@@ -173,7 +173,7 @@ class _Fetch:
         found = known or pooch.file_hash(str(arrived))
         arrived.replace(path)
         self._note_hash(source, found)
-        self._note(unfinished=True)
+        self._note_unfinished(True)
 
     def _look_at(self, path: Path, source: Source, known: str | None) -> tuple[str, str | None]:
         """Return the file's sha256, and what is wrong with the file."""
@@ -220,14 +220,11 @@ class _Fetch:
     ) -> str | None:
         """Return what went wrong with a mirror, None where it gave the file."""
         best = transfer.part_size if transfer.part_url == url else 0
+        expected = None if known is None else f"sha256:{known}"
         for _ in range(_MOST_ATTEMPTS):
             try:
                 pooch.retrieve(
-                    url,
-                    known_hash=None if known is None else f"sha256:{known}",
-                    fname=source.file,
-                    path=self._staging,
-                    downloader=transfer,
+                    url, expected, fname=source.file, path=self._staging, downloader=transfer
                 )
             except TransferError as error:
                 failure = str(error)
@@ -279,9 +276,8 @@ class _Fetch:
                 self._note(source.file, None)
             raise UserError(f"{refusal}; remove it and fetch {self._card.name} again") from refusal
         names = sorted(path.name for path in fresh.iterdir())
-        taken = [
-            name for name in names if name not in noted.unpacked and (self._folder / name).exists()
-        ]
+        new = [name for name in names if name not in noted.unpacked]
+        taken = [name for name in new if (self._folder / name).exists()]
         if taken:
             raise UserError(
                 f"{source.file} was not unpacked, because {self._folder} holds {_listed(taken)} "
@@ -290,7 +286,8 @@ class _Fetch:
         # Noted first: killed while it moves them, the next fetch knows whose they are.
         both = tuple(sorted({*names, *noted.unpacked}))
         moving = FetchedFile(sha256=noted.sha256, unpacked=both)
-        self._note(source.file, moving, unfinished=True)
+        self._note_unfinished(True)
+        self._note(source.file, moving)
         for name in noted.unpacked:
             _remove(self._folder / name)
         for name in names:
@@ -313,21 +310,18 @@ class _Fetch:
         noted = self._record.files.get(source.file) or FetchedFile(sha256=sha256)
         self._note(source.file, noted.model_copy(update={"sha256": sha256}))
 
-    def _note(
-        self,
-        name: str | None = None,
-        file: FetchedFile | None = None,
-        *,
-        unfinished: bool | None = None,
-    ) -> None:
-        """Note what is known of a file (None: nothing), or whether the set is unfinished."""
-        files = {key: value for key, value in self._record.files.items() if key != name}
-        if name is not None and file is not None:
-            files[name] = file
-        sets = set(self._record.unfinished)
-        if unfinished is not None:
-            sets = sets | {self._card.name} if unfinished else sets - {self._card.name}
-        record = FetchRecord(unfinished=tuple(sorted(sets)), files=files)
+    def _note(self, name: str, file: FetchedFile | None) -> None:
+        """Note what is known of a file; None: nothing."""
+        others = {key: known for key, known in self._record.files.items() if key != name}
+        files = others if file is None else others | {name: file}
+        self._keep(FetchRecord(unfinished=self._record.unfinished, files=files))
+
+    def _note_unfinished(self, is_unfinished: bool) -> None:
+        sets = {*self._record.unfinished, self._card.name}
+        left = sets if is_unfinished else sets - {self._card.name}
+        self._keep(FetchRecord(unfinished=tuple(sorted(left)), files=self._record.files))
+
+    def _keep(self, record: FetchRecord) -> None:
         if record != self._record:
             write_record(self._folder, record)
             self._record = record

@@ -77,9 +77,8 @@ def refuse_unfinished(folder: Path, name: str) -> None:
         UserError: a fetch into it was interrupted or failed.
     """
     record = read_record(folder)
-    is_half_unpacked = any(
-        file.unpacked and file.unpacked_from is None for file in record.files.values()
-    )
+    files = record.files.values()
+    is_half_unpacked = any(file.unpacked and file.unpacked_from is None for file in files)
     if name in record.unfinished or is_half_unpacked:
         names = ", ".join(record.unfinished or [name])
         raise UserError(

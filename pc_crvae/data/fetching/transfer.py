@@ -199,9 +199,8 @@ class Transfer:
     def _begin(self, response: requests.Response, url: str, total: int | None) -> None:
         self.part.write_bytes(b"")
         known = response.headers
-        note = _Note(
-            url=url, tag=known.get("ETag"), changed=known.get("Last-Modified"), total=total
-        )
+        tag, changed = known.get("ETag"), known.get("Last-Modified")
+        note = _Note(url=url, tag=tag, changed=changed, total=total)
         write_text(self._note_path, note.model_dump_json())
 
     def _append(self, response: requests.Response, start: int, total: int | None) -> None:
@@ -292,9 +291,8 @@ def _is_the_rest(response: requests.Response, start: int, note: _Note | None) ->
     """Whether ``response`` holds what comes after the first ``start`` bytes of the noted file."""
     if note is None or response.status_code != http.HTTPStatus.PARTIAL_CONTENT:
         return False
-    held = re.fullmatch(
-        r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "").strip()
-    )
+    stated = response.headers.get("Content-Range", "").strip()
+    held = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", stated)
     if held is None or int(held[1]) != start:
         return False
     if held[3] != "*" and note.total is not None and int(held[3]) != note.total:

@@ -35,11 +35,8 @@ def counts_columns(names: Sequence[str], delimiter: str | None) -> bool:
     An index column in front has no name. Between blanks it may as well be a point.
     """
     numbers = names[1:] if names and names[0] == "" else names
-    return (
-        delimiter is not None
-        and len(numbers) > 2
-        and list(numbers) == [str(number) for number in range(len(numbers))]
-    )
+    is_counted = list(numbers) == [str(number) for number in range(len(numbers))]
+    return delimiter is not None and len(numbers) > 2 and is_counted
 
 
 def coordinate_columns(where: object, names: Sequence[str]) -> list[int]:
@@ -108,13 +105,10 @@ def _axis_of(name: str, beside: set[str]) -> tuple[int, str, str] | None:
     if not words:
         return None
     joined = re.fullmatch(r"(.*?)([xyz])(.*)", "".join(words)) if len(words) == 1 else None
-    if (
-        joined
-        and joined[1] + joined[3]
-        and joined[1] + joined[3] in beside
-        and not (joined[1] and joined[3])
-    ):
-        return _AXES[joined[2]], joined[1] + joined[3], unit
+    if joined and not (joined[1] and joined[3]):
+        other = joined[1] + joined[3]
+        if other and other in beside:
+            return _AXES[joined[2]], other, unit
     for at in (len(words) - 1, 0):
         others = words[:at] + words[at + 1 :]
         if words[at] in _AXES and set(others) <= beside and (others or "" in beside):

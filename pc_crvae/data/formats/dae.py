@@ -31,23 +31,18 @@ def parse_dae(data: bytes) -> tuple[NDArray[np.float64], Polygons]:
         ValueError: the file is damaged, or holds what is not read: skinned or morphed bodies,
             polygons with holes, and parts that lie in other files.
     """
-    root = _stripped(read_xml(data))
+    root: ET.Element = read_xml(data)
+    for element in root.iter():
+        element.tag = local(element.tag)
     if root.tag != "COLLADA":
         raise ValueError("it is no COLLADA")
-    scene = _Scene(root)
-    return scene.placed()
+    return _Scene(root).placed()
 
 
 def up_axis(data: bytes) -> Axis:
     """Return the axis that a file says points up; y, which is the default, where it says none."""
     found = _UP_AXIS.search(data)
     return "y" if found is None else _AXES[found[1]]
-
-
-def _stripped(root: ET.Element) -> ET.Element:
-    for element in root.iter():
-        element.tag = local(element.tag)
-    return root
 
 
 class _Scene:
@@ -200,8 +195,7 @@ def _corners(element: ET.Element, width: int) -> NDArray[np.int64]:
 
 
 def _whole_numbers(element: ET.Element | None) -> NDArray[np.int64]:
-    words = _text(element)
-    numbers = parse_numbers(words, len(words.split()))
+    numbers = _parsed(element)
     indices = None if numbers is None else as_indices(numbers)
     if indices is None:
         raise ValueError("a list of its indices has what is no whole number")
@@ -209,15 +203,15 @@ def _whole_numbers(element: ET.Element | None) -> NDArray[np.int64]:
 
 
 def _numbers(element: ET.Element) -> NDArray[np.float64]:
-    words = _text(element)
-    numbers = parse_numbers(words, len(words.split()))
+    numbers = _parsed(element)
     if numbers is None:
         raise ValueError("a list of its numbers has what is none")
     return numbers
 
 
-def _text(element: ET.Element | None) -> bytes:
-    return b"" if element is None or element.text is None else element.text.encode()
+def _parsed(element: ET.Element | None) -> NDArray[np.float64] | None:
+    words = b"" if element is None or element.text is None else element.text.encode()
+    return parse_numbers(words, len(words.split()))
 
 
 def _of_count(element: ET.Element, count: int) -> NDArray[np.float64]:
@@ -227,18 +221,10 @@ def _of_count(element: ET.Element, count: int) -> NDArray[np.float64]:
     return numbers
 
 
-def _matrix(element: ET.Element) -> Matrix:
-    return _of_count(element, 16).reshape(4, 4)
-
-
 def _translate(element: ET.Element) -> Matrix:
     place = np.eye(4)
     place[:3, 3] = _of_count(element, 3)
     return place
-
-
-def _scale(element: ET.Element) -> Matrix:
-    return np.diag([*_of_count(element, 3), 1.0])
 
 
 def _rotate(element: ET.Element) -> Matrix:
@@ -269,9 +255,9 @@ def _look_at(element: ET.Element) -> Matrix:
 
 
 _TRANSFORMS: dict[str, Callable[[ET.Element], Matrix]] = {
-    "matrix": _matrix,
+    "matrix": lambda element: _of_count(element, 16).reshape(4, 4),
     "translate": _translate,
-    "scale": _scale,
+    "scale": lambda element: np.diag([*_of_count(element, 3), 1.0]),
     "rotate": _rotate,
     "lookat": _look_at,
 }

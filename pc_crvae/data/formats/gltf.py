@@ -117,13 +117,9 @@ def _parse(text: bytes, path: Path, embedded: bytes | None) -> tuple[NDArray[np.
 def _check_extensions(scene: dict[str, Any]) -> None:
     """Refuse extensions that change the geometry and are not read here."""
     required = [name for name in scene.get("extensionsRequired") or [] if isinstance(name, str)]
-    of_nodes = {
-        name
-        for node in scene.get("nodes") or []
-        if isinstance(node, dict) and isinstance(node.get("extensions"), dict)
-        for name in node["extensions"]
-        if name in _MOVING
-    }
+    nodes = [node for node in scene.get("nodes") or [] if isinstance(node, dict)]
+    extensions = [node["extensions"] for node in nodes if isinstance(node.get("extensions"), dict)]
+    of_nodes = {name for names in extensions for name in names if name in _MOVING}
     unknown = sorted({name for name in required if not _HARMLESS.fullmatch(name)} | of_nodes)
     if unknown:
         names = ", ".join(unknown)[:120]

@@ -12,7 +12,7 @@ from pc_crvae.data.formats.precision import check_steps
 from pc_crvae.data.formats.registry import MESH_SUFFIXES, format_of
 from pc_crvae.data.items import Sample
 from pc_crvae.data.surface_sampling import face_vectors, sample_faces
-from pc_crvae.errors import UserError, reason_of
+from pc_crvae.errors import UserError, reason_of, told
 from pc_crvae.utils.files import read_bytes
 
 _LARGEST_FILE = 2**31
@@ -102,11 +102,8 @@ def sample_of(surface: Surface, count: int, rng: np.random.Generator) -> Sample:
     vectors = face_vectors(triangles)
     lengths = np.linalg.norm(vectors, axis=1)
     points, chosen = sample_faces(triangles, lengths / 2, count, rng)
-    return Sample(
-        points=points * size + low,
-        normals=vectors[chosen] / lengths[chosen, None],
-        repairs=surface.repairs,
-    )
+    normals = vectors[chosen] / lengths[chosen, None]
+    return Sample(points * size + low, normals, surface.repairs)
 
 
 def _checked(path: Path, stored: NDArray[np.floating], polygons: Polygons) -> Surface:
@@ -131,10 +128,8 @@ def _checked(path: Path, stored: NDArray[np.floating], polygons: Polygons) -> Su
         if not np.isfinite(sides).all():
             raise UserError(f"{path} has coordinates too large to reckon with")
     check_steps(path, sides.max(), max(high.max(), -low.min()), stored.dtype)
-    try:
+    with told(f"{path} cannot be read", ValueError):
         faces, repairs = triangulate(polygons, vertices)
-    except ValueError as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
     merged, place = _merge(vertices)
     faces = place[faces]
     solid = np.linalg.norm(face_vectors(_to_unit(merged)[0][faces]), axis=1) > 0

@@ -18,11 +18,8 @@ from pc_crvae.data.formats.text import parse_rows, text_lines
 from pc_crvae.errors import UserError
 
 _LONGEST_HEADER = 1 << 20
-_CODES = {
-    **{("I", size): f"i{size}" for size in (1, 2, 4, 8)},
-    **{("U", size): f"u{size}" for size in (1, 2, 4, 8)},
-    **{("F", size): f"f{size}" for size in (4, 8)},
-}
+_SIZES = {"I": (1, 2, 4, 8), "U": (1, 2, 4, 8), "F": (4, 8)}
+"""Bytes of a number, by its kind: signed, unsigned or floating."""
 
 
 @dataclass(frozen=True)
@@ -138,11 +135,10 @@ def _fields(path: Path, entries: dict[str, list[str]]) -> list[_Field]:
     counts = _integers(path, entries, "COUNT") if "COUNT" in entries else [1] * len(names)
     if not names or not len(names) == len(kinds) == len(sizes) == len(counts):
         raise UserError(f"{path} has a damaged header: FIELDS, SIZE, TYPE and COUNT do not match")
-    fields = [
-        _Field(*parts) for parts in zip(names, sizes, map(str.upper, kinds), counts, strict=True)
-    ]
+    described = zip(names, sizes, map(str.upper, kinds), counts, strict=True)
+    fields = [_Field(*parts) for parts in described]
     for field in fields:
-        if (field.kind, field.size) not in _CODES or field.count == 0:
+        if field.size not in _SIZES.get(field.kind, ()) or field.count == 0:
             raise UserError(
                 f"{path} has a field {field.name[:80]} of an unknown type: {field.count} numbers "
                 f"{field.kind[:8]} of {field.size} bytes"
@@ -188,15 +184,11 @@ def _parse_ascii(path: Path, body: bytes, header: _Header) -> NDArray[np.floatin
             f"{path} is cut short or damaged: its header promises {header.points} points and "
             f"{len(lines)} are there"
         )
-    columns = [
-        sum(field.count for field in header.fields[:position]) for position in header.positions()
-    ]
-    points = parse_rows(path, lines, columns)
-    kinds = {
-        header.fields[position].kind + str(header.fields[position].size)
-        for position in header.positions()
-    }
-    return as_single(points) if kinds == {"F4"} else points
+    places = header.positions()
+    starts = np.cumsum([0, *(field.count for field in header.fields)])
+    points = parse_rows(path, lines, starts[places].tolist())
+    kinds = {(header.fields[place].kind, header.fields[place].size) for place in places}
+    return as_single(points) if kinds == {("F", 4)} else points
 
 
 def _unpack(path: Path, body: bytes, header: _Header) -> bytes:
@@ -225,7 +217,7 @@ def _columns(
     columns = []
     for position in header.positions():
         field = header.fields[position]
-        kind = np.dtype("<" + _CODES[field.kind, field.size])
+        kind = np.dtype(f"<{field.kind.lower()}{field.size}")
         start, step = int(starts[position]), stride or field.size
         columns.append(np.ndarray(header.points, kind, body, start, step))
     points: NDArray[Any] = np.stack(columns, axis=1)

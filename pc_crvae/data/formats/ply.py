@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pc_crvae.data.formats.number_text import as_indices
 from pc_crvae.data.formats.polygons import Polygons, grouped, strip_triangles
 from pc_crvae.data.formats.precision import as_single
-from pc_crvae.errors import UserError, reason_of
+from pc_crvae.errors import told
 
 _LONGEST_HEADER = 1 << 20
 _OPENING = re.compile(rb"(?:\xef\xbb\xbf)?ply[ \t]*(\r\n|\n|\r)", re.IGNORECASE)
@@ -125,7 +125,8 @@ def parse_ply_cloud(path: Path, data: bytes) -> NDArray[np.floating]:
         UserError: the file is none, or holds less than it promises of the vertices and what
             precedes them.
     """
-    try:
+    damage, remedy = (ValueError, OverflowError), "repair it or leave it out"
+    with told(f"{path} is damaged or no PLY file", *damage, remedy=remedy):
         header = _parse_header(data)
         vertex = header.elements["vertex"]
         places = [vertex.place_of(axis) for axis in "xyz"]
@@ -133,10 +134,6 @@ def parse_ply_cloud(path: Path, data: bytes) -> NDArray[np.floating]:
         wanted = elements[: list(header.elements).index("vertex") + 1]
         columns = _columns(data, header, wanted)["vertex"]
         return _coordinates(columns, places, vertex.is_single(places))
-    except (ValueError, OverflowError) as error:
-        raise UserError(
-            f"{path} is damaged or no PLY file ({reason_of(error)}): repair it or leave it out"
-        ) from error
 
 
 def has_faces(data: bytes) -> bool:

@@ -41,9 +41,8 @@ def steps_along(side: Any, farthest: Any, stored: np.dtype[Any]) -> NDArray[np.f
     if stored.kind != "f":
         return np.full(np.shape(side), np.inf)
     native = stored.newbyteorder("=")
-    steps: NDArray[np.float64] = side / np.spacing(np.asarray(farthest).astype(native)).astype(
-        np.float64
-    )
+    step = np.spacing(np.asarray(farthest).astype(native)).astype(np.float64)
+    steps: NDArray[np.float64] = side / step
     return steps
 
 

@@ -62,17 +62,12 @@ FORMATS = {
     ".ply": Format(
         mesh=lambda path, content: parse_ply(content), cloud=parse_ply_cloud, is_mesh=has_faces
     ),
-    ".step": Format(mesh=parse_step, unit="mm"),
-    ".stp": Format(mesh=parse_step, unit="mm"),
-    ".iges": Format(mesh=parse_iges, unit="mm"),
-    ".igs": Format(mesh=parse_iges, unit="mm"),
+    **dict.fromkeys((".step", ".stp"), Format(mesh=parse_step, unit="mm")),
+    **dict.fromkeys((".iges", ".igs"), Format(mesh=parse_iges, unit="mm")),
     ".3mf": Format(mesh=parse_3mf, up="z", unit="mm"),
     ".dae": Format(mesh=lambda path, content: parse_dae(content), up_in=up_axis, unit="m"),
     ".pcd": Format(cloud=parse_pcd),
-    ".xyz": Format(cloud=parse_text),
-    ".txt": Format(cloud=parse_text),
-    ".csv": Format(cloud=parse_text),
-    ".pts": Format(cloud=parse_text),
+    **dict.fromkeys((".xyz", ".txt", ".csv", ".pts"), Format(cloud=parse_text)),
     ".npy": Format(cloud=parse_npy_cloud),
     ".npz": Format(cloud=lambda path, content: read_npz_cloud(path)),
 }

@@ -70,9 +70,8 @@ def _are_triangles(data: bytes) -> bool:
     triangles = np.frombuffer(data, _TRIANGLE)
     with np.errstate(all="ignore"):
         lengths = np.linalg.norm(triangles["normal"].astype(np.float64), axis=1)
-        fine = np.isfinite(triangles["corners"]).all(axis=(1, 2)) & (
-            (np.abs(lengths - 1) < 1e-3) | (lengths == 0)
-        )
+        normal = (np.abs(lengths - 1) < 1e-3) | (lengths == 0)
+        fine = np.isfinite(triangles["corners"]).all(axis=(1, 2)) & normal
     return bool(fine.all())
 
 

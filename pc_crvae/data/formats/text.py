@@ -16,7 +16,7 @@ from pc_crvae.data.formats.columns import (
     normal_columns,
     split_header,
 )
-from pc_crvae.errors import UserError, reason_of
+from pc_crvae.errors import UserError, told
 from pc_crvae.utils.texts import decoded
 
 _COMMENTS = ("#", "//")
@@ -145,14 +145,10 @@ def parse_rows(
     if delimiter == ";" and any("," in line for line in lines):
         lines = _with_decimal_points(path, lines, columns)
         columns = range(len(columns))
-    try:
+    with told(f"{path} has a line that is not one of numbers", ValueError, OverflowError):
         rows: NDArray[np.float64] = np.loadtxt(
             lines, comments=None, delimiter=delimiter, usecols=columns, ndmin=2
         )
-    except (ValueError, OverflowError) as error:
-        raise UserError(
-            f"{path} has a line that is not one of numbers: {reason_of(error)}"
-        ) from error
     return rows
 
 
@@ -167,10 +163,8 @@ def _unquoted(path: Path, line: str) -> str:
     delimiter = _delimiter(re.sub('"[^"]*"', "", line))
     if delimiter is None:
         return line
-    try:
+    with told(f"{path} has a line that is not one of numbers", csv.Error):
         (fields,) = csv.reader([line], delimiter=delimiter, skipinitialspace=True)
-    except csv.Error as error:
-        raise UserError(f"{path} has a line that is not one of numbers: {error}") from error
     return delimiter.join(field.replace(delimiter, " ").strip() for field in fields)
 
 

@@ -23,6 +23,7 @@ from pc_crvae.data.inspection.near_copies import THRESHOLD, find_near_copies
 from pc_crvae.data.layouts import has_a_file_a_shape
 from pc_crvae.data.roots import find_root
 from pc_crvae.errors import UserError
+from pc_crvae.utils.files import sha256_of
 
 Subject = Literal[
     "prepared", "reading", "count", "classes", "values", "duplicates", "near_copies", "sources"
@@ -122,10 +123,8 @@ def check(
     splits: list[Split] = [*card.splits]
     for split in splits:
         say(f"reading {split}")
-        findings += [
-            Finding("prepared", f"{damage}, and was removed", defect=True)
-            for damage in discard_damaged(card.name, split)
-        ]
+        for damage in discard_damaged(card.name, split):
+            findings.append(Finding("prepared", f"{damage}, and was removed", defect=True))
         try:
             if folder is not None and has_a_file_a_shape(card):
                 prepared = prepare_shapes(card, split, folder, up)
@@ -154,12 +153,6 @@ def check(
         findings += _sources(card, folder, defect=whole or strict)
     counts: dict[Split, int] = {split: len(items) for split, items in sets.items()}
     return Check(card.name, folder, counts, tuple(findings))
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _content_of_shape(path: Path) -> tuple[str, ...]:
@@ -253,11 +246,8 @@ def _contents_of_files(files: Mapping[Split, Sequence[str]]) -> Iterator[tuple[S
     common = {size for size, count in Counter(sizes.values()).items() if count > 1}
     for split, names in files.items():
         for row, name in enumerate(names):
-            yield (
-                split,
-                row,
-                _content_of_shape(Path(name)) if sizes[name] in common else sizes[name],
-            )
+            size = sizes[name]
+            yield split, row, _content_of_shape(Path(name)) if size in common else size
 
 
 def _copies(sets: ItemSets, contents: Iterable[tuple[Split, int, object]]) -> Iterator[Finding]:

@@ -106,7 +106,10 @@ def find_near_copies(
         of_train = describe_clouds(train, rows, points, seed)
         for pairs in pairs_below(of_test, of_train, threshold):
             found.append(pairs._replace(first=compared[pairs.first], second=rows[pairs.second]))
-    return NearCopies(_in_order(found), compared, points)
+    first, second, differences = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.lexsort((second, first))
+    pairs = Pairs(first[order], second[order], differences[order])
+    return NearCopies(pairs, compared, points)
 
 
 def describe_clouds(
@@ -174,9 +177,3 @@ def _differences(
         apart = ours[rows[part]] - theirs[columns[part]]
         found[part] = np.sqrt(np.square(apart).mean(axis=1))
     return found
-
-
-def _in_order(found: list[Pairs]) -> Pairs:
-    first, second, differences = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    order = np.lexsort((second, first))
-    return Pairs(first[order], second[order], differences[order])

@@ -58,12 +58,8 @@ def summarize(
             summary |= _of_images(items)
         summaries[split] = summary
         classes |= dict.fromkeys(items.classes)
-    return {
-        "name": card.name,
-        "modality": card.modality,
-        "classes": list(classes),
-        "splits": summaries,
-    }
+    about = {"name": card.name, "modality": card.modality, "classes": list(classes)}
+    return about | {"splits": summaries}
 
 
 def _per_class(items: CloudSet | ImageSet) -> dict[str, int] | None:
@@ -76,11 +72,8 @@ def _per_class(items: CloudSet | ImageSet) -> dict[str, int] | None:
 def _of_clouds(clouds: CloudSet, sides: NDArray[np.float64]) -> dict[str, Any]:
     rows = np.unique(np.linspace(0, len(clouds) - 1, min(len(clouds), _MOST_CLOUDS)).astype(int))
     distinct = np.array([len(np.unique(clouds.points[int(row)], axis=0)) for row in rows])
-    return {
-        "points": clouds.points.shape[1],
-        "distinct_points": _spread(distinct),
-        "extent": _spread(sides),
-    }
+    points = clouds.points.shape[1]
+    return {"points": points, "distinct_points": _spread(distinct), "extent": _spread(sides)}
 
 
 def _raw_extents(
@@ -104,8 +97,5 @@ def _of_images(images: ImageSet) -> dict[str, Any]:
 
 
 def _spread(values: NDArray[Any]) -> dict[str, float]:
-    return {
-        "least": float(values.min()),
-        "median": float(np.median(values)),
-        "greatest": float(values.max()),
-    }
+    least, median, greatest = float(values.min()), float(np.median(values)), float(values.max())
+    return {"least": least, "median": median, "greatest": greatest}

@@ -93,9 +93,8 @@ def monitor(rng: np.random.Generator) -> Mesh:
         splayed = rod((0, 0.36 * width, lift), (foot_depth / 2, 0.4 * width, 0), 0.01)
         return join(screen, mirrored(mirrored(splayed, X), Y))
     else:
-        foot = frustum(
-            (-foot_depth / 2, foot_depth / 2, foot_width), (-0.025, 0.025, 0.06), (0, lift)
-        )
+        bottom = (-foot_depth / 2, foot_depth / 2, foot_width)
+        foot = frustum(bottom, (-0.025, 0.025, 0.06), (0, lift))
     neck = box((0.03, rng.uniform(0.04, 0.12), lift + 0.4 * height), (-thickness, 0, 0))
     return join(screen, foot, neck)
 
@@ -166,14 +165,7 @@ def guitar(rng: np.random.Generator) -> Mesh:
     ]
     if rng.random() < 0.3:
         horn_top = rng.uniform(1.0, 1.2) * body_length
-        parts.append(
-            mirrored(
-                rod(
-                    (-thickness / 2, 0.3 * body_width, 0.85 * body_length),
-                    (-thickness / 2, 0.42 * body_width, horn_top),
-                    (0.25 * thickness + 0.02, 0.012),
-                ),
-                Y,
-            )
-        )
+        start = (-thickness / 2, 0.3 * body_width, 0.85 * body_length)
+        end = (-thickness / 2, 0.42 * body_width, horn_top)
+        parts.append(mirrored(rod(start, end, (0.25 * thickness + 0.02, 0.012)), Y))
     return join(*parts)

@@ -35,23 +35,19 @@ def _backrest(rng: np.random.Generator, width: float, height: float) -> Mesh:
     posts = mirrored(box((thickness, thickness, height), (0, y, 0)), Y)
     if style == 1:
         rail_height = rng.uniform(0.04, 0.12) * height
-        slats = [
-            box((thickness / 2, 0.025, height), (0, at, 0))
-            for at in np.linspace(-y, y, int(rng.integers(4, 9)))[1:-1]
-        ]
+        places = np.linspace(-y, y, int(rng.integers(4, 9)))[1:-1]
+        slats = [box((thickness / 2, 0.025, height), (0, at, 0)) for at in places]
         return join(posts, box((thickness, width, rail_height), (0, 0, height)), *slats)
     if style == 2:
         rails = int(rng.integers(2, 5))
         rail_height = rng.uniform(0.3, 0.7) * height / rails
         levels = (np.arange(rails) + 1) * height / rails - rail_height
-        return join(
-            posts, *(box((thickness / 2, width, rail_height), (0, 0, level)) for level in levels)
-        )
+        across = (box((thickness / 2, width, rail_height), (0, 0, level)) for level in levels)
+        return join(posts, *across)
     bow = arc(1.0, 0, 180) * (y, 0.35 * height)
     path = np.stack((np.zeros(len(bow)), bow[:, 0], height + bow[:, 1]), axis=1)
-    return join(
-        posts, tube(path, thickness / 2), box((0.01, 0.35 * width, 1.2 * height), (0, 0, 0))
-    )
+    splat = box((0.01, 0.35 * width, 1.2 * height), (0, 0, 0))
+    return join(posts, tube(path, thickness / 2), splat)
 
 
 def _armrests(rng: np.random.Generator, depth: float, width: float, seat: float) -> Mesh:
@@ -152,10 +148,8 @@ def sofa(rng: np.random.Generator) -> Mesh:
     ]
     outline = superellipse(depth - back_depth, width / cushions, exponent=6.0)
     cushion = prism(outline, seat_height - cushion_height, seat_height)
-    parts += [
-        moved(cushion, (back_depth / 2, y, 0))
-        for y in width * ((np.arange(cushions) + 0.5) / cushions - 0.5)
-    ]
+    row = width * ((np.arange(cushions) + 0.5) / cushions - 0.5)
+    parts += [moved(cushion, (back_depth / 2, y, 0)) for y in row]
     if rng.random() < 0.75:
         arm_height = seat_height - foot + rng.uniform(0.08, 0.28)
         y = (width + arm_width) / 2

@@ -44,12 +44,9 @@ def pedestal(rng: np.random.Generator, radius: float, column: float, height: flo
     else:
         foot_height = rng.uniform(0.06, 0.1)
         spokes = int(rng.integers(3, 6))
-        foot = join(
-            *(
-                rod((x, y, column / 2), (0, 0, foot_height), column / 2)
-                for x, y in superellipse(2 * radius, 2 * radius, samples=spokes)
-            )
-        )
+        ends = superellipse(2 * radius, 2 * radius, samples=spokes)
+        top = (0, 0, foot_height)
+        foot = join(*(rod((x, y, column / 2), top, column / 2) for x, y in ends))
     return join(foot, cylinder(column, foot_height, height))
 
 

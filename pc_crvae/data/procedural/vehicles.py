@@ -54,9 +54,8 @@ def _tail(rng: np.random.Generator, radius: float, half_span: float, sweep: floa
     chord = rng.uniform(0.07, 0.14)
     base, top = 0.4 * radius, 0.4 * radius + rng.uniform(0.1, 0.24)
     level = top if rng.random() < 0.3 else base
-    tailplane = _blade(
-        (-0.45, 0, level), (-0.45 - sweep, half_span, level), (chord, 0.6 * chord), 0.015
-    )
+    tip = (-0.45 - sweep, half_span, level)
+    tailplane = _blade((-0.45, 0, level), tip, (chord, 0.6 * chord), 0.015)
     fin = _blade((-0.44, 0, base), (-0.52, 0, top), (1.3 * chord, 0.8 * chord), 0.015)
     if rng.random() < 0.15:
         fin = mirrored(moved(fin, (0, 0.6 * half_span, 0)), Y)

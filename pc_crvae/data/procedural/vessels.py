@@ -111,9 +111,8 @@ def cup(rng: np.random.Generator) -> Mesh:
         parts.append(_handle(0.85 * rim, low, high, rim * rng.uniform(0.6, 1.2), thickness))
         if rng.random() < 0.3:
             plate = rim * rng.uniform(1.5, 2.1)
-            parts.append(
-                revolve([(0, 0), (0.7 * base, 0), (plate, 0.3 * rim), (0.7 * base, 0.005)])
-            )
+            saucer = [(0, 0), (0.7 * base, 0), (plate, 0.3 * rim), (0.7 * base, 0.005)]
+            parts.append(revolve(saucer))
     parts.append(moved(_vessel(outer, 0.07 * rim), (0, 0, lift)))
     return join(*parts)
 

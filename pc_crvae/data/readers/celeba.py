@@ -26,7 +26,7 @@ from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.images import decode_image
 from pc_crvae.data.items import RawItems
 from pc_crvae.data.readers.variants import form_of
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 from pc_crvae.utils.files import read_bytes
 from pc_crvae.utils.zip_members import open_zip, read_member
 
@@ -89,10 +89,8 @@ def _open_images(root: Path) -> Iterator[tuple[Path, Collection[str], Callable[[
     """Give the folder of the images, perhaps one in the archive, their names, and how to read."""
     folder, path = root / _FOLDER, root / _ARCHIVE
     if folder.is_dir():
-        try:
+        with told(f"the folder {folder} cannot be read", OSError):
             names = {file.name for file in folder.iterdir()}
-        except OSError as error:
-            raise UserError(f"the folder {folder} cannot be read: {error.strerror}") from error
         yield folder, names, lambda path: read_bytes(path, _MOST_BYTES)
         return
     if not path.is_file():
@@ -102,24 +100,19 @@ def _open_images(root: Path) -> Iterator[tuple[Path, Collection[str], Callable[[
         )
     prefix = f"{_FOLDER}/"
     with open_zip(path) as archive:
-        members = {
-            member.filename.removeprefix(prefix): member
-            for member in archive.infolist()
-            if member.filename.startswith(prefix)
-        }
-        yield (
-            path / _FOLDER,
-            members,
-            lambda path: read_member(archive, members[path.name], _MOST_BYTES),
-        )
+        inside = [member for member in archive.infolist() if member.filename.startswith(prefix)]
+        members = {member.filename.removeprefix(prefix): member for member in inside}
+
+        def read(image: Path) -> bytes:
+            return read_member(archive, members[image.name], _MOST_BYTES)
+
+        yield path / _FOLDER, members, read
 
 
 def _read_partition(path: Path, number: str) -> list[str]:
     """Return the names of the files of one part, each once, in the order of the list."""
-    try:
+    with told(f"{path} cannot be read as text", UnicodeDecodeError):
         text = read_bytes(path, _MOST_LIST_BYTES).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} cannot be read as text: {error}") from error
     names: dict[str, bool] = {}
     for position, line in enumerate(text.splitlines(), 1):
         if not line.strip():

@@ -47,16 +47,11 @@ def read_split(root: Path, split: Split, card: Card) -> RawItems:
     classes = _read_classes(source / _NAMES, contents[_NAMES], card)
     records = [_read_records(source / name, contents[name], len(classes)) for name in batches]
     every = np.concatenate(records)
-    return RawItems(
-        array=np.ascontiguousarray(every[:, 1:]).reshape(-1, *_SHAPE),
-        labels=every[:, 0].astype(np.int64),
-        classes=classes,
-        ids=tuple(
-            f"{Path(name).stem}/{row}"
-            for name, part in zip(batches, records, strict=True)
-            for row in range(len(part))
-        ),
-    )
+    ids: list[str] = []
+    for name, part in zip(batches, records, strict=True):
+        ids += [f"{Path(name).stem}/{row}" for row in range(len(part))]
+    images = np.ascontiguousarray(every[:, 1:]).reshape(-1, *_SHAPE)
+    return RawItems(images, every[:, 0].astype(np.int64), classes, tuple(ids))
 
 
 def source_paths(root: Path, split: Split, card: Card) -> list[Path]:

@@ -74,11 +74,8 @@ def read_class_tree(
     set_aside = tuple(file.path for file in files if file.split == "validation")
     if set_aside:
         ignored["in a validation folder"] = set_aside
-    labels = {name: label for label, name in enumerate(names)}
-    items = [
-        Item(file.path, ids[row], None if file.category is None else labels[file.category])
-        for row, file in ((row, files[row]) for row in rows)
-    ]
+    labels: dict[str | None, int] = {name: label for label, name in enumerate(names)}
+    items = [Item(files[row].path, ids[row], labels.get(files[row].category)) for row in rows]
     return Listing(items, names, ignored)
 
 

@@ -4,7 +4,6 @@ How folders tell classes and splits, :mod:`pc_crvae.data.readers.class_tree` say
 """
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from PIL import Image
 
 from pc_crvae.data.cards import Card, ImageShape, Split
 from pc_crvae.data.formats.images import as_grey_or_rgb, decode_image
-from pc_crvae.data.items import Item, RawItems
+from pc_crvae.data.items import RawItems
 from pc_crvae.data.readers.class_tree import class_tree_paths, read_class_tree
 from pc_crvae.data.readers.split_folders import LOOKED_THROUGH
 from pc_crvae.errors import UserError
@@ -56,17 +55,14 @@ def read_split(root: Path, split: Split, card: Card) -> RawItems:
         if card.image is None:
             _check_same(image, item.path, shape, items[0].path)
         images[row] = _pixels(image, shape)
-    return RawItems(images, _labels(items), classes, tuple(item.id for item in items))
+    known = [item.label for item in items if item.label is not None]
+    labels = np.array(known, np.int64) if known else None
+    return RawItems(images, labels, classes, tuple(item.id for item in items))
 
 
 def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
     """Return every path that :func:`read_split` looks at, whether it is there or not."""
     return class_tree_paths(root, SUFFIXES)
-
-
-def _labels(items: Sequence[Item]) -> NDArray[np.int64] | None:
-    labels = [item.label for item in items if item.label is not None]
-    return np.array(labels, np.int64) if labels else None
 
 
 def _allocate(root: Path, count: int, shape: ImageShape) -> NDArray[np.uint8]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.items import RawItems
 from pc_crvae.data.readers.labels import check_labels
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 
 VERSION = 1
 
@@ -50,12 +50,9 @@ def read_split(root: Path, split: Split, card: Card) -> RawItems:
             f"{image_path} holds {len(images)} images where {label_path.name} holds "
             f"{len(labels)} labels: they are not of one set"
         )
-    return RawItems(
-        array=images.reshape(-1, 1, _SIDE, _SIDE),
-        labels=labels.astype(np.int64),
-        classes=card.classes,
-        ids=tuple(f"{split}/{row}" for row in range(len(images))),
-    )
+    ids = tuple(f"{split}/{row}" for row in range(len(images)))
+    channels = images.reshape(-1, 1, _SIDE, _SIDE)
+    return RawItems(channels, labels.astype(np.int64), card.classes, ids)
 
 
 def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
@@ -83,18 +80,15 @@ def _find(root: Path, name: str) -> Path:
 
 def _read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """Return the array of an idx file of unsigned bytes."""
-    try:
+    # gzip raises the first for what is no gzip file, the second where it ends early, the third
+    # where it is damaged inside.
+    damage = OSError, EOFError, zlib.error
+    with told(f"{path} cannot be read or is damaged", *damage, remedy="download it again"):
         if path.suffix != ".gz":
             with path.open("rb") as file:
                 return _read_open(path, file, dimensions, path.stat().st_size)
         with gzip.open(path) as file:
             return _read_open(path, file, dimensions, _MOST_EXPANSION * path.stat().st_size)
-    # gzip raises the first for what is no gzip file, the second where it ends early, the third
-    # where it is damaged inside.
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(
-            f"{path} cannot be read or is damaged ({error}): download it again"
-        ) from error
 
 
 def _read_open(path: Path, file: BufferedIOBase, dimensions: int, most: int) -> NDArray[np.uint8]:

@@ -59,7 +59,5 @@ def _read_ids(path: Path, count: int) -> list[str]:
     list_path = _id_list(path)
     if not list_path.is_file():
         return file_and_row(path, count)
-    return [
-        PurePosixPath(name_lists.as_posix(mesh)).stem
-        for mesh in name_lists.read_names(list_path, path, count, "mesh")
-    ]
+    listed = name_lists.read_names(list_path, path, count, "mesh")
+    return [PurePosixPath(name_lists.as_posix(mesh)).stem for mesh in listed]

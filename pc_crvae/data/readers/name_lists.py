@@ -4,7 +4,7 @@ import json
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-from pc_crvae.errors import UserError, reason_of
+from pc_crvae.errors import UserError, reason_of, told
 from pc_crvae.utils.texts import decoded
 
 _LONGEST = 255
@@ -36,10 +36,8 @@ def read_json_names(path: Path, kind: str) -> list[str]:
         UserError: it is missing or damaged, or holds something else.
     """
     text = _read(path)
-    try:
+    with told(f"{path} cannot be read as JSON", ValueError, RecursionError):
         names = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read as JSON: {reason_of(error)}") from error
     if not isinstance(names, list) or not all(
         isinstance(name, str) and is_name(name) for name in names
     ):

@@ -102,15 +102,12 @@ def read_split(root: Path, split: Split, card: Card) -> RawItems:
             chosen = [each for each in drawings if (each.id in tested) == (split == "test")]
         images = np.empty((len(chosen), 1, SIDE, SIDE), np.uint8)
         for row, drawing in enumerate(chosen):
-            images[row, 0] = _shrink(_read_ink(archive, drawing.member))
+            ink = _read_ink(archive, drawing.member)
+            images[row, 0] = np.rint(255 * (_WEIGHTS @ ink @ _WEIGHTS.T))
     classes = tuple(sorted({_class_of(drawing, form) for drawing in drawings}))
     label_of = {name: label for label, name in enumerate(classes)}
-    return RawItems(
-        array=images,
-        labels=np.array([label_of[_class_of(drawing, form)] for drawing in chosen], np.int64),
-        classes=classes,
-        ids=tuple(drawing.id for drawing in chosen),
-    )
+    labels = np.array([label_of[_class_of(drawing, form)] for drawing in chosen], np.int64)
+    return RawItems(images, labels, classes, tuple(drawing.id for drawing in chosen))
 
 
 def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
@@ -193,11 +190,6 @@ def _read_ink(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np.f
     if image.mode not in ("1", "L"):
         raise UserError(f"{name} is not black and white: its pixels are {image.mode}")
     return 1 - np.asarray(image.convert("L"), np.float32) / np.float32(255)
-
-
-def _shrink(ink: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Resize by area: (105, 105) in [0, 1] to (28, 28) uint8."""
-    return np.rint(255 * (_WEIGHTS @ ink @ _WEIGHTS.T)).astype(np.uint8)
 
 
 def _area_weights(before: int, after: int) -> NDArray[np.float32]:

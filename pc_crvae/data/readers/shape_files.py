@@ -20,7 +20,7 @@ from pc_crvae.data.formats import cloud_files, meshes
 from pc_crvae.data.formats.registry import FORMATS, format_of
 from pc_crvae.data.readers.class_tree import ids_of
 from pc_crvae.data.readers.tree_walk import TEXT_SUFFIXES, FoundFile, check_name, walk
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 from pc_crvae.utils.files import gone, read_bytes
 
 _SURFACE_POINTS = 4096
@@ -94,25 +94,17 @@ def find_shapes(places: Sequence[Path]) -> FoundShapes:
     paths, names = zip(*found.values(), strict=True)
     if len(set(names)) < len(names):
         names = tuple(path.as_posix() for path in paths)
-    shapes = [
-        ShapeFile(path.absolute(), name) for path, name in zip(paths, ids_of(names), strict=True)
-    ]
+    named = zip(paths, ids_of(names), strict=True)
+    shapes = [ShapeFile(path.absolute(), name) for path, name in named]
     return FoundShapes(shapes, {why: tuple(paths) for why, paths in passed_over.items() if paths})
 
 
 def _without_tables(files: Sequence[FoundFile]) -> tuple[list[FoundFile], list[Path]]:
     """Leave out tables in folders that hold meshes, at any depth."""
-    with_meshes = {
-        file.parts[:depth]
-        for file in files
-        if format_of(file.path).mesh is not None
-        for depth in range(len(file.parts))
-    }
-    tables = {
-        file
-        for file in files
-        if file.path.suffix.lower() in TEXT_SUFFIXES and file.parts[:-1] in with_meshes
-    }
+    of_meshes = [file.parts for file in files if format_of(file.path).mesh is not None]
+    with_meshes = {parts[:depth] for parts in of_meshes for depth in range(len(parts))}
+    texts = [file for file in files if file.path.suffix.lower() in TEXT_SUFFIXES]
+    tables = {file for file in texts if file.parts[:-1] in with_meshes}
     return [file for file in files if file not in tables], sorted(file.path for file in tables)
 
 
@@ -167,10 +159,8 @@ def drawn(shape: ShapeContent, count: int, up: str | None = None) -> NDArray[np.
         points = meshes.sample_of(shape.surface, max(count, _SURFACE_POINTS), rng).points
     assert points is not None
     chosen = rng.choice(len(points), min(count, len(points)), replace=False)
-    try:
+    with told(f"{shape.path} cannot be scaled", ValueError):
         return normalized_rows(turn_z_up(points, up_of_file(shape.path, up)), chosen)
-    except ValueError as error:
-        raise UserError(f"{shape.path} cannot be scaled: {error}") from error
 
 
 def load_shape(

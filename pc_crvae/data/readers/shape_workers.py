@@ -29,7 +29,6 @@ def read_each(
     paths: Sequence[Path],
     *,
     workers: int | None = None,
-    most_seconds: float = MOST_SECONDS,
 ) -> Iterator[Found | UserError]:
     """Read files by several processes, a few ahead of what is taken.
 
@@ -41,7 +40,6 @@ def read_each(
         paths: the files.
         workers: the number of processes; None: as many as there are processors, and none for up
             to `FEW` files, which are read here.
-        most_seconds: the seconds that a file may take.
 
     Yields:
         What each file gave, or why it cannot be used, in the order of the files.
@@ -52,7 +50,7 @@ def read_each(
             yield from _read_here(prepare(setup), paths)
             return
     names = [str(path) for path in paths]
-    with closing(answers(prepare, setup, names, workers, most_seconds=most_seconds)) as found:
+    with closing(answers(prepare, setup, names, workers, most_seconds=MOST_SECONDS)) as found:
         for place, answer in found:
             if isinstance(answer, Lost):
                 kind = UserError if answer.signal is None else PassingError

@@ -29,22 +29,16 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
         UserError: the root holds no folder of a synset of the card's, or one that is none, or
             nothing of the split.
     """
-    synsets = {
-        synset: card.classes.index(name)
-        for synset, name in SHAPENET_SYNSETS.items()
-        if name in card.classes
-    }
+    own = {synset: name for synset, name in SHAPENET_SYNSETS.items() if name in card.classes}
+    synsets = {synset: card.classes.index(name) for synset, name in own.items()}
     tree = read_class_tree(root, split, {".npy"}, tuple(synsets))
     items = []
     for item in tree.items:
-        if item.label is None or item.path.parent.relative_to(root).parts != (
-            tree.classes[item.label],
-            split,
-        ):
+        synset = "" if item.label is None else tree.classes[item.label]
+        if item.path.parent.relative_to(root).parts != (synset, split):
             raise UserError(
                 f"{item.path} is not where a shape of {card.name} belongs, which is "
                 f"<synset>/{split}/<model>.npy below {root}: is it the folder with the synsets?"
             )
-        synset = tree.classes[item.label]
         items.append(replace(item, id=f"{synset}/{item.path.stem}", label=synsets[synset]))
     return Listing(items, card.classes, tree.passed_over)

@@ -61,11 +61,9 @@ def _files(root: Path, split: Split) -> list[Path]:
     list_path = root / f"{split}_files.txt"
     if list_path.is_file():
         return name_lists.listed_files(list_path)
-    numbers = [
-        int(match[1])
-        for path in root.glob(f"{split}*.h5")
-        if (match := re.fullmatch(rf"{split}([0-9]{{1,9}})", path.stem))
-    ]
+    named = re.compile(rf"{split}([0-9]{{1,9}})")
+    found = [named.fullmatch(path.stem) for path in root.glob(f"{split}*.h5")]
+    numbers = [int(match[1]) for match in found if match is not None]
     if not numbers:
         raise UserError(
             f"{root / f'{split}0.h5'} is missing: is this the folder with the .h5 files?"
@@ -85,10 +83,8 @@ def _read_ids(path: Path, count: int) -> list[str]:
     list_path = _beside(path, "id2file")
     if not list_path.is_file():
         return file_and_row(path, count)
-    models = [
-        name_lists.as_posix(model)
-        for model in name_lists.read_names(list_path, path, count, "mesh")
-    ]
+    listed = name_lists.read_names(list_path, path, count, "mesh")
+    models = [name_lists.as_posix(model) for model in listed]
     return [model.removesuffix(PurePosixPath(model).suffix) for model in models]
 
 

@@ -61,9 +61,8 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
                 passed_over["of a synset that has no folder"].append(path)
     if not items:
         raise UserError(f"{root} has no items for the split {split}")
-    return Listing(
-        items, card.classes, {reason: tuple(paths) for reason, paths in passed_over.items()}
-    )
+    others = {reason: tuple(paths) for reason, paths in passed_over.items()}
+    return Listing(items, card.classes, others)
 
 
 def _rows(path: Path, card: Card) -> list[tuple[str, str, str]]:

@@ -36,7 +36,7 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
             card's.
     """
     label_of = _labels(root / _CLASSES, card)
-    path = _list(root, split)
+    path = root / "train_test_split" / f"shuffled_{split}_file_list.json"
     items: dict[str, Item] = {}
     for entry in read_json_names(path, "shape"):
         match = _ENTRY.fullmatch(as_posix(entry))
@@ -52,10 +52,6 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
     if not items:
         raise UserError(f"{path} lists no shapes")
     return Listing([items[name] for name in sorted(items)], card.classes)
-
-
-def _list(root: Path, split: Split) -> Path:
-    return root / "train_test_split" / f"shuffled_{split}_file_list.json"
 
 
 def _labels(path: Path, card: Card) -> dict[str, int]:

@@ -146,12 +146,9 @@ def _gathers(files: Sequence[FoundFile], depth: int) -> bool:
 
 def _without_tables(files: Sequence[FoundFile], depth: int) -> tuple[list[FoundFile], list[Path]]:
     """Leave out the tables and notes that lie beside the folders at a depth."""
-    strays = [
-        file
-        for file in files
-        if len(file.parts) == depth + 1 and file.path.suffix.lower() in TEXT_SUFFIXES
-    ]
-    if not strays or all(len(file.parts) == depth + 1 for file in files):
+    here = [file for file in files if len(file.parts) == depth + 1]
+    strays = [file for file in here if file.path.suffix.lower() in TEXT_SUFFIXES]
+    if not strays or len(here) == len(files):
         return list(files), []
     astray = set(strays)
     left = [file for file in files if file not in astray]

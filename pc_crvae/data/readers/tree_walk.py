@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pc_crvae.data.cache.store import NotKeptError, cache_folder
 from pc_crvae.data.readers.name_lists import is_name
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 
 TEXT_SUFFIXES = (".txt", ".csv")
 """Of tables and notes as well as of clouds."""
@@ -128,11 +128,8 @@ def _met_once(files: list[FoundFile]) -> tuple[list[FoundFile], list[Path]]:
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     """Return what is not hidden, links last: a folder goes before a link to it."""
-    try:
-        with os.scandir(folder) as entries:
-            shown = [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        raise UserError(f"the folder {folder} cannot be read: {error.strerror}") from error
+    with told(f"the folder {folder} cannot be read", OSError), os.scandir(folder) as entries:
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
     return sorted(shown, key=lambda entry: (entry.is_symlink(), entry.name))
 
 
@@ -145,10 +142,8 @@ def _caches() -> set[tuple[int, int]]:
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    try:
+    with told(f"the folder {folder} cannot be read", OSError):
         status = folder.stat()
-    except OSError as error:
-        raise UserError(f"the folder {folder} cannot be read: {error.strerror}") from error
     return status.st_dev, status.st_ino
 
 

@@ -28,7 +28,7 @@ from pc_crvae.data.cache import preparation, sealed_files, store, workers
 from pc_crvae.data.cache.preparation import Prepared, Recipe, Shapes, prepare
 from pc_crvae.data.clouds import normalize
 from pc_crvae.data.formats import meshes
-from pc_crvae.data.items import Item
+from pc_crvae.data.items import Item, Listing
 from pc_crvae.data.readers import mesh_folder
 from pc_crvae.errors import UserError
 
@@ -603,11 +603,9 @@ def test_meshes_of_real_size_are_prepared(data_root: Path):
     real = Shapes(
         name="real",
         split="train",
-        items=[Item(path, path.stem, None) for path in paths],
-        classes=(),
+        listing=Listing([Item(path, path.stem, None) for path in paths], ()),
         load_points=meshes.load_points,
         reader=1,
-        passed_over={},
     )
     clouds = prepare(real, Recipe("z"), {}, workers=2, console=quiet()).checked()
     assert clouds.points.shape == (7, 2048, 3)

@@ -96,9 +96,8 @@ def inverted(solids: NDArray[np.float64]) -> NDArray[np.float64]:
     """Solids (S, W) whose axes are divided by the squares of their lengths, for the kernel."""
     solids = solids.copy()
     axes = solids[:, ORIGIN + 3 : OWNER].reshape(len(solids), 3, 3)
-    solids[:, ORIGIN + 3 : OWNER] = (axes / np.square(axes).sum(axis=2, keepdims=True)).reshape(
-        len(solids), 9
-    )
+    divided = axes / np.square(axes).sum(axis=2, keepdims=True)
+    solids[:, ORIGIN + 3 : OWNER] = divided.reshape(len(solids), 9)
     return solids
 
 

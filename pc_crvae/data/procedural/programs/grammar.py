@@ -102,10 +102,6 @@ class _Block:
     kind: str
     copies: _Copies
 
-    @property
-    def is_solid(self) -> bool:
-        return self.kind != "shell"
-
     def boxes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Centres and half-sizes of the boxes around all copies, (c, 3) each."""
         centres = self.copies.matrices @ np.array(self.centre) + self.copies.offsets
@@ -230,9 +226,8 @@ class ProgramBuilder:
                 offset[axis] = room * (1.0 if chance.happens(0.5) else chance.uniform(0.55, 1.0))
             else:
                 offset[axis] = self._shift(room, axis)
-        self._put_on(
-            host, chance.weighted(_KINDS), half, (normal, sign), offset, _mirrored(host, [plane])
-        )
+        copies = _mirrored(host, [plane])
+        self._put_on(host, chance.weighted(_KINDS), half, (normal, sign), offset, copies)
 
     def _attach_corners(self, host: _Block, normal: int, sign: float, level: list[int]) -> None:
         chance = self._chance
@@ -344,7 +339,7 @@ class ProgramBuilder:
     def _cut(self) -> None:
         """Cut a hole through a part, or a pocket into it."""
         chance = self._chance
-        hosts = [block for block in self._blocks if block.is_solid]
+        hosts = [block for block in self._blocks if block.kind != "shell"]
         if not hosts:
             return
         host = chance.one_of(hosts)
@@ -357,12 +352,9 @@ class ProgramBuilder:
             half[axis] = host.half[axis] * chance.uniform(0.4, 0.95)
             centre[axis] += 1.02 * host.half[axis] * (1.0 if axis == Z else chance.sign())
         unit = chance.weighted({"box": 0.55, "frustum": 0.3, "ellipsoid": 0.15})
-        self._parts.append(
-            random_part(chance, unit, half).copied(
-                host.copies.matrices,
-                host.copies.offsets + (host.copies.matrices @ np.array(centre)),
-            )
-        )
+        cut = random_part(chance, unit, half)
+        offsets = host.copies.offsets + host.copies.matrices @ np.array(centre)
+        self._parts.append(cut.copied(host.copies.matrices, offsets))
 
     def _taper(self) -> NDArray[np.float64]:
         chance = self._chance

@@ -12,21 +12,6 @@ import numpy as np
 from pc_crvae.data.procedural.programs.rows import MOST_KNOTS, NUMBERS, Patch, Solid
 from pc_crvae.geometry.kernels.cpu.parallel import compiled
 
-_PARALLELOGRAM, _TRIANGLE, _DISC, _FRUSTUM = (
-    int(Patch.PARALLELOGRAM),
-    int(Patch.TRIANGLE),
-    int(Patch.DISC),
-    int(Patch.FRUSTUM),
-)
-_ELLIPSOID, _TORUS, _FIELD = int(Patch.ELLIPSOID), int(Patch.TORUS), int(Patch.FIELD)
-_IS_BOX, _IS_FRUSTUM, _IS_ELLIPSOID, _IS_TORUS, _IS_PRISM, _IS_REVOLUTION = (
-    int(Solid.BOX),
-    int(Solid.FRUSTUM),
-    int(Solid.ELLIPSOID),
-    int(Solid.TORUS),
-    int(Solid.PRISM),
-    int(Solid.REVOLUTION),
-)
 _OWNER = NUMBERS - 1
 _SKIN = 1e-6
 """Of a solid's half-axes: a point this close to its surface is not inside."""
@@ -65,7 +50,7 @@ def _slopes(numbers, u, v):  # type: ignore[no-untyped-def]
 @_helper
 def _largest_element(row):  # type: ignore[no-untyped-def]
     """At least the largest area element of a patch over its unit square."""
-    kind = row[0]
+    kind = int(row[0])
     nx, ny, nz = _cross(row, 4, 7)
     ab = _norm(nx, ny, nz)
     a = _norm(row[4], row[5], row[6])
@@ -73,20 +58,20 @@ def _largest_element(row):  # type: ignore[no-untyped-def]
     c = _norm(row[10], row[11], row[12])
     widest = max(a, b)
     first, second = row[NUMBERS], row[NUMBERS + 1]
-    if kind == _PARALLELOGRAM:
+    if kind == Patch.PARALLELOGRAM:
         return ab
-    if kind == _TRIANGLE:
+    if kind == Patch.TRIANGLE:
         return ab / 2
-    if kind == _DISC:
+    if kind == Patch.DISC:
         return np.pi * ab
-    if kind == _FRUSTUM:
+    if kind == Patch.FRUSTUM:
         leaning = (second - first) * widest
         return 2 * np.pi * max(first, second) * widest * np.sqrt(leaning * leaning + c * c)
-    if kind == _ELLIPSOID:
+    if kind == Patch.ELLIPSOID:
         return 4 * np.pi * max(a * b, b * c, a * c)
-    if kind == _TORUS:
+    if kind == Patch.TORUS:
         return 4 * np.pi * np.pi * (1 + first) * widest * max(first * widest, c)
-    if kind == _FIELD:
+    if kind == Patch.FIELD:
         n = row[NUMBERS:]
         along = 2 * np.pi * (abs(n[1] * n[2]) + abs(n[5] * n[6]))
         across = 2 * np.pi * (abs(n[1] * n[3]) + abs(n[5] * n[7]))
@@ -124,43 +109,37 @@ def _normal(row, x, y, z):  # type: ignore[no-untyped-def]
 @_helper
 def _at(row, u, v):  # type: ignore[no-untyped-def]
     """Where (u, v) lies, along a, b and c, and the area vector there, along b x c and so on."""
-    kind = row[0]
+    kind = int(row[0])
     first, second = row[NUMBERS], row[NUMBERS + 1]
-    if kind == _PARALLELOGRAM:
+    if kind == Patch.PARALLELOGRAM:
         return u, v, 0.0, 0.0, 0.0, 1.0
-    if kind == _TRIANGLE:
+    if kind == Patch.TRIANGLE:
         if u + v > 1:
             u, v = 1 - u, 1 - v
         return u, v, 0.0, 0.0, 0.0, 0.5
-    if kind == _DISC:
+    if kind == Patch.DISC:
         radius, angle = np.sqrt(u), 2 * np.pi * v
         return radius * np.cos(angle), radius * np.sin(angle), 0.0, 0.0, 0.0, np.pi
-    if kind == _FRUSTUM:
+    if kind == Patch.FRUSTUM:
         scale, growth = first + (second - first) * u, second - first
         cos, sin = np.cos(2 * np.pi * v), np.sin(2 * np.pi * v)
         around = 2 * np.pi * scale
         return scale * cos, scale * sin, u, around * cos, around * sin, -around * growth
-    if kind == _ELLIPSOID:
+    if kind == Patch.ELLIPSOID:
         z = 2 * u - 1
         level = np.sqrt(max(0.0, 1 - z * z))
         x, y = level * np.cos(2 * np.pi * v), level * np.sin(2 * np.pi * v)
         around = 4 * np.pi
         return x, y, z, around * x, around * y, around * z
-    if kind == _TORUS:
+    if kind == Patch.TORUS:
         cos, sin = np.cos(2 * np.pi * u), np.sin(2 * np.pi * u)
         out, up = np.cos(2 * np.pi * v), np.sin(2 * np.pi * v)
         ring = 1 + first * out
         around = 4 * np.pi * np.pi * ring
-        return (
-            ring * cos,
-            ring * sin,
-            up,
-            around * out * cos,
-            around * out * sin,
-            around * first * up,
-        )
+        x, y = ring * cos, ring * sin
+        return x, y, up, around * out * cos, around * out * sin, around * first * up
     numbers = row[NUMBERS:]
-    if kind == _FIELD:
+    if kind == Patch.FIELD:
         along, across = _slopes(numbers, u, v)
         return u, v, _height(numbers, u, v), -along, -across, 1.0
     height = _height(numbers, numbers[9] + numbers[11] * u, numbers[10] + numbers[12] * u)
@@ -193,21 +172,21 @@ def holds(row, px, py, pz):  # type: ignore[no-untyped-def]
     y = dx * row[7] + dy * row[8] + dz * row[9]
     if abs(y) >= limit:
         return False
-    kind, numbers = row[0], row[NUMBERS:]
-    if kind == _IS_BOX:
+    kind, numbers = int(row[0]), row[NUMBERS:]
+    if kind == Solid.BOX:
         return True
     square = x * x + y * y
-    if kind == _IS_FRUSTUM:
+    if kind == Solid.FRUSTUM:
         scale = (numbers[0] + (numbers[1] - numbers[0]) * (z + 1) / 2) * limit
         return square < scale * scale
-    if kind == _IS_ELLIPSOID:
+    if kind == Solid.ELLIPSOID:
         return square + z * z < limit
-    if kind == _IS_TORUS:
+    if kind == Solid.TORUS:
         # The outer rim lies at 1, so the tube's centre at 1 / (1 + q).
         q = numbers[0]
         off = (np.sqrt(square) * (1 + q) - 1) / q
         return off * off + z * z < limit
-    if kind == _IS_PRISM:
+    if kind == Solid.PRISM:
         sides = int(numbers[0])
         scale = numbers[2] + (numbers[3] - numbers[2]) * (z + 1) / 2
         apothem = np.cos(np.pi / sides) * scale * limit
@@ -216,7 +195,7 @@ def holds(row, px, py, pz):  # type: ignore[no-untyped-def]
             if x * np.cos(angle) + y * np.sin(angle) >= apothem:
                 return False
         return True
-    if kind == _IS_REVOLUTION:
+    if kind == Solid.REVOLUTION:
         radius = _radius_of_knots(numbers, z) * limit
         return square < radius * radius
     return (z + 1) / 2 < _height(numbers, (x + 1) / 2, (y + 1) / 2) * limit

@@ -107,14 +107,12 @@ def prism(sides: int, phase: float, foot: float, top: float) -> Part:
     """A regular prism or pyramid about z; the larger of its two radii, to a corner, is 1."""
     angles = phase + 2 * np.pi * np.arange(sides + 1) / sides
     corners = [(float(np.cos(angle)), float(np.sin(angle))) for angle in angles]
+    edges = list(itertools.pairwise(corners))
     rows = []
     for z, radius in ((-1.0, foot), (1.0, top)):
         if radius > 0:
-            rows += [
-                _triangle((0, 0, z), _at(p, radius, z), _at(q, radius, z))
-                for p, q in itertools.pairwise(corners)
-            ]
-    for p, q in itertools.pairwise(corners):
+            rows += [_triangle((0, 0, z), _at(p, radius, z), _at(q, radius, z)) for p, q in edges]
+    for p, q in edges:
         if foot > 0:
             rows.append(_triangle(_at(p, foot, -1), _at(q, foot, -1), _at(q, top, 1)))
         if top > 0:
@@ -140,10 +138,7 @@ def revolution(heights: Sequence[float], radii: Sequence[float], *, closed: bool
         return _sheet(rows)
     rows += [_disc(z, radius) for z, radius in (knots[0], knots[-1]) if radius > 0]
     padding = [0.0] * (MOST_KNOTS - len(knots))
-    return Part(
-        np.array(rows),
-        _solid(Solid.REVOLUTION, len(knots), *heights, *padding, *radii),
-    )
+    return Part(np.array(rows), _solid(Solid.REVOLUTION, len(knots), *heights, *padding, *radii))
 
 
 def field(height: Sequence[float]) -> Part:
