@@ -44,9 +44,12 @@ def sharing_cores() -> Iterator[None]:
         return
     over = threading.Event()
     statistics = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
-    looks = lambda: _waited(statistics), lambda: _Crowd(runtime), over
-    name = "pc_crvae-sharing-cores"
-    watch = threading.Thread(target=_watch, args=looks, name=name, daemon=True)
+    watch = threading.Thread(
+        target=_watch,
+        args=(lambda: _waited(statistics), lambda: _Crowd(runtime), over),
+        name="pc_crvae-sharing-cores",
+        daemon=True,
+    )
     watch.start()
     try:
         yield
