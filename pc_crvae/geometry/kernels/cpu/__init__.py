@@ -5,6 +5,7 @@ The operations are those of `pc_crvae.geometry.kernels.operations.Kernels`, on t
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,6 @@ from torch import Tensor
 
 from pc_crvae.geometry.kernels import reference as plain
 from pc_crvae.geometry.kernels.cpu import (
-    bucket_sampling,
     columns,
     feature_search,
     octants,
@@ -166,11 +166,14 @@ def edge_squares_backward(edges: EdgeTerms, slope: Tensor, level: Tensor) -> Seq
     return list(gradients)
 
 
-def _edge_arrays(edges: EdgeTerms, of_means: torch.dtype, k: float) -> columns.EdgeArrays:
-    u, v, s, degrees, u_mean, v_mean, _ = edges
-    means = v_mean.to(of_means), u_mean.to(of_means)
-    own, other, totals, counts, own_mean, other_mean = _arrays(v, u, s, degrees, *means)
-    return columns.EdgeArrays(own, other, totals, counts, own_mean, other_mean, k)
+def _edge_arrays(edges: EdgeTerms, of_means: torch.dtype, k: float) -> tuple[Any, ...]:
+    """What :mod:`columns` takes of edges, u_j + v_i for each point i and its k neighbours j.
+
+    It is v and u (R, C), the sums of u over each point's neighbours (R, C), how often each point is
+    a neighbour (R,), the means of v and of u over the edges (C,), and k.
+    """
+    means = edges.v_mean.to(of_means), edges.u_mean.to(of_means)
+    return (*_arrays(edges.v, edges.u, edges.s, edges.degrees, *means), k)
 
 
 def column_extremes(
@@ -239,7 +242,7 @@ def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
         parallel.run(sampling.farthest_points, len(points), clouds, *rest)
     else:
         depth = max(1, round(math.log2(points.shape[1] / _BUCKET)))
-        parallel.run(bucket_sampling.farthest_points, len(points), clouds, depth, *rest)
+        parallel.run(sampling.farthest_points_by_buckets, len(points), clouds, depth, *rest)
     return chosen
 
 
