@@ -4,9 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from pydantic import JsonValue
-
 from pc_crvae.embedding.names import (
     REPRESENTATIONS,
     Encoded,
@@ -15,22 +12,19 @@ from pc_crvae.embedding.names import (
     Setting,
     Untrained,
 )
-from pc_crvae.evaluation.probe.metrics.base import per_cent, spread
+from pc_crvae.evaluation.probe.metrics.base import Accuracies, summarize_accuracies
 from pc_crvae.evaluation.reports import STRICT, Checkpoint, ModelReport, Part, TrainAndTest
 from pc_crvae.evaluation.robustness.conditions import Condition, ConditionPart
 from pc_crvae.evaluation.robustness.protocol import RobustnessProtocol
 
 
-class AccuracyRow(Part):
-    """How often test shapes under a condition are classified right.
+class ClassifiedUnder(Part):
+    """What is classified, and the condition of the test shapes.
 
     Attributes:
         fitted_on: the rotation of the classifier's training shapes.
         part: the part of the table that the condition belongs to.
         level: severity, elevation in degrees, or count of points; 0 of a rotation.
-        accuracy_mean: the mean over the seeds, in [0, 1].
-        accuracy_std: sample standard deviation over the seeds, 0 of a single one.
-        accuracies: one per seed.
     """
 
     features: Features
@@ -39,14 +33,10 @@ class AccuracyRow(Part):
     part: ConditionPart
     condition: str
     level: int
-    accuracy_mean: float
-    accuracy_std: float
-    accuracies: tuple[float, ...]
 
-    @property
-    def shown(self) -> str:
-        """The accuracy in per cent, with its deviation where there are several seeds."""
-        return per_cent(self.accuracy_mean, self.accuracy_std, len(self.accuracies))
+
+class AccuracyRow(Accuracies, ClassifiedUnder):
+    """How often test shapes under a condition are classified right, over the seeds."""
 
 
 class DriftRow(Part):
@@ -123,21 +113,13 @@ class DescribedProtocol(RobustnessProtocol):
 
 
 class RobustnessReport(ModelReport):
-    """What is left of a representation under every condition.
-
-    Attributes:
-        checkpoint: the state of the model; not of encoders that were no saved model's.
-        trained_on: the model's record of its training data.
-    """
+    """What is left of a representation under every condition."""
 
     rows: tuple[AccuracyRow, ...]
     drift: tuple[DriftRow, ...]
     corruption_errors: tuple[CorruptionErrors, ...]
     protocol: DescribedProtocol
     data: TrainAndTest
-    versions: dict[str, str]
-    checkpoint: Checkpoint | None = None
-    trained_on: dict[str, JsonValue] | None = None
 
 
 def accuracy_rows(
@@ -156,9 +138,7 @@ def accuracy_rows(
             part=condition.part,
             condition=condition.name,
             level=condition.level,
-            accuracy_mean=float(np.mean(of_seeds)),
-            accuracy_std=spread(of_seeds),
-            accuracies=tuple(of_seeds),
+            **summarize_accuracies(of_seeds),
         )
         for (features, representation, how, condition), of_seeds in accuracies.items()
     )

@@ -7,7 +7,7 @@ is the name of its section in protocols and of its rows in reports.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypedDict, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,15 @@ class Task:
             seed=self.seed,
         )
 
+    def fit_few(self, classifier: Classifier, rows: Labels) -> FittedClassifier:
+        """Fit a classifier that has nothing to choose on some rows of the training items.
+
+        Raises:
+            UserError: as `fit_classifier`.
+        """
+        train, labels = self.train[rows], self.train_labels[rows]
+        return fit_classifier(classifier, train, labels, standardise=self.standardise)
+
 
 class Name(TypedDict):
     """Whose features a row is of, and which, by their names in reports."""
@@ -75,27 +84,35 @@ class Row(Part):
     representation: str
 
 
-class Scores(Part):
-    """Scores in [0, 1] of several predictions.
+class Accuracies(Part):
+    """Accuracies in [0, 1] of several predictions.
 
     Attributes:
-        accuracy_mean: the mean accuracy over the predictions.
-        accuracy_std: its sample standard deviation over them, 0 where there is one.
-        class_mean: mean accuracy over the classes.
+        accuracy_mean: their mean.
+        accuracy_std: their sample standard deviation, 0 where there is one.
         accuracies: one a prediction.
-        class_means: one a prediction.
     """
 
     accuracy_mean: float
     accuracy_std: float
-    class_mean: float
     accuracies: tuple[float, ...]
-    class_means: tuple[float, ...]
 
     @property
     def shown(self) -> str:
         """The accuracy in per cent, with its deviation where there are several."""
         return per_cent(self.accuracy_mean, self.accuracy_std, len(self.accuracies))
+
+
+class Scores(Accuracies):
+    """Scores in [0, 1] of several predictions.
+
+    Attributes:
+        class_mean: mean accuracy over the classes.
+        class_means: one a prediction.
+    """
+
+    class_mean: float
+    class_means: tuple[float, ...]
 
 
 class ScoredRow(Scores, Row):
@@ -192,20 +209,34 @@ def per_cent(mean: float, std: float, count: int) -> str:
     return with_spread(100 * mean, None if count == 1 else 100 * std, 1)
 
 
+class Score(NamedTuple):
+    """What a prediction scores, over items and over classes, in [0, 1]."""
+
+    accuracy: float
+    class_mean: float
+
+
+def score_of(labels: Labels, predicted: Labels) -> Score:
+    """The score of a prediction (n,) for the labels (n,)."""
+    return Score(accuracy(labels, predicted), class_mean_accuracy(labels, predicted))
+
+
 def scores_of(labels: Labels, predictions: Sequence[Labels]) -> dict[str, Any]:
     """The fields of a `ScoredRow` of several predictions (n,) for the labels (n,)."""
-    return summarize(
-        [accuracy(labels, predicted) for predicted in predictions],
-        [class_mean_accuracy(labels, predicted) for predicted in predictions],
-    )
+    return summarize([score_of(labels, predicted) for predicted in predictions])
 
 
-def summarize(accuracies: Sequence[float], class_means: Sequence[float]) -> dict[str, Any]:
-    """The fields of a row that has scores of several predictions, over items and over classes."""
+def summarize(scores: Sequence[Score]) -> dict[str, Any]:
+    """The fields of `Scores` of several predictions."""
+    class_means = tuple(score.class_mean for score in scores)
+    of_classes = {"class_mean": float(np.mean(class_means)), "class_means": class_means}
+    return summarize_accuracies([score.accuracy for score in scores]) | of_classes
+
+
+def summarize_accuracies(accuracies: Sequence[float]) -> dict[str, Any]:
+    """The fields of `Accuracies` of several predictions."""
     return {
         "accuracy_mean": float(np.mean(accuracies)),
         "accuracy_std": spread(accuracies),
-        "class_mean": float(np.mean(class_means)),
         "accuracies": tuple(accuracies),
-        "class_means": tuple(class_means),
     }

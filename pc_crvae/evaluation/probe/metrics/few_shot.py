@@ -19,16 +19,16 @@ from pc_crvae.evaluation.probe.classifier_settings import (
     LinearSVM,
     check_one_value,
 )
-from pc_crvae.evaluation.probe.classifiers import fit_classifier
 from pc_crvae.evaluation.probe.metrics.base import (
     ALIGNED,
+    Accuracies,
     Metric,
     Name,
     Row,
     Task,
-    per_cent,
-    spread,
+    summarize_accuracies,
 )
+from pc_crvae.evaluation.reports import Part
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
 
@@ -47,26 +47,24 @@ class FewShot(Section):
     )
 
 
-class FewShotRow(Row):
-    """What episodes of a kind score, over their trials and the probe seeds.
+class EpisodeKind(Part):
+    """What the episodes of a row have in common.
 
     Attributes:
         ways: classes of an episode.
         shots: labelled items of each class.
         queries: items of each class that are classified.
         queries_from: the split of the queries.
-        accuracy_mean: the mean over the episodes, in [0, 1].
-        accuracy_std: the sample standard deviation over the episodes, 0 where there is one.
-        accuracies: one an episode.
     """
 
     ways: int
     shots: int
     queries: int
     queries_from: Literal["test", "train"]
-    accuracy_mean: float
-    accuracy_std: float
-    accuracies: tuple[float, ...]
+
+
+class FewShotRow(Accuracies, EpisodeKind, Row):
+    """What episodes of a kind score, over their trials and the probe seeds."""
 
 
 _Kinds = tuple[FewShot, ...]
@@ -100,26 +98,20 @@ class FewShotMetric(Metric[_Kinds, list[list[float]], FewShotRow]):
         """A row for each kind."""
         rows = []
         for place, kind in enumerate(asked):
-            accuracies = tuple(score for of_seed in found for score in of_seed[place])
+            accuracies = [score for of_seed in found for score in of_seed[place]]
             rows.append(
                 FewShotRow(
                     **name,
                     setting=ALIGNED,
-                    ways=kind.ways,
-                    shots=kind.shots,
-                    queries=kind.queries,
-                    queries_from=kind.queries_from,
-                    accuracy_mean=float(np.mean(accuracies)),
-                    accuracy_std=spread(accuracies),
-                    accuracies=accuracies,
+                    **kind.model_dump(include=set(EpisodeKind.model_fields)),
+                    **summarize_accuracies(accuracies),
                 )
             )
         return rows
 
     def cells(self, row: FewShotRow) -> dict[str, str]:
         """The accuracy, under the kind of episode."""
-        shown = per_cent(row.accuracy_mean, row.accuracy_std, len(row.accuracies))
-        return {f"{row.ways}-way {row.shots}-shot": shown}
+        return {f"{row.ways}-way {row.shots}-shot": row.shown}
 
 
 @dataclass(frozen=True)
@@ -171,9 +163,7 @@ def predict_episodes(task: Task, few_shot: FewShot) -> list[Episode]:
                 for label in classes
             ]
         )
-        fitted = fit_classifier(
-            few_shot.classifier, train[shown], train_labels[shown], standardise=task.standardise
-        )
+        fitted = task.fit_few(few_shot.classifier, shown)
         candidates = None
         if few_shot.queries_from == "train":
             candidates = train_labels.copy()

@@ -1,27 +1,27 @@
 """Few labels: classifiers fitted on a share of the training labels."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from pc_crvae.config.sections import PositiveInt, Section
-from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
 from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.classifier_settings import (
     ClassifierSection,
     LinearSVM,
     check_one_value,
 )
-from pc_crvae.evaluation.probe.classifiers import fit_classifier
 from pc_crvae.evaluation.probe.metrics.base import (
     ALIGNED,
     Metric,
     Name,
     Row,
+    Score,
     Scores,
     Task,
+    score_of,
     summarize,
 )
 from pc_crvae.evaluation.reports import Part
@@ -51,15 +51,11 @@ class ShareRow(Scores, Share, Row):
     """What a classifier scores after a share of the labels, over its draws and the probe seeds."""
 
 
-class Draw(NamedTuple):
-    """What the classifier of one draw scores."""
-
-    labels: int
-    accuracy: float
-    class_mean: float
+_Draws = list[list[tuple[int, Score]]]
+"""Of each share, and each of its draws: the labels, and what the classifier scores."""
 
 
-class LowLabelMetric(Metric[LowLabel, list[list[Draw]], ShareRow]):
+class LowLabelMetric(Metric[LowLabel, _Draws, ShareRow]):
     """A row for each share of the labels."""
 
     key = "low_label"
@@ -71,29 +67,22 @@ class LowLabelMetric(Metric[LowLabel, list[list[Draw]], ShareRow]):
         """Refuse a classifier whose parameter is to be chosen."""
         check_one_value(asked.classifier, self.key)
 
-    def measure(self, asked: LowLabel, task: Task) -> Callable[[Labels], list[list[Draw]]]:
+    def measure(self, asked: LowLabel, task: Task) -> Callable[[Labels], _Draws]:
         """Predict the test items from each draw of each share."""
         shares = [predict_from_share(task, asked, fraction) for fraction in _fractions(asked)]
         return lambda labels: [
-            [
-                Draw(count, accuracy(labels, predicted), class_mean_accuracy(labels, predicted))
-                for count, predicted in share
-            ]
-            for share in shares
+            [(count, score_of(labels, predicted)) for count, predicted in share] for share in shares
         ]
 
-    def rows(
-        self, asked: LowLabel, found: Sequence[list[list[Draw]]], name: Name
-    ) -> list[ShareRow]:
+    def rows(self, asked: LowLabel, found: Sequence[_Draws], name: Name) -> list[ShareRow]:
         """A row for each share."""
         rows = []
         for place, fraction in enumerate(_fractions(asked)):
             draws = [draw for of_seed in found for draw in of_seed[place]]
-            scores = summarize([one.accuracy for one in draws], [one.class_mean for one in draws])
+            scores = summarize([score for _, score in draws])
+            labels, _ = draws[0]
             rows.append(
-                ShareRow(
-                    **name, setting=ALIGNED, fraction=fraction, labels=draws[0].labels, **scores
-                )
+                ShareRow(**name, setting=ALIGNED, fraction=fraction, labels=labels, **scores)
             )
         return rows
 
@@ -139,11 +128,6 @@ def predict_from_share(
     found = []
     for draw in range(1 if fraction == 1 else low_label.draws):
         rows = stratified_share(task.train_labels, fraction, round(fraction * 1e9), draw, task.seed)
-        fitted = fit_classifier(
-            low_label.classifier,
-            task.train[rows],
-            task.train_labels[rows],
-            standardise=task.standardise,
-        )
+        fitted = task.fit_few(low_label.classifier, rows)
         found.append((len(rows), fitted.predict(task.test[ALIGNED])))
     return found
