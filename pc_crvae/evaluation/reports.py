@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
@@ -125,17 +125,7 @@ class TrainAndTest(Part):
 
 
 class ModelReport(Report):
-    """A report of a model.
-
-    Attributes:
-        versions: the versions of the libraries that the numbers depend on.
-        checkpoint: the state of the model; not of what was no saved model's.
-        trained_on: the model's record of its training data.
-    """
-
-    versions: dict[str, str]
-    checkpoint: Checkpoint | None = None
-    trained_on: dict[str, JsonValue] | None = None
+    """A report of a saved model, whose last fields are ``checkpoint`` and ``trained_on``."""
 
     def of_model(self, saved: "SavedModel", which: Literal["last", "best"]) -> Self:
         """Return the report with its model, and which state of the run that is."""

@@ -28,14 +28,7 @@ from pc_crvae.models.mlp import mlp
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.vae import VAE
-from pc_crvae.objectives.base import (
-    AutoEncoding,
-    LatentVariableModel,
-    Objective,
-    SinglePass,
-    TrainingObjective,
-    as_it_is,
-)
+from pc_crvae.objectives import base
 from pc_crvae.objectives.binarization import binarize
 from pc_crvae.objectives.consistency import ConsistencyRegularized
 from pc_crvae.objectives.contrast import ContrastByKL, ContrastByProjector
@@ -48,7 +41,11 @@ from pc_crvae.transforms import points
 
 BatchTransform = Callable[[Tensor, Draws], Tensor]
 
-OBJECTIVES: dict[str, type[Objective]] = {"autoencoder": AutoEncoding, "elbo": ELBO, "iwae": IWAE}
+OBJECTIVES: dict[str, type[base.Objective]] = {
+    "autoencoder": base.AutoEncoding,
+    "elbo": ELBO,
+    "iwae": IWAE,
+}
 """What one pass maximises, by ``objective.name``."""
 
 
@@ -112,7 +109,7 @@ def image_shape_of(config: Config, items: ItemSet) -> ImageShape | None:
     return channels, height, width
 
 
-def build_objective(config: Config, model: LatentVariableModel) -> Objective:
+def build_objective(config: Config, model: base.LatentVariableModel) -> base.Objective:
     """L, what one pass maximises; its settings are those of the config, by the same names."""
     # The warm-up is the schedule's.
     settings = config.objective.model_dump(exclude={"name", "warmup_epochs"})
@@ -129,17 +126,19 @@ def build_transform(config: Config, consistency: ConsistencyConfig) -> BatchTran
     )
 
 
-def build_training_objective(config: Config, model: LatentVariableModel) -> TrainingObjective:
+def build_training_objective(
+    config: Config, model: base.LatentVariableModel
+) -> base.TrainingObjective:
     """The one module whose forward is the whole of a training step's objective.
 
     Where the log-likelihood has no weight, the decoder of ``model`` is frozen.
     """
     consistency = config.consistency
     objective = build_objective(config, model)
-    observe = binarize if is_binarized(config.model.likelihood) else as_it_is
-    whole: TrainingObjective
+    observe = binarize if is_binarized(config.model.likelihood) else base.as_it_is
+    whole: base.TrainingObjective
     if consistency is None:
-        whole = SinglePass(model, objective, observe)
+        whole = base.SinglePass(model, objective, observe)
     else:
         whole = ConsistencyRegularized(
             model,
@@ -156,7 +155,7 @@ def build_training_objective(config: Config, model: LatentVariableModel) -> Trai
     return Regularized(whole, model.regularization) if isinstance(model, NVAE) else whole
 
 
-def build_divergence(consistency: ConsistencyConfig, model: LatentVariableModel) -> Divergence:
+def build_divergence(consistency: ConsistencyConfig, model: base.LatentVariableModel) -> Divergence:
     """D, how far the posteriors of an item and of its transform lie apart."""
     common: dict[str, Any] = {
         name: getattr(consistency, name) for name in ("direction", "stop_gradient", "dimensions")
@@ -176,7 +175,7 @@ def build_divergence(consistency: ConsistencyConfig, model: LatentVariableModel)
     return ContrastByProjector(projector, consistency.temperature or _COSINE, **common)
 
 
-def _size_of_means(model: LatentVariableModel) -> int:
+def _size_of_means(model: base.LatentVariableModel) -> int:
     groups = model.config.representation_groups if isinstance(model, NVAE) else None
     return sum(model.prior().group_sizes[:groups])
 

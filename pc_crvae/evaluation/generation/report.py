@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from pc_crvae.evaluation.generation.protocol import QualityProtocol
 from pc_crvae.evaluation.metrics.generation import GenerationMetrics
 from pc_crvae.evaluation.metrics.reconstruction import ReconstructionMetrics
-from pc_crvae.evaluation.reports import STRICT, ModelReport, Part, TrainAndTest
+from pc_crvae.evaluation.reports import STRICT, Checkpoint, ModelReport, Part, TrainAndTest
 from pc_crvae.latents.statistics import MutualInformation
 from pc_crvae.utils.templates import template_beside
 
@@ -68,6 +70,8 @@ class GenerationReport(ModelReport):
         reconstruction: what the posterior means of test shapes decode to, measured.
         latents: the latents of all test shapes.
         generation: what draws of the prior decode to, measured.
+        checkpoint: the state of the model.
+        trained_on: the model's record of its training data.
     """
 
     reconstruction: ReconstructionMetrics
@@ -75,6 +79,9 @@ class GenerationReport(ModelReport):
     generation: Generated
     protocol: DescribedProtocol
     data: TrainAndTest
+    versions: dict[str, str]
+    checkpoint: Checkpoint | None = None
+    trained_on: dict[str, JsonValue] | None = None
 
 
 def format_quality(report: GenerationReport) -> str:

@@ -8,11 +8,7 @@ from torch import Tensor
 from pc_crvae.config import Config
 from pc_crvae.config.images import is_binarized
 from pc_crvae.evaluation.finite import finite
-from pc_crvae.evaluation.images.observations import (
-    IMAGES_AT_ONCE,
-    ImageModel,
-    Observed,
-)
+from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel, Observed
 from pc_crvae.evaluation.images.report import ConsistencyKL
 from pc_crvae.evaluation.metrics.likelihood import Estimate
 from pc_crvae.models.images.build import build_image_transform, onto_levels

@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.metrics.likelihood import NLL, Estimate
-from pc_crvae.evaluation.reports import STRICT, DataCut, ModelReport, Part
+from pc_crvae.evaluation.reports import STRICT, Checkpoint, DataCut, ModelReport, Part
 from pc_crvae.latents.statistics import MutualInformation
 from pc_crvae.utils.templates import template_beside
 
@@ -99,6 +99,8 @@ class ImageReport(LikelihoodFigures, ModelReport):
         active_units: the number of the ``dimensions`` that are active.
         classifiers: the classifiers by name.
         data: the split ``train`` and the one that was evaluated, by name.
+        checkpoint: the state of the model.
+        trained_on: the model's record of its training data.
     """
 
     mutual_information: MutualInformation | None
@@ -110,6 +112,9 @@ class ImageReport(LikelihoodFigures, ModelReport):
     notes: tuple[str, ...]
     protocol: DescribedProtocol
     data: dict[str, DataCut]
+    versions: dict[str, str]
+    checkpoint: Checkpoint | None = None
+    trained_on: dict[str, JsonValue] | None = None
 
 
 def format_images(report: ImageReport) -> str:

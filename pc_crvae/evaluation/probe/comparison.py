@@ -6,12 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.metrics.significance import (
-    LEVEL,
-    combined_p_value,
-    mcnemar_exact,
-    paired_difference,
-)
+from pc_crvae.evaluation.metrics import significance
 from pc_crvae.evaluation.probe.predictions import (
     Predictions,
     load_predictions,
@@ -162,7 +157,7 @@ def compare_probes(
         test_items=len(ours.labels),
         seeds=tuple(ours.seeds.tolist()),
         rows=tuple(_compare(ours, theirs, *pair) for pair in pairs),
-        level=LEVEL,
+        level=significance.LEVEL,
         method="bootstrap percentile over test items and probe seeds; exact McNemar a seed, "
         "twice the mean p-value over several",
         **note,
@@ -176,8 +171,10 @@ def format_comparison(compared: Comparison) -> str:
 
 def _compare(ours: Predictions, theirs: Predictions, row: str, other: str) -> ComparedRow:
     right, right_too = ours.correct(row), theirs.correct(other)
-    difference = paired_difference(right, right_too)
-    p_values = [mcnemar_exact(*of_seed) for of_seed in zip(right, right_too, strict=True)]
+    difference = significance.paired_difference(right, right_too)
+    p_values = [
+        significance.mcnemar_exact(*of_seed) for of_seed in zip(right, right_too, strict=True)
+    ]
     return ComparedRow(
         first=row,
         second=other,
@@ -187,5 +184,5 @@ def _compare(ours: Predictions, theirs: Predictions, row: str, other: str) -> Co
         only_first_right=tuple(np.count_nonzero(right & ~right_too, axis=1).tolist()),
         only_second_right=tuple(np.count_nonzero(right_too & ~right, axis=1).tolist()),
         p_of_seeds=tuple(p_values),
-        p=combined_p_value(p_values),
+        p=significance.combined_p_value(p_values),
     )

@@ -11,12 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pc_crvae.embedding.names import GIVEN
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.classes import (
-    FEWER_FOLDS,
-    WITH_ONE_C,
-    check_enough_of_each,
-    check_several,
-)
+from pc_crvae.evaluation.classes import FEWER_FOLDS, WITH_ONE_C, check_enough_of_each, check_several
 from pc_crvae.evaluation.metrics.arrays import check_features
 from pc_crvae.evaluation.probe.assembly import Probed, assemble
 from pc_crvae.evaluation.probe.cross_validation import CrossValidation, Held, cross_validate

@@ -20,7 +20,7 @@ from pc_crvae.evaluation.probe.metrics import METRICS
 from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, Metric, Row, RowType
 from pc_crvae.evaluation.probe.near_copies import WithoutNearCopies
 from pc_crvae.evaluation.probe.training_free import TrainingFree
-from pc_crvae.evaluation.reports import ModelReport, Part, TrainAndTest
+from pc_crvae.evaluation.reports import Checkpoint, ModelReport, Part, TrainAndTest
 
 
 class WithMetrics(Part):
@@ -159,6 +159,9 @@ class ProbeReport(WithMetrics, ModelReport):
         cross_validation: the same rows by repeated K-fold on the training items, where asked for.
         confusion: the confusion of the encoder's posterior mean (pooled features where that is not
             probed) on aligned items; not there where these are not probed.
+        versions: the versions of the libraries that the numbers depend on.
+        checkpoint: the state of the model that was probed.
+        trained_on: the model's record of its training data.
         transfer: whether it was trained on another set than it is probed on.
         files: the files of the features that were given.
     """
@@ -173,6 +176,9 @@ class ProbeReport(WithMetrics, ModelReport):
     confusion: Confusion | None = None
     protocol: ProtocolReport
     data: TrainAndTest | TrainAndTestFeatures
+    versions: dict[str, str]
+    checkpoint: Checkpoint | None = None
+    trained_on: dict[str, JsonValue] | None = None
     transfer: bool | None = None
     files: dict[Literal["train", "test"], str] | None = None
 

@@ -3,12 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from pc_crvae.embedding.names import SETTING_TITLES, TRAINING_FREE, UNTRAINED_TITLES, title_of
-from pc_crvae.evaluation.probe.cross_validation import (
-    CrossValidated,
-    CrossValidatedDifference,
-    CrossValidatedRow,
-    Score,
-)
+from pc_crvae.evaluation.probe import cross_validation
 from pc_crvae.evaluation.probe.metrics import METRICS
 from pc_crvae.evaluation.probe.metrics.base import Row, Scores
 from pc_crvae.evaluation.probe.report import ProbeReport
@@ -62,13 +57,17 @@ def _notes(report: ProbeReport) -> Iterator[str]:
         yield note + ("" if set(names) == every else f" ({', '.join(names)})")
 
 
-def _cross_validation(found: CrossValidated) -> Table:
+def _cross_validation(found: cross_validation.CrossValidated) -> Table:
     title = (
         f"training items, {found.folds} folds"
         + (f" {found.repeats} times" if found.repeats > 1 else "")
         + f", {100 * found.level:.0f} % intervals"
     )
-    scored: list[tuple[str, CrossValidatedRow | CrossValidatedDifference, str]]
+    scored: list[
+        tuple[
+            str, cross_validation.CrossValidatedRow | cross_validation.CrossValidatedDifference, str
+        ]
+    ]
     scored = [(title_of(row.features, row.representation), row, "") for row in found.rows]
     for pair in found.differences:
         name = f"trained {_words(pair.trained)} less {_words(pair.against)}"
@@ -84,7 +83,7 @@ def _cross_validation(found: CrossValidated) -> Table:
     )
 
 
-def _score(score: Score, sign: str) -> str:
+def _score(score: cross_validation.Score, sign: str) -> str:
     return _with_interval(score.mean, score.interval, sign)
 
 

@@ -4,14 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pc_crvae.embedding.names import (
-    REPRESENTATIONS,
-    Encoded,
-    Features,
-    Representation,
-    Setting,
-    Untrained,
-)
+from pydantic import JsonValue
+
+from pc_crvae.embedding import names
 from pc_crvae.evaluation.probe.metrics.base import Accuracies, summarize_accuracies
 from pc_crvae.evaluation.reports import STRICT, Checkpoint, ModelReport, Part, TrainAndTest
 from pc_crvae.evaluation.robustness.conditions import Condition, ConditionPart
@@ -27,9 +22,9 @@ class ClassifiedUnder(Part):
         level: severity, elevation in degrees, or count of points; 0 of a rotation.
     """
 
-    features: Features
-    representation: Representation
-    fitted_on: Setting
+    features: names.Features
+    representation: names.Representation
+    fitted_on: names.Setting
     part: ConditionPart
     condition: str
     level: int
@@ -51,7 +46,7 @@ class DriftRow(Part):
         kl_of_seeds: one per seed; none of posteriors without a density.
     """
 
-    features: Features
+    features: names.Features
     part: ConditionPart
     condition: str
     level: int
@@ -83,8 +78,8 @@ class CorruptionErrors(Part):
         note: why there are none.
     """
 
-    features: Features
-    representation: Representation
+    features: names.Features
+    representation: names.Representation
     reference: Literal["untrained"] | ReferenceReport
     ce: dict[str, float] | None
     mce_mean: float | None
@@ -103,7 +98,7 @@ class DescribedProtocol(RobustnessProtocol):
 
     __pydantic_config__ = STRICT
 
-    untrained: Untrained = "initial"
+    untrained: names.Untrained = "initial"
     classifier: str
     fitted_on: str
     accuracy_std: str
@@ -113,17 +108,27 @@ class DescribedProtocol(RobustnessProtocol):
 
 
 class RobustnessReport(ModelReport):
-    """What is left of a representation under every condition."""
+    """What is left of a representation under every condition.
+
+    Attributes:
+        checkpoint: the state of the model; not of encoders that were no saved model's.
+        trained_on: the model's record of its training data.
+    """
 
     rows: tuple[AccuracyRow, ...]
     drift: tuple[DriftRow, ...]
     corruption_errors: tuple[CorruptionErrors, ...]
     protocol: DescribedProtocol
     data: TrainAndTest
+    versions: dict[str, str]
+    checkpoint: Checkpoint | None = None
+    trained_on: dict[str, JsonValue] | None = None
 
 
 def accuracy_rows(
-    accuracies: Mapping[tuple[Features, Encoded, Setting, Condition], Sequence[float]],
+    accuracies: Mapping[
+        tuple[names.Features, names.Encoded, names.Setting, Condition], Sequence[float]
+    ],
 ) -> tuple[AccuracyRow, ...]:
     """Make a row of each encoder, representation, rotation of training shapes, and condition.
 
@@ -133,7 +138,7 @@ def accuracy_rows(
     return tuple(
         AccuracyRow(
             features=features,
-            representation=REPRESENTATIONS[representation],
+            representation=names.REPRESENTATIONS[representation],
             fitted_on=how,
             part=condition.part,
             condition=condition.name,

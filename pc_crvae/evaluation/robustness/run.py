@@ -31,11 +31,7 @@ from pc_crvae.evaluation.robustness.drift import Drift, drift_between, drift_row
 from pc_crvae.evaluation.robustness.encoding import Encode, EncodedClouds, posterior_encoder
 from pc_crvae.evaluation.robustness.protocol import TRAINING_ROTATIONS, RobustnessProtocol
 from pc_crvae.evaluation.robustness.reference import Reference, check_reference, corruption_errors
-from pc_crvae.evaluation.robustness.report import (
-    DescribedProtocol,
-    RobustnessReport,
-    accuracy_rows,
-)
+from pc_crvae.evaluation.robustness.report import DescribedProtocol, RobustnessReport, accuracy_rows
 from pc_crvae.evaluation.rotations import rotated
 from pc_crvae.evaluation.untrained import untrained_like
 from pc_crvae.models.points.vae import PointVAE

@@ -103,16 +103,27 @@ class Accuracies(Part):
         return per_cent(self.accuracy_mean, self.accuracy_std, len(self.accuracies))
 
 
-class Scores(Accuracies):
-    """Scores in [0, 1] of several predictions.
+class Scores(Part):
+    """Scores in [0, 1] of several predictions, their fields in the order of reports.
 
     Attributes:
+        accuracy_mean: the mean accuracy over the predictions.
+        accuracy_std: its sample standard deviation over them, 0 where there is one.
         class_mean: mean accuracy over the classes.
+        accuracies: one a prediction.
         class_means: one a prediction.
     """
 
+    accuracy_mean: float
+    accuracy_std: float
     class_mean: float
+    accuracies: tuple[float, ...]
     class_means: tuple[float, ...]
+
+    @property
+    def shown(self) -> str:
+        """The accuracy in per cent, with its deviation where there are several."""
+        return per_cent(self.accuracy_mean, self.accuracy_std, len(self.accuracies))
 
 
 class ScoredRow(Scores, Row):

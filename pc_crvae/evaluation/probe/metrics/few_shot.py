@@ -19,15 +19,7 @@ from pc_crvae.evaluation.probe.classifier_settings import (
     LinearSVM,
     check_one_value,
 )
-from pc_crvae.evaluation.probe.metrics.base import (
-    ALIGNED,
-    Accuracies,
-    Metric,
-    Name,
-    Row,
-    Task,
-    summarize_accuracies,
-)
+from pc_crvae.evaluation.probe.metrics import base
 from pc_crvae.evaluation.reports import Part
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
@@ -63,14 +55,14 @@ class EpisodeKind(Part):
     queries_from: Literal["test", "train"]
 
 
-class FewShotRow(Accuracies, EpisodeKind, Row):
+class FewShotRow(base.Accuracies, EpisodeKind, base.Row):
     """What episodes of a kind score, over their trials and the probe seeds."""
 
 
 _Kinds = tuple[FewShot, ...]
 
 
-class FewShotMetric(Metric[_Kinds, list[list[float]], FewShotRow]):
+class FewShotMetric(base.Metric[_Kinds, list[list[float]], FewShotRow]):
     """A row for each kind of episode."""
 
     key = "few_shot"
@@ -84,7 +76,7 @@ class FewShotMetric(Metric[_Kinds, list[list[float]], FewShotRow]):
         for kind in asked:
             check_one_value(kind.classifier, self.key)
 
-    def measure(self, asked: _Kinds, task: Task) -> Callable[[Labels], list[list[float]]]:
+    def measure(self, asked: _Kinds, task: base.Task) -> Callable[[Labels], list[list[float]]]:
         """Predict in the episodes of each kind."""
         episodes = [predict_episodes(task, kind) for kind in asked]
         return lambda labels: [
@@ -93,7 +85,7 @@ class FewShotMetric(Metric[_Kinds, list[list[float]], FewShotRow]):
         ]
 
     def rows(
-        self, asked: _Kinds, found: Sequence[list[list[float]]], name: Name
+        self, asked: _Kinds, found: Sequence[list[list[float]]], name: base.Name
     ) -> list[FewShotRow]:
         """A row for each kind."""
         rows = []
@@ -102,9 +94,9 @@ class FewShotMetric(Metric[_Kinds, list[list[float]], FewShotRow]):
             rows.append(
                 FewShotRow(
                     **name,
-                    setting=ALIGNED,
+                    setting=base.ALIGNED,
                     **kind.model_dump(include=set(EpisodeKind.model_fields)),
-                    **summarize_accuracies(accuracies),
+                    **base.summarize_accuracies(accuracies),
                 )
             )
         return rows
@@ -132,7 +124,7 @@ class Episode:
     key: tuple[int | str, ...]
 
 
-def predict_episodes(task: Task, few_shot: FewShot) -> list[Episode]:
+def predict_episodes(task: base.Task, few_shot: FewShot) -> list[Episode]:
     """Draw episodes, fit each one's classifier on its labelled items, and predict.
 
     Raises:
@@ -169,7 +161,7 @@ def predict_episodes(task: Task, few_shot: FewShot) -> list[Episode]:
             candidates = train_labels.copy()
             candidates[shown] = -1
         predicted = fitted.predict(
-            train if few_shot.queries_from == "train" else task.test[ALIGNED]
+            train if few_shot.queries_from == "train" else task.test[base.ALIGNED]
         )
         episodes.append(Episode(classes, predicted, candidates, key))
     return episodes

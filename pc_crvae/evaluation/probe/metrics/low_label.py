@@ -13,17 +13,7 @@ from pc_crvae.evaluation.probe.classifier_settings import (
     LinearSVM,
     check_one_value,
 )
-from pc_crvae.evaluation.probe.metrics.base import (
-    ALIGNED,
-    Metric,
-    Name,
-    Row,
-    Score,
-    Scores,
-    Task,
-    score_of,
-    summarize,
-)
+from pc_crvae.evaluation.probe.metrics import base
 from pc_crvae.evaluation.reports import Part
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
@@ -47,15 +37,15 @@ class Share(Part):
     labels: int
 
 
-class ShareRow(Scores, Share, Row):
+class ShareRow(base.Scores, Share, base.Row):
     """What a classifier scores after a share of the labels, over its draws and the probe seeds."""
 
 
-_Draws = list[list[tuple[int, Score]]]
+_Draws = list[list[tuple[int, base.Score]]]
 """Of each share, and each of its draws: the labels, and what the classifier scores."""
 
 
-class LowLabelMetric(Metric[LowLabel, _Draws, ShareRow]):
+class LowLabelMetric(base.Metric[LowLabel, _Draws, ShareRow]):
     """A row for each share of the labels."""
 
     key = "low_label"
@@ -67,22 +57,23 @@ class LowLabelMetric(Metric[LowLabel, _Draws, ShareRow]):
         """Refuse a classifier whose parameter is to be chosen."""
         check_one_value(asked.classifier, self.key)
 
-    def measure(self, asked: LowLabel, task: Task) -> Callable[[Labels], _Draws]:
+    def measure(self, asked: LowLabel, task: base.Task) -> Callable[[Labels], _Draws]:
         """Predict the test items from each draw of each share."""
         shares = [predict_from_share(task, asked, fraction) for fraction in _fractions(asked)]
         return lambda labels: [
-            [(count, score_of(labels, predicted)) for count, predicted in share] for share in shares
+            [(count, base.score_of(labels, predicted)) for count, predicted in share]
+            for share in shares
         ]
 
-    def rows(self, asked: LowLabel, found: Sequence[_Draws], name: Name) -> list[ShareRow]:
+    def rows(self, asked: LowLabel, found: Sequence[_Draws], name: base.Name) -> list[ShareRow]:
         """A row for each share."""
         rows = []
         for place, fraction in enumerate(_fractions(asked)):
             draws = [draw for of_seed in found for draw in of_seed[place]]
-            scores = summarize([score for _, score in draws])
+            scores = base.summarize([score for _, score in draws])
             labels, _ = draws[0]
             rows.append(
-                ShareRow(**name, setting=ALIGNED, fraction=fraction, labels=labels, **scores)
+                ShareRow(**name, setting=base.ALIGNED, fraction=fraction, labels=labels, **scores)
             )
         return rows
 
@@ -114,7 +105,7 @@ def stratified_share(labels: Labels, fraction: float, *key: int | str) -> Labels
 
 
 def predict_from_share(
-    task: Task, low_label: LowLabel, fraction: float
+    task: base.Task, low_label: LowLabel, fraction: float
 ) -> list[tuple[int, Labels]]:
     """Predict the test items from a share of the training labels.
 
@@ -129,5 +120,5 @@ def predict_from_share(
     for draw in range(1 if fraction == 1 else low_label.draws):
         rows = stratified_share(task.train_labels, fraction, round(fraction * 1e9), draw, task.seed)
         fitted = task.fit_few(low_label.classifier, rows)
-        found.append((len(rows), fitted.predict(task.test[ALIGNED])))
+        found.append((len(rows), fitted.predict(task.test[base.ALIGNED])))
     return found

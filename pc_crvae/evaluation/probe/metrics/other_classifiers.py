@@ -11,29 +11,20 @@ from pc_crvae.evaluation.probe.classifier_settings import (
     parameter_of,
 )
 from pc_crvae.evaluation.probe.classifiers import FittedClassifier
-from pc_crvae.evaluation.probe.metrics.base import (
-    ALIGNED,
-    ClassifierRow,
-    Metric,
-    Name,
-    Score,
-    Task,
-    score_of,
-    summarize,
-)
+from pc_crvae.evaluation.probe.metrics import base
 
 _Several = tuple[Classifier, ...]
-_Found = list[tuple[Score, FittedClassifier]]
+_Found = list[tuple[base.Score, FittedClassifier]]
 """What each classifier scores under one seed, and how it was fitted."""
 
 
-class OtherClassifiers(Metric[_Several, _Found, ClassifierRow]):
+class OtherClassifiers(base.Metric[_Several, _Found, base.ClassifierRow]):
     """A row for each of the other classifiers."""
 
     key = "other_classifiers"
     section = tuple[ClassifierSection, ...]
     default = Field((), description="fitted beside, scored on unturned test items")
-    row = ClassifierRow
+    row = base.ClassifierRow
     title = "other classifiers"
 
     def check(self, asked: _Several) -> None:
@@ -46,26 +37,32 @@ class OtherClassifiers(Metric[_Several, _Found, ClassifierRow]):
         """All of them."""
         return asked
 
-    def measure(self, asked: _Several, task: Task) -> Callable[[Labels], _Found]:
+    def measure(self, asked: _Several, task: base.Task) -> Callable[[Labels], _Found]:
         """Fit each on the training items and predict the test items."""
         fitted = [task.fit(classifier) for classifier in asked]
-        answers = [(one, one.predict(task.test[ALIGNED])) for one in fitted]
-        return lambda labels: [(score_of(labels, predicted), one) for one, predicted in answers]
+        answers = [(one, one.predict(task.test[base.ALIGNED])) for one in fitted]
+        return lambda labels: [
+            (base.score_of(labels, predicted), one) for one, predicted in answers
+        ]
 
-    def rows(self, asked: _Several, found: Sequence[_Found], name: Name) -> list[ClassifierRow]:
+    def rows(
+        self, asked: _Several, found: Sequence[_Found], name: base.Name
+    ) -> list[base.ClassifierRow]:
         """A row for each classifier."""
         rows = []
         for classifier, of_seeds in zip(asked, zip(*found, strict=True), strict=True):
             scores, fitted = zip(*of_seeds, strict=True)
-            values = summarize(scores)
+            values = base.summarize(scores)
             values[parameter_of(classifier)] = tuple(one.chosen for one in fitted)
             if not all(one.converged for one in fitted):
                 values["note"] = "the solver stopped at its iteration limit for some fit"
             rows.append(
-                ClassifierRow(**name, setting=ALIGNED, classifier=classifier.name, **values)
+                base.ClassifierRow(
+                    **name, setting=base.ALIGNED, classifier=classifier.name, **values
+                )
             )
         return rows
 
-    def cells(self, row: ClassifierRow) -> dict[str, str]:
+    def cells(self, row: base.ClassifierRow) -> dict[str, str]:
         """The accuracy, under the classifier's name."""
         return {row.classifier.replace("_", " "): row.shown}
