@@ -61,6 +61,6 @@ def open_index(
 
 def _how_exact(path: Path, index: approximate.ApproximateIndex) -> str:
     return (
-        f"searched by {approximate.place_of(path)}, whose recall of the true ten nearest is {index.recall:.1%} "
-        f"({index.precision}); --exact goes through all {len(index):,} vectors"
+        f"searched by {approximate.place_of(path)}, whose recall of the true ten nearest is "
+        f"{index.recall:.1%} ({index.precision}); --exact goes through all {len(index):,} vectors"
     )

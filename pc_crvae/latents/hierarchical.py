@@ -139,7 +139,7 @@ class RecordedPath(tuple[Tensor, ...]):
 class _Chain(LatentChain):
     """What posterior and prior share: passes of the network, with its weights or constants."""
 
-    def __init__(self, network: TopDown, *, constant: bool) -> None:
+    def __init__(self, network: TopDown, *, constant: bool = False) -> None:
         self.network = network
         self.constant = constant
 
@@ -252,9 +252,8 @@ class HierarchicalPosterior(_Chain):
 
     def _recorded(self, path: LatentPath) -> TopDownPass | None:
         """The pass that ``path`` was drawn in, where it was drawn from here and still holds."""
-        if not isinstance(path, RecordedPath) or path.chain is not self:
-            return None
-        return path.record if path.stands_for_a_pass_of(self.network) else None
+        is_own = isinstance(path, RecordedPath) and path.chain is self
+        return _recorded(path, self.network) if is_own else None
 
     def detach(self) -> Self:
         """The same distributions as constants: neither features nor weights take a gradient.
@@ -273,9 +272,6 @@ class HierarchicalPosterior(_Chain):
 class HierarchicalPrior(_Chain):
     """p(z) of a hierarchical model: the same network without an encoder; the same for all items."""
 
-    def __init__(self, network: TopDown, *, constant: bool = False) -> None:
-        super().__init__(network, constant=constant)
-
     @property
     def mean(self) -> Tensor:
         """The groups' means side by side, each given the means before it: (1, D)."""
@@ -289,13 +285,9 @@ class HierarchicalPrior(_Chain):
 
     def conditionals(self, path: LatentPath) -> tuple[Conditional, ...]:
         """p(z_l|z_<l) of every group along ``path``: a pass, unless it was just drawn."""
-        if (
-            not self.constant
-            and isinstance(path, RecordedPath)
-            and path.record.priors
-            and path.stands_for_a_pass_of(self.network)
-        ):
-            return path.record.priors
+        recorded = None if self.constant else _recorded(path, self.network)
+        if recorded is not None and recorded.priors:
+            return recorded.priors
         return self._run_along(path, None).posteriors
 
     def detach(self) -> Self:
@@ -329,16 +321,20 @@ def stack_paths(paths: Sequence[LatentPath]) -> LatentPath:
 
 def decoder_state(network: TopDown, path: LatentPath) -> Tensor:
     """The network's state after the last group of ``path``, by a pass unless just drawn."""
-    if (
-        isinstance(path, RecordedPath)
-        and path.record.state is not None
-        and path.stands_for_a_pass_of(network)
-    ):
-        return path.record.state
+    recorded = _recorded(path, network)
+    if recorded is not None and recorded.state is not None:
+        return recorded.state
     with _keeping_statistics(network):
         record: TopDownPass = network(None, lambda group, _: path[group])
     assert record.state is not None
     return record.state
+
+
+def _recorded(path: LatentPath, network: TopDown) -> TopDownPass | None:
+    """The pass of ``network`` that ``path`` remembers and that another would repeat."""
+    if isinstance(path, RecordedPath) and path.stands_for_a_pass_of(network):
+        return path.record
+    return None
 
 
 @contextmanager

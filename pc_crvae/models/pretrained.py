@@ -22,10 +22,18 @@ from pc_crvae.utils.files import write_text
 ENCODED_AT_ONCE = 64  # items
 
 
+class Description(pydantic.BaseModel):
+    """The fields of a saved model's ``config.json`` from which the model is made again."""
+
+    model_config = pydantic.ConfigDict(strict=True)
+
+    data: dict[str, Any]
+
+
 class Pretrained(LatentVariableModel, ModelHubMixin):
     """A model that is saved to a folder and loaded from it, or from the Hugging Face Hub."""
 
-    Description: ClassVar[type[pydantic.BaseModel]]
+    Description: ClassVar[type[Description]]
     """The fields of a saved model's ``config.json`` from which the model is made again."""
 
     modality: ClassVar[Literal["point-clouds", "images"]]

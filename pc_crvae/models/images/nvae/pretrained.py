@@ -1,9 +1,8 @@
 """NVAE as a user holds it: saved, loaded, sampled from."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import pydantic
 import torch
 from torch import Tensor
 
@@ -13,21 +12,20 @@ from pc_crvae.latents.posteriors import LatentPath
 from pc_crvae.models.checks import ImageShape
 from pc_crvae.models.images.build import build_likelihood
 from pc_crvae.models.images.nvae.model import NVAE
-from pc_crvae.models.images.pretrained import Image, PretrainedOfImages, prepared_images
+from pc_crvae.models.images.pretrained import (
+    Image,
+    ImageDescription,
+    PretrainedOfImages,
+    prepared_images,
+)
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 _CHUNK = 64  # images encoded or decoded at once
 
-_Size = Annotated[int, pydantic.Field(ge=1)]
 
-
-class _Description(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True)
-
+class _Description(ImageDescription):
     architecture: NVAEModelConfig
-    shape: tuple[_Size, _Size, _Size]
-    data: dict[str, Any]
 
 
 class PretrainedNVAE(NVAE, PretrainedOfImages):
