@@ -251,15 +251,13 @@ def _differences(found: _Found, pair: tuple[str, str]) -> list[results.AccuracyD
             _rightness(of_side, row_name(found.features(arm), representation, setting))
             for of_side, arm in zip(both, pair, strict=True)
         )
-        difference = paired_difference(first, second)
         rows.append(
             results.AccuracyDifference(
                 first=pair[0],
                 second=pair[1],
                 representation=representation,
                 setting=setting,
-                difference=difference.mean,
-                interval=(difference.low, difference.high),
+                **paired_difference(first, second),
                 t_interval=t_interval(first, second),
                 of_seeds=tuple((first - second).mean(axis=1).tolist()),
                 training_seeds=tuple(seeds),

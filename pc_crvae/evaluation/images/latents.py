@@ -54,11 +54,7 @@ def information_of(
         )
 
     def moments(pixels: Tensor) -> dict[str, Tensor]:
-        posterior = (
-            model.posterior(pixels).top()
-            if isinstance(model, PretrainedNVAE)
-            else model.posterior(pixels)
-        )
+        posterior = model.posterior(pixels).top()
         assert isinstance(posterior, DiagonalGaussian)
         return {"mean": posterior.mean, "log_variance": posterior.log_variance}
 

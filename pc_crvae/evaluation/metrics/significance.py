@@ -1,8 +1,8 @@
 """Whether one classifier beats another on the same shapes: the interval of their difference."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,26 +16,23 @@ _RESAMPLES = 4_000
 _RESAMPLES_AT_ONCE = 250
 
 
-@dataclass(frozen=True)
-class PairedDifference:
-    """A difference of accuracies, in [-1, 1].
+_Rightness = NDArray[np.bool_] | NDArray[np.float64]
+"""(S, n), whether each of n shapes was classified right under each of S seeds, or how often."""
+
+
+class PairedDifference(TypedDict):
+    """A difference of accuracies, in [-1, 1], by the names of reports.
 
     Attributes:
-        mean: first less second.
-        low: lower end of the interval at `LEVEL`.
-        high: upper end.
+        difference: first less second.
+        interval: the ends of its interval at `LEVEL`.
     """
 
-    mean: float
-    low: float
-    high: float
+    difference: float
+    interval: tuple[float, float]
 
 
-def paired_difference(
-    first: NDArray[np.bool_] | NDArray[np.float64],
-    second: NDArray[np.bool_] | NDArray[np.float64],
-    seed: int = 0,
-) -> PairedDifference:
+def paired_difference(first: _Rightness, second: _Rightness, seed: int = 0) -> PairedDifference:
     """Difference of two accuracies with its bootstrap percentile interval.
 
     Shapes and probe seeds are drawn anew with replacement, the same for both, so that what is
@@ -59,13 +56,10 @@ def paired_difference(
     seeds, shapes = _shares(n_seeds, n_shapes, seed)
     resampled = ((seeds @ difference) * shapes).sum(axis=1)
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return PairedDifference(float(difference.mean()), float(low), float(high))
+    return {"difference": float(difference.mean()), "interval": (float(low), float(high))}
 
 
-def t_interval(
-    first: NDArray[np.bool_] | NDArray[np.float64],
-    second: NDArray[np.bool_] | NDArray[np.float64],
-) -> tuple[float, float] | None:
+def t_interval(first: _Rightness, second: _Rightness) -> tuple[float, float] | None:
     """Interval at `LEVEL` of the difference of two accuracies that holds for few seeds too.
 
     The mean difference plus and minus t_df sqrt(a / S + b / n): a is the sample variance over
@@ -97,9 +91,7 @@ def t_interval(
     return mean - half, mean + half
 
 
-def _difference(
-    first: NDArray[np.bool_] | NDArray[np.float64], second: NDArray[np.bool_] | NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _difference(first: _Rightness, second: _Rightness) -> NDArray[np.float64]:
     if first.shape != second.shape or first.ndim != 2 or first.size == 0:
         raise ValueError(
             f"paired accuracies need two equal tables (S, n), not {first.shape} and {second.shape}"

@@ -187,12 +187,9 @@ def compare_with_training_free(
 def _paired(
     setting: names.Setting, ours: Sequence[Outcome], theirs: Sequence[Outcome], test_labels: Labels
 ) -> dict[str, Any]:
-    difference = paired_difference(
-        _correct(ours, setting, test_labels), _correct(theirs, setting, test_labels)
-    )
+    right, right_too = (_correct(of, setting, test_labels) for of in (ours, theirs))
     return {
-        "difference": difference.mean,
-        "interval": (difference.low, difference.high),
+        **paired_difference(right, right_too),
         "level": LEVEL,
         "method": "bootstrap percentile, over test shapes and probe seeds",
     }

@@ -8,7 +8,7 @@ from pc_crvae.evaluation.probe.metrics import METRICS
 from pc_crvae.evaluation.probe.metrics.base import Row, Scores
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.tables import Table
-from pc_crvae.utils.templates import template_beside
+from pc_crvae.utils.templates import filled
 
 
 def format_table(report: ProbeReport) -> str:
@@ -30,7 +30,9 @@ def format_table(report: ProbeReport) -> str:
         elif cells:
             blocks.append(shown)
     found = report.cross_validation
-    text = template_beside(__file__, "table.txt").render(
+    return filled(
+        __file__,
+        "table.txt",
         report=report,
         tables=[Table(by_setting[0], by_setting[1:]), *blocks],
         has_untrained=any(row.features == "untrained" for row in rows),
@@ -41,7 +43,6 @@ def format_table(report: ProbeReport) -> str:
         notes=_notes(report),
         cross_validation=None if found is None else _cross_validation(found),
     )
-    return text.rstrip()
 
 
 def _notes(report: ProbeReport) -> Iterator[str]:
