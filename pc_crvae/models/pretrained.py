@@ -94,17 +94,8 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
                 :meth:`pc_crvae.evaluation.tables.Table.markdown` gives it.
             protocol: a paragraph that says how the figures were measured.
         """
-        text = saved_card(
-            name or type(self).__name__,
-            what=repr(self),
-            made=self.made,
-            modality=self.modality,
-            data=self.data,
-            abilities=self.abilities(),
-            figures=figures,
-            protocol=protocol,
-        )
-        return ModelCard(text)
+        name = name or type(self).__name__
+        return ModelCard(saved_card(self, name, figures=figures, protocol=protocol))
 
     def __repr__(self) -> str:
         """One line, where torch would print a page of modules."""

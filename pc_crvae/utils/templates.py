@@ -19,7 +19,7 @@ def template_beside(module: str, name: str, *shared: Path) -> Template:
     return _environment(Path(module).parent, *shared).get_template(name)
 
 
-def filled(module: str, name: str, **values: object) -> str:
+def filled(module: str, name: str, /, **values: object) -> str:
     """Return the text of a template that lies beside a module, without blank lines at its end.
 
     Args:
