@@ -184,9 +184,7 @@ def embed_parts(
         size = model.vector_size
         rows = Rows(
             [files[place].id for place in kept],
-            np.stack([vectors[place] for place in kept])
-            if kept
-            else np.empty((0, size), np.float32),
+            np.array([vectors[place] for place in kept], np.float32).reshape(len(kept), size),
             [str(files[place].path) for place in kept],
         )
         told = [refused[place] for place in sorted(refused)]

@@ -8,6 +8,7 @@ figure, so a figure without them means nothing.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from functools import cache, partial
 from typing import Literal
 
@@ -211,13 +212,9 @@ def _emd_rows(
     advance: Callable[[], None],
 ) -> Iterator[NDArray[np.float64]]:
     """Match each cloud of ``x`` with the others of its own, in order."""
-    if workers == 1:
-        for cloud, of_cloud in zip(x, others, strict=True):
-            yield _emd_row(cloud, of_cloud)
-            advance()
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        for row in pool.map(_emd_row, x, others, chunksize=4):
+    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
+        rows = pool.map(_emd_row, x, others, chunksize=4) if pool else map(_emd_row, x, others)
+        for row in rows:
             yield row
             advance()
 

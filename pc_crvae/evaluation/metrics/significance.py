@@ -32,7 +32,7 @@ class PairedDifference(TypedDict):
     interval: tuple[float, float]
 
 
-def paired_difference(first: _Rightness, second: _Rightness, seed: int = 0) -> PairedDifference:
+def paired_difference(first: _Rightness, second: _Rightness) -> PairedDifference:
     """Difference of two accuracies with its bootstrap percentile interval.
 
     Shapes and probe seeds are drawn anew with replacement, the same for both, so that what is
@@ -46,14 +46,13 @@ def paired_difference(first: _Rightness, second: _Rightness, seed: int = 0) -> P
         first: (S, n), whether each of n shapes was classified right under each of S seeds, or
             how often, in [0, 1].
         second: (S, n), of the other.
-        seed: the seed of the resampling.
 
     Raises:
         ValueError: different shapes, or nothing to compare.
     """
     difference = _difference(first, second)
     n_seeds, n_shapes = difference.shape
-    seeds, shapes = _shares(n_seeds, n_shapes, seed)
+    seeds, shapes = _shares(n_seeds, n_shapes)
     resampled = ((seeds @ difference) * shapes).sum(axis=1)
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return {"difference": float(difference.mean()), "interval": (float(low), float(high))}
@@ -101,11 +100,9 @@ def _difference(first: _Rightness, second: _Rightness) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=1)
-def _shares(
-    n_seeds: int, n_shapes: int, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _shares(n_seeds: int, n_shapes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How much each seed and each shape counts in every resample: drawing them is what costs."""
-    generator = keyed_numpy_generator("paired difference", seed)
+    generator = keyed_numpy_generator("paired difference", 0)
     seeds = generator.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), _RESAMPLES) / n_seeds
     shapes = generator.multinomial(n_shapes, np.full(n_shapes, 1 / n_shapes), _RESAMPLES) / n_shapes
     for shares in (seeds, shapes):
