@@ -6,15 +6,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from pc_crvae.config import (
-    Config,
-    ConsistencyConfig,
-    ImageTransformConfig,
-    MixtureConfig,
-    NVAEModelConfig,
-    PointModelConfig,
-    TrainingConfig,
-)
+from pc_crvae import config as configs
 from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
@@ -53,7 +45,7 @@ _NATS, _COSINE = 20.0, 0.1
 """Temperatures of contrast by KL and by cosines, where the config has none."""
 
 
-def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretrained:
+def build_model(config: configs.Config, image_shape: ImageShape | None = None) -> Pretrained:
     """The model, initialised from torch's global generator.
 
     Args:
@@ -65,14 +57,14 @@ def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretra
             channels for.
         ValueError: a model of images without their shape.
     """
-    if isinstance(config.data, MixtureConfig):
+    if isinstance(config.data, configs.MixtureConfig):
         shares = {one.name: one.share for one in config.data.mixture}
         data: dict[str, Any] = {"name": None, "up": None, "mixture": shares}
     else:
         data = {"name": config.data.name, "up": config.data.up}
     if not config.decodes:
         data["decodes"] = False
-    if isinstance(config.model, PointModelConfig):
+    if isinstance(config.model, configs.PointModelConfig):
         return PointVAE(
             config.model, posterior=_posterior(config), points=config.data.points, data=data
         )
@@ -80,9 +72,9 @@ def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretra
         raise ValueError("a model of images is made for images of a shape")
     try:
         if config.consistency is not None:
-            transforms = cast(Sequence[ImageTransformConfig], config.consistency.transforms)
+            transforms = cast(Sequence[configs.ImageTransformConfig], config.consistency.transforms)
             build_image_transform(transforms).require_channels(image_shape[0])
-        if isinstance(config.model, NVAEModelConfig):
+        if isinstance(config.model, configs.NVAEModelConfig):
             return PretrainedNVAE(config.model, shape=image_shape, data=data)
         return ImageVAE(config.model, posterior=_posterior(config), shape=image_shape, data=data)
     except ValueError as error:
@@ -91,13 +83,13 @@ def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretra
         ) from None
 
 
-def image_shape_of(config: Config, items: ItemSet) -> ImageShape | None:
+def image_shape_of(config: configs.Config, items: ItemSet) -> ImageShape | None:
     """The shape of the images of ``items``; None for clouds.
 
     Raises:
         UserError: the model of ``config`` has the other modality.
     """
-    of_points = isinstance(config.model, PointModelConfig)
+    of_points = isinstance(config.model, configs.PointModelConfig)
     if isinstance(items, ImageSet) == of_points:
         raise UserError(
             f"{items.name} holds {items.holds}, and model.name {config.model.name} is a model of "
@@ -109,17 +101,19 @@ def image_shape_of(config: Config, items: ItemSet) -> ImageShape | None:
     return channels, height, width
 
 
-def build_objective(config: Config, model: base.LatentVariableModel) -> base.Objective:
+def build_objective(config: configs.Config, model: base.LatentVariableModel) -> base.Objective:
     """L, what one pass maximises; its settings are those of the config, by the same names."""
     # The warm-up is the schedule's.
     settings = config.objective.model_dump(exclude={"name", "warmup_epochs"})
     return OBJECTIVES[config.objective.name].for_model(model, **settings)
 
 
-def build_transform(config: Config, consistency: ConsistencyConfig) -> BatchTransform:
+def build_transform(
+    config: configs.Config, consistency: configs.ConsistencyConfig
+) -> BatchTransform:
     """t, the listed transforms one after the other, onto what the model's likelihood takes."""
-    if not isinstance(config.model, PointModelConfig):
-        transforms = cast(Sequence[ImageTransformConfig], consistency.transforms)
+    if not isinstance(config.model, configs.PointModelConfig):
+        transforms = cast(Sequence[configs.ImageTransformConfig], consistency.transforms)
         return onto_levels(build_image_transform(transforms), config.model.likelihood)
     return points.Compose(
         [points.TRANSFORMS[listed.name](**listed.arguments()) for listed in consistency.transforms]
@@ -127,7 +121,7 @@ def build_transform(config: Config, consistency: ConsistencyConfig) -> BatchTran
 
 
 def build_training_objective(
-    config: Config, model: base.LatentVariableModel
+    config: configs.Config, model: base.LatentVariableModel
 ) -> base.TrainingObjective:
     """The one module whose forward is the whole of a training step's objective.
 
@@ -155,7 +149,9 @@ def build_training_objective(
     return Regularized(whole, model.regularization) if isinstance(model, NVAE) else whole
 
 
-def build_divergence(consistency: ConsistencyConfig, model: base.LatentVariableModel) -> Divergence:
+def build_divergence(
+    consistency: configs.ConsistencyConfig, model: base.LatentVariableModel
+) -> Divergence:
     """D, how far the posteriors of an item and of its transform lie apart."""
     common: dict[str, Any] = {
         name: getattr(consistency, name) for name in ("direction", "stop_gradient", "dimensions")
@@ -181,7 +177,7 @@ def _size_of_means(model: base.LatentVariableModel) -> int:
 
 
 def build_optimizer(
-    objective: nn.Module, options: TrainingConfig, *, frozen: Iterable[nn.Parameter] = ()
+    objective: nn.Module, options: configs.TrainingConfig, *, frozen: Iterable[nn.Parameter] = ()
 ) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019), decaying weight matrices and nothing else.
 
@@ -206,5 +202,5 @@ def build_optimizer(
     )
 
 
-def _posterior(config: Config) -> Literal["gaussian", "code"]:
+def _posterior(config: configs.Config) -> Literal["gaussian", "code"]:
     return "code" if config.objective.name == "autoencoder" else "gaussian"

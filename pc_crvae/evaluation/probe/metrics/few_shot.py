@@ -14,11 +14,7 @@ from pydantic import Field
 from pc_crvae.config.sections import PositiveInt, Section
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.metrics.arrays import Labels
-from pc_crvae.evaluation.probe.classifier_settings import (
-    ClassifierSection,
-    LinearSVM,
-    check_one_value,
-)
+from pc_crvae.evaluation.probe import classifier_settings
 from pc_crvae.evaluation.probe.metrics import base
 from pc_crvae.evaluation.reports import Part
 from pc_crvae.randomness.keys import keyed_numpy_generator
@@ -34,8 +30,9 @@ class FewShot(Section):
     queries_from: Literal["test", "train"] = Field(
         "test", description="split of the queries; in train they are others than the labelled"
     )
-    classifier: ClassifierSection = Field(
-        LinearSVM(c=(1e-2,)), description="one value of its parameter: few shots leave no folds"
+    classifier: classifier_settings.ClassifierSection = Field(
+        classifier_settings.LinearSVM(c=(1e-2,)),
+        description="one value of its parameter: few shots leave no folds",
     )
 
 
@@ -74,7 +71,7 @@ class FewShotMetric(base.Metric[_Kinds, list[list[float]], FewShotRow]):
     def check(self, asked: _Kinds) -> None:
         """Refuse a classifier whose parameter is to be chosen."""
         for kind in asked:
-            check_one_value(kind.classifier, self.key)
+            classifier_settings.check_one_value(kind.classifier, self.key)
 
     def measure(self, asked: _Kinds, task: base.Task) -> Callable[[Labels], list[list[float]]]:
         """Predict in the episodes of each kind."""

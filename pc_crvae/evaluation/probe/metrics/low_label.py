@@ -8,11 +8,7 @@ from pydantic import Field
 
 from pc_crvae.config.sections import PositiveInt, Section
 from pc_crvae.evaluation.metrics.arrays import Labels
-from pc_crvae.evaluation.probe.classifier_settings import (
-    ClassifierSection,
-    LinearSVM,
-    check_one_value,
-)
+from pc_crvae.evaluation.probe import classifier_settings
 from pc_crvae.evaluation.probe.metrics import base
 from pc_crvae.evaluation.reports import Part
 from pc_crvae.randomness.keys import keyed_numpy_generator
@@ -25,8 +21,9 @@ class LowLabel(Section):
         Field((0.01, 0.05, 0.1, 1.0), description="shares; at least one item of each class")
     )
     draws: PositiveInt = Field(5, description="draws of each share, but one of the whole")
-    classifier: ClassifierSection = Field(
-        LinearSVM(c=(1e-2,)), description="one value of its parameter: few labels leave no folds"
+    classifier: classifier_settings.ClassifierSection = Field(
+        classifier_settings.LinearSVM(c=(1e-2,)),
+        description="one value of its parameter: few labels leave no folds",
     )
 
 
@@ -55,7 +52,7 @@ class LowLabelMetric(base.Metric[LowLabel, _Draws, ShareRow]):
 
     def check(self, asked: LowLabel) -> None:
         """Refuse a classifier whose parameter is to be chosen."""
-        check_one_value(asked.classifier, self.key)
+        classifier_settings.check_one_value(asked.classifier, self.key)
 
     def measure(self, asked: LowLabel, task: base.Task) -> Callable[[Labels], _Draws]:
         """Predict the test items from each draw of each share."""

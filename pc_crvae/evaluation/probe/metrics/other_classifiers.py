@@ -5,15 +5,11 @@ from collections.abc import Callable, Sequence
 from pydantic import Field
 
 from pc_crvae.evaluation.metrics.arrays import Labels
-from pc_crvae.evaluation.probe.classifier_settings import (
-    Classifier,
-    ClassifierSection,
-    parameter_of,
-)
+from pc_crvae.evaluation.probe import classifier_settings
 from pc_crvae.evaluation.probe.classifiers import FittedClassifier
 from pc_crvae.evaluation.probe.metrics import base
 
-_Several = tuple[Classifier, ...]
+_Several = tuple[classifier_settings.Classifier, ...]
 _Found = list[tuple[base.Score, FittedClassifier]]
 """What each classifier scores under one seed, and how it was fitted."""
 
@@ -22,7 +18,7 @@ class OtherClassifiers(base.Metric[_Several, _Found, base.ClassifierRow]):
     """A row for each of the other classifiers."""
 
     key = "other_classifiers"
-    section = tuple[ClassifierSection, ...]
+    section = tuple[classifier_settings.ClassifierSection, ...]
     default = Field((), description="fitted beside, scored on unturned test items")
     row = base.ClassifierRow
     title = "other classifiers"
@@ -53,7 +49,9 @@ class OtherClassifiers(base.Metric[_Several, _Found, base.ClassifierRow]):
         for classifier, of_seeds in zip(asked, zip(*found, strict=True), strict=True):
             scores, fitted = zip(*of_seeds, strict=True)
             values = base.summarize(scores)
-            values[parameter_of(classifier)] = tuple(one.chosen for one in fitted)
+            values[classifier_settings.parameter_of(classifier)] = tuple(
+                one.chosen for one in fitted
+            )
             if not all(one.converged for one in fitted):
                 values["note"] = "the solver stopped at its iteration limit for some fit"
             rows.append(
