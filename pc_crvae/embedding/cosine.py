@@ -13,8 +13,7 @@ def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
     largest = np.abs(rows).max(axis=1, keepdims=True, initial=0)
     rows = rows / np.where(largest > 0, largest, 1)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    units: NDArray[np.float64] = rows / np.where(lengths > 0, lengths, 1)
-    return units
+    return rows / np.where(lengths > 0, lengths, 1)
 
 
 def nearest_of(

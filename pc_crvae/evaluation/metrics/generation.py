@@ -201,8 +201,7 @@ def _chamfer_matrix(x: Tensor, y: Tensor) -> NDArray[np.float64]:
             strict=True,
         )
     ]
-    matrix: NDArray[np.float64] = torch.cat(distances).reshape(len(x), len(y)).double().numpy()
-    return matrix
+    return torch.cat(distances).reshape(len(x), len(y)).double().numpy()
 
 
 def _emd_rows(

@@ -95,8 +95,7 @@ def _difference(first: _Rightness, second: _Rightness) -> NDArray[np.float64]:
         raise ValueError(
             f"paired accuracies need two equal tables (S, n), not {first.shape} and {second.shape}"
         )
-    difference: NDArray[np.float64] = first.astype(np.float64) - second
-    return difference
+    return first.astype(np.float64) - second
 
 
 @lru_cache(maxsize=1)
@@ -145,8 +144,7 @@ def item_intervals(
             counts = generator.multinomial(len(rows), even, _RESAMPLES_AT_ONCE)
             part = means[start : start + _RESAMPLES_AT_ONCE]
             part += counts @ values[rows] / (len(rows) * len(together))
-    ends: NDArray[np.float64] = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T
-    return ends
+    return np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T
 
 
 def mcnemar_exact(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

@@ -241,5 +241,4 @@ def _score(mean: np.float64, ends: NDArray[np.float64]) -> Score:
 def _class_weights(labels: Labels) -> NDArray[np.float64]:
     """How much each item (n,) counts in a mean over classes."""
     _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    weights: NDArray[np.float64] = 1 / (len(counts) * counts[places])
-    return weights
+    return 1 / (len(counts) * counts[places])

@@ -97,8 +97,7 @@ def stratified_share(labels: Labels, fraction: float, *key: int | str) -> Labels
         rows = np.flatnonzero(labels == label)
         count = max(1, round(fraction * len(rows)))
         kept.append(generator.permutation(rows)[:count])
-    drawn: Labels = np.sort(np.concatenate(kept)).astype(np.int64)
-    return drawn
+    return np.sort(np.concatenate(kept)).astype(np.int64)
 
 
 def predict_from_share(
