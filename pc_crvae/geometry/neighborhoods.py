@@ -100,11 +100,31 @@ class _PoolNeighbors(torch.autograd.Function):
     def backward(ctx: Any, extreme_gradient: Tensor, sum_gradient: Tensor) -> tuple[Any, ...]:
         argument, indices = ctx.saved_tensors
         of_sum = sum_gradient if ctx.with_sum else None
-        kernels = reference if wants_graph(extreme_gradient, sum_gradient) else ctx.kernels
-        gradient = kernels.unpool_neighbors(
+        if wants_graph(extreme_gradient, sum_gradient):
+            spread = _spread(extreme_gradient, argument, of_sum, indices, ctx.n_points)
+            return spread, None, None, None
+        gradient = ctx.kernels.unpool_neighbors(
             extreme_gradient, argument, of_sum, indices, ctx.n_points
         )
         return gradient, None, None, None
+
+
+def _spread(
+    extreme_gradient: Tensor,
+    argument: Tensor,
+    sum_gradient: Tensor | None,
+    indices: Tensor,
+    n_points: int,
+) -> Tensor:
+    """As `Kernels.unpool_neighbors`, differentiable in the gradients."""
+    batch, _, channels = extreme_gradient.shape
+    gradient = extreme_gradient.new_zeros((batch, n_points, channels))
+    gradient = gradient.scatter_add(1, argument.long(), extreme_gradient)
+    if sum_gradient is None:
+        return gradient
+    of_edges = sum_gradient.unsqueeze(2).expand(-1, -1, indices.shape[2], -1).flatten(1, 2)
+    places = indices.flatten(1).unsqueeze(2).expand(-1, -1, channels)
+    return gradient.scatter_add(1, places, of_edges)
 
 
 class Moments(NamedTuple):

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -154,12 +154,10 @@ class _Chain(LatentChain):
         choose: Choice,
         *,
         records_statistics: bool = False,
-        groups: int | None = None,
-        to_the_end: bool = True,
+        **options: Any,
     ) -> TopDownPass:
-        """One pass; batch-norm's running statistics follow only where asked to."""
+        """One pass, by the network's options; running statistics follow only where asked to."""
         keeping = nullcontext() if records_statistics else _keeping_statistics(self.network)
-        options = {"groups": groups, "to_the_end": to_the_end}
         with keeping:
             if not self.constant:
                 record: TopDownPass = self.network(encoder_features, choose, **options)

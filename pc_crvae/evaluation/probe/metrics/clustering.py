@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 
 from pc_crvae.config.sections import PositiveInt, Section
 from pc_crvae.evaluation.metrics.arrays import Labels
-from pc_crvae.evaluation.metrics.clustering import Agreement, agreement, cluster
+from pc_crvae.evaluation.metrics.clustering import agreement, cluster
 from pc_crvae.evaluation.probe.metrics import base
 
 
@@ -36,7 +36,11 @@ class ClusteringRow(base.Row):
     aris: tuple[float, ...]
 
 
-class ClusteringMetric(base.Metric[Clustering, Agreement, ClusteringRow]):
+_Agreement = tuple[float, float]
+"""NMI and ARI."""
+
+
+class ClusteringMetric(base.Metric[Clustering, _Agreement, ClusteringRow]):
     """NMI and ARI of k-means clusters of the unturned test items."""
 
     key = "clustering"
@@ -44,7 +48,7 @@ class ClusteringMetric(base.Metric[Clustering, Agreement, ClusteringRow]):
     row = ClusteringRow
     title = "clusters"
 
-    def measure(self, asked: Clustering, task: base.Task) -> Callable[[Labels], Agreement]:
+    def measure(self, asked: Clustering, task: base.Task) -> Callable[[Labels], _Agreement]:
         """Cluster the test items, standardised as they are for the classifier."""
         inputs = task.test[base.ALIGNED].astype(np.float64)
         if task.standardise:
@@ -54,10 +58,10 @@ class ClusteringMetric(base.Metric[Clustering, Agreement, ClusteringRow]):
         return lambda labels: agreement(np.asarray(labels), clusters)
 
     def rows(
-        self, asked: Clustering, found: Sequence[Agreement], name: base.Name
+        self, asked: Clustering, found: Sequence[_Agreement], name: base.Name
     ) -> list[ClusteringRow]:
         """One row."""
-        nmis, aris = tuple(one.nmi for one in found), tuple(one.ari for one in found)
+        nmis, aris = zip(*found, strict=True)
         row = ClusteringRow(
             **name,
             setting=base.ALIGNED,

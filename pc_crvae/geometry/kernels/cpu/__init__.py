@@ -76,17 +76,11 @@ def _nearest_by_scan(queries: np.ndarray, references: np.ndarray) -> Tensor:
 
 
 def _nearest_by_blocks(
-    queries: SortedBlocks, references: np.ndarray, sorted_references: SortedBlocks
+    queries: SortedBlocks, references: np.ndarray, blocks: SortedBlocks
 ) -> Tensor:
     indices = torch.empty(queries.order.shape, dtype=torch.int64)
-    parallel.run(
-        search.nearest_by_blocks,
-        indices.numel(),
-        queries,
-        references,
-        sorted_references,
-        indices.numpy(),
-    )
+    arrays = queries, references, blocks, indices.numpy()
+    parallel.run(search.nearest_by_blocks, indices.numel(), *arrays)
     return indices
 
 
@@ -97,12 +91,8 @@ def k_nearest(points: Tensor, k: int) -> Tensor:
     neighbors = torch.empty((*points.shape[:2], k), dtype=torch.int64)
     if points.shape[2] == 3:
         blocks = _sorted_blocks(*_arrays(points))
-        parallel.run(
-            search.k_nearest_by_blocks,
-            points[..., 0].numel(),
-            blocks,
-            neighbors.numpy(),
-        )
+        count = points[..., 0].numel()
+        parallel.run(search.k_nearest_by_blocks, count, blocks, neighbors.numpy())
     else:
         for cloud, out in zip(points, neighbors, strict=True):
             _k_nearest_features(cloud, out)
@@ -138,13 +128,9 @@ def unpool_neighbors(
     gradient = extreme_gradient.new_empty((batch, n_points, channels))
     if sum_gradient is None:
         sum_gradient = extreme_gradient.new_empty((0, 0, 0))
-    parallel.run(
-        pooling.unpool,
-        batch * -(-channels // _CHANNELS),
-        *_arrays(extreme_gradient, argument, sum_gradient, indices),
-        _CHANNELS,
-        gradient.numpy(),
-    )
+    parts = batch * -(-channels // _CHANNELS)
+    given = _arrays(extreme_gradient, argument, sum_gradient, indices)
+    parallel.run(pooling.unpool, parts, *given, _CHANNELS, gradient.numpy())
     return gradient
 
 
@@ -214,23 +200,12 @@ def picked_products_backward(
     batch, _, dimensions = features.shape
     weight_gradient = torch.empty_like(weight)
     gradients, points, weights, arguments = _arrays(gradient, features, weight, argument)
+    parts, picked = batch * -(-dimensions // _CHANNELS), (gradients, arguments)
+    to_features, to_weight = features_gradient.numpy(), weight_gradient.numpy()
     parallel.run(
-        columns.picked_products_to_features,
-        batch * -(-dimensions // _CHANNELS),
-        gradients,
-        arguments,
-        weights,
-        _CHANNELS,
-        features_gradient.numpy(),
+        columns.picked_products_to_features, parts, *picked, weights, _CHANNELS, to_features
     )
-    parallel.run(
-        columns.picked_products_to_weight,
-        len(weight),
-        gradients,
-        arguments,
-        points,
-        weight_gradient.numpy(),
-    )
+    parallel.run(columns.picked_products_to_weight, len(weight), *picked, points, to_weight)
     return weight_gradient
 
 
@@ -250,15 +225,9 @@ def octant_means(points: Tensor, counts: Sequence[int], signs: Tensor) -> Tensor
     """(B, N, 3) to (B, V, N, 24 S), of the ``counts`` nearest other points; they rise, and fit."""
     means = points.new_empty((len(points), len(signs), points.shape[1], len(counts), 8, 3))
     blocks = _sorted_blocks(*_arrays(points))
-    parallel.run(
-        octants.octant_means,
-        len(points) * blocks.boxes.shape[2],
-        blocks.order,
-        blocks.coordinates,
-        blocks.boxes,
-        np.array(counts),
-        *_arrays(signs, means),
-    )
+    arrays = blocks.order, blocks.coordinates, blocks.boxes, np.array(counts)
+    count = len(points) * blocks.boxes.shape[2]
+    parallel.run(octants.octant_means, count, *arrays, *_arrays(signs, means))
     return means.flatten(3)
 
 
@@ -301,15 +270,10 @@ def _k_nearest_features(cloud: Tensor, out: Tensor) -> None:
     with torch.autocast("cpu", enabled=False):
         for first in range(0, count, rows_step):
             part = centered[first : first + rows_step]
-            torch.mm(part, centered.t(), out=products[: len(part)])
-            parallel.run(
-                feature_search.rank_candidates,
-                len(part),
-                *_arrays(cloud, squares, products[: len(part)]),
-                slack,
-                first,
-                out.numpy(),
-            )
+            own = products[: len(part)]
+            torch.mm(part, centered.t(), out=own)
+            given = *_arrays(cloud, squares, own), slack, first, out.numpy()
+            parallel.run(feature_search.rank_candidates, len(part), *given)
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:

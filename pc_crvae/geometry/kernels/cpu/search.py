@@ -55,13 +55,7 @@ def sort_along_curve(points, order, coordinates, boxes, start, stop):  # type: i
     for b in range(start, stop):
         keys[:] = 0
         for axis in range(3):
-            low, high = np.inf, -np.inf
-            for i in range(count):
-                value = points[b, i, axis]
-                if value < low:
-                    low = value
-                if value > high:
-                    high = value
+            low, high = _extent(points[b, :, axis])
             scale = (_GRID - 1) / (high - low) if high > low else 0.0
             for i in range(count):
                 cell = (points[b, i, axis] - low) * scale
@@ -75,15 +69,18 @@ def sort_along_curve(points, order, coordinates, boxes, start, stop):  # type: i
         coordinates[b, :, count:] = np.inf
         for block in range(boxes.shape[2]):
             for axis in range(3):
-                low, high = np.inf, -np.inf
-                for i in range(block * BLOCK, min(count, (block + 1) * BLOCK)):
-                    value = coordinates[b, axis, i]
-                    if value < low:
-                        low = value
-                    if value > high:
-                        high = value
-                boxes[b, axis, block] = low
-                boxes[b, axis + 3, block] = high
+                own = coordinates[b, axis, block * BLOCK : min(count, (block + 1) * BLOCK)]
+                boxes[b, axis, block], boxes[b, axis + 3, block] = _extent(own)
+
+
+@inlined
+def _extent(values):  # type: ignore[no-untyped-def]
+    """The least and the largest of values, NaN left out."""
+    low, high = np.inf, -np.inf
+    for value in values:
+        low = value if value < low else low
+        high = value if value > high else high
+    return low, high
 
 
 @compiled
