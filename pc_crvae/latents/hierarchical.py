@@ -24,6 +24,10 @@ Choice = Callable[[int, Conditional], Tensor]
 """What a pass takes for a group's latent (B, D_l): a sample, a mean, or one given."""
 
 
+def _mean_of(_: int, conditional: Conditional) -> Tensor:
+    return conditional.mean
+
+
 @dataclass(frozen=True, eq=False)
 class TopDownPass:
     """One pass from the top group down.
@@ -213,26 +217,20 @@ class HierarchicalPosterior(_Chain):
         Of the uppermost ``representation_groups`` groups, which hold what is common to the
         whole image, or of all; not the mean of z, which has no closed form. Takes a pass.
         """
-        record = self._run(
-            self.encoder_features,
-            lambda _, conditional: conditional.mean,
-            groups=self.representation_groups,
-            to_the_end=False,
-        )
+        groups = self.representation_groups
+        record = self._run(self.encoder_features, _mean_of, groups=groups, to_the_end=False)
         return torch.cat(record.path, dim=1)
 
     def top(self, path: LatentPath = ()) -> Conditional:
         """q(z_1|x) of the top group: a pass of that group alone, unless ``path`` recorded it."""
         if (recorded := self._recorded(path)) is not None:
             return recorded.posteriors[0]
-        record = self._run(
-            self.encoder_features, lambda _, group: group.mean, groups=1, to_the_end=False
-        )
+        record = self._run(self.encoder_features, _mean_of, groups=1, to_the_end=False)
         return record.posteriors[0]
 
     def mean_path(self) -> LatentPath:
         """The path of all groups' means, each given the means before it; nothing is drawn."""
-        return RecordedPath.of(self._run(self.encoder_features, lambda _, group: group.mean), self)
+        return RecordedPath.of(self._run(self.encoder_features, _mean_of), self)
 
     def sample(self, draws: Draws) -> LatentPath:
         """Draw a path from the top down; what the pass computed stays with it."""
@@ -273,7 +271,7 @@ class HierarchicalPrior(_Chain):
     @property
     def mean(self) -> Tensor:
         """The groups' means side by side, each given the means before it: (1, D)."""
-        record = self._run(None, lambda _, conditional: conditional.mean, to_the_end=False)
+        record = self._run(None, _mean_of, to_the_end=False)
         return torch.cat(record.path, dim=1)
 
     def sample(self, draws: Draws) -> LatentPath:

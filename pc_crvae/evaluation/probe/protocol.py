@@ -25,6 +25,15 @@ PROTOCOL_FOLDER = Path(__file__).resolve().parent / "protocols"
 Pool = Literal["max", "mean", "max_mean"]
 
 
+AS_THEY_ARE = {
+    "settings": (ALIGNED,),
+    "representations": ("mean",),
+    "near_copies": False,
+    "training_free": False,
+}
+"""What a protocol can ask of items that are no clouds."""
+
+
 class ProtocolBase(Section):
     """What decides a probe's numbers, but the sections of its metrics."""
 

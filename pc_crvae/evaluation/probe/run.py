@@ -31,7 +31,7 @@ from pc_crvae.evaluation.probe.linear_svm import fit_linear_svm
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED
 from pc_crvae.evaluation.probe.near_copies import near_copies_of
 from pc_crvae.evaluation.probe.outcomes import Outcome, predict_items
-from pc_crvae.evaluation.probe.protocol import ProbeProtocol
+from pc_crvae.evaluation.probe.protocol import AS_THEY_ARE, ProbeProtocol
 from pc_crvae.evaluation.probe.training_free import Candidates, Chosen, choose_training_free
 from pc_crvae.evaluation.reports import Part, TrainAndTest, library_versions
 from pc_crvae.evaluation.rotations import rotated
@@ -185,13 +185,7 @@ def protocol_for(
             f"the protocol {protocol.name} averages over turned shapes, and {train.name} holds "
             "images: take ours"
         )
-    as_they_are = {
-        "settings": (ALIGNED,),
-        "representations": ("mean",),
-        "near_copies": False,
-        "training_free": False,
-    }
-    return protocol.model_copy(update=as_they_are)
+    return protocol.model_copy(update=AS_THEY_ARE)
 
 
 def validation_probe(
