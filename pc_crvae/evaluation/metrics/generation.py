@@ -192,14 +192,10 @@ def generation_metrics(
 
 
 def _chamfer_matrix(x: Tensor, y: Tensor) -> NDArray[np.float64]:
-    rows, columns = torch.meshgrid(torch.arange(len(x)), torch.arange(len(y)), indexing="ij")
+    pairs = torch.cartesian_prod(torch.arange(len(x)), torch.arange(len(y)))
     distances = [
-        chamfer_distance(x[of_x], y[of_y])
-        for of_x, of_y in zip(
-            torch.split(rows.reshape(-1), _PAIRS_AT_ONCE),
-            torch.split(columns.reshape(-1), _PAIRS_AT_ONCE),
-            strict=True,
-        )
+        chamfer_distance(x[part[:, 0]], y[part[:, 1]])
+        for part in torch.split(pairs, _PAIRS_AT_ONCE)
     ]
     return torch.cat(distances).reshape(len(x), len(y)).double().numpy()
 

@@ -131,17 +131,12 @@ def _classifier_row(
         notes.append("the largest C of the grid was chosen: a larger one might do better")
     if not all(outcome.converged for outcome in outcomes):
         notes.append("the SVM solver stopped at its iteration limit for some C")
-    values: dict[str, Any] = {parameter: tuple(outcome.chosen for outcome in outcomes)}
+    values = scores_of(test_labels, [outcome.predictions[setting] for outcome in outcomes])
+    values[parameter] = tuple(outcome.chosen for outcome in outcomes)
+    values["dimensions"] = outcomes[0].dimensions
     if notes:
         values["note"] = "; ".join(notes)
-    return ClassifierRow(
-        **name,
-        setting=setting,
-        classifier=classifier.name,
-        **scores_of(test_labels, [outcome.predictions[setting] for outcome in outcomes]),
-        dimensions=outcomes[0].dimensions,
-        **values,
-    )
+    return ClassifierRow(**name, setting=setting, classifier=classifier.name, **values)
 
 
 def collect_predictions(

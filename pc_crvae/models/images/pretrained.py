@@ -100,9 +100,7 @@ def prepared_images(images: Tensor | np.ndarray, shape: ImageShape) -> Tensor:
     levels = 255 if images.dtype == np.uint8 else 1
     # A copy, because torch takes no array with negative strides.
     batch = torch.from_numpy(np.array(images, dtype=np.float32)) / levels
-    if batch.dim() == 2:
-        batch = batch[None]
-    if batch.dim() == 3:
+    while batch.dim() in (2, 3):
         batch = batch[None]
     if batch.dim() != 4 or tuple(batch.shape[1:]) != shape or len(batch) == 0:
         expected = ", ".join(map(str, shape))

@@ -50,13 +50,9 @@ class Task:
         Raises:
             UserError: as `fit_classifier`.
         """
+        items = self.train, self.train_labels
         return fit_classifier(
-            classifier,
-            self.train,
-            self.train_labels,
-            standardise=self.standardise,
-            folds=self.folds,
-            seed=self.seed,
+            classifier, *items, standardise=self.standardise, folds=self.folds, seed=self.seed
         )
 
     def fit_few(self, classifier: Classifier, rows: Labels) -> FittedClassifier:

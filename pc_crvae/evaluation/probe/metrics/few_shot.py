@@ -88,14 +88,9 @@ class FewShotMetric(base.Metric[_Kinds, list[list[float]], FewShotRow]):
         rows = []
         for place, kind in enumerate(asked):
             accuracies = [score for of_seed in found for score in of_seed[place]]
-            rows.append(
-                FewShotRow(
-                    **name,
-                    setting=base.ALIGNED,
-                    **kind.model_dump(include=set(EpisodeKind.model_fields)),
-                    **base.summarize_accuracies(accuracies),
-                )
-            )
+            of_kind = kind.model_dump(include=set(EpisodeKind.model_fields))
+            scores = base.summarize_accuracies(accuracies)
+            rows.append(FewShotRow(**name, setting=base.ALIGNED, **of_kind, **scores))
         return rows
 
     def cells(self, row: FewShotRow) -> dict[str, str]:

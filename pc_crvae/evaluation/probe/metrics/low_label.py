@@ -67,11 +67,9 @@ class LowLabelMetric(base.Metric[LowLabel, _Draws, ShareRow]):
         rows = []
         for place, fraction in enumerate(_fractions(asked)):
             draws = [draw for of_seed in found for draw in of_seed[place]]
-            scores = base.summarize([score for _, score in draws])
-            labels, _ = draws[0]
-            rows.append(
-                ShareRow(**name, setting=base.ALIGNED, fraction=fraction, labels=labels, **scores)
-            )
+            values = base.summarize([score for _, score in draws])
+            values |= {"fraction": fraction, "labels": draws[0][0]}
+            rows.append(ShareRow(**name, setting=base.ALIGNED, **values))
         return rows
 
     def cells(self, row: ShareRow) -> dict[str, str]:

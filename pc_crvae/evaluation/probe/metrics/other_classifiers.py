@@ -49,16 +49,12 @@ class OtherClassifiers(base.Metric[_Several, _Found, base.ClassifierRow]):
         for classifier, of_seeds in zip(asked, zip(*found, strict=True), strict=True):
             scores, fitted = zip(*of_seeds, strict=True)
             values = base.summarize(scores)
-            values[classifier_settings.parameter_of(classifier)] = tuple(
-                one.chosen for one in fitted
-            )
+            parameter = classifier_settings.parameter_of(classifier)
+            values[parameter] = tuple(one.chosen for one in fitted)
+            values["classifier"] = classifier.name
             if not all(one.converged for one in fitted):
                 values["note"] = "the solver stopped at its iteration limit for some fit"
-            rows.append(
-                base.ClassifierRow(
-                    **name, setting=base.ALIGNED, classifier=classifier.name, **values
-                )
-            )
+            rows.append(base.ClassifierRow(**name, setting=base.ALIGNED, **values))
         return rows
 
     def cells(self, row: base.ClassifierRow) -> dict[str, str]:
