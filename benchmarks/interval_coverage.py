@@ -62,8 +62,7 @@ def _arms(deviation: float, rng: np.random.Generator) -> tuple[_Table, _Table]:
 
 
 def _ends(first: _Table, second: _Table) -> tuple[float, float]:
-    difference = paired_difference(first, second)
-    return difference.low, difference.high
+    return paired_difference(first, second)["interval"]
 
 
 def main() -> None:

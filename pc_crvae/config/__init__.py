@@ -4,12 +4,7 @@ Importing it does not import torch: a mistake in a config is found before anythi
 """
 
 from pc_crvae.config.data import DataConfig, MixtureConfig, SharedSetConfig
-from pc_crvae.config.experiment import (
-    CheckpointConfig,
-    Config,
-    ConsistencyConfig,
-    TrainingConfig,
-)
+from pc_crvae.config.experiment import CheckpointConfig, Config, ConsistencyConfig, TrainingConfig
 from pc_crvae.config.files import (
     find_config,
     json_schema,

@@ -10,25 +10,6 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pc_crvae.config.sections import PositiveInt, Section
 from pc_crvae.utils.up_axes import UpText
 
-Points = Annotated[PositiveInt, Field(description="points taken of each cloud, anew each epoch")]
-ItemsPerEpoch = Annotated[
-    PositiveInt | None,
-    Field(
-        description="items that an epoch goes through, of clouds; null: the whole training set, or "
-        "of a set without an end what its card counts, or of a mixture as many as its finite sets "
-        "have"
-    ),
-]
-ValidationFraction = Annotated[
-    float,
-    Field(
-        gt=0,
-        lt=0.5,
-        description="share of the training split held out, by class, where the set has no folder "
-        "for validation; of a set without an end, as many other items as that share of an epoch",
-    ),
-]
-
 
 class Reading(TypedDict, total=False):
     """How the files of a set are read: arguments of :func:`pc_crvae.data.load`."""
@@ -64,12 +45,21 @@ class _SetConfig(Section):
         )
 
 
-class DataConfig(_SetConfig):
-    """Which shapes."""
+class _Drawn(Section):
+    """What is drawn of the items of a set, or of a mixture."""
 
-    points: Points = 1024
-    items_per_epoch: ItemsPerEpoch = None
-    validation_fraction: ValidationFraction = 0.1
+    points: PositiveInt = 1024
+    """points taken of each cloud, anew each epoch"""
+    items_per_epoch: PositiveInt | None = None
+    """items that an epoch goes through, of clouds; null: the whole training set, or of a set
+    without an end what its card counts, or of a mixture as many as its finite sets have"""
+    validation_fraction: float = Field(0.1, gt=0, lt=0.5)
+    """share of the training split held out, by class, where the set has no folder for validation;
+    of a set without an end, as many other items as that share of an epoch"""
+
+
+class DataConfig(_Drawn, _SetConfig):
+    """Which shapes."""
 
     @property
     def sets(self) -> "tuple[DataConfig | SharedSetConfig, ...]":
@@ -86,13 +76,12 @@ class SharedSetConfig(_SetConfig):
     """of an epoch's items"""
 
 
-class MixtureConfig(Section):
-    """Sets of clouds, each with a share of every epoch; in YAML, their list alone will do."""
-
+class _Sets(Section):
     mixture: Annotated[tuple[SharedSetConfig, ...], Field(strict=False)]
-    points: Points = 1024
-    items_per_epoch: ItemsPerEpoch = None
-    validation_fraction: ValidationFraction = 0.1
+
+
+class MixtureConfig(_Drawn, _Sets):
+    """Sets of clouds, each with a share of every epoch; in YAML, their list alone will do."""
 
     @property
     def name(self) -> str:

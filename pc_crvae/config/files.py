@@ -95,8 +95,7 @@ def save_config(config: Config, path: Path) -> None:
 
 def plain(section: BaseModel) -> dict[str, Any]:
     """Plain values of a section, as JSON and YAML hold them."""
-    values: dict[str, Any] = section.model_dump(mode="json", by_alias=True)
-    return values
+    return section.model_dump(mode="json", by_alias=True)
 
 
 def json_schema() -> str:

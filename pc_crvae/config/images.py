@@ -1,10 +1,10 @@
 """The parts of the schema that are about images."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from pc_crvae.config.sections import Fraction, HeadConfig, PositiveInt, Section, Widths
+from pc_crvae.config.sections import Fraction, HeadConfig, PositiveInt, Section, Widths, rising
 
 
 class MLPEncoderConfig(Section):
@@ -124,11 +124,7 @@ class AffineConfig(Section):
     padding: Literal["zeros", "border", "reflection"] = "zeros"
     """what comes in from outside"""
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min_scale > self.max_scale:
-            raise ValueError("min_scale must not exceed max_scale")
-        return self
+    _ordered = rising("min_scale", "max_scale")
 
 
 class FlipConfig(Section):

@@ -13,6 +13,7 @@ from pc_crvae.config.sections import (
     PositiveInt,
     Section,
     Widths,
+    rising,
 )
 
 
@@ -52,11 +53,7 @@ class SubsampleConfig(Section):
     min_fraction: float = Field(0.5, gt=0, le=1)
     max_fraction: float = Field(1.0, gt=0, le=1)
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min_fraction > self.max_fraction:
-            raise ValueError("min_fraction must not exceed max_fraction")
-        return self
+    _ordered = rising("min_fraction", "max_fraction")
 
 
 class DropLocalRegionConfig(Section):
@@ -73,11 +70,7 @@ class ScaleAnisotropicConfig(Section):
     low: float = Field(0.8, gt=0)
     high: float = Field(1.25, gt=0)
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low > self.high:
-            raise ValueError("low must not exceed high")
-        return self
+    _ordered = rising("low", "high")
 
 
 class TranslateConfig(Section):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Repeats = Annotated[int, Field(ge=1, le=256)]
@@ -37,6 +37,17 @@ class Section(BaseModel):
     def arguments(self) -> dict[str, Any]:
         """The fields but ``name``, which are the arguments of what the section describes."""
         return {field: value for field, value in self if field != "name"}
+
+
+def rising(low: str, high: str) -> Any:
+    """Return what has a section refuse values of which the lower exceeds the higher."""
+
+    def check(section: Section) -> Section:
+        if getattr(section, low) > getattr(section, high):
+            raise ValueError(f"{low} must not exceed {high}")
+        return section
+
+    return model_validator(mode="after")(check)
 
 
 class HeadConfig(Section):

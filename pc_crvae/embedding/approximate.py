@@ -6,7 +6,7 @@ and the sources. The file's size and time tell whether it is still of that file.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.cache.store import stamp
-from pc_crvae.embedding.cosine import unit_rows
+from pc_crvae.embedding.cosine import nearest_of, unit_rows
 from pc_crvae.embedding.index import About, Embeddings, about_text, parse_about
 from pc_crvae.embedding.texts import Texts, write_texts
 from pc_crvae.errors import MissingPackageError, UserError
@@ -94,23 +94,12 @@ class ApproximateIndex:
 def _nearest(
     graph: Any, vectors: NDArray[np.float32], queries: NDArray[np.floating], count: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    if queries.ndim != 2 or queries.shape[1] != vectors.shape[1] or count < 1:
-        raise ValueError(
-            f"expected queries (q, {vectors.shape[1]}) and a count above 0, got {queries.shape} "
-            f"and {count}"
-        )
-    count = min(count, len(vectors))
-    looked_at = min(len(vectors), max(_FEWEST_LOOKED_AT, _LOOKED_AT * count))
-    units = unit_rows(queries)
-    distances = np.empty((len(units), count))
-    rows = np.empty((len(units), count), dtype=np.int64)
-    for place, unit in enumerate(units):
-        near = np.sort(graph.search(unit.astype(np.float32), looked_at).keys.astype(np.int64))
-        # Half the squared distance of unit vectors is 1 - cosine, without its cancellation.
-        exact = np.square(unit_rows(vectors[near]) - unit).sum(axis=1) / 2
-        first = np.argsort(exact, kind="stable")[:count]
-        distances[place], rows[place] = exact[first], near[first]
-    return distances, rows
+    def near(units: NDArray[np.float64], count: int) -> Iterator[NDArray[np.int64]]:
+        looked_at = min(len(vectors), max(_FEWEST_LOOKED_AT, _LOOKED_AT * count))
+        for unit in units.astype(np.float32):
+            yield np.sort(graph.search(unit, looked_at).keys.astype(np.int64))
+
+    return nearest_of(vectors, queries, count, near)
 
 
 def place_of(path: Path) -> Path:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.cards import Split
 from pc_crvae.data.facing import up_in_full
-from pc_crvae.embedding.cosine import unit_rows
+from pc_crvae.embedding.cosine import nearest_of, unit_rows
 from pc_crvae.embedding.names import Representations
 from pc_crvae.embedding.parquet import Rows, read_parquet, require_pyarrow, write_parquet
 from pc_crvae.embedding.rotation_average import RotationGroup, averaged
@@ -158,28 +158,16 @@ class Embeddings:
         Raises:
             ValueError: queries of another size, or a count below 1.
         """
-        if queries.ndim != 2 or queries.shape[1] != self.vectors.shape[1] or count < 1:
-            raise ValueError(
-                f"expected queries (q, {self.vectors.shape[1]}) and a count above 0, got "
-                f"{queries.shape} and {count}"
-            )
-        count = min(count, len(self))
-        units = unit_rows(queries)
-        distances = np.empty((len(units), count))
-        rows = np.empty((len(units), count), dtype=np.int64)
+        return nearest_of(self.vectors, queries, count, self._near)
+
+    def _near(self, units: NDArray[np.float64], count: int) -> Iterator[NDArray[np.int64]]:
+        # Single precision says which ones may be among the nearest, double which ones are.
         at_once = max(1, _DISTANCES_AT_ONCE // len(self))
         for start in range(0, len(units), at_once):
-            block = units[start : start + at_once]
-            # Single precision says which ones may be among the nearest, double which ones are.
-            blocks = 1 - block.astype(np.float32) @ self._units.T
-            for query, (unit, rough) in enumerate(zip(block, blocks, strict=True), start=start):
+            block = units[start : start + at_once].astype(np.float32)
+            for rough in 1 - block @ self._units.T:
                 limit = np.partition(rough, count - 1)[count - 1] + 2 * _UNSURE
-                near = np.flatnonzero(rough <= limit)
-                # Half the squared distance of unit vectors is 1 - cosine, without its cancellation.
-                exact = np.square(unit_rows(self.vectors[near]) - unit).sum(axis=1) / 2
-                first = np.argsort(exact, kind="stable")[:count]
-                distances[query], rows[query] = exact[first], near[first]
-        return distances, rows
+                yield np.flatnonzero(rough <= limit)
 
     def save(self, path: Path) -> None:
         """Write a file, whole or not at all; its suffix chooses the format.

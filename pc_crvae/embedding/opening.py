@@ -4,19 +4,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from pc_crvae.embedding.approximate import (
-    ApproximateIndex,
-    is_available,
-    make_approximate,
-    open_approximate,
-    place_of,
-)
+from pc_crvae.embedding import approximate
 from pc_crvae.embedding.index import Embeddings, check_suffix, load_embeddings
 
 EXACT_UP_TO = 200_000
 """Vectors that an exact search goes through in a fraction of a second, once they are read."""
 
-Index = Embeddings | ApproximateIndex
+Index = Embeddings | approximate.ApproximateIndex
 
 
 def _silent(what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
@@ -45,28 +39,28 @@ def open_index(
         UserError: the file or its approximate index cannot be used, or the latter not be written.
     """
     check_suffix(path)
-    if not exact and is_available() and path.is_file():
-        known = open_approximate(path)
+    if not exact and approximate.is_available() and path.is_file():
+        known = approximate.open_approximate(path)
         if known is not None:
             tell(_how_exact(path, known))
             return known
     embeddings = load_embeddings(path)
     if exact or len(embeddings) <= EXACT_UP_TO:
         return embeddings
-    if not is_available():
+    if not approximate.is_available():
         tell(
             f"{path} holds {len(embeddings):,} vectors, and each search goes through all of them: "
             'pip install "pc-crvae[index]" brings an index that answers at once'
         )
         return embeddings
     with progress("indexing", len(embeddings)) as advance:
-        made = make_approximate(path, embeddings, advance)
+        made = approximate.make_approximate(path, embeddings, advance)
     tell(_how_exact(path, made))
     return made
 
 
-def _how_exact(path: Path, index: ApproximateIndex) -> str:
+def _how_exact(path: Path, index: approximate.ApproximateIndex) -> str:
     return (
-        f"searched by {place_of(path)}, whose recall of the true ten nearest is {index.recall:.1%} "
-        f"({index.precision}); --exact goes through all {len(index):,} vectors"
+        f"searched by {approximate.place_of(path)}, whose recall of the true ten nearest is "
+        f"{index.recall:.1%} ({index.precision}); --exact goes through all {len(index):,} vectors"
     )

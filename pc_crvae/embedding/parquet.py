@@ -4,7 +4,7 @@ Each text has its SHA-256 beside it, under its own name and ``_sha256``; pages h
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -123,9 +123,3 @@ def _texts(metadata: Mapping[bytes, bytes], names: Sequence[str]) -> dict[str, s
             raise ValueError(f"its {name} is not as it was written")
         texts[name] = raw.decode()
     return texts
-
-
-def rows_of(paths: Iterable[Path]) -> Iterator[Rows]:
-    """Yield the rows of files, one after another; raises as :func:`read_parquet`."""
-    for path in paths:
-        yield read_parquet(path, [])[0]

@@ -8,7 +8,7 @@ it is where it is there and whole: so a shard that ended early is started again 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ import pydantic
 from pc_crvae.data.cache.store import stamp
 from pc_crvae.data.readers.shape_files import ShapeFile
 from pc_crvae.embedding.index import ABOUT, About, Embeddings, about_text, parse_about
-from pc_crvae.embedding.parquet import Rows, read_parquet, read_texts, rows_of, write_parquet
+from pc_crvae.embedding.parquet import Rows, read_parquet, read_texts, write_parquet
 from pc_crvae.embedding.shapes import embed_files
 from pc_crvae.errors import UserError
 from pc_crvae.utils.validation import validate
@@ -127,7 +127,7 @@ def missing_parts(plan: Plan, shard: Shard, tell: Callable[[str], None]) -> list
             continue
         try:
             _, texts = read_parquet(path, [ABOUT, _PART])
-            about, part = parse_about(path, texts[ABOUT]), _parse_part(path, texts[_PART])
+            about, part = _told(path, texts)
         except UserError as damage:
             tell(f"{damage}: it is made anew")
             missing.append(number)
@@ -184,9 +184,7 @@ def embed_parts(
         size = model.vector_size
         rows = Rows(
             [files[place].id for place in kept],
-            np.stack([vectors[place] for place in kept])
-            if kept
-            else np.empty((0, size), np.float32),
+            np.array([vectors[place] for place in kept], np.float32).reshape(len(kept), size),
             [str(files[place].path) for place in kept],
         )
         told = [refused[place] for place in sorted(refused)]
@@ -215,7 +213,7 @@ def merge_parts(folder: Path, out: Path) -> Merged:
     paths = sorted(path for path in folder.glob("part-*.parquet") if _NAME.fullmatch(path.name))
     if not paths:
         raise UserError(f"{folder} holds no parts: make them by embed --shard")
-    found = [_read_part(path) for path in paths]
+    found = [_told(path, read_texts(path, [ABOUT, _PART])) for path in paths]
     about, first = found[0]
     for path, (other, part) in zip(paths, found, strict=True):
         if (other, part.listing, part.count) != (about, first.listing, first.count):
@@ -229,59 +227,34 @@ def merge_parts(folder: Path, out: Path) -> Merged:
             "--shard for them"
         )
     refused = sum(len(part.refused) for _, part in found)
-    counted = _Counted(out)
+    ids: set[str] = set()
+    joined = _distinct_rows(paths, out, ids)
     if out.suffix == ".parquet":
         size = read_parquet(paths[0], [])[0].vectors.shape[1]
-        texts = {ABOUT: about_text(about)}
-        _write_counted(out, counted, paths, size, texts)
-        return Merged(len(paths), counted.rows, size, refused)
-    parts = list(counted.through(rows_of(paths)))
-    counted.require_some()
+        write_parquet(out, joined, size, {ABOUT: about_text(about)})
+        return Merged(len(paths), len(ids), size, refused)
+    parts = list(joined)
     vectors = np.concatenate([rows.vectors for rows in parts])
-    ids = tuple(name for rows in parts for name in rows.ids)
+    of_rows = tuple(name for rows in parts for name in rows.ids)
     sources = tuple(source for rows in parts for source in rows.sources)
-    Embeddings(ids, vectors, sources, about).save(out)
+    Embeddings(of_rows, vectors, sources, about).save(out)
     return Merged(len(paths), len(ids), vectors.shape[1], refused)
 
 
-def _write_counted(
-    out: Path, counted: "_Counted", paths: Sequence[Path], size: int, texts: dict[str, str]
-) -> None:
-    def checked() -> Iterator[Rows]:
-        yield from counted.through(rows_of(paths))
-        counted.require_some()
-
-    write_parquet(out, checked(), size, texts)
-
-
-class _Counted:
-    """Counts the rows that go through, whose ids are to differ."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-        self._ids: set[str] = set()
-
-    @property
-    def rows(self) -> int:
-        return len(self._ids)
-
-    def through(self, parts: Iterator[Rows]) -> Iterator[Rows]:
-        for rows in parts:
-            before = len(self._ids)
-            self._ids.update(rows.ids)
-            if len(self._ids) < before + len(rows.ids):
-                raise UserError(f"two shapes of {self._out} would have one id: make the parts anew")
-            yield rows
-
-    def require_some(self) -> None:
-        if not self._ids:
-            raise UserError("every file of the parts was refused: nothing is left")
+def _distinct_rows(paths: Sequence[Path], out: Path, ids: set[str]) -> Iterator[Rows]:
+    """The rows of all parts, whose ids, which ``ids`` gathers, are to differ, and to be some."""
+    for path in paths:
+        rows, _ = read_parquet(path, [])
+        before = len(ids)
+        ids.update(rows.ids)
+        if len(ids) < before + len(rows.ids):
+            raise UserError(f"two shapes of {out} would have one id: make the parts anew")
+        yield rows
+    if not ids:
+        raise UserError("every file of the parts was refused: nothing is left")
 
 
-def _read_part(path: Path) -> tuple[About, Part]:
-    texts = read_texts(path, [ABOUT, _PART])
-    return parse_about(path, texts[ABOUT]), _parse_part(path, texts[_PART])
-
-
-def _parse_part(path: Path, text: str) -> Part:
-    return validate(Part, json.loads(text), str(path))
+def _told(path: Path, texts: Mapping[str, str]) -> tuple[About, Part]:
+    """What the texts of a part's file say."""
+    part = validate(Part, json.loads(texts[_PART]), str(path))
+    return parse_about(path, texts[ABOUT]), part

@@ -82,12 +82,7 @@ def probe_model(
     probed = probe_encoders(
         encoder(model), twins, train, test, settled, progress, bar, cross_validation
     )
-    return _with_frames(probed, frames_of(model))
-
-
-def _with_frames(probed: Probed, frames: str | None) -> Probed:
-    """Say in the report which frames the descriptors share with the model."""
-    found = probed.report.training_free
+    found, frames = probed.report.training_free, frames_of(model)
     if found is None or frames is None:
         return probed
     found = found.model_copy(update={"frames": frames})

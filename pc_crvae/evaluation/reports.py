@@ -99,17 +99,11 @@ class DataCut(Part):
     def of(cls, items: ItemSet) -> Self:
         """Describe the split that ``items`` are."""
         _, *shape = items.array.shape
-        of_each: dict[str, Any] = (
-            {"points_available": shape[0]} if items.holds == "points" else {"shape": tuple(shape)}
-        )
-        return cls(
-            name=items.name,
-            split=items.split,
-            count=len(items),
-            **of_each,
-            classes=items.classes,
-            sha256=items.fingerprint(),
-        )
+        known: dict[str, Any] = {"shape": tuple(shape)}
+        if items.holds == "points":
+            known = {"points_available": shape[0]}
+        known |= {"classes": items.classes, "sha256": items.fingerprint()}
+        return cls(name=items.name, split=items.split, count=len(items), **known)
 
 
 class TrainAndTest(Part):

@@ -26,5 +26,4 @@ def rotated(points: NDArray[np.float32], how: str, *key: Key) -> NDArray[np.floa
     else:
         quaternions = torch.randn(len(points), 4, generator=generator, dtype=torch.float64)
         rotations = rotation_from_quaternion(quaternions)
-    clouds: NDArray[np.float32] = rotate(torch.from_numpy(points), rotations).numpy()
-    return clouds
+    return rotate(torch.from_numpy(points), rotations).numpy()

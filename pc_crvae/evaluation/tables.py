@@ -76,7 +76,8 @@ class Table:
         """Lay it out as CSV; what stands before and behind a ± are columns of their own."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        has_spread = [any(" ± " in row[place] for row in self.rows) for place in range(self._width)]
+        columns = zip(self.columns, *self.rows, strict=True)
+        has_spread = [any(" ± " in cell for cell in column) for column in columns]
         titles = [(title, f"{title} std") for title in self.columns]
         cells = [[cell.partition(" ± ")[::2] for cell in row] for row in self.rows]
         for line in (titles, *cells):
@@ -90,7 +91,7 @@ class Table:
             columns=map(_escaped, self.columns),
             rows=[map(_escaped, row) for row in self.rows],
             caption=_escaped(self.protocol),
-            numbers="r" * (self._width - 1),
+            numbers="r" * (len(self.columns) - 1),
         )
 
     def write(self, path: Path) -> None:
@@ -106,10 +107,6 @@ class Table:
             ".tex": self.latex,
         }[path.suffix]()
         write_text(path, text)
-
-    @property
-    def _width(self) -> int:
-        return len(self.columns)
 
 
 def check_table_path(path: Path) -> None:

@@ -7,11 +7,7 @@ from torch import Tensor
 
 from pc_crvae.geometry.kernels import kernels_for, reference
 from pc_crvae.geometry.kernels.operations import EdgeTerms
-from pc_crvae.utils.differentiation import (
-    differentiable_gradients,
-    is_transformed,
-    wants_graph,
-)
+from pc_crvae.utils.differentiation import differentiable_gradients, is_transformed, wants_graph
 
 
 class NeighborPool(NamedTuple):

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,10 @@ from pc_crvae.randomness.draws import Draws
 
 Choice = Callable[[int, Conditional], Tensor]
 """What a pass takes for a group's latent (B, D_l): a sample, a mean, or one given."""
+
+
+def _mean_of(_: int, conditional: Conditional) -> Tensor:
+    return conditional.mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +143,7 @@ class RecordedPath(tuple[Tensor, ...]):
 class _Chain(LatentChain):
     """What posterior and prior share: passes of the network, with its weights or constants."""
 
-    def __init__(self, network: TopDown, *, constant: bool) -> None:
+    def __init__(self, network: TopDown, *, constant: bool = False) -> None:
         self.network = network
         self.constant = constant
 
@@ -154,12 +158,10 @@ class _Chain(LatentChain):
         choose: Choice,
         *,
         records_statistics: bool = False,
-        groups: int | None = None,
-        to_the_end: bool = True,
+        **options: Any,
     ) -> TopDownPass:
-        """One pass; batch-norm's running statistics follow only where asked to."""
+        """One pass, by the network's options; running statistics follow only where asked to."""
         keeping = nullcontext() if records_statistics else _keeping_statistics(self.network)
-        options = {"groups": groups, "to_the_end": to_the_end}
         with keeping:
             if not self.constant:
                 record: TopDownPass = self.network(encoder_features, choose, **options)
@@ -215,26 +217,20 @@ class HierarchicalPosterior(_Chain):
         Of the uppermost ``representation_groups`` groups, which hold what is common to the
         whole image, or of all; not the mean of z, which has no closed form. Takes a pass.
         """
-        record = self._run(
-            self.encoder_features,
-            lambda _, conditional: conditional.mean,
-            groups=self.representation_groups,
-            to_the_end=False,
-        )
+        groups = self.representation_groups
+        record = self._run(self.encoder_features, _mean_of, groups=groups, to_the_end=False)
         return torch.cat(record.path, dim=1)
 
     def top(self, path: LatentPath = ()) -> Conditional:
         """q(z_1|x) of the top group: a pass of that group alone, unless ``path`` recorded it."""
         if (recorded := self._recorded(path)) is not None:
             return recorded.posteriors[0]
-        record = self._run(
-            self.encoder_features, lambda _, group: group.mean, groups=1, to_the_end=False
-        )
+        record = self._run(self.encoder_features, _mean_of, groups=1, to_the_end=False)
         return record.posteriors[0]
 
     def mean_path(self) -> LatentPath:
         """The path of all groups' means, each given the means before it; nothing is drawn."""
-        return RecordedPath.of(self._run(self.encoder_features, lambda _, group: group.mean), self)
+        return RecordedPath.of(self._run(self.encoder_features, _mean_of), self)
 
     def sample(self, draws: Draws) -> LatentPath:
         """Draw a path from the top down; what the pass computed stays with it."""
@@ -252,9 +248,8 @@ class HierarchicalPosterior(_Chain):
 
     def _recorded(self, path: LatentPath) -> TopDownPass | None:
         """The pass that ``path`` was drawn in, where it was drawn from here and still holds."""
-        if not isinstance(path, RecordedPath) or path.chain is not self:
-            return None
-        return path.record if path.stands_for_a_pass_of(self.network) else None
+        is_own = isinstance(path, RecordedPath) and path.chain is self
+        return _recorded(path, self.network) if is_own else None
 
     def detach(self) -> Self:
         """The same distributions as constants: neither features nor weights take a gradient.
@@ -273,13 +268,10 @@ class HierarchicalPosterior(_Chain):
 class HierarchicalPrior(_Chain):
     """p(z) of a hierarchical model: the same network without an encoder; the same for all items."""
 
-    def __init__(self, network: TopDown, *, constant: bool = False) -> None:
-        super().__init__(network, constant=constant)
-
     @property
     def mean(self) -> Tensor:
         """The groups' means side by side, each given the means before it: (1, D)."""
-        record = self._run(None, lambda _, conditional: conditional.mean, to_the_end=False)
+        record = self._run(None, _mean_of, to_the_end=False)
         return torch.cat(record.path, dim=1)
 
     def sample(self, draws: Draws) -> LatentPath:
@@ -289,13 +281,9 @@ class HierarchicalPrior(_Chain):
 
     def conditionals(self, path: LatentPath) -> tuple[Conditional, ...]:
         """p(z_l|z_<l) of every group along ``path``: a pass, unless it was just drawn."""
-        if (
-            not self.constant
-            and isinstance(path, RecordedPath)
-            and path.record.priors
-            and path.stands_for_a_pass_of(self.network)
-        ):
-            return path.record.priors
+        recorded = None if self.constant else _recorded(path, self.network)
+        if recorded is not None and recorded.priors:
+            return recorded.priors
         return self._run_along(path, None).posteriors
 
     def detach(self) -> Self:
@@ -329,16 +317,20 @@ def stack_paths(paths: Sequence[LatentPath]) -> LatentPath:
 
 def decoder_state(network: TopDown, path: LatentPath) -> Tensor:
     """The network's state after the last group of ``path``, by a pass unless just drawn."""
-    if (
-        isinstance(path, RecordedPath)
-        and path.record.state is not None
-        and path.stands_for_a_pass_of(network)
-    ):
-        return path.record.state
+    recorded = _recorded(path, network)
+    if recorded is not None and recorded.state is not None:
+        return recorded.state
     with _keeping_statistics(network):
         record: TopDownPass = network(None, lambda group, _: path[group])
     assert record.state is not None
     return record.state
+
+
+def _recorded(path: LatentPath, network: TopDown) -> TopDownPass | None:
+    """The pass of ``network`` that ``path`` remembers and that another would repeat."""
+    if isinstance(path, RecordedPath) and path.stands_for_a_pass_of(network):
+        return path.record
+    return None
 
 
 @contextmanager

@@ -2,74 +2,27 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-HEADER = """\
----
-library_name: pc-crvae
-tags: [{modality}, representation-learning, variational-autoencoder]
----
-"""
-"""What the Hugging Face Hub reads of a card."""
+from pc_crvae.utils.templates import filled
 
-NOT_MEASURED = (
-    "Nobody has put figures here. `pc-crvae probe --ckpt FOLDER` measures a model beside an "
-    "untrained one and beside features that need no training."
-)
+if TYPE_CHECKING:
+    from pc_crvae.models.pretrained import Pretrained
 
 
-def saved_card(
-    name: str,
-    *,
-    what: str,
-    made: str,
-    modality: Literal["point-clouds", "images"],
-    data: Mapping[str, Any],
-    abilities: Iterator[str],
-    figures: str = "",
-    protocol: str = "",
-) -> str:
+def saved_card(model: "Pretrained", name: str, *, figures: str, protocol: str) -> str:
     """Write the card of a saved model, in Markdown.
 
     Args:
-        name: what the model is called.
-        what: the model in one line.
-        made: a sentence that says how it came to be.
-        modality: clouds or images.
-        data: what it was trained on, as exports record it.
-        abilities: sentences that say what it can do and what it cannot.
-        figures: what was measured, in Markdown.
-        protocol: a paragraph that says how the figures were measured.
+        model: the model.
+        name: what it is called.
+        figures: what was measured, in Markdown; empty where nothing was.
+        protocol: a paragraph that says how the figures were measured; empty for none.
     """
-    takes = "points" if modality == "point-clouds" else "images"
-    paragraphs = [figures.strip() or NOT_MEASURED, *([protocol.strip()] if protocol else [])]
-    lines = [
-        HEADER.format(modality=modality).rstrip(),
-        f"# {name}",
-        "",
-        f"`{what}`. {made}",
-        "",
-        "## How to load it",
-        "",
-        "    import pc_crvae",
-        '    model = pc_crvae.load("FOLDER")  # the folder of this card',
-        f"    vectors = model.embed({takes})",
-        "",
-        "From the Hugging Face Hub: `from_pretrained` of the model's class downloads it first.",
-        "",
-        "## Data and licence",
-        "",
-        *_data(data),
-        "",
-        "## Measured",
-        "",
-        *(line for paragraph in paragraphs for line in (paragraph, "")),
-        "## What it can and cannot do",
-        "",
-        *(f"- {sentence}" for sentence in abilities),
-        "",
-    ]
-    return "\n".join(lines)
+    measured = {"figures": figures.strip(), "protocol": protocol.strip()}
+    data = list(_data(model.data))
+    card = filled(__file__, "model_card.md", model=model, name=name, data=data, **measured)
+    return card + "\n"
 
 
 def _data(data: Mapping[str, Any]) -> Iterator[str]:

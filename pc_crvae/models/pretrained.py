@@ -22,10 +22,18 @@ from pc_crvae.utils.files import write_text
 ENCODED_AT_ONCE = 64  # items
 
 
+class Description(pydantic.BaseModel):
+    """The fields of a saved model's ``config.json`` from which the model is made again."""
+
+    model_config = pydantic.ConfigDict(strict=True)
+
+    data: dict[str, Any]
+
+
 class Pretrained(LatentVariableModel, ModelHubMixin):
     """A model that is saved to a folder and loaded from it, or from the Hugging Face Hub."""
 
-    Description: ClassVar[type[pydantic.BaseModel]]
+    Description: ClassVar[type[Description]]
     """The fields of a saved model's ``config.json`` from which the model is made again."""
 
     modality: ClassVar[Literal["point-clouds", "images"]]
@@ -86,17 +94,8 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
                 :meth:`pc_crvae.evaluation.tables.Table.markdown` gives it.
             protocol: a paragraph that says how the figures were measured.
         """
-        text = saved_card(
-            name or type(self).__name__,
-            what=repr(self),
-            made=self.made,
-            modality=self.modality,
-            data=self.data,
-            abilities=self.abilities(),
-            figures=figures,
-            protocol=protocol,
-        )
-        return ModelCard(text)
+        name = name or type(self).__name__
+        return ModelCard(saved_card(self, name, figures=figures, protocol=protocol))
 
     def __repr__(self) -> str:
         """One line, where torch would print a page of modules."""

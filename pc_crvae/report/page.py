@@ -6,7 +6,6 @@ Its frame, style and script are the files ``page`` beside this one.
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from markupsafe import Markup
 from matplotlib import rc_context
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 
 from pc_crvae.utils.templates import data_address
 from pc_crvae.visualization.contact_sheet import Tile, tile_figures
-from pc_crvae.visualization.web_page import element, write_page
+from pc_crvae.visualization.web_page import element
 
 _SVG_SETTINGS = {"svg.hashsalt": "pc_crvae", "svg.fonttype": "path"}
 _NO_METADATA = {"Date": None, "Creator": None}
@@ -117,27 +116,3 @@ def picture(
     size = "" if width is None else f"max-width: {width}px"
     shown = Markup('<img class="{}" style="{}" alt="{}" src="{}">\n')
     return shown.format(style_class, size, alt, data_address(data, kind))
-
-
-def report_page(
-    path: Path | str,
-    *,
-    title: str,
-    subtitle: str,
-    headlines: Sequence[Headline],
-    sections: Sequence[Section],
-) -> None:
-    """Write a page, which forbids itself to load anything.
-
-    Args:
-        path: the page to write.
-        title: the title of the page, as text.
-        subtitle: a line below it, as text.
-        headlines: the lines at the top.
-        sections: the rest.
-
-    Raises:
-        UserError: the page could not be written.
-    """
-    values = {"title": title, "subtitle": subtitle, "headlines": headlines, "sections": sections}
-    write_page(path, __file__, **values)

@@ -11,9 +11,10 @@ from pc_crvae.errors import UserError
 from pc_crvae.models.descriptors.descriptor import Descriptor
 from pc_crvae.models.points.model import PointModel
 from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.report import page
 from pc_crvae.report.measured import find_measured, find_misclassified, probe_section
 from pc_crvae.report.measurements import EVALUATION, GENERATION, PROBE, ROBUSTNESS
-from pc_crvae.report.page import Section, paragraph, report_page
+from pc_crvae.report.page import Section, paragraph
 from pc_crvae.report.problems import Problems
 from pc_crvae.report.setting import setting_section
 from pc_crvae.report.stored import Subject
@@ -22,6 +23,7 @@ from pc_crvae.report.view_sections import embedding_map, interpolation, reconstr
 from pc_crvae.report.views import Model, Views, look_at
 from pc_crvae.runs.finding import find_run_config
 from pc_crvae.version import __version__
+from pc_crvae.visualization.web_page import write_page
 
 
 def write_run_report(
@@ -77,8 +79,9 @@ def write_run_report(
         made.section(problems),
         setting_section(model, subject, config),
     ]
-    report_page(
+    write_page(
         path,
+        page.__file__,
         title=subject.folder.resolve().name,
         subtitle=_subtitle(model, subject),
         headlines=[*headlines, *probe.headlines, *made.headlines],

@@ -12,11 +12,7 @@ from pc_crvae.runs.finding import run_of
 from pc_crvae.runs.record import Record, read_record
 from pc_crvae.utils.invocation import called
 from pc_crvae.visualization.curves import Line
-from pc_crvae.visualization.training_curves import (
-    OPENING_SHARE,
-    kl_by_dimension,
-    training_curves,
-)
+from pc_crvae.visualization.training_curves import OPENING_SHARE, kl_by_dimension, training_curves
 
 _TITLE = "Training"
 

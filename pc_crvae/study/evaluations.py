@@ -63,15 +63,8 @@ def figure_differences(
         values = [(figure.read(first[seed]), figure.read(second[seed])) for seed in seeds]
         of_seeds = [one - other for one, other in values if one is not None and other is not None]
         if of_seeds and len(of_seeds) == len(seeds):
-            rows.append(
-                FigureDifference(
-                    first=pair[0],
-                    second=pair[1],
-                    figure=name,
-                    **over_seeds(of_seeds).plain(),
-                    training_seeds=seeds,
-                )
-            )
+            found = over_seeds(of_seeds).plain() | {"training_seeds": seeds}
+            rows.append(FigureDifference(first=pair[0], second=pair[1], figure=name, **found))
     if rows and len({_images(side[seed]) for side in reports for seed in seeds}) > 1:
         raise UserError(
             f"the arms {pair[0]} and {pair[1]} were evaluated on different images, so they cannot "

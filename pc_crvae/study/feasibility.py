@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from pc_crvae.config import DataConfig, MixtureConfig, PointModelConfig
+from pc_crvae.config import MixtureConfig, PointModelConfig
 from pc_crvae.data import load
-from pc_crvae.data.cards import Split
-from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.protocol import load_protocol
 from pc_crvae.evaluation.robustness.corruptions import LOCAL_POINTS
@@ -62,7 +60,11 @@ def _check_measures(study: Study, run: PlannedRun) -> None:
             f"the arm {run.arm} is a model of images, and measures need points: ask for an "
             "evaluation"
         )
-    test = _load(run.config.data, "test")
+    if isinstance(run.config.data, MixtureConfig):
+        raise UserError(
+            f"{name} is a mixture, which has no split test of its own: leave measures out"
+        )
+    test = load(name, "test", **run.config.data.reading)
     generation, robustness = study.measures.generation, study.measures.robustness
     if "generation" in asked and generation is not None and generation.count > len(test):
         raise UserError(
@@ -82,11 +84,3 @@ def _check_measures(study: Study, run: PlannedRun) -> None:
             f"measures.robustness.points is {robustness.points:,}, and the corruptions leave out "
             f"up to {most} points: raise it, or leave robustness out"
         )
-
-
-def _load(data: DataConfig | MixtureConfig, split: Split) -> ItemSet:
-    if isinstance(data, MixtureConfig):
-        raise UserError(
-            f"{data.name} is a mixture, which has no split {split} of its own: leave measures out"
-        )
-    return load(data.name, split, **data.reading)

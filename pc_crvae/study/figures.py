@@ -74,12 +74,8 @@ def accuracy_of(
     spread_over: Literal["probe seeds", "training seeds"],
 ) -> Accuracy:
     """Mean and spread of the accuracies of a row of the probe."""
-    return Accuracy(
-        representation=representation,
-        setting=setting,
-        **over_seeds(of_seeds).plain(),
-        spread_over=spread_over,
-    )
+    values = over_seeds(of_seeds).plain() | {"spread_over": spread_over}
+    return Accuracy(representation=representation, setting=setting, **values)
 
 
 def over_seeds(of_seeds: Sequence[float]) -> Spread:

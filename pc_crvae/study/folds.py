@@ -44,11 +44,9 @@ def _row(found: Sequence[CrossValidated], features: Features, name: str) -> OfFo
         for difference in folds.differences
         if (difference.trained, difference.against) == (name, TRAINING_FREE)
     ]
+    row = OfFolds(representation=name, class_mean=over_seeds(means))
     if features != "trained" or not above:
-        return OfFolds(representation=name, class_mean=over_seeds(means))
-    return OfFolds(
-        representation=name,
-        class_mean=over_seeds(means),
-        above_bar=over_seeds([score.mean for score in above]),
-        intervals=tuple(score.interval for score in above),
-    )
+        return row
+    beside_bar = over_seeds([score.mean for score in above])
+    intervals = tuple(score.interval for score in above)
+    return row.model_copy(update={"above_bar": beside_bar, "intervals": intervals})

@@ -20,25 +20,20 @@ from pc_crvae.utils.templates import template_beside
 _PASSES, _MINUTES = "encoder passes", "minutes of training"
 
 
-def format_summary(summary: results.StudySummary) -> str:
-    """Lay out what is known so far."""
-    return _filled(summary, level=1, pictures=None)
-
-
 def format_report(
-    summary: results.StudySummary, pictures: Sequence[tuple[str, str]], *, level: int = 1
+    summary: results.StudySummary,
+    pictures: Sequence[tuple[str, str]] | None = None,
+    *,
+    level: int = 1,
 ) -> str:
-    """Lay out a report.
+    """Lay out a report, or what is known so far.
 
     Args:
         summary: the summary of the study.
-        pictures: alternative text and place, relative to the report, of each.
+        pictures: alternative text and place, relative to the report, of each; None for what is
+            known so far.
         level: the level of its heading.
     """
-    return _filled(summary, level=level, pictures=pictures)
-
-
-def _filled(summary: results.StudySummary, **values: Any) -> str:
     text = template_beside(__file__, "report.md").render(
         summary=summary,
         accuracies=accuracy_table(summary),
@@ -50,7 +45,8 @@ def _filled(summary: results.StudySummary, **values: Any) -> str:
         terms=_terms(summary),
         measured={measure: _measured(summary, measure) for measure in MEASURES},
         called=called,
-        **values,
+        level=level,
+        pictures=pictures,
     )
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 
@@ -60,13 +56,13 @@ def accuracy_table(summary: results.StudySummary) -> Table:
     cells, seeds = {}, {}
     for arm in summary.arms:
         for row in arm.rows:
-            cells[_arm(arm), _heading(row.representation, row.setting)] = _per_cent(row)
+            cells[_arm(arm), _heading(row.representation, row.setting)] = _shown(row, 100)
             of_probe = arm.untrained_of is not None
             seeds[_arm(arm), "seeds"] = "of the probe" if of_probe else _seeds(arm.seeds)
     headings = dict.fromkeys((r.representation, r.setting) for a in summary.arms for r in a.rows)
     for bar in summary.training_free:
         name = _bar(bar, summary)
-        scores = {row.setting: _per_cent(row) for row in bar.rows}
+        scores = {row.setting: _shown(row, 100) for row in bar.rows}
         for representation, setting in headings:
             cells[name, _heading(representation, setting)] = scores.get(setting, "")
         seeds[name, "seeds"] = "of the probe"
@@ -196,10 +192,6 @@ def _seeds(seeds: Iterable[int]) -> str:
 
 def _heading(representation: str, setting: str) -> str:
     return f"{representation.replace('_', ' ')}, {SETTING_TITLES[setting]}"
-
-
-def _per_cent(row: results.Accuracy) -> str:
-    return _shown(row, 100)
 
 
 def _shown(

@@ -5,15 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pc_crvae.config import (
-    Config,
-    PointModelConfig,
-    find_config,
-    load_config,
-    plain,
-    settled_as,
-    with_absolute_paths,
-)
+from pc_crvae import config as configs
 from pc_crvae.errors import UserError
 from pc_crvae.runs.record import Moment
 from pc_crvae.study.schema import Study
@@ -35,7 +27,7 @@ class PlannedRun:
 
     arm: str
     seed: int
-    config: Config
+    config: configs.Config
     folder: Path
     makes_bar: bool = True
 
@@ -43,7 +35,7 @@ class PlannedRun:
     def frames(self) -> str | None:
         """The rotations that do not matter to its model by frame averaging."""
         model = self.config.model
-        return model.frames if isinstance(model, PointModelConfig) else None
+        return model.frames if isinstance(model, configs.PointModelConfig) else None
 
     @property
     def name(self) -> str:
@@ -57,7 +49,7 @@ class PlannedRun:
         Of a run by steps, how often it sees a batch.
         """
         model = self.config.model
-        frames = model.passes_of_frames if isinstance(model, PointModelConfig) else 1
+        frames = model.passes_of_frames if isinstance(model, configs.PointModelConfig) else 1
         options = self.config.training
         length = options.epochs or options.steps or 0
         return length * (1 if self.config.consistency is None else 2) * frames
@@ -126,7 +118,7 @@ def bar_of(run: PlannedRun, study: Study) -> str:
     what: dict[str, Any] = {"points": data.points, "frames": run.frames}
     if study.probe is not None and study.probe.data is not None:
         return repr(what)
-    what["data"] = plain(data)
+    what["data"] = configs.plain(data)
     if study.split == "validation":
         what["seed"] = run.seed
     return repr(what)
@@ -137,31 +129,32 @@ def train_overrides(study: Study, arm: str, seed: int) -> list[str]:
     return [*study.overrides, *study.arms[arm].overrides, f"seed={seed}"]
 
 
-def same_run(recorded: Config, planned: Config) -> bool:
+def same_run(recorded: configs.Config, planned: configs.Config) -> bool:
     """Whether a recorded configuration is the planned one, but for where its data lies.
 
     What the planned one leaves open, the recorded one has as the run chose it.
     """
-    planned = settled_as(planned, recorded)
+    planned = configs.settled_as(planned, recorded)
     return _essence(recorded, without_root=True) == _essence(planned, without_root=True)
 
 
-def _resolve(study: Study, name: str, seed: int, where: Path) -> Config:
+def _resolve(study: Study, name: str, seed: int, where: Path) -> configs.Config:
     arm = study.arms[name]
     for override in (*study.overrides, *arm.overrides):
         if override.partition("=")[0].strip() == "seed":
             raise UserError(f"{where}: the arm {name} sets seed, which seeds of the study do")
     try:
-        config = load_config(
-            find_config(Path(arm.config or study.config)), train_overrides(study, name, seed)
+        config = configs.load_config(
+            configs.find_config(Path(arm.config or study.config)),
+            train_overrides(study, name, seed),
         )
     except UserError as error:
         raise UserError(f"{where}, arm {name}: {error}") from None
-    return with_absolute_paths(config)
+    return configs.with_absolute_paths(config)
 
 
-def _essence(config: Config, *, without_root: bool = False) -> dict[str, Any]:
-    values = {name: value for name, value in plain(config).items() if name not in _FREE}
+def _essence(config: configs.Config, *, without_root: bool = False) -> dict[str, Any]:
+    values = {name: value for name, value in configs.plain(config).items() if name not in _FREE}
     if without_root:
         data = values["data"]
         if "mixture" in data:

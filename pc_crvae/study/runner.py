@@ -10,13 +10,7 @@ from pathlib import Path
 from pc_crvae.config import save_config
 from pc_crvae.study.plan import PlannedRun
 from pc_crvae.study.schema import Study
-from pc_crvae.study.steps import (
-    Step,
-    is_trained,
-    last_validation,
-    refuse_foreign,
-    remaining_steps,
-)
+from pc_crvae.study.steps import Step, is_trained, last_validation, refuse_foreign, remaining_steps
 from pc_crvae.utils.interruption import Interrupted, listen_for_interruption
 from pc_crvae.utils.locks import locked
 from pc_crvae.utils.progress import hours_minutes_seconds

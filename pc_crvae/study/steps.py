@@ -84,12 +84,13 @@ def remaining_steps(run: PlannedRun, study: schema.Study, config_path: Path) -> 
     steps = [] if trained else [_training(run, config_path)]
     if study.probe is not None and not (trained and _is_probed(run, study.probe)):
         steps.append(_probing(run, study.probe))
-    if study.evaluation is not None and not (trained and _is_evaluated(run, study.evaluation)):
-        steps.append(_evaluating(run, study.evaluation))
+    evaluation = study.evaluation
+    if evaluation is not None and not (trained and _is_evaluated(run, evaluation)):
+        path = report_of(run, "evaluation", evaluation.split)
+        steps.append(_measuring("evaluate", run, ["--json", str(path), *_options(evaluation)]))
     for measure in study.measures.asked_of(run.arm):
         if not (trained and is_measured(run, measure, study.measures)):
-            options = _options(getattr(study.measures, measure))
-            steps.append(Step(measure, (*_COMMAND, measure, "--ckpt", str(run.folder), *options)))
+            steps.append(_measuring(measure, run, _options(getattr(study.measures, measure))))
     return steps
 
 
@@ -134,13 +135,11 @@ def _probing(run: PlannedRun, probe: schema.ProbeOfStudy) -> Step:
         options += [] if probe.data_root is None else ["--data-root", probe.data_root]
     else:
         options += ["--split", probe.split]
-    return Step("probe", (*_COMMAND, "probe", "--ckpt", str(run.folder), *options))
+    return _measuring("probe", run, options)
 
 
-def _evaluating(run: PlannedRun, evaluation: schema.EvaluationOfStudy) -> Step:
-    path = report_of(run, "evaluation", evaluation.split)
-    options = ("--json", str(path), *_options(evaluation))
-    return Step("evaluate", (*_COMMAND, "evaluate", "--ckpt", str(run.folder), *options))
+def _measuring(name: StepName, run: PlannedRun, options: list[str]) -> Step:
+    return Step(name, (*_COMMAND, name, "--ckpt", str(run.folder), *options))
 
 
 def _options(asked: Section) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.config import load_config
 from pc_crvae.data.cards import load_card
 from pc_crvae.embedding.names import FEATURES, Features
 from pc_crvae.errors import UserError
@@ -68,16 +69,16 @@ def summarize(
     complete = {
         run.name: run for run in runs if run.name not in outcomes.running and _complete(run, study)
     }
-    probes, evaluations = {}, {}
-    if study.probe is not None:
-        probes = {
-            name: read_probe(report_of(run, "probe", study.split)) for name, run in complete.items()
-        }
-    if study.evaluation is not None:
-        evaluations = {
-            name: ImageReport.read(report_of(run, "evaluation", study.split))
-            for name, run in complete.items()
-        }
+    probes = {
+        name: read_probe(report_of(run, "probe", study.split))
+        for name, run in complete.items()
+        if study.probe is not None
+    }
+    evaluations = {
+        name: ImageReport.read(report_of(run, "evaluation", study.split))
+        for name, run in complete.items()
+        if study.evaluation is not None
+    }
     reports: list[ProbeReport | ImageReport] = [probe.found for probe in probes.values()]
     reports += evaluations.values()
     found = _Found(study, list(complete.values()), probes, evaluations)
@@ -109,13 +110,9 @@ def summarize(
 
 def _complete(run: PlannedRun, study: Study) -> bool:
     recorded = run.folder / "config.yaml"
-    if not recorded.is_file():
+    if not recorded.is_file() or not same_run(load_config(recorded), run.config):
         return False
-    from pc_crvae.config import load_config
-
-    return same_run(load_config(recorded), run.config) and not remaining_steps(
-        run, study, Path("unused")
-    )
+    return not remaining_steps(run, study, Path("unused"))
 
 
 def _describe_run(run: PlannedRun, complete: bool, outcomes: Outcomes) -> results.RunResult:
@@ -251,15 +248,13 @@ def _differences(found: _Found, pair: tuple[str, str]) -> list[results.AccuracyD
             _rightness(of_side, row_name(found.features(arm), representation, setting))
             for of_side, arm in zip(both, pair, strict=True)
         )
-        difference = paired_difference(first, second)
         rows.append(
             results.AccuracyDifference(
                 first=pair[0],
                 second=pair[1],
                 representation=representation,
                 setting=setting,
-                difference=difference.mean,
-                interval=(difference.low, difference.high),
+                **paired_difference(first, second),
                 t_interval=t_interval(first, second),
                 of_seeds=tuple((first - second).mean(axis=1).tolist()),
                 training_seeds=tuple(seeds),

@@ -24,31 +24,24 @@ def training_free_rows(
     """
     found = []
     for run in runs:
-        if not run.makes_bar or run.name not in probes:
+        probe = probes.get(run.name)
+        chosen = None if probe is None else probe.found.training_free
+        if not run.makes_bar or probe is None or chosen is None:
             continue
-        row = _row(run, probes[run.name], _arms_of(bar_of(run, study), study, runs))
-        found += [] if row is None else [row]
+        kind, bar = chosen.chosen, bar_of(run, study)
+        rows = []
+        for setting in [row.setting for row in probe.found.rows if row.features == TRAINING_FREE]:
+            right = probe.predictions.correct(row_name(TRAINING_FREE, kind, setting))
+            of_seeds = right.mean(axis=1).tolist()
+            rows.append(accuracy_of(kind, setting, of_seeds, "probe seeds"))
+        found.append(
+            TrainingFreeResult(
+                kind=kind,
+                frames=chosen.frames,
+                run=run.name,
+                arms=tuple(dict.fromkeys(one.arm for one in runs if bar_of(one, study) == bar)),
+                rows=tuple(rows),
+                folds=bar_of_folds(probe.found.cross_validation),
+            )
+        )
     return tuple(found)
-
-
-def _arms_of(bar: str, study: Study, runs: Sequence[PlannedRun]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(run.arm for run in runs if bar_of(run, study) == bar))
-
-
-def _row(run: PlannedRun, probe: StoredProbe, arms: tuple[str, ...]) -> TrainingFreeResult | None:
-    chosen = probe.found.training_free
-    if chosen is None:
-        return None
-    rows = []
-    for setting in [row.setting for row in probe.found.rows if row.features == TRAINING_FREE]:
-        right = probe.predictions.correct(row_name(TRAINING_FREE, chosen.chosen, setting))
-        of_seeds = right.mean(axis=1).tolist()
-        rows.append(accuracy_of(chosen.chosen, setting, of_seeds, "probe seeds"))
-    return TrainingFreeResult(
-        kind=chosen.chosen,
-        frames=chosen.frames,
-        run=run.name,
-        arms=arms,
-        rows=tuple(rows),
-        folds=bar_of_folds(probe.found.cross_validation),
-    )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pc_crvae.errors import UserError
 from pc_crvae.runs.record import Curve, read_record
-from pc_crvae.study.markdown import format_report, format_summary
+from pc_crvae.study.markdown import format_report
 from pc_crvae.study.pictures import plot_accuracies, plot_figures
 from pc_crvae.study.plan import PlannedRun
 from pc_crvae.study.results import StudySummary
@@ -22,7 +22,7 @@ def write_summary(summary: StudySummary, out: Path) -> None:
         UserError: they cannot be written.
     """
     summary.write(out / "summary.json")
-    write_text(out / "summary.md", format_summary(summary))
+    write_text(out / "summary.md", format_report(summary))
 
 
 def write_report(

@@ -6,15 +6,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from pc_crvae.config import (
-    Config,
-    ConsistencyConfig,
-    ImageTransformConfig,
-    MixtureConfig,
-    NVAEModelConfig,
-    PointModelConfig,
-    TrainingConfig,
-)
+from pc_crvae import config as configs
 from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
@@ -28,14 +20,7 @@ from pc_crvae.models.mlp import mlp
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.vae import VAE
-from pc_crvae.objectives.base import (
-    AutoEncoding,
-    LatentVariableModel,
-    Objective,
-    SinglePass,
-    TrainingObjective,
-    as_it_is,
-)
+from pc_crvae.objectives import base
 from pc_crvae.objectives.binarization import binarize
 from pc_crvae.objectives.consistency import ConsistencyRegularized
 from pc_crvae.objectives.contrast import ContrastByKL, ContrastByProjector
@@ -48,7 +33,11 @@ from pc_crvae.transforms import points
 
 BatchTransform = Callable[[Tensor, Draws], Tensor]
 
-OBJECTIVES: dict[str, type[Objective]] = {"autoencoder": AutoEncoding, "elbo": ELBO, "iwae": IWAE}
+OBJECTIVES: dict[str, type[base.Objective]] = {
+    "autoencoder": base.AutoEncoding,
+    "elbo": ELBO,
+    "iwae": IWAE,
+}
 """What one pass maximises, by ``objective.name``."""
 
 
@@ -56,7 +45,7 @@ _NATS, _COSINE = 20.0, 0.1
 """Temperatures of contrast by KL and by cosines, where the config has none."""
 
 
-def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretrained:
+def build_model(config: configs.Config, image_shape: ImageShape | None = None) -> Pretrained:
     """The model, initialised from torch's global generator.
 
     Args:
@@ -68,14 +57,14 @@ def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretra
             channels for.
         ValueError: a model of images without their shape.
     """
-    if isinstance(config.data, MixtureConfig):
+    if isinstance(config.data, configs.MixtureConfig):
         shares = {one.name: one.share for one in config.data.mixture}
         data: dict[str, Any] = {"name": None, "up": None, "mixture": shares}
     else:
         data = {"name": config.data.name, "up": config.data.up}
     if not config.decodes:
         data["decodes"] = False
-    if isinstance(config.model, PointModelConfig):
+    if isinstance(config.model, configs.PointModelConfig):
         return PointVAE(
             config.model, posterior=_posterior(config), points=config.data.points, data=data
         )
@@ -83,9 +72,9 @@ def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretra
         raise ValueError("a model of images is made for images of a shape")
     try:
         if config.consistency is not None:
-            transforms = cast(Sequence[ImageTransformConfig], config.consistency.transforms)
+            transforms = cast(Sequence[configs.ImageTransformConfig], config.consistency.transforms)
             build_image_transform(transforms).require_channels(image_shape[0])
-        if isinstance(config.model, NVAEModelConfig):
+        if isinstance(config.model, configs.NVAEModelConfig):
             return PretrainedNVAE(config.model, shape=image_shape, data=data)
         return ImageVAE(config.model, posterior=_posterior(config), shape=image_shape, data=data)
     except ValueError as error:
@@ -94,13 +83,13 @@ def build_model(config: Config, image_shape: ImageShape | None = None) -> Pretra
         ) from None
 
 
-def image_shape_of(config: Config, items: ItemSet) -> ImageShape | None:
+def image_shape_of(config: configs.Config, items: ItemSet) -> ImageShape | None:
     """The shape of the images of ``items``; None for clouds.
 
     Raises:
         UserError: the model of ``config`` has the other modality.
     """
-    of_points = isinstance(config.model, PointModelConfig)
+    of_points = isinstance(config.model, configs.PointModelConfig)
     if isinstance(items, ImageSet) == of_points:
         raise UserError(
             f"{items.name} holds {items.holds}, and model.name {config.model.name} is a model of "
@@ -112,34 +101,38 @@ def image_shape_of(config: Config, items: ItemSet) -> ImageShape | None:
     return channels, height, width
 
 
-def build_objective(config: Config, model: LatentVariableModel) -> Objective:
+def build_objective(config: configs.Config, model: base.LatentVariableModel) -> base.Objective:
     """L, what one pass maximises; its settings are those of the config, by the same names."""
     # The warm-up is the schedule's.
     settings = config.objective.model_dump(exclude={"name", "warmup_epochs"})
     return OBJECTIVES[config.objective.name].for_model(model, **settings)
 
 
-def build_transform(config: Config, consistency: ConsistencyConfig) -> BatchTransform:
+def build_transform(
+    config: configs.Config, consistency: configs.ConsistencyConfig
+) -> BatchTransform:
     """t, the listed transforms one after the other, onto what the model's likelihood takes."""
-    if not isinstance(config.model, PointModelConfig):
-        transforms = cast(Sequence[ImageTransformConfig], consistency.transforms)
+    if not isinstance(config.model, configs.PointModelConfig):
+        transforms = cast(Sequence[configs.ImageTransformConfig], consistency.transforms)
         return onto_levels(build_image_transform(transforms), config.model.likelihood)
     return points.Compose(
         [points.TRANSFORMS[listed.name](**listed.arguments()) for listed in consistency.transforms]
     )
 
 
-def build_training_objective(config: Config, model: LatentVariableModel) -> TrainingObjective:
+def build_training_objective(
+    config: configs.Config, model: base.LatentVariableModel
+) -> base.TrainingObjective:
     """The one module whose forward is the whole of a training step's objective.
 
     Where the log-likelihood has no weight, the decoder of ``model`` is frozen.
     """
     consistency = config.consistency
     objective = build_objective(config, model)
-    observe = binarize if is_binarized(config.model.likelihood) else as_it_is
-    whole: TrainingObjective
+    observe = binarize if is_binarized(config.model.likelihood) else base.as_it_is
+    whole: base.TrainingObjective
     if consistency is None:
-        whole = SinglePass(model, objective, observe)
+        whole = base.SinglePass(model, objective, observe)
     else:
         whole = ConsistencyRegularized(
             model,
@@ -156,7 +149,9 @@ def build_training_objective(config: Config, model: LatentVariableModel) -> Trai
     return Regularized(whole, model.regularization) if isinstance(model, NVAE) else whole
 
 
-def build_divergence(consistency: ConsistencyConfig, model: LatentVariableModel) -> Divergence:
+def build_divergence(
+    consistency: configs.ConsistencyConfig, model: base.LatentVariableModel
+) -> Divergence:
     """D, how far the posteriors of an item and of its transform lie apart."""
     common: dict[str, Any] = {
         name: getattr(consistency, name) for name in ("direction", "stop_gradient", "dimensions")
@@ -176,13 +171,13 @@ def build_divergence(consistency: ConsistencyConfig, model: LatentVariableModel)
     return ContrastByProjector(projector, consistency.temperature or _COSINE, **common)
 
 
-def _size_of_means(model: LatentVariableModel) -> int:
+def _size_of_means(model: base.LatentVariableModel) -> int:
     groups = model.config.representation_groups if isinstance(model, NVAE) else None
     return sum(model.prior().group_sizes[:groups])
 
 
 def build_optimizer(
-    objective: nn.Module, options: TrainingConfig, *, frozen: Iterable[nn.Parameter] = ()
+    objective: nn.Module, options: configs.TrainingConfig, *, frozen: Iterable[nn.Parameter] = ()
 ) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019), decaying weight matrices and nothing else.
 
@@ -207,5 +202,5 @@ def build_optimizer(
     )
 
 
-def _posterior(config: Config) -> Literal["gaussian", "code"]:
+def _posterior(config: configs.Config) -> Literal["gaussian", "code"]:
     return "code" if config.objective.name == "autoencoder" else "gaussian"

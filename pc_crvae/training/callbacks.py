@@ -120,8 +120,7 @@ class ValidationProbe:
         gathered = sharing.gather(vectors)
         if not gathered:
             return np.empty((0, 0), np.float32)
-        features: NDArray[np.float32] = torch.cat(gathered).reshape(len(items), -1).numpy()
-        return features
+        return torch.cat(gathered).reshape(len(items), -1).numpy()
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,7 @@ def train(
         Interrupted: on SIGINT or SIGTERM, once the state is saved.
     """
     processes = Processes.of(config.training)
-    settled = settle(config, processes, run if resume else None)
-    config = settled.config
+    config, choices = settle(config, processes, run if resume else None)
     options, schedule = config.training, Schedule(config, len(train_set))
     parts = processes.rows(options)
     part_size = parts[0].stop - parts[0].start
@@ -87,7 +86,7 @@ def train(
     if state.step == schedule.total:
         progress.say(f"{run.folder} is trained already: all its {state.step} steps are done")
         return state.exported
-    for note in (*_notes(config, callbacks), *settled.notes):
+    for note in (*_notes(config, callbacks), *choices):
         progress.say(note)
 
     one_step = TrainingStep(state, schedule, processes, parts, run)

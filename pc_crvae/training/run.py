@@ -67,16 +67,8 @@ def run_training(
             build_transform(config, config.consistency)  # a missing package is told first
         if not resume:
             check_initialization(config)
-        train_set, validation_set = load_splits(config)
-        callbacks = Callbacks.of_run(config, run, train_set, validation_set).with_note(note)
+        sets = load_splits(config)
+        callbacks = Callbacks.of_run(config, run, *sets).with_note(note)
         with parting():
-            model = train(
-                config,
-                run,
-                train_set,
-                validation_set,
-                callbacks,
-                resume=resume,
-                overwrite=overwrite,
-            )
-    return Trained(run, model, train_set, validation_set)
+            model = train(config, run, *sets, callbacks, resume=resume, overwrite=overwrite)
+    return Trained(run, model, *sets)

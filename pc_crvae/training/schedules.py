@@ -42,11 +42,9 @@ class Schedule:
     def learning_rate(self, step: int) -> float:
         """The learning rate of step ``step``, from 0."""
         options = self.config.training
+        warmup = round(options.warmup_epochs * self.steps_per_epoch)
         return options.learning_rate * learning_rate_factor(
-            step,
-            total=self.total,
-            warmup=round(options.warmup_epochs * self.steps_per_epoch),
-            schedule=options.schedule,
+            step, total=self.total, warmup=warmup, schedule=options.schedule
         )
 
     def warmups(self, step: int) -> tuple[float, float]:

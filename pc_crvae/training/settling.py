@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -21,26 +20,16 @@ from pc_crvae.utils.threads import (
 _PRECISIONS: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
 
 
-@dataclass(frozen=True)
-class Settled:
-    """A configuration that leaves nothing open.
-
-    Attributes:
-        config: the configuration.
-        notes: the sentences for the user about the choices.
-    """
-
-    config: Config
-    notes: tuple[str, ...]
-
-
-def settle(config: Config, processes: Processes, resumed: Run | None) -> Settled:
+def settle(config: Config, processes: Processes, resumed: Run | None) -> tuple[Config, list[str]]:
     """Choose the precision and the number of threads, in the main process for all of them.
 
     Args:
         config: the configuration as the user gave it.
         processes: those that train together.
         resumed: the run that is gone on with, which keeps what it has; None for a new one.
+
+    Returns:
+        The configuration with what was chosen, and sentences for the user about the choices.
 
     Raises:
         UserError: there is no run to resume, or its configuration is damaged.
@@ -67,7 +56,7 @@ def settle(config: Config, processes: Processes, resumed: Run | None) -> Settled
             "OMP_WAIT_POLICY=PASSIVE in the environment before torch is imported"
         )
     agreed = {"precision": precision, "threads": threads}
-    return Settled(with_training(config, agreed), tuple(notes))
+    return with_training(config, agreed), notes
 
 
 @contextmanager

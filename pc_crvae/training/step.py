@@ -84,14 +84,9 @@ class TrainingStep:
         Raises:
             UserError: a term or the gradient of one was not finite.
         """
-        for terms in self._unread.read():
-            require_finite(
-                terms.means,
-                f"at step {terms.step + 1}",
-                self._run,
-                consistency_weight=terms.consistency_weight,
-            )
-            self._state.window.add(terms.means)
+        for step, weight, means in self._unread.read():
+            require_finite(means, f"at step {step + 1}", self._run, consistency_weight=weight)
+            self._state.window.add(means)
 
     def _forward_and_backward(self, batches: Iterator[Tensor]) -> dict[str, Tensor]:
         """Gradients of a batch, part by part, and the means of its terms over all processes."""

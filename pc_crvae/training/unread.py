@@ -1,27 +1,11 @@
 """The terms of steps, left on the device until they are read, so that no step waits for them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from pc_crvae.training.limits import is_reported_only
-
-
-@dataclass(frozen=True)
-class TermsOfStep:
-    """What is known of one step once its terms were read.
-
-    Attributes:
-        step: its number, from 0.
-        consistency_weight: lambda at the step.
-        means: batch means of the terms, and the norm of the gradient, by name.
-    """
-
-    step: int
-    consistency_weight: float
-    means: dict[str, float]
 
 
 class UnreadTerms:
@@ -52,14 +36,19 @@ class UnreadTerms:
         self._steps.append((step, consistency_weight, names))
         self._values.append(torch.stack(list(means.values())))
 
-    def read(self) -> Iterator[TermsOfStep]:
-        """Wait for the device, and yield the terms of each step since the last reading."""
+    def read(self) -> Iterator[tuple[int, float, dict[str, float]]]:
+        """Wait for the device, and yield what is known of each step since the last reading.
+
+        Yields:
+            The number of a step, from 0, its consistency weight, lambda, and the batch means of its
+            terms and the norm of the gradient, by name.
+        """
         if not self._steps:
             return
         values = iter(torch.cat(self._values).tolist())
         steps, self._steps, self._values = self._steps, [], []
         for step, weight, names in steps:
-            yield TermsOfStep(step, weight, {name: next(values) for name in names})
+            yield step, weight, {name: next(values) for name in names}
 
 
 def steps_between_readings(device: torch.device, every_logged: int) -> int:

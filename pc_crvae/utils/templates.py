@@ -19,6 +19,17 @@ def template_beside(module: str, name: str, *shared: Path) -> Template:
     return _environment(Path(module).parent, *shared).get_template(name)
 
 
+def filled(module: str, name: str, /, **values: object) -> str:
+    """Return the text of a template that lies beside a module, without blank lines at its end.
+
+    Args:
+        module: the ``__file__`` of the module.
+        name: the name of the template's file.
+        values: what fills it.
+    """
+    return template_beside(module, name).render(values).rstrip()
+
+
 @cache
 def _environment(*folders: Path) -> Environment:
     made = Environment(

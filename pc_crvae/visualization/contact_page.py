@@ -38,13 +38,7 @@ def contact_page(
         [[tile for tile in tiles if not tile.is_cloud] for tiles in rows]
     )
     figures = [
-        [
-            contact_sheet.figure_of(
-                tile, _canvas(tile) if tile.is_cloud else contact_sheet.image_of(tile, draw)
-            )
-            for tile in tiles
-        ]
-        for tiles in rows
+        [contact_sheet.figure_of(tile, _picture(tile, draw)) for tile in tiles] for tiles in rows
     ]
     headings = row_titles or [""] * len(rows)
     write_page(
@@ -56,8 +50,10 @@ def contact_page(
     )
 
 
-def _canvas(tile: contact_sheet.Tile) -> Markup:
-    """The element that the script draws the cloud of a tile on."""
+def _picture(tile: contact_sheet.Tile, draw: contact_sheet.Painter) -> Markup:
+    """The picture of a tile; of a cloud the element that the script draws it on."""
+    if not tile.is_cloud:
+        return contact_sheet.image_of(tile, draw)
     return element(__file__, "canvas.html", tile=tile, pixels=contact_sheet.PAGE_PIXELS)
 
 

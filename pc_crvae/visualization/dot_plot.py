@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from pc_crvae.visualization.pictures import INK, panel_figure, save_figure
+from pc_crvae.visualization.pictures import INK, legend_above, panel_figure, save_figure
 
 _COLORS = ("#c1440e", "#5b7aa6", INK)
 _COLUMNS = 3
@@ -67,14 +67,9 @@ def dot_plot(panels: Sequence[Panel], path: Path) -> None:
     axes[0, 0].set_yticks(range(len(lines)), lines)
     axes[0, 0].invert_yaxis()
     if len(kinds) > 1:
-        figure.legend(
-            [axes[0, 0].plot([], [], "o", color=color, ms=4)[0] for color in _colors(len(kinds))],
-            kinds,
-            loc="outside upper center",
-            ncols=len(kinds),
-            frameon=False,
-            fontsize=8,
-        )
+        colors = _colors(len(kinds))
+        handles = [axes[0, 0].plot([], [], "o", color=color, ms=4)[0] for color in colors]
+        legend_above(figure, handles, kinds, "center")
     save_figure(figure, path, dpi=110)
 
 

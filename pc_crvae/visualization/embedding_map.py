@@ -79,12 +79,7 @@ def project_codes(codes: NDArray[np.floating]) -> list[Projection]:
         if len(centered) >= _FEWEST:
             perplexity = min(_PERPLEXITY, (len(centered) - 1) / 3)
             start = flat / max(float(np.std(flat[:, 0])), 1e-12) * 1e-4
-            tsne = TSNE(
-                perplexity=perplexity,
-                init=start,
-                random_state=0,
-                method="exact",
-            )
+            tsne = TSNE(perplexity=perplexity, init=start, random_state=0, method="exact")
             note = (
                 f"neighbours stay neighbours (perplexity {perplexity:g}); distances between groups "
                 "mean little"

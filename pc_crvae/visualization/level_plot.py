@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from pc_crvae.visualization.pictures import INK, panel_figure, quiet_axes, save_figure
+from pc_crvae.visualization.pictures import INK, legend_above, panel_figure, quiet_axes, save_figure
 
 _COLUMNS = 4
 _STYLES = (("#c1440e", "-"), ("#c1440e", "--"), ("#5b7aa6", "-"), ("#5b7aa6", "--"))
@@ -66,7 +66,7 @@ def level_plot(panels: Sequence[LevelPanel], path: Path | str) -> None:
     for cell in axes[:, 0]:
         cell.set_ylabel("accuracy", color=INK, fontsize=8)
     handles, names = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    legend_above(figure, handles, names, "center")
     save_figure(figure, path, dpi=110)
 
 

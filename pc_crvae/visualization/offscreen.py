@@ -88,8 +88,7 @@ def _on_white(images: np.ndarray) -> np.ndarray:
 
 def _on_card(images: np.ndarray) -> np.ndarray:
     """Give what is white in images ``(n, H, W, 3)`` uint8 the colour behind a tile."""
-    tinted: np.ndarray = (images * (np.array(ImageColor.getrgb(CARD)) / 255)).astype(np.uint8)
-    return tinted
+    return (images * (np.array(ImageColor.getrgb(CARD)) / 255)).astype(np.uint8)
 
 
 def _cropped(images: np.ndarray) -> np.ndarray:

@@ -24,8 +24,7 @@ def import_open3d() -> ModuleType:
         raise UserError(f'{error.msg}: install Open3D by pip install "pc-crvae[viz]"') from error
     except (ImportError, OSError) as error:
         raise UserError(f"Open3D does not load, install its system library: {error}") from error
-    module: ModuleType = open3d
-    return module
+    return open3d
 
 
 def light_scene(scene: Any) -> None:

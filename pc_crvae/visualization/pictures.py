@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -102,15 +102,9 @@ def confusion_matrix(
     share = correct / max(total, 1)
     axes.set_title(f"{correct:.0f} of {total:.0f} right ({share:.1%}){of_draws}", color=INK)
     for row, column in zip(*np.nonzero(counts), strict=True):
-        axes.text(
-            column,
-            row,
-            mean_count(counts[row, column], draws),
-            ha="center",
-            va="center",
-            fontsize=7,
-            color="white" if shares[row, column] > 0.55 else INK,
-        )
+        text = mean_count(counts[row, column], draws)
+        color = "white" if shares[row, column] > 0.55 else INK
+        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, format="{x:.0%}")
     bar.outline.set_visible(False)
     bar.set_label("share of the true class", color=INK)
@@ -159,16 +153,9 @@ def _ellipses(
     axes: Axes, centres: np.ndarray, widths: np.ndarray, heights: np.ndarray, colors: object
 ) -> EllipseCollection:
     """Return filled ellipses measured in the units of the picture plane."""
-    return EllipseCollection(
-        widths,
-        heights,
-        np.zeros(len(centres)),
-        units="xy",
-        offsets=centres,
-        offset_transform=axes.transData,
-        facecolors=colors,
-        linewidths=0,
-    )
+    looks: dict[str, Any] = {"facecolors": colors, "linewidths": 0}
+    looks |= {"offsets": centres, "offset_transform": axes.transData}
+    return EllipseCollection(widths, heights, np.zeros(len(centres)), units="xy", **looks)
 
 
 def panel_figure(
@@ -196,6 +183,14 @@ def panel_figure(
     for cell in axes.flat[count:]:
         cell.set_axis_off()
     return figure, axes
+
+
+def legend_above(
+    figure: Figure, handles: Sequence[Any], names: Sequence[str], side: str, **options: object
+) -> None:
+    """Name what is drawn in a line above all panels, at a side of it or in its center."""
+    options |= {"loc": f"outside upper {side}", "frameon": False, "fontsize": 8}
+    figure.legend(handles, names, ncols=len(names), **options)
 
 
 def quiet_axes(cell: Axes) -> None:

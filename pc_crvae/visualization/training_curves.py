@@ -10,7 +10,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from pc_crvae.visualization.curves import Line
-from pc_crvae.visualization.pictures import INK, panel_figure, quiet_axes
+from pc_crvae.visualization.pictures import INK, legend_above, panel_figure, quiet_axes
 
 OPENING_SHARE = 0.05
 """The share of the training whose values, large as they are, do not set the scale of a panel."""
@@ -45,15 +45,8 @@ def training_curves(recorded: Mapping[tuple[str, str], Line]) -> Figure | None:
         _draw(cell, name, {split: recorded.get((split, name)) for split in _LINES})
     drawn = [split for split in _LINES if any(of_split == split for of_split, _ in recorded)]
     styles = [_LINES[split] for split in drawn]
-    figure.legend(
-        [axes.flat[0].plot([], [], style, color=color, lw=1.5)[0] for color, style in styles],
-        drawn,
-        loc="outside upper left",
-        ncols=2,
-        frameon=False,
-        fontsize=8,
-        labelcolor=INK,
-    )
+    handles = [axes.flat[0].plot([], [], style, color=color, lw=1.5)[0] for color, style in styles]
+    legend_above(figure, handles, drawn, "left", labelcolor=INK)
     return figure
 
 

@@ -171,7 +171,7 @@ def test_an_interrupted_run_leaves_nothing_behind(run, monkeypatch, capsys):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pc_crvae.evaluation.robustness.run.apply_condition", stop)
+    monkeypatch.setattr("pc_crvae.evaluation.robustness.conditions.apply_condition", stop)
     before = sorted(run.iterdir())
     assert main(["robustness", "--ckpt", str(run), "--parts", "points", "--seeds", "1"]) == 130
     assert sorted(run.iterdir()) == before

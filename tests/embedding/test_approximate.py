@@ -89,7 +89,7 @@ def test_exact_goes_through_all(many, tmp_path):
 
 def test_without_usearch_a_sentence_says_what_would_be_quicker(tmp_path, monkeypatch):
     monkeypatch.setattr(opening, "EXACT_UP_TO", 10)
-    monkeypatch.setattr(opening, "is_available", lambda: False)
+    monkeypatch.setattr(opening.approximate, "is_available", lambda: False)
     made(20).save(tmp_path / "a.npz")
     told = []
     assert isinstance(open_index(tmp_path / "a.npz", tell=told.append), Embeddings)

@@ -4,7 +4,7 @@ import numpy as np
 
 from pc_crvae.embedding.names import POOLED
 from pc_crvae.evaluation.probe.assembly import describe_protocol
-from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, summarize
+from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, Score, summarize
 from pc_crvae.evaluation.probe.predictions import (
     Predictions,
     predictions_path,
@@ -38,7 +38,7 @@ def report_of(predictions, **protocol):
                 setting=setting,
                 representation=representation,
                 classifier="linear_svm",
-                **summarize(accuracies, accuracies),
+                **summarize([Score(share, share) for share in accuracies]),
                 c=[0.1] * len(accuracies),
                 dimensions=4,
             )

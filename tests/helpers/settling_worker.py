@@ -21,8 +21,8 @@ def main(folder: Path) -> None:
         mock.patch.object(settling, "bfloat16_slowdown", return_value=[0.1, 40.0][rank]),
         mock.patch.object(settling, "_threads", return_value=[3, 5][rank]),
     ):
-        settled = settling.settle(config, Processes.of(config.training), None)
-    training = settled.config.training
+        config, _ = settling.settle(config, Processes.of(config.training), None)
+    training = config.training
     (folder / f"{rank}.json").write_text(json.dumps([training.precision, training.threads]))
 
 

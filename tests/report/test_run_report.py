@@ -18,7 +18,7 @@ from pc_crvae.config.nvae import NVAEModelConfig
 from pc_crvae.data.clouds import CloudSet, normalize
 from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, summarize
+from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, Score, summarize
 from pc_crvae.evaluation.probe.predictions import Predictions, predictions_path, save_predictions
 from pc_crvae.evaluation.reports import TrainAndTest
 from pc_crvae.models.exports import write_export
@@ -92,7 +92,7 @@ def probe_report(split, matrix=None):
     """What ``probe`` writes of two encoders."""
     matrix = np.eye(len(split.classes), dtype=int).tolist() if matrix is None else matrix
     predictions = Predictions(split.labels, {}, np.arange(2), "")
-    scores = summarize([0.75, 0.75], [0.75, 0.75])
+    scores = summarize([Score(0.75, 0.75)] * 2)
     rows = [
         ClassifierRow(
             features=features,

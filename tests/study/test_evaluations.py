@@ -5,7 +5,7 @@ import pytest
 from helpers.study_summaries import arm_of, image_report, summary_of
 from pc_crvae.errors import UserError
 from pc_crvae.study.evaluations import FIGURES, describe_evaluations, figure_differences
-from pc_crvae.study.markdown import format_report, format_summary
+from pc_crvae.study.markdown import format_report
 from pc_crvae.study.results import StudySummary
 
 
@@ -65,7 +65,7 @@ def test_tables_mark_saturated_estimates_and_sign_differences():
             {0: image_report(88.0), 1: image_report(88.0)},
         ),
     )
-    text = format_summary(summary_of(*arms, figure_differences=differences))
+    text = format_report(summary_of(*arms, figure_differences=differences))
     assert "| a | 91.00 ± 1.41 |" in text
     rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("|")}
     assert "7.50 ± 0.00 *" in rows["b"]
@@ -80,7 +80,7 @@ def test_tables_mark_saturated_estimates_and_sign_differences():
 def test_signs_are_of_what_is_shown(mean, text):
     pair = {0: image_report(nll=90.0 + mean)}, {0: image_report(nll=90.0)}
     rows = figure_differences(("a", "b"), pair)
-    shown = format_summary(summary_of(figure_differences=rows))
+    shown = format_report(summary_of(figure_differences=rows))
     assert f"| a - b | {text} |" in shown
 
 
@@ -120,13 +120,13 @@ def test_differences_of_accuracies_are_a_line_a_pair_of_arms(tmp_path):
         for first, setting in (("a", "aligned"), ("a", "so3"), ("c", "so3"))
     ]
     summary = summary_of(differences=rows)
-    text = format_summary(summary)
+    text = format_report(summary)
     assert "| arms | posterior mean, aligned | posterior mean, SO(3) | seeds |" in text
     assert "| a - b | +21.7 [-0.1, +28.7] | +21.7 [-0.1, +28.7] | 2 |" in text
     assert "| c - b |  | +21.7 [-0.1, +28.7] | 2 |" in text
     assert text.index("| a - b |") < text.index("| c - b |")
     assert "not corrected for 3 comparisons" in text
     both = summary_of(differences=[rows[0] | {"t_interval": [-0.05, 0.484]}])
-    assert "| a - b | +21.7 [-0.1, +28.7], t [-5.0, +48.4] | 2 |" in format_summary(both)
+    assert "| a - b | +21.7 [-0.1, +28.7], t [-5.0, +48.4] | 2 |" in format_report(both)
     summary.write(tmp_path / "summary.json")
     assert StudySummary.read(tmp_path / "summary.json") == summary

@@ -12,7 +12,7 @@ from pc_crvae.evaluation.probe.cross_validation import CrossValidation, Held, cr
 from pc_crvae.evaluation.probe.training_free import TrainingFree
 from pc_crvae.study import steps
 from pc_crvae.study.folds import bar_of_folds, of_folds
-from pc_crvae.study.markdown import format_summary
+from pc_crvae.study.markdown import format_report
 from pc_crvae.study.plan import plan_runs
 from pc_crvae.study.schema import load_study
 from pc_crvae.study.steps import remaining_steps
@@ -90,10 +90,10 @@ def test_the_table_has_arms_and_the_bar():
     (row,) = of_folds([folds_of(3.0), folds_of(5.0)], "trained")
     bar = {"kind": "bps", "frames": None, "run": "a-seed0", "arms": ["a"], "rows": []}
     bar["folds"] = bar_of_folds(folds_of(3.0))
-    told = format_summary(summary_of(arm_of("a", folds=[row]), training_free=[bar]))
+    told = format_report(summary_of(arm_of("a", folds=[row]), training_free=[bar]))
     table = told.partition("by repeated folds")[2]
     lines = [line for line in table.splitlines() if line.startswith("| ")]
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| a", "| training-free: bps"]
     assert lines[2].count("; ") == 1
     assert "± standard deviation over training seeds" in told
-    assert "folds" not in format_summary(summary_of(arm_of("a")))
+    assert "folds" not in format_report(summary_of(arm_of("a")))

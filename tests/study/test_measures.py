@@ -12,7 +12,7 @@ from pc_crvae.evaluation.generation.report import GenerationReport
 from pc_crvae.evaluation.robustness.report import RobustnessReport
 from pc_crvae.models.exports import recorded_sha256, write_export
 from pc_crvae.study.figures import describe_figures
-from pc_crvae.study.markdown import format_summary
+from pc_crvae.study.markdown import format_report
 from pc_crvae.study.measures import figures_of, read_measurement
 from pc_crvae.study.schema import MEASURES, MeasuresOfStudy
 from pc_crvae.study.steps import is_measured
@@ -159,7 +159,7 @@ def test_tables_show_arms_that_were_measured():
     of_runs = {"robustness": [robustness(), robustness(0.8)], "generation": [generation()] * 2}
     measured = {m: describe_figures(reports, figures_of(m)) for m, reports in of_runs.items()}
     measures = {"robustness": {"seeds": 1, "points": 1024}, "generation": {"count": 30}}
-    text = format_summary(
+    text = format_report(
         summary_of(arm_of("cr", measured=measured), arm_of("vae"), measures=measures)
     )
     assert "| cr | 70.0 ± 0.0 | 50.0 ± 0.0 | 55.0 ± 7.1 | 0.80 ± 0.00 | 30.0 ± 0.0 |" in text

@@ -13,7 +13,7 @@ from pc_crvae.evaluation.probe.comparison import read_probe
 from pc_crvae.evaluation.probe.predictions import predictions_path
 from pc_crvae.evaluation.probe.training_free import TrainingFree
 from pc_crvae.study import feasibility, steps
-from pc_crvae.study.markdown import format_summary
+from pc_crvae.study.markdown import format_report
 from pc_crvae.study.plan import plan_runs
 from pc_crvae.study.schema import load_study
 from pc_crvae.study.steps import remaining_steps
@@ -136,7 +136,7 @@ def test_the_table_shows_it_below_the_arms():
     rows = [{"representation": "posterior_mean", "setting": "aligned", "mean": 0.9, "std": 0.01}]
     rows[0] |= {"of_seeds": [0.89, 0.91], "spread_over": "training seeds"}
     bar = {"kind": "bps", "frames": "z", "run": "a-seed0", "arms": ["a"], "rows": rows}
-    told = format_summary(summary_of(arm_of("a", rows=rows), training_free=[bar]))
+    told = format_report(summary_of(arm_of("a", rows=rows), training_free=[bar]))
     lines = [line for line in told.splitlines() if line.startswith("| ")]
     assert lines[-1] == "| training-free: bps in frames z | 90.0 ± 1.0 | of the probe |"
     assert lines[-2].startswith("| a | 90.0 ± 1.0 |")

@@ -117,7 +117,5 @@ def test_terms_that_are_only_reported_break_nothing():
         unread = UnreadTerms(torch.device("cpu"))
         unread.add(3, weight, means)
         assert float(unread.broken) == broken
-        (terms,) = unread.read()
-        assert (terms.step, terms.consistency_weight) == (3, weight)
-        assert terms.means == {"objective": 1.0, "consistency": math.inf}
+        assert list(unread.read()) == [(3, weight, {"objective": 1.0, "consistency": math.inf})]
         assert list(unread.read()) == []

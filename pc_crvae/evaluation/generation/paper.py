@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pc_crvae.evaluation.generation.report import GenerationReport
 from pc_crvae.evaluation.metrics.generation import GenerationMetrics
 from pc_crvae.evaluation.tables import Table
-from pc_crvae.utils.templates import template_beside
+from pc_crvae.utils.templates import filled
 
 _MODEL, _TRAINING = "model", "training shapes"
 
@@ -17,8 +17,8 @@ def table_of_generation(report: GenerationReport) -> Table:
     for column, found in ((_MODEL, generation.samples), (_TRAINING, generation.training_shapes)):
         if found is not None:
             cells |= {(figure, column): value for figure, value in _likeness(found)}
-    protocol = template_beside(__file__, "protocol.txt").render(report=report)
-    return Table.of_cells("figure", cells, protocol=protocol.rstrip())
+    protocol = filled(__file__, "protocol.txt", report=report)
+    return Table.of_cells("figure", cells, protocol=protocol)
 
 
 def _of_model(report: GenerationReport) -> Iterator[tuple[str, str]]:

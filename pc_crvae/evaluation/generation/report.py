@@ -9,7 +9,7 @@ from pc_crvae.evaluation.metrics.generation import GenerationMetrics
 from pc_crvae.evaluation.metrics.reconstruction import ReconstructionMetrics
 from pc_crvae.evaluation.reports import STRICT, Checkpoint, ModelReport, Part, TrainAndTest
 from pc_crvae.latents.statistics import MutualInformation
-from pc_crvae.utils.templates import template_beside
+from pc_crvae.utils.templates import filled
 
 
 class LatentStatistics(Part):
@@ -86,4 +86,4 @@ class GenerationReport(ModelReport):
 
 def format_quality(report: GenerationReport) -> str:
     """Lay a report out as plain text."""
-    return template_beside(__file__, "report.txt").render(report=report).rstrip()
+    return filled(__file__, "report.txt", report=report)

@@ -8,13 +8,9 @@ from torch import Tensor
 from pc_crvae.config import Config
 from pc_crvae.config.images import is_binarized
 from pc_crvae.evaluation.finite import finite
-from pc_crvae.evaluation.images.observations import (
-    IMAGES_AT_ONCE,
-    ImageModel,
-    Observed,
-)
+from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel, Observed
 from pc_crvae.evaluation.images.report import ConsistencyKL
-from pc_crvae.evaluation.metrics.likelihood import Estimate
+from pc_crvae.evaluation.metrics.likelihood import Estimate, sums_of_groups
 from pc_crvae.models.images.build import build_image_transform, onto_levels
 from pc_crvae.models.vae import evaluating
 from pc_crvae.objectives.binarization import binarize
@@ -71,7 +67,6 @@ def _kl_to_transformed(
     """The KL of each image, (n,) nats, and the mean of each group."""
     rows: list[Tensor] = []
     per_dimension = torch.zeros((), dtype=torch.float64)  # summed: (n, D) of a hierarchy is large
-    sizes: tuple[int, ...] = ()
     with evaluating(model):
         for start in range(0, len(observed.grey), IMAGES_AT_ONCE):
             part = slice(start, start + IMAGES_AT_ONCE)
@@ -87,7 +82,5 @@ def _kl_to_transformed(
             divergence = transformed.kl(original, path).double().cpu()
             rows.append(divergence.sum(dim=1))
             per_dimension = per_dimension + divergence.sum(dim=0)
-            sizes = original.group_sizes
     by_item = finite(torch.cat(rows), "consistency KL")
-    by_group = torch.split(per_dimension / len(by_item), list(sizes))
-    return by_item, [float(part.sum()) for part in by_group]
+    return by_item, sums_of_groups(model, per_dimension / len(by_item))

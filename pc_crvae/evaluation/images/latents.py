@@ -5,11 +5,7 @@ from torch import Tensor
 
 from pc_crvae.data.images import ImageSet
 from pc_crvae.evaluation.finite import finite
-from pc_crvae.evaluation.images.observations import (
-    IMAGES_AT_ONCE,
-    ImageModel,
-    observed_parts,
-)
+from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel, observed_parts
 from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.latents.statistics import ActiveUnits, MutualInformation, mutual_information
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
@@ -58,11 +54,7 @@ def information_of(
         )
 
     def moments(pixels: Tensor) -> dict[str, Tensor]:
-        posterior = (
-            model.posterior(pixels).top()
-            if isinstance(model, PretrainedNVAE)
-            else model.posterior(pixels)
-        )
+        posterior = model.posterior(pixels).top()
         assert isinstance(posterior, DiagonalGaussian)
         return {"mean": posterior.mean, "log_variance": posterior.log_variance}
 

@@ -6,17 +6,13 @@ from pc_crvae.evaluation.images.report import ImageReport
 from pc_crvae.evaluation.metrics.likelihood import Estimate
 from pc_crvae.evaluation.tables import Table
 from pc_crvae.latents.statistics import MutualInformation
-from pc_crvae.utils.templates import template_beside
+from pc_crvae.utils.templates import filled
 
 
 def table_of_images(report: ImageReport) -> Table:
     """One row per figure: its estimate, its standard error, its unit."""
-    protocol = template_beside(__file__, "protocol.txt").render(report=report)
-    return Table(
-        columns=["figure", "estimate", "standard error", "unit"],
-        rows=list(_rows(report)),
-        protocol=protocol.rstrip(),
-    )
+    columns = ["figure", "estimate", "standard error", "unit"]
+    return Table(columns, list(_rows(report)), filled(__file__, "protocol.txt", report=report))
 
 
 def _rows(report: ImageReport) -> Iterator[list[str]]:

@@ -8,7 +8,7 @@ from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.metrics.likelihood import NLL, Estimate
 from pc_crvae.evaluation.reports import STRICT, Checkpoint, DataCut, ModelReport, Part
 from pc_crvae.latents.statistics import MutualInformation
-from pc_crvae.utils.templates import template_beside
+from pc_crvae.utils.templates import filled
 
 
 class ConsistencyKL(Estimate):
@@ -119,4 +119,4 @@ class ImageReport(LikelihoodFigures, ModelReport):
 
 def format_images(report: ImageReport) -> str:
     """Lay a report out as plain text."""
-    return template_beside(__file__, "report.txt").render(report=report).rstrip()
+    return filled(__file__, "report.txt", report=report)

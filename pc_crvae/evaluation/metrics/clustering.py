@@ -1,7 +1,6 @@
 """Clustering: how far the clusters of features are the classes, with no label in their making."""
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +11,6 @@ from threadpoolctl import threadpool_limits
 
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.metrics.arrays import Labels, check_features
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far clusters and classes agree.
-
-    Attributes:
-        nmi: normalised mutual information, by the arithmetic mean of the entropies, in [0, 1].
-        ari: adjusted Rand index; 0 is chance, 1 the same partition.
-    """
-
-    nmi: float
-    ari: float
 
 
 def cluster(
@@ -56,9 +42,12 @@ def cluster(
     return assigned
 
 
-def agreement(labels: Labels, clusters: Labels) -> Agreement:
-    """Score clusters (n,) against classes (n,); neither's numbering matters."""
-    return Agreement(
-        float(normalized_mutual_info_score(labels, clusters)),
-        float(adjusted_rand_score(labels, clusters)),
-    )
+def agreement(labels: Labels, clusters: Labels) -> tuple[float, float]:
+    """Score clusters (n,) against classes (n,); neither's numbering matters.
+
+    Returns:
+        Normalised mutual information, by the arithmetic mean of the entropies, in [0, 1], and the
+        adjusted Rand index; 0 is chance, 1 the same partition.
+    """
+    nmi = normalized_mutual_info_score(labels, clusters)
+    return float(nmi), float(adjusted_rand_score(labels, clusters))

@@ -8,6 +8,7 @@ figure, so a figure without them means nothing.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from functools import cache, partial
 from typing import Literal
 
@@ -191,17 +192,12 @@ def generation_metrics(
 
 
 def _chamfer_matrix(x: Tensor, y: Tensor) -> NDArray[np.float64]:
-    rows, columns = torch.meshgrid(torch.arange(len(x)), torch.arange(len(y)), indexing="ij")
+    pairs = torch.cartesian_prod(torch.arange(len(x)), torch.arange(len(y)))
     distances = [
-        chamfer_distance(x[of_x], y[of_y])
-        for of_x, of_y in zip(
-            torch.split(rows.reshape(-1), _PAIRS_AT_ONCE),
-            torch.split(columns.reshape(-1), _PAIRS_AT_ONCE),
-            strict=True,
-        )
+        chamfer_distance(x[part[:, 0]], y[part[:, 1]])
+        for part in torch.split(pairs, _PAIRS_AT_ONCE)
     ]
-    matrix: NDArray[np.float64] = torch.cat(distances).reshape(len(x), len(y)).double().numpy()
-    return matrix
+    return torch.cat(distances).reshape(len(x), len(y)).double().numpy()
 
 
 def _emd_rows(
@@ -211,13 +207,9 @@ def _emd_rows(
     advance: Callable[[], None],
 ) -> Iterator[NDArray[np.float64]]:
     """Match each cloud of ``x`` with the others of its own, in order."""
-    if workers == 1:
-        for cloud, of_cloud in zip(x, others, strict=True):
-            yield _emd_row(cloud, of_cloud)
-            advance()
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        for row in pool.map(_emd_row, x, others, chunksize=4):
+    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
+        rows = pool.map(_emd_row, x, others, chunksize=4) if pool else map(_emd_row, x, others)
+        for row in rows:
             yield row
             advance()
 

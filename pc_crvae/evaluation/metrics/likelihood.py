@@ -149,24 +149,18 @@ class RateAndDistortion:
         rate: KL(q(z|x) || p(z)), (n,) nats.
         distortion: -E log p(x|z), (n,) nats, the mean of a few samples.
         kl_per_dimension: mean over the items, (D,) nats.
-        group_sizes: the sizes of the groups that the D dimensions are split into.
+        kl_per_group: the same by group.
     """
 
     rate: Tensor
     distortion: Tensor
     kl_per_dimension: Tensor
-    group_sizes: tuple[int, ...]
+    kl_per_group: list[float]
 
     @property
     def elbo(self) -> Tensor:
         """-distortion - rate, (n,) nats."""
         return -self.distortion - self.rate
-
-    @property
-    def kl_per_group(self) -> list[float]:
-        """Mean over the items, one per group, nats."""
-        parts = torch.split(self.kl_per_dimension, list(self.group_sizes))
-        return [float(part.sum()) for part in parts]
 
 
 def rate_and_distortion(
@@ -193,7 +187,6 @@ def rate_and_distortion(
     _require_positive(samples=samples)
     rates, distortions = [], []
     per_dimension = torch.zeros((), dtype=torch.float64)  # summed: (n, D) of a hierarchy is large
-    sizes: tuple[int, ...] = ()
     with evaluating(model):
         prior = model.prior()
         for part, posterior, draws in _batches(model, x, items_at_once, "rate", seed):
@@ -207,10 +200,15 @@ def rate_and_distortion(
             rates.append(rate.sum(dim=1))
             per_dimension = per_dimension + rate.sum(dim=0)
             distortions.append(distortion)
-            sizes = posterior.group_sizes
-    return RateAndDistortion(
-        torch.cat(rates), torch.cat(distortions), per_dimension / len(x), sizes
-    )
+    means = per_dimension / len(x)
+    by_group = sums_of_groups(model, means)
+    return RateAndDistortion(torch.cat(rates), torch.cat(distortions), means, by_group)
+
+
+def sums_of_groups(model: LatentVariableModel, per_dimension: Tensor) -> list[float]:
+    """Sum up what there is of each dimension (D,) over each latent group of a model."""
+    parts = torch.split(per_dimension, list(model.prior().group_sizes))
+    return [float(part.sum()) for part in parts]
 
 
 def _batches(

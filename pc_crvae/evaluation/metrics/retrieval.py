@@ -91,13 +91,9 @@ def retrieve(
         at_k.append(at)
     average_precisions = np.concatenate(precisions)
     mean_at_k = np.concatenate(at_k).mean(axis=0)
-    return Retrieval(
-        average_precisions,
-        float(average_precisions.mean()),
-        {k: float(value) for k, value in zip(ks, mean_at_k, strict=True)},
-        len(asking),
-        len(labels) - len(asking),
-    )
+    precision_at = {k: float(value) for k, value in zip(ks, mean_at_k, strict=True)}
+    mean, alone = float(average_precisions.mean()), len(labels) - len(asking)
+    return Retrieval(average_precisions, mean, precision_at, len(asking), alone)
 
 
 def _score(

@@ -1,8 +1,8 @@
 """Whether one classifier beats another on the same shapes: the interval of their difference."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,26 +16,23 @@ _RESAMPLES = 4_000
 _RESAMPLES_AT_ONCE = 250
 
 
-@dataclass(frozen=True)
-class PairedDifference:
-    """A difference of accuracies, in [-1, 1].
+_Rightness = NDArray[np.bool_] | NDArray[np.float64]
+"""(S, n), whether each of n shapes was classified right under each of S seeds, or how often."""
+
+
+class PairedDifference(TypedDict):
+    """A difference of accuracies, in [-1, 1], by the names of reports.
 
     Attributes:
-        mean: first less second.
-        low: lower end of the interval at `LEVEL`.
-        high: upper end.
+        difference: first less second.
+        interval: the ends of its interval at `LEVEL`.
     """
 
-    mean: float
-    low: float
-    high: float
+    difference: float
+    interval: tuple[float, float]
 
 
-def paired_difference(
-    first: NDArray[np.bool_] | NDArray[np.float64],
-    second: NDArray[np.bool_] | NDArray[np.float64],
-    seed: int = 0,
-) -> PairedDifference:
+def paired_difference(first: _Rightness, second: _Rightness) -> PairedDifference:
     """Difference of two accuracies with its bootstrap percentile interval.
 
     Shapes and probe seeds are drawn anew with replacement, the same for both, so that what is
@@ -49,23 +46,19 @@ def paired_difference(
         first: (S, n), whether each of n shapes was classified right under each of S seeds, or
             how often, in [0, 1].
         second: (S, n), of the other.
-        seed: the seed of the resampling.
 
     Raises:
         ValueError: different shapes, or nothing to compare.
     """
     difference = _difference(first, second)
     n_seeds, n_shapes = difference.shape
-    seeds, shapes = _shares(n_seeds, n_shapes, seed)
+    seeds, shapes = _shares(n_seeds, n_shapes)
     resampled = ((seeds @ difference) * shapes).sum(axis=1)
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return PairedDifference(float(difference.mean()), float(low), float(high))
+    return {"difference": float(difference.mean()), "interval": (float(low), float(high))}
 
 
-def t_interval(
-    first: NDArray[np.bool_] | NDArray[np.float64],
-    second: NDArray[np.bool_] | NDArray[np.float64],
-) -> tuple[float, float] | None:
+def t_interval(first: _Rightness, second: _Rightness) -> tuple[float, float] | None:
     """Interval at `LEVEL` of the difference of two accuracies that holds for few seeds too.
 
     The mean difference plus and minus t_df sqrt(a / S + b / n): a is the sample variance over
@@ -97,23 +90,18 @@ def t_interval(
     return mean - half, mean + half
 
 
-def _difference(
-    first: NDArray[np.bool_] | NDArray[np.float64], second: NDArray[np.bool_] | NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _difference(first: _Rightness, second: _Rightness) -> NDArray[np.float64]:
     if first.shape != second.shape or first.ndim != 2 or first.size == 0:
         raise ValueError(
             f"paired accuracies need two equal tables (S, n), not {first.shape} and {second.shape}"
         )
-    difference: NDArray[np.float64] = first.astype(np.float64) - second
-    return difference
+    return first.astype(np.float64) - second
 
 
 @lru_cache(maxsize=1)
-def _shares(
-    n_seeds: int, n_shapes: int, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _shares(n_seeds: int, n_shapes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How much each seed and each shape counts in every resample: drawing them is what costs."""
-    generator = keyed_numpy_generator("paired difference", seed)
+    generator = keyed_numpy_generator("paired difference", 0)
     seeds = generator.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), _RESAMPLES) / n_seeds
     shapes = generator.multinomial(n_shapes, np.full(n_shapes, 1 / n_shapes), _RESAMPLES) / n_shapes
     for shares in (seeds, shapes):
@@ -156,8 +144,7 @@ def item_intervals(
             counts = generator.multinomial(len(rows), even, _RESAMPLES_AT_ONCE)
             part = means[start : start + _RESAMPLES_AT_ONCE]
             part += counts @ values[rows] / (len(rows) * len(together))
-    ends: NDArray[np.float64] = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T
-    return ends
+    return np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T
 
 
 def mcnemar_exact(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

@@ -8,15 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.inspection.near_copies import NearCopies
-from pc_crvae.embedding.names import (
-    GIVEN,
-    POOLED,
-    POSTERIOR_MEAN,
-    REPRESENTATIONS,
-    TRAINING_FREE,
-    Representation,
-    Setting,
-)
+from pc_crvae.embedding import names
 from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.metrics.significance import LEVEL, paired_difference
 from pc_crvae.evaluation.probe.classifier_settings import CLASSIFIERS, grid_of, parameter_of
@@ -72,12 +64,12 @@ def assemble(
         near_copies: those that test shapes have in training, to be scored without.
     """
     found = score_rows(outcomes, test_labels, protocol)
-    if GIVEN not in outcomes:
+    if names.GIVEN not in outcomes:
         bars = [compare_with_untrained]
-        if any(features == TRAINING_FREE for features, _ in outcomes):
+        if any(features == names.TRAINING_FREE for features, _ in outcomes):
             bars = [compare_with_training_free, compare_with_untrained]
         found["paired"] = tuple(
-            compare(setting, REPRESENTATIONS[key], outcomes, test_labels)
+            compare(setting, names.REPRESENTATIONS[key], outcomes, test_labels)
             for compare in bars
             for key in protocol.representations
             for setting in protocol.settings
@@ -86,8 +78,8 @@ def assemble(
         without = score_without_near_copies(near_copies, outcomes, test_labels)
         found["without_near_copies"] = without
     if ALIGNED in protocol.settings:
-        names = (GIVEN, ("trained", POSTERIOR_MEAN), ("trained", POOLED))
-        of_seeds = outcomes[next(name for name in names if name in outcomes)]
+        probed = (names.GIVEN, ("trained", names.POSTERIOR_MEAN), ("trained", names.POOLED))
+        of_seeds = outcomes[next(name for name in probed if name in outcomes)]
         predictions = [outcome.predictions[ALIGNED] for outcome in of_seeds]
         found["confusion"] = confusion_of(test_labels, predictions, classes)
     described = describe_protocol(protocol)
@@ -109,7 +101,7 @@ def score_rows(outcomes: Outcomes, test_labels: Labels, protocol: ProbeProtocol)
     }
     for (features, representation), found in outcomes.items():
         name = Name(features=features, representation=representation)
-        rows[representation == POOLED] += [
+        rows[representation == names.POOLED] += [
             _classifier_row(name, setting, found, test_labels, protocol)
             for setting in protocol.settings
         ]
@@ -125,7 +117,7 @@ def score_rows(outcomes: Outcomes, test_labels: Labels, protocol: ProbeProtocol)
 
 def _classifier_row(
     name: Name,
-    setting: Setting,
+    setting: names.Setting,
     outcomes: Sequence[Outcome],
     test_labels: Labels,
     protocol: ProbeProtocol,
@@ -139,17 +131,12 @@ def _classifier_row(
         notes.append("the largest C of the grid was chosen: a larger one might do better")
     if not all(outcome.converged for outcome in outcomes):
         notes.append("the SVM solver stopped at its iteration limit for some C")
-    values: dict[str, Any] = {parameter: tuple(outcome.chosen for outcome in outcomes)}
+    values = scores_of(test_labels, [outcome.predictions[setting] for outcome in outcomes])
+    values[parameter] = tuple(outcome.chosen for outcome in outcomes)
+    values["dimensions"] = outcomes[0].dimensions
     if notes:
         values["note"] = "; ".join(notes)
-    return ClassifierRow(
-        **name,
-        setting=setting,
-        classifier=classifier.name,
-        **scores_of(test_labels, [outcome.predictions[setting] for outcome in outcomes]),
-        dimensions=outcomes[0].dimensions,
-        **values,
-    )
+    return ClassifierRow(**name, setting=setting, classifier=classifier.name, **values)
 
 
 def collect_predictions(
@@ -165,7 +152,7 @@ def collect_predictions(
 
 
 def compare_with_untrained(
-    setting: Setting, trained: Representation, outcomes: Outcomes, test_labels: Labels
+    setting: names.Setting, trained: names.Representation, outcomes: Outcomes, test_labels: Labels
 ) -> PairedRow:
     """Compare a trained representation with the strongest untrained one, shape by shape.
 
@@ -177,37 +164,34 @@ def compare_with_untrained(
         return float(right.mean())
 
     probed = [name for features, name in outcomes if features == "untrained"]
-    strongest = cast(Representation, max(probed, key=share))
+    strongest = cast(names.Representation, max(probed, key=share))
     other = outcomes["untrained", strongest]
     values = _paired(setting, outcomes["trained", trained], other, test_labels)
     return PairedRow(setting=setting, trained=trained, untrained=strongest, **values)
 
 
 def compare_with_training_free(
-    setting: Setting, trained: Representation, outcomes: Outcomes, test_labels: Labels
+    setting: names.Setting, trained: names.Representation, outcomes: Outcomes, test_labels: Labels
 ) -> PairedRow:
     """Compare a trained representation with the training-free row, shape by shape."""
-    ((name, other),) = [each for each in outcomes.items() if each[0][0] == TRAINING_FREE]
+    ((name, other),) = [each for each in outcomes.items() if each[0][0] == names.TRAINING_FREE]
     values = _paired(setting, outcomes["trained", trained], other, test_labels)
     return PairedRow(setting=setting, trained=trained, training_free=name[1], **values)
 
 
 def _paired(
-    setting: Setting, ours: Sequence[Outcome], theirs: Sequence[Outcome], test_labels: Labels
+    setting: names.Setting, ours: Sequence[Outcome], theirs: Sequence[Outcome], test_labels: Labels
 ) -> dict[str, Any]:
-    difference = paired_difference(
-        _correct(ours, setting, test_labels), _correct(theirs, setting, test_labels)
-    )
+    right, right_too = (_correct(of, setting, test_labels) for of in (ours, theirs))
     return {
-        "difference": difference.mean,
-        "interval": (difference.low, difference.high),
+        **paired_difference(right, right_too),
         "level": LEVEL,
         "method": "bootstrap percentile, over test shapes and probe seeds",
     }
 
 
 def _correct(
-    of_seeds: Sequence[Outcome], setting: Setting, test_labels: Labels
+    of_seeds: Sequence[Outcome], setting: names.Setting, test_labels: Labels
 ) -> NDArray[np.bool_]:
     return np.array([outcome.predictions[setting] == test_labels for outcome in of_seeds])
 

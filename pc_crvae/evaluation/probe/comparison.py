@@ -6,12 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.metrics.significance import (
-    LEVEL,
-    combined_p_value,
-    mcnemar_exact,
-    paired_difference,
-)
+from pc_crvae.evaluation.metrics import significance
 from pc_crvae.evaluation.probe.predictions import (
     Predictions,
     load_predictions,
@@ -21,7 +16,7 @@ from pc_crvae.evaluation.probe.predictions import (
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.reports import Part, Report
 from pc_crvae.utils.invocation import called
-from pc_crvae.utils.templates import template_beside
+from pc_crvae.utils.templates import filled
 
 
 @dataclass(frozen=True)
@@ -162,7 +157,7 @@ def compare_probes(
         test_items=len(ours.labels),
         seeds=tuple(ours.seeds.tolist()),
         rows=tuple(_compare(ours, theirs, *pair) for pair in pairs),
-        level=LEVEL,
+        level=significance.LEVEL,
         method="bootstrap percentile over test items and probe seeds; exact McNemar a seed, "
         "twice the mean p-value over several",
         **note,
@@ -171,21 +166,21 @@ def compare_probes(
 
 def format_comparison(compared: Comparison) -> str:
     """Lay a comparison out as plain text, in per cent."""
-    return template_beside(__file__, "comparison.txt").render(compared=compared).rstrip()
+    return filled(__file__, "comparison.txt", compared=compared)
 
 
 def _compare(ours: Predictions, theirs: Predictions, row: str, other: str) -> ComparedRow:
     right, right_too = ours.correct(row), theirs.correct(other)
-    difference = paired_difference(right, right_too)
-    p_values = [mcnemar_exact(*of_seed) for of_seed in zip(right, right_too, strict=True)]
+    p_values = [
+        significance.mcnemar_exact(*of_seed) for of_seed in zip(right, right_too, strict=True)
+    ]
     return ComparedRow(
         first=row,
         second=other,
         accuracies=(float(right.mean()), float(right_too.mean())),
-        difference=difference.mean,
-        interval=(difference.low, difference.high),
+        **significance.paired_difference(right, right_too),
         only_first_right=tuple(np.count_nonzero(right & ~right_too, axis=1).tolist()),
         only_second_right=tuple(np.count_nonzero(right_too & ~right, axis=1).tolist()),
         p_of_seeds=tuple(p_values),
-        p=combined_p_value(p_values),
+        p=significance.combined_p_value(p_values),
     )

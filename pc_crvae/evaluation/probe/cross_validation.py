@@ -164,13 +164,10 @@ def cross_validate(
                     f"cross-validation: {features.replace('_', '-')} "
                     f"{representation.replace('_', ' ')}, repeat {repeat + 1} of {count}"
                 )
+            fixed, seed = with_value(classifier, held.value), 1000 * seeds[0] + repeat
+            items = held.features, labels
             predicted = held_out_predictions(
-                with_value(classifier, held.value),
-                held.features,
-                labels,
-                standardise=standardise,
-                folds=asked.folds,
-                seed=1000 * seeds[0] + repeat,
+                fixed, *items, standardise=standardise, folds=asked.folds, seed=seed
             )
             repeats.append(predicted == labels)
         right[features, representation] = np.array(repeats, dtype=np.float64)
@@ -241,5 +238,4 @@ def _score(mean: np.float64, ends: NDArray[np.float64]) -> Score:
 def _class_weights(labels: Labels) -> NDArray[np.float64]:
     """How much each item (n,) counts in a mean over classes."""
     _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    weights: NDArray[np.float64] = 1 / (len(counts) * counts[places])
-    return weights
+    return 1 / (len(counts) * counts[places])

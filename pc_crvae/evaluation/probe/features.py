@@ -11,18 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from pc_crvae.embedding.names import GIVEN
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.classes import (
-    FEWER_FOLDS,
-    WITH_ONE_C,
-    check_enough_of_each,
-    check_several,
-)
+from pc_crvae.evaluation.classes import FEWER_FOLDS, WITH_ONE_C, check_enough_of_each, check_several
 from pc_crvae.evaluation.metrics.arrays import check_features
 from pc_crvae.evaluation.probe.assembly import Probed, assemble
 from pc_crvae.evaluation.probe.cross_validation import CrossValidation, Held, cross_validate
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED
 from pc_crvae.evaluation.probe.outcomes import predict_items
-from pc_crvae.evaluation.probe.protocol import ProbeProtocol, changed, load_protocol
+from pc_crvae.evaluation.probe.protocol import AS_THEY_ARE, ProbeProtocol, changed, load_protocol
 from pc_crvae.evaluation.probe.report import FeaturesCut, ProbeReport, TrainAndTestFeatures
 from pc_crvae.evaluation.reports import library_versions
 from pc_crvae.utils.files import read_npz
@@ -136,16 +131,7 @@ def _for_features(protocol: ProbeProtocol | str | Path) -> ProbeProtocol:
             f"the protocol {rules.name} turns shapes before they are encoded, and features have "
             "been made already: take ours"
         )
-    return changed(
-        rules,
-        f"protocol {rules.name}",
-        points=None,
-        pool=None,
-        settings=[ALIGNED],
-        representations=["mean"],
-        near_copies=False,
-        training_free=False,
-    )
+    return changed(rules, f"protocol {rules.name}", points=None, pool=None, **AS_THEY_ARE)
 
 
 def _features(values: ArrayLike, what: str) -> NDArray[np.floating]:

@@ -38,11 +38,10 @@ def near_copies_of(train: ItemSet, test: ItemSet, protocol: ProbeProtocol) -> Ne
 
     Images have none, nor are there any to leave out where aligned test shapes are not scored.
     """
-    if not protocol.near_copies or ALIGNED not in protocol.settings:
-        return None
-    if not isinstance(train, CloudSet) or not isinstance(test, CloudSet):
-        return None
-    return find_near_copies(train, test)
+    asked = protocol.near_copies and ALIGNED in protocol.settings
+    if asked and isinstance(train, CloudSet) and isinstance(test, CloudSet):
+        return find_near_copies(train, test)
+    return None
 
 
 def score_without_near_copies(

@@ -6,7 +6,7 @@ from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.probe.words import TURNED
 from pc_crvae.evaluation.reports import TrainAndTest
 from pc_crvae.evaluation.tables import Table
-from pc_crvae.utils.templates import template_beside
+from pc_crvae.utils.templates import filled
 from pc_crvae.version import __version__
 
 
@@ -16,11 +16,9 @@ def table_of_probe(report: ProbeReport) -> Table:
         (title_of(row.features, row.representation), SETTING_TITLES[row.setting]): row.shown
         for row in report.rows + report.extra_rows
     }
-    return Table.of_cells("features", cells, protocol=_protocol_of_probe(report))
-
-
-def _protocol_of_probe(report: ProbeReport) -> str:
-    text = template_beside(__file__, "protocol.txt").render(
+    protocol = filled(
+        __file__,
+        "protocol.txt",
         report=report,
         of_items=isinstance(report.data, TrainAndTest),
         turned=[TURNED[setting] for setting in report.protocol.settings],
@@ -28,7 +26,7 @@ def _protocol_of_probe(report: ProbeReport) -> str:
         untrained=UNTRAINED_TITLES[report.protocol.untrained],
         version=__version__,
     )
-    return " ".join(text.splitlines())
+    return Table.of_cells("features", cells, protocol=" ".join(protocol.splitlines()))
 
 
 def table_of_comparison(compared: Comparison) -> Table:

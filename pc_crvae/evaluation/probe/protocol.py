@@ -25,58 +25,54 @@ PROTOCOL_FOLDER = Path(__file__).resolve().parent / "protocols"
 Pool = Literal["max", "mean", "max_mean"]
 
 
+AS_THEY_ARE = {
+    "settings": (ALIGNED,),
+    "representations": ("mean",),
+    "near_copies": False,
+    "training_free": False,
+}
+"""What a protocol can ask of items that are no clouds."""
+
+
 class ProtocolBase(Section):
     """What decides a probe's numbers, but the sections of its metrics."""
 
     known_metrics: ClassVar[tuple[Metric[Any, Any, Any], ...]] = ()
 
-    name: str = Field("ours", min_length=1, description="what reports call it")
-    source: str = Field("this project", min_length=1, description="where it comes from")
-    notes: tuple[str, ...] = Field(
-        (), description="what the source leaves open, and where a probe here differs from it"
-    )
-    points: PositiveInt | None = Field(
-        None, description="drawn of each cloud; null: as many as the model trained with"
-    )
-    pool: Pool | None = Field(
-        None, description="over the points, for pooled features; null: as the encoder is built"
-    )
-    average_over: RotationGroup | None = Field(
-        None,
-        description="features of every item are means over its copies turned by this group: Cn, "
-        "n even turns about the vertical; T, O, I, the 12, 24, 60 of tetrahedron, cube, "
-        "icosahedron; null: one pass, as it is",
-    )
-    representations: Annotated[tuple[Encoded, ...], Field(min_length=1)] = Field(
-        ("mean", "pooled"), description="the posterior's mean, the encoder's pooled features"
-    )
-    settings: Annotated[tuple[Setting, ...], Field(min_length=1)] = Field(
-        ("aligned", "z", "so3"), description="how test shapes are turned"
-    )
-    standardise: bool = Field(True, description="features, by the training items' statistics")
+    name: str = Field("ours", min_length=1)
+    """what reports call it"""
+    source: str = Field("this project", min_length=1)
+    """where it comes from"""
+    notes: tuple[str, ...] = ()
+    """what the source leaves open, and where a probe here differs from it"""
+    points: PositiveInt | None = None
+    """drawn of each cloud; null: as many as the model trained with"""
+    pool: Pool | None = None
+    """over the points, for pooled features; null: as the encoder is built"""
+    average_over: RotationGroup | None = None
+    """features of every item are means over its copies turned by this group: Cn, n even turns about
+    the vertical; T, O, I, the 12, 24, 60 of tetrahedron, cube, icosahedron; null: one pass, as it
+    is"""
+    representations: Annotated[tuple[Encoded, ...], Field(min_length=1)] = ("mean", "pooled")
+    """the posterior's mean, the encoder's pooled features"""
+    settings: Annotated[tuple[Setting, ...], Field(min_length=1)] = ("aligned", "z", "so3")
+    """how test shapes are turned"""
+    standardise: bool = True
+    """features, by the training items' statistics"""
     classifier: ClassifierSection = LinearSVM()
-    folds: Annotated[int, Field(ge=2)] = Field(
-        3, description="of the cross-validation on the training items, where there is a choice"
-    )
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
-        (0, 1, 2), description="each one draw of points, turns, folds, untrained weights"
-    )
-    untrained: Untrained = Field(
-        "calibrated",
-        description="batch-norm of untrained encoders: calibrated by one pass over the training "
-        "items, without labels, or as initialised",
-    )
-    near_copies: bool = Field(
-        True,
-        description="score also without test shapes of which training has a near-copy, as they "
-        "are, where aligned is among the settings",
-    )
-
-    training_free: bool = Field(
-        True,
-        description="beside a model of clouds, a row of the strongest of a few descriptors, chosen "
-        "by cross-validation on the training items",
-    )
+    folds: Annotated[int, Field(ge=2)] = 3
+    """of the cross-validation on the training items, where there is a choice"""
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 1, 2)
+    """each one draw of points, turns, folds, untrained weights"""
+    untrained: Untrained = "calibrated"
+    """batch-norm of untrained encoders: calibrated by one pass over the training items, without
+    labels, or as initialised"""
+    near_copies: bool = True
+    """score also without test shapes of which training has a near-copy, as they are, where aligned
+    is among the settings"""
+    training_free: bool = True
+    """beside a model of clouds, a row of the strongest of a few descriptors, chosen by
+    cross-validation on the training items"""
 
     def asked(self, metric: Metric[Asked, Any, Any]) -> Asked:
         """The section of a metric; false where nothing is asked for."""

@@ -4,15 +4,7 @@ from collections.abc import Mapping
 from types import GenericAlias
 from typing import Any, Literal
 
-from pydantic import (
-    JsonValue,
-    SerializeAsAny,
-    SerializerFunctionWrapHandler,
-    TypeAdapter,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+import pydantic
 
 from pc_crvae.embedding.names import Encoded, Representation, Setting, Untrained
 from pc_crvae.evaluation.probe.cross_validation import CrossValidated
@@ -26,7 +18,7 @@ from pc_crvae.evaluation.reports import Checkpoint, ModelReport, Part, TrainAndT
 class WithMetrics(Part):
     """A part in which every metric has a key of its own: ``metrics`` holds them together."""
 
-    @model_validator(mode="before")
+    @pydantic.model_validator(mode="before")
     @classmethod
     def _gather(cls, values: Any) -> Any:
         if not isinstance(values, dict) or "metrics" in values:
@@ -35,8 +27,8 @@ class WithMetrics(Part):
         rest = {key: value for key, value in values.items() if key not in found}
         return rest | {"metrics": found}
 
-    @model_serializer(mode="wrap")
-    def _spread(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    @pydantic.model_serializer(mode="wrap")
+    def _spread(self, plain: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, value in plain(self).items():
             values |= value if key == "metrics" else {key: value}
@@ -75,11 +67,11 @@ class ProtocolReport(WithMetrics):
     classifier: str
     folds: int
     seeds: tuple[int, ...]
-    metrics: dict[str, JsonValue]
+    metrics: dict[str, pydantic.JsonValue]
     c_grid: tuple[float, ...] | None = None
     k_grid: tuple[int, ...] | None = None
     alpha_grid: tuple[float, ...] | None = None
-    classifier_settings: dict[str, JsonValue]
+    classifier_settings: dict[str, pydantic.JsonValue]
     features: str
     choice_of_c: str | None = None
     choice_of_k: str | None = None
@@ -168,7 +160,7 @@ class ProbeReport(WithMetrics, ModelReport):
 
     rows: tuple[ClassifierRow, ...]
     extra_rows: tuple[ClassifierRow, ...]
-    metrics: dict[str, tuple[SerializeAsAny[Row], ...]]
+    metrics: dict[str, tuple[pydantic.SerializeAsAny[Row], ...]]
     without_near_copies: WithoutNearCopies | None = None
     paired: tuple[PairedRow, ...] = ()
     training_free: TrainingFree | None = None
@@ -178,11 +170,11 @@ class ProbeReport(WithMetrics, ModelReport):
     data: TrainAndTest | TrainAndTestFeatures
     versions: dict[str, str]
     checkpoint: Checkpoint | None = None
-    trained_on: dict[str, JsonValue] | None = None
+    trained_on: dict[str, pydantic.JsonValue] | None = None
     transfer: bool | None = None
     files: dict[Literal["train", "test"], str] | None = None
 
-    @field_validator("metrics", mode="before")
+    @pydantic.field_validator("metrics", mode="before")
     @classmethod
     def _of_their_metric(cls, metrics: Any) -> Any:
         if not isinstance(metrics, Mapping):
@@ -191,7 +183,7 @@ class ProbeReport(WithMetrics, ModelReport):
             metric.key: GenericAlias(tuple, (metric.row, ...)) for metric in METRICS
         }
         return {
-            key: TypeAdapter(types.get(key, Any)).validate_python(rows)
+            key: pydantic.TypeAdapter(types.get(key, Any)).validate_python(rows)
             for key, rows in metrics.items()
         }
 

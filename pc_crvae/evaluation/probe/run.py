@@ -22,16 +22,7 @@ from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
 from pc_crvae.embedding.names import GIVEN, REPRESENTATIONS, TRAINING_FREE, Encode, Encoded
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.classes import (
-    FEWER_FOLDS,
-    NO_TRAINING_FREE,
-    WITH_ONE_C,
-    WITH_ONE_C_FOR_IMAGES,
-    check_enough_of_each,
-    check_same_classes,
-    check_several,
-    labels_of,
-)
+from pc_crvae.evaluation import classes
 from pc_crvae.evaluation.metrics.accuracy import accuracy
 from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.assembly import Probed, assemble
@@ -40,7 +31,7 @@ from pc_crvae.evaluation.probe.linear_svm import fit_linear_svm
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED
 from pc_crvae.evaluation.probe.near_copies import near_copies_of
 from pc_crvae.evaluation.probe.outcomes import Outcome, predict_items
-from pc_crvae.evaluation.probe.protocol import ProbeProtocol
+from pc_crvae.evaluation.probe.protocol import AS_THEY_ARE, ProbeProtocol
 from pc_crvae.evaluation.probe.training_free import Candidates, Chosen, choose_training_free
 from pc_crvae.evaluation.reports import Part, TrainAndTest, library_versions
 from pc_crvae.evaluation.rotations import rotated
@@ -81,17 +72,19 @@ def probe_encoders(
             with fewer items than folds, too few points, features that are not finite, or images
             to be turned.
     """
-    check_same_classes(train, test)
+    classes.check_same_classes(train, test)
     _check_points(train, test, protocol)
-    train_labels, test_labels = labels_of(train), labels_of(test)
-    check_several(train_labels, train.classes)
+    train_labels, test_labels = classes.labels_of(train), classes.labels_of(test)
+    classes.check_several(train_labels, train.classes)
     if protocol.chooses:
-        remedy = WITH_ONE_C if train.holds == "points" else WITH_ONE_C_FOR_IMAGES
-        check_enough_of_each(train_labels, protocol.folds, train.classes, remedy)
+        remedy = classes.WITH_ONE_C if train.holds == "points" else classes.WITH_ONE_C_FOR_IMAGES
+        classes.check_enough_of_each(train_labels, protocol.folds, train.classes, remedy)
     elif training_free is not None:
-        check_enough_of_each(train_labels, 2, train.classes, NO_TRAINING_FREE)
+        classes.check_enough_of_each(train_labels, 2, train.classes, classes.NO_TRAINING_FREE)
     if cross_validation is not None:
-        check_enough_of_each(train_labels, cross_validation.folds, train.classes, FEWER_FOLDS)
+        classes.check_enough_of_each(
+            train_labels, cross_validation.folds, train.classes, classes.FEWER_FOLDS
+        )
     encoders: dict[str, Callable[[int], Encode]] = {GIVEN[0]: lambda seed: encode}
     if untrained is not None:
         encoders = {"trained": lambda seed: encode, "untrained": untrained}
@@ -192,13 +185,7 @@ def protocol_for(
             f"the protocol {protocol.name} averages over turned shapes, and {train.name} holds "
             "images: take ours"
         )
-    as_they_are = {
-        "settings": (ALIGNED,),
-        "representations": ("mean",),
-        "near_copies": False,
-        "training_free": False,
-    }
-    return protocol.model_copy(update=as_they_are)
+    return protocol.model_copy(update=AS_THEY_ARE)
 
 
 def validation_probe(

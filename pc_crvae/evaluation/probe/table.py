@@ -3,17 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from pc_crvae.embedding.names import SETTING_TITLES, TRAINING_FREE, UNTRAINED_TITLES, title_of
-from pc_crvae.evaluation.probe.cross_validation import (
-    CrossValidated,
-    CrossValidatedDifference,
-    CrossValidatedRow,
-    Score,
-)
+from pc_crvae.evaluation.probe import cross_validation
 from pc_crvae.evaluation.probe.metrics import METRICS
 from pc_crvae.evaluation.probe.metrics.base import Row, Scores
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.tables import Table
-from pc_crvae.utils.templates import template_beside
+from pc_crvae.utils.templates import filled
 
 
 def format_table(report: ProbeReport) -> str:
@@ -35,7 +30,9 @@ def format_table(report: ProbeReport) -> str:
         elif cells:
             blocks.append(shown)
     found = report.cross_validation
-    text = template_beside(__file__, "table.txt").render(
+    return filled(
+        __file__,
+        "table.txt",
         report=report,
         tables=[Table(by_setting[0], by_setting[1:]), *blocks],
         has_untrained=any(row.features == "untrained" for row in rows),
@@ -46,7 +43,6 @@ def format_table(report: ProbeReport) -> str:
         notes=_notes(report),
         cross_validation=None if found is None else _cross_validation(found),
     )
-    return text.rstrip()
 
 
 def _notes(report: ProbeReport) -> Iterator[str]:
@@ -62,13 +58,17 @@ def _notes(report: ProbeReport) -> Iterator[str]:
         yield note + ("" if set(names) == every else f" ({', '.join(names)})")
 
 
-def _cross_validation(found: CrossValidated) -> Table:
+def _cross_validation(found: cross_validation.CrossValidated) -> Table:
     title = (
         f"training items, {found.folds} folds"
         + (f" {found.repeats} times" if found.repeats > 1 else "")
         + f", {100 * found.level:.0f} % intervals"
     )
-    scored: list[tuple[str, CrossValidatedRow | CrossValidatedDifference, str]]
+    scored: list[
+        tuple[
+            str, cross_validation.CrossValidatedRow | cross_validation.CrossValidatedDifference, str
+        ]
+    ]
     scored = [(title_of(row.features, row.representation), row, "") for row in found.rows]
     for pair in found.differences:
         name = f"trained {_words(pair.trained)} less {_words(pair.against)}"
@@ -84,7 +84,7 @@ def _cross_validation(found: CrossValidated) -> Table:
     )
 
 
-def _score(score: Score, sign: str) -> str:
+def _score(score: cross_validation.Score, sign: str) -> str:
     return _with_interval(score.mean, score.interval, sign)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pc_crvae.embedding.names import SETTING_TITLES, Setting
 from pc_crvae.evaluation.probe.report import ProbeReport
-from pc_crvae.utils.templates import template_beside
+from pc_crvae.utils.templates import filled
 
 TURNED: Mapping[Setting, str] = {
     "aligned": "as they are",
@@ -16,9 +16,8 @@ TURNED: Mapping[Setting, str] = {
 
 def columns_in_words(report: ProbeReport) -> str:
     """Say what the columns and brackets of `format_table` are, a line each."""
-    template = template_beside(__file__, "columns.txt")
-    settings = report.protocol.settings
-    return template.render(settings=settings, turned=TURNED, titles=SETTING_TITLES).rstrip()
+    values = {"settings": report.protocol.settings, "turned": TURNED, "titles": SETTING_TITLES}
+    return filled(__file__, "columns.txt", **values)
 
 
 def in_words(report: ProbeReport) -> str:
@@ -33,5 +32,4 @@ def in_words(report: ProbeReport) -> str:
     }
     if not any("trained" in of_setting for of_setting in shares.values()):
         return ""
-    template = template_beside(__file__, "words.txt")
-    return template.render(shares=shares, turned=TURNED).rstrip()
+    return filled(__file__, "words.txt", shares=shares, turned=TURNED)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal, cast, get_args
 
 import numpy as np
@@ -50,15 +51,10 @@ def conditions_of(
     of_part = {
         "rotation": [Condition("rotation", name, 0) for name in SETTINGS[1:]],
         "corruption": [
-            Condition("corruption", name, severity)
-            for name in corruptions.CORRUPTIONS
-            for severity in corruptions.SEVERITIES
+            Condition("corruption", *how)
+            for how in product(corruptions.CORRUPTIONS, corruptions.SEVERITIES)
         ],
-        "occlusion": [
-            Condition("occlusion", name, elevation)
-            for name in OCCLUSIONS
-            for elevation in elevations
-        ],
+        "occlusion": [Condition("occlusion", *how) for how in product(OCCLUSIONS, elevations)],
         "points": [Condition("points", "count", count) for count in sorted(point_counts)],
     }
     chosen = [condition for part in PARTS if part in parts for condition in of_part[part]]

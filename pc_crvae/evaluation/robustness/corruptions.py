@@ -78,12 +78,11 @@ def corrupt(
             f"{points.shape[1]} do not outlast"
         )
     function = _FUNCTIONS[corruption]
-    return np.stack(
-        [
-            function(cloud, severity - 1, keyed_numpy_generator(*key, corruption, severity, place))
-            for place, cloud in enumerate(points)
-        ]
-    ).astype(np.float32)
+    corrupted = []
+    for place, cloud in enumerate(points):
+        rng = keyed_numpy_generator(*key, corruption, severity, place)
+        corrupted.append(function(cloud, severity - 1, rng))
+    return np.stack(corrupted).astype(np.float32)
 
 
 def _scale(cloud: _Cloud, level: int, rng: np.random.Generator) -> _Cloud:

@@ -43,8 +43,7 @@ def visible_points(points: NDArray[np.floating], camera: NDArray[np.floating]) -
         raise ValueError("the camera is at one of the points, from where there is no view")
     mirrored = from_camera * (2 * SPHERE_RADIUS * distances.max() / distances - 1)
     on_hull = _on_hull(np.vstack([mirrored, np.zeros(3)]))[:-1]
-    seen: NDArray[np.bool_] = on_hull[place_of.reshape(-1)]
-    return seen
+    return on_hull[place_of.reshape(-1)]
 
 
 def camera_at(elevation: float, azimuth: float) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pc_crvae.embedding.names import SETTING_TITLES, UNTRAINED_TITLES, title_of
 from pc_crvae.evaluation.robustness.report import AccuracyRow, RobustnessReport
 from pc_crvae.evaluation.tables import Table
-from pc_crvae.utils.templates import template_beside
+from pc_crvae.utils.templates import filled
 
 _UNITS: Mapping[str, str] = {"corruption": "severity", "occlusion": "elevation", "points": "points"}
 
@@ -16,12 +16,9 @@ def table_of_robustness(report: RobustnessReport) -> Table:
         (_condition(row), title_of(row.features, row.representation)): row.shown
         for row in report.rows
     }
-    protocol = template_beside(__file__, "protocol.txt").render(
-        report=report,
-        untrained=UNTRAINED_TITLES[report.protocol.untrained],
-        title_of=title_of,
-    )
-    return Table.of_cells("condition", cells, protocol=protocol.rstrip())
+    untrained = UNTRAINED_TITLES[report.protocol.untrained]
+    values = {"report": report, "untrained": untrained, "title_of": title_of}
+    return Table.of_cells("condition", cells, protocol=filled(__file__, "protocol.txt", **values))
 
 
 def _condition(row: AccuracyRow) -> str:

@@ -7,12 +7,7 @@ from pc_crvae.data.clouds import CloudSet
 from pc_crvae.embedding.names import FEATURES, Setting, Untrained
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.probe.classifier_settings import DEFAULT_C_GRID
-from pc_crvae.evaluation.robustness.conditions import (
-    PARTS,
-    Condition,
-    ConditionPart,
-    conditions_of,
-)
+from pc_crvae.evaluation.robustness.conditions import PARTS, Condition, ConditionPart, conditions_of
 
 RECIPE_POINTS = 1024
 """Points of the clouds that the recipes of the corruptions are for."""

@@ -4,49 +4,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 from pydantic import JsonValue
 
-from pc_crvae.embedding.names import (
-    REPRESENTATIONS,
-    Encoded,
-    Features,
-    Representation,
-    Setting,
-    Untrained,
-)
-from pc_crvae.evaluation.probe.metrics.base import per_cent, spread
+from pc_crvae.embedding import names
+from pc_crvae.evaluation.probe.metrics.base import Accuracies, summarize_accuracies
 from pc_crvae.evaluation.reports import STRICT, Checkpoint, ModelReport, Part, TrainAndTest
 from pc_crvae.evaluation.robustness.conditions import Condition, ConditionPart
 from pc_crvae.evaluation.robustness.protocol import RobustnessProtocol
 
 
-class AccuracyRow(Part):
-    """How often test shapes under a condition are classified right.
+class ClassifiedUnder(Part):
+    """What is classified, and the condition of the test shapes.
 
     Attributes:
         fitted_on: the rotation of the classifier's training shapes.
         part: the part of the table that the condition belongs to.
         level: severity, elevation in degrees, or count of points; 0 of a rotation.
-        accuracy_mean: the mean over the seeds, in [0, 1].
-        accuracy_std: sample standard deviation over the seeds, 0 of a single one.
-        accuracies: one per seed.
     """
 
-    features: Features
-    representation: Representation
-    fitted_on: Setting
+    features: names.Features
+    representation: names.Representation
+    fitted_on: names.Setting
     part: ConditionPart
     condition: str
     level: int
-    accuracy_mean: float
-    accuracy_std: float
-    accuracies: tuple[float, ...]
 
-    @property
-    def shown(self) -> str:
-        """The accuracy in per cent, with its deviation where there are several seeds."""
-        return per_cent(self.accuracy_mean, self.accuracy_std, len(self.accuracies))
+
+class AccuracyRow(Accuracies, ClassifiedUnder):
+    """How often test shapes under a condition are classified right, over the seeds."""
 
 
 class DriftRow(Part):
@@ -61,7 +46,7 @@ class DriftRow(Part):
         kl_of_seeds: one per seed; none of posteriors without a density.
     """
 
-    features: Features
+    features: names.Features
     part: ConditionPart
     condition: str
     level: int
@@ -93,8 +78,8 @@ class CorruptionErrors(Part):
         note: why there are none.
     """
 
-    features: Features
-    representation: Representation
+    features: names.Features
+    representation: names.Representation
     reference: Literal["untrained"] | ReferenceReport
     ce: dict[str, float] | None
     mce_mean: float | None
@@ -113,7 +98,7 @@ class DescribedProtocol(RobustnessProtocol):
 
     __pydantic_config__ = STRICT
 
-    untrained: Untrained = "initial"
+    untrained: names.Untrained = "initial"
     classifier: str
     fitted_on: str
     accuracy_std: str
@@ -141,7 +126,9 @@ class RobustnessReport(ModelReport):
 
 
 def accuracy_rows(
-    accuracies: Mapping[tuple[Features, Encoded, Setting, Condition], Sequence[float]],
+    accuracies: Mapping[
+        tuple[names.Features, names.Encoded, names.Setting, Condition], Sequence[float]
+    ],
 ) -> tuple[AccuracyRow, ...]:
     """Make a row of each encoder, representation, rotation of training shapes, and condition.
 
@@ -151,14 +138,12 @@ def accuracy_rows(
     return tuple(
         AccuracyRow(
             features=features,
-            representation=REPRESENTATIONS[representation],
+            representation=names.REPRESENTATIONS[representation],
             fitted_on=how,
             part=condition.part,
             condition=condition.name,
             level=condition.level,
-            accuracy_mean=float(np.mean(of_seeds)),
-            accuracy_std=spread(of_seeds),
-            accuracies=tuple(of_seeds),
+            **summarize_accuracies(of_seeds),
         )
         for (features, representation, how, condition), of_seeds in accuracies.items()
     )

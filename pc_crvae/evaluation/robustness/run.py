@@ -21,21 +21,12 @@ from pc_crvae.evaluation.metrics.accuracy import accuracy
 from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.linear_svm import FittedProbe, fit_linear_svm
 from pc_crvae.evaluation.reports import TrainAndTest, in_words, library_versions
-from pc_crvae.evaluation.robustness.conditions import (
-    Clouds,
-    Condition,
-    apply_condition,
-    check_points,
-)
+from pc_crvae.evaluation.robustness import conditions
 from pc_crvae.evaluation.robustness.drift import Drift, drift_between, drift_rows
 from pc_crvae.evaluation.robustness.encoding import Encode, EncodedClouds, posterior_encoder
 from pc_crvae.evaluation.robustness.protocol import TRAINING_ROTATIONS, RobustnessProtocol
 from pc_crvae.evaluation.robustness.reference import Reference, check_reference, corruption_errors
-from pc_crvae.evaluation.robustness.report import (
-    DescribedProtocol,
-    RobustnessReport,
-    accuracy_rows,
-)
+from pc_crvae.evaluation.robustness.report import DescribedProtocol, RobustnessReport, accuracy_rows
 from pc_crvae.evaluation.rotations import rotated
 from pc_crvae.evaluation.untrained import untrained_like
 from pc_crvae.models.points.vae import PointVAE
@@ -87,11 +78,11 @@ def run_robustness(
     train_labels, test_labels = labels_of(train), labels_of(test)
     if len(protocol.c_grid) > 1:
         check_enough_of_each(train_labels, protocol.folds, train.classes)
-    check_points(protocol.conditions, protocol.points, test.points.shape[1])
+    conditions.check_points(protocol.conditions, protocol.points, test.points.shape[1])
     if reference is not None:
         check_reference(reference, protocol.points, protocol.seeds, test.fingerprint())
-    accuracies: dict[tuple[Features, Encoded, Setting, Condition], list[float]] = {}
-    drifts: dict[tuple[Features, Condition], list[Drift]] = {}
+    accuracies: dict[tuple[Features, Encoded, Setting, conditions.Condition], list[float]] = {}
+    drifts: dict[tuple[Features, conditions.Condition], list[Drift]] = {}
     for seed in protocol.seeds:
         encoders: dict[Features, Encode] = {"trained": trained, "untrained": untrained(seed)}
         probes = _fit(encoders, train, train_labels, protocol, seed, advance)
@@ -145,11 +136,11 @@ def _fit(
 
 def _encoded(
     encoders: dict[Features, Encode], test: CloudSet, protocol: RobustnessProtocol, seed: int
-) -> Iterator[tuple[Condition, Features, EncodedClouds]]:
+) -> Iterator[tuple[conditions.Condition, Features, EncodedClouds]]:
     """The test shapes under each condition, as each encoder sees them."""
     as_they_are = _probed_clouds(test, protocol, seed)
     for condition in protocol.conditions:
-        clouds = apply_condition(condition, as_they_are, test, seed)
+        clouds = conditions.apply_condition(condition, as_they_are, test, seed)
         for features, encode in encoders.items():
             yield condition, features, _encode_under(condition, encode, clouds)
 
@@ -159,13 +150,15 @@ def _probed_clouds(items: CloudSet, protocol: RobustnessProtocol, seed: int) -> 
     return items.batch(range(len(items)), protocol.points, "probe", seed)
 
 
-def _fitted_on(condition: Condition, protocol: RobustnessProtocol) -> Sequence[Setting]:
+def _fitted_on(condition: conditions.Condition, protocol: RobustnessProtocol) -> Sequence[Setting]:
     if condition.part != "rotation":
         return ("aligned",)
     return [how for how in protocol.training_rotations if condition.name in TRAINING_ROTATIONS[how]]
 
 
-def _encode_under(condition: Condition, encode: Encode, clouds: Clouds) -> EncodedClouds:
+def _encode_under(
+    condition: conditions.Condition, encode: Encode, clouds: conditions.Clouds
+) -> EncodedClouds:
     try:
         return encode(clouds)
     except ValueError as error:

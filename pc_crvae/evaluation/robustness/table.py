@@ -11,14 +11,16 @@ from pc_crvae.evaluation.robustness.report import (
     RobustnessReport,
 )
 from pc_crvae.evaluation.tables import Table, with_spread
-from pc_crvae.utils.templates import template_beside
+from pc_crvae.utils.templates import filled
 
 _KNOWN = [*SETTING_TITLES, *OCCLUSIONS, "count"]
 
 
 def format_robustness(report: RobustnessReport) -> str:
     """Lay a report out as plain text: accuracies in per cent, mean and standard deviation."""
-    text = template_beside(__file__, "report.txt").render(
+    return filled(
+        __file__,
+        "report.txt",
         report=report,
         turned=_accuracies(report, "rotation", "turned: training / test shapes"),
         corrupted=_corrupted(report),
@@ -28,7 +30,6 @@ def format_robustness(report: RobustnessReport) -> str:
         drifted=_drifted(report),
         untrained=UNTRAINED_TITLES[report.protocol.untrained],
     )
-    return text.rstrip()
 
 
 def _accuracies(report: RobustnessReport, part: ConditionPart, title: str) -> Table:

@@ -16,6 +16,7 @@ from pc_crvae.models.model_card import abilities_of_points
 from pc_crvae.models.points.encoder import PointEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.model import PointModel
+from pc_crvae.models.pretrained import Description
 
 Kind = Literal["octants", "bps", "bps+octants"]
 """Octant statistics, a basis point set, or the features of both side by side."""
@@ -23,13 +24,10 @@ Kind = Literal["octants", "bps", "bps+octants"]
 _PARTS = {"bps": BasisPointSet, "octants": OctantStatistics}
 
 
-class _Description(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True)
-
+class _Description(Description):
     kind: Kind
     frames: RotationGroup | None
     points: Annotated[int, pydantic.Field(ge=1)]
-    data: dict[str, Any]
 
 
 class Descriptor(PointModel):

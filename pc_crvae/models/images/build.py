@@ -6,21 +6,8 @@ from functools import partial
 
 from torch import Tensor
 
-from pc_crvae.config.images import (
-    BernoulliLikelihoodConfig,
-    DiscretizedLogisticLikelihoodConfig,
-    DiscretizedLogisticMixtureLikelihoodConfig,
-    GaussianLikelihoodConfig,
-    ImageLikelihoodConfig,
-    ImageTransformConfig,
-)
-from pc_crvae.likelihoods import (
-    BernoulliLikelihood,
-    DiscretizedLogisticLikelihood,
-    DiscretizedLogisticMixtureLikelihood,
-    GaussianLikelihood,
-    PixelLikelihood,
-)
+from pc_crvae import likelihoods
+from pc_crvae.config import images
 from pc_crvae.likelihoods.logistic import mixture_parameters
 from pc_crvae.transforms.images import TRANSFORMS, ComposeImages, ImageTransform, RoundToLevels
 
@@ -30,35 +17,39 @@ _LOWEST_LOG_VARIANCE = 2 * math.log(0.5 / 255)
 
 
 def build_likelihood(
-    config: ImageLikelihoodConfig, channels: int
-) -> tuple[int, Callable[[Tensor], PixelLikelihood]]:
+    config: images.ImageLikelihoodConfig, channels: int
+) -> tuple[int, Callable[[Tensor], likelihoods.PixelLikelihood]]:
     """How many numbers a pixel C' a decoder gives, and what makes a likelihood of (B, C', H, W)."""
-    if isinstance(config, BernoulliLikelihoodConfig):
-        return channels, BernoulliLikelihood
-    if isinstance(config, GaussianLikelihoodConfig):
+    if isinstance(config, images.BernoulliLikelihoodConfig):
+        return channels, likelihoods.BernoulliLikelihood
+    if isinstance(config, images.GaussianLikelihoodConfig):
         if config.standard_deviation is None:
             return 2 * channels, _gaussian_of_both
         log_variance = 2 * math.log(config.standard_deviation)
-        return channels, partial(GaussianLikelihood, log_variance=log_variance)
-    if isinstance(config, DiscretizedLogisticLikelihoodConfig):
-        return 2 * channels, DiscretizedLogisticLikelihood
-    of_mixture = partial(DiscretizedLogisticMixtureLikelihood, channels=channels)
+        return channels, partial(likelihoods.GaussianLikelihood, log_variance=log_variance)
+    if isinstance(config, images.DiscretizedLogisticLikelihoodConfig):
+        return 2 * channels, likelihoods.DiscretizedLogisticLikelihood
+    of_mixture = partial(likelihoods.DiscretizedLogisticMixtureLikelihood, channels=channels)
     return mixture_parameters(channels, config.components), of_mixture
 
 
-def has_levels(likelihood: ImageLikelihoodConfig) -> bool:
+def has_levels(likelihood: images.ImageLikelihoodConfig) -> bool:
     """Whether it gives probabilities of the 256 levels of a pixel, and of nothing between them."""
     return isinstance(
-        likelihood, DiscretizedLogisticLikelihoodConfig | DiscretizedLogisticMixtureLikelihoodConfig
+        likelihood,
+        images.DiscretizedLogisticLikelihoodConfig
+        | images.DiscretizedLogisticMixtureLikelihoodConfig,
     )
 
 
-def build_image_transform(transforms: Sequence[ImageTransformConfig]) -> ImageTransform:
+def build_image_transform(transforms: Sequence[images.ImageTransformConfig]) -> ImageTransform:
     """The listed transforms of images one after the other."""
     return ComposeImages([TRANSFORMS[listed.name](**listed.arguments()) for listed in transforms])
 
 
-def onto_levels(transform: ImageTransform, likelihood: ImageLikelihoodConfig) -> ImageTransform:
+def onto_levels(
+    transform: ImageTransform, likelihood: images.ImageLikelihoodConfig
+) -> ImageTransform:
     """``transform`` with results that ``likelihood`` is a likelihood of.
 
     Resampled images lie between the levels, and are rounded to them where the likelihood has such.
@@ -67,7 +58,7 @@ def onto_levels(transform: ImageTransform, likelihood: ImageLikelihoodConfig) ->
     return ComposeImages([transform, RoundToLevels()]) if has_levels(likelihood) else transform
 
 
-def _gaussian_of_both(parameters: Tensor) -> GaussianLikelihood:
+def _gaussian_of_both(parameters: Tensor) -> likelihoods.GaussianLikelihood:
     """Means, then log-variances, of all channels."""
     mean, log_variance = parameters.chunk(2, dim=1)
-    return GaussianLikelihood(mean, log_variance.clamp(min=_LOWEST_LOG_VARIANCE))
+    return likelihoods.GaussianLikelihood(mean, log_variance.clamp(min=_LOWEST_LOG_VARIANCE))

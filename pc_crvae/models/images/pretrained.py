@@ -2,19 +2,29 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import pydantic
 import torch
 from torch import Tensor
 
 from pc_crvae.config import Section, plain
 from pc_crvae.models.checks import ImageShape
 from pc_crvae.models.model_card import abilities_of_images
-from pc_crvae.models.pretrained import Pretrained
+from pc_crvae.models.pretrained import Description, Pretrained
 
 Image = Tensor | np.ndarray
 """(C, H, W) or (B, C, H, W), of one channel also (H, W): floating point in [0, 1], or uint8."""
+
+
+_Size = Annotated[int, pydantic.Field(ge=1)]
+
+
+class ImageDescription(Description):
+    """That of a model of images of one size."""
+
+    shape: tuple[_Size, _Size, _Size]
 
 
 class PretrainedOfImages(Pretrained):
@@ -90,9 +100,7 @@ def prepared_images(images: Tensor | np.ndarray, shape: ImageShape) -> Tensor:
     levels = 255 if images.dtype == np.uint8 else 1
     # A copy, because torch takes no array with negative strides.
     batch = torch.from_numpy(np.array(images, dtype=np.float32)) / levels
-    if batch.dim() == 2:
-        batch = batch[None]
-    if batch.dim() == 3:
+    while batch.dim() in (2, 3):
         batch = batch[None]
     if batch.dim() != 4 or tuple(batch.shape[1:]) != shape or len(batch) == 0:
         expected = ", ".join(map(str, shape))

@@ -1,28 +1,21 @@
 """The image model as a user holds it: embed, reconstruct, sample, interpolate, save."""
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import pydantic
 from torch import Tensor
 
 from pc_crvae.config.images import ImageModelConfig
 from pc_crvae.models.checks import ImageShape
 from pc_crvae.models.images.build import build_likelihood
-from pc_crvae.models.images.pretrained import PretrainedOfImages
+from pc_crvae.models.images.pretrained import ImageDescription, PretrainedOfImages
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.registry import IMAGE_DECODERS, IMAGE_ENCODERS
 
-_Size = Annotated[int, pydantic.Field(ge=1)]
 
-
-class _Description(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True)
-
+class _Description(ImageDescription):
     architecture: ImageModelConfig
     posterior: Literal["gaussian", "code"]
-    shape: tuple[_Size, _Size, _Size]
-    data: dict[str, Any]
 
 
 class ImageVAE(PretrainedOfImages, PretrainedVAE):

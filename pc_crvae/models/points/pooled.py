@@ -12,11 +12,7 @@ from pc_crvae.geometry.kernels.reference import sums_dtype
 from pc_crvae.geometry.neighborhoods import extreme_signs
 from pc_crvae.models.batch_norm import BatchNorm
 from pc_crvae.models.mlp import Perceptron
-from pc_crvae.utils.differentiation import (
-    differentiable_gradients,
-    is_transformed,
-    wants_graph,
-)
+from pc_crvae.utils.differentiation import differentiable_gradients, is_transformed, wants_graph
 
 
 def maximum_over_points(perceptron: Perceptron, features: Tensor) -> Tensor:

@@ -14,19 +14,16 @@ from pc_crvae.models.model_card import abilities_of_points
 from pc_crvae.models.points.encoder import PointEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.model import Cloud, PointModel, is_batch
-from pc_crvae.models.pretrained import ENCODED_AT_ONCE
+from pc_crvae.models.pretrained import ENCODED_AT_ONCE, Description
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.registry import POINT_DECODERS, POINT_ENCODERS
 from pc_crvae.models.vae import encode_parts
 
 
-class _Description(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True)
-
+class _Description(Description):
     architecture: PointModelConfig
     posterior: Literal["gaussian", "code"]
     points: Annotated[int, pydantic.Field(ge=1)]
-    data: dict[str, Any]
 
 
 class PointVAE(PointModel, PretrainedVAE):

@@ -15,27 +15,27 @@ def blobs(spread, seed=0):
 def test_clusters_far_apart_are_found_whatever_they_are_called():
     features, labels = blobs(0.2)
     found = cluster(features, 4)
-    assert agreement(labels, found).nmi == pytest.approx(1)
-    assert agreement(3 - labels, found).ari == pytest.approx(1)
+    assert agreement(labels, found)[0] == pytest.approx(1)
+    assert agreement(3 - labels, found)[1] == pytest.approx(1)
 
 
 def test_clusters_that_are_not_the_classes_score_near_nothing():
     features, _ = blobs(0.2)
     unrelated = np.random.default_rng(1).integers(4, size=len(features))
-    scores = agreement(unrelated, cluster(features, 4))
-    assert abs(scores.ari) < 0.1
-    assert scores.nmi < 0.1
+    nmi, ari = agreement(unrelated, cluster(features, 4))
+    assert abs(ari) < 0.1
+    assert nmi < 0.1
 
 
 def test_scores_are_those_of_hand_and_of_scikit_learn():
     labels, found = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2])
     # H(labels) = log 2, H(found) = 1.5 log 2, mutual information log 2.
-    assert agreement(labels, found).nmi == pytest.approx(2 / 2.5)
-    assert agreement(labels, found).ari == pytest.approx(adjusted_rand_score(labels, found))
+    assert agreement(labels, found)[0] == pytest.approx(2 / 2.5)
+    assert agreement(labels, found)[1] == pytest.approx(adjusted_rand_score(labels, found))
     features, classes = blobs(2.0)
     clusters = cluster(features, 4)
-    scores = agreement(classes, clusters)
-    assert scores.nmi == pytest.approx(normalized_mutual_info_score(classes, clusters))
+    nmi, _ = agreement(classes, clusters)
+    assert nmi == pytest.approx(normalized_mutual_info_score(classes, clusters))
 
 
 def test_the_same_seed_gives_the_same_clusters_and_more_starts_no_looser_ones():

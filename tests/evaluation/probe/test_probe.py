@@ -242,7 +242,8 @@ def test_no_test_label_is_read_but_to_score(train, test, monkeypatch, report):
         monkeypatch.setattr(assembly, name, allowed_in(getattr(assembly, name)))
     monkeypatch.setattr(DataCut, "of", allowed_in(DataCut.of))
     # It refuses classes that training does not have, and nothing else follows from it.
-    monkeypatch.setattr(module, "check_same_classes", allowed_in(module.check_same_classes))
+    checked = allowed_in(module.classes.check_same_classes)
+    monkeypatch.setattr(module.classes, "check_same_classes", checked)
     predict = module.predict_items
     monkeypatch.setattr(module, "predict_items", lambda *arguments: allowed_in(predict(*arguments)))
     poisoned = test.subset(range(len(test)))

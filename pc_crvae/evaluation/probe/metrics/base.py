@@ -7,7 +7,7 @@ is the name of its section in protocols and of its rows in reports.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypedDict, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,14 +50,19 @@ class Task:
         Raises:
             UserError: as `fit_classifier`.
         """
+        items = self.train, self.train_labels
         return fit_classifier(
-            classifier,
-            self.train,
-            self.train_labels,
-            standardise=self.standardise,
-            folds=self.folds,
-            seed=self.seed,
+            classifier, *items, standardise=self.standardise, folds=self.folds, seed=self.seed
         )
+
+    def fit_few(self, classifier: Classifier, rows: Labels) -> FittedClassifier:
+        """Fit a classifier that has nothing to choose on some rows of the training items.
+
+        Raises:
+            UserError: as `fit_classifier`.
+        """
+        train, labels = self.train[rows], self.train_labels[rows]
+        return fit_classifier(classifier, train, labels, standardise=self.standardise)
 
 
 class Name(TypedDict):
@@ -75,8 +80,27 @@ class Row(Part):
     representation: str
 
 
+class Accuracies(Part):
+    """Accuracies in [0, 1] of several predictions.
+
+    Attributes:
+        accuracy_mean: their mean.
+        accuracy_std: their sample standard deviation, 0 where there is one.
+        accuracies: one a prediction.
+    """
+
+    accuracy_mean: float
+    accuracy_std: float
+    accuracies: tuple[float, ...]
+
+    @property
+    def shown(self) -> str:
+        """The accuracy in per cent, with its deviation where there are several."""
+        return per_cent(self.accuracy_mean, self.accuracy_std, len(self.accuracies))
+
+
 class Scores(Part):
-    """Scores in [0, 1] of several predictions.
+    """Scores in [0, 1] of several predictions, their fields in the order of reports.
 
     Attributes:
         accuracy_mean: the mean accuracy over the predictions.
@@ -192,20 +216,34 @@ def per_cent(mean: float, std: float, count: int) -> str:
     return with_spread(100 * mean, None if count == 1 else 100 * std, 1)
 
 
+class Score(NamedTuple):
+    """What a prediction scores, over items and over classes, in [0, 1]."""
+
+    accuracy: float
+    class_mean: float
+
+
+def score_of(labels: Labels, predicted: Labels) -> Score:
+    """The score of a prediction (n,) for the labels (n,)."""
+    return Score(accuracy(labels, predicted), class_mean_accuracy(labels, predicted))
+
+
 def scores_of(labels: Labels, predictions: Sequence[Labels]) -> dict[str, Any]:
     """The fields of a `ScoredRow` of several predictions (n,) for the labels (n,)."""
-    return summarize(
-        [accuracy(labels, predicted) for predicted in predictions],
-        [class_mean_accuracy(labels, predicted) for predicted in predictions],
-    )
+    return summarize([score_of(labels, predicted) for predicted in predictions])
 
 
-def summarize(accuracies: Sequence[float], class_means: Sequence[float]) -> dict[str, Any]:
-    """The fields of a row that has scores of several predictions, over items and over classes."""
+def summarize(scores: Sequence[Score]) -> dict[str, Any]:
+    """The fields of `Scores` of several predictions."""
+    class_means = tuple(score.class_mean for score in scores)
+    of_classes = {"class_mean": float(np.mean(class_means)), "class_means": class_means}
+    return summarize_accuracies([score.accuracy for score in scores]) | of_classes
+
+
+def summarize_accuracies(accuracies: Sequence[float]) -> dict[str, Any]:
+    """The fields of `Accuracies` of several predictions."""
     return {
         "accuracy_mean": float(np.mean(accuracies)),
         "accuracy_std": spread(accuracies),
-        "class_mean": float(np.mean(class_means)),
         "accuracies": tuple(accuracies),
-        "class_means": tuple(class_means),
     }

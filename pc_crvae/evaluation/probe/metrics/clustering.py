@@ -8,16 +8,8 @@ from sklearn.preprocessing import StandardScaler
 
 from pc_crvae.config.sections import PositiveInt, Section
 from pc_crvae.evaluation.metrics.arrays import Labels
-from pc_crvae.evaluation.metrics.clustering import Agreement, agreement, cluster
-from pc_crvae.evaluation.probe.metrics.base import (
-    ALIGNED,
-    Metric,
-    Name,
-    Row,
-    Task,
-    per_cent,
-    spread,
-)
+from pc_crvae.evaluation.metrics.clustering import agreement, cluster
+from pc_crvae.evaluation.probe.metrics import base
 
 
 class Clustering(Section):
@@ -26,7 +18,7 @@ class Clustering(Section):
     restarts: PositiveInt = Field(10, description="starts, of which the tightest counts")
 
 
-class ClusteringRow(Row):
+class ClusteringRow(base.Row):
     """How far clusters and classes agree, with sample standard deviations over the seeds.
 
     Attributes:
@@ -44,7 +36,11 @@ class ClusteringRow(Row):
     aris: tuple[float, ...]
 
 
-class ClusteringMetric(Metric[Clustering, Agreement, ClusteringRow]):
+_Agreement = tuple[float, float]
+"""NMI and ARI."""
+
+
+class ClusteringMetric(base.Metric[Clustering, _Agreement, ClusteringRow]):
     """NMI and ARI of k-means clusters of the unturned test items."""
 
     key = "clustering"
@@ -52,9 +48,9 @@ class ClusteringMetric(Metric[Clustering, Agreement, ClusteringRow]):
     row = ClusteringRow
     title = "clusters"
 
-    def measure(self, asked: Clustering, task: Task) -> Callable[[Labels], Agreement]:
+    def measure(self, asked: Clustering, task: base.Task) -> Callable[[Labels], _Agreement]:
         """Cluster the test items, standardised as they are for the classifier."""
-        inputs = task.test[ALIGNED].astype(np.float64)
+        inputs = task.test[base.ALIGNED].astype(np.float64)
         if task.standardise:
             inputs = StandardScaler().fit(task.train.astype(np.float64)).transform(inputs)
         classes = len(np.unique(task.train_labels))
@@ -62,17 +58,17 @@ class ClusteringMetric(Metric[Clustering, Agreement, ClusteringRow]):
         return lambda labels: agreement(np.asarray(labels), clusters)
 
     def rows(
-        self, asked: Clustering, found: Sequence[Agreement], name: Name
+        self, asked: Clustering, found: Sequence[_Agreement], name: base.Name
     ) -> list[ClusteringRow]:
         """One row."""
-        nmis, aris = tuple(one.nmi for one in found), tuple(one.ari for one in found)
+        nmis, aris = zip(*found, strict=True)
         row = ClusteringRow(
             **name,
-            setting=ALIGNED,
+            setting=base.ALIGNED,
             nmi=float(np.mean(nmis)),
-            nmi_std=spread(nmis),
+            nmi_std=base.spread(nmis),
             ari=float(np.mean(aris)),
-            ari_std=spread(aris),
+            ari_std=base.spread(aris),
             nmis=nmis,
             aris=aris,
         )
@@ -81,6 +77,6 @@ class ClusteringMetric(Metric[Clustering, Agreement, ClusteringRow]):
     def cells(self, row: ClusteringRow) -> dict[str, str]:
         """Both scores."""
         return {
-            "NMI": per_cent(row.nmi, row.nmi_std, len(row.nmis)),
-            "ARI": per_cent(row.ari, row.ari_std, len(row.aris)),
+            "NMI": base.per_cent(row.nmi, row.nmi_std, len(row.nmis)),
+            "ARI": base.per_cent(row.ari, row.ari_std, len(row.aris)),
         }

@@ -14,21 +14,9 @@ from pydantic import Field
 from pc_crvae.config.sections import PositiveInt, Section
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.metrics.arrays import Labels
-from pc_crvae.evaluation.probe.classifier_settings import (
-    ClassifierSection,
-    LinearSVM,
-    check_one_value,
-)
-from pc_crvae.evaluation.probe.classifiers import fit_classifier
-from pc_crvae.evaluation.probe.metrics.base import (
-    ALIGNED,
-    Metric,
-    Name,
-    Row,
-    Task,
-    per_cent,
-    spread,
-)
+from pc_crvae.evaluation.probe import classifier_settings
+from pc_crvae.evaluation.probe.metrics import base
+from pc_crvae.evaluation.reports import Part
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
 
@@ -42,37 +30,36 @@ class FewShot(Section):
     queries_from: Literal["test", "train"] = Field(
         "test", description="split of the queries; in train they are others than the labelled"
     )
-    classifier: ClassifierSection = Field(
-        LinearSVM(c=(1e-2,)), description="one value of its parameter: few shots leave no folds"
+    classifier: classifier_settings.ClassifierSection = Field(
+        classifier_settings.LinearSVM(c=(1e-2,)),
+        description="one value of its parameter: few shots leave no folds",
     )
 
 
-class FewShotRow(Row):
-    """What episodes of a kind score, over their trials and the probe seeds.
+class EpisodeKind(Part):
+    """What the episodes of a row have in common.
 
     Attributes:
         ways: classes of an episode.
         shots: labelled items of each class.
         queries: items of each class that are classified.
         queries_from: the split of the queries.
-        accuracy_mean: the mean over the episodes, in [0, 1].
-        accuracy_std: the sample standard deviation over the episodes, 0 where there is one.
-        accuracies: one an episode.
     """
 
     ways: int
     shots: int
     queries: int
     queries_from: Literal["test", "train"]
-    accuracy_mean: float
-    accuracy_std: float
-    accuracies: tuple[float, ...]
+
+
+class FewShotRow(base.Accuracies, EpisodeKind, base.Row):
+    """What episodes of a kind score, over their trials and the probe seeds."""
 
 
 _Kinds = tuple[FewShot, ...]
 
 
-class FewShotMetric(Metric[_Kinds, list[list[float]], FewShotRow]):
+class FewShotMetric(base.Metric[_Kinds, list[list[float]], FewShotRow]):
     """A row for each kind of episode."""
 
     key = "few_shot"
@@ -84,9 +71,9 @@ class FewShotMetric(Metric[_Kinds, list[list[float]], FewShotRow]):
     def check(self, asked: _Kinds) -> None:
         """Refuse a classifier whose parameter is to be chosen."""
         for kind in asked:
-            check_one_value(kind.classifier, self.key)
+            classifier_settings.check_one_value(kind.classifier, self.key)
 
-    def measure(self, asked: _Kinds, task: Task) -> Callable[[Labels], list[list[float]]]:
+    def measure(self, asked: _Kinds, task: base.Task) -> Callable[[Labels], list[list[float]]]:
         """Predict in the episodes of each kind."""
         episodes = [predict_episodes(task, kind) for kind in asked]
         return lambda labels: [
@@ -95,31 +82,20 @@ class FewShotMetric(Metric[_Kinds, list[list[float]], FewShotRow]):
         ]
 
     def rows(
-        self, asked: _Kinds, found: Sequence[list[list[float]]], name: Name
+        self, asked: _Kinds, found: Sequence[list[list[float]]], name: base.Name
     ) -> list[FewShotRow]:
         """A row for each kind."""
         rows = []
         for place, kind in enumerate(asked):
-            accuracies = tuple(score for of_seed in found for score in of_seed[place])
-            rows.append(
-                FewShotRow(
-                    **name,
-                    setting=ALIGNED,
-                    ways=kind.ways,
-                    shots=kind.shots,
-                    queries=kind.queries,
-                    queries_from=kind.queries_from,
-                    accuracy_mean=float(np.mean(accuracies)),
-                    accuracy_std=spread(accuracies),
-                    accuracies=accuracies,
-                )
-            )
+            accuracies = [score for of_seed in found for score in of_seed[place]]
+            of_kind = kind.model_dump(include=set(EpisodeKind.model_fields))
+            scores = base.summarize_accuracies(accuracies)
+            rows.append(FewShotRow(**name, setting=base.ALIGNED, **of_kind, **scores))
         return rows
 
     def cells(self, row: FewShotRow) -> dict[str, str]:
         """The accuracy, under the kind of episode."""
-        shown = per_cent(row.accuracy_mean, row.accuracy_std, len(row.accuracies))
-        return {f"{row.ways}-way {row.shots}-shot": shown}
+        return {f"{row.ways}-way {row.shots}-shot": row.shown}
 
 
 @dataclass(frozen=True)
@@ -140,7 +116,7 @@ class Episode:
     key: tuple[int | str, ...]
 
 
-def predict_episodes(task: Task, few_shot: FewShot) -> list[Episode]:
+def predict_episodes(task: base.Task, few_shot: FewShot) -> list[Episode]:
     """Draw episodes, fit each one's classifier on its labelled items, and predict.
 
     Raises:
@@ -171,15 +147,13 @@ def predict_episodes(task: Task, few_shot: FewShot) -> list[Episode]:
                 for label in classes
             ]
         )
-        fitted = fit_classifier(
-            few_shot.classifier, train[shown], train_labels[shown], standardise=task.standardise
-        )
+        fitted = task.fit_few(few_shot.classifier, shown)
         candidates = None
         if few_shot.queries_from == "train":
             candidates = train_labels.copy()
             candidates[shown] = -1
         predicted = fitted.predict(
-            train if few_shot.queries_from == "train" else task.test[ALIGNED]
+            train if few_shot.queries_from == "train" else task.test[base.ALIGNED]
         )
         episodes.append(Episode(classes, predicted, candidates, key))
     return episodes

@@ -1,29 +1,15 @@
 """Few labels: classifiers fitted on a share of the training labels."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from pc_crvae.config.sections import PositiveInt, Section
-from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
 from pc_crvae.evaluation.metrics.arrays import Labels
-from pc_crvae.evaluation.probe.classifier_settings import (
-    ClassifierSection,
-    LinearSVM,
-    check_one_value,
-)
-from pc_crvae.evaluation.probe.classifiers import fit_classifier
-from pc_crvae.evaluation.probe.metrics.base import (
-    ALIGNED,
-    Metric,
-    Name,
-    Row,
-    Scores,
-    Task,
-    summarize,
-)
+from pc_crvae.evaluation.probe import classifier_settings
+from pc_crvae.evaluation.probe.metrics import base
 from pc_crvae.evaluation.reports import Part
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
@@ -35,8 +21,9 @@ class LowLabel(Section):
         Field((0.01, 0.05, 0.1, 1.0), description="shares; at least one item of each class")
     )
     draws: PositiveInt = Field(5, description="draws of each share, but one of the whole")
-    classifier: ClassifierSection = Field(
-        LinearSVM(c=(1e-2,)), description="one value of its parameter: few labels leave no folds"
+    classifier: classifier_settings.ClassifierSection = Field(
+        classifier_settings.LinearSVM(c=(1e-2,)),
+        description="one value of its parameter: few labels leave no folds",
     )
 
 
@@ -47,19 +34,15 @@ class Share(Part):
     labels: int
 
 
-class ShareRow(Scores, Share, Row):
+class ShareRow(base.Scores, Share, base.Row):
     """What a classifier scores after a share of the labels, over its draws and the probe seeds."""
 
 
-class Draw(NamedTuple):
-    """What the classifier of one draw scores."""
-
-    labels: int
-    accuracy: float
-    class_mean: float
+_Draws = list[list[tuple[int, base.Score]]]
+"""Of each share, and each of its draws: the labels, and what the classifier scores."""
 
 
-class LowLabelMetric(Metric[LowLabel, list[list[Draw]], ShareRow]):
+class LowLabelMetric(base.Metric[LowLabel, _Draws, ShareRow]):
     """A row for each share of the labels."""
 
     key = "low_label"
@@ -69,32 +52,24 @@ class LowLabelMetric(Metric[LowLabel, list[list[Draw]], ShareRow]):
 
     def check(self, asked: LowLabel) -> None:
         """Refuse a classifier whose parameter is to be chosen."""
-        check_one_value(asked.classifier, self.key)
+        classifier_settings.check_one_value(asked.classifier, self.key)
 
-    def measure(self, asked: LowLabel, task: Task) -> Callable[[Labels], list[list[Draw]]]:
+    def measure(self, asked: LowLabel, task: base.Task) -> Callable[[Labels], _Draws]:
         """Predict the test items from each draw of each share."""
         shares = [predict_from_share(task, asked, fraction) for fraction in _fractions(asked)]
         return lambda labels: [
-            [
-                Draw(count, accuracy(labels, predicted), class_mean_accuracy(labels, predicted))
-                for count, predicted in share
-            ]
+            [(count, base.score_of(labels, predicted)) for count, predicted in share]
             for share in shares
         ]
 
-    def rows(
-        self, asked: LowLabel, found: Sequence[list[list[Draw]]], name: Name
-    ) -> list[ShareRow]:
+    def rows(self, asked: LowLabel, found: Sequence[_Draws], name: base.Name) -> list[ShareRow]:
         """A row for each share."""
         rows = []
         for place, fraction in enumerate(_fractions(asked)):
             draws = [draw for of_seed in found for draw in of_seed[place]]
-            scores = summarize([one.accuracy for one in draws], [one.class_mean for one in draws])
-            rows.append(
-                ShareRow(
-                    **name, setting=ALIGNED, fraction=fraction, labels=draws[0].labels, **scores
-                )
-            )
+            values = base.summarize([score for _, score in draws])
+            values |= {"fraction": fraction, "labels": draws[0][0]}
+            rows.append(ShareRow(**name, setting=base.ALIGNED, **values))
         return rows
 
     def cells(self, row: ShareRow) -> dict[str, str]:
@@ -120,12 +95,11 @@ def stratified_share(labels: Labels, fraction: float, *key: int | str) -> Labels
         rows = np.flatnonzero(labels == label)
         count = max(1, round(fraction * len(rows)))
         kept.append(generator.permutation(rows)[:count])
-    drawn: Labels = np.sort(np.concatenate(kept)).astype(np.int64)
-    return drawn
+    return np.sort(np.concatenate(kept)).astype(np.int64)
 
 
 def predict_from_share(
-    task: Task, low_label: LowLabel, fraction: float
+    task: base.Task, low_label: LowLabel, fraction: float
 ) -> list[tuple[int, Labels]]:
     """Predict the test items from a share of the training labels.
 
@@ -139,11 +113,6 @@ def predict_from_share(
     found = []
     for draw in range(1 if fraction == 1 else low_label.draws):
         rows = stratified_share(task.train_labels, fraction, round(fraction * 1e9), draw, task.seed)
-        fitted = fit_classifier(
-            low_label.classifier,
-            task.train[rows],
-            task.train_labels[rows],
-            standardise=task.standardise,
-        )
-        found.append((len(rows), fitted.predict(task.test[ALIGNED])))
+        fitted = task.fit_few(low_label.classifier, rows)
+        found.append((len(rows), fitted.predict(task.test[base.ALIGNED])))
     return found

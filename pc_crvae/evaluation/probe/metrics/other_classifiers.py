@@ -1,46 +1,26 @@
 """Other classifiers: beside the protocol's own, on the unturned test items."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
 from pc_crvae.evaluation.metrics.arrays import Labels
-from pc_crvae.evaluation.probe.classifier_settings import (
-    Classifier,
-    ClassifierSection,
-    parameter_of,
-)
-from pc_crvae.evaluation.probe.metrics.base import (
-    ALIGNED,
-    ClassifierRow,
-    Metric,
-    Name,
-    Task,
-    summarize,
-)
+from pc_crvae.evaluation.probe import classifier_settings
+from pc_crvae.evaluation.probe.classifiers import FittedClassifier
+from pc_crvae.evaluation.probe.metrics import base
+
+_Several = tuple[classifier_settings.Classifier, ...]
+_Found = list[tuple[base.Score, FittedClassifier]]
+"""What each classifier scores under one seed, and how it was fitted."""
 
 
-class Scored(NamedTuple):
-    """What a classifier scores under one seed, and how it was fitted."""
-
-    accuracy: float
-    class_mean: float
-    chosen: float
-    converged: bool
-
-
-_Several = tuple[Classifier, ...]
-
-
-class OtherClassifiers(Metric[_Several, list[Scored], ClassifierRow]):
+class OtherClassifiers(base.Metric[_Several, _Found, base.ClassifierRow]):
     """A row for each of the other classifiers."""
 
     key = "other_classifiers"
-    section = tuple[ClassifierSection, ...]
+    section = tuple[classifier_settings.ClassifierSection, ...]
     default = Field((), description="fitted beside, scored on unturned test items")
-    row = ClassifierRow
+    row = base.ClassifierRow
     title = "other classifiers"
 
     def check(self, asked: _Several) -> None:
@@ -53,44 +33,30 @@ class OtherClassifiers(Metric[_Several, list[Scored], ClassifierRow]):
         """All of them."""
         return asked
 
-    def measure(self, asked: _Several, task: Task) -> Callable[[Labels], list[Scored]]:
+    def measure(self, asked: _Several, task: base.Task) -> Callable[[Labels], _Found]:
         """Fit each on the training items and predict the test items."""
         fitted = [task.fit(classifier) for classifier in asked]
-        answers = [(one, one.predict(task.test[ALIGNED])) for one in fitted]
+        answers = [(one, one.predict(task.test[base.ALIGNED])) for one in fitted]
         return lambda labels: [
-            Scored(
-                accuracy(labels, predicted),
-                class_mean_accuracy(labels, predicted),
-                one.chosen,
-                one.converged,
-            )
-            for one, predicted in answers
+            (base.score_of(labels, predicted), one) for one, predicted in answers
         ]
 
     def rows(
-        self, asked: _Several, found: Sequence[list[Scored]], name: Name
-    ) -> list[ClassifierRow]:
+        self, asked: _Several, found: Sequence[_Found], name: base.Name
+    ) -> list[base.ClassifierRow]:
         """A row for each classifier."""
         rows = []
         for classifier, of_seeds in zip(asked, zip(*found, strict=True), strict=True):
-            values: dict[str, Any] = {
-                parameter_of(classifier): tuple(one.chosen for one in of_seeds)
-            }
-            if not all(one.converged for one in of_seeds):
+            scores, fitted = zip(*of_seeds, strict=True)
+            values = base.summarize(scores)
+            parameter = classifier_settings.parameter_of(classifier)
+            values[parameter] = tuple(one.chosen for one in fitted)
+            values["classifier"] = classifier.name
+            if not all(one.converged for one in fitted):
                 values["note"] = "the solver stopped at its iteration limit for some fit"
-            rows.append(
-                ClassifierRow(
-                    **name,
-                    setting=ALIGNED,
-                    classifier=classifier.name,
-                    **summarize(
-                        [one.accuracy for one in of_seeds], [one.class_mean for one in of_seeds]
-                    ),
-                    **values,
-                )
-            )
+            rows.append(base.ClassifierRow(**name, setting=base.ALIGNED, **values))
         return rows
 
-    def cells(self, row: ClassifierRow) -> dict[str, str]:
+    def cells(self, row: base.ClassifierRow) -> dict[str, str]:
         """The accuracy, under the classifier's name."""
         return {row.classifier.replace("_", " "): row.shown}

@@ -5,6 +5,7 @@ The operations are those of `pc_crvae.geometry.kernels.operations.Kernels`, on t
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,6 @@ from torch import Tensor
 
 from pc_crvae.geometry.kernels import reference as plain
 from pc_crvae.geometry.kernels.cpu import (
-    bucket_sampling,
     columns,
     feature_search,
     octants,
@@ -76,17 +76,11 @@ def _nearest_by_scan(queries: np.ndarray, references: np.ndarray) -> Tensor:
 
 
 def _nearest_by_blocks(
-    queries: SortedBlocks, references: np.ndarray, sorted_references: SortedBlocks
+    queries: SortedBlocks, references: np.ndarray, blocks: SortedBlocks
 ) -> Tensor:
     indices = torch.empty(queries.order.shape, dtype=torch.int64)
-    parallel.run(
-        search.nearest_by_blocks,
-        indices.numel(),
-        queries,
-        references,
-        sorted_references,
-        indices.numpy(),
-    )
+    arrays = queries, references, blocks, indices.numpy()
+    parallel.run(search.nearest_by_blocks, indices.numel(), *arrays)
     return indices
 
 
@@ -97,12 +91,8 @@ def k_nearest(points: Tensor, k: int) -> Tensor:
     neighbors = torch.empty((*points.shape[:2], k), dtype=torch.int64)
     if points.shape[2] == 3:
         blocks = _sorted_blocks(*_arrays(points))
-        parallel.run(
-            search.k_nearest_by_blocks,
-            points[..., 0].numel(),
-            blocks,
-            neighbors.numpy(),
-        )
+        count = points[..., 0].numel()
+        parallel.run(search.k_nearest_by_blocks, count, blocks, neighbors.numpy())
     else:
         for cloud, out in zip(points, neighbors, strict=True):
             _k_nearest_features(cloud, out)
@@ -138,13 +128,9 @@ def unpool_neighbors(
     gradient = extreme_gradient.new_empty((batch, n_points, channels))
     if sum_gradient is None:
         sum_gradient = extreme_gradient.new_empty((0, 0, 0))
-    parallel.run(
-        pooling.unpool,
-        batch * -(-channels // _CHANNELS),
-        *_arrays(extreme_gradient, argument, sum_gradient, indices),
-        _CHANNELS,
-        gradient.numpy(),
-    )
+    parts = batch * -(-channels // _CHANNELS)
+    given = _arrays(extreme_gradient, argument, sum_gradient, indices)
+    parallel.run(pooling.unpool, parts, *given, _CHANNELS, gradient.numpy())
     return gradient
 
 
@@ -166,11 +152,14 @@ def edge_squares_backward(edges: EdgeTerms, slope: Tensor, level: Tensor) -> Seq
     return list(gradients)
 
 
-def _edge_arrays(edges: EdgeTerms, of_means: torch.dtype, k: float) -> columns.EdgeArrays:
-    u, v, s, degrees, u_mean, v_mean, _ = edges
-    means = v_mean.to(of_means), u_mean.to(of_means)
-    own, other, totals, counts, own_mean, other_mean = _arrays(v, u, s, degrees, *means)
-    return columns.EdgeArrays(own, other, totals, counts, own_mean, other_mean, k)
+def _edge_arrays(edges: EdgeTerms, of_means: torch.dtype, k: float) -> tuple[Any, ...]:
+    """What :mod:`columns` takes of edges, u_j + v_i for each point i and its k neighbours j.
+
+    It is v and u (R, C), the sums of u over each point's neighbours (R, C), how often each point is
+    a neighbour (R,), the means of v and of u over the edges (C,), and k.
+    """
+    means = edges.v_mean.to(of_means), edges.u_mean.to(of_means)
+    return (*_arrays(edges.v, edges.u, edges.s, edges.degrees, *means), k)
 
 
 def column_extremes(
@@ -211,23 +200,12 @@ def picked_products_backward(
     batch, _, dimensions = features.shape
     weight_gradient = torch.empty_like(weight)
     gradients, points, weights, arguments = _arrays(gradient, features, weight, argument)
+    parts, picked = batch * -(-dimensions // _CHANNELS), (gradients, arguments)
+    to_features, to_weight = features_gradient.numpy(), weight_gradient.numpy()
     parallel.run(
-        columns.picked_products_to_features,
-        batch * -(-dimensions // _CHANNELS),
-        gradients,
-        arguments,
-        weights,
-        _CHANNELS,
-        features_gradient.numpy(),
+        columns.picked_products_to_features, parts, *picked, weights, _CHANNELS, to_features
     )
-    parallel.run(
-        columns.picked_products_to_weight,
-        len(weight),
-        gradients,
-        arguments,
-        points,
-        weight_gradient.numpy(),
-    )
+    parallel.run(columns.picked_products_to_weight, len(weight), *picked, points, to_weight)
     return weight_gradient
 
 
@@ -239,7 +217,7 @@ def farthest_points(points: Tensor, count: int, start: Tensor) -> Tensor:
         parallel.run(sampling.farthest_points, len(points), clouds, *rest)
     else:
         depth = max(1, round(math.log2(points.shape[1] / _BUCKET)))
-        parallel.run(bucket_sampling.farthest_points, len(points), clouds, depth, *rest)
+        parallel.run(sampling.farthest_points_by_buckets, len(points), clouds, depth, *rest)
     return chosen
 
 
@@ -247,15 +225,9 @@ def octant_means(points: Tensor, counts: Sequence[int], signs: Tensor) -> Tensor
     """(B, N, 3) to (B, V, N, 24 S), of the ``counts`` nearest other points; they rise, and fit."""
     means = points.new_empty((len(points), len(signs), points.shape[1], len(counts), 8, 3))
     blocks = _sorted_blocks(*_arrays(points))
-    parallel.run(
-        octants.octant_means,
-        len(points) * blocks.boxes.shape[2],
-        blocks.order,
-        blocks.coordinates,
-        blocks.boxes,
-        np.array(counts),
-        *_arrays(signs, means),
-    )
+    arrays = blocks.order, blocks.coordinates, blocks.boxes, np.array(counts)
+    count = len(points) * blocks.boxes.shape[2]
+    parallel.run(octants.octant_means, count, *arrays, *_arrays(signs, means))
     return means.flatten(3)
 
 
@@ -298,15 +270,10 @@ def _k_nearest_features(cloud: Tensor, out: Tensor) -> None:
     with torch.autocast("cpu", enabled=False):
         for first in range(0, count, rows_step):
             part = centered[first : first + rows_step]
-            torch.mm(part, centered.t(), out=products[: len(part)])
-            parallel.run(
-                feature_search.rank_candidates,
-                len(part),
-                *_arrays(cloud, squares, products[: len(part)]),
-                slack,
-                first,
-                out.numpy(),
-            )
+            own = products[: len(part)]
+            torch.mm(part, centered.t(), out=own)
+            given = *_arrays(cloud, squares, own), slack, first, out.numpy()
+            parallel.run(feature_search.rank_candidates, len(part), *given)
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:

@@ -1,7 +1,5 @@
 """Extremes and moments of a matrix product's columns, and moments over the edges of a graph."""
 
-from typing import NamedTuple
-
 import numba
 import numpy as np
 
@@ -9,30 +7,6 @@ from pc_crvae.geometry.kernels.cpu.parallel import compiled
 
 _ROWS = 64
 """Rows whose squares are added up in the values' own precision before float64 takes over."""
-
-
-class EdgeArrays(NamedTuple):
-    """The terms of edges as arrays: u_j + v_i for each point i and its k neighbours j.
-
-    A class of this file, with which the compiled copies on disk are renewed.
-
-    Attributes:
-        own: v (R, C).
-        other: u (R, C).
-        totals: (R, C) the sums of u over each point's neighbours.
-        degrees: (R,) how often each point is a neighbour.
-        own_mean: (C,) the mean of v over the edges.
-        other_mean: (C,) that of u.
-        k: the number of neighbours.
-    """
-
-    own: np.ndarray
-    other: np.ndarray
-    totals: np.ndarray
-    degrees: np.ndarray
-    own_mean: np.ndarray
-    other_mean: np.ndarray
-    k: float
 
 
 @compiled

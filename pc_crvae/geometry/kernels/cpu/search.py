@@ -55,13 +55,7 @@ def sort_along_curve(points, order, coordinates, boxes, start, stop):  # type: i
     for b in range(start, stop):
         keys[:] = 0
         for axis in range(3):
-            low, high = np.inf, -np.inf
-            for i in range(count):
-                value = points[b, i, axis]
-                if value < low:
-                    low = value
-                if value > high:
-                    high = value
+            low, high = _extent(points[b, :, axis])
             scale = (_GRID - 1) / (high - low) if high > low else 0.0
             for i in range(count):
                 cell = (points[b, i, axis] - low) * scale
@@ -75,15 +69,18 @@ def sort_along_curve(points, order, coordinates, boxes, start, stop):  # type: i
         coordinates[b, :, count:] = np.inf
         for block in range(boxes.shape[2]):
             for axis in range(3):
-                low, high = np.inf, -np.inf
-                for i in range(block * BLOCK, min(count, (block + 1) * BLOCK)):
-                    value = coordinates[b, axis, i]
-                    if value < low:
-                        low = value
-                    if value > high:
-                        high = value
-                boxes[b, axis, block] = low
-                boxes[b, axis + 3, block] = high
+                own = coordinates[b, axis, block * BLOCK : min(count, (block + 1) * BLOCK)]
+                boxes[b, axis, block], boxes[b, axis + 3, block] = _extent(own)
+
+
+@inlined
+def _extent(values):  # type: ignore[no-untyped-def]
+    """The least and the largest of values, NaN left out."""
+    low, high = np.inf, -np.inf
+    for value in values:
+        low = value if value < low else low
+        high = value if value > high else high
+    return low, high
 
 
 @compiled
@@ -272,43 +269,30 @@ def k_nearest_by_blocks(clouds, neighbors, start, stop):  # type: ignore[no-unty
     places = np.empty(k, np.int64)
     for item in range(start, stop):
         b, i = item // per_cloud, item % per_cloud
-        x, y, z = coordinates[b, 0, i], coordinates[b, 1, i], coordinates[b, 2, i]
+        point = coordinates[b, 0, i], coordinates[b, 1, i], coordinates[b, 2, i]
+        own = (*point, *point)  # the box of one point
         distances[:] = np.inf
         distances[0] = -1  # itself, before all that coincide with it
         places[0] = i
         places[1:] = -1
         home = i // BLOCK
         for block in range(max(home - 1, 0), min(home + 2, blocks)):
-            _collect(coordinates[b], block, i, (x, y, z), scratch, distances, places)
-        _bound_point(x, y, z, regions[b], 0, len(far), far)
+            _collect(coordinates[b], block, i, point, scratch, distances, places)
+        _bound_boxes(own, regions[b], 0, len(far), far)
         for region in range(len(far)):
             if not far[region] < distances[k - 1]:
                 continue
             low, high = region * REGION, min((region + 1) * REGION, blocks)
-            _bound_point(x, y, z, boxes[b], low, high, bounds)
+            _bound_boxes(own, boxes[b], low, high, bounds[: high - low])
             for rank in range(high - low):
                 if bounds[rank] < distances[k - 1]:
                     block = low + rank
                     if block < home - 1 or block > home + 1:
-                        _collect(coordinates[b], block, i, (x, y, z), scratch, distances, places)
+                        _collect(coordinates[b], block, i, point, scratch, distances, places)
         if places[k - 1] < 0:
             _fill(places, per_cloud)
         for rank in range(k):
             neighbors[b, order[b, i], rank] = order[b, places[rank]]
-
-
-@inlined
-def _bound_point(x, y, z, boxes, start, stop, bounds):  # type: ignore[no-untyped-def]
-    """Squared distances from a point to each of ``boxes`` (6, n) of the range."""
-    x_lower, x_upper = boxes[0, start:stop], boxes[3, start:stop]
-    y_lower, y_upper = boxes[1, start:stop], boxes[4, start:stop]
-    z_lower, z_upper = boxes[2, start:stop], boxes[5, start:stop]
-    zero = bounds.dtype.type(0)  # a plain 0 would make the bounds float64
-    for block in range(len(x_lower)):
-        dx = max(x_lower[block] - x, x - x_upper[block], zero)
-        dy = max(y_lower[block] - y, y - y_upper[block], zero)
-        dz = max(z_lower[block] - z, z - z_upper[block], zero)
-        bounds[block] = dx * dx + dy * dy + dz * dz
 
 
 @inlined

@@ -111,12 +111,6 @@ class GroupsTopDown(TopDown):
         draw = torch.rand if config.release_cells else torch.randn
         self.initial = nn.Parameter(draw(1, channels, *resolution))
 
-        def cells(count: int) -> list[nn.Module]:
-            return [
-                generative_cell(channels, channels, expansion=config.expansion)
-                for _ in range(count)
-            ]
-
         groups: list[Group] = []
         for scale, count in enumerate(config.groups_per_scale):
             for index in range(count):
@@ -125,19 +119,11 @@ class GroupsTopDown(TopDown):
                 following: list[nn.Module] = []
                 here, size = channels, resolution
                 if is_last_of_scale and not is_last:
-                    following.append(
-                        generative_cell(
-                            channels,
-                            channels // 2,
-                            expansion=config.expansion,
-                            double=True,
-                            release=config.release_cells,
-                        )
-                    )
+                    following.append(_doubling_cell(config, channels, config.expansion))
                     channels //= 2
                     resolution = (2 * resolution[0], 2 * resolution[1])
                 if not is_last:
-                    following += cells(config.decoder_cells)
+                    following += _cells(config.decoder_cells, channels, config.expansion)
                 groups.append(Group(config, here, size, is_top=not groups, cells=following))
         self.groups = nn.ModuleList(groups)
 
@@ -200,20 +186,9 @@ class Tail(nn.Module):
         expansion = config.postprocess_expansion
         cells: list[nn.Module] = []
         for _ in range(config.preprocess_blocks):
-            cells.append(
-                generative_cell(
-                    channels,
-                    channels // 2,
-                    expansion=expansion,
-                    double=True,
-                    release=config.release_cells,
-                )
-            )
+            cells.append(_doubling_cell(config, channels, expansion))
             channels //= 2
-            cells += [
-                generative_cell(channels, channels, expansion=expansion)
-                for _ in range(config.postprocess_cells - 1)
-            ]
+            cells += _cells(config.postprocess_cells - 1, channels, expansion)
         self.cells = nn.Sequential(*cells)
         self.last = normalized_convolution(channels, parameter_channels, 3)
 
@@ -226,6 +201,17 @@ def _encoder_cell(config: NVAEConfig, channels: int, *, halve: bool = False) -> 
     if config.release_cells:
         return release_encoder_cell(channels, halve=halve)
     return encoder_cell(channels, 2 * channels if halve else channels, halve=halve)
+
+
+def _doubling_cell(config: NVAEConfig, channels: int, expansion: int) -> nn.Module:
+    release = config.release_cells
+    return generative_cell(
+        channels, channels // 2, expansion=expansion, double=True, release=release
+    )
+
+
+def _cells(count: int, channels: int, expansion: int) -> list[nn.Module]:
+    return [generative_cell(channels, channels, expansion=expansion) for _ in range(count)]
 
 
 def _parameters(layer: nn.Module, features: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,9 +1,8 @@
 """NVAE as a user holds it: saved, loaded, sampled from."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import pydantic
 import torch
 from torch import Tensor
 
@@ -11,26 +10,20 @@ from pc_crvae.config import NVAEModelConfig
 from pc_crvae.latents.interpolation import InterpolationKind, interpolate_groups
 from pc_crvae.latents.posteriors import LatentPath
 from pc_crvae.models.checks import ImageShape
+from pc_crvae.models.images import pretrained
 from pc_crvae.models.images.build import build_likelihood
 from pc_crvae.models.images.nvae.model import NVAE
-from pc_crvae.models.images.pretrained import Image, PretrainedOfImages, prepared_images
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
 _CHUNK = 64  # images encoded or decoded at once
 
-_Size = Annotated[int, pydantic.Field(ge=1)]
 
-
-class _Description(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True)
-
+class _Description(pretrained.ImageDescription):
     architecture: NVAEModelConfig
-    shape: tuple[_Size, _Size, _Size]
-    data: dict[str, Any]
 
 
-class PretrainedNVAE(NVAE, PretrainedOfImages):
+class PretrainedNVAE(NVAE, pretrained.PretrainedOfImages):
     """An NVAE that is saved to a folder and loaded from it.
 
     Args:
@@ -65,7 +58,11 @@ class PretrainedNVAE(NVAE, PretrainedOfImages):
             )
 
     def interpolate(
-        self, start: Image, end: Image, steps: int = 9, kind: InterpolationKind = "spherical"
+        self,
+        start: pretrained.Image,
+        end: pretrained.Image,
+        steps: int = 9,
+        kind: InterpolationKind = "spherical",
     ) -> Tensor:
         """Images along the path between two images' means, in every group by itself.
 
@@ -87,7 +84,10 @@ class PretrainedNVAE(NVAE, PretrainedOfImages):
                 raise ValueError(f"start and end are one image each, not {tuple(image.shape)}")
         with evaluating(self):
             first, last = (
-                [group[0] for group in self._mean_path(prepared_images(image, self.shape))]
+                [
+                    group[0]
+                    for group in self._mean_path(pretrained.prepared_images(image, self.shape))
+                ]
                 for image in (start, end)
             )
             between = interpolate_groups(first, last, steps, kind)

@@ -12,13 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pc_crvae.models.images.nvae.cells import (
-    ImageBatchNorm,
-    Residual,
-    SqueezeExcitation,
-    Swish,
-    normalized_convolution,
-)
+from pc_crvae.models.images.nvae import cells
 
 _HIDDEN_PER_CHANNEL = 6
 _OFFSETS = ((0, 0), (1, 1), (0, 1), (1, 0))
@@ -28,7 +22,7 @@ _LAST_SCALE = 0.1
 """Of the last layer's weights at the start, which brings shifts near to 0."""
 
 
-def release_encoder_cell(channels: int, *, halve: bool = False) -> Residual:
+def release_encoder_cell(channels: int, *, halve: bool = False) -> cells.Residual:
     """BN-Swish-3x3 convolution, twice, then squeeze-and-excitation.
 
     Args:
@@ -37,15 +31,17 @@ def release_encoder_cell(channels: int, *, halve: bool = False) -> Residual:
     """
     out_channels = 2 * channels if halve else channels
     branch = nn.Sequential(
-        ImageBatchNorm(channels),
-        Swish(),
-        normalized_convolution(channels, out_channels, 3, stride=2 if halve else 1),
-        ImageBatchNorm(out_channels),
-        Swish(),
-        normalized_convolution(out_channels, out_channels, 3),
-        SqueezeExcitation(out_channels),
+        cells.ImageBatchNorm(channels),
+        cells.Swish(),
+        cells.normalized_convolution(channels, out_channels, 3, stride=2 if halve else 1),
+        cells.ImageBatchNorm(out_channels),
+        cells.Swish(),
+        cells.normalized_convolution(out_channels, out_channels, 3),
+        cells.SqueezeExcitation(out_channels),
     )
-    return Residual(branch, ShiftedReduction(channels, out_channels) if halve else nn.Identity())
+    return cells.Residual(
+        branch, ShiftedReduction(channels, out_channels) if halve else nn.Identity()
+    )
 
 
 class ShiftedReduction(nn.Module):
@@ -62,7 +58,7 @@ class ShiftedReduction(nn.Module):
         super().__init__()
         quarter = out_channels // 4
         self.convolutions = nn.ModuleList(
-            normalized_convolution(in_channels, width, 1)
+            cells.normalized_convolution(in_channels, width, 1)
             for width in (quarter, quarter, quarter, out_channels - 3 * quarter)
         )
 
