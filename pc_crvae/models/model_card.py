@@ -67,6 +67,7 @@ def abilities_of_points(
             "Which way a shape faces does not matter, unless two of its principal axes spread "
             "alike; that a chair stands and not lies is lost with it."
         )
+        yield "Stray points and missing regions turn these axes, and so change its vector a lot."
     elif frames == "z":
         yield "Shapes that do not stand upright are other shapes to it: say which axis is up."
     else:

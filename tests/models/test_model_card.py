@@ -44,6 +44,7 @@ def test_a_card_says_what_the_model_is_how_to_load_it_and_what_it_cannot_do(tmp_
 def test_invariances_are_those_of_the_model(tmp_path):
     card = card_of(point_vae(frames="so3"), tmp_path)
     assert "Which way a shape faces does not matter" in card
+    assert "Stray points and missing regions turn these axes" in card
     card = card_of(Descriptor("bps", frames="z"), tmp_path / "descriptor")
     assert "Shapes that do not stand upright are other shapes to it" in card
     assert "nothing of it is trained" in card
