@@ -168,6 +168,7 @@ CHECKED: dict[str, tuple[list[str], list[Figure]]] = {
     ),
     "modelnet10-contrast": (_ALONE, _pooled(aligned="pooled features, aligned,")),
     "modelnet10": (_ON_MODELNET10, _pooled(aligned="pooled features,")),
+    "modelnet10-so3": (_ON_MODELNET10, _pooled(so3="turned,")),
     "modelnet10-turned": (_ON_MODELNET10, _pooled(aligned="alike,", z="alike,")),
 }
 """By the config's name: the command that measures its run, and the figures of its header.
