@@ -68,7 +68,7 @@ def _probed(
         wanted = features, setting, representation
         (row,) = (
             row
-            for row in report["rows"]
+            for row in [*report["rows"], *report["extra_rows"]]
             if (row["features"], row["setting"], row["representation"]) == wanted
         )
         items = report["data"]["test"]["count"]
