@@ -34,7 +34,10 @@ def gnu_openmp_of_torch() -> Path | None:
 
     Torch need not be loaded, and is not.
     """
-    spec = find_spec("torch")
+    try:
+        spec = find_spec("torch")
+    except ValueError:  # something that stands in for torch has no spec
+        return None
     if spec is None or spec.origin is None:
         return None
     package = Path(spec.origin).parent

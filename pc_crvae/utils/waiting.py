@@ -12,12 +12,13 @@ with it each digit, stays.
 """
 
 import ctypes
+import itertools
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pc_crvae.utils.threads import gnu_openmp_of_torch, is_way_of_waiting_set
@@ -29,73 +30,98 @@ _LOOKS_ALONE = 8  # in a row, until threads spin again
 
 _in_use = threading.Lock()
 
+Times = dict[str, tuple[float, float]]
+"""By thread, the seconds that it ran, and those that it was ready to run and had no core."""
+
 
 @contextmanager
 def sharing_cores() -> Iterator[None]:
     """In the block, have torch's threads sleep while they wait, wherever others want the cores.
 
-    The calling thread is the one that is looked at: how long it waits for a core, as Linux
+    What is looked at is how long the busiest thread of the process waits for a core, as Linux
     counts. What the environment says of waiting stays, and other runtimes than GNU's are left as
-    they are. A block within another changes nothing.
+    they are. A block within another changes nothing, nor does one where no thread can be started.
     """
     runtime = None if is_way_of_waiting_set() else gnu_openmp_of_torch()
     if runtime is None or not _in_use.acquire(blocking=False):
         yield
         return
     over = threading.Event()
-    statistics = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
     watch = threading.Thread(
         target=_watch,
-        args=(lambda: _waited(statistics), lambda: _Crowd(runtime), over),
+        args=(_times, lambda: _Crowd(runtime), over),
         name="pc_crvae-sharing-cores",
         daemon=True,
     )
-    watch.start()
-    try:
+    with ExitStack() as stack:  # which goes on where an interrupt ends one of these
+        stack.callback(_in_use.release)
+        if _started(watch):
+            stack.callback(watch.join)
+            stack.callback(over.set)
         yield
-    finally:
-        over.set()
-        watch.join()
-        _in_use.release()
 
 
 class _Crowd:
-    """Idle threads of OpenMP, one more than there are cores, until they leave."""
+    """Idle threads of OpenMP, one more than there are cores, until they leave.
+
+    There is none where the system has no room for so many threads.
+    """
 
     def __init__(self, runtime: Path) -> None:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._stay, args=(runtime,), daemon=True)
-        self._thread.start()
+        _started(self._thread)
 
     def _stay(self, runtime: Path) -> None:
         openmp = ctypes.CDLL(str(runtime))
-        cores = len(os.sched_getaffinity(0))  # as the runtime counts them
-        does_nothing = openmp.omp_get_num_threads
-        openmp.GOMP_parallel(does_nothing, None, cores + 1, 0)
+        count = len(os.sched_getaffinity(0)) + 1  # cores as the runtime counts them
+        # The runtime ends the process where it cannot start a thread, so others try beforehand.
+        if _is_room_for(count):
+            does_nothing = openmp.omp_get_num_threads
+            openmp.GOMP_parallel(does_nothing, None, count, 0)
         self._over.wait()  # the team lives as long as the thread that made it
 
     def leave(self) -> None:
         self._over.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
 
-def _watch(
-    waited: Callable[[], float | None], gather: Callable[[], _Crowd], over: threading.Event
-) -> None:
-    """Keep a crowd while the time that a thread waits for a core grows, until it is over.
+def _started(thread: threading.Thread) -> bool:
+    """Start a thread; False where the system has no room for it."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _is_room_for(count: int) -> bool:
+    """Whether so many more threads can be started side by side, which end again."""
+    over = threading.Event()
+    threads = [threading.Thread(target=over.wait, daemon=True) for _ in range(count)]
+    started = list(itertools.takewhile(_started, threads))
+    over.set()
+    for thread in started:
+        thread.join()
+    return len(started) == count
+
+
+def _watch(times: Callable[[], Times], gather: Callable[[], _Crowd], over: threading.Event) -> None:
+    """Keep a crowd while the busiest thread waits for a core now and then, until it is over.
 
     Args:
-        waited: a function that returns the seconds so far, or None where nothing tells. Then
-            others are taken to want the cores.
+        times: a function that returns the times of the threads so far, none where nothing tells.
+            Then others are taken to want the cores.
         gather: a function that makes a crowd.
         over: the event that ends the watch.
     """
     crowd: _Crowd | None = None
     looks_alone = 0
-    before, then = waited(), time.monotonic()
+    before, then = times(), time.monotonic()
     while not over.wait(_EVERY):
-        so_far, now = waited(), time.monotonic()
-        share = 1.0 if so_far is None or before is None else (so_far - before) / (now - then)
+        so_far, now = times(), time.monotonic()
+        share = _waited(before, so_far) / (now - then) if so_far else 1.0
         before, then = so_far, now
         if "torch" not in sys.modules:
             continue
@@ -109,13 +135,26 @@ def _watch(
         crowd.leave()
 
 
-def _waited(statistics: Path) -> float | None:
-    """Seconds that a thread was ready to run and had no core, None where the system does not say.
+def _waited(before: Times, after: Times) -> float:
+    """Seconds between two looks that the thread which wanted a core longest had none."""
+    wanted = [(0.0, 0.0)]
+    for thread in before.keys() & after.keys():
+        ran, waited = (now - then for now, then in zip(after[thread], before[thread], strict=True))
+        wanted.append((ran + waited, waited))
+    return max(wanted)[1]
+
+
+def _times(tasks: Path = Path("/proc/self/task")) -> Times:
+    """The times of this process's threads; empty where the system does not tell.
 
     Args:
-        statistics: the file ``schedstat`` of the thread.
+        tasks: a folder with a folder of each thread, whose file ``schedstat`` has nanoseconds.
     """
-    try:
-        return int(statistics.read_text().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return None
+    times = {}
+    for statistics in tasks.glob("*/schedstat"):
+        try:
+            ran, waited, *_ = statistics.read_text().split()
+            times[statistics.parent.name] = int(ran) / 1e9, int(waited) / 1e9
+        except (OSError, ValueError):  # the thread is gone, or the file says nothing
+            continue
+    return times

@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from pc_crvae.utils.threads import prepare_threads, usable_cores
+from pc_crvae.utils.threads import gnu_openmp_of_torch, prepare_threads, usable_cores
 
 FREE = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -105,6 +106,11 @@ def test_the_number_that_the_user_says_stays(before_torch, monkeypatch, name):
     prepare_threads()
     said = {key: os.environ[key] for key in FREE[3:] if key in os.environ}
     assert said == {name: "5"}
+
+
+def test_what_stands_in_for_torch_brings_no_openmp(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    assert gnu_openmp_of_torch() is None
 
 
 def test_once_torch_is_loaded_nothing_is_set(before_torch, monkeypatch):

@@ -44,11 +44,13 @@ class Looks:
 
 def watched(monkeypatch, shares):
     """Whether the crowd was there before each look, of a thread that waits these shares of time."""
-    clock, waited = iter(range(len(shares) + 1)), [0.0]
+    monkeypatch.setitem(sys.modules, "torch", object())  # which a watch awaits
+    clock, times = iter(range(len(shares) + 1)), [{"1": (0.0, 0.0)}]
     monkeypatch.setattr(waiting.time, "monotonic", lambda: float(next(clock)))
     for share in shares:
-        waited.append(None if share is None else waited[-1] + share)
-    so_far, crowd = iter(waited), Crowd()
+        ran, waited = times[-1]["1"]
+        times.append({"1": (ran + 1 - share, waited + share)})
+    so_far, crowd = iter(times), Crowd()
     looks = Looks(len(shares), crowd)
     waiting._watch(lambda: next(so_far), crowd.gather, looks)
     assert not crowd.is_there  # none outlives the watch
@@ -66,20 +68,28 @@ def test_a_crowd_leaves_only_after_a_while_alone(monkeypatch):
 
 
 def test_where_nothing_tells_a_crowd_is_there_throughout(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", object())
     monkeypatch.setattr(waiting.time, "monotonic", lambda: 0.0)
     crowd = Crowd()
     looks = Looks(3, crowd)
-    waiting._watch(lambda: None, crowd.gather, looks)
+    waiting._watch(dict, crowd.gather, looks)
     assert looks.seen[1:] == [True, True, True]
 
 
-def test_a_file_that_does_not_say_is_told_from_no_waiting(tmp_path):
-    file = tmp_path / "schedstat"
-    assert waiting._waited(file) is None
-    file.write_text("\n")
-    assert waiting._waited(file) is None
-    file.write_text("123 2500000000 7\n")
-    assert waiting._waited(file) == 2.5
+def test_threads_that_are_gone_and_files_that_do_not_say_have_no_times(tmp_path):
+    assert waiting._times(tmp_path / "missing") == {}
+    for thread, text in (("7", "500000000 2500000000 7\n"), ("8", "\n"), ("9", None)):
+        (tmp_path / thread).mkdir()
+        if text is not None:
+            (tmp_path / thread / "schedstat").write_text(text)
+    assert waiting._times(tmp_path) == {"7": (0.5, 2.5)}
+
+
+def test_the_thread_that_wants_a_core_longest_is_the_one_that_counts():
+    before = {"helper": (0.0, 0.0), "main": (5.0, 1.0), "gone": (0.0, 0.0)}
+    after = {"helper": (0.1, 0.5), "main": (5.9, 1.1), "new": (0.0, 9.0)}
+    assert waiting._waited(before, after) == pytest.approx(0.1)
+    assert waiting._waited({}, after) == 0.0
 
 
 @pytest.fixture
@@ -111,7 +121,7 @@ def until(holds):
 
 def test_one_watch_serves_a_process(nothing_said, monkeypatch):
     monkeypatch.setattr(waiting, "gnu_openmp_of_torch", lambda: Path("libgomp"))
-    monkeypatch.setattr(waiting, "_waited", lambda _: 0.0)
+    monkeypatch.setattr(waiting, "_times", lambda: {"1": (0.0, 0.0)})
 
     def watches():
         return [each for each in threading.enumerate() if "sharing-cores" in each.name]
@@ -122,6 +132,37 @@ def test_one_watch_serves_a_process(nothing_said, monkeypatch):
             assert watches() == [first]
         assert watches() == [first]
     assert watches() == []
+
+
+@pytest.fixture
+def no_room(monkeypatch):
+    """A system that can start no thread."""
+
+    def refuses(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuses)
+
+
+def test_where_no_thread_can_be_started_the_block_runs_all_the_same(
+    nothing_said, no_room, monkeypatch
+):
+    monkeypatch.setattr(waiting, "gnu_openmp_of_torch", lambda: Path("libgomp"))
+    before = threading.active_count()
+    with sharing_cores():
+        assert threading.active_count() == before
+    assert not waiting._in_use.locked()
+
+
+def test_the_runtime_is_asked_for_no_more_threads_than_there_is_room_for(no_room):
+    assert not waiting._is_room_for(3)
+    waiting._Crowd(Path("is not loaded")).leave()
+
+
+def test_room_for_threads_is_given_back():
+    before = threading.active_count()
+    assert waiting._is_room_for(3)
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("name", SAID)
@@ -147,8 +188,12 @@ import torch
 try:
     with waiting.sharing_cores():
         end = time.monotonic() + 100
-        while not gathered.is_set() and time.monotonic() < end:
-            torch.ones(300, 300) @ torch.ones(300, 300)
+        def work():
+            while not gathered.is_set() and time.monotonic() < end:
+                torch.ones(300, 300) @ torch.ones(300, 300)
+        worker = threading.Thread(target=work)  # as that of a request to the server of explore
+        worker.start()
+        worker.join()
     print(gathered.is_set())
 finally:
     loop.kill()

@@ -207,7 +207,7 @@ def _emd_rows(
     advance: Callable[[], None],
 ) -> Iterator[NDArray[np.float64]]:
     """Match each cloud of ``x`` with the others of its own, in order."""
-    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
+    with ProcessPoolExecutor(workers) if workers != 1 else nullcontext() as pool:
         rows = pool.map(_emd_row, x, others, chunksize=4) if pool else map(_emd_row, x, others)
         for row in rows:
             yield row
