@@ -9,6 +9,11 @@ from pathlib import Path
 _WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """What OpenMP's runtimes take the way of waiting from: the standard's, GNU's and LLVM's."""
 
+_OURS = {"OMP_WAIT_POLICY": "ACTIVE", "GOMP_SPINCOUNT": "300000"}
+"""What commands set for GNU's: it spins as by default, but ten times longer than that while
+it has more threads than cores. Sleep is then left to long waits, which is faster beside other work.
+"""
+
 _COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """What torch takes the number of its threads from."""
 
@@ -16,14 +21,15 @@ _COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 def prepare_threads() -> None:
     """Have torch take no more threads than the cores there are.
 
-    Where its OpenMP is not GNU's, threads are also to sleep while they wait:
-    :mod:`pc_crvae.utils.waiting` chooses the way of GNU's later. What the environment says stays.
+    How they wait for each other :mod:`pc_crvae.utils.waiting` chooses later, where their OpenMP is
+    GNU's. Another has them sleep. What the environment says stays.
     Once torch is loaded it is too late, and nothing is set; child processes inherit what is.
     """
     if "torch" in sys.modules:
         return
-    if not is_way_of_waiting_set() and gnu_openmp_of_torch() is None:
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    if not is_way_of_waiting_set():
+        is_gnu = gnu_openmp_of_torch() is not None
+        os.environ.update(_OURS if is_gnu else {"OMP_WAIT_POLICY": "PASSIVE"})
     cores = usable_cores()
     if not is_count_set() and cores < (os.cpu_count() or 1):
         os.environ["OMP_NUM_THREADS"] = str(cores)
@@ -46,8 +52,9 @@ def gnu_openmp_of_torch() -> Path | None:
 
 
 def is_way_of_waiting_set() -> bool:
-    """Whether the environment says how threads wait."""
-    return any(name in os.environ for name in _WAITING)
+    """Whether the environment says how threads wait, and no command has said it there."""
+    said = {name: os.environ[name] for name in _WAITING if name in os.environ}
+    return said not in ({}, _OURS)
 
 
 def is_count_set() -> bool:

@@ -8,7 +8,12 @@ from types import ModuleType
 
 import pytest
 
-from pc_crvae.utils.threads import gnu_openmp_of_torch, prepare_threads, usable_cores
+from pc_crvae.utils.threads import (
+    gnu_openmp_of_torch,
+    is_way_of_waiting_set,
+    prepare_threads,
+    usable_cores,
+)
 
 FREE = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -70,17 +75,21 @@ def test_without_control_groups_the_affinity_counts(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("runtime", "policy"), [(None, "PASSIVE"), (Path("libgomp.so.1"), None)], ids=["other", "GNU"]
+    ("runtime", "policy", "turns"),
+    [(None, "PASSIVE", None), (Path("libgomp.so.1"), "ACTIVE", "300000")],
+    ids=["other", "GNU"],
 )
 def test_threads_are_no_more_than_the_limit_and_sleep_where_nothing_else_has_them(
-    before_torch, monkeypatch, runtime, policy
+    before_torch, monkeypatch, runtime, policy, turns
 ):
     monkeypatch.setattr("pc_crvae.utils.threads.gnu_openmp_of_torch", lambda: runtime)
     monkeypatch.setattr("pc_crvae.utils.threads.usable_cores", lambda: 2)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     prepare_threads()
     assert os.environ["OMP_NUM_THREADS"] == "2"
-    assert os.environ.get("OMP_WAIT_POLICY") == policy
+    assert os.environ["OMP_WAIT_POLICY"] == policy
+    assert os.environ.get("GOMP_SPINCOUNT") == turns
+    assert is_way_of_waiting_set() is (runtime is None)  # of GNU's it is still to be chosen
 
 
 def test_without_a_limit_the_number_is_left_to_torch(before_torch, monkeypatch):
@@ -134,7 +143,7 @@ import torch
 @pytest.mark.parametrize(
     ("said", "policy", "turns"),
     [
-        ({}, None, "300000"),
+        ({}, "ACTIVE", "300000"),
         ({"OMP_WAIT_POLICY": "PASSIVE"}, "PASSIVE", "0"),
         ({"GOMP_SPINCOUNT": "123"}, None, "123"),
     ],
