@@ -4,8 +4,9 @@ import argparse
 from typing import TYPE_CHECKING, cast
 
 from pc_crvae.cli.counting import counting
+from pc_crvae.cli.endings import tell_files
 from pc_crvae.cli.options import add_count, add_held_out, add_model_and_data, add_seed
-from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path, tell_files
+from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.utils.files import require_writable
 
 if TYPE_CHECKING:

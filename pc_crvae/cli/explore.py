@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pc_crvae.cli.counting import counting
+from pc_crvae.cli.endings import tell_files
 from pc_crvae.cli.options import add_model, add_out, add_points, add_up
-from pc_crvae.cli.saved import open_saved, tell, tell_files
+from pc_crvae.cli.saved import open_saved, tell
 from pc_crvae.cli.shapes import refuse
 from pc_crvae.errors import UserError
 from pc_crvae.utils.invocation import called

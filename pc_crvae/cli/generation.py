@@ -3,8 +3,9 @@
 import argparse
 
 from pc_crvae.cli.counting import counting
+from pc_crvae.cli.endings import tell_files
 from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_seed
-from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path, tell_files
+from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Measure reconstructions, samples of the prior, and the use of latents."

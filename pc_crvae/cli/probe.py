@@ -4,15 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pc_crvae.cli.endings import embed_line, tell_files
 from pc_crvae.cli.options import add_count, add_held_out, add_model_and_data, add_untrained
-from pc_crvae.cli.saved import (
-    check_table,
-    deliver_table,
-    embed_line,
-    open_saved,
-    report_path,
-    tell_files,
-)
+from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 from pc_crvae.utils.invocation import called

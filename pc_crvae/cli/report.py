@@ -5,8 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pc_crvae.cli.endings import tell_files
 from pc_crvae.cli.options import add_count, add_model_and_data, add_out, add_seed
-from pc_crvae.cli.saved import open_saved, reports_of, tell_files
+from pc_crvae.cli.saved import open_saved, reports_of
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from pc_crvae.cli.counting import counting
+from pc_crvae.cli.endings import tell_files
 from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_untrained
-from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path, tell_files
+from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
 

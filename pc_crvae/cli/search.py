@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pc_crvae.cli.counting import counting
+from pc_crvae.cli.endings import tell_files
 from pc_crvae.cli.options import add_count, add_json, add_model, add_out, add_points, add_up
-from pc_crvae.cli.saved import open_saved, reports_of, tell, tell_files
+from pc_crvae.cli.saved import open_saved, reports_of, tell
 from pc_crvae.cli.shapes import LeftOut, about_vectors, check_vectors, refuse, tell_passed_over
 from pc_crvae.errors import UserError, printable
 from pc_crvae.utils.files import require_writable

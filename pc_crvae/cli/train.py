@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pc_crvae.cli.endings import embed_line, tell_files
 from pc_crvae.cli.options import add_data_root, add_out
-from pc_crvae.cli.saved import embed_line, tell_files
 from pc_crvae.errors import UserError
 from pc_crvae.utils.invocation import called
 from pc_crvae.utils.processes import is_main_process

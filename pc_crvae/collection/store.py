@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pc_crvae.data.cache import store as cache
-from pc_crvae.data.cache.kept import Kept, open_kept, renew
+from pc_crvae.data.cache.kept import Kept, open_kept
+from pc_crvae.data.cache.unasked import renew
 from pc_crvae.data.formats.registry import files_read_with
 from pc_crvae.errors import printable
 

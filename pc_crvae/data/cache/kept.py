@@ -1,8 +1,7 @@
 """What was found of many files, kept in one file as it comes, so that none of it is done twice.
 
 A row's key is what the row depends on, so nothing stale is ever found. A row carries its checksum,
-and outlives the process that wrote it, however that ended. Rows that no run asks for any more, such
-as those of files that are gone, are removed in the end.
+and outlives the process that wrote it, however that ended.
 """
 
 import hashlib
@@ -13,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from pc_crvae.data.cache.store import NotKeptError
-from pc_crvae.errors import UserError, told
+from pc_crvae.errors import UserError
 from pc_crvae.utils.workers import Found, pack, unpack
 
 _NOT_OF_THE_CONTENT = {
@@ -31,14 +30,6 @@ _NOT_OF_THE_CONTENT = {
 
 DAYS_BETWEEN_MARKS = 7
 """A row that is asked for is marked with the day, unless it was within so many."""
-
-MOST_DAYS = 90
-"""That a row is kept while no run asks for it, and all rows while there is no run at all."""
-
-_UNASKED = (
-    f"asked + {MOST_DAYS + DAYS_BETWEEN_MARKS} <= (SELECT value FROM about WHERE name = 'ended')"
-)
-"""Counted back from the day of the last run, so that a long pause makes no row old."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS kept (
@@ -122,57 +113,6 @@ def open_kept(path: Path) -> Iterator[Kept]:
             f"{path}, which kept what was read, was damaged ({error}) and is removed: run the "
             "command again, which reads the files anew"
         ) from error
-
-
-def size_of_unasked(path: Path) -> int:
-    """Return how many bytes of a file of rows no run has asked for; 0 where that is not known."""
-    with suppress(sqlite3.Error), _opened(path) as connection:
-        found = connection.execute(f"SELECT sum(length(content)) FROM kept WHERE {_UNASKED}")
-        return int(found.fetchone()[0] or 0)
-    return 0
-
-
-def drop_unasked(path: Path) -> None:
-    """Remove what :func:`size_of_unasked` counts, and give the space back.
-
-    Raises:
-        UserError: the file cannot be written, or the disk is full.
-    """
-    remedy = "see whether the disk is full and the file may be changed, and prune again"
-    telling = told(f"{path} cannot be written", sqlite3.Error, remedy=remedy)
-    with telling, _opened(path, "rw") as connection:
-        connection.execute(f"DELETE FROM kept WHERE {_UNASKED}")
-        connection.execute("VACUUM")
-
-
-def renew(path: Path) -> None:
-    """Mark all rows of a file as asked for, where a run had no need to ask for each.
-
-    Where they cannot be marked, they only count as old some time earlier.
-    """
-    with suppress(sqlite3.Error), _opened(path, "rw") as connection:
-        mark = "UPDATE kept SET asked = ? WHERE asked + ? <= ?"
-        connection.execute(mark, (today(), DAYS_BETWEEN_MARKS, today()))
-
-
-def places_of(path: Path) -> str | None:
-    """Return the files and folders that the rows of a file are of; None where it does not say."""
-    with suppress(sqlite3.Error), _opened(path) as connection:
-        found = connection.execute("SELECT value FROM about WHERE name = 'places'").fetchone()
-        return None if found is None else str(found[0])
-    return None
-
-
-def is_unused(path: Path) -> bool:
-    """Whether there was no run for so long that all rows of a file may go."""
-    return int(path.stat().st_mtime) // 86_400 + MOST_DAYS <= today()
-
-
-@contextmanager
-def _opened(path: Path, mode: str = "ro") -> Iterator[sqlite3.Connection]:
-    address = f"{path.absolute().as_uri()}?mode={mode}"
-    with closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=1)) as connection:
-        yield connection
 
 
 def _checksum(key: str, content: bytes) -> bytes:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pc_crvae.data.cache.kept import MOST_DAYS, drop_unasked, is_unused, places_of, size_of_unasked
 from pc_crvae.data.cache.store import (
     COLLECTIONS,
     FORMAT,
@@ -18,6 +17,13 @@ from pc_crvae.data.cache.store import (
     discard,
     newest_first,
     open_entry,
+)
+from pc_crvae.data.cache.unasked import (
+    MOST_DAYS,
+    drop_unasked,
+    is_unused,
+    places_of,
+    size_of_unasked,
 )
 
 _PLACE = r"(?P<place>[\w.-]+-(?:train|validation|test)-[0-9a-f]{16})"
