@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.options import add_json
+from pc_crvae.cli.options import add_json, add_shared
 from pc_crvae.cli.saved import check_table, deliver_table, reports_of
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("second", type=Path, metavar="B")
     parser.add_argument("--rows", nargs=2, metavar=("ROW_A", "ROW_B"))
     add_json(parser, "the comparison", "print it only")
-    parser.add_argument("--table")
+    add_shared(parser, "--table")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from pc_crvae.cli.options import (
     add_model,
     add_out,
     add_points,
+    add_shared,
     add_up,
 )
 from pc_crvae.cli.saved import open_saved, tell
@@ -39,8 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_root(parser, "the folder where the run found them")
     add_up(parser)
     add_points(parser, ", fixed by what the file holds; a cloud that has fewer is taken as it is")
-    parser.add_argument("--average-over")
-    parser.add_argument("--drop-nan")
+    add_shared(parser, "--average-over", "--drop-nan")
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--shard", metavar="I/N")
     add_count(parser, "--part-files", default=FILES_A_PART)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 from pc_crvae.cli.counting import counting
 from pc_crvae.cli.endings import tell_files
-from pc_crvae.cli.options import add_count, add_held_out, add_model_and_data, add_seed
+from pc_crvae.cli.options import add_count, add_held_out, add_model_and_data, add_seed, add_shared
 from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.utils.files import require_writable
 
@@ -25,13 +25,13 @@ _PICTURES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_model_and_data(parser, of_clouds=False)
-    parser.add_argument("--json")
+    add_shared(parser, "--json")
     add_held_out(parser)
     add_count(parser, "--samples", default=500)
     add_count(parser, "--items")
     add_count(parser, "--train-items", default=10000)
     add_seed(parser)
-    parser.add_argument("--table")
+    add_shared(parser, "--table")
 
 
 def run(options: argparse.Namespace) -> None:

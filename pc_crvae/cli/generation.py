@@ -4,7 +4,7 @@ import argparse
 
 from pc_crvae.cli.counting import counting
 from pc_crvae.cli.endings import tell_files
-from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_seed
+from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_seed, add_shared
 from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.utils.files import require_writable
 
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--baseline", action="store_true")
     add_count(parser, "--workers", default=1)
     add_seed(parser)
-    parser.add_argument("--table")
+    add_shared(parser, "--table")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,11 +1,38 @@
 """The options that several commands take, each declared once: one name, one meaning."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pc_crvae.cli.parsing import at_least
 from pc_crvae.errors import UserError
 from pc_crvae.utils.up_axes import HELP, checked_up
+
+_FORMS: Mapping[str, Mapping[str, Any]] = {
+    "--allow-refused": {"action": "store_true"},
+    "--average-over": {"metavar": "GROUP"},
+    "--data-root": {"type": Path, "metavar": "DIR"},
+    "--device": {"choices": ("auto", "cpu"), "default": "auto"},
+    "--drop-nan": {"action": "store_true"},
+    "--figures": {"choices": ("png", "pdf", "svg"), "default": "png"},
+    "--json": {"type": Path, "metavar": "FILE"},
+    "--table": {"type": Path, "metavar": "FILE"},
+    "--which": {"choices": ("last", "best"), "default": "last"},
+}
+"""What options of several commands take, by their names."""
+
+
+def add_shared(parser: argparse.ArgumentParser, *names: str, told: str | None = None) -> None:
+    """Declare options that are the same for several commands.
+
+    Args:
+        parser: the command's.
+        names: the options, as they are typed.
+        told: their help, where ``help.toml`` does not have it.
+    """
+    for name in names:
+        parser.add_argument(name, help=told, **_FORMS[name])
 
 
 def add_model(
@@ -24,8 +51,7 @@ def add_model(
         help="the folder of a run, a checkpoint or a saved export, or the NAME of a model that "
         f"comes with the package, whose results go to reports/NAME{without}",
     )
-    parser.add_argument("--which")
-    parser.add_argument("--device")
+    add_shared(parser, "--which", "--device")
 
 
 def add_model_and_data(
@@ -48,7 +74,7 @@ def add_data(parser: argparse.ArgumentParser, what: str, default: str | None) ->
 
 def add_data_root(parser: argparse.ArgumentParser, default: str) -> None:
     """Declare the folder of the data."""
-    parser.add_argument("--data-root", help=f"folder of the data (default: {default})")
+    add_shared(parser, "--data-root", told=f"folder of the data (default: {default})")
 
 
 def add_up(parser: argparse.ArgumentParser, of: str | None = None, default: str = "") -> None:
@@ -75,7 +101,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     add_place(parser)
     told = "read this split alone (default: every split)"
     parser.add_argument("--split", choices=("train", "test"), help=told)
-    parser.add_argument("--allow-refused")
+    add_shared(parser, "--allow-refused")
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +114,7 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser, what: str | None = None, default: str = "") -> None:
     """Declare the file that numbers go to."""
     told = None if what is None else f"write {what} to this JSON file (default: {default})"
-    parser.add_argument("--json", help=told)
+    add_shared(parser, "--json", told=told)
 
 
 def add_report(parser: argparse.ArgumentParser, name: str, beside: str) -> None:

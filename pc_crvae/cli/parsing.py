@@ -3,7 +3,6 @@
 import argparse
 import difflib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -12,19 +11,6 @@ from pc_crvae.utils.texts import texts_beside
 
 SHARED = "shared"
 """The table of ``help.toml`` for options of several commands."""
-
-_FORMS: Mapping[str, Mapping[str, Any]] = {
-    "--allow-refused": {"action": "store_true"},
-    "--average-over": {"metavar": "GROUP"},
-    "--data-root": {"type": Path, "metavar": "DIR"},
-    "--device": {"choices": ("auto", "cpu"), "default": "auto"},
-    "--drop-nan": {"action": "store_true"},
-    "--figures": {"choices": ("png", "pdf", "svg"), "default": "png"},
-    "--json": {"type": Path, "metavar": "FILE"},
-    "--table": {"type": Path, "metavar": "FILE"},
-    "--which": {"choices": ("last", "best"), "default": "last"},
-}
-"""What arguments of several commands take, by their names."""
 
 
 def help_texts() -> dict[str, dict[str, str]]:
@@ -58,12 +44,7 @@ class Parser(argparse.ArgumentParser):
         self._is_mixing = False
 
     def add_argument(self, *names: str, **options: Any) -> argparse.Action:
-        """Declare an argument; where its help is not given, ``help.toml`` has it.
-
-        One of several commands is declared by its name, perhaps with a help, and nothing else.
-        """
-        if options.keys() <= {"help"}:
-            options |= _FORMS.get(names[0], {})
+        """Declare an argument; where its help is not given, ``help.toml`` has it."""
         texts = {**help_texts()[SHARED], **help_texts().get(self.command, {})}
         if options.get("help") is None and names[0] in texts:
             options["help"] = texts[names[0]]

@@ -5,7 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pc_crvae.cli.endings import embed_line, tell_files
-from pc_crvae.cli.options import add_count, add_held_out, add_model_and_data, add_untrained
+from pc_crvae.cli.options import (
+    add_count,
+    add_held_out,
+    add_model_and_data,
+    add_shared,
+    add_untrained,
+)
 from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
@@ -30,15 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--features", nargs=2, type=Path, metavar=("TRAIN", "TEST"))
     parser.add_argument("--protocol", default="ours", metavar="NAME|FILE")
     add_held_out(parser)
-    parser.add_argument("--json")
+    add_shared(parser, "--json")
     add_count(parser, "--seeds")
     add_untrained(parser, "the protocol's, calibrated unless it says otherwise")
     parser.add_argument("--no-training-free", action="store_true")
     parser.add_argument("--cross-validate", action="store_true")
     add_count(parser, "--cv-repeats")
     add_count(parser, "--cv-folds", least=2)
-    parser.add_argument("--table")
-    parser.add_argument("--figures")
+    add_shared(parser, "--table", "--figures")
 
 
 def run(options: argparse.Namespace) -> None:

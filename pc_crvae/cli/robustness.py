@@ -5,7 +5,13 @@ from pathlib import Path
 
 from pc_crvae.cli.counting import counting
 from pc_crvae.cli.endings import tell_files
-from pc_crvae.cli.options import add_count, add_model_and_data, add_report, add_untrained
+from pc_crvae.cli.options import (
+    add_count,
+    add_model_and_data,
+    add_report,
+    add_shared,
+    add_untrained,
+)
 from pc_crvae.cli.saved import check_table, deliver_table, open_saved, report_path
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import require_writable
@@ -25,8 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--point-counts", type=int, nargs="+", metavar="N")
     add_count(parser, "--seeds", default=3)
     add_untrained(parser, "calibrated")
-    parser.add_argument("--table")
-    parser.add_argument("--figures")
+    add_shared(parser, "--table", "--figures")
 
 
 def run(options: argparse.Namespace) -> None:

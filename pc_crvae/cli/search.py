@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 from pc_crvae.cli.counting import counting
 from pc_crvae.cli.endings import tell_files
-from pc_crvae.cli.options import add_count, add_json, add_model, add_out, add_points, add_up
+from pc_crvae.cli.options import (
+    add_count,
+    add_json,
+    add_model,
+    add_out,
+    add_points,
+    add_shared,
+    add_up,
+)
 from pc_crvae.cli.saved import open_saved, reports_of, tell
 from pc_crvae.cli.shapes import LeftOut, about_vectors, check_vectors, refuse, tell_passed_over
 from pc_crvae.errors import UserError, printable
@@ -59,8 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what the format or the file says, or z; with --index, that of the files in it",
     )
     add_points(parser, " of a folder")
-    parser.add_argument("--average-over")
-    parser.add_argument("--drop-nan")
+    add_shared(parser, "--average-over", "--drop-nan")
     add_json(parser, "the hits", "none")
     lines = "write the hits to this file, one per line (default: none)"
     parser.add_argument("--csv", type=Path, metavar="FILE", help=lines)

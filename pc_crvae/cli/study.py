@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.cli.options import add_count, add_out
+from pc_crvae.cli.options import add_count, add_out, add_shared
 from pc_crvae.cli.saved import check_table, deliver_table
 from pc_crvae.errors import UserError
 
@@ -29,8 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_count(parser, "--workers", workers)
     parser.add_argument("--report", type=Path, metavar="FILE")
-    parser.add_argument("--table")
-    parser.add_argument("--figures")
+    add_shared(parser, "--table", "--figures")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from pc_crvae.cli.data.sets import load_split, splits_of
-from pc_crvae.cli.options import add_reading
+from pc_crvae.cli.options import add_reading, add_shared
 from pc_crvae.errors import UserError
 
 DESCRIPTION = "Read a data set once, so that it loads at once."
@@ -12,7 +12,7 @@ DESCRIPTION = "Read a data set once, so that it loads at once."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_reading(parser)
-    parser.add_argument("--drop-nan")
+    add_shared(parser, "--drop-nan")
     parser.add_argument("--normals", action="store_true")
 
 

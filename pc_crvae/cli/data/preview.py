@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pc_crvae.cli.data.sets import load_split, splits_of
-from pc_crvae.cli.options import add_count, add_out, add_reading, add_seed
+from pc_crvae.cli.options import add_count, add_out, add_reading, add_seed, add_shared
 from pc_crvae.utils.files import require_writable
 
 DESCRIPTION = "Draw random items of each class of a data set, as a picture and a page."
@@ -13,7 +13,7 @@ DESCRIPTION = "Draw random items of each class of a data set, as a picture and a
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_reading(parser)
-    parser.add_argument("--drop-nan")
+    add_shared(parser, "--drop-nan")
     add_count(parser, "--per-class", default=8, metavar="COUNT")
     add_seed(parser, "which items are drawn")
     add_out(parser, "the folder that a picture and a page of each split go into", "previews/NAME")
