@@ -65,7 +65,7 @@ def train(
     from pc_crvae.errors import UserError
     from pc_crvae.utils.threads import prepare_threads
 
-    prepare_threads()  # in vain where torch is loaded, and then a note says what matters
+    prepare_threads()  # in vain where torch is loaded; training then says what to set, if anything
     if not isinstance(config, Config):
         path = find_config(Path(config))
         out = out or Path("runs") / path.stem

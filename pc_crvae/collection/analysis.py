@@ -83,7 +83,14 @@ def analyse(
         advance()
     nearest = distances[:, 0] if rows.shape[1] else np.empty(0)
     outliers = tuple(find_outliers(nearest).tolist())
-    return Analysis(rows, distances, places, tuple(groups), outliers, tuple(findings))
+    return Analysis(
+        neighbors=rows,
+        distances=distances,
+        places=places,
+        groups=tuple(groups),
+        outliers=outliers,
+        findings=tuple(findings),
+    )
 
 
 def _laid_out(

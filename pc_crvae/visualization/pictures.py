@@ -153,9 +153,16 @@ def _ellipses(
     axes: Axes, centres: np.ndarray, widths: np.ndarray, heights: np.ndarray, colors: object
 ) -> EllipseCollection:
     """Return filled ellipses measured in the units of the picture plane."""
-    looks: dict[str, Any] = {"facecolors": colors, "linewidths": 0}
-    looks |= {"offsets": centres, "offset_transform": axes.transData}
-    return EllipseCollection(widths, heights, np.zeros(len(centres)), units="xy", **looks)
+    return EllipseCollection(
+        widths,
+        heights,
+        np.zeros(len(centres)),
+        units="xy",
+        offsets=centres,
+        offset_transform=axes.transData,
+        facecolors=colors,
+        linewidths=0,
+    )
 
 
 def panel_figure(

@@ -75,9 +75,11 @@ def evaluate_quality(
     clouds = test.batch(order, protocol.encoded_points, "quality encoded", protocol.seed)
     encoded = posterior_encoder(model)(clouds)
     decoded = finite(model.decode(torch.from_numpy(encoded.mean)), "reconstructions")
-    pair = decoded, torch.from_numpy(clouds)
     reconstruction = reconstruction_metrics(
-        *pair, threshold=protocol.threshold, emd_pairs=protocol.emd_pairs
+        decoded,
+        torch.from_numpy(clouds),
+        threshold=protocol.threshold,
+        emd_pairs=protocol.emd_pairs,
     )
     pictured = {"test shapes": clouds, "reconstructions": decoded.numpy()}
     generation = Generated(note=NO_PRIOR)

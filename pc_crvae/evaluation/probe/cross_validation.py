@@ -164,10 +164,13 @@ def cross_validate(
                     f"cross-validation: {features.replace('_', '-')} "
                     f"{representation.replace('_', ' ')}, repeat {repeat + 1} of {count}"
                 )
-            fixed, seed = with_value(classifier, held.value), 1000 * seeds[0] + repeat
-            items = held.features, labels
             predicted = held_out_predictions(
-                fixed, *items, standardise=standardise, folds=asked.folds, seed=seed
+                with_value(classifier, held.value),
+                held.features,
+                labels,
+                standardise=standardise,
+                folds=asked.folds,
+                seed=1000 * seeds[0] + repeat,
             )
             repeats.append(predicted == labels)
         right[features, representation] = np.array(repeats, dtype=np.float64)

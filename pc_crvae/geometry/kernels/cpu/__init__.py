@@ -200,12 +200,23 @@ def picked_products_backward(
     batch, _, dimensions = features.shape
     weight_gradient = torch.empty_like(weight)
     gradients, points, weights, arguments = _arrays(gradient, features, weight, argument)
-    parts, picked = batch * -(-dimensions // _CHANNELS), (gradients, arguments)
-    to_features, to_weight = features_gradient.numpy(), weight_gradient.numpy()
     parallel.run(
-        columns.picked_products_to_features, parts, *picked, weights, _CHANNELS, to_features
+        columns.picked_products_to_features,
+        batch * -(-dimensions // _CHANNELS),
+        gradients,
+        arguments,
+        weights,
+        _CHANNELS,
+        features_gradient.numpy(),
     )
-    parallel.run(columns.picked_products_to_weight, len(weight), *picked, points, to_weight)
+    parallel.run(
+        columns.picked_products_to_weight,
+        len(weight),
+        gradients,
+        arguments,
+        points,
+        weight_gradient.numpy(),
+    )
     return weight_gradient
 
 
