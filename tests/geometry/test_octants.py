@@ -125,6 +125,26 @@ def test_points_that_are_nowhere_end_the_search_and_leave_the_others_as_they_are
     torch.testing.assert_close(found, octant_means(points[None], 8)[0])
 
 
+def test_clouds_at_the_end_of_their_precisions_range_keep_the_full_number_of_neighbours():
+    points = cloud(60, seed=6)
+    largest = torch.cdist(points, points).max()
+    scale = 0.999 * np.sqrt(torch.finfo(torch.float32).max) / largest
+    with forced("fast"):
+        found = octant_means((points * scale)[None], 50)
+    with forced("reference"):
+        torch.testing.assert_close(found / scale, octant_means(points[None], 50))
+
+
+@pytest.mark.parametrize("neighbors", [[8], [4, 40]])
+def test_clumps_far_from_each_other_do_not_mislead_the_search(neighbors):
+    # Points that follow each other along the curve may have neighbours at quite other distances.
+    sizes = torch.tensor([1e-6, 1e-2, 1.0]).repeat(50)[:, None]
+    points = cloud(150, 7, torch.float64) * sizes + torch.sign(cloud(150, 8, torch.float64)) * 3
+    with forced("fast"):
+        found = octant_means(points[None], neighbors)[0]
+    torch.testing.assert_close(found, by_loops(points, neighbors), rtol=1e-9, atol=1e-12)
+
+
 def test_the_order_of_the_points_does_not_matter():
     points = cloud(80, seed=3)
     order = torch.randperm(80, generator=torch.Generator().manual_seed(0))

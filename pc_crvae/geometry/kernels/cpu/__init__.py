@@ -236,9 +236,8 @@ def octant_means(points: Tensor, counts: Sequence[int], signs: Tensor) -> Tensor
     """(B, N, 3) to (B, V, N, 24 S), of the ``counts`` nearest other points; they rise, and fit."""
     means = points.new_empty((len(points), len(signs), points.shape[1], len(counts), 8, 3))
     blocks = _sorted_blocks(*_arrays(points))
-    arrays = blocks.order, blocks.coordinates, blocks.boxes, np.array(counts)
     count = len(points) * blocks.boxes.shape[2]
-    parallel.run(octants.octant_means, count, *arrays, *_arrays(signs, means))
+    parallel.run(octants.octant_means, count, blocks, np.array(counts), *_arrays(signs, means))
     return means.flatten(3)
 
 

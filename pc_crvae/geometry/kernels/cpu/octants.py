@@ -1,9 +1,11 @@
 """Means of neighbours' offsets by octant, the neighbours found on the way and never sorted.
 
 Clouds come sorted along a curve and cut into blocks of consecutive points, as
-`pc_crvae.geometry.kernels.cpu.search` makes them. The points of a block share their candidates; the
-distance to the last neighbour that counts is found by counting candidates below a threshold, which
-costs a vector instruction for every sixteen of them, where a sort or a selection branches at each.
+`pc_crvae.geometry.kernels.cpu.search` makes them. Consecutive points are near each other, so that
+the distance within which one has its neighbours is a good guess for the next. What lies within the
+guess is collected block by block. The distance to the last neighbour that counts is then found by
+counting those below a threshold, which costs a vector instruction for every sixteen of them, where
+a sort or a selection branches at each.
 """
 
 import numpy as np
@@ -13,52 +15,56 @@ from pc_crvae.geometry.kernels.cpu.parallel import compiled, inlined
 _BLOCK = 16
 """Points of a block, see `pc_crvae.geometry.kernels.cpu.search`."""
 
+_REGION = 64
+"""Blocks of a region, see there."""
+
 _GUESSES = 6
 """Thresholds guessed by interpolation before halving: counts grow about evenly with the square."""
 
+_WIDER = 1.25
+"""How much larger a guess is than the squared distance that sufficed for the point before."""
+
 
 @compiled
-def octant_means(order, coordinates, boxes, counts, signs, means, start, stop):  # type: ignore[no-untyped-def]
+def octant_means(clouds, counts, signs, means, start, stop):  # type: ignore[no-untyped-def]
     """Fill ``means`` (B, V, N, S, 8, 3) for a range of the B * P / BLOCK blocks.
 
-    ``order`` (B, N), ``coordinates`` (B, 3, P) and ``boxes`` (B, 6, P / BLOCK) come from
-    :func:`search.sort_along_curve`. Scale s takes the ``counts[s]`` nearest other points;
-    ``counts`` rises and its last is below N. View v is mirrored by ``signs[v]`` (V, 3).
+    ``clouds`` are :class:`search.SortedBlocks`. Scale s takes the ``counts[s]`` nearest other
+    points; ``counts`` rises and its last is below N. View v is mirrored by ``signs[v]`` (V, 3).
     """
+    order, coordinates, boxes, regions = clouds
     per_cloud, blocks, most = order.shape[1], boxes.shape[2], counts[-1]
-    squared = np.empty(per_cloud, coordinates.dtype)
-    candidates = np.empty((3, per_cloud), coordinates.dtype)
-    chosen = np.empty(per_cloud, np.int64)
+    real = coordinates.dtype.type
+    # One block more than there are points, as whole blocks are copied.
+    squared = np.empty(per_cloud + _BLOCK, coordinates.dtype)
+    offsets = np.empty((3, per_cloud + _BLOCK), coordinates.dtype)
+    chosen = np.empty(per_cloud + 1, np.int64)
+    places, scratch = np.empty(_REGION + 1, np.int64), np.empty(_BLOCK, coordinates.dtype)
+    sums, members = np.empty((8, 3), coordinates.dtype), np.empty(8, np.int64)
     for item in range(start, stop):
         b, block = item // blocks, item % blocks
         first, last = block * _BLOCK, min(per_cloud, (block + 1) * _BLOCK)
-        # The points next to a block along the curve bound how far its neighbours can be.
-        low = max(0, min(first - most // 2, per_cloud - most - _BLOCK))
-        high = min(per_cloud, low + most + _BLOCK)
-        reach = squared.dtype.type(0)
+        bound = real(-1)
         for i in range(first, last):
-            _measure(coordinates[b], low, high, coordinates[b, :, i], squared)
-            bound, _ = _threshold(squared[: high - low], most + 1)
-            reach = max(reach, bound)
-        found = _gather(coordinates[b], boxes[b], block, reach, per_cloud, candidates)
-        for i in range(first, last):
-            point = coordinates[b, :, i]
+            point = coordinates[b, 0, i], coordinates[b, 1, i], coordinates[b, 2, i]
             if not np.isfinite(point[0] + point[1] + point[2]):
                 means[b, :, order[b, i]] = np.nan
                 continue
-            _measure(candidates, 0, found, point, squared)
+            if bound < 0:
+                # The points next to it along the curve bound how far its neighbours can be.
+                low = max(0, min(first - most // 2, per_cloud - most - _BLOCK))
+                high = min(per_cloud, low + most + _BLOCK)
+                _measure(coordinates[b], low, high, point, squared)
+                bound, _ = _threshold(squared[: high - low], most + 1)
             # One more, as the point itself is among its candidates.
-            bound, _ = _threshold(squared[:found], most + 1)
-            near = 0
-            for j in range(found):
-                if squared[j] <= bound:
-                    chosen[near] = j
-                    squared[near] = squared[j]
-                    near += 1
+            near = _collect(
+                coordinates[b], boxes[b], regions[b], point, most + 1, real(bound * real(_WIDER)),
+                places, scratch, squared, offsets,
+            )  # fmt: skip
             for scale in range(len(counts)):
-                _average(
-                    candidates, point, chosen[:near], squared[:near], counts[scale] + 1,
-                    signs, means[b, :, order[b, i], scale],
+                bound = _average(
+                    offsets[:, :near], squared[:near], counts[scale] + 1, signs,
+                    means[b, :, order[b, i], scale], chosen, sums, members,
                 )  # fmt: skip
 
 
@@ -115,53 +121,102 @@ def _threshold(squared, wanted):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _gather(coordinates, boxes, home, reach, per_cloud, candidates):  # type: ignore[no-untyped-def]
-    """Copy the blocks whose boxes lie within ``reach`` of that of ``home``; returns the points."""
-    zero = candidates.dtype.type(0)
+def _collect(coordinates, boxes, regions, point, wanted, bound, places, scratch, squared, offsets):  # type: ignore[no-untyped-def]
+    """Collect the points whose squared distance does not exceed ``bound``, which grows at need.
+
+    Fills ``squared`` with the distances and ``offsets`` (3, n) with where they lie from ``point``.
+
+    Returns:
+        How many they are: ``wanted`` or more, or all that are at a finite distance.
+    """
+    real = squared.dtype.type
+    largest = real(np.finfo(squared.dtype).max)
+    zero = real(0)
+    x, y, z = point
+    xs, ys, zs = coordinates[0], coordinates[1], coordinates[2]
+    attempts = 0
+    while True:
+        near = 0
+        for region in range(regions.shape[1]):
+            dx = max(regions[0, region] - x, x - regions[3, region], zero)
+            dy = max(regions[1, region] - y, y - regions[4, region], zero)
+            dz = max(regions[2, region] - z, z - regions[5, region], zero)
+            if not dx * dx + dy * dy + dz * dz <= bound:
+                continue
+            low, high = region * _REGION, min((region + 1) * _REGION, boxes.shape[1])
+            found = _blocks_within(boxes, low, high, point, bound, places)
+            for rank in range(found):
+                # The mask changes nothing; by it the compiler knows that no index counts from
+                # the end.
+                first = (places[rank] * _BLOCK) & 0x7FFFFFFF
+                inside = 0
+                for j in range(_BLOCK):
+                    dx, dy, dz = xs[first + j] - x, ys[first + j] - y, zs[first + j] - z
+                    scratch[j] = dx * dx + dy * dy + dz * dz
+                    inside += scratch[j] <= bound
+                if inside > 0:
+                    for j in range(_BLOCK):  # without a branch, which would often go wrong
+                        squared[near] = scratch[j]
+                        offsets[0, near] = xs[first + j] - x
+                        offsets[1, near] = ys[first + j] - y
+                        offsets[2, near] = zs[first + j] - z
+                        near += scratch[j] <= bound
+        if near >= wanted or bound == largest:
+            return near
+        attempts += 1
+        growth = real(1.5 * wanted / max(near, 1))
+        bound = min(real(bound * growth), largest) if bound > 0 and attempts < 6 else largest
+
+
+@inlined
+def _blocks_within(boxes, start, stop, point, bound, places):  # type: ignore[no-untyped-def]
+    """List in ``places`` which of ``boxes`` (6, n) of a range may hold a point within ``bound``."""
+    x, y, z = point
+    # Rows cut one by one are known to be contiguous, and vector instructions read them.
+    x_lower, x_upper = boxes[0, start:stop], boxes[3, start:stop]
+    y_lower, y_upper = boxes[1, start:stop], boxes[4, start:stop]
+    z_lower, z_upper = boxes[2, start:stop], boxes[5, start:stop]
+    zero = boxes.dtype.type(0)
     found = 0
-    for block in range(boxes.shape[1]):
-        distance = zero
-        for axis in range(3):
-            gap = max(
-                boxes[axis, block] - boxes[axis + 3, home],
-                boxes[axis, home] - boxes[axis + 3, block],
-                zero,
-            )
-            distance += gap * gap
-        if distance <= reach:
-            for j in range(block * _BLOCK, min(per_cloud, (block + 1) * _BLOCK)):
-                for axis in range(3):
-                    candidates[axis, found] = coordinates[axis, j]
-                found += 1
+    for block in range(stop - start):
+        dx = max(x_lower[block] - x, x - x_upper[block], zero)
+        dy = max(y_lower[block] - y, y - y_upper[block], zero)
+        dz = max(z_lower[block] - z, z - z_upper[block], zero)
+        places[found] = start + block
+        found += dx * dx + dy * dy + dz * dz <= bound
     return found
 
 
 @inlined
-def _average(coordinates, point, chosen, squared, wanted, signs, means):  # type: ignore[no-untyped-def]
-    """Fill ``means`` (V, 8, 3), by view, with those of the ``wanted`` nearest of ``chosen``."""
+def _average(offsets, squared, wanted, signs, means, chosen, sums, members):  # type: ignore[no-untyped-def]
+    """Fill ``means`` (V, 8, 3), by view, with those of the ``wanted`` nearest of ``offsets``.
+
+    Returns:
+        The squared distance within which they lie.
+    """
     bound, count = _threshold(squared, wanted)
     surplus = max(count - wanted, 0)  # ties at the threshold, of which so many are left out
-    members = np.zeros((len(signs), 8), np.int64)
-    means[:] = 0
-    for rank in range(len(chosen)):
-        if squared[rank] > bound:
-            continue
-        if surplus > 0 and squared[rank] == bound:
-            surplus -= 1
-            continue
-        j = chosen[rank]
-        dx, dy = coordinates[0, j] - point[0], coordinates[1, j] - point[1]
-        dz = coordinates[2, j] - point[2]
-        if dx == 0 and dy == 0 and dz == 0:  # itself, and duplicates, which have no direction
-            continue
-        for view in range(len(signs)):
-            x, y, z = signs[view, 0] * dx, signs[view, 1] * dy, signs[view, 2] * dz
-            octant = 4 * (x >= 0) + 2 * (y >= 0) + (z >= 0)
-            means[view, octant, 0] += x
-            means[view, octant, 1] += y
-            means[view, octant, 2] += z
-            members[view, octant] += 1
+    kept = 0
+    for rank in range(len(squared)):
+        tie = (surplus > 0) & (squared[rank] == bound)
+        surplus -= tie
+        chosen[kept] = rank
+        kept += (squared[rank] <= bound) & (not tie)
     for view in range(len(signs)):
+        sums[:] = 0
+        members[:] = 0
+        for place in range(kept):
+            rank = chosen[place]
+            x = signs[view, 0] * offsets[0, rank]
+            y = signs[view, 1] * offsets[1, rank]
+            z = signs[view, 2] * offsets[2, rank]
+            octant = 4 * (x >= 0) + 2 * (y >= 0) + (z >= 0)
+            sums[octant, 0] += x
+            sums[octant, 1] += y
+            sums[octant, 2] += z
+            # Not itself, and no duplicates, which have no direction.
+            members[octant] += (x != 0) | (y != 0) | (z != 0)
         for octant in range(8):
             for axis in range(3):
-                means[view, octant, axis] /= max(members[view, octant], 1)
+                means[view, octant, axis] = sums[octant, axis] / max(members[octant], 1)
+    return bound
