@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.items import ItemSet, PickedRows, read_only
+from pc_crvae.data.lengths import lengths
 from pc_crvae.errors import UserError
 from pc_crvae.utils.up_axes import Axis
 
@@ -148,11 +149,9 @@ def normalized_rows(points: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np
         scaled = points[part].astype(np.float64) / size
         total = np.concatenate([total, scaled]).sum(axis=0, keepdims=True)
     mean = total[0] / len(points)
-    largest = max(
-        np.square(points[part].astype(np.float64) / size - mean).sum(axis=1).max() for part in parts
-    )
-    chosen = points[rows].astype(np.float64) / size - mean
-    normalized: NDArray[np.float32] = (chosen / np.sqrt(largest)).astype(np.float32)
+    largest = max(lengths(points[part].astype(np.float64) / size - mean).max() for part in parts)
+    chosen = np.take(points, rows, axis=0).astype(np.float64) / size - mean
+    normalized: NDArray[np.float32] = (chosen / largest).astype(np.float32)
     return normalized
 
 

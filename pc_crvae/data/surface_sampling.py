@@ -7,6 +7,8 @@ Degenerate triangles are harmless, because a triangle is chosen in proportion to
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.lengths import lengths
+
 Mesh = NDArray[np.float64]
 """Triangles (T, 3, 3): triangle, corner, coordinate."""
 
@@ -18,8 +20,7 @@ def face_vectors(mesh: Mesh) -> NDArray[np.float64]:
 
 def surface_areas(mesh: Mesh) -> NDArray[np.float64]:
     """Area of each triangle (T,)."""
-    areas: NDArray[np.float64] = np.linalg.norm(face_vectors(mesh), axis=1) / 2
-    return areas
+    return lengths(face_vectors(mesh)) / 2
 
 
 def sample_surface(mesh: Mesh, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -51,7 +52,7 @@ def sample_faces(
             f"a mesh of {len(mesh)} triangles and an area of {total:g} has no surface to sample"
         )
     chosen = rng.choice(len(mesh), size=count, p=areas / total)
-    corners = mesh[chosen]
+    corners = np.take(mesh, chosen, axis=0)
     root, along = np.sqrt(rng.random((count, 1))), rng.random((count, 1))
     points = (1 - root) * corners[:, 0] + root * (1 - along) * corners[:, 1]
     points += root * along * corners[:, 2]

@@ -139,7 +139,7 @@ def read_shape(path: Path, unmeasured: Callable[[int], None] | None = None) -> S
     content = read_bytes(path, cloud_files.LARGEST_FILE)
     digest = hashlib.sha256(content).digest()
     if format.mesh is not None and format.is_mesh(content):
-        return ShapeContent(path, digest, meshes.read_surface(path), None)
+        return ShapeContent(path, digest, meshes.read_surface(path, content), None)
     if format.cloud is not None:
         return ShapeContent(path, digest, None, cloud_files.read_cloud(path, unmeasured, content))
     raise UserError(
@@ -156,7 +156,7 @@ def drawn(shape: ShapeContent, count: int, up: str | None = None) -> NDArray[np.
     rng = np.random.default_rng(list(shape.sha256))
     points = shape.points
     if shape.surface is not None:
-        points = meshes.sample_of(shape.surface, max(count, _SURFACE_POINTS), rng).points
+        points, _ = meshes.draw(shape.surface, max(count, _SURFACE_POINTS), rng)
     assert points is not None
     chosen = rng.choice(len(points), min(count, len(points)), replace=False)
     with told(f"{shape.path} cannot be scaled", ValueError):

@@ -32,6 +32,17 @@ def test_vertices_are_merged_as_one_by_one(vertices):
     np.testing.assert_array_equal(place, expected_place)
 
 
+@settings(deadline=None, max_examples=30)
+@given(vertices=vertices_with_duplicates)
+def test_vertices_of_one_key_are_told_apart(vertices):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(meshes, "_MIXERS", np.zeros(3, np.uint64))
+        merged, place = meshes._merge(vertices)
+    expected, expected_place = merged_one_by_one(vertices)
+    assert merged.tobytes() == expected.tobytes()
+    np.testing.assert_array_equal(place, expected_place)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
 def test_bounds_are_the_extremes_along_the_points(dtype):
     points = (100 * np.random.default_rng(0).standard_normal((4, 50, 3))).astype(dtype)
