@@ -18,7 +18,7 @@ from benchmarks.timing import Action
 from pc_crvae.config import parse_config
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.training.build import build_model, build_optimizer, build_training_objective
-from pc_crvae.training.memory import keep_freed_memory
+from pc_crvae.utils.memory import keep_freed_memory
 
 _WIDTHS = [64, 128, 1024]
 ENCODERS: dict[str, dict[str, object]] = {

@@ -136,7 +136,7 @@ def _steps(rows: Rows) -> str:
         allocation = """ Contenders \
 allocate as programs do by default, which costs the textbook form most: its large matrices are \
 mapped and cleared anew at every step. *Freed memory kept*: the same after \
-`pc_crvae.training.memory.keep_freed_memory`, which the training loop calls, for both."""
+`pc_crvae.utils.memory.keep_freed_memory`, which the training loop calls, for both."""
     return f"""## Training steps
 
 Encode, decode, squared Chamfer distance (sum of both directions), backward, AdamW; weights \

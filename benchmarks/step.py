@@ -29,7 +29,7 @@ from pc_crvae.config import (
 from pc_crvae.objectives.base import TrainingObjective
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.training.build import build_model, build_optimizer, build_training_objective
-from pc_crvae.training.memory import keep_freed_memory
+from pc_crvae.utils.memory import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ def _steps(name: str, setting: Setting, points: int) -> dict[str, Action]:
 def _step_of_ours(config: Config, clouds: Tensor, *, autocast: bool = False) -> Action:
     """A step as the training loop takes it, transforms and latent noise drawn anew each time.
 
-    But for `pc_crvae.training.memory.keep_freed_memory`, which would speed up the textbook's too.
+    But for `pc_crvae.utils.memory.keep_freed_memory`, which would speed up the textbook's too.
     """
     torch.manual_seed(0)
     device = clouds.device

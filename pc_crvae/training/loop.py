@@ -22,7 +22,6 @@ from pc_crvae.training.callbacks import Callbacks
 from pc_crvae.training.distributed import Processes
 from pc_crvae.training.initialization import Origin, initial_notes
 from pc_crvae.training.limits import require_trainable
-from pc_crvae.training.memory import keep_freed_memory
 from pc_crvae.training.schedules import Schedule
 from pc_crvae.training.settling import settle, threads_of_torch
 from pc_crvae.training.state import TrainingState
@@ -30,6 +29,7 @@ from pc_crvae.training.step import TrainingStep, batches_of_steps, ready_to_copy
 from pc_crvae.training.unread import steps_between_readings
 from pc_crvae.training.validation import Validation
 from pc_crvae.utils.interruption import Interrupted, listen_for_interruption
+from pc_crvae.utils.memory import keep_freed_memory
 from pc_crvae.utils.progress import TrainingProgress
 from pc_crvae.utils.waiting import sharing_cores
 

@@ -1,4 +1,4 @@
-"""How freed memory is treated while training on a CPU."""
+"""How freed memory is treated while a model computes on a CPU."""
 
 import ctypes
 import platform
@@ -8,7 +8,7 @@ _TOP_PAD_BYTES = 64 * 2**20
 
 
 def keep_freed_memory() -> None:
-    """Let the process keep the memory that it frees, for the next step to use again.
+    """Let the process keep the memory that it frees, for the next step or batch to use again.
 
     By default glibc gives every large block back at once, and each new one must then be cleared
     and mapped page by page: for activations of many megabytes that takes longer than what is
