@@ -5,16 +5,16 @@ import argparse
 from pc_crvae.errors import printable
 
 DESCRIPTION = (
-    "Remove what was prepared and is out of date, and what explore and search keep and no run has "
-    "asked for in 90 days, such as what they found of files that are gone."
+    "Remove what was prepared and is out of date, and what explore, search and probe keep and no "
+    "run has asked for in 90 days, such as what they found of files that are gone."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     everything = (
-        "remove everything that is prepared, and what explore and search keep, what is up to date "
-        "as well"
+        "remove everything that is prepared, and what explore, search and probe keep, what is up "
+        "to date as well"
     )
     parser.add_argument("--all", action="store_true", help=everything)
     parser.add_argument("--dry-run", action="store_true", help="only show what would be removed")

@@ -82,10 +82,10 @@ def prune(*, everything: bool = False, dry_run: bool = False) -> Pruned:
 
     That is: of entries that differ by the state of their sources or the version of their reader,
     all but the one made last; entries that are damaged, of another format or of version 0.1; what
-    interrupted preparations left that cannot be gone on with. Of what ``explore`` and ``search``
-    keep, what no run has asked for in `MOST_DAYS`, as of files that are gone. Files and folders
-    whose names are not the cache's stay, and so do entries that cannot be read. A set that a
-    process has mapped stays whole for that process.
+    interrupted preparations left that cannot be gone on with. Of what ``explore``, ``search`` and
+    ``probe`` keep, what no run has asked for in `MOST_DAYS`, as of files that are gone. Files and
+    folders whose names are not the cache's stay, and so do entries that cannot be read. A set that
+    a process has mapped stays whole for that process.
 
     Args:
         everything: whether to remove every entry.

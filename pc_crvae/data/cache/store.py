@@ -51,7 +51,7 @@ it changes for one layout alone, raise the ``VERSION`` of its reader.
 """
 
 COLLECTIONS = "collections"
-"""The folder, within that of the cache, of what was read of folders to explore or search them."""
+"""The folder, within that of the cache, of rows: of folders explored or searched, and of probes."""
 
 _NAME_ANOTHER = "name a folder that can be written with $PC_CRVAE_CACHE"
 RECORD = "record.json"

@@ -8,7 +8,7 @@ and of equals the smoothest classifier.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import check_enough_of_each, check_training_data
 from pc_crvae.evaluation.metrics.arrays import Labels, check_features
 from pc_crvae.evaluation.probe import classifier_settings as rules
-from pc_crvae.evaluation.probe.linear_svm import fit_linear_svm
+from pc_crvae.evaluation.probe.linear_svm import FittedProbe, fit_linear_svm
 
 _MAX_ITERATIONS = 1000  # scikit-learn's default for LinearSVC, ten times that for the regression
 
@@ -42,12 +42,19 @@ class FittedClassifier:
         converged: whether the solver reached its tolerance in every fit that led here.
         held_out: (n,) what cross-validation predicted for each item with this value, by the
             classifier that had not seen it; None where there was nothing to choose.
+        linear_svm: what `of_linear_svm` was given; None of another classifier.
     """
 
     predict: Callable[[Features], Labels]
     chosen: float
     converged: bool
     held_out: Labels | None = None
+    linear_svm: FittedProbe | None = None
+
+    @classmethod
+    def of_linear_svm(cls, probe: FittedProbe) -> Self:
+        """Take a linear SVM as one of the protocols' classifiers."""
+        return cls(probe.predict, probe.c, probe.converged, probe.held_out, probe)
 
 
 def fit_classifier(
@@ -78,7 +85,7 @@ def fit_classifier(
         probe = fit_linear_svm(
             features, labels, c_grid=grid, folds=folds, seed=seed, standardise=standardise
         )
-        return FittedClassifier(probe.predict, probe.c, probe.converged, probe.held_out)
+        return FittedClassifier.of_linear_svm(probe)
     check_training_data(features, labels)
     converged, chosen, held_out = True, grid[0], None
     if len(grid) > 1:

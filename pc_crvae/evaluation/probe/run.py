@@ -27,8 +27,9 @@ from pc_crvae.evaluation.metrics.accuracy import accuracy
 from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.assembly import Probed, assemble
 from pc_crvae.evaluation.probe.cross_validation import CrossValidation, Held, cross_validate
+from pc_crvae.evaluation.probe.kept_fits import fit_once
 from pc_crvae.evaluation.probe.linear_svm import fit_linear_svm
-from pc_crvae.evaluation.probe.metrics.base import ALIGNED
+from pc_crvae.evaluation.probe.metrics.base import ALIGNED, Task
 from pc_crvae.evaluation.probe.near_copies import near_copies_of
 from pc_crvae.evaluation.probe.outcomes import Outcome, predict_items
 from pc_crvae.evaluation.probe.protocol import AS_THEY_ARE, ProbeProtocol
@@ -119,14 +120,17 @@ def probe_encoders(
                 of_test: dict[str, NDArray[np.floating]] = {
                     setting: of[key] for setting, of in encoded_test.items()
                 }
+                of_train = encoded[key]
                 fitted = None
                 if bar is not None:
-                    of_train = encoded[key]
                     fitted = bar.fitted if first else bar.fit(of_train, train_labels, protocol)
-                score = predict_items(encoded[key], train_labels, of_test, protocol, seed, fitted)
+                elif features == "untrained":
+                    rule = protocol.standardise, protocol.folds, seed
+                    fitted = fit_once(Task(of_train, train_labels, {}, *rule), protocol.classifier)
+                score = predict_items(of_train, train_labels, of_test, protocol, seed, fitted)
                 outcomes[row].append(score(test_labels))
                 if cross_validation is not None:
-                    made = Held(encoded[key], outcomes[row][-1].chosen)
+                    made = Held(of_train, outcomes[row][-1].chosen)
                     held.setdefault(row, []).append(made)
     copies = near_copies_of(train, test, protocol)
     data, versions = TrainAndTest.of(train, test), library_versions()

@@ -16,11 +16,8 @@ from pc_crvae.embedding.names import TRAINING_FREE, Encode
 from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
 from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.classifier_settings import with_value
-from pc_crvae.evaluation.probe.classifiers import (
-    FittedClassifier,
-    fit_classifier,
-    held_out_predictions,
-)
+from pc_crvae.evaluation.probe.classifiers import FittedClassifier, held_out_predictions
+from pc_crvae.evaluation.probe.kept_fits import fit_once
 from pc_crvae.evaluation.probe.metrics.base import Task
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
 from pc_crvae.evaluation.reports import Part
@@ -79,12 +76,8 @@ class Chosen:
         self, features: NDArray[np.floating], labels: Labels, protocol: ProbeProtocol
     ) -> FittedClassifier:
         """Fit the classifier on its features under another seed, with the value of the first."""
-        return fit_classifier(
-            with_value(protocol.classifier, self.fitted.chosen),
-            features,
-            labels,
-            standardise=protocol.standardise,
-        )
+        task = Task(features, labels, {}, protocol.standardise, protocol.folds, protocol.seeds[0])
+        return fit_once(task, with_value(protocol.classifier, self.fitted.chosen))
 
 
 def choose_training_free(
@@ -121,7 +114,7 @@ def choose_training_free(
             progress(f"training-free candidate {kind}")
         features = encode(clouds)["mean"]
         task = Task(features, labels, {}, protocol.standardise, protocol.folds, protocol.seeds[0])
-        fitted = task.fit(protocol.classifier)
+        fitted = fit_once(task, protocol.classifier)
         held_out = fitted.held_out
         if held_out is None:  # nothing was to be chosen
             held_out = held_out_predictions(
