@@ -1,6 +1,7 @@
 """The probe's report: its rows, what stands beside them, and what is refused."""
 
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -178,9 +179,16 @@ def test_each_trained_row_is_compared_with_the_strongest_untrained_one(report):
         )
         assert row["difference"] == pytest.approx(trained[0]["accuracy_mean"] - strongest)
         assert row["interval"][0] <= row["difference"] <= row["interval"][1]
-    lines = [line for line in table_of(report).splitlines() if " less " in line]
-    assert len(lines) == len(report["paired"]) == 6
-    assert all("less the strongest untrained row" in line for line in lines)
+    blocks = [part for part in table_of(report).split("\n\n") if part.startswith("less ")]
+    assert all(part.startswith("less the strongest untrained row (") for part in blocks)
+    shown = [interval for part in blocks for interval in re.findall(r"\S+ \[\S+, \S+\]", part)]
+    assert sorted(shown) == sorted(
+        "{:+.1f} [{:+.1f}, {:+.1f}]".format(
+            *(100 * n for n in (row["difference"], *row["interval"]))
+        )
+        for row in report["paired"]
+    )
+    assert len(shown) == 6
 
 
 def test_retrieval_stands_beside_the_probe_for_every_encoder_and_setting(report, test):
@@ -196,7 +204,8 @@ def test_retrieval_stands_beside_the_probe_for_every_encoder_and_setting(report,
         assert row["alone_in_their_class"] == 0
         assert row["mean_average_precision"] == pytest.approx(np.mean(row["of_seeds"]))
         assert list(row["precision_at"]) == ["1", "5", "10"]
-    lines = [" ".join(line.split()) for line in table_of(report).splitlines()[5:10]]
+    (block,) = (part for part in table_of(report).split("\n\n") if part.startswith("retrieval"))
+    lines = [" ".join(line.split()) for line in block.splitlines()]
     assert lines[0] == "retrieval, mean average precision"
     first, second = rows[0]["of_seeds"]
     shown = f"{50 * (first + second):.1f} ± {100 * abs(first - second) / 2**0.5:.1f}"
