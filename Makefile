@@ -27,7 +27,7 @@ DEMO := runs/demo
 MINIMUM := .venv-minimum
 MINIMUM_TORCH ?= $(shell sed -n 's/^torch==//p' constraints.txt)
 MINIMUM_TESTS ?= tests/config tests/latents tests/likelihoods tests/objectives tests/transforms \
-	tests/geometry/test_fast_kernels.py tests/models/test_point_vae.py \
+	tests/geometry/kernels/cpu tests/models/test_point_vae.py \
 	tests/models/test_saved_models.py tests/embedding tests/data/test_torch_geometric.py \
 	tests/evaluation/probe tests/package/test_front_door.py
 

@@ -57,7 +57,7 @@ def _opening(report: dict[str, Any], path: Path) -> str:
     memory = f", {machine['memory_gb']:.0f} GB of memory" if machine["memory_gb"] else ""
     card = f"{machine['card']}; " if machine.get("card") else ""
     load = machine["load"]
-    busy = "" if load is None else f"; load before the run {load:.2f}"
+    busy = "" if load is None else f" Load before the run: {load:.2f}."
     warning = (
         "\n**From `--quick`: tiny inputs, one round. The numbers mean nothing.**\n"
         if report["quick"]
@@ -69,9 +69,9 @@ Written by `tools/bench.py`, never by hand:
 
     {report["command"]}
 {warning}
-**Machine.** {card}{machine["cpu"]}, {machine["cores"]} cores{memory}, {machine["system"]}; \
-{machine["torch_threads"]} threads, instructions {machine["cpu_capability"]}; \
-Python {machine["python"]}, {versions}; kernels: {machine["kernels"]}{busy}.
+**Machine.** {card}{machine["cpu"]}, {machine["cores"]} cores{memory}, {machine["system"]}. \
+Torch has {machine["torch_threads"]} threads and {machine["cpu_capability"]} instructions. \
+Python {machine["python"]}, {versions}. Kernels: {machine["kernels"]}.{busy}
 
 {_how_to_read(report["rows"])}"""
 
@@ -80,14 +80,14 @@ def _how_to_read(rows: Rows) -> str:
     if all(row["what"] == "data" for row in rows):
         return "Times are in milliseconds, memory in MB of 10^6 bytes."
     return f"""**How to read it.** Contenders take turns in one process, after a warm-up that \
-compiles kernels; each time is the median over the rounds, in milliseconds, and each ratio is the \
+compiles kernels. Each time is the median over the rounds, in milliseconds. Each ratio is the \
 reference's time over ours: 2.00 means that ours takes half the time. The reference is in float32 \
 throughout. The textbook form (`benchmarks/textbook/models.py`) is what public code does: \
 distances as N x N matrices, each edge's input formed before it is multiplied, the codeword copied \
-to each point; `tests/models/test_textbook_equality.py` shows that values, gradients and running \
-statistics are the same. Memory is the peak that one call adds, in MB of 10^6 bytes, measured in \
-a process of its own, without inputs, parameters and buffers that libraries keep. Spread clouds: \
-{SPREAD}. Collapsed clouds: {COLLAPSED}."""
+to each point. `tests/models/test_textbook_equality.py` shows that values, gradients and running \
+statistics are the same. Memory is the peak that one call adds, in MB of 10^6 bytes. It is \
+measured in a process of its own, without inputs, parameters and buffers that libraries keep. \
+Spread clouds: {SPREAD}. Collapsed clouds: {COLLAPSED}."""
 
 
 def _ceilings(rows: Rows) -> str:
@@ -135,15 +135,15 @@ def _steps(rows: Rows) -> str:
     if any(row["name"].endswith(", freed memory kept") for row in rows):
         allocation = """ Contenders \
 allocate as programs do by default, which costs the textbook form most: its large matrices are \
-mapped and cleared anew at every step. *Freed memory kept*: the same after \
-`pc_crvae.utils.memory.keep_freed_memory`, which the training loop calls, for both."""
+mapped and cleared anew at every step. In rows with *freed memory kept* both run after \
+`pc_crvae.utils.memory.keep_freed_memory`, which the training loop calls."""
     return f"""## Training steps
 
-Encode, decode, squared Chamfer distance (sum of both directions), backward, AdamW; weights \
-fresh, so that the decoded clouds are still collapsed. `bfloat16` is ours under autocast. The \
-floor is arithmetic: the matrix products that no exact form avoids, each at the speed measured \
-in the same rounds for bare products of the shape of the decoder's hidden layer in that \
-precision, and everything else free; reached is the floor's share of our time, and \
+A step is: encode, decode, squared Chamfer distance (sum of both directions), backward, AdamW. \
+Weights are fresh, so the decoded clouds are still collapsed. `bfloat16` is ours under autocast. \
+The floor is arithmetic: the matrix products that no exact form avoids, and everything else free. \
+Each product is taken at the speed of bare products of the shape of the decoder's hidden layer, \
+measured in the same rounds and precision. Reached is the floor's share of our time. \
 [performance-waiting.md](performance-waiting.md#the-rest-of-a-step) has what the rest goes \
 to.{allocation}
 
@@ -171,9 +171,9 @@ def _consistency(rows: Rows) -> str:
     )
     return f"""## The consistency step
 
-Both passes, x and t(x), with the consistency KL, against one pass of the same model, both ours \
-in float32. t turns about z, keeps a random half to all of the points and jitters them; \
-with all points kept, both passes encode equally large clouds. \
+Both passes, x and t(x), with the consistency KL stand against one pass of the same model. Both \
+are ours, in float32. t turns about z, keeps a random half to all of the points and jitters them. \
+With all points kept, both passes encode equally large clouds. \
 Here, as in the training loop, freed memory is kept for the next step. The floor is of both \
 passes, at the mean number of points kept.
 
@@ -225,7 +225,7 @@ def _scaling(rows: Rows, plot: str) -> str:
 {described}
 
 Exponents are fitted to the sizes from {SLOPE_FROM:,} points on, and to the three largest of \
-the textbook form (dotted), which is left out where its matrices grow too large.
+the textbook form (dotted). That form is left out where its matrices grow too large.
 
 {made.markdown()}"""
 
@@ -236,7 +236,7 @@ def _data(rows: Rows, load: float) -> str:
     busy = ""
     if load > _BUSY:
         busy = (
-            f" **Other processes kept {load:.1f} cores busy: no worker had a core of its own, so "
+            f" **Other processes kept {load:.1f} cores busy: no worker had a core of its own. So "
             "these times are too long, and the ratio of two workers to one says little.**"
         )
     made = Table(
@@ -256,10 +256,10 @@ def _data(rows: Rows, load: float) -> str:
     )
     return f"""## Data
 
-Each measured in processes of their own, the median of a few, with the files in the system's \
-memory; imports are not in the times. MB is the private memory held after the first batch, that \
-batch included, over what the imports take; the mapped file is not in it, as the system takes it \
-back when it needs to.{busy}
+Each time is the median of a few, measured in processes of their own, with the files in the \
+system's memory. Imports are not in the times. MB is the private memory held after the first \
+batch, that batch included, over what the imports take. The mapped file is not in it, as the \
+system takes it back when it needs to.{busy}
 
 {made.markdown()}"""
 
@@ -308,10 +308,10 @@ def _what_fits(rows: Rows) -> str:
     )
     return f"""## What fits in {_BUDGET_GIB} GiB
 
-Estimates, not trials: the memory that a step adds on this CPU, divided by its {steps[0]["batch"]} \
-clouds, gives the batch; the growth from these clouds to clouds of twice the points, taken as \
-linear, gives the largest cloud. A GPU holds the same activations, but its libraries' own buffers \
-and the fragmentation of its memory are not in these numbers.
+These are estimates, not trials. The memory that a step adds on this CPU, divided by its \
+{steps[0]["batch"]} clouds, gives the batch. The growth from these clouds to clouds of twice the \
+points, taken as linear, gives the largest cloud. A GPU holds the same activations, but its \
+libraries' own buffers and the fragmentation of its memory are not in these numbers.
 
 {made.markdown()}{operators}"""
 

@@ -159,9 +159,9 @@ def _deliver(
     from pc_crvae.evaluation.probe.words import columns_in_words, in_words
     from pc_crvae.visualization.pictures import confusion_matrix
 
-    print(format_table(report))
+    print(f"\n{format_table(report)}\n")
     if words := in_words(report):
-        print(f"{columns_in_words(report)}\n{words}")
+        print(f"{columns_in_words(report)}\n\n{words}\n")
     if path is None:
         deliver_table(options, lambda: table_of_probe(report))
         return

@@ -54,9 +54,13 @@ class Table:
         return cls([corner, *ordered], rows, protocol)
 
     def text(self) -> str:
-        """Lay it out for a terminal: the first column to the left, others right."""
+        """Lay it out for a terminal: the first column to the left, others right.
+
+        A row of its name alone is a title of what follows, which makes no column wider.
+        """
         lines = [self.columns, *self.rows]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        cells = [line for line in lines if any(line[1:]) or len(line) == 1]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         return "\n".join(
             "  ".join(
                 cell.rjust(width) if column else cell.ljust(width)

@@ -20,6 +20,7 @@ from benchmarks.machine import describe_machine  # noqa: E402
 from benchmarks.page import write_page  # noqa: E402
 from benchmarks.report import Row  # noqa: E402
 from benchmarks.timing import Effort, alternate  # noqa: E402
+from helpers.prose import long_sentences  # noqa: E402
 from pc_crvae.config import parse_config  # noqa: E402
 from pc_crvae.geometry import nearest_neighbors  # noqa: E402
 
@@ -325,6 +326,26 @@ def test_a_page_of_data_alone_tells_nothing_of_the_textbook_form(tmp_path):
     report["machine"]["load"] = 3.2
     write_page(report, tmp_path / "page.md")
     assert "Other processes kept 3.2 cores busy" in (tmp_path / "page.md").read_text()
+
+
+def test_no_sentence_of_a_page_is_too_long_to_be_read_once(tmp_path):
+    step = {"ours_added_mb": 5.0, "reference_added_mb": 50.0, "floor_ms": 1.0}
+    sizes = {"gflop": {"encoder": 1.0, "decoder": 2.0}, "added_mb_by_points": {64: 5.0, 128: 9.0}}
+    rows = [
+        Row("ceiling", "product", "float32", 1.0, None, "", "64", 1, 64, rate=5.0, unit="GFLOP/s"),
+        Row("step", "PointNet", "float32", 9.0, 20.0, "r", "i", 8, 64, **step, **sizes),
+        Row("step", "PointNet, freed memory kept", "float32", 9.0, 20.0, "r", "i", 8, 64, **step),
+        Row("step", "CR", "float32", 9.0, 4.0, "r", "i", 8, 64, **step, cr_over_vae=2.0),
+        Row("ops", "kNN", "float32", 9.0, 20.0, "r", "i", 8, 64),
+        Row("scaling", "kNN", "float32", 1.0, None, "r", "i", 1, 4096, 1.0, cloud="spread"),
+        Row("data", "preparing", "float32", 50.0, 95.0, "one worker", "meshes", 1000, 2048),
+    ]
+    report = _report(rows)
+    report["machine"]["load"] = 3.2
+    write_page(report, tmp_path / "page.md")
+    page = (tmp_path / "page.md").read_text()
+    assert page.count("\n## ") == 7
+    assert long_sentences(page) == []
 
 
 def test_the_page_says_what_fits_in_24_gib(tmp_path):

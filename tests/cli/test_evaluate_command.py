@@ -6,6 +6,7 @@ import math
 import pytest
 from matplotlib.image import imread
 
+from helpers.refusals import refused
 from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.cli import main
 from pc_crvae.config import NVAEModelConfig
@@ -41,15 +42,6 @@ def run(tmp_path_factory):
 def evaluated(run, path, *arguments):
     assert main(["evaluate", "--ckpt", str(run), "--json", str(path), *QUICK, *arguments]) == 0
     return json.loads(path.read_text())
-
-
-def refused(capsys, *arguments):
-    """The one sentence that ``evaluate`` answers ``arguments`` with."""
-    assert main(["evaluate", *map(str, arguments)]) == 2
-    said = capsys.readouterr()
-    assert said.err.startswith("error: ")
-    assert said.err.count("\n") == 1
-    return said.err
 
 
 def test_the_report_names_each_figure_and_pictures_lie_beside_it(run, tmp_path, capsys):
@@ -92,7 +84,9 @@ def test_an_export_without_its_run_takes_the_preset_and_has_no_validation_split(
     report = evaluated(export, tmp_path / "export.json")
     assert "preset published small" in report["protocol"]["transform_from"]
     assert "15.0" in report["protocol"]["transform"]
-    assert "lies in no run" in refused(capsys, "--ckpt", export, "--split", "validation")
+    assert "lies in no run" in refused(
+        capsys, "evaluate", "--ckpt", export, "--split", "validation"
+    )
 
 
 def test_a_wrong_argument_is_refused_in_one_sentence(run, tmp_path, capsys):
@@ -101,7 +95,7 @@ def test_a_wrong_argument_is_refused_in_one_sentence(run, tmp_path, capsys):
         (["--items", "360"], "has 359 images, fewer than the 360"),
         (["--items", "1"], "items must be at least 2"),
     ]:
-        assert sentence in refused(capsys, "--ckpt", run, *arguments)
+        assert sentence in refused(capsys, "evaluate", "--ckpt", run, *arguments)
     assert not (run / "evaluation.json").exists()
 
 
@@ -115,7 +109,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
         (tmp_path / "file" / "new" / "a.json", "Not a directory"),
         (tmp_path / "folder.json", "Is a directory"),
     ]:
-        said = refused(capsys, "--ckpt", run, "--json", path)
+        said = refused(capsys, "evaluate", "--ckpt", run, "--json", path)
         assert f"could not write {path}: {reason}" in said
 
 
@@ -166,5 +160,5 @@ def test_images_of_another_shape_are_refused_by_every_command(run, tmp_path, cap
 def test_a_model_of_points_is_referred_to_its_own_commands(tmp_path, capsys):
     tiny_train(tiny_config(tmp_path, training={"epochs": 1}), tmp_path / "run")
     capsys.readouterr()
-    said = refused(capsys, "--ckpt", tmp_path / "run")
+    said = refused(capsys, "evaluate", "--ckpt", tmp_path / "run")
     assert "pc-crvae generation" in said

@@ -5,32 +5,16 @@ import json
 import pytest
 import torch
 
+from helpers.refusals import refused
 from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.cli import main
 from pc_crvae.data import load
 from pc_crvae.models.points.vae import PointVAE
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A folder with a card of 40 test shapes and a run of an epoch."""
-    folder = tmp_path_factory.mktemp("trained")
-    tiny_train(tiny_config(folder, training={"epochs": 1}), folder / "run")
-    return folder
-
-
 def measured(run, path, *arguments):
     assert main(["generation", "--ckpt", str(run), "--json", str(path), *arguments]) == 0
     return json.loads(path.read_text())
-
-
-def refused(capsys, *arguments):
-    """The one sentence that ``generation`` answers ``arguments`` with."""
-    assert main(["generation", *map(str, arguments)]) == 2
-    said = capsys.readouterr()
-    assert said.err.startswith("error: ")
-    assert said.err.count("\n") == 1
-    return said.err
 
 
 def test_the_report_holds_every_measure_and_its_protocol(trained, tmp_path, capsys):
@@ -112,7 +96,7 @@ def test_a_wrong_argument_is_refused_in_one_sentence(trained, capsys):
         (["--table", "table.xlsx"], "must end in .md, .csv or .tex"),
         (["--workers", "0"], "--workers must be at least 1"),
     ]:
-        assert sentence in refused(capsys, "--ckpt", trained / "run", *arguments)
+        assert sentence in refused(capsys, "generation", "--ckpt", trained / "run", *arguments)
     assert not (trained / "run" / "generation.json").exists()
 
 
@@ -121,6 +105,6 @@ def test_weights_that_diverged_are_said(trained, tmp_path, monkeypatch, capsys):
         PointVAE, "sample", lambda self, count, seed: torch.full((count, 16, 3), torch.nan)
     )
     path = tmp_path / "none.json"
-    said = refused(capsys, "--ckpt", trained / "run", "--json", path)
+    said = refused(capsys, "generation", "--ckpt", trained / "run", "--json", path)
     assert "samples hold NaN" in said
     assert not path.exists()

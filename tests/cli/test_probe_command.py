@@ -4,38 +4,14 @@ import json
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import yaml
 
+from helpers.refusals import refused
 from helpers.tiny_runs import tiny_config, tiny_train, tiny_values
 from pc_crvae.cli import main
 from pc_crvae.data import load
 from pc_crvae.runs.saved import SavedModel
-from pc_crvae.visualization import pictures
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A folder with a card and a run of an epoch."""
-    folder = tmp_path_factory.mktemp("trained")
-    tiny_train(tiny_config(folder, training={"epochs": 1}), folder / "run")
-    return folder
-
-
-@pytest.fixture
-def pictured(trained, tmp_path):
-    """A copy of the run that a test may damage."""
-    return shutil.copytree(trained / "run", tmp_path / "run")
-
-
-@pytest.fixture
-def run(pictured, monkeypatch):
-    """The same, of which the confusion matrix is not drawn, which would take longest."""
-    monkeypatch.setattr(
-        pictures, "confusion_matrix", lambda matrix, classes, path, **_: path.touch()
-    )
-    return pictured
 
 
 @pytest.fixture
@@ -48,15 +24,6 @@ def quick(tmp_path):
         "training_free: false\n"
     )
     return ["--protocol", str(path)]
-
-
-def refused(capsys, *arguments):
-    """The one sentence that ``probe`` answers ``arguments`` with."""
-    assert main(["probe", *map(str, arguments)]) == 2
-    said = capsys.readouterr()
-    assert said.err.startswith("error: ")
-    assert said.err.count("\n") == 1
-    return said.err
 
 
 def test_the_report_holds_the_table_the_protocol_and_the_data(trained, pictured, capsys):
@@ -106,7 +73,7 @@ def test_the_report_holds_the_table_the_protocol_and_the_data(trained, pictured,
 
 
 def test_a_table_of_no_known_form_is_refused_before_the_work(run, capsys):
-    said = refused(capsys, "--ckpt", run, "--table", run / "table.docx")
+    said = refused(capsys, "probe", "--ckpt", run, "--table", run / "table.docx")
     assert "must end in .md, .csv or .tex" in said
     assert not (run / "probe.json").exists()
 
@@ -142,7 +109,9 @@ def test_the_validation_split_is_what_training_held_out(run, tmp_path, capsys):
     said = capsys.readouterr().out
     assert f"next, all of the run on one page: pc-crvae report --ckpt {run}" in said
     other = ["--data", "shapes", "--split", "validation"]
-    assert "these are other data: take the test split" in refused(capsys, "--ckpt", run, *other)
+    assert "these are other data: take the test split" in refused(
+        capsys, "probe", "--ckpt", run, *other
+    )
 
 
 def test_probing_twice_gives_the_same_numbers(run, tmp_path):
@@ -262,7 +231,7 @@ def test_a_damaged_model_is_refused_in_one_sentence(run, tmp_path, capsys, damag
     shutil.rmtree(run / "checkpoints")  # whose newest export would be taken
     do_damage(run, tmp_path)
     capsys.readouterr()
-    assert sentence in refused(capsys, "--ckpt", run)
+    assert sentence in refused(capsys, "probe", "--ckpt", run)
     assert not (run / "probe.json").exists()
 
 
@@ -282,7 +251,7 @@ def test_a_damaged_model_is_refused_in_one_sentence(run, tmp_path, capsys, damag
     ],
 )
 def test_a_wrong_argument_is_refused_in_one_sentence(run, capsys, arguments, sentence):
-    assert sentence in refused(capsys, "--ckpt", run, *arguments)
+    assert sentence in refused(capsys, "probe", "--ckpt", run, *arguments)
 
 
 def test_a_published_protocol_is_followed_and_named(run, tmp_path):
@@ -305,73 +274,6 @@ def test_a_published_protocol_is_followed_and_named(run, tmp_path):
     assert report["protocol"]["standardise"] is False
 
 
-@pytest.fixture
-def features(tmp_path):
-    """Two files of features, and how to write others beside them."""
-
-    def write(name, **arrays):
-        np.savez(tmp_path / f"{name}.npz", **arrays)
-        return tmp_path / f"{name}.npz"
-
-    rng = np.random.default_rng(0)
-    for name, per_class in (("train", 20), ("test", 10)):
-        labels = np.repeat(["bed", "chair", "sofa"], per_class)
-        centres = np.repeat(3 * np.eye(3, 4), per_class, axis=0)
-        write(name, features=centres + rng.normal(size=(len(labels), 4)), labels=labels)
-    return write
-
-
-def test_features_of_anyone_are_probed_without_a_model(features, tmp_path, capsys):
-    given = [str(tmp_path / "train.npz"), str(tmp_path / "test.npz")]
-    arguments = ["probe", "--features", *given, "--json", str(tmp_path / "r.json")]
-    assert main(arguments) == 0
-    report = json.loads((tmp_path / "r.json").read_text())
-    (row,) = report["rows"]
-    assert (row["features"], row["representation"]) == ("given", "features")
-    assert row["accuracy_mean"] > 0.8
-    assert report["confusion"]["classes"] == ["bed", "chair", "sofa"]
-    assert report["files"] == {"train": given[0], "test": given[1]}
-    assert (tmp_path / "r-predictions.npz").is_file()
-
-    before = set(tmp_path.iterdir())
-    assert main(["probe", "--features", *given, "--seeds", "1"]) == 0
-    assert "given features" in capsys.readouterr().out
-    assert set(tmp_path.iterdir()) == before
-
-
-@pytest.mark.parametrize(
-    ("arrays", "sentence"),
-    [
-        ({"features": np.zeros((3, 2))}, "holds no array labels, only features"),
-        ({"features": np.array([{}, {}]), "labels": np.arange(2)}, "array of Python objects"),
-        ({"features": np.zeros(3), "labels": np.arange(3)}, "they should be (n, d)"),
-    ],
-)
-def test_files_that_hold_no_features_are_refused(features, tmp_path, capsys, arrays, sentence):
-    wrong = features("wrong", **arrays)
-    for pair in ((wrong, tmp_path / "test.npz"), (tmp_path / "train.npz", wrong)):
-        assert sentence in refused(capsys, "--features", *pair)
-
-
-def test_a_file_that_is_no_archive_or_missing_is_refused(features, tmp_path, capsys):
-    (tmp_path / "text.npz").write_text("features")
-    cut = tmp_path / "cut.npz"
-    cut.write_bytes((tmp_path / "test.npz").read_bytes()[:200])
-    test = tmp_path / "test.npz"
-    assert "is not a whole .npz file" in refused(capsys, "--features", tmp_path / "text.npz", test)
-    assert "is not a whole .npz file" in refused(capsys, "--features", cut, test)
-    assert "none.npz is missing" in refused(capsys, "--features", tmp_path / "none.npz", test)
-
-
-def test_a_model_and_features_exclude_each_other(features, run, tmp_path, capsys):
-    given = ["--features", tmp_path / "train.npz", tmp_path / "test.npz"]
-    assert "not both" in refused(capsys, "--ckpt", run, *given)
-    assert "give either --ckpt" in refused(capsys)
-    assert "--data needs a model, and" in refused(capsys, *given, "--data", "shapes")
-    said = refused(capsys, *given, "--untrained", "initial")
-    assert "--untrained needs a model, and --features has none" in said
-
-
 def test_untrained_encoders_are_calibrated_unless_told_otherwise(run, tmp_path, capsys, quick):
     reports = {}
     for name, options in {"default": [], "initial": ["--untrained", "initial"]}.items():
@@ -389,13 +291,13 @@ def test_untrained_encoders_are_calibrated_unless_told_otherwise(run, tmp_path, 
 
 
 def test_a_place_without_a_model_is_refused(tmp_path, capsys):
-    assert "is not a folder" in refused(capsys, "--ckpt", tmp_path / "nowhere")
-    assert "holds no saved model" in refused(capsys, "--ckpt", tmp_path)
+    assert "is not a folder" in refused(capsys, "probe", "--ckpt", tmp_path / "nowhere")
+    assert "holds no saved model" in refused(capsys, "probe", "--ckpt", tmp_path)
 
 
 def test_a_run_without_a_best_state_says_so(run, capsys):
     shutil.rmtree(run / "checkpoints" / "best")
-    assert "use the last" in refused(capsys, "--ckpt", run, "--which", "best")
+    assert "use the last" in refused(capsys, "probe", "--ckpt", run, "--which", "best")
 
 
 def test_a_report_that_cannot_be_written_is_one_sentence(run, tmp_path, capsys, quick):

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from helpers.refusals import refused
 from helpers.tiny_runs import tiny_config, tiny_train
 from pc_crvae.cli import main
 
@@ -22,15 +23,6 @@ def run(trained, tmp_path):
     """A copy of it, to be spoilt."""
     shutil.copytree(trained, tmp_path / "run")
     return tmp_path / "run"
-
-
-def refused(capsys, *arguments):
-    """The one sentence that ``report`` answers ``arguments`` with."""
-    assert main(["report", *map(str, arguments)]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    return said
 
 
 def test_the_page_lies_in_the_run_or_where_it_is_told(run, tmp_path, capsys):
@@ -88,16 +80,22 @@ def test_data_that_is_gone_is_told_and_data_that_was_named_must_be_there(run, ca
     assert main(["report", "--ckpt", str(run)]) == 0
     assert str(card) in capsys.readouterr().out
     assert "--data-root" in (run / "report.html").read_text(encoding="utf-8")
-    assert str(card) in refused(capsys, "--ckpt", run, "--data", card)
-    assert "digits holds images" in refused(capsys, "--ckpt", run, "--data", "digits")
+    assert str(card) in refused(capsys, "report", "--ckpt", run, "--data", card)
+    assert "digits holds images" in refused(capsys, "report", "--ckpt", run, "--data", "digits")
 
 
 def test_a_wrong_argument_is_refused_in_one_sentence(run, tmp_path, capsys):
-    assert "is not a folder" in refused(capsys, "--ckpt", tmp_path / "nowhere")
-    assert "no saved model" in refused(capsys, "--ckpt", tmp_path)
-    assert "--items must be at least 1, not 0" in refused(capsys, "--ckpt", run, "--items", "0")
-    assert "must be at most 1,000, not" in refused(capsys, "--ckpt", run, "--items", "1001")
-    assert "must end in .html" in refused(capsys, "--ckpt", run, "--out", tmp_path / "page.pdf")
+    assert "is not a folder" in refused(capsys, "report", "--ckpt", tmp_path / "nowhere")
+    assert "no saved model" in refused(capsys, "report", "--ckpt", tmp_path)
+    assert "--items must be at least 1, not 0" in refused(
+        capsys, "report", "--ckpt", run, "--items", "0"
+    )
+    assert "must be at most 1,000, not" in refused(
+        capsys, "report", "--ckpt", run, "--items", "1001"
+    )
+    assert "must end in .html" in refused(
+        capsys, "report", "--ckpt", run, "--out", tmp_path / "page.pdf"
+    )
     (run / "report.html").mkdir()
-    assert "report.html" in refused(capsys, "--ckpt", run, "--items", "2")
+    assert "report.html" in refused(capsys, "report", "--ckpt", run, "--items", "2")
     assert not list((run / "report.html").iterdir())

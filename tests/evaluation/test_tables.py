@@ -66,3 +66,9 @@ def test_cells_are_laid_out_by_row_and_column_and_what_is_not_there_is_empty():
     assert table.columns == ["of", "z", "x", "y"]
     assert table.rows == [["a", "3", "1", ""], ["b", "", "", "2"]]
     assert table.text().splitlines() == ["of  z  x  y", "a   3  1", "b         2"]
+
+
+def test_a_title_within_a_table_makes_no_column_wider():
+    rows = [["a", "1"], ["", ""], ["a long title", ""], ["b", "2"]]
+    lines = Table(["of", "x"], rows).text().splitlines()
+    assert lines == ["of  x", "a   1", "", "a long title", "b   2"]

@@ -12,6 +12,7 @@ from pc_crvae.latents.hierarchical import (
 )
 from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.objectives.base import LatentVariableModel
+from pc_crvae.randomness.draws import Draws, keyed_generator
 
 STATE = 4
 
@@ -80,3 +81,7 @@ class ToyHierarchy(LatentVariableModel):
 
     def prior(self):
         return HierarchicalPrior(self.top_down)
+
+
+def draws(count, *key):
+    return Draws(keyed_generator("hierarchical", *key), count)

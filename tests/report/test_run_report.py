@@ -1,153 +1,34 @@
+"""The page of a run: its sections, and what it says where something is missing."""
+
 import json
-import os
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from helpers.nvae_sizes import TOY
-from helpers.probe_reports import report_of
+from helpers.run_pages import (
+    Elements,
+    clouds,
+    images,
+    point_model,
+    section,
+    store_probe,
+    subject_of,
+    write,
+)
 from pc_crvae.config import parse_config
 from pc_crvae.config.nvae import NVAEModelConfig
-from pc_crvae.data.clouds import CloudSet, normalize
-from pc_crvae.data.images import ImageSet
 from pc_crvae.errors import UserError
-from pc_crvae.evaluation.probe.metrics.base import ClassifierRow, Score, summarize
-from pc_crvae.evaluation.probe.predictions import Predictions, predictions_path, save_predictions
-from pc_crvae.evaluation.reports import TrainAndTest
-from pc_crvae.models.exports import write_export
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
-from pc_crvae.report.run import write_run_report
-from pc_crvae.report.stored import Subject
 from pc_crvae.report.views import look_at
 from pc_crvae.training.build import build_model
 
 HOSTILE = '</script><script>alert("1")</script>&<img src=x onerror=alert(2)>$\\foo$'
-RNG = np.random.default_rng(0)
-
-
-def clouds(count=12, classes=("chair", "table", "lamp"), labelled=True):
-    points = normalize(RNG.normal(size=(count, 40, 3)))
-    labels = np.arange(count) % len(classes) if labelled else None
-    ids = tuple(f"shape {place}" for place in range(count))
-    return CloudSet(
-        name="tiny",
-        split="test",
-        points=points,
-        labels=None if labels is None else labels.astype(np.int64),
-        classes=tuple(classes) if labelled else (),
-        ids=ids,
-    )
-
-
-def images(count=6, side=8, channels=1):
-    pixels = RNG.integers(0, 256, size=(count, channels, side, side)).astype(np.uint8)
-    ids = tuple(f"image {place}" for place in range(count))
-    labels = np.arange(count) % 2
-    return ImageSet(
-        name="tiny", split="test", images=pixels, labels=labels, classes=("a", "b"), ids=ids
-    )
-
-
-def point_model(latent_dim=4, objective="elbo", embedding="mean"):
-    config = {
-        "data": {"points": 32},
-        "model": {
-            "encoder": {"name": "pointnet", "widths": [8]},
-            "latent_dim": latent_dim,
-            "embedding": embedding,
-            "decoder": {"name": "fully_connected", "points": 16, "widths": [8]},
-        },
-        "objective": {"name": objective},
-        "consistency": None,
-    }
-    torch.manual_seed(0)
-    return build_model(parse_config(config, "test")).eval()
-
-
-def subject_of(model, folder, which="last"):
-    write_export(model, folder)
-    return Subject(folder, folder, which)
-
-
-def write(model, subject, split, path=None, **options):
-    """The page as text, and what it said could not be shown."""
-    path = path or subject.folder / "report.html"
-    problems = write_run_report(model, subject, split, path, **options)
-    return path.read_text(encoding="utf-8"), problems
-
-
-def section(page, title):
-    (found,) = re.findall(rf"<h2>{title}</h2>(.*?)</section>", page, flags=re.DOTALL)
-    return found
-
-
-def probe_report(split, matrix=None):
-    """What ``probe`` writes of two encoders."""
-    matrix = np.eye(len(split.classes), dtype=int).tolist() if matrix is None else matrix
-    predictions = Predictions(split.labels, {}, np.arange(2), "")
-    scores = summarize([Score(0.75, 0.75)] * 2)
-    rows = [
-        ClassifierRow(
-            features=features,
-            setting="aligned",
-            representation="posterior_mean",
-            classifier="linear_svm",
-            **scores,
-        )
-        for features in ("trained", "untrained")
-    ]
-    return report_of(predictions, settings=("aligned",), seeds=(0, 1)).plain() | {
-        "rows": [row.plain() for row in rows],
-        "confusion": {"classes": list(split.classes), "matrix": matrix},
-        "data": TrainAndTest.of(split, split).plain(),
-        "checkpoint": {"path": "anywhere", "which": "last"},
-    }
-
-
-def store_probe(folder, split, wrong=(0,), **changes):
-    """A report and predictions in which the items ``wrong`` are taken for the next class."""
-    path = folder / "probe.json"
-    path.write_text(json.dumps(probe_report(split) | changes))
-    answers = split.labels.copy()
-    answers[list(wrong)] = (answers[list(wrong)] + 1) % len(split.classes)
-    rows = {"trained.posterior_mean.aligned": np.stack([answers, answers])}
-    seeds = np.arange(2)
-    found = Predictions(split.labels, rows, seeds, split.fingerprint())
-    save_predictions(found, predictions_path(path))
-    return path
-
-
-class Elements(HTMLParser):
-    """The tags of a page, and whether each that was opened is closed in its order."""
-
-    VOID = frozenset({"meta", "img", "input", "br"})
-
-    def __init__(self, page):
-        super().__init__()
-        self.opened, self.tags, self.attributes = [], [], []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.attributes += attributes
-        if tag not in self.VOID:
-            self.opened.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.opened.pop() == tag
-
-
-@pytest.fixture
-def model():
-    return point_model()
 
 
 def test_a_run_of_shapes_has_every_section_and_loads_nothing(model, tmp_path):
@@ -294,83 +175,6 @@ def test_without_data_the_page_says_how_to_give_it(model, tmp_path):
     assert problems == ["no data here"]
     assert "--data-root" in section(page, "Reconstructions")
     assert "<svg" not in page
-
-
-def test_a_report_older_than_the_weights_is_stale(model, tmp_path):
-    split, subject = clouds(count=3), subject_of(model, tmp_path)
-    report = store_probe(tmp_path, split)
-    fresh, _ = write(model, subject, split)
-    assert "stale" not in section(fresh, "Probe").lower()
-    assert "probe accuracy" in fresh
-    weights = (tmp_path / "model.safetensors").stat()
-    os.utime(report, ns=(weights.st_mtime_ns - 1, weights.st_mtime_ns - 1))
-    stale, problems = write(model, subject, split)
-    assert problems == []
-    found = section(stale, "Probe")
-    assert "Stale: probe.json is older" in found
-    assert found.index("<details>") < found.index("75.0")
-    assert "probe accuracy" not in stale  # among the numbers at the top
-    assert "class=wrong" not in stale
-    assert "taken for table</small>" not in stale
-
-
-def test_a_report_of_another_state_of_the_run_is_told(model, tmp_path):
-    split = clouds(count=3)
-    subject_of(model, tmp_path)
-    write_export(model, tmp_path / "checkpoints" / "best")
-    store_probe(tmp_path, split)
-    subject = Subject(tmp_path, tmp_path / "checkpoints" / "best", "best")
-    page, _ = write(model, subject, UserError("no data here"))
-    assert "measures the last state" in section(page, "Probe")
-    assert "--which best" in section(page, "Probe")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{",
-        "[1]",
-        "{}",
-        '{"rows": 3}',
-        "\x00\xff",
-        "[" * 100_000,
-        '{"rows": [{"features": "trained"}]}',
-    ],
-)
-def test_a_damaged_report_is_named_and_the_page_written(model, tmp_path, text):
-    (tmp_path / "robustness.json").write_text(text)
-    (tmp_path / "generation.json").write_text(text)
-    page, problems = write(model, subject_of(model, tmp_path), UserError("no data here"))
-    for name in ("robustness", "generation"):
-        assert any(f"{name}.json is damaged" in problem for problem in problems)
-        assert "is damaged" in section(page, name.capitalize())
-
-
-def test_predictions_that_are_missing_or_of_other_items_are_told(model, tmp_path):
-    split, subject = clouds(count=3), subject_of(model, tmp_path)
-    path = store_probe(tmp_path, split)
-    page, _ = write(model, subject, clouds(count=3))  # the same names, other points
-    assert "of other items" in section(page, "Probe")
-    predictions_path(path).unlink()
-    page, problems = write(model, subject, split)
-    assert problems == []
-    assert "probe-predictions.npz, which is not there" in section(page, "Probe")
-    predictions_path(path).write_bytes(b"PK")
-    page, problems = write(model, subject, split)
-    assert "is not a whole .npz file" in problems[0]
-    assert "75.0" in section(page, "Probe")
-
-
-def test_traversals_that_lie_beside_an_evaluation_are_shown_only_if_they_are_a_picture(tmp_path):
-    from pc_crvae.report.measurements import traversals
-
-    Image.new("RGB", (20, 10)).save(tmp_path / "evaluation-traversals.png")
-    assert "max-width: 20px" in traversals(tmp_path / "evaluation.json")
-    whole = (tmp_path / "evaluation-traversals.png").read_bytes()
-    for bytes_of_it in (b"<svg>", whole[:40]):
-        (tmp_path / "evaluation-traversals.png").write_bytes(bytes_of_it)
-        with pytest.raises(UserError, match="no whole PNG"):
-            traversals(tmp_path / "evaluation.json")
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

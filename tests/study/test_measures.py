@@ -163,9 +163,9 @@ def test_tables_show_arms_that_were_measured():
         summary_of(arm_of("cr", measured=measured), arm_of("vae"), measures=measures)
     )
     assert "| cr | 70.0 ± 0.0 | 50.0 ± 0.0 | 55.0 ± 7.1 | 0.80 ± 0.00 | 30.0 ± 0.0 |" in text
-    assert "; 1 draw a run" in text
-    assert "shapes of 1,024 points whatever" in text
-    assert "30 samples of the prior against 30 test shapes" in text
+    assert "with 1 draw a run" in text
+    assert "Shapes have 1,024 points, whatever" in text
+    assert "30 samples of the prior stand against 30 test shapes" in text
     assert "| cr | 20.00 ± 0.00 | 0.100 ± 0.000 | 90.0 ± 0.0 | 7.0 ± 0.0 |" in text
     assert "| vae" not in text
 

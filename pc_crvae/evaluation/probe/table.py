@@ -6,7 +6,7 @@ from pc_crvae.embedding.names import SETTING_TITLES, TRAINING_FREE, UNTRAINED_TI
 from pc_crvae.evaluation.probe import cross_validation
 from pc_crvae.evaluation.probe.metrics import METRICS
 from pc_crvae.evaluation.probe.metrics.base import Row, Scores
-from pc_crvae.evaluation.probe.report import ProbeReport
+from pc_crvae.evaluation.probe.report import PairedRow, ProbeReport
 from pc_crvae.evaluation.tables import Table
 from pc_crvae.utils.templates import filled
 
@@ -15,7 +15,9 @@ def format_table(report: ProbeReport) -> str:
     """Lay a report out as plain text."""
     rows = report.rows + report.extra_rows
     main = _table("accuracy (class mean)", [(row, row.setting, _accuracy(row)) for row in rows])
-    by_setting, blocks = [main.columns, *main.rows], []
+    by_setting, blocks = [*main.rows], []
+    for differences in _differences(report.paired):
+        by_setting += _section(differences, main.columns)
     without = report.without_near_copies
     if without is not None and without.left_out and without.rows:
         title = f"without {without.left_out:,} near-copies"
@@ -26,7 +28,7 @@ def format_table(report: ProbeReport) -> str:
         ]
         shown = _table(metric.title, cells)
         if cells and metric.by_setting:
-            by_setting += [[metric.title, *("" for _ in main.columns[1:])], *shown.rows]
+            by_setting += _section(shown, main.columns)
         elif cells:
             blocks.append(shown)
     found = report.cross_validation
@@ -34,15 +36,40 @@ def format_table(report: ProbeReport) -> str:
         __file__,
         "table.txt",
         report=report,
-        tables=[Table(by_setting[0], by_setting[1:]), *blocks],
+        tables=[Table(main.columns, by_setting), *blocks],
         has_untrained=any(row.features == "untrained" for row in rows),
         untrained=UNTRAINED_TITLES[report.protocol.untrained],
-        settings=SETTING_TITLES,
-        words=_words,
-        with_interval=_with_interval,
         notes=_notes(report),
         cross_validation=None if found is None else _cross_validation(found),
     )
+
+
+def _differences(pairs: Sequence[PairedRow]) -> Iterator[Table]:
+    """How far trained rows lie above each row that is no trained one, by setting."""
+    found: dict[str, dict[tuple[str, str], str]] = {}
+    for pair in pairs:
+        against = f"the training-free row ({pair.training_free})"
+        if pair.training_free is None:
+            against = f"the strongest untrained row ({_words(pair.untrained or '')})"
+        where = title_of("trained", pair.trained), SETTING_TITLES[pair.setting]
+        shown = _with_interval(pair.difference, pair.interval, "+")
+        found.setdefault(f"less {against}", {})[where] = shown
+    for title, cells in found.items():
+        yield Table.of_cells(title, cells)
+
+
+def _section(part: Table, columns: Sequence[str]) -> list[list[str]]:
+    """The rows of a part, below its title, in the columns of a larger table."""
+    empty = [""] * (len(columns) - 1)
+    rows = [dict(zip(part.columns[1:], row[1:], strict=True)) for row in part.rows]
+    return [
+        ["", *empty],
+        [part.columns[0], *empty],
+        *(
+            [name, *(row.get(column, "") for column in columns[1:])]
+            for (name, *_), row in zip(part.rows, rows, strict=True)
+        ),
+    ]
 
 
 def _notes(report: ProbeReport) -> Iterator[str]:

@@ -16,8 +16,14 @@ TURNED: Mapping[Setting, str] = {
 
 def columns_in_words(report: ProbeReport) -> str:
     """Say what the columns and brackets of `format_table` are, a line each."""
-    values = {"settings": report.protocol.settings, "turned": TURNED, "titles": SETTING_TITLES}
-    return filled(__file__, "columns.txt", **values)
+    return filled(
+        __file__,
+        "columns.txt",
+        settings=report.protocol.settings,
+        turned=TURNED,
+        titles=SETTING_TITLES,
+        paired=report.paired,
+    )
 
 
 def in_words(report: ProbeReport) -> str:

@@ -1,111 +1,26 @@
 """Preparation: what comes out depends on files and recipe alone, and nothing done is lost."""
 
-import errno
 import json
 import os
 import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
-from dataclasses import asdict, replace
-from io import StringIO
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from filelock import FileLock
-from rich.console import Console
 
 from helpers import mesh_writers as write
 from helpers.flaky_reader import COUNT, shapes
+from helpers.preparing import content, entries, quiet, reads, run, spoil
 from pc_crvae.data import load_clouds
-from pc_crvae.data.cache import preparation, sealed_files, store, workers
-from pc_crvae.data.cache.preparation import Prepared, Recipe, Shapes, prepare
+from pc_crvae.data.cache import sealed_files, store, workers
+from pc_crvae.data.cache.preparation import Recipe, Shapes, prepare
 from pc_crvae.data.clouds import normalize
 from pc_crvae.data.formats import meshes
 from pc_crvae.data.items import Item, Listing
 from pc_crvae.data.readers import mesh_folder
 from pc_crvae.errors import UserError
-
-TESTS = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of this test's own; workers find the reader of the tests."""
-    monkeypatch.setenv("PC_CRVAE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files are read here, where no worker takes time to start."""
-
-    def draw_shapes(tasks: list[workers.Task], *how: Any) -> Iterator[object]:
-        for task in tasks:
-            try:
-                yield task, workers.draw_shape(task, *how[:2])
-            except UserError as error:
-                yield task, error
-
-    monkeypatch.setattr(preparation, "draw_shapes", draw_shapes)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "own" / "meshes"
-    folder.mkdir(parents=True)
-    for number in range(COUNT):
-        stretch = np.array([(1, 0, 0), (0, 1 + number, 0), (0, 0, 1)])
-        mesh = write.pyramid().apply_transform(np.pad(stretch, (0, 1)) + np.diag((0, 0, 0, 1)))
-        (folder / f"shape_{number:02d}.off").write_bytes(mesh.export(file_type="off").encode())
-    return folder
-
-
-def quiet() -> Console:
-    return Console(file=StringIO())
-
-
-def run(
-    root: Path,
-    recipe: Recipe | None = None,
-    rows: list[int] | None = None,
-    labelled: bool = True,
-    workers: int = 1,
-    console: Console | None = None,
-) -> Prepared:
-    recipe = Recipe("z", points=64) if recipe is None else recipe
-    place = {"folder": str(root)}
-    return prepare(
-        shapes(root, rows, labelled), recipe, place, workers=workers, console=console or quiet()
-    )
-
-
-def reads(root: Path, parent: int | None = None) -> list[str]:
-    """Names of the files read so far, by the workers of one process or by all."""
-    log = root.parent / "reads.log"
-    lines = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
-    return [name for name, process in lines if parent in (None, int(process))]
-
-
-def entries(cache: Path) -> list[Path]:
-    return [path for path in cache.iterdir() if path.is_dir()]
-
-
-def content(prepared: Prepared) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in prepared.entry.iterdir()}
-
-
-def spoil(root: Path, row: int, text: str) -> Path:
-    path = root / f"shape_{row:02d}.off"
-    path.write_text(text)
-    return path
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -417,185 +332,6 @@ def test_normals_that_are_not_there_are_told(root: Path):
 
     with pytest.raises(UserError, match="has no normals"):
         workers.draw_shape(task, load, Recipe("z", points=8, normals=True))
-
-
-def start(root: Path, **environment: str) -> subprocess.Popen[str]:
-    """Prepare in a process of its own."""
-    code = (
-        "import signal, sys; from pathlib import Path\n"
-        # Which whoever runs the tests in the background may have switched off.
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from pc_crvae.data.cache import preparation; from helpers.flaky_reader import shapes\n"
-        "recipe, place = preparation.Recipe('z', points=64), {'folder': sys.argv[1]}\n"
-        "try: preparation.prepare(shapes(Path(sys.argv[1])), recipe, place, workers=2)\n"
-        "except KeyboardInterrupt as stopped: print(stopped, file=sys.stderr); sys.exit(130)\n"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(root)],
-        env=os.environ | environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def journal_of(cache: Path) -> Path:
-    (path,) = cache.glob("*.partial")
-    return path
-
-
-def wait_for(done: Callable[[], bool], seconds: float = 600) -> None:
-    until = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until, "it takes too long"
-        time.sleep(0.01)
-
-
-def records_of(cache: Path) -> int:
-    """How many shapes a running preparation has written down."""
-    for path in cache.glob("*.partial"):
-        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(path)) as connection:
-            (count,) = connection.execute("SELECT count(*) FROM kept").fetchone()
-            return int(count)
-    return 0
-
-
-@pytest.fixture
-def slow_root(root: Path) -> Path:
-    for path in root.iterdir():
-        path.write_text(path.read_text() + "# SLOW\n")
-    return root
-
-
-def test_a_killed_preparation_goes_on_and_ends_in_the_same_bytes(slow_root: Path, cache: Path):
-    process = start(slow_root)
-    wait_for(lambda: records_of(cache) >= 4)
-    process.kill()
-    process.wait()
-    done = records_of(cache)
-    interrupted = run(slow_root)
-    assert 4 <= done < COUNT
-    assert len(reads(slow_root, os.getpid())) == COUNT - done
-    first = content(interrupted)
-    assert not list(cache.glob("*.partial"))
-    shutil.rmtree(cache)
-    assert content(run(slow_root, workers=1)) == first
-
-
-@pytest.mark.slow
-def test_workers_end_with_a_killed_parent(slow_root: Path, cache: Path):
-    process = start(slow_root)
-    wait_for(lambda: records_of(cache) >= 1)
-    children = Path(f"/proc/{process.pid}/task")
-    workers = [
-        int(child)
-        for thread in children.iterdir()
-        for child in (thread / "children").read_text().split()
-    ]
-    assert workers
-    process.kill()
-    process.wait()
-    wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
-
-
-def test_ctrl_c_stops_with_one_sentence_and_keeps_what_is_done(slow_root: Path, cache: Path):
-    process = start(slow_root)
-    wait_for(lambda: records_of(cache) >= 2)
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=600)[1]
-    assert process.returncode == 130
-    assert "of the 12 files of own done: the same command goes on from there" in said
-    assert "Traceback" not in said
-    assert records_of(cache) >= 2
-    done = len(reads(slow_root))
-    run(slow_root)
-    assert len(reads(slow_root)) <= done + COUNT - 2
-
-
-@pytest.mark.slow
-def test_two_preparations_at_once_share_the_work_of_one(slow_root: Path, cache: Path):
-    processes = [start(slow_root) for _ in range(2)]
-    said = [process.communicate(timeout=600)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
-    assert len(reads(slow_root)) == COUNT
-    assert len(entries(cache)) == 1
-    assert len(run(slow_root).checked()) == COUNT
-
-
-def test_who_comes_second_says_that_it_waits(root: Path, cache: Path):
-    wanted = {"folder": str(root), "recipe": asdict(Recipe("z", points=64))}
-    place = store.Key("own", "train", wanted, 1, None).place
-    cache.mkdir()
-    with FileLock(f"{place}.lock"):
-        process = start(root)
-        assert process.stderr is not None
-        assert "another process prepares" in process.stderr.readline()
-        assert reads(root) == []
-    process.communicate(timeout=600)
-    assert process.returncode == 0
-    assert len(reads(root)) == COUNT
-
-
-@pytest.mark.slow
-def test_one_takes_over_where_the_other_is_killed(slow_root: Path, cache: Path):
-    first = start(slow_root)
-    wait_for(lambda: records_of(cache) >= 1)
-    second = start(slow_root)
-    wait_for(lambda: records_of(cache) >= 3)
-    first.kill()
-    first.wait()
-    assert second.wait(timeout=600) == 0
-    assert len(reads(slow_root)) <= COUNT + 2
-
-
-def on_a_full_disk(path: Path, **options: Any) -> sqlite3.Connection:
-    """A connection to a file of at most 20 kB."""
-    connection = CONNECT(path, **options)
-    connection.execute("PRAGMA max_page_count = 5")
-    return connection
-
-
-CONNECT = sqlite3.connect
-
-
-@pytest.mark.usefixtures("in_this_process")
-def test_a_full_disk_is_told_in_one_sentence_and_what_was_done_is_kept(
-    root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-):
-    with monkeypatch.context() as full:
-        full.setattr(sqlite3, "connect", on_a_full_disk)
-        with pytest.raises(UserError, match=r"disk is full\): free some space") as caught:
-            run(root)
-    assert "goes on" in str(caught.value)
-    done = len(reads(root))
-    assert done >= 4
-    assert journal_of(cache).exists()
-    assert len(run(root).checked()) == COUNT
-    assert len(reads(root)) <= done + COUNT - 3
-
-
-@pytest.mark.usefixtures("in_this_process")
-def test_a_disk_that_is_full_at_the_end_keeps_all_that_was_done(
-    root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as context:
-        context.setattr(os, "fsync", full)
-        with pytest.raises(UserError, match="No space left on device"):
-            run(root)
-    assert entries(cache) == []
-    assert len(run(root).checked()) == COUNT
-    assert len(reads(root)) == COUNT
-
-
-def test_a_cache_that_cannot_be_written_is_named(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    (tmp_path / "a file").touch()
-    monkeypatch.setenv("PC_CRVAE_CACHE", str(tmp_path / "a file" / "cache"))
-    with pytest.raises(UserError, match=r"cannot be written.*\$PC_CRVAE_CACHE"):
-        run(root)
 
 
 def test_meshes_of_real_size_are_prepared(data_root: Path):

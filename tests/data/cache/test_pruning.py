@@ -16,12 +16,6 @@ from pc_crvae.data.cache.store import Draft, Entry, Key, whole
 KEY = Key("a.set", "train", {"points": 3}, 1, ["first"])
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PC_CRVAE_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 def make(name: str = KEY.name, sources: object = "first", age: int = 0, **wanted: object) -> Entry:
     """Make an entry of 1,000 bytes, and as if it were ``age`` seconds older."""
     key = Key(name, "train", {"points": 3, **wanted}, 1, sources)

@@ -199,7 +199,7 @@ def test_a_probe_has_it_as_a_part_of_its_own_and_is_else_as_it_was(tmp_path):
     assert "cross-validation: training-free bps, repeat 2 of 2" in told
     report.write(tmp_path / "probe.json")
     assert ProbeReport.read(tmp_path / "probe.json") == report
-    block = format_table(report).split("\n\n")[1].splitlines()
+    block = format_table(report).split("\n\n")[-1].splitlines()
     assert block[0].split() == [
         *["training", "items,", "3", "folds", "2", "times,", "95", "%", "intervals"],
         "accuracy",

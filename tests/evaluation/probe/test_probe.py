@@ -1,87 +1,23 @@
+"""The probe's report: its rows, what stands beside them, and what is refused."""
+
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from helpers.poison import PoisonedLabels
-from helpers.solids import CLASSES, clouds
-from pc_crvae.data.images import ImageSet
+from helpers.solids import CLASSES
+from helpers.tiny_probes import PROTOCOL, changed, find, noise_encoder, run_probe, spreads, table_of
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.metrics.retrieval import retrieve
-from pc_crvae.evaluation.probe import assembly
-from pc_crvae.evaluation.probe import run as module
 from pc_crvae.evaluation.probe.classifier_settings import LinearSVM, NearestNeighbors, Ridge
-from pc_crvae.evaluation.probe.linear_svm import FittedProbe, fit_linear_svm
 from pc_crvae.evaluation.probe.metrics.clustering import Clustering
 from pc_crvae.evaluation.probe.metrics.few_shot import FewShot
 from pc_crvae.evaluation.probe.metrics.low_label import LowLabel
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol, load_protocol
-from pc_crvae.evaluation.probe.report import ProbeReport
-from pc_crvae.evaluation.probe.run import probe_encoders, protocol_for, validation_probe
-from pc_crvae.evaluation.probe.table import format_table
-from pc_crvae.evaluation.reports import DataCut
-
-
-def run_probe(*arguments, **options):
-    """The report as JSON has it."""
-    return probe_encoders(*arguments, **options).report.plain()
-
-
-def table_of(plain):
-    return format_table(ProbeReport.model_validate(plain))
-
-
-def changed(**changes):
-    return PROTOCOL.model_copy(update=changes)
-
-
-PROTOCOL = ProbeProtocol(points=24, seeds=(0, 1), classifier=LinearSVM(c=(1e-3, 1e-1)))
-
-
-def spreads(points):
-    spread = points.std(axis=1)
-    return {"mean": spread, "pooled": np.hstack([spread, np.abs(points).max(axis=1)])}
-
-
-def noise_encoder(seed):
-    def encode(points):
-        rng = np.random.default_rng(seed)
-        return {"mean": rng.normal(size=(len(points), 4)), "pooled": np.ones((len(points), 2))}
-
-    return encode
-
-
-class Recorder:
-    """An encoder that remembers the clouds it was shown."""
-
-    def __init__(self):
-        self.seen = []
-
-    def __call__(self, points):
-        self.seen.append(points.copy())
-        return spreads(points)
-
-
-@pytest.fixture(scope="module")
-def train():
-    return clouds("train")
-
-
-@pytest.fixture(scope="module")
-def test():
-    return clouds("test")
-
-
-@pytest.fixture(scope="module")
-def report(train, test):
-    return run_probe(spreads, noise_encoder, train, test, PROTOCOL)
-
-
-def find(rows, features, setting):
-    (row,) = [r for r in rows if (r["features"], r["setting"]) == (features, setting)]
-    return row
+from pc_crvae.evaluation.probe.run import protocol_for, validation_probe
 
 
 def test_the_report_survives_json_unchanged(report):
@@ -140,121 +76,6 @@ def test_ours_gives_the_numbers_it_has_always_given(report):
 
 def test_two_runs_agree_to_the_last_digit(report, train, test):
     assert run_probe(spreads, noise_encoder, train, test, PROTOCOL) == report
-
-
-def test_trained_and_untrained_encoders_see_the_very_same_clouds(train, test):
-    trained, untrained = Recorder(), Recorder()
-    run_probe(trained, lambda seed: untrained, train, test, PROTOCOL)
-    assert len(trained.seen) == len(PROTOCOL.seeds) * (1 + len(PROTOCOL.settings))
-    for ours, theirs in zip(trained.seen, untrained.seen, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def test_each_seed_draws_points_turns_and_an_untrained_encoder_anew(train, test):
-    recorder, asked = Recorder(), []
-
-    def untrained(seed):
-        asked.append(seed)
-        return spreads
-
-    run_probe(recorder, untrained, train, test, PROTOCOL)
-    assert asked == list(PROTOCOL.seeds)
-    per_seed = 1 + len(PROTOCOL.settings)
-    for first, second in zip(recorder.seen[:per_seed], recorder.seen[per_seed:], strict=True):
-        assert not np.array_equal(first, second)
-
-
-def test_test_shapes_are_turned_rigidly_about_z_or_any_axis(train, test):
-    recorder = Recorder()
-    run_probe(recorder, noise_encoder, train, test, changed(seeds=(5,)))
-    _, aligned, about_z, about_any = (points.astype(np.float64) for points in recorder.seen)
-    np.testing.assert_array_equal(aligned, test.batch(range(len(test)), 24, "probe", 5))
-    for turned in (about_z, about_any):
-        moved = np.linalg.norm(turned - aligned, axis=2).max(axis=1)
-        assert (moved > 1e-3).all()
-        assert len(np.unique(moved)) == len(test)
-        np.testing.assert_allclose(
-            turned @ turned.transpose(0, 2, 1), aligned @ aligned.transpose(0, 2, 1), atol=1e-5
-        )
-        # Proper rotations: the signed volume of any three points is kept.
-        np.testing.assert_allclose(
-            np.linalg.det(turned[:, :3]), np.linalg.det(aligned[:, :3]), atol=1e-5
-        )
-    np.testing.assert_allclose(about_z[..., 2], aligned[..., 2], atol=1e-6)
-    assert np.abs(about_any[..., 2] - aligned[..., 2]).max() > 0.1
-
-
-def test_the_classifier_is_fitted_on_unturned_training_shapes(train, test):
-    recorder = Recorder()
-    run_probe(recorder, noise_encoder, train, test, changed(seeds=(5,)))
-    np.testing.assert_array_equal(recorder.seen[0], train.batch(range(len(train)), 24, "probe", 5))
-
-
-def test_labels_of_test_shapes_reach_nothing_but_the_score(train, test, monkeypatch):
-    predict, predictions = FittedProbe.predict, []
-
-    def remember(self, features):
-        predictions[-1].append(predict(self, features))
-        return predictions[-1][-1]
-
-    monkeypatch.setattr(FittedProbe, "predict", remember)
-    poisoned = replace(test, labels=(test.labels + 1) % 3)
-    reports, encoders = [], []
-    for split in (test, poisoned):
-        predictions.append([])
-        encoders.append(Recorder())
-        reports.append(run_probe(encoders[-1], noise_encoder, train, split, PROTOCOL))
-    honest, misled = reports
-    for ours, theirs in zip(encoders[0].seen, encoders[1].seen, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    for ours, theirs in zip(*predictions, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    for row, other in zip(honest["rows"], misled["rows"], strict=True):
-        assert row["c"] == other["c"]
-    best, worst = (find(r["rows"], "trained", "aligned")["accuracy_mean"] for r in reports)
-    assert best > 0.9
-    assert worst < 0.1
-
-
-SCORING = (
-    "score_rows",
-    "score_without_near_copies",
-    "compare_with_untrained",
-    "confusion_of",
-    "collect_predictions",
-)
-
-
-def test_no_test_label_is_read_but_to_score(train, test, monkeypatch, report):
-    scoring = []
-
-    def allowed_in(function):
-        def score(*arguments):
-            scoring.append(function)
-            try:
-                return function(*arguments)
-            finally:
-                scoring.pop()
-
-        return score
-
-    for name in SCORING:
-        monkeypatch.setattr(assembly, name, allowed_in(getattr(assembly, name)))
-    monkeypatch.setattr(DataCut, "of", allowed_in(DataCut.of))
-    # It refuses classes that training does not have, and nothing else follows from it.
-    checked = allowed_in(module.classes.check_same_classes)
-    monkeypatch.setattr(module.classes, "check_same_classes", checked)
-    predict = module.predict_items
-    monkeypatch.setattr(module, "predict_items", lambda *arguments: allowed_in(predict(*arguments)))
-    poisoned = test.subset(range(len(test)))
-    labels = PoisonedLabels(test.labels, lambda: bool(scoring))
-    object.__setattr__(poisoned, "labels", labels)
-    found = run_probe(spreads, noise_encoder, train, poisoned, PROTOCOL)
-    assert labels.reads > 0
-    assert found == report
-    for function in (fit_linear_svm, retrieve):
-        with pytest.raises(AssertionError, match="before scoring"):
-            function(spreads(test.points)["mean"], labels)
 
 
 def test_all_that_a_protocol_may_ask_for_is_in_the_report_and_the_table(train, test):
@@ -358,9 +179,16 @@ def test_each_trained_row_is_compared_with_the_strongest_untrained_one(report):
         )
         assert row["difference"] == pytest.approx(trained[0]["accuracy_mean"] - strongest)
         assert row["interval"][0] <= row["difference"] <= row["interval"][1]
-    lines = [line for line in table_of(report).splitlines() if " less " in line]
-    assert len(lines) == len(report["paired"]) == 6
-    assert all("less the strongest untrained row" in line for line in lines)
+    blocks = [part for part in table_of(report).split("\n\n") if part.startswith("less ")]
+    assert all(part.startswith("less the strongest untrained row (") for part in blocks)
+    shown = [interval for part in blocks for interval in re.findall(r"\S+ \[\S+, \S+\]", part)]
+    assert sorted(shown) == sorted(
+        "{:+.1f} [{:+.1f}, {:+.1f}]".format(
+            *(100 * n for n in (row["difference"], *row["interval"]))
+        )
+        for row in report["paired"]
+    )
+    assert len(shown) == 6
 
 
 def test_retrieval_stands_beside_the_probe_for_every_encoder_and_setting(report, test):
@@ -376,7 +204,8 @@ def test_retrieval_stands_beside_the_probe_for_every_encoder_and_setting(report,
         assert row["alone_in_their_class"] == 0
         assert row["mean_average_precision"] == pytest.approx(np.mean(row["of_seeds"]))
         assert list(row["precision_at"]) == ["1", "5", "10"]
-    lines = [" ".join(line.split()) for line in table_of(report).splitlines()[5:10]]
+    (block,) = (part for part in table_of(report).split("\n\n") if part.startswith("retrieval"))
+    lines = [" ".join(line.split()) for line in block.splitlines()]
     assert lines[0] == "retrieval, mean average precision"
     first, second = rows[0]["of_seeds"]
     shown = f"{50 * (first + second):.1f} ± {100 * abs(first - second) / 2**0.5:.1f}"
@@ -439,48 +268,6 @@ def test_a_class_that_is_too_small_is_named_with_a_protocol_that_does(train, tes
     assert run_probe(spreads, noise_encoder, few, test, occo)["extra_rows"]
     with pytest.raises(UserError, match="all training items have the class ball: a probe needs"):
         run_probe(spreads, noise_encoder, train.subset(range(24, 36)), test, occo)
-
-
-def images(split):
-    """Bright and dark images: told apart by their mean."""
-    rng = np.random.default_rng(len(split))
-    labels = np.arange(24) % 2
-    array = rng.integers(100, size=(24, 1, 4, 4)) + 100 * labels[:, None, None, None]
-    ids = tuple(f"{split}{row}" for row in range(24))
-    return ImageSet(
-        name="lights",
-        split=split,
-        images=array.astype(np.uint8),
-        labels=labels,
-        classes=("dark", "bright"),
-        ids=ids,
-    )
-
-
-def test_images_are_probed_as_they_are_by_their_posterior_mean(train, test):
-    def encode(batch):
-        return {"mean": batch.mean(axis=(2, 3))}
-
-    lit, lit_too = images("train"), images("test")
-    protocol = protocol_for(None, ProbeProtocol(seeds=(0,)), lit, lit_too)
-    found = run_probe(encode, lambda seed: encode, lit, lit_too, protocol)
-    assert [(row["representation"], row["setting"]) for row in found["rows"]] == [
-        ("posterior_mean", "aligned")
-    ] * 2
-    assert found["extra_rows"] == []
-    assert "without_near_copies" not in found
-    assert "near" not in table_of(found)
-    assert found["rows"][0]["accuracy_mean"] == 1
-    with pytest.raises(
-        UserError, match=r"the class bright has 1 training item, .* a protocol of one's own"
-    ):
-        run_probe(encode, lambda seed: encode, lit.subset([0, 1, 2, 4]), lit_too, protocol)
-    with pytest.raises(UserError, match="lights holds images: take ours"):
-        protocol_for(None, load_protocol("strl"), lit, lit_too)
-    with pytest.raises(UserError, match="averages over turned shapes, and lights holds images"):
-        protocol_for(None, load_protocol("averaged-z"), lit, lit_too)
-    with pytest.raises(UserError, match="lights holds images, which are probed as they are"):
-        run_probe(encode, lambda seed: encode, lit, lit_too, PROTOCOL)
 
 
 def test_points_left_open_are_the_models_or_as_many_as_the_data_has(train, test):

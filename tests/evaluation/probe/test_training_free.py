@@ -137,10 +137,13 @@ def test_its_rows_and_differences_stand_beside_those_of_the_encoders(train, test
     assert ProbeReport.read(tmp_path / "probe.json") == report
     table = format_table(report)
     assert "\ntraining-free spreads " in table
-    assert "trained posterior mean less the training-free row (spreads), z: " in table
+    first, *_ = (part.splitlines() for part in table.split("\n\n") if part.startswith("less "))
+    assert first[0] == "less the training-free row (spreads)"
+    difference, (low, high) = report.paired[0].difference, report.paired[0].interval
+    shown = f"{100 * difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+    assert first[1].startswith("trained posterior mean ")
+    assert shown in first[1]
     assert "training-free: spreads, of the best class mean by cross-validation" in table
-    first, *_ = (line for line in table.splitlines() if " less " in line)
-    assert "training-free" in first
 
 
 def test_a_class_of_one_item_leaves_nothing_to_choose_by(train, test):
