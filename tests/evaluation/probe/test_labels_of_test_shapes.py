@@ -14,7 +14,7 @@ from pc_crvae.evaluation.probe.linear_svm import FittedProbe, fit_linear_svm
 from pc_crvae.evaluation.reports import DataCut
 
 
-def test_labels_of_test_shapes_reach_nothing_but_the_score(train, test, monkeypatch):
+def test_labels_of_test_shapes_reach_nothing_but_the_score(train, test, monkeypatch, tmp_path):
     predict, predictions = FittedProbe.predict, []
 
     def remember(self, features):
@@ -25,6 +25,7 @@ def test_labels_of_test_shapes_reach_nothing_but_the_score(train, test, monkeypa
     poisoned = replace(test, labels=(test.labels + 1) % 3)
     reports, encoders = [], []
     for split in (test, poisoned):
+        monkeypatch.setenv("PC_CRVAE_CACHE", str(tmp_path / str(len(reports))))  # both fit all
         predictions.append([])
         encoders.append(Recorder())
         reports.append(run_probe(encoders[-1], noise_encoder, train, split, PROTOCOL))
