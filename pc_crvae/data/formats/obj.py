@@ -18,6 +18,9 @@ _CONTINUED = re.compile(
 )
 """A vertex or face with the lines that go on with it. Of others, a name may end in a backslash."""
 
+_OF_VERTEX, _OF_FACE = (b"v ", b"v"), (b"f ", b"f")
+"""What their lines begin with, blanks at both ends left out; the latter says nothing more."""
+
 _LINE_END = re.compile(rb"\\[ \t]*(?:\r\n|\n|\r)")
 _TEXTURE_OR_NORMAL = re.compile(rb"/[^ ]*")
 
@@ -35,18 +38,39 @@ def parse_obj(data: bytes) -> tuple[NDArray[np.float64], Polygons]:
         data = _COMMENT.sub(b"", data)
     if b"\\" in data:
         data = _CONTINUED.sub(_joined, data)
-    vertices: list[bytes] = []
+    lines = [line.strip() for line in data.replace(b"\t", b" ").splitlines()]
+    vertices = [line[2:] for line in lines if line[:2] in _OF_VERTEX]
+    faces = _triangles([line[2:] for line in lines if line[:2] in _OF_FACE])
+    if faces is None:
+        faces = _of_any_kind(lines)
+    return _places(vertices), [alike - 1 for alike in faces]
+
+
+def _triangles(lines: list[bytes]) -> Polygons | None:
+    """Return the corners of faces, counted from 1; None where not all are plain triangles.
+
+    That is many times as fast as face by face.
+    """
+    if not lines or any(line.count(b" ") != 2 for line in lines):
+        return None
+    words = _TEXTURE_OR_NORMAL.sub(b"", b" ".join(lines)).split()
+    if len(words) != 3 * len(lines):
+        return None
+    triangles = np.array(list(map(int, words)), dtype=np.int64).reshape(-1, 3)
+    return [triangles] if triangles.min() > 0 else None
+
+
+def _of_any_kind(lines: list[bytes]) -> Polygons:
+    """Return the corners of faces, counted from 1, some perhaps backwards from where they stand."""
+    vertices = 0
     faces: list[list[int]] = []
-    for line in data.splitlines():
-        key, _, rest = line.strip().replace(b"\t", b" ").partition(b" ")
-        if key == b"v":
-            vertices.append(rest)
-        elif key == b"f":
-            corners = [int(word) for word in _TEXTURE_OR_NORMAL.sub(b"", rest).split()]
-            if corners and min(corners) <= 0:
-                corners = [_counted_from_1(corner, len(vertices)) for corner in corners]
-            faces.append(corners)
-    return _places(vertices), [alike - 1 for alike in grouped(faces)]
+    for line in lines:
+        if line[:2] in _OF_VERTEX:
+            vertices += 1
+        elif line[:2] in _OF_FACE:
+            corners = [int(word) for word in _TEXTURE_OR_NORMAL.sub(b"", line[2:]).split()]
+            faces.append([_counted_from_1(corner, vertices) for corner in corners])
+    return grouped(faces)
 
 
 def _joined(line: re.Match[bytes]) -> bytes:
