@@ -26,6 +26,7 @@ from benchmarks.timing import Action, Effort, alternate
 from pc_crvae.data.readers.shape_files import load_shape
 from pc_crvae.embedding.index import embed_clouds
 from pc_crvae.models.points.model import PointModel
+from pc_crvae.utils.memory import keep_freed_memory
 
 FORMATS: dict[str, dict[str, str]] = {
     "binary.stl": {},
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="spent on each file")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as the commands do
     model = pc_crvae.load(options.ckpt)
     if not isinstance(model, PointModel):
         raise TypeError(f"{type(model).__name__} embeds no clouds")
