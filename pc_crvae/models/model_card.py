@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pc_crvae.utils.templates import filled
 
@@ -45,57 +45,3 @@ def _shown(name: str) -> str:
     """The name of a data set; a card of one's own goes by its path, which is nobody else's."""
     path = PurePath(name)
     return path.stem if path.suffix in (".yaml", ".yml") else name
-
-
-def abilities_of_points(
-    *, frames: Literal["z", "so3"] | None, points: int, decodes: bool
-) -> Iterator[str]:
-    """What a model of point clouds can do, and what it cannot, a sentence each.
-
-    Args:
-        frames: the group of frames that the model averages over.
-        points: the number of points of the clouds that it is made for.
-        decodes: whether training trained its decoder.
-    """
-    yield "It embeds, searches and compares shapes of kinds that it has never seen."
-    yield (
-        "Position and size do not matter to it: a cloud's mean is moved to 0 and its largest "
-        "radius scaled to 1."
-    )
-    if frames == "so3":
-        yield (
-            "Which way a shape faces does not matter, unless two of its principal axes spread "
-            "alike; that a chair stands and not lies is lost with it."
-        )
-        yield "Stray points and missing regions turn these axes, and so change its vector a lot."
-    elif frames == "z":
-        yield "Shapes that do not stand upright are other shapes to it: say which axis is up."
-    else:
-        yield (
-            "Shapes that are turned are other shapes to it: say which axis is up, and for shapes "
-            "that face anywhere use a model that is rotation-invariant."
-        )
-    yield (
-        f"It is made for clouds of {points:,} points drawn evenly from surfaces. Far "
-        "fewer points, vertices of meshes and scans from one side are harder."
-    )
-    if decodes:
-        yield (
-            "What it decodes shows the rough form: details, thin parts and holes smaller than the "
-            "distance of its points are not there."
-        )
-    else:
-        yield "It does not decode: reconstructing and interpolating need a model that does."
-    yield "It knows no names of classes, no colours and no materials."
-
-
-def abilities_of_images(size: tuple[int, ...]) -> Iterator[str]:
-    """What a model of images can do, and what it cannot, a sentence each.
-
-    Args:
-        size: channels, height and width of the images that it takes.
-    """
-    channels, height, width = size
-    yield f"It takes images of {height} x {width} pixels, {channels} channels, values in [0, 1]."
-    yield "It knows images like those that it was trained on, and no others."
-    yield "It gives likelihoods, codes and samples; it knows no names of classes."

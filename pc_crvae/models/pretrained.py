@@ -1,7 +1,6 @@
 """Models as a user holds them, whatever their modality: encoding, saving, loading."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -78,10 +77,6 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
     @abstractmethod
     def parts(self) -> dict[str, Any]:
         """What tells models of this class apart, for the ``repr``."""
-
-    @abstractmethod
-    def abilities(self) -> Iterator[str]:
-        """What the model can do, what it takes no notice of, and what it cannot: sentences."""
 
     def generate_model_card(
         self, *, name: str | None = None, figures: str = "", protocol: str = "", **_: Any

@@ -69,6 +69,11 @@ class PretrainedVAE(VAE, Pretrained, ABC):
         """Whether it is a VAE rather than a plain auto-encoder."""
         return self.head.log_variance is not None
 
+    @property
+    def decodes(self) -> bool:
+        """Whether the decoder was trained: not where ``objective.weight`` was 0."""
+        return self.data.get("decodes") is not False
+
     @abstractmethod
     def latents(self, x: Any) -> Tensor:
         """The posterior mean of one observation or a batch, as the user has them."""
@@ -79,7 +84,7 @@ class PretrainedVAE(VAE, Pretrained, ABC):
         Raises:
             UserError: the decoder was not trained, as ``objective.weight`` was 0.
         """
-        if self.data.get("decodes") is False:
+        if not self.decodes:
             raise UserError(
                 "this model was trained without decoding (objective.weight 0), so its decoder "
                 "means nothing: embed with it, or train one with a weight"

@@ -81,14 +81,13 @@ class Origin:
 
     def _parts(self, source: PretrainedVAE) -> list[ModelPart]:
         """The parts that are taken: what is asked for, or all that was trained."""
-        decodes = source.data.get("decodes") is not False
         asked = {*(self.init.parts or ()), *self.init.freeze}
-        if "decoder" in asked and not decodes:
+        if "decoder" in asked and not source.decodes:
             raise self._refusal(
                 "was trained without decoding (objective.weight 0), so its decoder means nothing: "
                 "leave decoder out of init.parts and init.freeze"
             )
-        trained = [part for part in _SECTIONS if part != "decoder" or decodes]
+        trained = [part for part in _SECTIONS if part != "decoder" or source.decodes]
         return [part for part in trained if self.init.parts is None or part in self.init.parts]
 
     def _require_same_part(

@@ -1,7 +1,6 @@
 """What models of images share as a user holds them: they take images, and give images back."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from torch import Tensor
 
 from pc_crvae.config import Section, plain
 from pc_crvae.models.checks import ImageShape
-from pc_crvae.models.model_card import abilities_of_images
 from pc_crvae.models.pretrained import Description, Pretrained
 
 Image = Tensor | np.ndarray
@@ -33,10 +31,6 @@ class PretrainedOfImages(Pretrained):
     modality = "images"
     architecture: Section
     shape: ImageShape
-
-    def abilities(self) -> Iterator[str]:
-        """What the model can do, and what it cannot."""
-        return abilities_of_images(self.shape)
 
     def description(self) -> dict[str, Any]:
         """What makes the model again, and what it takes."""

@@ -1,6 +1,5 @@
 """The point-cloud model as a user holds it: embed, reconstruct, sample, interpolate, save."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any, Literal, cast
 
@@ -9,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from pc_crvae.config import ModelPart, PointModelConfig, plain
+from pc_crvae.geometry import RotationGroup
 from pc_crvae.likelihoods import ChamferLikelihood
-from pc_crvae.models.model_card import abilities_of_points
 from pc_crvae.models.points.encoder import PointEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.model import Cloud, PointModel, is_batch
@@ -76,13 +75,10 @@ class PointVAE(PointModel, PretrainedVAE):
         part = super().learnt_part(name)
         return cast(nn.Module, part.encoder) if isinstance(part, FrameAveraged) else part
 
-    def abilities(self) -> Iterator[str]:
-        """What the model can do, and what it cannot."""
-        return abilities_of_points(
-            frames=self.architecture.frames,
-            points=self.points,
-            decodes=self.data.get("decodes") is not False,
-        )
+    @property
+    def frames(self) -> RotationGroup | None:
+        """The rotations that do not matter to the model, by frame averaging; None: all matter."""
+        return self.architecture.frames
 
     @property
     def vector_size(self) -> int:
