@@ -198,20 +198,17 @@ class Tail(nn.Module):
 
 
 def _encoder_cell(config: NVAEConfig, channels: int, *, halve: bool = False) -> nn.Module:
-    if config.release_cells:
-        return release_encoder_cell(channels, halve=halve)
-    return encoder_cell(channels, 2 * channels if halve else channels, halve=halve)
+    cell = release_encoder_cell if config.release_cells else encoder_cell
+    return cell(channels, halve=halve)
 
 
 def _doubling_cell(config: NVAEConfig, channels: int, expansion: int) -> nn.Module:
     release = config.release_cells
-    return generative_cell(
-        channels, channels // 2, expansion=expansion, double=True, release=release
-    )
+    return generative_cell(channels, expansion=expansion, double=True, release=release)
 
 
 def _cells(count: int, channels: int, expansion: int) -> list[nn.Module]:
-    return [generative_cell(channels, channels, expansion=expansion) for _ in range(count)]
+    return [generative_cell(channels, expansion=expansion) for _ in range(count)]
 
 
 def _parameters(layer: nn.Module, features: Tensor) -> tuple[Tensor, Tensor]:
