@@ -1,6 +1,7 @@
 """Models as a user holds them, whatever their modality: encoding, saving, loading."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -18,7 +19,7 @@ from pc_crvae.objectives.base import LatentVariableModel
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.utils.files import write_text
 
-ENCODED_AT_ONCE = 64  # items
+ENCODED_AT_ONCE = 64  # items, or codes that are decoded
 
 
 class Description(pydantic.BaseModel):
@@ -51,8 +52,12 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
 
     def encode(self, x: Tensor) -> Tensor:
         """Posterior means (B, D) of a batch prepared as in training, on the CPU."""
+        return self.in_parts(x, lambda part: self.posterior(part).mean)
+
+    def in_parts(self, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """What ``function`` makes of a batch, part after part, in evaluation mode; on the CPU."""
         parts = torch.split(x, ENCODED_AT_ONCE)
-        return encode_parts(self, parts, lambda part: {"mean": self.posterior(part).mean})["mean"]
+        return encode_parts(self, parts, lambda part: {"made": function(part)})["made"]
 
     def vectors(self, x: Tensor) -> Tensor:
         """What a batch prepared as in training is embedded as: (B, D) on the CPU."""

@@ -13,10 +13,8 @@ from pc_crvae.latents.interpolation import InterpolationKind, interpolate_latent
 from pc_crvae.likelihoods import Likelihood
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.registry import Encoder
-from pc_crvae.models.vae import VAE, PosteriorHead, evaluating
+from pc_crvae.models.vae import VAE, PosteriorHead
 from pc_crvae.randomness.draws import keyed_generator
-
-_CHUNK = 64  # latents decoded at once
 
 
 class PretrainedVAE(VAE, Pretrained, ABC):
@@ -89,13 +87,7 @@ class PretrainedVAE(VAE, Pretrained, ABC):
                 "this model was trained without decoding (objective.weight 0), so its decoder "
                 "means nothing: embed with it, or train one with a weight"
             )
-        with evaluating(self):
-            return torch.cat(
-                [
-                    self.likelihood((part.to(self.device),)).mean.cpu()
-                    for part in torch.split(latents, _CHUNK)
-                ]
-            )
+        return self.in_parts(latents, lambda part: self.likelihood((part,)).mean)
 
     def reconstructions(self, x: Tensor, seed: int = 0) -> Tensor:
         """Decode the posterior mean of each item; nothing is drawn."""

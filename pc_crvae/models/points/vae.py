@@ -4,7 +4,6 @@ from functools import partial
 from typing import Annotated, Any, Literal, cast
 
 import pydantic
-import torch
 from torch import Tensor, nn
 
 from pc_crvae.config import ModelPart, PointModelConfig, plain
@@ -13,10 +12,9 @@ from pc_crvae.likelihoods import ChamferLikelihood
 from pc_crvae.models.points.encoder import PointEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.model import Cloud, PointModel, is_batch
-from pc_crvae.models.pretrained import ENCODED_AT_ONCE, Description
+from pc_crvae.models.pretrained import Description
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.registry import POINT_DECODERS, POINT_ENCODERS
-from pc_crvae.models.vae import encode_parts
 
 
 class _Description(Description):
@@ -91,10 +89,8 @@ class PointVAE(PointModel, PretrainedVAE):
 
         It is the posterior mean or the features before the head, as ``model.embedding`` says.
         """
-        if self.architecture.embedding == "mean":
-            return self.encode(clouds)
-        parts = torch.split(clouds, ENCODED_AT_ONCE)
-        return encode_parts(self, parts, lambda part: {"pooled": self.features(part)})["pooled"]
+        of_head = self.architecture.embedding == "mean"
+        return self.encode(clouds) if of_head else self.in_parts(clouds, self.features)
 
     def latents(self, x: Cloud) -> Tensor:
         """The posterior mean of clouds in any position and size, as `embed` takes them."""
