@@ -87,10 +87,10 @@ def serving(
             vectors, or the address cannot be listened on.
     """
     text = served_page(page, embeddings, most_sent=MOST_SENT)
-    gate = Gate(host)
+    gate, about = Gate(host), embeddings.about.for_queries()
     with (
         tempfile.TemporaryDirectory(prefix="pc-crvae-", ignore_cleanup_errors=True) as folder,
-        closing(DroppedReader(seconds)) as reader,
+        closing(DroppedReader(about.points, about.up, seconds)) as reader,
     ):
         lookup = Lookup(embeddings, saved, reader)
         with _listening(host, port) as server:
