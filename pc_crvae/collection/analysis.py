@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,15 +16,7 @@ from pc_crvae.collection.pairs import PairsOfCollection
 from pc_crvae.collection.reading import Collection
 from pc_crvae.data.cache.kept import Kept
 from pc_crvae.embedding.cosine import unit_rows
-
-Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
-"""Given what is done and of how many, it gives what is called after each."""
-
-
-def silent(what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
-    """Tell nothing of the progress."""
-    return nullcontext(lambda: None)
-
+from pc_crvae.utils.counting import Counting, silent
 
 NEIGHBORS = 12
 """Nearest shapes that are told of each."""
@@ -57,7 +48,7 @@ class Analysis:
 
 
 def analyse(
-    collection: Collection, *, store: Kept | None = None, progress: Progress = silent
+    collection: Collection, *, store: Kept | None = None, progress: Counting = silent
 ) -> Analysis:
     """Find out all that there is to tell of a collection.
 
