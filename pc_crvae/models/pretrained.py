@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal, Self
 
 import pydantic
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from pc_crvae.errors import UserError
 from pc_crvae.models.exports import EXPORT_FILES, read_export, write_export
-from pc_crvae.models.model_card import saved_card
 from pc_crvae.models.vae import device_of, encode_parts, evaluating
 from pc_crvae.objectives.base import LatentVariableModel
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.utils.files import write_text
+from pc_crvae.utils.templates import filled
 
 ENCODED_AT_ONCE = 64  # items, or codes that are decoded
 
@@ -94,8 +94,9 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
                 :meth:`pc_crvae.evaluation.tables.Table.markdown` gives it.
             protocol: a paragraph that says how the figures were measured.
         """
-        name = name or type(self).__name__
-        return ModelCard(saved_card(self, name, figures=figures, protocol=protocol))
+        about = {"name": name or type(self).__name__, "figures": figures, "protocol": protocol}
+        text = filled(__file__, "model_card.md", model=self, set_name=_set_name, **about)
+        return ModelCard(text + "\n")
 
     def __repr__(self) -> str:
         """One line, where torch would print a page of modules."""
@@ -173,3 +174,9 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
                     f"the Hugging Face Hub gave ({type(error).__name__}): check the path"
                 ) from error
         return read_export(folder, cls)
+
+
+def _set_name(name: str) -> str:
+    """The name of a data set; a card of one's own goes by its path, which is nobody else's."""
+    path = PurePath(name)
+    return path.stem if path.suffix in (".yaml", ".yml") else name
