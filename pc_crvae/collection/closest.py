@@ -121,15 +121,9 @@ def _fill_away(
 ) -> None:
     """Fill the squared distances (n,) of a point from boxes (6, n), several at a time."""
     for b in range(len(away)):
-        dx, beyond = boxes[0, b] - x, x - boxes[3, b]
-        dx = dx if dx > beyond else beyond
-        dx = dx if dx > 0.0 else 0.0
-        dy, beyond = boxes[1, b] - y, y - boxes[4, b]
-        dy = dy if dy > beyond else beyond
-        dy = dy if dy > 0.0 else 0.0
-        dz, beyond = boxes[2, b] - z, z - boxes[5, b]
-        dz = dz if dz > beyond else beyond
-        dz = dz if dz > 0.0 else 0.0
+        dx = max(boxes[0, b] - x, x - boxes[3, b], 0.0)
+        dy = max(boxes[1, b] - y, y - boxes[4, b], 0.0)
+        dz = max(boxes[2, b] - z, z - boxes[5, b], 0.0)
         away[b] = dx * dx + dy * dy + dz * dz
 
 

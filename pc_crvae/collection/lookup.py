@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.collection.analysis import NEIGHBORS
 from pc_crvae.collection.dropped import DroppedReader
-from pc_crvae.collection.likeness import Likeness
+from pc_crvae.collection.likeness import distances_of_pairs, shares_not_closer
 from pc_crvae.collection.page import facts_of, levels_of
 from pc_crvae.embedding.index import Embeddings, embed_clouds
 from pc_crvae.embedding.shapes import nearest_hits, require_model_of
@@ -37,7 +37,7 @@ class Lookup:
         self._embeddings = embeddings
         self._model = saved.point_model
         self._reader = reader
-        self._likeness = Likeness.among(embeddings.vectors)
+        self._pairs = distances_of_pairs(embeddings.vectors)
         self._lock = threading.Lock()
 
     def nearest(self, path: Path, name: str) -> dict[str, Any]:
@@ -60,7 +60,8 @@ class Lookup:
         except UserError as error:
             raise UserError(str(error).replace(str(path), name)) from error
         hits = nearest_hits(self._embeddings, self._vector(cloud, name), NEIGHBORS)
-        shares = self._likeness.shares(np.array([hit.distance for hit in hits])).tolist()
+        distances = np.array([hit.distance for hit in hits])
+        shares = shares_not_closer(self._pairs, distances).tolist()
         return {
             "name": printable(name),
             "facts": facts_of(shape, name),
