@@ -15,7 +15,6 @@ from pc_crvae.collection.neighbors import nearest_others
 from pc_crvae.collection.pairs import PairsOfCollection
 from pc_crvae.collection.reading import Collection
 from pc_crvae.data.cache.kept import Kept
-from pc_crvae.embedding.cosine import unit_rows
 from pc_crvae.utils.counting import Counting, silent
 
 NEIGHBORS = 12
@@ -57,11 +56,7 @@ def analyse(
         store: the store that keeps findings from run to run; None: nothing is kept.
         progress: a function to call with how far the work is.
     """
-    vectors = collection.embeddings.vectors
-    units = np.empty(vectors.shape, dtype=np.float32)
-    for start in range(0, len(units), 4096):  # bounds the float64 copies
-        part = slice(start, start + 4096)
-        units[part] = unit_rows(vectors[part])
+    units = collection.embeddings.units
     rows, distances = nearest_others(units, NEIGHBORS)
     with progress("comparing", len(collection)) as advance:
         comparing = PairsOfCollection(collection, store)

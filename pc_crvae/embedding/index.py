@@ -132,7 +132,8 @@ class Embeddings:
         return self.ids.index(name) if name in self.ids else None
 
     @cached_property
-    def _units(self) -> NDArray[np.float32]:
+    def units(self) -> NDArray[np.float32]:
+        """The vectors (n, d), of length 1 each; a vector of zeros stays."""
         units = np.empty_like(self.vectors)
         for start in range(0, len(self), _ROWS_AT_ONCE):  # bounds the float64 copies
             part = slice(start, start + _ROWS_AT_ONCE)
@@ -165,7 +166,7 @@ class Embeddings:
         at_once = max(1, _DISTANCES_AT_ONCE // len(self))
         for start in range(0, len(units), at_once):
             block = units[start : start + at_once].astype(np.float32)
-            for rough in 1 - block @ self._units.T:
+            for rough in 1 - block @ self.units.T:
                 limit = np.partition(rough, count - 1)[count - 1] + 2 * _UNSURE
                 yield np.flatnonzero(rough <= limit)
 
@@ -212,7 +213,7 @@ def load_embeddings(path: Path) -> Embeddings:
         embeddings = Embeddings(tuple(ids), vectors, tuple(sources), about)
     except ValueError as error:
         raise UserError(f"{path} is damaged: {error}") from error
-    embeddings._units  # noqa: B018 - made now, so that the first search is as quick as any
+    embeddings.units  # noqa: B018 - made now, so that the first search is as quick as any
     return embeddings
 
 

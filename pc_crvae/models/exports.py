@@ -204,15 +204,6 @@ class SavedExport:
         return described
 
 
-def read_export(folder: Path, model_class: type[Model]) -> Model:
-    """Read what `write_export` wrote, in evaluation mode, on the CPU.
-
-    Raises:
-        UserError: if a file is missing or damaged, or holds another model.
-    """
-    return SavedExport.read(folder).read_as(model_class)
-
-
 def recorded_sha256(folder: Path) -> str | None:
     """The SHA-256 of the weights that a saved model was written with; None of those of 0.1.
 

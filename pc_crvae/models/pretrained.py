@@ -12,7 +12,7 @@ from huggingface_hub.errors import HFValidationError
 from torch import Tensor
 
 from pc_crvae.errors import UserError
-from pc_crvae.models.exports import EXPORT_FILES, read_export, write_export
+from pc_crvae.models.exports import EXPORT_FILES, SavedExport, write_export
 from pc_crvae.models.vae import device_of, encode_parts, evaluating
 from pc_crvae.objectives.base import LatentVariableModel
 from pc_crvae.randomness.draws import Draws, keyed_generator
@@ -60,7 +60,7 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
         return encode_parts(self, parts, lambda part: {"made": function(part)})["made"]
 
     def vectors(self, x: Tensor) -> Tensor:
-        """What a batch prepared as in training is embedded as: (B, D) on the CPU."""
+        """What `embed` gives of a batch prepared as in training: (B, D) on the CPU."""
         return self.encode(x)
 
     def reconstructions(self, x: Tensor, seed: int = 0) -> Tensor:
@@ -173,7 +173,7 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
                     f"{pretrained_model_name_or_path} is neither a folder nor a model that "
                     f"the Hugging Face Hub gave ({type(error).__name__}): check the path"
                 ) from error
-        return read_export(folder, cls)
+        return SavedExport.read(folder).read_as(cls)
 
 
 def _set_name(name: str) -> str:

@@ -26,10 +26,6 @@ class PointModel(Pretrained):
         """The size of the vector that a cloud is embedded as."""
         return self.latent_dim
 
-    def vectors(self, clouds: Tensor) -> Tensor:
-        """What `embed` gives of clouds (B, N, 3) prepared as in training: (B, D) on the CPU."""
-        return self.encode(clouds)
-
     def embed(self, points: Cloud) -> Tensor:
         """The vector of clouds in any position and size.
 
