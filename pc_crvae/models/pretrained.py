@@ -42,6 +42,9 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
     made: ClassVar[str] = "It was trained without labels."
     """How the model came to be, in a sentence of its card."""
 
+    input: ClassVar[dict[str, Any]]
+    """What the model takes, as ``config.json`` says."""
+
     data: dict[str, Any]
     """What the model was trained on, carried along in exports."""
 
@@ -70,9 +73,16 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
             path = self.posterior(x.to(self.device)).sample(draws)
             return self.likelihood(path).mean.cpu()
 
-    @abstractmethod
     def description(self) -> dict[str, Any]:
-        """The model's part of ``config.json``: at least the fields of `Description`."""
+        """The model's part of ``config.json``: the fields of `Description`, and the input."""
+        return self._described()
+
+    def _described(self, **others: Any) -> dict[str, Any]:
+        """The same, of the model's attributes, but for others that go by another name."""
+        names = (name for name in self.Description.model_fields if name not in others)
+        fields = {name: getattr(self, name) for name in names}
+        described = self.Description.model_construct(**fields, **others)
+        return described.model_dump(mode="json", by_alias=True) | {"input": self.input}
 
     @classmethod
     def from_description(cls, description: pydantic.BaseModel) -> Self:

@@ -58,6 +58,10 @@ class PretrainedVAE(VAE, Pretrained, ABC):
             "latent_dim": self.latent_dim,
         }
 
+    def description(self) -> dict[str, Any]:
+        """The model's part of ``config.json``: the fields of `Description`, and the input."""
+        return self._described(posterior=self.posterior_kind)
+
     def learnt_part(self, name: ModelPart) -> nn.Module:
         """The module with the weights of a part, without what is around it and has none."""
         return self.get_submodule(name)

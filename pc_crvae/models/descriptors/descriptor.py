@@ -98,16 +98,6 @@ class Descriptor(PointModel):
         """
         raise UserError("a descriptor encodes and does not decode: it has no prior")
 
-    def description(self) -> dict[str, Any]:
-        """What makes the descriptor again, and what it takes."""
-        return {
-            "kind": self.kind,
-            "frames": self.frames,
-            "points": self.points,
-            "input": {"up": "z", "normalization": "mean at 0, largest radius 1"},
-            "data": self.data,
-        }
-
     def parts(self) -> dict[str, Any]:
         """The kind, the frames and the number of features."""
         return {"kind": self.kind, "frames": self.frames, "features": self.latent_dim}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, cast
 import pydantic
 from torch import Tensor, nn
 
-from pc_crvae.config import ModelPart, PointModelConfig, plain
+from pc_crvae.config import ModelPart, PointModelConfig
 from pc_crvae.geometry import RotationGroup
 from pc_crvae.likelihoods import ChamferLikelihood
 from pc_crvae.models.points.encoder import PointEncoder
@@ -57,16 +57,6 @@ class PointVAE(PointModel, PretrainedVAE):
             make_likelihood=partial(ChamferLikelihood, **architecture.likelihood.arguments()),
         )
         self.points = points
-
-    def description(self) -> dict[str, Any]:
-        """What makes the model again, and what it takes."""
-        return {
-            "architecture": plain(self.architecture),
-            "posterior": self.posterior_kind,
-            "points": self.points,
-            "input": {"up": "z", "normalization": "mean at 0, largest radius 1"},
-            "data": self.data,
-        }
 
     def learnt_part(self, name: ModelPart) -> nn.Module:
         """The module with the weights of a part; of an encoder within frames, that encoder."""
