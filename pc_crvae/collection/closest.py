@@ -223,7 +223,7 @@ def step_towards(
     distances: NDArray[np.float64],
     places: NDArray[np.float64],
     normals: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], bool]:
+) -> tuple[NDArray[np.floating], bool]:
     """Find the Gauss-Newton step that brings points nearer to their closest places.
 
     Args:

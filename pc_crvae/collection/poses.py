@@ -26,7 +26,7 @@ class Pose:
         """Map points (n, 3)."""
         return self.scale * points @ self.rotation.T + self.shift
 
-    def moved(self, step: NDArray[np.float64]) -> Self:
+    def moved(self, step: NDArray[np.floating]) -> Self:
         """Return the pose turned by the first three of a step (7,), grown by the last, shifted."""
         turn, grown = Rotation.from_rotvec(step[:3]).as_matrix(), 1 + step[6]
         shift = grown * (turn @ self.shift) + step[3:6]

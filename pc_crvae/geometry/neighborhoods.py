@@ -173,7 +173,7 @@ class _EdgeMoments(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, mean_gradient: Tensor, variance_gradient: Tensor) -> tuple[Any, ...]:
-        edges = EdgeTerms(*ctx.saved_tensors, ctx.k)
+        edges = EdgeTerms._make([*ctx.saved_tensors, ctx.k])
         u, v, s, degrees, *_ = edges
         if wants_graph(mean_gradient, variance_gradient):
 
