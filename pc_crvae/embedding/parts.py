@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import pydantic
 
+from pc_crvae.config import Section
 from pc_crvae.data.cache.store import stamp
 from pc_crvae.data.readers.shape_files import ShapeFile
 from pc_crvae.embedding.index import ABOUT, About, Embeddings, about_text, parse_about
@@ -31,7 +32,7 @@ _PART = "pc_crvae_part"
 _NAME = re.compile(r"part-(\d{6})-of-(\d{6})\.parquet")
 
 
-class Part(pydantic.BaseModel):
+class Part(Section):
     """Which part of which files a file of vectors holds.
 
     Attributes:
@@ -40,8 +41,6 @@ class Part(pydantic.BaseModel):
         listing: a hash of the ids and sizes of all files, and of how they are cut into parts.
         refused: the sentences why files of it are left out.
     """
-
-    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
 
     number: Annotated[int, pydantic.Field(ge=1)]
     count: Annotated[int, pydantic.Field(ge=1)]

@@ -17,7 +17,7 @@ import pydantic
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from pc_crvae.errors import UserError, reason_of
+from pc_crvae.errors import UserError, told
 from pc_crvae.models.half_precision import halved_matrices
 from pc_crvae.models.outline import LargerModelError, shapes_of
 from pc_crvae.utils.files import atomic_path
@@ -104,12 +104,10 @@ class SavedExport:
         """
         description = _read_json(folder / DESCRIPTION)
         path = folder / WEIGHTS
-        try:
+        if not path.exists():
+            raise UserError(f"{folder} holds no {WEIGHTS}: it is not a saved model")
+        with told(f"{path} cannot be read", OSError):
             weights = path.read_bytes()
-        except FileNotFoundError:
-            raise UserError(f"{folder} holds no {WEIGHTS}: it is not a saved model") from None
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
         digest = hashlib.sha256(weights).hexdigest()
         recorded = _recorded_digests(description).get(WEIGHTS)
         if recorded not in (None, digest):
@@ -144,22 +142,16 @@ class SavedExport:
         """
         path = self.folder / WEIGHTS
         described = self._described(model_class)
-        try:
+        remedy = "restore it from a copy, or use another checkpoint"
+        with told(f"{path} is damaged", SafetensorError, ValueError, remedy=remedy):
             weights = load(self.weights)
-        except (SafetensorError, ValueError) as error:
-            raise UserError(
-                f"{path} is damaged ({error}): restore it from a copy, or use another checkpoint"
-            ) from None
         found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-        try:
-            expected = shapes_of(lambda: model_class.from_description(described), weights)
-        except LargerModelError as error:
-            raise self._of_another_model(str(error)) from None
-        except UserError:
-            raise
-        except (ValueError, RuntimeError) as error:  # the latter of sizes that overflow
-            said = reason_of(error)
-            raise UserError(f"{self.folder / DESCRIPTION} describes no model: {said}") from None
+        # A RuntimeError comes of sizes that overflow.
+        with told(f"{self.folder / DESCRIPTION} describes no model", ValueError, RuntimeError):
+            try:
+                expected = shapes_of(lambda: model_class.from_description(described), weights)
+            except LargerModelError as error:
+                raise self._of_another_model(str(error)) from None
         if found != expected:
             odd = next(
                 name for name in sorted(expected | found) if expected.get(name) != found.get(name)
@@ -248,13 +240,11 @@ def _digest_of(description: Mapping[str, Any]) -> str:
 
 
 def _read_json(path: Path) -> Any:
-    try:
+    with told(f"cannot read {path}", OSError):
         if path.stat().st_size > _MOST_DESCRIPTION:
             raise UserError(f"{path} is damaged: no description of a model is so large")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except UserError:
-        raise
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+        content = path.read_bytes()
+    try:
+        return json.loads(content)
     except (ValueError, RecursionError):  # the latter where it is nested a thousand deep
         raise UserError(f"{path} is damaged: it is not JSON") from None
