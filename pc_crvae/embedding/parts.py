@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -194,9 +195,8 @@ def embed_parts(
 
 @dataclass(frozen=True)
 class Merged:
-    """What was joined: parts, vectors, their numbers each, and the files that were refused."""
+    """What was joined: vectors, their numbers each, and the files that were refused."""
 
-    parts: int
     vectors: int
     size: int
     refused: int
@@ -228,16 +228,14 @@ def merge_parts(folder: Path, out: Path) -> Merged:
     refused = sum(len(part.refused) for _, part in found)
     ids: set[str] = set()
     joined = _distinct_rows(paths, out, ids)
+    size = read_parquet(paths[0], [])[0].vectors.shape[1]
     if out.suffix == ".parquet":
-        size = read_parquet(paths[0], [])[0].vectors.shape[1]
         write_parquet(out, joined, size, {ABOUT: about_text(about)})
-        return Merged(len(paths), len(ids), size, refused)
-    parts = list(joined)
-    vectors = np.concatenate([rows.vectors for rows in parts])
-    of_rows = tuple(name for rows in parts for name in rows.ids)
-    sources = tuple(source for rows in parts for source in rows.sources)
-    Embeddings(of_rows, vectors, sources, about).save(out)
-    return Merged(len(paths), len(ids), vectors.shape[1], refused)
+    else:
+        of_parts, vectors, of_sources = zip(*joined, strict=True)
+        names, sources = (tuple(chain.from_iterable(of)) for of in (of_parts, of_sources))
+        Embeddings(names, np.concatenate(vectors), sources, about).save(out)
+    return Merged(len(ids), size, refused)
 
 
 def _distinct_rows(paths: Sequence[Path], out: Path, ids: set[str]) -> Iterator[Rows]:

@@ -324,7 +324,7 @@ def test_the_published_sizes_build():
 
 def test_images_of_another_shape_are_refused():
     for shape in ((1, 9, 8), (3, 8, 8)):
-        with pytest.raises(ValueError, match=r"images must be \(B, 1, 8, 8\), not"):
+        with pytest.raises(ValueError, match=r"images must have shape \(B, 1, 8, 8\), got"):
             toy().posterior(images(2, shape))
 
 

@@ -1,5 +1,7 @@
 """NVAE's three networks: the bottom-up encoder, the top-down groups, the decoder's tail."""
 
+from math import prod
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -92,8 +94,7 @@ class Group(nn.Module):
     @property
     def size(self) -> int:
         """D_l."""
-        channels, height, width = self.latent_shape
-        return channels * height * width
+        return prod(self.latent_shape)
 
 
 class GroupsTopDown(TopDown):
