@@ -232,9 +232,9 @@ def merge_parts(folder: Path, out: Path) -> Merged:
     if out.suffix == ".parquet":
         write_parquet(out, joined, size, {ABOUT: about_text(about)})
     else:
-        of_parts, vectors, of_sources = zip(*joined, strict=True)
-        names, sources = (tuple(chain.from_iterable(of)) for of in (of_parts, of_sources))
-        Embeddings(names, np.concatenate(vectors), sources, about).save(out)
+        of_ids, vectors, of_sources = zip(*joined, strict=True)
+        every, sources = (tuple(chain.from_iterable(of)) for of in (of_ids, of_sources))
+        Embeddings(every, np.concatenate(vectors), sources, about).save(out)
     return Merged(len(ids), size, refused)
 
 
