@@ -66,7 +66,7 @@ class Compared(NamedTuple):
     """
 
     comparison: Comparison | None
-    digests: tuple[str, str] | None = None
+    digests: Sequence[str] | None = None
 
 
 class Bodies:
@@ -97,7 +97,7 @@ class Bodies:
         ours, theirs = self.of(first, known[0]), self.of(second, known[1])
         read = ours.body is not None and theirs.body is not None
         found = compare(ours.body, theirs.body) if ours.body and theirs.body else None
-        return Compared(found, (ours.digest, theirs.digest) if read else ("", ""))
+        return Compared(found, [ours.digest, theirs.digest] if read else ["", ""])
 
     def look_and_compare(self, task: Sequence[str]) -> Compared:
         """Compare two files unless their sketches lie far apart: paths, then :func:`sketch_of`."""
@@ -150,14 +150,13 @@ def as_found(compared: Compared) -> Found:
     """Return a comparison as workers answer and stores keep it; :func:`of_found` reads it."""
     comparison, digests = compared
     values = None if comparison is None else asdict(comparison)
-    return {"comparison": values, "digests": None if digests is None else [*digests]}, {}
+    return {"comparison": values, "digests": digests}, {}
 
 
 def of_found(found: Found) -> Compared:
     """Read what :func:`as_found` gave."""
     values, digests = found[0]["comparison"], found[0]["digests"]
-    comparison = None if values is None else Comparison(**values)
-    return Compared(comparison, None if digests is None else (digests[0], digests[1]))
+    return Compared(None if values is None else Comparison(**values), digests)
 
 
 class PairsOfCollection:
@@ -231,7 +230,7 @@ class PairsOfCollection:
     def _keep(self, pair: Pair, found: Compared) -> None:
         """Remember what was found, from run to run unless a file is no longer what was measured."""
         self.found[pair] = found.comparison
-        measured = tuple(self._shapes[row].digest for row in pair)
+        measured = [self._shapes[row].digest for row in pair]
         if found.digests is None or found.digests == measured:
             if self._store is not None:
                 self._store.put(self._key(pair), as_found(found))

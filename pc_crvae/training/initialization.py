@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from pc_crvae.config import Config, InitConfig, ModelPart, plain
+from pc_crvae.config import InitConfig, ModelPart, plain
 from pc_crvae.errors import UserError
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.pretrained_vae import PretrainedVAE
@@ -122,16 +122,6 @@ class Origin:
 
     def _refusal(self, what: str) -> UserError:
         return UserError(f"init.from: {self.init.source} {what}")
-
-
-def check_initialization(config: Config) -> None:
-    """Read the model that training starts from, so that a missing one is refused at once.
-
-    Raises:
-        UserError: there is none, or it is damaged.
-    """
-    if config.init is not None:
-        Origin.read(config.init)
 
 
 def initial_notes(init: InitConfig) -> Iterator[str]:
