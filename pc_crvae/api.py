@@ -196,21 +196,16 @@ def embed(
     from pc_crvae.data.clouds import normalize, turn_z_up
     from pc_crvae.data.facing import single_up, up_in_full
     from pc_crvae.data.readers.shape_files import find_shape_files
-    from pc_crvae.embedding.index import About, check_points
+    from pc_crvae.embedding.index import check_points
     from pc_crvae.embedding.rotation_average import check_group
-    from pc_crvae.embedding.shapes import embeddings_of_clouds, embeddings_of_files
+    from pc_crvae.embedding.shapes import about_of, embeddings_of_clouds, embeddings_of_files
 
     check_points(points, "points")
     if average_over is not None:
         check_group(average_over, "average_over")
-    facing = up_in_full(up)
+    up_in_full(up)  # a mistake in it is told before a model is read
     saved = _opened(model or DEFAULT_MODEL, device="auto")
-    about = About(
-        model_sha256=saved.weights_sha256,
-        points=points or saved.point_model.points,
-        up=facing,
-        average_over=average_over,
-    )
+    about = about_of(saved, points, up, average_over)
     if isinstance(shapes, np.ndarray):
         if shapes.ndim != 3 or shapes.shape[2] != 3:
             raise ValueError(f"clouds must be (n, P, 3), not {shapes.shape}")
@@ -223,7 +218,7 @@ def embed(
         )
     places = [shapes] if isinstance(shapes, str | Path) else shapes
     files = find_shape_files([Path(place) for place in places])
-    return embeddings_of_files(saved.point_model, files, about, _raise)
+    return embeddings_of_files(saved.point_model, files, about)
 
 
 def search(
@@ -338,15 +333,11 @@ def explore(
 def _index_of(folder: Path, model: str | Path) -> "Embeddings":
     from pc_crvae.collection.reading import read_files
     from pc_crvae.collection.store import store_for
-    from pc_crvae.data.facing import up_in_full
     from pc_crvae.data.readers.shape_files import find_shape_files
-    from pc_crvae.embedding.index import About
+    from pc_crvae.embedding.shapes import about_of
 
     saved = _opened(model, device="auto")
-    about = About(
-        model_sha256=saved.weights_sha256, points=saved.point_model.points, up=up_in_full(None)
-    )
-    files = find_shape_files([folder])
+    files, about = find_shape_files([folder]), about_of(saved, points=None, up=None)
     with store_for([folder], lambda text: warnings.warn(text, stacklevel=3)) as store:
         found = read_files(files, saved.point_model, about, store, measured=False)
     for sentence in found.refused:
@@ -388,9 +379,3 @@ def _opened(
     if saved.note:
         warnings.warn(saved.note, stacklevel=3)
     return saved
-
-
-def _raise(reason: str) -> None:
-    from pc_crvae.errors import UserError
-
-    raise UserError(reason)

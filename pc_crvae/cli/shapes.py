@@ -27,7 +27,7 @@ def check_vectors(options: argparse.Namespace) -> None:
 
 def about_vectors(options: argparse.Namespace, saved: "SavedModel") -> "About":
     """Return what the options make of files, by a model."""
-    from pc_crvae.collection.explore import about_of
+    from pc_crvae.embedding.shapes import about_of
 
     return about_of(saved, options.points, options.up, options.average_over)
 

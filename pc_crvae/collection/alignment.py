@@ -68,14 +68,14 @@ def is_far(pose: Pose, first: Body, second: Body) -> bool:
 
 def _gap(pose: Pose, first: Body, second: Body, points: int) -> float:
     """Mean distance of some points of the first, beyond a cloud's floor, by the diameter."""
-    distances = second.distances(pose.apply(first.samples[:points]))
+    distances = second.closest(pose.apply(first.samples[:points])).distances
     return (float(distances.mean()) - second.floor) / second.diameter
 
 
 def residual(pose: Pose, first: Body, second: Body) -> Residual:
     """Measure how far the first, laid by a pose, and the second lie apart, looked at both ways."""
-    there = second.distances(pose.apply(first.samples))
-    back = first.distances(pose.undo(second.samples)) * pose.scale
+    there = second.closest(pose.apply(first.samples)).distances
+    back = first.closest(pose.undo(second.samples)).distances * pose.scale
     squares = [float(np.square(found).mean()) for found in (there, back)]
     gaps = [second.floor, first.floor * pose.scale]
     beyond = [max(0.0, square - gap**2) for square, gap in zip(squares, gaps, strict=True)]

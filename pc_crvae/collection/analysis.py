@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,16 +15,7 @@ from pc_crvae.collection.neighbors import nearest_others
 from pc_crvae.collection.pairs import PairsOfCollection
 from pc_crvae.collection.reading import Collection
 from pc_crvae.data.cache.kept import Kept
-from pc_crvae.embedding.cosine import unit_rows
-
-Progress = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
-"""Given what is done and of how many, it gives what is called after each."""
-
-
-def silent(what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
-    """Tell nothing of the progress."""
-    return nullcontext(lambda: None)
-
+from pc_crvae.utils.counting import Counting, silent
 
 NEIGHBORS = 12
 """Nearest shapes that are told of each."""
@@ -57,7 +47,7 @@ class Analysis:
 
 
 def analyse(
-    collection: Collection, *, store: Kept | None = None, progress: Progress = silent
+    collection: Collection, *, store: Kept | None = None, progress: Counting = silent
 ) -> Analysis:
     """Find out all that there is to tell of a collection.
 
@@ -66,11 +56,7 @@ def analyse(
         store: the store that keeps findings from run to run; None: nothing is kept.
         progress: a function to call with how far the work is.
     """
-    vectors = collection.embeddings.vectors
-    units = np.empty(vectors.shape, dtype=np.float32)
-    for start in range(0, len(units), 4096):  # bounds the float64 copies
-        part = slice(start, start + 4096)
-        units[part] = unit_rows(vectors[part])
+    units = collection.embeddings.units
     rows, distances = nearest_others(units, NEIGHBORS)
     with progress("comparing", len(collection)) as advance:
         comparing = PairsOfCollection(collection, store)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from pc_crvae.collection.closest import TriangleSearch, descend_to_points
+from pc_crvae.collection.closest import Closest, TriangleSearch, step_towards
 from pc_crvae.collection.first_look import Outline
 from pc_crvae.collection.moments import Moments, moments_of_cloud, moments_of_mesh, size_of
 from pc_crvae.collection.poses import Pose
@@ -49,12 +49,27 @@ class Body(ABC):
         self.area = moments.area / self.size**2
 
     @abstractmethod
-    def distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the distances (n,) of points (n, 3) from the body."""
+    def closest(
+        self, points: NDArray[np.float64], near: NDArray[np.int64] | None = None
+    ) -> Closest:
+        """Find what of the body is closest to points (n, 3).
 
-    @abstractmethod
+        Args:
+            points: (n, 3).
+            near: (n,) parts that are likely to be near.
+        """
+
     def descend(self, points: NDArray[np.float64], pose: Pose, steps: int) -> Pose:
         """Bring points (n, 3) nearer to the body than a pose lays them, in at most some steps."""
+        near = None
+        for _ in range(steps):
+            laid = pose.apply(points)
+            distances, places, near, normals = self.closest(laid, near)
+            step, is_settled = step_towards(laid, distances, places, normals)
+            pose = pose.moved(step)
+            if is_settled:
+                break
+        return pose
 
 
 class SurfaceBody(Body):
@@ -78,13 +93,11 @@ class SurfaceBody(Body):
         self.outline = Outline(self.moments, drawn)
         self.diameter = 2 * float(np.linalg.norm(corners, axis=1).max())
 
-    def distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the distances (n,) of points (n, 3) from the surface."""
-        return self._search.closest(points).distances
-
-    def descend(self, points: NDArray[np.float64], pose: Pose, steps: int) -> Pose:
-        """Bring points nearer to the surface."""
-        return self._search.descend(points, pose, steps)
+    def closest(
+        self, points: NDArray[np.float64], near: NDArray[np.int64] | None = None
+    ) -> Closest:
+        """Find the closest points of the surface."""
+        return self._search.closest(points, near)
 
 
 class CloudBody(Body):
@@ -107,14 +120,12 @@ class CloudBody(Body):
             own = self._tree.query(self.samples, k=2)[0][:, 1]
             self.floor = float(np.sqrt(np.square(own).mean()))
 
-    def distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the distances (n,) of points (n, 3) from the nearest of the cloud's."""
-        found: NDArray[np.float64] = self._tree.query(points)[0]
-        return found
-
-    def descend(self, points: NDArray[np.float64], pose: Pose, steps: int) -> Pose:
-        """Bring points nearer to the cloud's."""
-        return descend_to_points(points, self._tree, pose, steps)
+    def closest(
+        self, points: NDArray[np.float64], near: NDArray[np.int64] | None = None
+    ) -> Closest:
+        """Find the closest of the cloud's points."""
+        distances, rows = self._tree.query(points)
+        return Closest(distances, self._points[rows], rows, np.empty((0, 3)))
 
 
 def body_of(shape: ShapeContent, up: str | None, moments: Moments | None = None) -> Body:

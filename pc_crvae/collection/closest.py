@@ -1,4 +1,4 @@
-"""The points of a triangle mesh that are closest to given points, exactly; and points laid on it.
+"""The points of a triangle mesh that are closest to given points, exactly; and a step towards them.
 
 All that is compiled stands in this file, as :func:`~pc_crvae.utils.compiling.compiled` asks.
 """
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from pc_crvae.collection.poses import Pose
 from pc_crvae.data.surface_sampling import Mesh, face_vectors
 from pc_crvae.utils.compiling import compiled, inlined
 
@@ -31,17 +30,19 @@ _BITS = 10  # a coordinate, of the curve along which triangles are put in order
 
 
 class Closest(NamedTuple):
-    """What of a surface is closest to each of some points.
+    """What of a surface or a cloud is closest to each of some points.
 
     Attributes:
-        distances: (n,) to the surface.
+        distances: (n,) to it.
         places: (n, 3) the closest points.
-        triangles: (n,) the triangles that these lie on.
+        parts: (n,) the triangles that these lie on, or which points they are.
+        normals: (n, 3) of these triangles; (0, 3) of a cloud, which has none.
     """
 
     distances: NDArray[np.float64]
     places: NDArray[np.float64]
-    triangles: NDArray[np.int64]
+    parts: NDArray[np.int64]
+    normals: NDArray[np.float64]
 
 
 class TriangleSearch:
@@ -74,50 +75,21 @@ class TriangleSearch:
         self._middle = np.minimum(starts + _BETWEEN_CENTERS // 2, len(mesh) - 1)
         self._tree = cKDTree(self.mesh[self._middle].mean(axis=1))
 
-    def closest(self, points: NDArray[np.float64]) -> Closest:
-        """Find the closest point of the surface to each of some points (n, 3)."""
+    def closest(
+        self, points: NDArray[np.float64], near: NDArray[np.int64] | None = None
+    ) -> Closest:
+        """Find the closest point of the surface to each of some points.
+
+        Args:
+            points: (n, 3).
+            near: (n,) triangles that are likely to be near, which makes the search quicker.
+        """
         points = np.ascontiguousarray(points, dtype=np.float64)
         squares = np.empty(len(points))
         places = np.empty((len(points), 3))
-        triangles = self._guesses(points)
-        _search(points, self.mesh, self._boxes, self._groups, squares, places, triangles)
-        return Closest(np.sqrt(squares), places, triangles)
-
-    def descend(self, points: NDArray[np.float64], pose: Pose, steps: int) -> Pose:
-        """Move a pose downhill, by Gauss-Newton steps on the distances of points to the surface.
-
-        Args:
-            points: (n, 3) that the pose lays on the surface; those that are far count little.
-            pose: the pose to start from.
-            steps: the most steps that are taken.
-        """
-        points = np.ascontiguousarray(points, dtype=np.float64)
-        triangles = self._guesses(pose.apply(points))
-        rotation, shift = pose.rotation.copy(), pose.shift.copy()
-        surface = self.mesh, self.normals, self._boxes, self._groups
-        scale = _descend(points, triangles, *surface, pose.scale, rotation, shift, steps)
-        return Pose(scale, rotation, shift)
-
-    def _guesses(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Triangles (n,) that are likely to be near, which only makes the search quicker."""
-        found: NDArray[np.int64] = self._middle[self._tree.query(points)[1]]
-        return found
-
-
-def descend_to_points(points: NDArray[np.float64], tree: cKDTree, pose: Pose, steps: int) -> Pose:
-    """As :meth:`TriangleSearch.descend`, to the points of a cloud, which ``tree`` holds."""
-    rotation, shift, scale = pose.rotation.copy(), pose.shift.copy(), pose.scale
-    targets = np.asarray(tree.data)
-    for _ in range(steps):
-        moved = Pose(scale, rotation, shift).apply(points)
-        distances, rows = tree.query(moved)
-        squares, no_normals = np.square(distances), np.empty((0, 3))
-        scale, is_settled = _step(
-            moved, targets[rows], no_normals, rows, squares, scale, rotation, shift
-        )
-        if is_settled:
-            break
-    return Pose(scale, rotation, shift)
+        guesses = self._middle[self._tree.query(points)[1]] if near is None else near.copy()
+        _search(points, self.mesh, self._boxes, self._groups, squares, places, guesses)
+        return Closest(np.sqrt(squares), places, guesses, self.normals[guesses])
 
 
 def _in_groups(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -149,15 +121,9 @@ def _fill_away(
 ) -> None:
     """Fill the squared distances (n,) of a point from boxes (6, n), several at a time."""
     for b in range(len(away)):
-        dx, beyond = boxes[0, b] - x, x - boxes[3, b]
-        dx = dx if dx > beyond else beyond
-        dx = dx if dx > 0.0 else 0.0
-        dy, beyond = boxes[1, b] - y, y - boxes[4, b]
-        dy = dy if dy > beyond else beyond
-        dy = dy if dy > 0.0 else 0.0
-        dz, beyond = boxes[2, b] - z, z - boxes[5, b]
-        dz = dz if dz > beyond else beyond
-        dz = dz if dz > 0.0 else 0.0
+        dx = max(boxes[0, b] - x, x - boxes[3, b], 0.0)
+        dy = max(boxes[1, b] - y, y - boxes[4, b], 0.0)
+        dz = max(boxes[2, b] - z, z - boxes[5, b], 0.0)
         away[b] = dx * dx + dy * dy + dz * dz
 
 
@@ -252,60 +218,32 @@ def _search(
 
 
 @compiled
-def _descend(
+def step_towards(
     points: NDArray[np.float64],
-    triangles: NDArray[np.int64],
-    mesh: NDArray[np.float64],
-    normals: NDArray[np.float64],
-    boxes: NDArray[np.float64],
-    groups: NDArray[np.float64],
-    scale: float,
-    rotation: NDArray[np.float64],
-    shift: NDArray[np.float64],
-    steps: int,
-) -> float:
-    """Move a pose, of which ``rotation`` and ``shift`` are changed and the scale is returned."""
-    moved, places = np.empty((len(points), 3)), np.empty((len(points), 3))
-    squares = np.empty(len(points))
-    for _ in range(steps):
-        for n in range(len(points)):
-            for i in range(3):
-                inner = 0.0
-                for j in range(3):
-                    inner += rotation[i, j] * points[n, j]
-                moved[n, i] = scale * inner + shift[i]
-        _search(moved, mesh, boxes, groups, squares, places, triangles)
-        scale, is_settled = _step(
-            moved, places, normals, triangles, squares, scale, rotation, shift
-        )
-        if is_settled:
-            break
-    return scale
-
-
-@compiled
-def _step(
-    moved: NDArray[np.float64],
+    distances: NDArray[np.float64],
     places: NDArray[np.float64],
     normals: NDArray[np.float64],
-    parts: NDArray[np.int64],
-    squares: NDArray[np.float64],
-    scale: float,
-    rotation: NDArray[np.float64],
-    shift: NDArray[np.float64],
-) -> tuple[float, bool]:
-    """Change a pose by one step that brings ``moved`` nearer to ``places``.
+) -> tuple[NDArray[np.floating], bool]:
+    """Find the Gauss-Newton step that brings points nearer to their closest places.
 
-    ``parts`` are rows of ``normals``; where there are none, all ways from the places count.
-    Returns the scale, and whether the step was so small that no other is worth while.
+    Args:
+        points: (n, 3); those that are far count little.
+        distances: (n,) of the closest places.
+        places: (n, 3).
+        normals: (n, 3) of the surface; (0, 3): all ways from the places count.
+
+    Returns:
+        The step (7,): a rotation vector, a shift, and the growth of the scale; and whether it is so
+        small that no other is worth while.
     """
     products, misses, row = np.zeros((7, 7)), np.zeros(7), np.empty(7)
+    squares = distances * distances
     usual = max(1.5 * np.sqrt(np.median(squares)), 1e-12)
     ways = 1 if len(normals) else 3
-    for n in range(len(moved)):
-        x, y, z = moved[n, 0], moved[n, 1], moved[n, 2]
+    for n in range(len(points)):
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
         dx, dy, dz = x - places[n, 0], y - places[n, 1], z - places[n, 2]
-        distance = np.sqrt(squares[n])
+        distance = distances[n]
         weight = 1 / (1 + squares[n] / usual**2)
         for way in range(ways):
             if ways == 3:
@@ -315,8 +253,7 @@ def _step(
             elif distance > _TOUCHING:
                 a, b, c = dx / distance, dy / distance, dz / distance
             else:
-                t = parts[n]
-                a, b, c = normals[t, 0], normals[t, 1], normals[t, 2]
+                a, b, c = normals[n, 0], normals[n, 1], normals[n, 2]
             row[0], row[1], row[2] = y * c - z * b, z * a - x * c, x * b - y * a
             row[3], row[4], row[5] = a, b, c
             row[6] = x * a + y * b + z * c
@@ -336,25 +273,4 @@ def _step(
     step = np.linalg.solve(products, misses)
     largest = np.abs(step).max()
     step *= min(1.0, _LARGEST_STEP / max(largest, 1e-30))
-    _move(step, rotation, shift)
-    return scale * (1 + step[6]), min(largest, _LARGEST_STEP) <= _SETTLED * usual
-
-
-@compiled
-def _move(
-    step: NDArray[np.float64], rotation: NDArray[np.float64], shift: NDArray[np.float64]
-) -> None:
-    """Turn a pose by the first three of a step (7,), grow it by the last and then shift it."""
-    x, y, z = step[0], step[1], step[2]
-    angle = np.sqrt(x * x + y * y + z * z)
-    # Rodrigues; of a vanishing angle, sin(a) / a is 1 and (1 - cos(a)) / a^2 is 1 / 2.
-    straight, bend = 1.0, 0.5
-    if angle > 1e-6:
-        straight, bend = np.sin(angle) / angle, 2 * (np.sin(angle / 2) / angle) ** 2
-    turn = np.empty((3, 3))
-    square = angle * angle
-    turn[0] = 1 + bend * (x * x - square), bend * x * y - straight * z, bend * x * z + straight * y
-    turn[1] = bend * x * y + straight * z, 1 + bend * (y * y - square), bend * y * z - straight * x
-    turn[2] = bend * x * z - straight * y, bend * y * z + straight * x, 1 + bend * (z * z - square)
-    rotation[:] = turn @ rotation
-    shift[:] = (1 + step[6]) * (turn @ shift) + step[3:6]
+    return step, min(largest, _LARGEST_STEP) <= _SETTLED * usual

@@ -6,15 +6,13 @@ file after another, and is started again after one that it did not survive.
 """
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.collection.shapes import Shape, measure, shape_of, values_of
-from pc_crvae.data.readers.shape_files import drawn, read_shape
+from pc_crvae.collection.shapes import Shape, prepare_measuring, shape_of
 from pc_crvae.errors import UserError
 from pc_crvae.utils.workers import Answer, Found, Lost, Worker
 
@@ -25,27 +23,17 @@ MOST_BYTES = 8 * 2**30
 """Of memory that the process may ask for."""
 
 
-@dataclass(frozen=True, eq=False)
-class Dropped:
-    """A shape that was read.
-
-    Attributes:
-        cloud: (P, 3) float32, ready for the model.
-        shape: its measures.
-    """
-
-    cloud: NDArray[np.float32]
-    shape: Shape
-
-
 class DroppedReader:
     """What reads dropped files, one at a time; to be closed in the end.
 
     Args:
+        points: the number of points wanted of each.
+        up: the axis that points up, as ``embed`` takes it.
         seconds: the time that one file may take.
     """
 
-    def __init__(self, seconds: float = MOST_SECONDS) -> None:
+    def __init__(self, points: int, up: str | None, seconds: float = MOST_SECONDS) -> None:
+        self._setup = [MOST_BYTES, up, points]
         self._seconds = seconds
         self._lock = threading.Lock()
         self._worker: Worker | None = None
@@ -56,13 +44,14 @@ class DroppedReader:
         with self._lock:
             self._running()
 
-    def read(self, path: Path, points: int, up: str | None) -> Dropped:
+    def read(self, path: Path) -> tuple[NDArray[np.float32], Shape]:
         """Read a shape as :func:`pc_crvae.data.readers.shape_files.load_shape` does.
 
         Args:
             path: the file, whose suffix says what it is.
-            points: the number of points wanted.
-            up: the axis that points up, as ``embed`` takes it.
+
+        Returns:
+            Points (P, 3), ready for the model, and the measures of the shape.
 
         Raises:
             UserError: the file cannot be used, takes too long or too much memory, or ends the
@@ -72,7 +61,7 @@ class DroppedReader:
         with self._lock:
             worker = self._running()
             try:
-                answer = worker.ask({"path": str(path), "points": points, "up": up}, self._seconds)
+                answer = worker.ask(str(path), self._seconds)
             except RuntimeError:
                 self._end()
                 raise
@@ -82,7 +71,7 @@ class DroppedReader:
         if isinstance(answer, UserError):
             raise answer
         values, arrays = answer
-        return Dropped(arrays["cloud"], shape_of(values, arrays["points"]))
+        return arrays["cloud"], shape_of(values["shape"], arrays["points"])
 
     def close(self) -> None:
         """End the process, whatever it is at."""
@@ -95,7 +84,7 @@ class DroppedReader:
         if self._worker is not None and not self._worker.is_alive:
             self._end()
         if self._worker is None:
-            self._worker = Worker(reader_of_dropped, MOST_BYTES)
+            self._worker = Worker(prepare_dropped, self._setup)
         return self._worker
 
     def _end(self) -> None:
@@ -104,22 +93,26 @@ class DroppedReader:
             worker.end()
 
 
-def reader_of_dropped(most_bytes: int) -> Answer:
-    """Bound the memory of this process, and return what reads the file of a task."""
+def prepare_dropped(setup: Any) -> Answer:
+    """Bound the memory of this process, and return what measures the shape of a file.
+
+    Args:
+        setup: the bytes that the process may ask for, the axis that points up, and the count of
+            points drawn.
+    """
+    most_bytes, up, points = setup
     try:
         import resource
     except ImportError:  # Windows has none; the parent still counts the seconds
         pass
     else:
         resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
-    return _answer
+    measured = prepare_measuring([up, points, False])
 
+    def read(path: str) -> Found:
+        try:
+            return measured(path)
+        except MemoryError:
+            raise UserError(f"{path} needs more memory than a file has: simplify it") from None
 
-def _answer(task: dict[str, Any]) -> Found:
-    path, up = Path(task["path"]), task["up"]
-    try:
-        content = read_shape(path)
-        cloud, shape = drawn(content, task["points"], up), measure(content, up)
-    except MemoryError:
-        raise UserError(f"{path} needs more memory than a file has: simplify it") from None
-    return values_of(shape), {"cloud": cloud.astype("<f4"), "points": shape.points}
+    return read

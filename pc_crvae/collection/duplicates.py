@@ -15,7 +15,7 @@ from pc_crvae.collection import thresholds
 from pc_crvae.collection.comparison import EXACT, KINDS, Comparison, Kind
 from pc_crvae.collection.moments import finer_invariants, invariants, size_of
 from pc_crvae.collection.neighbors import nearest_others
-from pc_crvae.collection.pair_order import Pair, by_neighborhood
+from pc_crvae.collection.pair_order import by_neighborhood
 from pc_crvae.collection.pairs import PairsOfCollection
 from pc_crvae.collection.shapes import Shape
 
@@ -74,21 +74,21 @@ def find_duplicates(
 
 class _Search:
     def __init__(self, shapes: Sequence[Shape | None], comparing: PairsOfCollection) -> None:
-        self.shapes = shapes
+        self.count = len(shapes)
+        self.shapes = {row: shape for row, shape in enumerate(shapes) if shape is not None}
         self.findings: list[Finding] = []
-        self.standing = [row for row, shape in enumerate(shapes) if shape is not None]
+        self.standing = list(self.shapes)
         self._comparing = comparing
-        self._compared: dict[tuple[int, int], Comparison | None] = {}
         self._measures = np.zeros((len(shapes), 4))
         self._finer = np.zeros((len(shapes), 5))
         for row in self.standing:
-            self._measures[row] = invariants(self._shape(row).moments)
-            self._finer[row] = finer_invariants(self._shape(row).moments)
+            self._measures[row] = invariants(self.shapes[row].moments)
+            self._finer[row] = finer_invariants(self.shapes[row].moments)
 
     def same_files(self) -> None:
         first_of: dict[str, int] = {}
         for row in self.standing:
-            first = first_of.setdefault(self._shape(row).digest, row)
+            first = first_of.setdefault(self.shapes[row].digest, row)
             if first != row:
                 self.findings.append(Finding(first, row, Comparison("same file")))
         self.standing = sorted(first_of.values())
@@ -105,19 +105,18 @@ class _Search:
         listed = zip(standing.tolist(), standing[rows].tolist(), strict=True)
         pairs = {(min(row, other), max(row, other)) for row, others in listed for other in others}
         still = set(self.standing)
-        pairs |= {pair for pair in self._compared if still.issuperset(pair)}
+        pairs |= {pair for pair in self._comparing.found if still.issuperset(pair)}
         ordered = sorted(pair for pair in pairs if self._measures_are_near(*pair))
-        unknown = by_neighborhood([pair for pair in ordered if not self._is_known(pair)])
+        unknown = by_neighborhood([pair for pair in ordered if not self._comparing.is_known(pair)])
         told = 0
-        for done, (pair, found) in enumerate(self._comparing.compare_all(unknown), start=1):
-            self._compared[pair] = found
-            while told < len(self.shapes) * done // len(unknown):
+        for done, _ in enumerate(self._comparing.compare_all(unknown), start=1):
+            while told < self.count * done // len(unknown):
                 advance()
                 told += 1
-        for _ in range(told, len(self.shapes)):
+        for _ in range(told, self.count):
             advance()
         for pair in ordered:
-            near = self._compared[pair]
+            near = self._comparing.found[pair]
             if near is not None:
                 self.findings.append(Finding(*pair, near))
 
@@ -127,7 +126,7 @@ class _Search:
         for first, second in pairs:
             if first in gone or second in gone:
                 continue
-            found = self._compare(first, second)
+            found = self._comparing.compare((first, second))
             if found is not None and found.kind in kinds:
                 self.findings.append(Finding(first, second, found))
                 gone.add(second)
@@ -150,34 +149,16 @@ class _Search:
                 yield rows[earlier[k]], row
 
     def _faces_alike(self, first: int, second: int) -> bool:
-        ours, theirs = self._shape(first).moments, self._shape(second).moments
+        ours, theirs = self.shapes[first].moments, self.shapes[second].moments
         size = size_of(ours)
         apart = np.abs(ours.covariance - theirs.covariance).max()
         return bool(apart <= thresholds.INVARIANTS * size**2)
 
     def _measures_are_near(self, first: int, second: int) -> bool:
-        ours, theirs = self._shape(first), self._shape(second)
+        ours, theirs = self.shapes[first], self.shapes[second]
         apart = np.abs(self._measures[first] - self._measures[second])
         # A cloud has no area to compare.
         compared = apart if ours.kind == theirs.kind == "mesh" else apart[:3]
         finer = np.abs(self._finer[first] - self._finer[second])
         is_alike = compared.max() <= thresholds.NEAR_INVARIANTS
         return bool(is_alike and (finer <= thresholds.NEAR_FINER_INVARIANTS).all())
-
-    def _compare(self, first: int, second: int) -> Comparison | None:
-        pair = first, second
-        if not self._is_known(pair):
-            self._compared[pair] = self._comparing.compare(first, second)
-        return self._compared[pair]
-
-    def _is_known(self, pair: Pair) -> bool:
-        if pair not in self._compared:
-            known = self._comparing.recall(pair)
-            if known is not None:
-                self._compared[pair] = known[0]
-        return pair in self._compared
-
-    def _shape(self, row: int) -> Shape:
-        shape = self.shapes[row]
-        assert shape is not None
-        return shape

@@ -5,17 +5,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pc_crvae.collection.analysis import Analysis, Progress, analyse, silent
+from pc_crvae.collection.analysis import Analysis, analyse
 from pc_crvae.collection.duplicates_page import duplicates_page
 from pc_crvae.collection.freshness import fresh_content, made_of_files, made_of_index
 from pc_crvae.collection.page import collection_page
 from pc_crvae.collection.reading import Collection, read_files, read_index
 from pc_crvae.collection.store import mark_as_used, store_for
 from pc_crvae.collection.tables import write_duplicates, write_shapes
-from pc_crvae.data.facing import up_in_full
 from pc_crvae.data.readers.shape_files import FoundShapes, find_shapes
-from pc_crvae.embedding.index import SUFFIXES, About, Embeddings, load_embeddings
+from pc_crvae.embedding.index import SUFFIXES, Embeddings, load_embeddings
+from pc_crvae.embedding.shapes import about_of
 from pc_crvae.errors import UserError
+from pc_crvae.utils.counting import Counting, silent
 from pc_crvae.utils.files import npz_names, require_writable
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def explore(
     *,
     points: int | None = None,
     up: str | None = None,
-    progress: Progress = silent,
+    progress: Counting = silent,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Explored:
     """Read shapes, find out what there is to tell, and write it.
@@ -159,18 +160,6 @@ def _sources(
             "neither"
         )
     return index
-
-
-def about_of(
-    saved: "SavedModel", points: int | None, up: str | None, average_over: str | None = None
-) -> About:
-    """Return how shapes of one's own are embedded by a model, as ``embed`` takes the rest."""
-    return About(
-        model_sha256=saved.weights_sha256,
-        points=points or saved.point_model.points,
-        up=up_in_full(up),
-        average_over=average_over,
-    )
 
 
 def _index_among(places: Sequence[Path]) -> Embeddings | None:

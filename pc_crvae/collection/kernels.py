@@ -20,4 +20,3 @@ def compile_kernels() -> None:
     with telling_of_compiling():
         for body in (SurfaceBody(corners), CloudBody(corners[:, 0])):
             body.descend(body.samples, as_it_is, 1)
-            body.distances(body.samples)

@@ -9,14 +9,14 @@ from io import TextIOBase
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.visualization.embedding_map import FEWEST, tsne
+
 LAYOUT = 1
 """Raise it where the map of the same shapes comes out differently."""
 
 STEPS = 1000
 """Of the descent that lays shapes out; it may end before."""
 
-_PERPLEXITY = 30.0
-_FEWEST = 5  # shapes among which neighbours can be preserved
 _EXACT = 400  # shapes up to which no approximation is needed for speed
 
 
@@ -35,27 +35,17 @@ def lay_out(
         (n, 2) in [-1, 1]; of fewer than five shapes, or of shapes that all coincide, by the first
         two directions.
     """
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
     flat = np.pad(codes[:, :2], ((0, 0), (0, max(0, 2 - codes.shape[1]))))
     spread = float(np.abs(codes).max(initial=0))
-    if len(codes) < _FEWEST or spread < 1e-9:
+    if len(codes) < FEWEST or spread < 1e-9:
         return _framed(flat)
     with threadpool_limits(1), redirect_stdout(_Printed(advance)):
-        places = TSNE(
-            perplexity=min(_PERPLEXITY, (len(codes) - 1) / 3),
-            init=flat / max(float(np.std(flat[:, 0])), 1e-12) * 1e-4,
-            random_state=0,
-            method="exact" if len(codes) <= _EXACT else "barnes_hut",
-            n_jobs=1,
-            max_iter=STEPS,
-            verbose=2,  # it has no other way to tell how far it is
-        ).fit_transform(codes / spread)
-        # Turned, which changes no distance: the longest way across lies across the page.
-        turned = PCA(2, svd_solver="full").fit_transform(np.asarray(places, dtype=np.float64))
-    return _framed(turned)
+        method = "exact" if len(codes) <= _EXACT else "barnes_hut"
+        # Verbose, as it has no other way to tell how far it is.
+        places = tsne(codes / spread, flat, method=method, n_jobs=1, max_iter=STEPS, verbose=2)
+    return _framed(places)
 
 
 class _Printed(TextIOBase):

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.collection.analysis import NEIGHBORS
-from pc_crvae.collection.dropped import Dropped, DroppedReader
-from pc_crvae.collection.likeness import Likeness
+from pc_crvae.collection.dropped import DroppedReader
+from pc_crvae.collection.likeness import distances_of_pairs, shares_not_closer
 from pc_crvae.collection.page import facts_of, levels_of
 from pc_crvae.embedding.index import Embeddings, embed_clouds
 from pc_crvae.embedding.shapes import nearest_hits, require_model_of
@@ -26,7 +26,7 @@ class Lookup:
     Args:
         embeddings: the vectors of the collection.
         saved: the model that made them.
-        reader: what reads the files.
+        reader: what reads the files, as queries to the collection.
 
     Raises:
         UserError: another model made them.
@@ -35,10 +35,9 @@ class Lookup:
     def __init__(self, embeddings: Embeddings, saved: "SavedModel", reader: DroppedReader) -> None:
         require_model_of(embeddings, saved.weights_sha256, saved.folder)
         self._embeddings = embeddings
-        self._about = embeddings.about.for_queries()
         self._model = saved.point_model
         self._reader = reader
-        self._likeness = Likeness.among(embeddings.vectors)
+        self._pairs = distances_of_pairs(embeddings.vectors)
         self._lock = threading.Lock()
 
     def nearest(self, path: Path, name: str) -> dict[str, Any]:
@@ -57,15 +56,16 @@ class Lookup:
             UserError: the file cannot be used.
         """
         try:
-            dropped = self._reader.read(path, self._about.points, self._about.up)
+            cloud, shape = self._reader.read(path)
         except UserError as error:
             raise UserError(str(error).replace(str(path), name)) from error
-        hits = nearest_hits(self._embeddings, self._vector(dropped, name), NEIGHBORS)
-        shares = self._likeness.shares(np.array([hit.distance for hit in hits])).tolist()
+        hits = nearest_hits(self._embeddings, self._vector(cloud, name), NEIGHBORS)
+        distances = np.array([hit.distance for hit in hits])
+        shares = shares_not_closer(self._pairs, distances).tolist()
         return {
             "name": printable(name),
-            "facts": facts_of(dropped.shape, name),
-            "points": encoded(levels_of(dropped.shape)),
+            "facts": facts_of(shape, name),
+            "points": encoded(levels_of(shape)),
             "nearest": [
                 {
                     "row": hit.row,
@@ -78,9 +78,10 @@ class Lookup:
             ],
         }
 
-    def _vector(self, dropped: Dropped, name: str) -> NDArray[np.float32]:
+    def _vector(self, cloud: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+        average_over = self._embeddings.about.average_over
         with self._lock:
-            (_, found), *_ = embed_clouds(self._model, [dropped.cloud], self._about.average_over)
+            (_, found), *_ = embed_clouds(self._model, [cloud], average_over)
         if isinstance(found, str):
             raise UserError(f"{name}: {found}")
         return found

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.collection.analysis import Analysis
 from pc_crvae.collection.duplicates import Finding
-from pc_crvae.collection.likeness import Likeness
+from pc_crvae.collection.likeness import distances_of_pairs, shares_not_closer
 from pc_crvae.collection.reading import Collection
 from pc_crvae.collection.shapes import KEPT_POINTS, Shape
 from pc_crvae.collection.wording import TITLES, describe
@@ -113,7 +113,7 @@ def _content(collection: Collection, analysis: Analysis) -> dict[str, Any]:
     for place, group in enumerate(analysis.groups):
         group_of[list(group.rows)] = place
     colors = class_colors(len(analysis.groups))
-    shares = Likeness.among(embeddings.vectors).shares(analysis.distances)
+    shares = shares_not_closer(distances_of_pairs(embeddings.vectors), analysis.distances)
     return {
         "root": printable(root),
         "ids": [printable(name) for name in embeddings.ids],

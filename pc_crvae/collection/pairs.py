@@ -18,10 +18,9 @@ from pc_crvae.collection.bodies import Body, body_of
 from pc_crvae.collection.comparison import Comparison, compare
 from pc_crvae.collection.first_look import Outline, may_be_near
 from pc_crvae.collection.kernels import compile_kernels
-from pc_crvae.collection.moments import Moments, moments_of_values, values_of_moments
 from pc_crvae.collection.pair_order import Pair
 from pc_crvae.collection.reading import Collection
-from pc_crvae.collection.shapes import Shape, digest_of
+from pc_crvae.collection.shapes import Shape, digest_of, shape_of, values_of
 from pc_crvae.data.cache.kept import Kept
 from pc_crvae.data.facing import up_of_file
 from pc_crvae.data.readers.shape_files import read_shape
@@ -41,18 +40,6 @@ FEW = 64
 
 _SKETCHES = 512
 """That stay in a process's memory, some 40 kB each."""
-
-
-class Known(NamedTuple):
-    """What a shape was measured to be.
-
-    Attributes:
-        digest: of the content that was measured.
-        moments: of that content.
-    """
-
-    digest: str
-    moments: Moments
 
 
 class Reread(NamedTuple):
@@ -79,7 +66,7 @@ class Compared(NamedTuple):
     """
 
     comparison: Comparison | None
-    digests: tuple[str, str] | None = None
+    digests: Sequence[str] | None = None
 
 
 class Bodies:
@@ -94,7 +81,7 @@ class Bodies:
         self._held: OrderedDict[str, Reread] = OrderedDict()
         self._size = 0
 
-    def of(self, path: str, known: Known) -> Reread:
+    def of(self, path: str, known: Shape) -> Reread:
         """Return what a file holds, read if it is not held."""
         if path not in self._held:
             self._held[path] = reread(Path(path), self._up, known)
@@ -105,12 +92,12 @@ class Bodies:
         self._held.move_to_end(path)
         return self._held[path]
 
-    def compare(self, first: str, second: str, known: Sequence[Known]) -> Compared:
+    def compare(self, first: str, second: str, known: Sequence[Shape]) -> Compared:
         """Compare two files as they are now; ``known`` is what either was measured to be."""
         ours, theirs = self.of(first, known[0]), self.of(second, known[1])
         read = ours.body is not None and theirs.body is not None
         found = compare(ours.body, theirs.body) if ours.body and theirs.body else None
-        return Compared(found, (ours.digest, theirs.digest) if read else ("", ""))
+        return Compared(found, [ours.digest, theirs.digest] if read else ["", ""])
 
     def look_and_compare(self, task: Sequence[str]) -> Compared:
         """Compare two files unless their sketches lie far apart: paths, then :func:`sketch_of`."""
@@ -124,19 +111,18 @@ class Bodies:
 def sketch_of(shape: Shape) -> str:
     """Return what is known of a shape, and its outline, as a text that a worker can be told."""
     points = base64.b64encode(shape.points.astype("<f4").tobytes()).decode("ascii")
-    return json.dumps([shape.digest, values_of_moments(shape.moments), points])
+    return json.dumps([values_of(shape), points])
 
 
 @lru_cache(_SKETCHES)
-def _sketch(text: str) -> tuple[Known, Outline]:
-    """Return what :func:`sketch_of` says of a shape, its outline for a first look."""
-    digest, values, points = json.loads(text)
-    moments = moments_of_values(values)
-    drawn = np.frombuffer(base64.b64decode(points), "<f4").reshape(-1, 3)
-    return Known(digest, moments), Outline(moments, drawn)
+def _sketch(text: str) -> tuple[Shape, Outline]:
+    """Return the shape that :func:`sketch_of` told, and its outline for a first look."""
+    values, points = json.loads(text)
+    shape = shape_of(values, np.frombuffer(base64.b64decode(points), "<f4"))
+    return shape, Outline(shape.moments, shape.points)
 
 
-def reread(path: Path, up: str | None, known: Known) -> Reread:
+def reread(path: Path, up: str | None, known: Shape) -> Reread:
     """Read a shape again, to be compared.
 
     What was measured of it is used where its content is the same.
@@ -164,14 +150,13 @@ def as_found(compared: Compared) -> Found:
     """Return a comparison as workers answer and stores keep it; :func:`of_found` reads it."""
     comparison, digests = compared
     values = None if comparison is None else asdict(comparison)
-    return {"comparison": values, "digests": None if digests is None else [*digests]}, {}
+    return {"comparison": values, "digests": digests}, {}
 
 
 def of_found(found: Found) -> Compared:
     """Read what :func:`as_found` gave."""
     values, digests = found[0]["comparison"], found[0]["digests"]
-    comparison = None if values is None else Comparison(**values)
-    return Compared(comparison, None if digests is None else (digests[0], digests[1]))
+    return Compared(None if values is None else Comparison(**values), digests)
 
 
 class PairsOfCollection:
@@ -180,33 +165,42 @@ class PairsOfCollection:
     Args:
         collection: the shapes.
         store: the store that keeps comparisons from run to run; None: nothing is kept.
+
+    Attributes:
+        found: what is known of pairs so far; None of those that are not even near.
     """
 
     def __init__(self, collection: Collection, store: Kept | None = None) -> None:
+        self.found: dict[Pair, Comparison | None] = {}
         self._sources = collection.embeddings.sources
-        self._shapes = collection.shapes
+        self._shapes = {row: one for row, one in enumerate(collection.shapes) if one is not None}
         self._up = collection.embeddings.about.up
         self._store = store
         self._bodies = Bodies(self._up)
         self._has_warned = False
 
-    def recall(self, pair: Pair) -> tuple[Comparison | None] | None:
-        """Return what is known of a pair; None where nothing is."""
-        found = None if self._store is None else self._store.get(self._key(pair))
-        return None if found is None else (of_found(found).comparison,)
+    def is_known(self, pair: Pair) -> bool:
+        """Whether a pair was compared, in this run or in one before."""
+        if pair not in self.found and self._store is not None:
+            kept = self._store.get(self._key(pair))
+            if kept is not None:
+                self.found[pair] = of_found(kept).comparison
+        return pair in self.found
 
-    def compare(self, first: int, second: int) -> Comparison | None:
-        """Compare two shapes, in this process, and remember what was found."""
-        shapes = [shape for row in (first, second) if (shape := self._shapes[row]) is not None]
-        known = [Known(shape.digest, shape.moments) for shape in shapes]
-        compile_kernels()
-        found = self._bodies.compare(self._sources[first], self._sources[second], known)
-        return self._kept((first, second), found)
+    def compare(self, pair: Pair) -> Comparison | None:
+        """Compare two shapes, in this process, unless they are known."""
+        if not self.is_known(pair):
+            compile_kernels()
+            first, second = (self._sources[row] for row in pair)
+            known = [self._shapes[row] for row in pair]
+            self._keep(pair, self._bodies.compare(first, second, known))
+        return self.found[pair]
 
-    def compare_all(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Comparison | None]]:
+    def compare_all(self, pairs: Sequence[Pair]) -> Iterator[Pair]:
         """Compare pairs by several processes, in their order, unless a first look is enough.
 
-        What was found is remembered.
+        Yields:
+            A pair, once it is known.
 
         Raises:
             UserError: a pair ended the process that compared it.
@@ -216,7 +210,8 @@ class PairsOfCollection:
         tasks = map(self._task, pairs)
         if len(pairs) <= FEW:
             for pair, task in zip(pairs, tasks, strict=True):
-                yield pair, self._kept(pair, self._bodies.look_and_compare(task))
+                self._keep(pair, self._bodies.look_and_compare(task))
+                yield pair
             return
         with closing(answers(prepare_comparing, self._up, tasks, usable_cores())) as found:
             for pair, (_, answer) in zip(pairs, found, strict=True):
@@ -229,12 +224,13 @@ class PairsOfCollection:
                     )
                 if isinstance(answer, UserError):
                     raise answer
-                yield pair, self._kept(pair, of_found(answer))
+                self._keep(pair, of_found(answer))
+                yield pair
 
-    def _kept(self, pair: Pair, found: Compared) -> Comparison | None:
-        """Remember what was found, unless a file is no longer what was measured."""
-        shapes = [self._shapes[row] for row in pair]
-        measured = tuple(shape.digest for shape in shapes if shape is not None)
+    def _keep(self, pair: Pair, found: Compared) -> None:
+        """Remember what was found, from run to run unless a file is no longer what was measured."""
+        self.found[pair] = found.comparison
+        measured = [self._shapes[row].digest for row in pair]
         if found.digests is None or found.digests == measured:
             if self._store is not None:
                 self._store.put(self._key(pair), as_found(found))
@@ -246,16 +242,15 @@ class PairsOfCollection:
                 "have: run the command again, to compare them as they are",
                 stacklevel=2,
             )
-        return found.comparison
 
     def _task(self, pair: Pair) -> list[str]:
-        sketches = [sketch_of(shape) for row in pair if (shape := self._shapes[row]) is not None]
+        sketches = [sketch_of(self._shapes[row]) for row in pair]
         return [*(self._sources[row] for row in pair), *sketches]
 
     def _key(self, pair: Pair) -> str:
         about: list[Any] = [FORMAT]
         for row in pair:
-            shape, path = self._shapes[row], Path(self._sources[row])
-            assert shape is not None
-            about.append([shape.digest, path.suffix.lower(), up_of_file(path, self._up)])
+            path = Path(self._sources[row])
+            up = up_of_file(path, self._up)
+            about.append([self._shapes[row].digest, path.suffix.lower(), up])
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()

@@ -74,8 +74,10 @@ def read_files(
     """
     drop_nan = unmeasured is not None
     rows = [FileRows(store, file.path, about, drop_nan=drop_nan) for file in files]
-    vectors = _Rows(len(files))
-    points = _Rows(len(files))
+    # In one block each. By itself each array would lie between the large ones that an encoder needs
+    # for a while, whose memory could then neither be used as a whole again nor be given back.
+    vectors = np.empty((len(files), model.vector_size), np.float32)
+    points = np.empty((len(files) if measured else 0, KEPT_POINTS, 3), np.float32)
     shapes: dict[int, Shape | None] = {}
     refused: dict[int, str] = {}
     unknown: list[int] = []
@@ -103,8 +105,8 @@ def read_files(
             if reason is not None:
                 refused[place] = reason
             elif vector is not None and (shape is not None or not measured):
-                vectors.put(place, vector)
-                shapes[place] = None if shape is None else _moved(shape, points, place)
+                vectors[place] = vector
+                shapes[place] = None if shape is None else _moved(shape, points[place])
             else:
                 unknown.append(place)
                 continue
@@ -115,8 +117,8 @@ def read_files(
             if not isinstance(embedded, UserError):
                 shape = waiting.pop(place)
                 rows[place].keep(shape, embedded)
-                vectors.put(place, embedded)
-                shapes[place] = _moved(shape, points, place) if measured else None
+                vectors[place] = embedded
+                shapes[place] = _moved(shape, points[place]) if measured else None
                 continue
             refused[place] = str(embedded)
             passes = isinstance(embedded, MissingPackageError | PassingError)
@@ -131,44 +133,17 @@ def read_files(
     if not shapes:
         others = f" ({len(files) - 1:,} more were refused)" if len(files) > 1 else ""
         raise UserError(f"no shape can be used: {sentences[0]}{others}")
-    embeddings = gathered(files, vectors.put_so_far, about)
+    embeddings = gathered(files, {place: vectors[place] for place in shapes}, about)
     measures = tuple(shapes[place] for place in sorted(shapes))
     return Collection(embeddings, measures, sentences, read=len(unknown))
 
 
-class _Rows:
-    """Arrays of one shape that stay, side by side in one block.
-
-    Each by itself would lie between the large arrays that an encoder needs for a while, whose
-    memory could then neither be used as a whole again nor be given back.
-
-    Args:
-        count: the number of arrays at most.
-
-    Attributes:
-        put_so_far: the rows of the block, by their numbers.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._block: NDArray[np.float32] | None = None
-        self.put_so_far: dict[int, NDArray[np.float32]] = {}
-
-    def put(self, place: int, row: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Copy an array to its row, and return that."""
-        if self._block is None:
-            self._block = np.empty((self._count, *row.shape), dtype=np.float32)
-        own: NDArray[np.float32] = self._block[place]
-        own[:] = row
-        self.put_so_far[place] = own
-        return own
-
-
-def _moved(shape: Shape, points: _Rows, place: int) -> Shape:
-    """The shape with its points in a row; a small cloud, of fewer points, keeps its own."""
+def _moved(shape: Shape, points: NDArray[np.float32]) -> Shape:
+    """The shape with its points copied to others; a small cloud, of fewer points, keeps its own."""
     if len(shape.points) < KEPT_POINTS:
         return shape
-    return replace(shape, points=points.put(place, shape.points))
+    points[:] = shape.points
+    return replace(shape, points=points)
 
 
 def read_index(index: Embeddings, store: Kept, advance: Callable[[], None]) -> Collection:

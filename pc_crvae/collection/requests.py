@@ -10,14 +10,24 @@ import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
 _MOST_NAME = 200
 """Letters of the name of a dropped file that are looked at."""
 
 
-class ForbiddenError(Exception):
-    """A request that is not the page's own."""
+class RefusedError(Exception):
+    """A request that is not answered.
+
+    Args:
+        status: the status of HTTP that says why.
+        sentence: why, in words.
+    """
+
+    def __init__(self, status: HTTPStatus, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -46,19 +56,17 @@ class Gate:
             The path below the token, and the query.
 
         Raises:
-            ForbiddenError: it is not the page's own.
+            RefusedError: it is not the page's own.
         """
         if host is None or not self._is_own(host):
-            raise ForbiddenError(
-                "the Host of the request is not this server: open the printed address"
-            )
+            raise _forbidden("the Host of the request is not this server: open the printed address")
         # A page's own script always says its Origin where something is sent. Programs need not.
         if origin is not None and origin != f"http://{host}":
-            raise ForbiddenError("the request comes from a page of another origin")
+            raise _forbidden("the request comes from a page of another origin")
         parts = urlsplit(target)
         first, _, rest = parts.path.removeprefix("/").partition("/")
         if not secrets.compare_digest(first.encode(), self.token.encode()):
-            raise ForbiddenError("the token is missing or wrong: open the printed address")
+            raise _forbidden("the token is missing or wrong: open the printed address")
         return rest, {name: values[-1] for name, values in parse_qs(parts.query).items()}
 
     def _is_own(self, host: str) -> bool:
@@ -76,6 +84,10 @@ class Gate:
         except ValueError:  # a name, which another site may have made to mean this machine
             return not _is_loopback(self.host) and name == socket.gethostname().lower()
         return address.is_loopback or not _is_loopback(self.host)
+
+
+def _forbidden(sentence: str) -> RefusedError:
+    return RefusedError(HTTPStatus.FORBIDDEN, sentence)
 
 
 def _is_loopback(host: str) -> bool:

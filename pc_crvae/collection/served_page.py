@@ -28,7 +28,7 @@ def served_page(page: Path, embeddings: Embeddings, *, most_sent: int) -> str:
         text = page.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{page} cannot be read: explore the shapes anew") from error
-    if content_of(text)["ids"] != [printable(name) for name in embeddings.ids]:
+    if content_of(text).get("ids") != [printable(name) for name in embeddings.ids]:
         raise UserError(f"{page} shows other shapes than the embeddings: explore them anew")
     if any(part not in text for part in (_POLICY, _BODY, _DROP)):
         raise UserError(f"{page} was made by another version: explore the shapes anew")
@@ -38,13 +38,12 @@ def served_page(page: Path, embeddings: Embeddings, *, most_sent: int) -> str:
 
 
 def content_of(text: str) -> dict[str, Any]:
-    """Return what a page carries, by its text; no ``ids`` where it is damaged, or no such page."""
+    """Return what a page carries, by its text; nothing where it is damaged, or no such page."""
     found = _CONTENT.search(text)
-    nothing: dict[str, Any] = {"ids": None}
     if found is None or not text.rstrip().endswith("</html>"):
-        return nothing
+        return {}
     try:
         content = json.loads(found[1])
     except ValueError:
-        return nothing
-    return content if isinstance(content, dict) and "ids" in content else nothing
+        return {}
+    return content if isinstance(content, dict) else {}

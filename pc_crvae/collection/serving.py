@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pc_crvae.collection.dropped import MOST_SECONDS, DroppedReader
 from pc_crvae.collection.lookup import Lookup
-from pc_crvae.collection.requests import ForbiddenError, Gate, name_of
+from pc_crvae.collection.requests import Gate, RefusedError, name_of
 from pc_crvae.collection.served_page import served_page
 from pc_crvae.data.formats.registry import FORMATS
 from pc_crvae.embedding.index import Embeddings
@@ -87,10 +87,10 @@ def serving(
             vectors, or the address cannot be listened on.
     """
     text = served_page(page, embeddings, most_sent=MOST_SENT)
-    gate = Gate(host)
+    gate, about = Gate(host), embeddings.about.for_queries()
     with (
         tempfile.TemporaryDirectory(prefix="pc-crvae-", ignore_cleanup_errors=True) as folder,
-        closing(DroppedReader(seconds)) as reader,
+        closing(DroppedReader(about.points, about.up, seconds)) as reader,
     ):
         lookup = Lookup(embeddings, saved, reader)
         with _listening(host, port) as server:
@@ -143,12 +143,6 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _Refusal(Exception):  # noqa: N818 - an answer
-    def __init__(self, status: HTTPStatus, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
 class _Request(BaseHTTPRequestHandler):
     server_version = "pc-crvae"
     sys_version = ""
@@ -174,10 +168,8 @@ class _Request(BaseHTTPRequestHandler):
             elif (method, place) == ("POST", "nearest"):
                 self._send_json(HTTPStatus.OK, self._nearest(name_of(query)))
             else:
-                raise _Refusal(HTTPStatus.NOT_FOUND, "there is nothing at this address")
-        except ForbiddenError as error:
-            self._refuse(HTTPStatus.FORBIDDEN, str(error))
-        except _Refusal as refusal:
+                raise RefusedError(HTTPStatus.NOT_FOUND, "there is nothing at this address")
+        except RefusedError as refusal:
             self._refuse(refusal.status, str(refusal))
         except RuntimeError as error:  # of the code, whose traceback the reader wrote
             sentence = f"{error}: the terminal of the server says how"
@@ -196,7 +188,7 @@ class _Request(BaseHTTPRequestHandler):
     def _nearest(self, name: str) -> dict[str, Any]:
         size = self._size()
         if not self.own.places.acquire(blocking=False):
-            raise _Refusal(
+            raise RefusedError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "other files wait to be read: try again in a moment"
             )
         try:
@@ -217,11 +209,11 @@ class _Request(BaseHTTPRequestHandler):
     def _size(self) -> int:
         text = self.headers.get("Content-Length", "")
         if not text.isascii() or not text.isdigit():
-            raise _Refusal(HTTPStatus.LENGTH_REQUIRED, "the request does not say its length")
+            raise RefusedError(HTTPStatus.LENGTH_REQUIRED, "the request does not say its length")
         size = int(text[:20])
         if size > MOST_SENT:
             sentence = f"the file has more than {MOST_SENT >> 20} MB: simplify it"
-            raise _Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
         return size
 
     def _receive(self, handle: int, size: int) -> None:
@@ -230,7 +222,7 @@ class _Request(BaseHTTPRequestHandler):
             while size:
                 part = self.rfile.read1(min(_PART, size)) if time.monotonic() < ends else b""
                 if not part:
-                    raise _Refusal(HTTPStatus.REQUEST_TIMEOUT, "the file did not come whole")
+                    raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, "the file did not come whole")
                 file.write(part)
                 size -= len(part)
 

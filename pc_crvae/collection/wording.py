@@ -30,6 +30,8 @@ def describe(
     """
     first, second = names
     found = finding.comparison
+    is_same_size = abs(found.scale - 1) <= 5 * thresholds.SAME_SCALE
+    size = "" if is_same_size else f", {_size(found)}"
     match finding.kind:
         case "same file":
             return f"{second} is the same file as {first}, byte for byte."
@@ -40,10 +42,8 @@ def describe(
         case "turned":
             return f"{second} is {first}{_turn(found)}."
         case "mirrored":
-            size = "" if _is_same_size(found) else f", {_size(found)}"
             return f"{second} is the mirror image of {first}{size}."
         case "near":
-            size = "" if _is_same_size(found) else f", {_size(found)}"
             is_in_one_place = found.farthest >= thresholds.IN_ONE_PLACE * found.apart
             place = ", and differ in one place" if is_in_one_place else ""
             return (
@@ -57,10 +57,6 @@ def _counts(shapes: tuple[Shape | None, Shape | None]) -> str:
     if first is None or second is None or first.triangles == second.triangles:
         return ""
     return f", with {second.triangles:,} triangles instead of {first.triangles:,}"
-
-
-def _is_same_size(found: Comparison) -> bool:
-    return abs(found.scale - 1) <= 5 * thresholds.SAME_SCALE
 
 
 def _size(found: Comparison) -> str:

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import pydantic
-
+from pc_crvae.config import Section
 from pc_crvae.embedding.index import About
 from pc_crvae.utils.files import write_csv, write_json
 from pc_crvae.version import __version__
 
 
-class FoundHit(pydantic.BaseModel):
+class FoundHit(Section):
     """A shape near to a query.
 
     Attributes:
@@ -20,8 +19,6 @@ class FoundHit(pydantic.BaseModel):
         is_query: whether it is the query itself, its own file or the shape of that id.
     """
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
-
     rank: int
     distance: float
     id: str
@@ -29,16 +26,14 @@ class FoundHit(pydantic.BaseModel):
     is_query: bool
 
 
-class Answer(pydantic.BaseModel):
+class Answer(Section):
     """The hits of a query, the nearest first."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
     query: str
     hits: tuple[FoundHit, ...]
 
 
-class Findings(pydantic.BaseModel):
+class Findings(Section):
     """The answers of a search.
 
     Attributes:
@@ -48,8 +43,6 @@ class Findings(pydantic.BaseModel):
         about: the settings by which their vectors were made.
         answers: one a query.
     """
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
     pc_crvae_version: str = __version__
     searched: str

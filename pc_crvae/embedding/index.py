@@ -19,13 +19,14 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
+from pc_crvae.config import Section
 from pc_crvae.data.cards import Split
 from pc_crvae.data.facing import up_in_full
 from pc_crvae.embedding.cosine import nearest_of, unit_rows
 from pc_crvae.embedding.names import Representations
 from pc_crvae.embedding.parquet import Rows, read_parquet, require_pyarrow, write_parquet
 from pc_crvae.embedding.rotation_average import RotationGroup, averaged
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 from pc_crvae.utils.files import atomic_path, read_npz
 from pc_crvae.utils.up_axes import UpText
 from pc_crvae.utils.validation import validate
@@ -53,17 +54,15 @@ _UNSURE = 1e-5
 """How far a distance in single precision may lie from the true one."""
 
 
-class CardSplit(pydantic.BaseModel):
+class CardSplit(Section):
     """The split of a data set that was embedded: the card's name or path, and the folder."""
-
-    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
 
     name: str
     split: Split
     root: str | None
 
 
-class About(pydantic.BaseModel):
+class About(Section):
     """What the vectors of a file are.
 
     Attributes:
@@ -73,8 +72,6 @@ class About(pydantic.BaseModel):
         average_over: the group of rotations that vectors are means over; None: of one pass.
         data: the split of a data set; None where the shapes were files or arrays.
     """
-
-    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
 
     model_sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
     points: Annotated[int, pydantic.Field(ge=1, le=MOST_POINTS)]
@@ -132,7 +129,8 @@ class Embeddings:
         return self.ids.index(name) if name in self.ids else None
 
     @cached_property
-    def _units(self) -> NDArray[np.float32]:
+    def units(self) -> NDArray[np.float32]:
+        """The vectors (n, d), of length 1 each; a vector of zeros stays."""
         units = np.empty_like(self.vectors)
         for start in range(0, len(self), _ROWS_AT_ONCE):  # bounds the float64 copies
             part = slice(start, start + _ROWS_AT_ONCE)
@@ -165,7 +163,7 @@ class Embeddings:
         at_once = max(1, _DISTANCES_AT_ONCE // len(self))
         for start in range(0, len(units), at_once):
             block = units[start : start + at_once].astype(np.float32)
-            for rough in 1 - block @ self._units.T:
+            for rough in 1 - block @ self.units.T:
                 limit = np.partition(rough, count - 1)[count - 1] + 2 * _UNSURE
                 yield np.flatnonzero(rough <= limit)
 
@@ -208,11 +206,9 @@ def load_embeddings(path: Path) -> Embeddings:
         (ids, vectors, sources), texts = read_parquet(path, [ABOUT])
         text = texts[ABOUT]
     about = parse_about(path, text)
-    try:
+    with told(f"{path} is damaged", ValueError):
         embeddings = Embeddings(tuple(ids), vectors, tuple(sources), about)
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: {error}") from error
-    embeddings._units  # noqa: B018 - made now, so that the first search is as quick as any
+    embeddings.units  # noqa: B018 - made now, so that the first search is as quick as any
     return embeddings
 
 

@@ -1,11 +1,11 @@
 """An index opened to be searched: exactly, or where there are too many vectors, nearly so."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from pc_crvae.embedding import approximate
 from pc_crvae.embedding.index import Embeddings, check_suffix, load_embeddings
+from pc_crvae.utils.counting import Counting, silent
 
 EXACT_UP_TO = 200_000
 """Vectors that an exact search goes through in a fraction of a second, once they are read."""
@@ -13,16 +13,12 @@ EXACT_UP_TO = 200_000
 Index = Embeddings | approximate.ApproximateIndex
 
 
-def _silent(what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
-    return nullcontext(lambda: None)
-
-
 def open_index(
     path: Path,
     *,
     exact: bool = False,
     tell: Callable[[str], None] = lambda text: None,
-    progress: Callable[[str, int], AbstractContextManager[Callable[[], None]]] = _silent,
+    progress: Counting = silent,
 ) -> Index:
     """Open a file of vectors to be searched.
 

@@ -10,12 +10,14 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pydantic
 
+from pc_crvae.config import Section
 from pc_crvae.data.cache.store import stamp
 from pc_crvae.data.readers.shape_files import ShapeFile
 from pc_crvae.embedding.index import ABOUT, About, Embeddings, about_text, parse_about
@@ -31,7 +33,7 @@ _PART = "pc_crvae_part"
 _NAME = re.compile(r"part-(\d{6})-of-(\d{6})\.parquet")
 
 
-class Part(pydantic.BaseModel):
+class Part(Section):
     """Which part of which files a file of vectors holds.
 
     Attributes:
@@ -40,8 +42,6 @@ class Part(pydantic.BaseModel):
         listing: a hash of the ids and sizes of all files, and of how they are cut into parts.
         refused: the sentences why files of it are left out.
     """
-
-    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
 
     number: Annotated[int, pydantic.Field(ge=1)]
     count: Annotated[int, pydantic.Field(ge=1)]
@@ -195,9 +195,8 @@ def embed_parts(
 
 @dataclass(frozen=True)
 class Merged:
-    """What was joined: parts, vectors, their numbers each, and the files that were refused."""
+    """What was joined: vectors, their numbers each, and the files that were refused."""
 
-    parts: int
     vectors: int
     size: int
     refused: int
@@ -229,16 +228,14 @@ def merge_parts(folder: Path, out: Path) -> Merged:
     refused = sum(len(part.refused) for _, part in found)
     ids: set[str] = set()
     joined = _distinct_rows(paths, out, ids)
+    size = read_parquet(paths[0], [])[0].vectors.shape[1]
     if out.suffix == ".parquet":
-        size = read_parquet(paths[0], [])[0].vectors.shape[1]
         write_parquet(out, joined, size, {ABOUT: about_text(about)})
-        return Merged(len(paths), len(ids), size, refused)
-    parts = list(joined)
-    vectors = np.concatenate([rows.vectors for rows in parts])
-    of_rows = tuple(name for rows in parts for name in rows.ids)
-    sources = tuple(source for rows in parts for source in rows.sources)
-    Embeddings(of_rows, vectors, sources, about).save(out)
-    return Merged(len(paths), len(ids), vectors.shape[1], refused)
+    else:
+        of_ids, vectors, of_sources = zip(*joined, strict=True)
+        every, sources = (tuple(chain.from_iterable(of)) for of in (of_ids, of_sources))
+        Embeddings(every, np.concatenate(vectors), sources, about).save(out)
+    return Merged(len(ids), size, refused)
 
 
 def _distinct_rows(paths: Sequence[Path], out: Path, ids: set[str]) -> Iterator[Rows]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pc_crvae.data.facing import up_in_full
 from pc_crvae.data.readers.shape_files import ShapeFile
 from pc_crvae.data.readers.shape_workers import read_clouds
 from pc_crvae.embedding.index import About, Embeddings, embed_clouds
@@ -17,36 +18,51 @@ from pc_crvae.errors import UserError
 
 if TYPE_CHECKING:
     from pc_crvae.models.points.model import PointModel
+    from pc_crvae.runs.saved import SavedModel
+
+
+def about_of(
+    saved: "SavedModel", points: int | None, up: str | None, average_over: str | None = None
+) -> About:
+    """Return how shapes of one's own are embedded by a model, as ``embed`` takes the rest."""
+    return About(
+        model_sha256=saved.weights_sha256,
+        points=points or saved.point_model.points,
+        up=up_in_full(up),
+        average_over=average_over,
+    )
 
 
 def embeddings_of_files(
     model: "PointModel",
     files: Sequence[ShapeFile],
     about: About,
-    refuse: Callable[[str], None],
+    refuse: Callable[[str], None] | None = None,
     advance: Callable[[], None] = lambda: None,
     *,
     unmeasured: Callable[[int], None] | None = None,
 ) -> Embeddings:
-    """Embed the shapes of files, leaving out those that cannot be used.
+    """Embed the shapes of files, leaving out those that cannot be used if asked to.
 
     Args:
         model: the model that gives the vectors.
         files: the files of meshes and clouds, which several processes read.
         about: the number of points drawn of each, the axis that is up, and the averaging.
-        refuse: takes a sentence that names each file that cannot be used.
+        refuse: takes a sentence that names each file that cannot be used; None: there may be none.
         advance: a function to call after each file.
         unmeasured: the argument of :func:`~pc_crvae.data.readers.shape_files.load_shape`.
 
     Raises:
-        UserError: none can be used.
+        UserError: none can be used; without ``refuse``, or one cannot.
     """
     vectors: dict[int, NDArray[np.float32]] = {}
     for place, found in embed_files(model, files, about, advance, unmeasured=unmeasured):
-        if isinstance(found, UserError):
-            refuse(str(found))
-        else:
+        if not isinstance(found, UserError):
             vectors[place] = found
+        elif refuse is None:
+            raise found
+        else:
+            refuse(str(found))
     return gathered(files, vectors, about)
 
 
@@ -225,16 +241,12 @@ def query_vector(
     Raises:
         UserError: the file cannot be used.
     """
-
-    def refuse(reason: str) -> None:
-        raise UserError(reason)
-
     if isinstance(query, int):
         own: NDArray[np.float32] = index.vectors[query]
         return own
     files = [ShapeFile(query, str(query))]
     vector: NDArray[np.float32] = embeddings_of_files(
-        model, files, about, refuse, unmeasured=unmeasured
+        model, files, about, unmeasured=unmeasured
     ).vectors[0]
     return vector
 

@@ -1,7 +1,7 @@
 """A million short texts in two files, mapped rather than read: ids and paths of an index."""
 
 import mmap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -36,9 +36,6 @@ class Texts(Sequence[str]):
         if isinstance(row, slice):
             return [self._at(each) for each in range(*row.indices(len(self)))]
         return self._at(range(len(self))[row])
-
-    def __iter__(self) -> Iterator[str]:
-        return (self._at(row) for row in range(len(self)))
 
     def find(self, text: str) -> int | None:
         """Return the first row that is a text; None where there is none."""

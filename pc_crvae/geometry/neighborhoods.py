@@ -100,31 +100,11 @@ class _PoolNeighbors(torch.autograd.Function):
     def backward(ctx: Any, extreme_gradient: Tensor, sum_gradient: Tensor) -> tuple[Any, ...]:
         argument, indices = ctx.saved_tensors
         of_sum = sum_gradient if ctx.with_sum else None
-        if wants_graph(extreme_gradient, sum_gradient):
-            spread = _spread(extreme_gradient, argument, of_sum, indices, ctx.n_points)
-            return spread, None, None, None
-        gradient = ctx.kernels.unpool_neighbors(
+        kernels = reference if wants_graph(extreme_gradient, sum_gradient) else ctx.kernels
+        gradient = kernels.unpool_neighbors(
             extreme_gradient, argument, of_sum, indices, ctx.n_points
         )
         return gradient, None, None, None
-
-
-def _spread(
-    extreme_gradient: Tensor,
-    argument: Tensor,
-    sum_gradient: Tensor | None,
-    indices: Tensor,
-    n_points: int,
-) -> Tensor:
-    """As `Kernels.unpool_neighbors`, differentiable in the gradients."""
-    batch, _, channels = extreme_gradient.shape
-    gradient = extreme_gradient.new_zeros((batch, n_points, channels))
-    gradient = gradient.scatter_add(1, argument.long(), extreme_gradient)
-    if sum_gradient is None:
-        return gradient
-    of_edges = sum_gradient.unsqueeze(2).expand(-1, -1, indices.shape[2], -1).flatten(1, 2)
-    places = indices.flatten(1).unsqueeze(2).expand(-1, -1, channels)
-    return gradient.scatter_add(1, places, of_edges)
 
 
 class Moments(NamedTuple):
@@ -186,15 +166,15 @@ class _EdgeMoments(torch.autograd.Function):
     def forward(
         ctx: Any, u: Tensor, v: Tensor, s: Tensor, degrees: Tensor, k: int
     ) -> tuple[Tensor, Tensor]:
-        u_mean, v_mean = s.mean(dim=0) / k, v.mean(dim=0)
-        ctx.save_for_backward(u, v, s, degrees, u_mean, v_mean)
-        ctx.k = k
-        edges = EdgeTerms(u, v, s, degrees, u_mean, v_mean, k)
-        return u_mean + v_mean, _variance(kernels_for(u.device).edge_squares(edges), edges)
+        edges = _edges(u, v, s, degrees, k)
+        *tensors, ctx.k = edges
+        ctx.save_for_backward(*tensors)
+        return _mean_and_variance(edges, kernels_for(u.device).edge_squares(edges))
 
     @staticmethod
     def backward(ctx: Any, mean_gradient: Tensor, variance_gradient: Tensor) -> tuple[Any, ...]:
-        u, v, s, degrees, u_mean, v_mean = ctx.saved_tensors
+        edges = EdgeTerms._make([*ctx.saved_tensors, ctx.k])
+        u, v, s, degrees, *_ = edges
         if wants_graph(mean_gradient, variance_gradient):
 
             def moments(u: Tensor, v: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
@@ -202,8 +182,7 @@ class _EdgeMoments(torch.autograd.Function):
 
             found = differentiable_gradients(moments, (u, v, s), (mean_gradient, variance_gradient))
             return *found, None, None
-        edges, rows = EdgeTerms(u, v, s, degrees, u_mean, v_mean, ctx.k), len(v)
-        slope, level = variance_gradient * (2 / (rows * ctx.k)), mean_gradient / rows
+        slope, level = variance_gradient * (2 / (len(v) * ctx.k)), mean_gradient / len(v)
         gradients = kernels_for(u.device).edge_squares_backward(edges, slope, level)
         return *gradients, None, None
 
@@ -212,11 +191,15 @@ def _plain_moments(
     u: Tensor, v: Tensor, s: Tensor, degrees: Tensor, k: int
 ) -> tuple[Tensor, Tensor]:
     """Mean and variance (C,) over the edges, by operations that PyTorch differentiates."""
-    u_mean, v_mean = s.mean(dim=0) / k, v.mean(dim=0)
-    edges = EdgeTerms(u, v, s, degrees, u_mean, v_mean, k)
-    return u_mean + v_mean, _variance(reference.edge_squares(edges), edges)
+    edges = _edges(u, v, s, degrees, k)
+    return _mean_and_variance(edges, reference.edge_squares(edges))
 
 
-def _variance(squares: Tensor, edges: EdgeTerms) -> Tensor:
+def _edges(u: Tensor, v: Tensor, s: Tensor, degrees: Tensor, k: int) -> EdgeTerms:
+    return EdgeTerms(u, v, s, degrees, s.mean(dim=0) / k, v.mean(dim=0), k)
+
+
+def _mean_and_variance(edges: EdgeTerms, squares: Tensor) -> tuple[Tensor, Tensor]:
     # Terms that cancel exactly may leave a rounding below zero.
-    return (squares / (len(edges.v) * edges.k)).clamp(min=0).to(edges.u_mean.dtype)
+    variance = (squares / (len(edges.v) * edges.k)).clamp(min=0)
+    return edges.u_mean + edges.v_mean, variance.to(edges.u_mean.dtype)

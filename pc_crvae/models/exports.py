@@ -17,11 +17,11 @@ import pydantic
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from pc_crvae.errors import UserError, reason_of
+from pc_crvae.errors import UserError, told
 from pc_crvae.models.half_precision import halved_matrices
 from pc_crvae.models.outline import LargerModelError, shapes_of
 from pc_crvae.utils.files import atomic_path
-from pc_crvae.utils.validation import describe
+from pc_crvae.utils.validation import validate_plain
 from pc_crvae.version import __version__
 
 if TYPE_CHECKING:
@@ -104,12 +104,10 @@ class SavedExport:
         """
         description = _read_json(folder / DESCRIPTION)
         path = folder / WEIGHTS
-        try:
+        if not path.exists():
+            raise UserError(f"{folder} holds no {WEIGHTS}: it is not a saved model")
+        with told(f"{path} cannot be read", OSError):
             weights = path.read_bytes()
-        except FileNotFoundError:
-            raise UserError(f"{folder} holds no {WEIGHTS}: it is not a saved model") from None
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
         digest = hashlib.sha256(weights).hexdigest()
         recorded = _recorded_digests(description).get(WEIGHTS)
         if recorded not in (None, digest):
@@ -144,22 +142,16 @@ class SavedExport:
         """
         path = self.folder / WEIGHTS
         described = self._described(model_class)
-        try:
+        remedy = "restore it from a copy, or use another checkpoint"
+        with told(f"{path} is damaged", SafetensorError, ValueError, remedy=remedy):
             weights = load(self.weights)
-        except (SafetensorError, ValueError) as error:
-            raise UserError(
-                f"{path} is damaged ({error}): restore it from a copy, or use another checkpoint"
-            ) from None
         found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-        try:
-            expected = shapes_of(lambda: model_class.from_description(described), weights)
-        except LargerModelError as error:
-            raise self._of_another_model(str(error)) from None
-        except UserError:
-            raise
-        except (ValueError, RuntimeError) as error:  # the latter of sizes that overflow
-            said = reason_of(error)
-            raise UserError(f"{self.folder / DESCRIPTION} describes no model: {said}") from None
+        # A RuntimeError comes of sizes that overflow.
+        with told(f"{self.folder / DESCRIPTION} describes no model", ValueError, RuntimeError):
+            try:
+                expected = shapes_of(lambda: model_class.from_description(described), weights)
+            except LargerModelError as error:
+                raise self._of_another_model(str(error)) from None
         if found != expected:
             odd = next(
                 name for name in sorted(expected | found) if expected.get(name) != found.get(name)
@@ -190,11 +182,7 @@ class SavedExport:
                 f"of pc_crvae reads {FORMAT_VERSION}: load it with the version that wrote it, "
                 f"{description.get('pc_crvae_version', 'unknown')}"
             )
-        try:
-            # JSON mode is strict about types yet takes a list for a tuple.
-            described = model_class.Description.model_validate_json(json.dumps(description))
-        except pydantic.ValidationError as error:
-            raise UserError(describe(error, str(path), model_class.Description)) from None
+        described = validate_plain(model_class.Description, description, str(path))
         recorded = _recorded_digests(description).get(DESCRIPTION)
         if recorded not in (None, _digest_of(description)):
             raise UserError(
@@ -202,15 +190,6 @@ class SavedExport:
                 f'another checkpoint, or, if you changed it yourself, remove its "{_DIGESTS}"'
             )
         return described
-
-
-def read_export(folder: Path, model_class: type[Model]) -> Model:
-    """Read what `write_export` wrote, in evaluation mode, on the CPU.
-
-    Raises:
-        UserError: if a file is missing or damaged, or holds another model.
-    """
-    return SavedExport.read(folder).read_as(model_class)
 
 
 def recorded_sha256(folder: Path) -> str | None:
@@ -257,13 +236,11 @@ def _digest_of(description: Mapping[str, Any]) -> str:
 
 
 def _read_json(path: Path) -> Any:
-    try:
+    with told(f"cannot read {path}", OSError):
         if path.stat().st_size > _MOST_DESCRIPTION:
             raise UserError(f"{path} is damaged: no description of a model is so large")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except UserError:
-        raise
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+        content = path.read_bytes()
+    try:
+        return json.loads(content)
     except (ValueError, RecursionError):  # the latter where it is nested a thousand deep
         raise UserError(f"{path} is damaged: it is not JSON") from None

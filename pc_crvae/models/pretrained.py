@@ -1,8 +1,8 @@
 """Models as a user holds them, whatever their modality: encoding, saving, loading."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePath
 from typing import Any, ClassVar, Literal, Self
 
 import pydantic
@@ -12,14 +12,14 @@ from huggingface_hub.errors import HFValidationError
 from torch import Tensor
 
 from pc_crvae.errors import UserError
-from pc_crvae.models.exports import EXPORT_FILES, read_export, write_export
-from pc_crvae.models.model_card import saved_card
+from pc_crvae.models.exports import EXPORT_FILES, SavedExport, write_export
 from pc_crvae.models.vae import device_of, encode_parts, evaluating
 from pc_crvae.objectives.base import LatentVariableModel
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.utils.files import write_text
+from pc_crvae.utils.templates import filled
 
-ENCODED_AT_ONCE = 64  # items
+ENCODED_AT_ONCE = 64  # items, or codes that are decoded
 
 
 class Description(pydantic.BaseModel):
@@ -42,6 +42,9 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
     made: ClassVar[str] = "It was trained without labels."
     """How the model came to be, in a sentence of its card."""
 
+    input: ClassVar[dict[str, Any]]
+    """What the model takes, as ``config.json`` says."""
+
     data: dict[str, Any]
     """What the model was trained on, carried along in exports."""
 
@@ -52,11 +55,15 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
 
     def encode(self, x: Tensor) -> Tensor:
         """Posterior means (B, D) of a batch prepared as in training, on the CPU."""
+        return self.in_parts(x, lambda part: self.posterior(part).mean)
+
+    def in_parts(self, x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """What ``function`` makes of a batch, part after part, in evaluation mode; on the CPU."""
         parts = torch.split(x, ENCODED_AT_ONCE)
-        return encode_parts(self, parts, lambda part: {"mean": self.posterior(part).mean})["mean"]
+        return encode_parts(self, parts, lambda part: {"made": function(part)})["made"]
 
     def vectors(self, x: Tensor) -> Tensor:
-        """What a batch prepared as in training is embedded as: (B, D) on the CPU."""
+        """What `embed` gives of a batch prepared as in training: (B, D) on the CPU."""
         return self.encode(x)
 
     def reconstructions(self, x: Tensor, seed: int = 0) -> Tensor:
@@ -66,9 +73,16 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
             path = self.posterior(x.to(self.device)).sample(draws)
             return self.likelihood(path).mean.cpu()
 
-    @abstractmethod
     def description(self) -> dict[str, Any]:
-        """The model's part of ``config.json``: at least the fields of `Description`."""
+        """The model's part of ``config.json``: the fields of `Description`, and the input."""
+        return self._described()
+
+    def _described(self, **others: Any) -> dict[str, Any]:
+        """The same, of the model's attributes, but for others that go by another name."""
+        names = (name for name in self.Description.model_fields if name not in others)
+        fields = {name: getattr(self, name) for name in names}
+        described = self.Description.model_construct(**fields, **others)
+        return described.model_dump(mode="json", by_alias=True) | {"input": self.input}
 
     @classmethod
     def from_description(cls, description: pydantic.BaseModel) -> Self:
@@ -78,10 +92,6 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
     @abstractmethod
     def parts(self) -> dict[str, Any]:
         """What tells models of this class apart, for the ``repr``."""
-
-    @abstractmethod
-    def abilities(self) -> Iterator[str]:
-        """What the model can do, what it takes no notice of, and what it cannot: sentences."""
 
     def generate_model_card(
         self, *, name: str | None = None, figures: str = "", protocol: str = "", **_: Any
@@ -94,8 +104,9 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
                 :meth:`pc_crvae.evaluation.tables.Table.markdown` gives it.
             protocol: a paragraph that says how the figures were measured.
         """
-        name = name or type(self).__name__
-        return ModelCard(saved_card(self, name, figures=figures, protocol=protocol))
+        about = {"name": name or type(self).__name__, "figures": figures, "protocol": protocol}
+        text = filled(__file__, "model_card.md", model=self, set_name=_set_name, **about)
+        return ModelCard(text + "\n")
 
     def __repr__(self) -> str:
         """One line, where torch would print a page of modules."""
@@ -172,4 +183,10 @@ class Pretrained(LatentVariableModel, ModelHubMixin):
                     f"{pretrained_model_name_or_path} is neither a folder nor a model that "
                     f"the Hugging Face Hub gave ({type(error).__name__}): check the path"
                 ) from error
-        return read_export(folder, cls)
+        return SavedExport.read(folder).read_as(cls)
+
+
+def _set_name(name: str) -> str:
+    """The name of a data set; a card of one's own goes by its path, which is nobody else's."""
+    path = PurePath(name)
+    return path.stem if path.suffix in (".yaml", ".yml") else name

@@ -13,10 +13,8 @@ from pc_crvae.latents.interpolation import InterpolationKind, interpolate_latent
 from pc_crvae.likelihoods import Likelihood
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.registry import Encoder
-from pc_crvae.models.vae import VAE, PosteriorHead, evaluating
+from pc_crvae.models.vae import VAE, PosteriorHead
 from pc_crvae.randomness.draws import keyed_generator
-
-_CHUNK = 64  # latents decoded at once
 
 
 class PretrainedVAE(VAE, Pretrained, ABC):
@@ -60,6 +58,10 @@ class PretrainedVAE(VAE, Pretrained, ABC):
             "latent_dim": self.latent_dim,
         }
 
+    def description(self) -> dict[str, Any]:
+        """The model's part of ``config.json``: the fields of `Description`, and the input."""
+        return self._described(posterior=self.posterior_kind)
+
     def learnt_part(self, name: ModelPart) -> nn.Module:
         """The module with the weights of a part, without what is around it and has none."""
         return self.get_submodule(name)
@@ -68,6 +70,11 @@ class PretrainedVAE(VAE, Pretrained, ABC):
     def has_prior(self) -> bool:
         """Whether it is a VAE rather than a plain auto-encoder."""
         return self.head.log_variance is not None
+
+    @property
+    def decodes(self) -> bool:
+        """Whether the decoder was trained: not where ``objective.weight`` was 0."""
+        return self.data.get("decodes") is not False
 
     @abstractmethod
     def latents(self, x: Any) -> Tensor:
@@ -79,18 +86,12 @@ class PretrainedVAE(VAE, Pretrained, ABC):
         Raises:
             UserError: the decoder was not trained, as ``objective.weight`` was 0.
         """
-        if self.data.get("decodes") is False:
+        if not self.decodes:
             raise UserError(
                 "this model was trained without decoding (objective.weight 0), so its decoder "
                 "means nothing: embed with it, or train one with a weight"
             )
-        with evaluating(self):
-            return torch.cat(
-                [
-                    self.likelihood((part.to(self.device),)).mean.cpu()
-                    for part in torch.split(latents, _CHUNK)
-                ]
-            )
+        return self.in_parts(latents, lambda part: self.likelihood((part,)).mean)
 
     def reconstructions(self, x: Tensor, seed: int = 0) -> Tensor:
         """Decode the posterior mean of each item; nothing is drawn."""

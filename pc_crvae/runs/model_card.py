@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from pc_crvae import models
 from pc_crvae.config import Config, PointModelConfig, load_config, plain
 from pc_crvae.data.cards import load_card
 from pc_crvae.errors import UserError
@@ -90,11 +91,10 @@ def model_card(
     for stage in stages:
         for one in stage.config.data.sets:
             stages_by_set.setdefault(one.name, []).append(stage.name)
-    return template_beside(__file__, "model_card.md").render(
+    return template_beside(__file__, "model_card.md", Path(models.__file__).parent).render(
         name=name,
         model=model,
         config=config,
-        decodes=model.data.get("decodes") is not False,
         figures=figures,
         trained_on=[(load_card(one), of) for one, of in stages_by_set.items()],
         stages=stages,

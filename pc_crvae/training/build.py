@@ -10,7 +10,7 @@ from pc_crvae import config as configs
 from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import ItemSet
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 from pc_crvae.models.checks import ImageShape
 from pc_crvae.models.images.build import build_image_transform, onto_levels
 from pc_crvae.models.images.nvae.model import NVAE
@@ -70,17 +70,13 @@ def build_model(config: configs.Config, image_shape: ImageShape | None = None) -
         )
     if image_shape is None:
         raise ValueError("a model of images is made for images of a shape")
-    try:
+    with told(f"the config does not go with the images of {config.data.name}", ValueError):
         if config.consistency is not None:
             transforms = cast(Sequence[configs.ImageTransformConfig], config.consistency.transforms)
             build_image_transform(transforms).require_channels(image_shape[0])
         if isinstance(config.model, configs.NVAEModelConfig):
             return PretrainedNVAE(config.model, shape=image_shape, data=data)
         return ImageVAE(config.model, posterior=_posterior(config), shape=image_shape, data=data)
-    except ValueError as error:
-        raise UserError(
-            f"the config does not go with the images of {config.data.name}: {error}"
-        ) from None
 
 
 def image_shape_of(config: configs.Config, items: ItemSet) -> ImageShape | None:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from pc_crvae.config import Config, InitConfig, ModelPart, plain
+from pc_crvae.config import InitConfig, ModelPart, plain
 from pc_crvae.errors import UserError
 from pc_crvae.models.pretrained import Pretrained
 from pc_crvae.models.pretrained_vae import PretrainedVAE
@@ -81,14 +81,13 @@ class Origin:
 
     def _parts(self, source: PretrainedVAE) -> list[ModelPart]:
         """The parts that are taken: what is asked for, or all that was trained."""
-        decodes = source.data.get("decodes") is not False
         asked = {*(self.init.parts or ()), *self.init.freeze}
-        if "decoder" in asked and not decodes:
+        if "decoder" in asked and not source.decodes:
             raise self._refusal(
                 "was trained without decoding (objective.weight 0), so its decoder means nothing: "
                 "leave decoder out of init.parts and init.freeze"
             )
-        trained = [part for part in _SECTIONS if part != "decoder" or decodes]
+        trained = [part for part in _SECTIONS if part != "decoder" or source.decodes]
         return [part for part in trained if self.init.parts is None or part in self.init.parts]
 
     def _require_same_part(
@@ -123,16 +122,6 @@ class Origin:
 
     def _refusal(self, what: str) -> UserError:
         return UserError(f"init.from: {self.init.source} {what}")
-
-
-def check_initialization(config: Config) -> None:
-    """Read the model that training starts from, so that a missing one is refused at once.
-
-    Raises:
-        UserError: there is none, or it is damaged.
-    """
-    if config.init is not None:
-        Origin.read(config.init)
 
 
 def initial_notes(init: InitConfig) -> Iterator[str]:

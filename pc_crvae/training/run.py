@@ -12,7 +12,7 @@ from pc_crvae.runs.folder import Run
 from pc_crvae.runs.saved import load_splits
 from pc_crvae.training.build import build_transform
 from pc_crvae.training.callbacks import Callbacks
-from pc_crvae.training.initialization import check_initialization
+from pc_crvae.training.initialization import Origin
 from pc_crvae.training.loop import train
 from pc_crvae.utils.processes import is_main_process, parting
 
@@ -65,8 +65,8 @@ def run_training(
     with run.writing() if is_main_process() else nullcontext() as note:
         if config.consistency is not None:
             build_transform(config, config.consistency)  # a missing package is told first
-        if not resume:
-            check_initialization(config)
+        if config.init is not None and not resume:
+            Origin.read(config.init)  # a missing one is refused at once
         sets = load_splits(config)
         callbacks = Callbacks.of_run(config, run, *sets).with_note(note)
         with parting():

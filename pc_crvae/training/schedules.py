@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from pc_crvae.config import Config
 
@@ -40,12 +39,20 @@ class Schedule:
         return step % self.steps_per_epoch == 0 or step == self.total
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of step ``step``, from 0."""
+        """The learning rate of step ``step``, from 0.
+
+        It rises linearly during the warm-up, then stays, or falls to zero along half a cosine
+        (Loshchilov & Hutter 2017).
+        """
         options = self.config.training
         warmup = round(options.warmup_epochs * self.steps_per_epoch)
-        return options.learning_rate * learning_rate_factor(
-            step, total=self.total, warmup=warmup, schedule=options.schedule
-        )
+        factor = 1.0
+        if step < warmup:
+            factor = (step + 1) / (warmup + 1)
+        elif options.schedule == "cosine":
+            progress = (step - warmup) / max(1, self.total - warmup)
+            factor = 0.5 * (1 + math.cos(math.pi * progress))
+        return options.learning_rate * factor
 
     def warmups(self, step: int) -> tuple[float, float]:
         """The factors of step ``step`` on beta and on lambda."""
@@ -61,22 +68,6 @@ class Schedule:
         """Lambda at step ``step``; 0 without consistency."""
         consistency = self.config.consistency
         return consistency.weight * self.warmups(step)[1] if consistency else 0.0
-
-
-def learning_rate_factor(
-    step: int, *, total: int, warmup: int, schedule: Literal["cosine", "constant"]
-) -> float:
-    """Factor on the learning rate at optimiser step ``step`` (from 0) of ``total``.
-
-    It rises linearly over ``warmup`` steps, then stays, or falls to zero along half a cosine
-    (Loshchilov & Hutter 2017).
-    """
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    if schedule == "constant":
-        return 1.0
-    progress = (step - warmup) / max(1, total - warmup)
-    return 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def warmup_factor(step: int, warmup: float) -> float:

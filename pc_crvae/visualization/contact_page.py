@@ -30,10 +30,8 @@ def contact_page(
         title: the title of the page.
 
     Raises:
-        ValueError: there is no tile, or the titles are not one per row.
         UserError: the page could not be written.
     """
-    rows = contact_sheet.checked(rows, row_titles)
     draw = contact_sheet.page_painter(
         [[tile for tile in tiles if not tile.is_cloud] for tiles in rows]
     )

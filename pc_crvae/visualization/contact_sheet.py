@@ -93,10 +93,9 @@ def contact_sheet(
         width: the pixels that a tile is wide.
 
     Raises:
-        ValueError: there is no tile, or the titles are not one per row.
         UserError: the picture could not be written.
     """
-    picture = _composed(checked(rows, row_titles), row_titles, title, width)
+    picture = _composed(rows, row_titles, title, width)
     with atomic_path(path) as temporary:
         picture.save(temporary)
 
@@ -109,11 +108,8 @@ def sheet_pixels(
     Args:
         rows: the tiles, as `contact_sheet` takes them.
         row_titles: a title left of each row.
-
-    Raises:
-        ValueError: as `contact_sheet`.
     """
-    return np.asarray(_composed(checked(rows, row_titles), row_titles, "", _CELL))
+    return np.asarray(_composed(rows, row_titles, "", _CELL))
 
 
 def tile_figures(rows: Sequence[Sequence[Tile]]) -> list[list[Markup]]:
@@ -164,21 +160,6 @@ def rows_by_class(
         rows.append(np.sort(generator.permutation(members)[:per_class]).tolist())
         titles.append(f"{classes[label]} ({len(members):,})")
     return rows, titles
-
-
-def checked(
-    rows: Sequence[Sequence[Tile]], row_titles: Sequence[str] | None
-) -> list[Sequence[Tile]]:
-    """Return the rows of a sheet.
-
-    Raises:
-        ValueError: there is no tile, or the titles are not one per row.
-    """
-    if not any(rows):
-        raise ValueError("a contact sheet needs at least one tile, got none")
-    if row_titles is not None and len(row_titles) != len(rows):
-        raise ValueError(f"expected {len(rows)} row titles, got {len(row_titles)}")
-    return list(rows)
 
 
 def _painter(rows: Sequence[Sequence[Tile]], width: int, *, clear: bool = False) -> Painter:

@@ -67,20 +67,20 @@ def dot_plot(panels: Sequence[Panel], path: Path) -> None:
     axes[0, 0].set_yticks(range(len(lines)), lines)
     axes[0, 0].invert_yaxis()
     if len(kinds) > 1:
-        colors = _colors(len(kinds))
+        colors = map(_color, range(len(kinds)))
         handles = [axes[0, 0].plot([], [], "o", color=color, ms=4)[0] for color in colors]
         legend_above(figure, handles, kinds, "center")
     save_figure(figure, path, dpi=110)
 
 
-def _colors(count: int) -> list[str]:
-    return [_COLORS[min(place, len(_COLORS) - 1)] for place in range(count)]
+def _color(kind: int) -> str:
+    return _COLORS[min(kind, len(_COLORS) - 1)]
 
 
 def _draw(cell: Axes, dots: Dots, line: int, kind: int, kinds: int) -> None:
     half = _HALF_BAR / kinds
     height = line + (2 * kind + 1 - kinds) * half
-    color = _colors(kinds)[kind]
+    color = _color(kind)
     values = np.asarray(dots.values, dtype=np.float64)
     cell.plot(values, np.full(len(values), height), "o", color=color, ms=4, alpha=0.7)
     cell.vlines(values.mean(), height - 0.9 * half, height + 0.9 * half, color=color, lw=2)

@@ -4,6 +4,7 @@ import colorsys
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -23,7 +24,7 @@ _PICTURE = 64  # pixels that an image under the pointer has, at most
 _PIXELS = 400 * _PICTURE**2  # of all of them, which keeps the page small enough to be sent
 _LOSSLESS = 32  # pixels a side up to which it is kept as it is
 _PERPLEXITY = 30.0
-_FEWEST = 5  # items that neighbours can be preserved among
+FEWEST = 5  # items that neighbours can be preserved among
 
 # Told apart by hue and by lightness too.
 _COLORS = [
@@ -62,7 +63,6 @@ def project_codes(codes: NDArray[np.floating]) -> list[Projection]:
         Of fewer than five items PCA alone; of codes that all coincide none.
     """
     from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
     centered = np.asarray(codes, dtype=np.float64) - np.mean(codes, axis=0, dtype=np.float64)
@@ -76,19 +76,40 @@ def project_codes(codes: NDArray[np.floating]) -> list[Projection]:
         flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
         kept = float(pca.explained_variance_ratio_.sum())
         found = [Projection("PCA", f"two directions that keep {kept:.0%} of the variance", flat)]
-        if len(centered) >= _FEWEST:
-            perplexity = min(_PERPLEXITY, (len(centered) - 1) / 3)
-            start = flat / max(float(np.std(flat[:, 0])), 1e-12) * 1e-4
-            tsne = TSNE(perplexity=perplexity, init=start, random_state=0, method="exact")
+        if len(centered) >= FEWEST:
             note = (
-                f"neighbours stay neighbours (perplexity {perplexity:g}); distances between groups "
-                "mean little"
+                f"neighbours stay neighbours (perplexity {_perplexity(centered):g}); distances "
+                "between groups mean little"
             )
-            places = np.asarray(tsne.fit_transform(centered), dtype=np.float64)
-            # Turned, which changes no distance: the longest way across lies across the page.
-            turned = PCA(2, svd_solver="full").fit_transform(places)
-            found.insert(0, Projection("t-SNE", note, turned))
+            found.insert(0, Projection("t-SNE", note, tsne(centered, flat, method="exact")))
     return found
+
+
+def tsne(
+    codes: NDArray[np.float64], start: NDArray[np.float64], **options: Any
+) -> NDArray[np.float64]:
+    """Lay codes out in the plane by t-SNE, nothing of which is drawn.
+
+    Args:
+        codes: (n, D), of at least `FEWEST` items.
+        start: (n, 2) their places along two directions, from which it starts.
+        options: other options of scikit-learn's ``TSNE``.
+
+    Returns:
+        (n, 2), turned, which changes no distance: the longest way across lies across the page.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    small = start / max(float(np.std(start[:, 0])), 1e-12) * 1e-4
+    made = TSNE(perplexity=_perplexity(codes), init=small, random_state=0, **options)
+    places = np.asarray(made.fit_transform(codes), dtype=np.float64)
+    turned: NDArray[np.float64] = PCA(2, svd_solver="full").fit_transform(places)
+    return turned
+
+
+def _perplexity(codes: NDArray[np.float64]) -> float:
+    return min(_PERPLEXITY, (len(codes) - 1) / 3)
 
 
 def class_colors(count: int) -> list[str]:

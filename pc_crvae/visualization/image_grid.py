@@ -25,8 +25,6 @@ def image_grid(rows: Sequence[NDArray[np.floating]]) -> NDArray[np.uint8]:
     Raises:
         ValueError: no row, or rows of different shapes.
     """
-    if len({row.shape for row in rows}) != 1:
-        raise ValueError(f"rows must have one shape, not {[row.shape for row in rows]}")
     images = np.stack(rows)  # (rows, n, C, H, W)
     _, columns, channels, height, width = images.shape
     if channels == 1:

@@ -55,11 +55,8 @@ def level_plot(panels: Sequence[LevelPanel], path: Path | str) -> None:
         path: the picture to write; its suffix chooses the format.
 
     Raises:
-        ValueError: there is no panel.
         UserError: the picture could not be written.
     """
-    if not panels:
-        raise ValueError("a plot of levels needs at least one panel")
     figure, axes = panel_figure(len(panels), _COLUMNS, (2.6, 2.1), (0, 0.4), sharey=True)
     for cell, panel in zip(axes.flat, panels, strict=False):
         _draw(cell, panel)

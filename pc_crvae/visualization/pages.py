@@ -25,8 +25,7 @@ class InterpolationPath:
             are for what moves.
 
     Raises:
-        ValueError: The clouds are not ``(steps, N, 3)`` and finite, or the labels are not one
-            a step.
+        ValueError: The clouds are not ``(steps, N, 3)`` and finite.
     """
 
     title: str
@@ -36,8 +35,6 @@ class InterpolationPath:
 
     def __post_init__(self) -> None:
         as_clouds(list(self.clouds))
-        if len(self.labels) != len(self.clouds):
-            raise ValueError(f"expected {len(self.clouds)} labels, got {len(self.labels)}")
 
 
 def interpolation_page(
@@ -53,11 +50,8 @@ def interpolation_page(
         title: The page's title.
 
     Raises:
-        ValueError: There are no paths.
         UserError: the page could not be written.
     """
-    if not paths:
-        raise ValueError("expected at least one path, got none")
     radius = largest_radius([cloud for path in paths for cloud in path.clouds])
     content = {
         "paths": [_encoded(path, radius) for path in paths],

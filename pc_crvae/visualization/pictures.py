@@ -73,17 +73,10 @@ def confusion_matrix(
         draws: How often every item was counted, once a probe seed; the picture shows the mean.
 
     Raises:
-        ValueError: The matrix is not ``(C, C)`` or holds negative counts.
         UserError: The picture could not be written.
     """
-    counts = np.asarray(matrix)
-    if counts.shape != (len(classes), len(classes)) or counts.size == 0 or (counts < 0).any():
-        raise ValueError(
-            f"expected counts ({len(classes)}, {len(classes)}), none negative, got "
-            f"an array of shape {counts.shape}"
-        )
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = counts / np.maximum(totals, 1)
+    totals = matrix.sum(axis=1, keepdims=True)
+    shares = matrix / np.maximum(totals, 1)
     side = 1.8 + 0.42 * len(classes)
     figure = Figure(figsize=(side + 0.6, side), dpi=_DPI)
     axes = figure.add_subplot()
@@ -97,12 +90,12 @@ def confusion_matrix(
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted", color=INK)
     axes.set_ylabel("true", color=INK)
-    correct, total = np.trace(counts) / draws, counts.sum() / draws
+    correct, total = np.trace(matrix) / draws, matrix.sum() / draws
     of_draws = f", mean of {draws} probe seeds" if draws > 1 else ""
     share = correct / max(total, 1)
     axes.set_title(f"{correct:.0f} of {total:.0f} right ({share:.1%}){of_draws}", color=INK)
-    for row, column in zip(*np.nonzero(counts), strict=True):
-        text = mean_count(counts[row, column], draws)
+    for row, column in zip(*np.nonzero(matrix), strict=True):
+        text = mean_count(matrix[row, column], draws)
         color = "white" if shares[row, column] > 0.55 else INK
         axes.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, format="{x:.0%}")

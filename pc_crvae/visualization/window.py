@@ -29,11 +29,8 @@ def show_interpolation(paths: Sequence[InterpolationPath]) -> None:
         paths: The paths to choose from, shown at one scale.
 
     Raises:
-        ValueError: There are no paths.
         UserError: There is no display, or Open3D is not installed or cannot open a window.
     """
-    if not paths:
-        raise ValueError("expected at least one path, got none")
     _require_display()
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "paths.npz")

@@ -62,11 +62,11 @@ def test_a_body_is_centred_and_of_size_1():
     points = own.samples[:600]
     assert np.linalg.norm(points.mean(axis=0)) < 0.15
     assert abs(np.square(points).sum(axis=1).mean() - 1) < 0.1
-    assert own.distances(own.samples).max() < 1e-12
+    assert own.closest(own.samples).distances.max() < 1e-12
 
 
 def test_the_floor_of_a_cloud_is_how_far_another_draw_of_it_lies():
     mesh = bracket()
     first, second = (cloud_body(cloud(mesh, 1500, seed)) for seed in (0, 1))
-    there = np.sqrt(np.square(first.distances(second.samples)).mean())
+    there = np.sqrt(np.square(first.closest(second.samples).distances).mean())
     assert abs(there / first.floor - 1) < 0.15

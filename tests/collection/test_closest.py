@@ -6,8 +6,8 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 from trimesh.triangles import closest_point
 
-from helpers.bent_shapes import bracket, cloud, triangles
-from pc_crvae.collection.closest import TriangleSearch, descend_to_points
+from helpers.bent_shapes import body, bracket, cloud, cloud_body, triangles
+from pc_crvae.collection.closest import TriangleSearch
 from pc_crvae.collection.closest_points import closest_points
 from pc_crvae.collection.poses import Pose
 
@@ -28,7 +28,7 @@ def test_the_triangle_that_is_named_holds_the_point():
     rng = np.random.default_rng(0)
     search = TriangleSearch(rng.normal(size=(50, 3, 3)))
     found = search.closest(rng.normal(size=(40, 3)))
-    again = closest_point(search.mesh[found.triangles], found.places)
+    again = closest_point(search.mesh[found.parts], found.places)
     np.testing.assert_allclose(again, found.places, atol=1e-12)
 
 
@@ -39,15 +39,12 @@ def test_a_needle_without_area_is_a_segment():
 
 
 def test_a_pose_a_little_off_is_brought_back_to_the_surface_and_to_the_points_of_a_cloud():
-    points = cloud(bracket(), 400, 0)
     turn = Rotation.from_rotvec([0.05, -0.08, 0.06]).as_matrix()
     off = Pose(1.03, turn, np.array([0.05, -0.02, 0.03]))
-    for found in (
-        TriangleSearch(triangles(bracket())).descend(points, off, 30),
-        descend_to_points(points, cKDTree(points), off, 60),
-    ):
+    for one in (body(triangles(bracket())), cloud_body(cloud(bracket(), 400, 0))):
+        found = one.descend(one.samples, off, 60)
         assert np.isclose(found.scale, 1, atol=1e-3)
-        np.testing.assert_allclose(found.apply(points), points, atol=5e-3)
+        np.testing.assert_allclose(found.apply(one.samples), one.samples, atol=5e-3)
 
 
 def test_the_closest_of_a_cloud_are_those_of_a_tree():

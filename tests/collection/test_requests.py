@@ -4,13 +4,13 @@ import socket
 
 import pytest
 
-from pc_crvae.collection.requests import ForbiddenError, Gate, name_of
+from pc_crvae.collection.requests import Gate, RefusedError, name_of
 
 
 def admits(gate, host, origin=None, target=None):
     try:
         gate.admit(target or f"/{gate.token}/", host, origin)
-    except ForbiddenError:
+    except RefusedError:
         return False
     return True
 

@@ -280,19 +280,19 @@ def test_what_cannot_be_served_is_told_in_a_sentence(explored, saved, address, t
 @pytest.mark.slow
 def test_a_file_that_takes_too_long_is_refused_and_the_next_one_is_read(explored):
     rod = explored.out.parent / "parts" / "rod1.stl"
-    with closing(DroppedReader(seconds=0.05)) as reader:
+    with closing(DroppedReader(100, "z", seconds=0.05)) as reader:
         with pytest.raises(UserError, match=r"rod1\.stl took more than the 0\.05 seconds"):
-            reader.read(rod, 100, "z")  # the process is not ready so soon
+            reader.read(rod)  # the process is not ready so soon
         reader._seconds = 300
-        assert reader.read(rod, 100, "z").cloud.shape == (100, 3)
+        assert reader.read(rod)[0].shape == (100, 3)
 
 
 @pytest.mark.slow
 def test_a_reader_that_is_ended_is_told_and_the_next_one_is_read(explored):
     rod = explored.out.parent / "parts" / "rod1.stl"
-    with closing(DroppedReader()) as reader:
+    with closing(DroppedReader(100, "z")) as reader:
         reader.start()
         assert reader._worker is not None
         reader._worker._process.kill()
         reader._worker._process.wait()
-        assert len(reader.read(rod, 100, "z").cloud) == 100
+        assert len(reader.read(rod)[0]) == 100

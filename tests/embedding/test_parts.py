@@ -61,7 +61,7 @@ def test_any_number_of_shards_gives_the_same_index(
     merged = merge_parts(plan.folder, out)
     found, refused = load_embeddings(out), []
     whole = embeddings_of_files(model, plan.files, ABOUT, refused.append)
-    assert (merged.parts, merged.vectors, merged.refused) == (5, 22, len(refused))
+    assert (merged.vectors, merged.refused) == (22, len(refused))
     assert merged.size == whole.vectors.shape[1]
     assert (found.ids, found.sources, found.about) == (whole.ids, whole.sources, whole.about)
     np.testing.assert_allclose(found.vectors, whole.vectors, atol=1e-6)

@@ -1,17 +1,24 @@
 """Schedules are functions of the step alone."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
-from pc_crvae.training.schedules import learning_rate_factor, warmup_factor
+from pc_crvae.training.schedules import Schedule, warmup_factor
 
 
 def factors(total, warmup, schedule):
-    return [
-        learning_rate_factor(step, total=total, warmup=warmup, schedule=schedule)
-        for step in range(total)
-    ]
+    """Learning rates of a run of epochs of a step each."""
+    training = {
+        "learning_rate": 1.0,
+        "schedule": schedule,
+        "warmup_epochs": warmup,
+        "batch_size": 1,
+        "steps": total,
+    }
+    whole = Schedule(SimpleNamespace(training=SimpleNamespace(**training)), items=1)
+    return [whole.learning_rate(step) for step in range(total)]
 
 
 def test_the_cosine_starts_at_one_and_falls_to_nearly_zero():

@@ -34,7 +34,7 @@ from pc_crvae.training import state, validation
 from pc_crvae.training.build import build_model, build_optimizer, build_training_objective
 from pc_crvae.training.callbacks import Callbacks
 from pc_crvae.training.loop import train
-from pc_crvae.training.schedules import learning_rate_factor
+from pc_crvae.training.schedules import Schedule
 from pc_crvae.training.validation import evaluate
 
 AFTER_EVERY_STEP = {"every_minutes": 1e-9, "keep": 100}
@@ -101,10 +101,9 @@ def test_the_learning_rate_follows_its_schedule(tmp_path):
     recorded = [
         line["learning_rate"] for line in read_metrics(tmp_path / "run") if line["split"] == "train"
     ]
-    factors = [
-        learning_rate_factor(step, total=10, warmup=4, schedule="cosine") for step in range(10)
-    ]
-    assert recorded == [config.training.learning_rate * factor for factor in factors]
+    schedule = Schedule(config, items=5 * config.training.batch_size)
+    assert recorded == [schedule.learning_rate(step) for step in range(10)]
+    assert recorded[:4] == pytest.approx([share * max(recorded) for share in (0.2, 0.4, 0.6, 0.8)])
     assert recorded[4] == max(recorded) == config.training.learning_rate
 
 

@@ -3,7 +3,6 @@ import json
 import re
 
 import numpy as np
-import pytest
 
 from pc_crvae.visualization.pages import InterpolationPath, interpolation_page
 
@@ -46,13 +45,3 @@ def test_a_page_loads_nothing_and_is_small(tmp_path) -> None:
     assert len(page) < 30_000
     assert not re.search(r"https?:|src\s*=|<link|@import", page)
     assert "default-src 'none'" in page
-
-
-def test_a_path_needs_a_label_for_every_step() -> None:
-    with pytest.raises(ValueError, match="expected 2 labels, got 1"):
-        InterpolationPath("a to b", np.zeros((2, 5, 3)), ["a"])
-
-
-def test_a_page_needs_a_path(tmp_path) -> None:
-    with pytest.raises(ValueError, match="at least one path"):
-        interpolation_page([], tmp_path / "page.html")

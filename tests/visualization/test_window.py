@@ -39,11 +39,6 @@ def test_an_unreachable_display_is_a_user_error_and_not_a_crash(monkeypatch) -> 
         show_interpolation(_paths())
 
 
-def test_a_window_needs_a_path() -> None:
-    with pytest.raises(ValueError, match="at least one path"):
-        show_interpolation([])
-
-
 def test_paths_reach_the_windows_process_unchanged(tmp_path) -> None:
     paths = _paths()
     _write_paths(paths, tmp_path / "paths.npz")

@@ -114,16 +114,21 @@ def unpool_neighbors(
     indices: Tensor,
     n_points: int,
 ) -> Tensor:
-    """The gradient (B, M, C), by `index_add_`, of which CUDA has a deterministic form."""
+    """The gradient (B, M, C), differentiable in those given.
+
+    By `index_add`, of which CUDA has a deterministic form, and by no operation that cannot be
+    batched.
+    """
     batch, _, channels = extreme_gradient.shape
-    gradient = extreme_gradient.new_zeros(batch * n_points, channels)
+    zeros = extreme_gradient.new_zeros(batch * n_points * channels)
     clouds = n_points * torch.arange(batch, device=indices.device)[:, None, None]
     entries = (argument + clouds) * channels + torch.arange(channels, device=indices.device)
-    gradient.view(-1).index_add_(0, entries.flatten(), extreme_gradient.flatten())
+    gradient = zeros.index_add(0, entries.flatten(), extreme_gradient.reshape(-1))
+    gradient = gradient.view(-1, channels)
     if sum_gradient is not None:
         # One neighbour at a time, lest the gradient be repeated k times in memory.
         for neighbors in (indices + clouds).flatten(0, 1).unbind(dim=1):  # (B * N,)
-            gradient.index_add_(0, neighbors, sum_gradient.flatten(0, 1))
+            gradient = gradient.index_add(0, neighbors, sum_gradient.reshape(-1, channels))
     return gradient.view(batch, n_points, channels)
 
 

@@ -1,6 +1,5 @@
 """Descriptors as a user holds them: embedding, saving, loading, without any training."""
 
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NoReturn, cast
 
 import pydantic
@@ -12,7 +11,6 @@ from pc_crvae.geometry.frames import RotationGroup
 from pc_crvae.latents.posteriors import LatentPath, PointMass
 from pc_crvae.models.descriptors.bps import BasisPointSet
 from pc_crvae.models.descriptors.octant_statistics import OctantStatistics
-from pc_crvae.models.model_card import abilities_of_points
 from pc_crvae.models.points.encoder import PointEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.model import PointModel
@@ -46,6 +44,7 @@ class Descriptor(PointModel):
 
     Description = _Description
     made = "Its features are made by hand, and nothing of it is trained."
+    decodes = False
 
     def __init__(
         self,
@@ -64,10 +63,6 @@ class Descriptor(PointModel):
         encoder = cast(PointEncoder, _SideBySide([_PARTS[part]() for part in kind.split("+")]))
         self.latent_dim = encoder.out_features
         self.encoder = encoder if frames is None else FrameAveraged(encoder, frames)
-
-    def abilities(self) -> Iterator[str]:
-        """What the descriptor can do, and what it cannot."""
-        return abilities_of_points(frames=self.frames, points=self.points, decodes=False)
 
     @torch.no_grad()
     def fit(self, clouds: Tensor) -> None:
@@ -102,16 +97,6 @@ class Descriptor(PointModel):
             UserError: always.
         """
         raise UserError("a descriptor encodes and does not decode: it has no prior")
-
-    def description(self) -> dict[str, Any]:
-        """What makes the descriptor again, and what it takes."""
-        return {
-            "kind": self.kind,
-            "frames": self.frames,
-            "points": self.points,
-            "input": {"up": "z", "normalization": "mean at 0, largest radius 1"},
-            "data": self.data,
-        }
 
     def parts(self) -> dict[str, Any]:
         """The kind, the frames and the number of features."""

@@ -1,17 +1,15 @@
 """What models of images share as a user holds them: they take images, and give images back."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pydantic
 import torch
 from torch import Tensor
 
-from pc_crvae.config import Section, plain
+from pc_crvae.config import Section
 from pc_crvae.models.checks import ImageShape
-from pc_crvae.models.model_card import abilities_of_images
 from pc_crvae.models.pretrained import Description, Pretrained
 
 Image = Tensor | np.ndarray
@@ -31,21 +29,9 @@ class PretrainedOfImages(Pretrained):
     """A model of images of one size."""
 
     modality = "images"
+    input: ClassVar = {"layout": "channels, height, width", "range": [0, 1]}
     architecture: Section
     shape: ImageShape
-
-    def abilities(self) -> Iterator[str]:
-        """What the model can do, and what it cannot."""
-        return abilities_of_images(self.shape)
-
-    def description(self) -> dict[str, Any]:
-        """What makes the model again, and what it takes."""
-        return {
-            "architecture": plain(self.architecture),
-            "shape": list(self.shape),
-            "input": {"layout": "channels, height, width", "range": [0, 1]},
-            "data": self.data,
-        }
 
     def embed(self, x: Image) -> Tensor:
         """The posterior mean of images; of several latent groups, along the path of means.

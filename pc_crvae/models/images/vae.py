@@ -59,9 +59,5 @@ class ImageVAE(PretrainedOfImages, PretrainedVAE):
         )
         self.shape = shape
 
-    def description(self) -> dict[str, Any]:
-        """What makes the model again, and what it takes."""
-        return super().description() | {"posterior": self.posterior_kind}
-
     def _decoded_means(self, x: Tensor) -> Tensor:
         return self.reconstructions(x)

@@ -1,5 +1,7 @@
 """A model of point clouds as a user holds it: clouds in any position and size in, vectors out."""
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ class PointModel(Pretrained):
     """A model that embeds point clouds, whatever else it does."""
 
     modality = "point-clouds"
+    input: ClassVar = {"up": "z", "normalization": "mean at 0, largest radius 1"}
 
     points: int
     """The point count that the model is made for."""
@@ -25,10 +28,6 @@ class PointModel(Pretrained):
     def vector_size(self) -> int:
         """The size of the vector that a cloud is embedded as."""
         return self.latent_dim
-
-    def vectors(self, clouds: Tensor) -> Tensor:
-        """What `embed` gives of clouds (B, N, 3) prepared as in training: (B, D) on the CPU."""
-        return self.encode(clouds)
 
     def embed(self, points: Cloud) -> Tensor:
         """The vector of clouds in any position and size.

@@ -1,23 +1,20 @@
 """The point-cloud model as a user holds it: embed, reconstruct, sample, interpolate, save."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any, Literal, cast
 
 import pydantic
-import torch
 from torch import Tensor, nn
 
-from pc_crvae.config import ModelPart, PointModelConfig, plain
+from pc_crvae.config import ModelPart, PointModelConfig
+from pc_crvae.geometry import RotationGroup
 from pc_crvae.likelihoods import ChamferLikelihood
-from pc_crvae.models.model_card import abilities_of_points
 from pc_crvae.models.points.encoder import PointEncoder
 from pc_crvae.models.points.frame_average import FrameAveraged
 from pc_crvae.models.points.model import Cloud, PointModel, is_batch
-from pc_crvae.models.pretrained import ENCODED_AT_ONCE, Description
+from pc_crvae.models.pretrained import Description
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 from pc_crvae.models.registry import POINT_DECODERS, POINT_ENCODERS
-from pc_crvae.models.vae import encode_parts
 
 
 class _Description(Description):
@@ -61,28 +58,15 @@ class PointVAE(PointModel, PretrainedVAE):
         )
         self.points = points
 
-    def description(self) -> dict[str, Any]:
-        """What makes the model again, and what it takes."""
-        return {
-            "architecture": plain(self.architecture),
-            "posterior": self.posterior_kind,
-            "points": self.points,
-            "input": {"up": "z", "normalization": "mean at 0, largest radius 1"},
-            "data": self.data,
-        }
-
     def learnt_part(self, name: ModelPart) -> nn.Module:
         """The module with the weights of a part; of an encoder within frames, that encoder."""
         part = super().learnt_part(name)
         return cast(nn.Module, part.encoder) if isinstance(part, FrameAveraged) else part
 
-    def abilities(self) -> Iterator[str]:
-        """What the model can do, and what it cannot."""
-        return abilities_of_points(
-            frames=self.architecture.frames,
-            points=self.points,
-            decodes=self.data.get("decodes") is not False,
-        )
+    @property
+    def frames(self) -> RotationGroup | None:
+        """The rotations that do not matter to the model, by frame averaging; None: all matter."""
+        return self.architecture.frames
 
     @property
     def vector_size(self) -> int:
@@ -95,10 +79,8 @@ class PointVAE(PointModel, PretrainedVAE):
 
         It is the posterior mean or the features before the head, as ``model.embedding`` says.
         """
-        if self.architecture.embedding == "mean":
-            return self.encode(clouds)
-        parts = torch.split(clouds, ENCODED_AT_ONCE)
-        return encode_parts(self, parts, lambda part: {"pooled": self.features(part)})["pooled"]
+        of_head = self.architecture.embedding == "mean"
+        return self.encode(clouds) if of_head else self.in_parts(clouds, self.features)
 
     def latents(self, x: Cloud) -> Tensor:
         """The posterior mean of clouds in any position and size, as `embed` takes them."""

@@ -6,7 +6,7 @@ import torch
 
 from pc_crvae.config import NVAEModelConfig
 from pc_crvae.latents.interpolation import interpolate_latents
-from pc_crvae.models.images.nvae import pretrained
+from pc_crvae.models import pretrained
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.vae import evaluating
 
@@ -48,7 +48,7 @@ def mean_path(model, x):
 
 @pytest.mark.parametrize("flows", [0, 1])
 def test_a_reconstruction_goes_along_the_path_of_all_means(flows, monkeypatch):
-    monkeypatch.setattr(pretrained, "_CHUNK", 2)
+    monkeypatch.setattr(pretrained, "ENCODED_AT_ONCE", 2)
     model, x = nvae(flows), images(5)
     with evaluating(model):
         expected = model.likelihood(mean_path(model, x)).mean
@@ -76,7 +76,7 @@ def test_one_image_gives_one_reconstruction_of_any_kind_of_array():
 
 @pytest.mark.parametrize("kind", ["spherical", "linear"])
 def test_an_interpolation_joins_two_reconstructions_group_by_group(kind, monkeypatch):
-    monkeypatch.setattr(pretrained, "_CHUNK", 2)
+    monkeypatch.setattr(pretrained, "ENCODED_AT_ONCE", 2)
     model, x = nvae(), images(2)
     found = model.interpolate(x[0], x[1].numpy(), steps=5, kind=kind)
     with evaluating(model):

@@ -103,10 +103,7 @@ def _limit(row, kept, least):  # type: ignore[no-untyped-def]
         for lane in range(_LANES):
             value = row[block + lane]
             least[lane] = value if value < least[lane] else least[lane]
-    low, high = least[0], least[0]
-    for lane in range(_LANES):
-        low = least[lane] if least[lane] < low else low
-        high = least[lane] if least[lane] > high else high
+    low, high = least.min(), least.max()
     if kept > _LANES or not high < np.inf:
         high = row.dtype.type(np.inf)
     else:

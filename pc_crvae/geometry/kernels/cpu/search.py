@@ -55,7 +55,8 @@ def sort_along_curve(points, order, coordinates, boxes, start, stop):  # type: i
     for b in range(start, stop):
         keys[:] = 0
         for axis in range(3):
-            low, high = _extent(points[b, :, axis])
+            lowest, high = _extent(points[b, :, axis])
+            low = np.float64(lowest)
             scale = (_GRID - 1) / (high - low) if high > low else 0.0
             for i in range(count):
                 cell = (points[b, i, axis] - low) * scale
@@ -76,7 +77,8 @@ def sort_along_curve(points, order, coordinates, boxes, start, stop):  # type: i
 @inlined
 def _extent(values):  # type: ignore[no-untyped-def]
     """The least and the largest of values, NaN left out."""
-    low, high = np.inf, -np.inf
+    low = values.dtype.type(np.inf)  # a plain one would make both float64
+    high = -low
     for value in values:
         low = value if value < low else low
         high = value if value > high else high
@@ -150,7 +152,10 @@ def nearest_by_blocks(queries, reference, sorted_reference, nearest, start, stop
         for lane in range(_LANES):
             i = first + min(lane, lanes - 1)
             x[lane], y[lane], z[lane] = query[b, 0, i], query[b, 1, i], query[b, 2, i]
-        _box(x, y, z, own)
+        # The lower, then the upper corner of the queries' box.
+        own[0], own[3] = _extent(x)
+        own[1], own[4] = _extent(y)
+        own[2], own[5] = _extent(z)
         home = _nearest_block(own, boxes[b], regions[b], far, bounds)
         best[:] = np.inf
         index[:] = 0
@@ -178,23 +183,6 @@ def nearest_by_blocks(queries, reference, sorted_reference, nearest, start, stop
         for lane in range(lanes):
             nearest[b, query_order[b, first + lane]] = index[lane]
         item += lanes
-
-
-@inlined
-def _box(x, y, z, own):  # type: ignore[no-untyped-def]
-    """Fill ``own`` (6,) with the lower, then the upper corner of the queries' box."""
-    infinity = x.dtype.type(np.inf)  # not an entry, which may be NaN and then would stay
-    x_low, y_low, z_low = infinity, infinity, infinity
-    x_high, y_high, z_high = -infinity, -infinity, -infinity
-    for lane in range(_LANES):
-        x_low = x[lane] if x[lane] < x_low else x_low
-        y_low = y[lane] if y[lane] < y_low else y_low
-        z_low = z[lane] if z[lane] < z_low else z_low
-        x_high = x[lane] if x[lane] > x_high else x_high
-        y_high = y[lane] if y[lane] > y_high else y_high
-        z_high = z[lane] if z[lane] > z_high else z_high
-    own[0], own[1], own[2] = x_low, y_low, z_low
-    own[3], own[4], own[5] = x_high, y_high, z_high
 
 
 @inlined

@@ -55,14 +55,6 @@ class SqueezeExcitation(nn.Module):
         return images * torch.sigmoid(self.excite(hidden))[:, :, None, None]
 
 
-class Swish(nn.Module):
-    """x sigmoid(x)."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Apply it to a tensor of any shape, without touching it: skips share their input."""
-        return F.silu(images)
-
-
 class Residual(nn.Module):
     """A branch beside a skip connection that fits it."""
 
@@ -77,66 +69,67 @@ class Residual(nn.Module):
         return output
 
 
-def encoder_cell(in_channels: int, out_channels: int, *, halve: bool = False) -> Residual:
-    """BN-Swish-3x3 convolution, twice, then squeeze-and-excitation; ``halve`` strides by 2."""
+def encoder_cell(channels: int, *, halve: bool = False) -> Residual:
+    """An `encoder_branch` beside its skip connection; ``halve`` strides by 2 and doubles C."""
     skip: nn.Module = nn.Identity()
+    out_channels, stride = channels, 1
     if halve:  # Every pixel counts, unlike in a strided 1x1 convolution.
-        skip = nn.Sequential(Swish(), nn.Conv2d(in_channels, out_channels, 2, stride=2))
-    elif in_channels != out_channels:
-        skip = nn.Conv2d(in_channels, out_channels, 1)
-    branch = nn.Sequential(
-        ImageBatchNorm(in_channels),
-        Swish(),
-        nn.Conv2d(
-            in_channels, out_channels, 3, stride=2 if halve else 1, padding=1, bias=False
-        ),  # the next batch-norm has the bias
-        ImageBatchNorm(out_channels),
-        Swish(),
+        out_channels, stride = 2 * channels, 2
+        skip = nn.Sequential(nn.SiLU(), nn.Conv2d(channels, out_channels, 2, stride=2))
+    branch = encoder_branch(
+        # The batch-norm that follows has the bias.
+        nn.Conv2d(channels, out_channels, 3, stride=stride, padding=1, bias=False),
         nn.Conv2d(out_channels, out_channels, 3, padding=1),
-        SqueezeExcitation(out_channels),
     )
     return Residual(branch, skip)
 
 
+def encoder_branch(first: nn.Conv2d, second: nn.Conv2d) -> nn.Sequential:
+    """BN-Swish-convolution, twice, then squeeze-and-excitation."""
+    return nn.Sequential(
+        ImageBatchNorm(first.in_channels),
+        nn.SiLU(),
+        first,
+        ImageBatchNorm(first.out_channels),
+        nn.SiLU(),
+        second,
+        SqueezeExcitation(second.out_channels),
+    )
+
+
 def generative_cell(
-    in_channels: int,
-    out_channels: int,
-    *,
-    expansion: int,
-    double: bool = False,
-    release: bool = False,
+    channels: int, *, expansion: int, double: bool = False, release: bool = False
 ) -> Residual:
     """The cell of the top-down network and the decoder.
 
     BN, 1x1 expansion, BN-Swish, depthwise 5x5, BN-Swish, 1x1, BN, squeeze-and-excitation.
 
     Args:
-        in_channels: the channels of its input.
-        out_channels: the channels of its output.
+        channels: the channels of its input; its output has as many, or half where it doubles.
         expansion: E, hidden channels for each channel of the input.
         double: double the resolution first.
         release: the skip connection that doubles is normalised and has no bias, as in the release.
     """
-    hidden = in_channels * expansion
+    hidden = channels * expansion
     skip: nn.Module = nn.Identity()
+    out_channels = channels
     if double:
+        out_channels = channels // 2
         skip = nn.Sequential(
             nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
-            normalized_convolution(in_channels, out_channels, 1, bias=False)
+            normalized_convolution(channels, out_channels, 1, bias=False)
             if release
-            else nn.Conv2d(in_channels, out_channels, 1),
+            else nn.Conv2d(channels, out_channels, 1),
         )
-    elif in_channels != out_channels:
-        skip = nn.Conv2d(in_channels, out_channels, 1)
     branch = nn.Sequential(
         nn.Upsample(scale_factor=2, mode="nearest") if double else nn.Identity(),
-        ImageBatchNorm(in_channels),
-        nn.Conv2d(in_channels, hidden, 1, bias=False),
+        ImageBatchNorm(channels),
+        nn.Conv2d(channels, hidden, 1, bias=False),
         ImageBatchNorm(hidden),
-        Swish(),
+        nn.SiLU(),
         nn.Conv2d(hidden, hidden, 5, padding=2, groups=hidden, bias=False),
         ImageBatchNorm(hidden),
-        Swish(),
+        nn.SiLU(),
         nn.Conv2d(hidden, out_channels, 1, bias=False),
         ImageBatchNorm(out_channels),
         SqueezeExcitation(out_channels),

@@ -22,7 +22,7 @@ from pc_crvae.models.mlp import in_full_precision
 from pc_crvae.randomness.draws import Draws
 from pc_crvae.utils.differentiation import refuse_second_derivative
 
-_HIDDEN_PER_CHANNEL = 6
+HIDDEN_PER_CHANNEL = 6
 _KERNEL = 5
 
 
@@ -30,26 +30,39 @@ class MaskedConvolution(nn.Conv2d):
     """A convolution that sees only what comes before each output in the autoregressive order.
 
     Args:
-        in_owners: the latent channel that each input channel belongs to.
-        out_owners: the latent channel that each output channel belongs to.
+        in_ranks: the rank, in the order, of the latent channel that each input channel belongs to.
+        out_ranks: that of each output channel.
         size: the size of the kernel.
         strict: leave out the output's own latent, which a first layer must.
-        mirrored: reverse the order of rows, columns and channels.
+        mirrored: reverse the order of rows and columns.
+        depthwise: each channel sees itself alone.
+        bias: add one.
     """
 
     mask: Tensor
 
     def __init__(
-        self, in_owners: Tensor, out_owners: Tensor, size: int, *, strict: bool, mirrored: bool
+        self,
+        in_ranks: Tensor,
+        out_ranks: Tensor,
+        size: int,
+        *,
+        strict: bool,
+        mirrored: bool,
+        depthwise: bool = False,
+        bias: bool = True,
     ) -> None:
-        super().__init__(len(in_owners), len(out_owners), size, padding=size // 2)
+        groups = len(in_ranks) if depthwise else 1
+        super().__init__(
+            len(in_ranks), len(out_ranks), size, padding=size // 2, groups=groups, bias=bias
+        )
         place = torch.arange(size * size).view(size, size)
         center = size * size // 2
         before_here = place > center if mirrored else place < center
-        behind = out_owners[:, None] - in_owners[None]
-        if mirrored:
-            behind = -behind
+        behind = out_ranks[:, None] - in_ranks[None]
         visible = behind > 0 if strict else behind >= 0
+        if depthwise:
+            visible = visible.diagonal()[:, None]
         mask = before_here | ((place == center) & visible[:, :, None, None])
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
 
@@ -76,7 +89,9 @@ class AutoregressiveCell(nn.Module):
     def __init__(self, channels: int, context_channels: int, *, mirrored: bool) -> None:
         super().__init__()
         latent = torch.arange(channels)
-        hidden = latent.repeat_interleave(_HIDDEN_PER_CHANNEL)
+        if mirrored:
+            latent = -latent
+        hidden = latent.repeat_interleave(HIDDEN_PER_CHANNEL)
         self.first = MaskedConvolution(latent, hidden, _KERNEL, strict=True, mirrored=mirrored)
         self.context = nn.Conv2d(context_channels, len(hidden), 1)
         self.second = MaskedConvolution(hidden, hidden, 1, strict=False, mirrored=mirrored)

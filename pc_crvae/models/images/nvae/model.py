@@ -11,6 +11,7 @@ from pc_crvae.config.nvae import NVAEConfig
 from pc_crvae.latents.hierarchical import HierarchicalPosterior, HierarchicalPrior, decoder_state
 from pc_crvae.latents.posteriors import LatentPath
 from pc_crvae.likelihoods import Likelihood
+from pc_crvae.models.checks import check_images
 from pc_crvae.models.images.nvae.cells import ImageBatchNorm
 from pc_crvae.models.images.nvae.networks import BottomUp, GroupsTopDown, Tail
 from pc_crvae.models.images.nvae.spectral import SpectralPenalty
@@ -67,10 +68,7 @@ class NVAE(LatentVariableModel):
         Raises:
             ValueError: on images of another size or number of channels.
         """
-        if x.shape[1:] != self.image_shape:
-            raise ValueError(
-                f"images must be (B, {', '.join(map(str, self.image_shape))}), not {tuple(x.shape)}"
-            )
+        check_images(x, self.image_shape)
         framed = F.pad(2 * x - 1, self._frame, value=-1.0)
         features = self.encoder(framed.contiguous(memory_format=torch.channels_last))
         return HierarchicalPosterior(

@@ -1,5 +1,7 @@
 """NVAE's three networks: the bottom-up encoder, the top-down groups, the decoder's tail."""
 
+from math import prod
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -92,8 +94,7 @@ class Group(nn.Module):
     @property
     def size(self) -> int:
         """D_l."""
-        channels, height, width = self.latent_shape
-        return channels * height * width
+        return prod(self.latent_shape)
 
 
 class GroupsTopDown(TopDown):
@@ -198,20 +199,17 @@ class Tail(nn.Module):
 
 
 def _encoder_cell(config: NVAEConfig, channels: int, *, halve: bool = False) -> nn.Module:
-    if config.release_cells:
-        return release_encoder_cell(channels, halve=halve)
-    return encoder_cell(channels, 2 * channels if halve else channels, halve=halve)
+    cell = release_encoder_cell if config.release_cells else encoder_cell
+    return cell(channels, halve=halve)
 
 
 def _doubling_cell(config: NVAEConfig, channels: int, expansion: int) -> nn.Module:
     release = config.release_cells
-    return generative_cell(
-        channels, channels // 2, expansion=expansion, double=True, release=release
-    )
+    return generative_cell(channels, expansion=expansion, double=True, release=release)
 
 
 def _cells(count: int, channels: int, expansion: int) -> list[nn.Module]:
-    return [generative_cell(channels, channels, expansion=expansion) for _ in range(count)]
+    return [generative_cell(channels, expansion=expansion) for _ in range(count)]
 
 
 def _parameters(layer: nn.Module, features: Tensor) -> tuple[Tensor, Tensor]:

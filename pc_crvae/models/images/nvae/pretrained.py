@@ -16,8 +16,6 @@ from pc_crvae.models.images.nvae.model import NVAE
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness.draws import Draws, keyed_generator
 
-_CHUNK = 64  # images encoded or decoded at once
-
 
 class _Description(pretrained.ImageDescription):
     architecture: NVAEModelConfig
@@ -52,10 +50,7 @@ class PretrainedNVAE(NVAE, pretrained.PretrainedOfImages):
         return {"shape": self.shape, "groups": sum(self.architecture.groups_per_scale)}
 
     def _decoded_means(self, x: Tensor) -> Tensor:
-        with evaluating(self):
-            return torch.cat(
-                [self._decode(self._mean_path(part)) for part in torch.split(x, _CHUNK)]
-            )
+        return self.in_parts(x, lambda part: self._decode(self.posterior(part).mean_path()))
 
     def interpolate(
         self,
@@ -82,31 +77,20 @@ class PretrainedNVAE(NVAE, pretrained.PretrainedOfImages):
         for image in (start, end):
             if np.ndim(image) > 3:
                 raise ValueError(f"start and end are one image each, not {tuple(image.shape)}")
+        images = (pretrained.prepared_images(image, self.shape) for image in (start, end))
         with evaluating(self):
-            first, last = (
-                [
-                    group[0]
-                    for group in self._mean_path(pretrained.prepared_images(image, self.shape))
-                ]
-                for image in (start, end)
-            )
-            between = interpolate_groups(first, last, steps, kind)
-            rows = range(0, steps, _CHUNK)
-            return torch.cat(
-                [
-                    self._decode(tuple(group[row : row + _CHUNK] for group in between))
-                    for row in rows
-                ]
-            )
+            first, last = (self.posterior(image.to(self.device)).mean_path() for image in images)
+        ends = [group[0] for group in first], [group[0] for group in last]
+        between = interpolate_groups(*ends, steps, kind)
+        sizes = [group.shape[1] for group in between]
+        codes = torch.cat(between, dim=1)
+        return self.in_parts(codes, lambda part: self._decode(torch.split(part, sizes, dim=1)))
 
     def sample(self, count: int, seed: int = 0) -> Tensor:
         """The likelihood's means at ``count`` draws of the prior: (count, C, H, W) on the CPU."""
         draws = Draws(keyed_generator("sample", seed, device=self.device), count)
         with evaluating(self):
-            return self.likelihood(self.prior().sample(draws)).mean.cpu()
-
-    def _mean_path(self, images: Tensor) -> LatentPath:
-        return self.posterior(images.to(self.device)).mean_path()
+            return self._decode(self.prior().sample(draws)).cpu()
 
     def _decode(self, path: LatentPath) -> Tensor:
-        return self.likelihood(path).mean.cpu()
+        return self.likelihood(path).mean

@@ -6,6 +6,7 @@ convolution that no batch-norm follows.
 """
 
 import math
+from functools import partial
 from typing import cast
 
 import torch
@@ -13,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pc_crvae.models.images.nvae import cells
+from pc_crvae.models.images.nvae.flows import HIDDEN_PER_CHANNEL, MaskedConvolution
 
-_HIDDEN_PER_CHANNEL = 6
 _OFFSETS = ((0, 0), (1, 1), (0, 1), (1, 0))
 """Which of four pixels each quarter of a halving skip's channels sees: down, right."""
 
@@ -23,21 +24,16 @@ _LAST_SCALE = 0.1
 
 
 def release_encoder_cell(channels: int, *, halve: bool = False) -> cells.Residual:
-    """BN-Swish-3x3 convolution, twice, then squeeze-and-excitation.
+    """An `encoder_branch` beside its skip connection.
 
     Args:
         channels: C of its input; its output has as many, or twice as many where it halves.
         halve: stride by 2, beside a `ShiftedReduction`.
     """
-    out_channels = 2 * channels if halve else channels
-    branch = nn.Sequential(
-        cells.ImageBatchNorm(channels),
-        cells.Swish(),
-        cells.normalized_convolution(channels, out_channels, 3, stride=2 if halve else 1),
-        cells.ImageBatchNorm(out_channels),
-        cells.Swish(),
+    out_channels, stride = (2 * channels, 2) if halve else (channels, 1)
+    branch = cells.encoder_branch(
+        cells.normalized_convolution(channels, out_channels, 3, stride=stride),
         cells.normalized_convolution(out_channels, out_channels, 3),
-        cells.SqueezeExcitation(out_channels),
     )
     return cells.Residual(
         branch, ShiftedReduction(channels, out_channels) if halve else nn.Identity()
@@ -76,63 +72,29 @@ class ShiftedReduction(nn.Module):
         return torch.cat(pixels, dim=1)
 
 
-class NormalizedMaskedConvolution(nn.Conv2d):
+class NormalizedMaskedConvolution(MaskedConvolution):
     """A masked convolution whose visible weights are normalised, then scaled by channel.
 
-    Pixels come in order of rows and columns, or in the reverse where it is mirrored; the channels
-    of a pixel come in their own order either way.
-
     Args:
-        in_owners: the latent channel that each input channel belongs to.
-        out_owners: the latent channel that each output channel belongs to.
-        size: the size of the kernel.
-        strict: leave out the output's own latent, which a first layer must.
-        mirrored: reverse the order of pixels.
-        depthwise: each channel sees itself alone.
-        bias: add one.
+        in_ranks: as of `MaskedConvolution`.
+        out_ranks: likewise.
+        size: likewise.
         scale: the size of the weights at the start, against PyTorch's.
+        options: the other arguments of `MaskedConvolution`.
     """
 
-    mask: Tensor
-
     def __init__(
-        self,
-        in_owners: Tensor,
-        out_owners: Tensor,
-        size: int,
-        *,
-        strict: bool,
-        mirrored: bool,
-        depthwise: bool = False,
-        bias: bool = False,
-        scale: float = 1.0,
+        self, in_ranks: Tensor, out_ranks: Tensor, size: int, *, scale: float = 1.0, **options: bool
     ) -> None:
-        groups = len(in_owners) if depthwise else 1
-        super().__init__(
-            len(in_owners), len(out_owners), size, padding=size // 2, groups=groups, bias=bias
-        )
-        place = torch.arange(size * size).view(size, size)
-        center = size * size // 2
-        before_here = place > center if mirrored else place < center
-        behind = out_owners[:, None] - in_owners[None]
-        visible = behind > 0 if strict else behind >= 0
-        if depthwise:
-            visible = visible.diagonal()[:, None]
-        mask = before_here | ((place == center) & visible[:, :, None, None])
-        self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
-        norms = _norms((self.weight * self.mask).detach())
+        super().__init__(in_ranks, out_ranks, size, **options)
+        norms = _norms(super().masked_weight.detach())
         self.log_scale = nn.Parameter(torch.log(norms + 1e-2) + math.log(scale))
 
     @property
     def masked_weight(self) -> Tensor:
         """What it convolves with."""
-        visible = self.weight * self.mask
+        visible = super().masked_weight
         return self.log_scale.exp() * visible / (_norms(visible) + 1e-5)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Convolve ``images`` (B, C, H, W)."""
-        output: Tensor = self._conv_forward(images, self.masked_weight, self.bias)
-        return output
 
 
 class ReleaseAutoregressiveCell(nn.Module):
@@ -144,19 +106,17 @@ class ReleaseAutoregressiveCell(nn.Module):
     Args:
         channels: latent channels.
         context_channels: the channels of the features, which it does not see.
-        mirrored: run in reverse order.
+        mirrored: run through the pixels in reverse; their channels stay in order.
     """
 
     def __init__(self, channels: int, context_channels: int, *, mirrored: bool) -> None:
         super().__init__()
         latent = torch.arange(channels)
-        hidden = latent.repeat_interleave(_HIDDEN_PER_CHANNEL)
-        make = NormalizedMaskedConvolution
-        self.first = make(latent, hidden, 3, strict=True, mirrored=mirrored)
-        self.second = make(hidden, hidden, 5, strict=False, mirrored=mirrored, depthwise=True)
-        self.last = make(
-            hidden, latent, 1, strict=False, mirrored=mirrored, bias=True, scale=_LAST_SCALE
-        )
+        hidden = latent.repeat_interleave(HIDDEN_PER_CHANNEL)
+        make = partial(NormalizedMaskedConvolution, mirrored=mirrored)
+        self.first = make(latent, hidden, 3, strict=True, bias=False)
+        self.second = make(hidden, hidden, 5, strict=False, bias=False, depthwise=True)
+        self.last = make(hidden, latent, 1, strict=False, scale=_LAST_SCALE)
 
     def forward(self, noise: Tensor, context: Tensor) -> Tensor:
         """The shift (B, C, H, W) of ``noise`` of that shape; ``context`` is not looked at."""
