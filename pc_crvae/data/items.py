@@ -229,6 +229,24 @@ class ItemSet(ABC):
         item: dict[str, Any] = {"id": self.ids[row]}
         return item if self.labels is None else item | {"label": int(self.labels[row])}
 
+    @abstractmethod
+    def batch(
+        self, indices: Sequence[int] | NDArray[np.int64], count: int, *key: int | str
+    ) -> NDArray[np.float32]:
+        """Return the items at ``indices`` as float32, items first.
+
+        Args:
+            indices: (b,) items of this set.
+            count: the number of points taken from each cloud; images stay as they are.
+            key: the values that fix which points, for example ``("points", seed, epoch)``.
+
+        Returns:
+            (b, count, 3) clouds or (b, C, H, W) images in [0, 1].
+
+        Raises:
+            UserError: the clouds have fewer than ``count`` points.
+        """
+
     def class_of(self, row: int) -> str:
         """Return the name of an item's class; empty where there are no labels."""
         return "" if self.labels is None else self.classes[self.labels[row]]
@@ -279,34 +297,19 @@ def joined(parts: Sequence[_Items], split: str) -> _Items:
     Args:
         parts: sets of one kind, with the same classes and companions, labelled or not alike.
         split: its name.
-
-    Raises:
-        ValueError: parts that do not go together.
     """
     first = parts[0]
-    if any(part.classes != first.classes for part in parts):
-        raise ValueError("the parts of a set have the same classes")
-    labels = [part.labels for part in parts if part.labels is not None]
-    if labels and len(labels) < len(parts):
-        raise ValueError("the parts of a set are labelled, all or none")
     arrays: dict[str, Any] = {
-        name: _joined_arrays([getattr(part, name) for part in parts])
-        for name in (first.holds, *first.companions)
+        name: np.concatenate([np.asarray(getattr(part, name)) for part in parts])
+        for name in (first.holds, *first.companions, "labels")
+        if getattr(first, name) is not None
     }
     ids = tuple(name for part in parts for name in part.ids)
-    known = np.concatenate(labels) if labels else None
-    return replace(first, **arrays, split=split, labels=known, ids=ids)
+    return replace(first, **arrays, split=split, ids=ids)
 
 
 def _pick(array: NDArray[Any] | PickedRows[Any], rows: NDArray[np.int64]) -> PickedRows[Any]:
     return array.pick(rows) if isinstance(array, PickedRows) else PickedRows(array, rows)
-
-
-def _joined_arrays(arrays: Sequence[NDArray[Any] | PickedRows[Any] | None]) -> NDArray[Any] | None:
-    present = [np.asarray(array) for array in arrays if array is not None]
-    if present and len(present) < len(arrays):
-        raise ValueError("the parts of a set have the same companions")
-    return np.concatenate(present) if present else None
 
 
 def read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
