@@ -164,9 +164,19 @@ def _polygons(corners: Any) -> Polygons:
     return [corners.astype(np.int64)] if isinstance(corners, np.ndarray) else grouped(corners)
 
 
+def _strips(lists: Any) -> Polygons:
+    """Cut strips into triangles; -1 ends a strip within one."""
+    found = [np.empty((0, 3), np.int64)]
+    for strip in lists:
+        corners = np.array(strip, dtype=np.int64)
+        runs = np.split(corners, np.flatnonzero(corners == -1))
+        found += [strip_triangles(run[run != -1]) for run in runs]
+    return [np.concatenate(found)]
+
+
 _SURFACES: dict[str, Callable[[Any], Polygons]] = {
     "face": _polygons,
-    "tristrips": lambda strips: [strip_triangles(strips)],
+    "tristrips": _strips,
 }
 """By the name of an element with corners, what makes faces of it."""
 
