@@ -146,8 +146,6 @@ class Card(_Part):
         elif layout.origin == "published" and None in (self.folder, self.manual_steps):
             raise ValueError("a set read from disk needs folder and manual_steps")
         if layout.origin == "generated":
-            if self.points is None:
-                raise ValueError("a generated set needs points")
             for split in self.splits:
                 self.recipe(split)
         if layout.classes_of_card and not self.classes:
@@ -169,16 +167,18 @@ class Card(_Part):
         """Return what the card states of a split; nothing of a validation folder of one's own."""
         return {str(name): part for name, part in self.splits.items()}.get(split, SplitCard())
 
-    def recipe(self, split: Split) -> tuple[int, int]:
-        """Return the count and the seed that generate a split.
+    def recipe(self, split: Split) -> tuple[int, int, int]:
+        """Return the count of clouds, the points of each and the seed that generate a split.
 
         Raises:
             ValueError: the card does not state them.
         """
         part = self.part(split)
+        if self.points is None:
+            raise ValueError("a generated set needs points")
         if part.count is None or part.seed is None:
             raise ValueError(f"the split {split} of a generated set needs count and seed")
-        return part.count, part.seed
+        return part.count, self.points, part.seed
 
     def how_to_get(self) -> str:
         """Return, as the middle of a sentence, what a user does to get the files."""

@@ -2,7 +2,8 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -306,6 +307,14 @@ def joined(parts: Sequence[_Items], split: str) -> _Items:
     }
     ids = tuple(name for part in parts for name in part.ids)
     return replace(first, **arrays, split=split, ids=ids)
+
+
+def told_apart(names: Iterable[str]) -> Iterator[str]:
+    """Yield names, a repeated one marked with how often it came by then, such as ``bed#2``."""
+    seen: Counter[str] = Counter()
+    for name in names:
+        seen[name] += 1
+        yield name if seen[name] == 1 else f"{name}#{seen[name]}"
 
 
 def _pick(array: NDArray[Any] | PickedRows[Any], rows: NDArray[np.int64]) -> PickedRows[Any]:

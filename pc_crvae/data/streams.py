@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pc_crvae.config.data import Reading
 from pc_crvae.data.cards import Card, load_card
 from pc_crvae.data.clouds import CloudSet
-from pc_crvae.data.items import PickedRows, Rows, joined
+from pc_crvae.data.items import PickedRows, Rows, joined, told_apart
 from pc_crvae.data.layouts import endless_reader_of
 from pc_crvae.data.loading import load_training
 from pc_crvae.errors import UserError
@@ -94,10 +94,12 @@ def load_streamed(
     points = _points(cards, [one for one in finite if one is not None])
     sources: list[_Source] = []
     for part, card, halves in zip(parts, cards, finite, strict=True):
-        if halves is None:
-            sources.append(_Endless(card, part.share, points))
-        else:
+        if halves is not None:
             sources.append(_Finite(card.name, part.share, *halves, seed))
+        elif (reader := endless_reader_of(card)) is not None:
+            identity = f"{reader.fingerprint(card)}, {points} points"
+            rows = reader.endless_rows(card, points)
+            sources.append(_Endless(card.name, part.share, rows, identity))
     if items_per_epoch is None:
         sizes = [len(halves[0]) for halves in finite if halves is not None]
         items_per_epoch = sum(sizes) or sum(card.recipe("train")[0] for card in cards)
@@ -137,11 +139,7 @@ class _Finite:
         return whole[start : start + count]
 
     def names(self, numbers: NDArray[np.int64]) -> Iterator[str]:
-        """Ids, a repeated one marked with how often it came before."""
-        seen: dict[int, int] = {}
-        for number in numbers.tolist():
-            times = seen[number] = seen.get(number, 0) + 1
-            yield self.train.ids[number] + (f"#{times}" if times > 1 else "")
+        return told_apart(self.train.ids[number] for number in numbers.tolist())
 
     def held_out(self, count: int) -> CloudSet:
         order = keyed_numpy_generator("held out", self.name).permutation(len(self.validation))
@@ -150,25 +148,10 @@ class _Finite:
 
 @dataclass(frozen=True)
 class _Endless:
-    card: Card
+    name: str
     share: float
-    points: int
-
-    @property
-    def name(self) -> str:
-        return self.card.name
-
-    @property
-    def rows(self) -> Rows[np.float32]:
-        reader = endless_reader_of(self.card)
-        assert reader is not None
-        return reader.endless_rows(self.card, self.points)
-
-    @property
-    def identity(self) -> str:
-        reader = endless_reader_of(self.card)
-        assert reader is not None
-        return f"{reader.fingerprint(self.card)}, {self.points} points"
+    rows: Rows[np.float32]
+    identity: str
 
     def numbers(self, first: int, count: int) -> NDArray[np.int64]:
         return np.arange(first, first + count, dtype=np.int64)

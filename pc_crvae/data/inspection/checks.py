@@ -116,7 +116,7 @@ def check(
         UserError: there is no such card, or no such set on this machine.
     """
     card = load_card(name)
-    folder = find_root(card, root) if card.reads_files else None
+    folder = find_root(card, root)
     findings: list[Finding] = []
     sets: ItemSets = {}
     files: dict[Split, Sequence[str]] = {}
