@@ -90,7 +90,7 @@ class Card(_Part):
         description="points a cloud: what its file holds, or what is drawn from a shape's file",
     )
     image: ImageShape | None = Field(None, description="null: as the files have it")
-    classes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+    classes: tuple[str, ...] = Field(
         description="none where the set has no labels, or folders of one's own name them"
     )
     splits: dict[OfficialSplit, SplitCard] = Field(min_length=1)

@@ -21,7 +21,7 @@ from pc_crvae.errors import UserError, reason_of
 from pc_crvae.models.half_precision import halved_matrices
 from pc_crvae.models.outline import LargerModelError, shapes_of
 from pc_crvae.utils.files import atomic_path
-from pc_crvae.utils.validation import describe
+from pc_crvae.utils.validation import validate
 from pc_crvae.version import __version__
 
 if TYPE_CHECKING:
@@ -190,11 +190,7 @@ class SavedExport:
                 f"of pc_crvae reads {FORMAT_VERSION}: load it with the version that wrote it, "
                 f"{description.get('pc_crvae_version', 'unknown')}"
             )
-        try:
-            # JSON mode is strict about types yet takes a list for a tuple.
-            described = model_class.Description.model_validate_json(json.dumps(description))
-        except pydantic.ValidationError as error:
-            raise UserError(describe(error, str(path), model_class.Description)) from None
+        described = validate(model_class.Description, description, str(path))
         recorded = _recorded_digests(description).get(DESCRIPTION)
         if recorded not in (None, _digest_of(description)):
             raise UserError(

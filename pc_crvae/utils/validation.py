@@ -19,7 +19,7 @@ _QUOTE = "'"
 
 
 def validate(model: type[_Model], values: object, where: str) -> _Model:
-    """Return ``values`` as an instance of ``model``.
+    """Return ``values`` as an instance of ``model``: strict about types, yet lists make tuples.
 
     Args:
         model: the schema.
@@ -27,19 +27,8 @@ def validate(model: type[_Model], values: object, where: str) -> _Model:
         where: the file or option it was written in, to begin the sentence with.
 
     Raises:
-        UserError: what :func:`describe` says of the mistakes.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise UserError(describe(error, where, model)) from error
-
-
-def validate_plain(model: type[_Model], values: object, where: str) -> _Model:
-    """As :func:`validate`, of values read from YAML: strict about types, yet lists make tuples.
-
-    Raises:
-        UserError: also for what JSON cannot hold, such as a date or a set.
+        UserError: what :func:`describe` says of the mistakes; also for what JSON cannot hold, such
+            as a date or a set.
     """
     try:
         text = json.dumps(values)
