@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import filelock
 import pooch
@@ -22,7 +23,6 @@ from pc_crvae.data.fetching.archives import ArchiveRejected, unpack
 from pc_crvae.data.fetching.record import (
     RECORD_NAME,
     FetchedFile,
-    FetchRecord,
     read_record,
     write_record,
 )
@@ -55,7 +55,7 @@ def fetch(
     :func:`pc_crvae.data.fetching.record.refuse_unfinished` keeps ``folder`` from being loaded.
 
     Args:
-        card: the data set.
+        card: the data set, one that names files to download and is not gated.
         folder: the folder that its files belong in; made if need be.
         console: shows the progress, live on a terminal; standard output if None.
         patience: how long to wait for servers.
@@ -64,20 +64,11 @@ def fetch(
         The sources that are there, and the files and folders at the top of what was unpacked.
 
     Raises:
-        UserError: the set cannot be fetched (gated, generated, one's own), no mirror gave a file
-            (the sentence says what each did and how to fetch it by hand), an archive is refused,
-            the disk is full or another process is fetching into ``folder``.
+        UserError: no mirror gave a file (the sentence says what each did and how to fetch it by
+            hand), an archive is refused, the disk is full or another process is fetching into
+            ``folder``.
     """
-    if not card.reads_files:
-        raise UserError(f"{card.name} reads no files, so there is nothing to fetch")
-    if not card.sources:
-        raise UserError(f"{card.name} names no files to download, so there is nothing to fetch")
     folder = folder.expanduser()
-    if card.gated:
-        raise UserError(
-            f"{card.name} is gated, so it is fetched by hand: {card.how_to_get()}; its files "
-            f"belong into {folder}, its own page is {card.homepage}"
-        )
     pooch.get_logger().setLevel("WARNING")  # what it would say, the progress does
     try:
         with _alone(folder, card.name):
@@ -267,13 +258,15 @@ class _Fetch:
     def _unpack(self, source: Source) -> None:
         self._say(f"unpacking {source.file}")
         fresh = self._staging / ".unpacked"
-        noted = self._record.files[source.file]
+        files = self._record.files
+        noted = files[source.file]
         try:
             unpack(self._folder / source.file, fresh, strip=self._card.folder)
         except ArchiveRejected as refusal:
             if source.sha256 is None and not noted.unpacked:
                 # What was noted at first sight was not worth it: a better file has another hash.
-                self._note(source.file, None)
+                others = {name: file for name, file in files.items() if name != source.file}
+                self._keep(files=others)
             raise UserError(f"{refusal}; remove it and fetch {self._card.name} again") from refusal
         names = sorted(path.name for path in fresh.iterdir())
         new = [name for name in names if name not in noted.unpacked]
@@ -310,18 +303,16 @@ class _Fetch:
         noted = self._record.files.get(source.file) or FetchedFile(sha256=sha256)
         self._note(source.file, noted.model_copy(update={"sha256": sha256}))
 
-    def _note(self, name: str, file: FetchedFile | None) -> None:
-        """Note what is known of a file; None: nothing."""
-        others = {key: known for key, known in self._record.files.items() if key != name}
-        files = others if file is None else others | {name: file}
-        self._keep(FetchRecord(unfinished=self._record.unfinished, files=files))
+    def _note(self, name: str, file: FetchedFile) -> None:
+        self._keep(files=self._record.files | {name: file})
 
     def _note_unfinished(self, is_unfinished: bool) -> None:
         sets = {*self._record.unfinished, self._card.name}
         left = sets if is_unfinished else sets - {self._card.name}
-        self._keep(FetchRecord(unfinished=tuple(sorted(left)), files=self._record.files))
+        self._keep(unfinished=tuple(sorted(left)))
 
-    def _keep(self, record: FetchRecord) -> None:
+    def _keep(self, **changed: Any) -> None:
+        record = self._record.model_copy(update=changed)
         if record != self._record:
             write_record(self._folder, record)
             self._record = record

@@ -907,19 +907,6 @@ def test_what_was_moved_in_part_is_loaded_by_no_set_of_the_folder(
             refuse_unfinished(folder, name)
 
 
-# Sets that are not fetched.
-
-
-def test_sets_without_anything_to_fetch_say_so(folder: Path):
-    assert "reads no files" in refusal(load_card("shapes"), folder)
-    assert "names no files to download" in refusal(card(), folder)
-    gated = card(source(content=None), gated=True, manual_steps="Ask for it at the homepage.")
-    message = refusal(gated, folder)
-    assert "tiny is gated, so it is fetched by hand: Ask for it at the homepage;" in message
-    assert str(folder) in message
-    assert not folder.exists()
-
-
 def test_progress_shows_the_time_left_on_a_terminal(mirror: MirrorServer, folder: Path):
     url = mirror.serve("/points.h5", Answer(CONTENT))
     out = io.StringIO()
