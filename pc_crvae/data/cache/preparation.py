@@ -284,21 +284,18 @@ def _found(journal: Kept, task: Task) -> Found:
 
 
 def _draft(key: Key, journal: Kept, shapes: Shapes, recipe: Recipe, tasks: Sequence[Task]) -> Draft:
-    rejected, rows, centres, scales = [], [], [], []
-    made: list[tuple[str, dict[str, int]]] = []
+    found = [_found(journal, task)[0] for task in tasks]
+    rows = [row for row, values in enumerate(found) if "rejected" not in values]
+    rejected = [
+        asdict(Rejection(task.id, task.path, values["rejected"]))
+        for task, values in zip(tasks, found, strict=True)
+        if "rejected" in values
+    ]
     files: Counter[str] = Counter()
     counts: Counter[str] = Counter()
-    for row, task in enumerate(tasks):
-        found, _ = _found(journal, task)
-        if "rejected" in found:
-            rejected.append(asdict(Rejection(task.id, task.path, found["rejected"])))
-            continue
-        rows.append(row)
-        centres.append(found["centre"])
-        scales.append(found["scale"])
-        made.append((task.key, found["repairs"]))
-        counts.update(found["repairs"])
-        files.update(name for name, count in found["repairs"].items() if count)
+    for row in rows:
+        counts.update(found[row]["repairs"])
+        files.update(name for name, count in found[row]["repairs"].items() if count)
     repairs = {name: (files[name], counts[name]) for name in sorted(files)}
 
     def drawn(name: str) -> Blocks:
@@ -309,8 +306,9 @@ def _draft(key: Key, journal: Kept, shapes: Shapes, recipe: Recipe, tasks: Seque
     labels = [shapes.listing.items[row].label for row in rows]
     if None not in labels and labels:
         arrays["labels"] = whole(np.array(labels, dtype=np.int64))
-    arrays["centres"] = whole(np.array(centres, dtype=np.float64).reshape(-1, 3))
-    arrays["scales"] = whole(np.array(scales, dtype=np.float64))
+    centres = np.array([found[row]["centre"] for row in rows], dtype=np.float64)
+    arrays["centres"] = whole(centres.reshape(-1, 3))
+    arrays["scales"] = whole(np.array([found[row]["scale"] for row in rows], dtype=np.float64))
     if recipe.normals:
         arrays["normals"] = drawn("normals")
     passed_over = shapes.listing.passed_over
@@ -320,7 +318,7 @@ def _draft(key: Key, journal: Kept, shapes: Shapes, recipe: Recipe, tasks: Seque
         "shape_sources": [tasks[row].path for row in rows],
         "rejected": rejected,
         "repairs": repairs,
-        "shapes": made,
+        "shapes": [(tasks[row].key, found[row]["repairs"]) for row in rows],
     }
     report = {
         "name": shapes.name,

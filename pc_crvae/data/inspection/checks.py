@@ -211,24 +211,23 @@ def _classes(card: Card, sets: ItemSets, strict: bool) -> Iterator[Finding]:
             yield Finding("classes", sentence, defect=False)
 
 
-def _values(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
+def _values(split: Split, items: CloudSet | ImageSet) -> Iterator[Finding]:
+    is_of_clouds = isinstance(items, CloudSet)
     strange: list[int] = []
     for start, part in _parts(items):
-        if isinstance(items, CloudSet):
+        if is_of_clouds:
             # Largest radius 1 is what loading makes of every cloud; NaN compares false.
             radius = np.sqrt(np.square(part, dtype=np.float64).sum(axis=2).max(axis=1))
             wrong = ~(np.abs(radius - 1) < _RADIUS_TOLERANCE)
         else:
             wrong = np.ptp(part.reshape(len(part), -1), axis=1) == 0
         strange += (start + np.flatnonzero(wrong)).tolist()
-    if not strange:
-        return []
-    names = _some([items.ids[row] for row in strange])
-    if isinstance(items, CloudSet):
-        sentence = f"clouds of {split} not finite or not of radius 1: {len(strange):,} ({names})"
-        return [Finding("values", sentence, defect=True)]
-    sentence = f"images of {split} of one value throughout: {len(strange):,} ({names})"
-    return [Finding("values", sentence, defect=False)]
+    if strange:
+        what = f"images of {split} of one value throughout"
+        if is_of_clouds:
+            what = f"clouds of {split} not finite or not of radius 1"
+        names = _some([items.ids[row] for row in strange])
+        yield Finding("values", f"{what}: {len(strange):,} ({names})", defect=is_of_clouds)
 
 
 def _contents(sets: ItemSets) -> Iterator[tuple[Split, int, object]]:
