@@ -8,14 +8,14 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from pydantic_core import PydanticKnownError
 
 from pc_crvae.data.layouts import LAYOUTS, Modality
 from pc_crvae.errors import UserError
 from pc_crvae.utils.resources import resource_folder
 from pc_crvae.utils.up_axes import Axis
-from pc_crvae.utils.validation import validate
+from pc_crvae.utils.validation import StrictModel, validate
 from pc_crvae.utils.yaml import read_yaml
 
 Split = Literal["train", "validation", "test"]
@@ -31,11 +31,7 @@ def _known(layout: str) -> str:
     return layout
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class Source(_Part):
+class Source(StrictModel):
     """A file to download; a checksum or size that nobody has published is null."""
 
     file: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", description="its name on disk")
@@ -47,14 +43,14 @@ class Source(_Part):
     unpack: bool = Field(description="whether it is an archive that the reader wants unpacked")
 
 
-class SplitCard(_Part):
+class SplitCard(StrictModel):
     """One split: how many items the whole set has; for a generated set, also its seed."""
 
     count: PositiveInt | None = None
     seed: int | None = None
 
 
-class ImageShape(_Part):
+class ImageShape(StrictModel):
     """What an image is once it is read."""
 
     channels: PositiveInt
@@ -62,7 +58,7 @@ class ImageShape(_Part):
     width: PositiveInt
 
 
-class Card(_Part):
+class Card(StrictModel):
     """What is known of a data set before any of it is read."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="the stem of the card's file")

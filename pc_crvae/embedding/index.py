@@ -28,7 +28,7 @@ from pc_crvae.embedding.rotation_average import RotationGroup, averaged
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import atomic_path, read_npz
 from pc_crvae.utils.up_axes import UpText
-from pc_crvae.utils.validation import validate
+from pc_crvae.utils.validation import StrictModel, validate
 from pc_crvae.version import __version__
 
 if TYPE_CHECKING:
@@ -53,17 +53,15 @@ _UNSURE = 1e-5
 """How far a distance in single precision may lie from the true one."""
 
 
-class CardSplit(pydantic.BaseModel):
+class CardSplit(StrictModel):
     """The split of a data set that was embedded: the card's name or path, and the folder."""
-
-    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
 
     name: str
     split: Split
     root: str | None
 
 
-class About(pydantic.BaseModel):
+class About(StrictModel):
     """What the vectors of a file are.
 
     Attributes:
@@ -73,8 +71,6 @@ class About(pydantic.BaseModel):
         average_over: the group of rotations that vectors are means over; None: of one pass.
         data: the split of a data set; None where the shapes were files or arrays.
     """
-
-    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
 
     model_sha256: Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
     points: Annotated[int, pydantic.Field(ge=1, le=MOST_POINTS)]

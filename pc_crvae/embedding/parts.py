@@ -22,7 +22,7 @@ from pc_crvae.embedding.index import ABOUT, About, Embeddings, about_text, parse
 from pc_crvae.embedding.parquet import Rows, read_parquet, read_texts, write_parquet
 from pc_crvae.embedding.shapes import embed_files
 from pc_crvae.errors import UserError
-from pc_crvae.utils.validation import validate
+from pc_crvae.utils.validation import StrictModel, validate
 
 if TYPE_CHECKING:
     from pc_crvae.models.points.model import PointModel
@@ -31,7 +31,7 @@ _PART = "pc_crvae_part"
 _NAME = re.compile(r"part-(\d{6})-of-(\d{6})\.parquet")
 
 
-class Part(pydantic.BaseModel):
+class Part(StrictModel):
     """Which part of which files a file of vectors holds.
 
     Attributes:
@@ -40,8 +40,6 @@ class Part(pydantic.BaseModel):
         listing: a hash of the ids and sizes of all files, and of how they are cut into parts.
         refused: the sentences why files of it are left out.
     """
-
-    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
 
     number: Annotated[int, pydantic.Field(ge=1)]
     count: Annotated[int, pydantic.Field(ge=1)]

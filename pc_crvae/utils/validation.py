@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -16,6 +16,12 @@ from pc_crvae.errors import UserError
 _Model = TypeVar("_Model", bound=BaseModel)
 _MOST_PROBLEMS = 3
 _QUOTE = "'"
+
+
+class StrictModel(BaseModel):
+    """Plain values of known names and types, never changed once made."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 def validate(model: type[_Model], values: object, where: str) -> _Model:

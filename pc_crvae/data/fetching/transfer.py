@@ -18,11 +18,11 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from pydantic import BaseModel, ConfigDict
 from rich.filesize import decimal
 
 from pc_crvae.errors import UserError, printable
 from pc_crvae.utils.files import write_text
+from pc_crvae.utils.validation import StrictModel
 from pc_crvae.version import __version__
 
 ReportProgress = Callable[[int, int | None], None]
@@ -59,10 +59,8 @@ class TransferError(Exception):
         self.broke_off = broke_off
 
 
-class _Note(BaseModel):
+class _Note(StrictModel):
     """Which version of which address a partial file is of."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     url: str
     tag: str | None
