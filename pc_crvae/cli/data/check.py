@@ -1,6 +1,7 @@
 """``data check``: a data set held against its card."""
 
 import argparse
+from dataclasses import asdict
 
 from pc_crvae.cli.options import add_json, add_place
 from pc_crvae.errors import UserError
@@ -29,7 +30,8 @@ def run(options: argparse.Namespace) -> None:
     place = f" in {found.folder}" if found.folder else ""
     print(f"{found.name}{place}: {counts or 'nothing could be read'}")
     if options.json is not None:
-        write_json(options.json, found.as_json())
+        folder = None if found.folder is None else str(found.folder)
+        write_json(options.json, asdict(found) | {"folder": folder, "defects": len(found.defects)})
     if found.defects:
         defects = "a defect" if len(found.defects) == 1 else f"{len(found.defects)} defects"
         raise UserError(f"{found.name} has {defects}, told above")

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,16 +75,6 @@ class Check:
     def defects(self) -> list[Finding]:
         """The findings that are defects."""
         return [finding for finding in self.findings if finding.defect]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return {
-            "name": self.name,
-            "folder": None if self.folder is None else str(self.folder),
-            "counts": dict(self.counts),
-            "defects": len(self.defects),
-            "findings": [asdict(finding) for finding in self.findings],
-        }
 
 
 def check(
