@@ -146,7 +146,7 @@ class Transfer:
                     response = self._ask(session, url, 0, None)
             with response:
                 if start == 0:
-                    _reject_other_answers(response, self.part.name)
+                    _reject_other_answers(response)
                     total = _length(response)
                     if self.size is not None and total not in (None, self.size):
                         raise TransferError(f"has a file of {total} bytes, not of {self.size}")
@@ -300,7 +300,7 @@ def _is_the_rest(response: requests.Response, start: int, note: _Note | None) ->
     return tag in (None, note.tag) and changed in (None, note.changed)
 
 
-def _reject_other_answers(response: requests.Response, name: str) -> None:
+def _reject_other_answers(response: requests.Response) -> None:
     if response.status_code != http.HTTPStatus.OK:
         raise TransferError(f"answered {response.status_code} {response.reason}")
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -34,7 +34,7 @@ def parse_obj(data: bytes) -> tuple[NDArray[np.float64], Polygons]:
     if b"#" in data:  # before lines are joined: a comment may end in a backslash, as paths do
         data = _COMMENT.sub(b"", data)
     if b"\\" in data:
-        data = _CONTINUED.sub(_joined, data)
+        data = _CONTINUED.sub(lambda line: _LINE_END.sub(b" ", line[0]), data)
     vertices: list[bytes] = []
     faces: list[list[int]] = []
     for line in data.splitlines():
@@ -47,10 +47,6 @@ def parse_obj(data: bytes) -> tuple[NDArray[np.float64], Polygons]:
                 corners = [_counted_from_1(corner, len(vertices)) for corner in corners]
             faces.append(corners)
     return _places(vertices), [alike - 1 for alike in grouped(faces)]
-
-
-def _joined(line: re.Match[bytes]) -> bytes:
-    return _LINE_END.sub(b" ", line[0])
 
 
 def _places(lines: list[bytes]) -> NDArray[np.float64]:
