@@ -214,8 +214,7 @@ def _task(item: Item, shapes: Shapes, recipe: Recipe) -> Task:
 
 def _prepared(entry: Entry, shapes: Shapes) -> Prepared:
     clouds = as_item_set(entry, shapes.name, shapes.split)
-    if not isinstance(clouds, CloudSet):
-        raise TypeError("an entry of shapes should hold points")
+    assert isinstance(clouds, CloudSet)
     content = entry.content
     return Prepared(
         clouds=clouds,
