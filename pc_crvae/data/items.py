@@ -102,13 +102,15 @@ class PickedRows(Generic[_Scalar]):
     ``np.asarray`` makes it.
 
     Args:
-        array: (m, ...), for example mapped from a file.
+        array: (m, ...), for example mapped from a file; or rows picked from it, of which some are.
         rows: (n,) indices into ``array``.
     """
 
     def __init__(self, array: Rows[_Scalar], rows: NDArray[np.int64]) -> None:
-        self._array = array
-        self._rows = rows
+        if isinstance(array, PickedRows):
+            rows, array = array._rows[rows], array._array
+        self._array: Rows[_Scalar] = array
+        self._rows: NDArray[np.int64] = rows
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -142,10 +144,6 @@ class PickedRows(Generic[_Scalar]):
             raise ValueError("rows picked from an array are an array only by a copy")
         picked = self._array[self._rows]
         return picked if dtype is None else picked.astype(dtype, copy=False)
-
-    def pick(self, rows: NDArray[np.int64]) -> "PickedRows[_Scalar]":
-        """Return those of these rows at ``rows``."""
-        return PickedRows(self._array, self._rows[rows])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -269,7 +267,7 @@ class ItemSet(ABC):
         rows = np.asarray(indices, dtype=np.int64)
         fields = {name: getattr(self, name) for name in (self.holds, *self.companions)}
         own: dict[str, Any] = {
-            name: _pick(array, rows) for name, array in fields.items() if array is not None
+            name: PickedRows(array, rows) for name, array in fields.items() if array is not None
         }
         labels = None if self.labels is None else self.labels[rows]
         ids = tuple(self.ids[row] for row in rows)
@@ -315,10 +313,6 @@ def told_apart(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         seen[name] += 1
         yield name if seen[name] == 1 else f"{name}#{seen[name]}"
-
-
-def _pick(array: NDArray[Any] | PickedRows[Any], rows: NDArray[np.int64]) -> PickedRows[Any]:
-    return array.pick(rows) if isinstance(array, PickedRows) else PickedRows(array, rows)
 
 
 def read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
