@@ -104,14 +104,15 @@ class Reader(Protocol):
 class EndlessReader(Reader, Protocol):
     """A layout that makes clouds by their number, without an end."""
 
-    def endless_rows(self, card: "Card", points: int) -> "Rows[np.float32]":
+    def endless(self, card: "Card", points: int) -> "tuple[Rows[np.float32], str]":
         """Return the clouds of the training split by number: (n, ``points``, 3), unlabelled.
 
         Those of a split are its first ones. Whoever asks for a number gets the same cloud.
-        """
 
-    def fingerprint(self, card: "Card") -> str:
-        """Return what fixes every one of them, such as the version of their maker and a seed."""
+        Returns:
+            The clouds, and what fixes every one of them, such as the version of their maker and a
+            seed.
+        """
 
 
 class ShapeReader(Protocol):

@@ -84,11 +84,10 @@ def load_streamed(data: DataConfig | MixtureConfig, seed: int) -> tuple[Streamed
     sources: list[_Source] = []
     for part, card, halves in zip(parts, cards, finite, strict=True):
         if halves is not None:
-            sources.append(_Finite(card.name, part.share, *halves, seed))
+            rows, identity = halves[0].points, halves[0].fingerprint()
+            sources.append(_Finite(card.name, part.share, rows, identity, *halves, seed))
         elif (reader := endless_reader_of(card)) is not None:
-            identity = f"{reader.fingerprint(card)}, {points} points"
-            rows = reader.endless_rows(card, points)
-            sources.append(_Endless(card.name, part.share, rows, identity))
+            sources.append(_Endless(card.name, part.share, *reader.endless(card, points)))
     sizes = [len(halves[0]) for halves in finite if halves is not None]
     counted = sum(sizes) or sum(card.recipe("train")[0] for card in cards)
     mixture = _Mixture(tuple(sources), data.items_per_epoch or counted)
@@ -104,17 +103,11 @@ def is_endless(name: str) -> bool:
 class _Finite:
     name: str
     share: float
+    rows: Rows[np.float32]
+    identity: str
     train: CloudSet
     validation: CloudSet
     seed: int
-
-    @property
-    def rows(self) -> Rows[np.float32]:
-        return self.train.points
-
-    @property
-    def identity(self) -> str:
-        return self.train.fingerprint()
 
     def numbers(self, first: int, count: int) -> NDArray[np.int64]:
         """Rows of the train part at the places first, ... of an order without an end."""

@@ -16,13 +16,10 @@ def read_split(root: None, split: Split, card: Card) -> RawItems:
     return RawItems(clouds, None, (), tuple(f"program-{row:07d}" for row in range(count)))
 
 
-def endless_rows(card: Card, points: int) -> Rows[np.float32]:
-    """Return the shapes of the training split's seed, by number."""
+def endless(card: Card, points: int) -> tuple[Rows[np.float32], str]:
+    """Return the shapes of the training split's seed by number, and what fixes each of them."""
     from pc_crvae.data.procedural.programs.clouds import ProgramClouds
 
-    return ProgramClouds(card.recipe("train")[2], points)
-
-
-def fingerprint(card: Card) -> str:
-    """Return the version of the generator and the seed of the training split."""
-    return f"programs, version {VERSION}, seed {card.recipe('train')[2]}"
+    seed = card.recipe("train")[2]
+    identity = f"programs, version {VERSION}, seed {seed}, {points} points"
+    return ProgramClouds(seed, points), identity
