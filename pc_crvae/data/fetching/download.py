@@ -26,19 +26,18 @@ from pc_crvae.data.fetching.record import (
     read_record,
     write_record,
 )
-from pc_crvae.data.fetching.transfer import Patience, Transfer, TransferError
+from pc_crvae.data.fetching.transfer import Transfer, TransferError
 from pc_crvae.errors import UserError, printable
 from pc_crvae.utils.progress import download_bar
 
 _STAGING = ".fetching"
 _LOCK = ".fetching.lock"
 _MOST_ATTEMPTS = 20
+_BETWEEN_ATTEMPTS = 2.0  # seconds
 _MOST_SHOWN = 5
 
 
-def fetch(
-    card: Card, folder: Path, *, console: Console | None = None, patience: Patience | None = None
-) -> list[Path]:
+def fetch(card: Card, folder: Path, *, console: Console | None = None) -> list[Path]:
     """Fetch the sources of ``card`` into ``folder``; what is there already is checked and kept.
 
     Every source lies in ``folder`` under its own name. An archive to unpack is unpacked beside
@@ -58,7 +57,6 @@ def fetch(
         card: the data set, one that names files to download and is not gated.
         folder: the folder that its files belong in; made if need be.
         console: shows the progress, live on a terminal; standard output if None.
-        patience: how long to wait for servers.
 
     Returns:
         The sources that are there, and the files and folders at the top of what was unpacked.
@@ -72,7 +70,7 @@ def fetch(
     pooch.get_logger().setLevel("WARNING")  # what it would say, the progress does
     try:
         with _alone(folder, card.name):
-            return _Fetch(card, folder, console or Console(), patience or Patience()).run()
+            return _Fetch(card, folder, console or Console()).run()
     except OSError as error:
         raise UserError(
             f"could not write into {folder}: {error.strerror or error}; free some space or choose "
@@ -110,12 +108,11 @@ def _tidy(folder: Path, staging: Path, is_new: bool) -> None:
 class _Fetch:
     """One run of `fetch`, and what it notes meanwhile."""
 
-    def __init__(self, card: Card, folder: Path, console: Console, patience: Patience) -> None:
+    def __init__(self, card: Card, folder: Path, console: Console) -> None:
         self._card = card
         self._folder = folder
         self._staging = folder / _STAGING / card.name
         self._console = console
-        self._patience = patience
         self._record = read_record(folder)
 
     def run(self) -> list[Path]:
@@ -192,7 +189,6 @@ class _Fetch:
                 self._staging / f"{source.file}.part",
                 size=source.size,
                 checked=known is not None,
-                patience=self._patience,
                 report=lambda done, total: bar.update(task, completed=done, total=total),
             )
             # A partial file is of use to the mirror that it came from.
@@ -222,7 +218,7 @@ class _Fetch:
                 if not error.broke_off or transfer.part_size <= best:
                     return failure
                 best = transfer.part_size
-                time.sleep(self._patience.between_attempts)
+                time.sleep(_BETWEEN_ATTEMPTS)
             except UserError:
                 raise
             except ValueError:

@@ -24,12 +24,11 @@ from pc_crvae.data.cards import Card, Source, load_card
 from pc_crvae.data.fetching import download, transfer
 from pc_crvae.data.fetching.download import fetch
 from pc_crvae.data.fetching.record import RECORD_NAME, read_record, refuse_unfinished
-from pc_crvae.data.fetching.transfer import Patience, TransferError
+from pc_crvae.data.fetching.transfer import TransferError
 from pc_crvae.errors import UserError
 
 CONTENT = bytes(range(256)) * 1000
 OTHER = CONTENT[::-1]
-HURRIED = Patience(to_connect=2, for_bytes=0.3, slowest=1000, between_attempts=0)
 
 
 def sha256(content: bytes) -> str:
@@ -61,6 +60,15 @@ def card(*sources: Source, **fields: object) -> Card:
 
 
 @pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch):
+    """Servers are waited for no longer than the tests need."""
+    monkeypatch.setattr(transfer, "_TO_CONNECT", 2.0)
+    monkeypatch.setattr(transfer, "_FOR_BYTES", 0.3)
+    monkeypatch.setattr(transfer, "_SLOWEST", 1000.0)
+    monkeypatch.setattr(download, "_BETWEEN_ATTEMPTS", 0.0)
+
+
+@pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -86,7 +94,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def get(card: Card, folder: Path) -> list[Path]:
-    return fetch(card, folder, console=Console(file=io.StringIO()), patience=HURRIED)
+    return fetch(card, folder, console=Console(file=io.StringIO()))
 
 
 def refusal(card: Card, folder: Path) -> str:
@@ -224,7 +232,7 @@ def test_a_wrong_file_put_there_by_hand_stays_until_the_right_one_has_come(
     wanted = card(source(url, content=CONTENT, size=size))
     out = io.StringIO()
     with pytest.raises(UserError):
-        fetch(wanted, folder, console=Console(file=out), patience=HURRIED)
+        fetch(wanted, folder, console=Console(file=out))
     assert f"points.h5 {problem}" in out.getvalue()
     assert seen(folder) == {"points.h5": there}
     get(wanted, folder)
@@ -633,7 +641,7 @@ def test_what_a_server_says_cannot_move_the_cursor(mirror: MirrorServer, folder:
     told = io.StringIO()
     url = mirror.serve("/points.h5", Answer(status=404, reason="\x1b[2Jgone"))
     with pytest.raises(UserError) as caught:
-        fetch(card(source(url)), folder, console=Console(file=told), patience=HURRIED)
+        fetch(card(source(url)), folder, console=Console(file=told))
     for said in (str(caught.value), told.getvalue()):
         assert r"answered 404 \x1b[2Jgone" in said
         assert "\x1b" not in said
