@@ -295,20 +295,19 @@ def _near_copies(sets: ItemSets, say: Callable[[str], None]) -> Iterator[Finding
         return
     say("looking for near-copies")
     found = find_near_copies(train, test, most_compared=_MOST_COMPARED)
-    pairs = found.pairs
-    if not len(pairs.first):
+    if not len(found.first):
         return
     count, compared = len(found.test_rows), len(found.compared)
     among = f"{compared:,}" if compared == len(test) else f"the {compared:,} that were compared"
-    first = zip(pairs.first[:_EXAMPLES], pairs.second[:_EXAMPLES], strict=True)
+    first = zip(found.first[:_EXAMPLES], found.second[:_EXAMPLES], strict=True)
     examples = ", ".join(f"{test.ids[row]} and {train.ids[other]}" for row, other in first)
     labels = ""
     if train.labels is not None and test.labels is not None:
-        otherwise = np.count_nonzero(test.labels[pairs.first] != train.labels[pairs.second])
+        otherwise = np.count_nonzero(test.labels[found.first] != train.labels[found.second])
         labels = f", {otherwise:,} of them with different labels"
     sentence = (
         f"items of test of which train has a near-copy: {count:,} of {among} ({found.measure}, "
-        f"below {THRESHOLD:g}); they make {len(pairs.first):,} pairs{labels}, the first {examples}"
+        f"below {THRESHOLD:g}); they make {len(found.first):,} pairs{labels}, the first {examples}"
     )
     yield Finding("near_copies", sentence, defect=False)
 

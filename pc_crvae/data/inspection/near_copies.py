@@ -7,7 +7,6 @@ threshold and half below 0.015, and the fewer the points, the farther apart they
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,38 +30,26 @@ _SEED = 0
 _SLACK = 1e-6  # relative: far above the rounding of products in double precision
 
 
-class Pairs(NamedTuple):
-    """Pairs of a row of one set and a row of another, in the order of the rows.
-
-    Attributes:
-        first: (p,) rows of the one.
-        second: (p,) rows of the other.
-        differences: (p,) root mean square differences.
-    """
-
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    differences: NDArray[np.float64]
-
-
 @dataclass(frozen=True)
 class NearCopies:
     """The near-copies that test shapes have in training; made without any label.
 
     Attributes:
-        pairs: the pairs of a test shape and a training shape.
+        first: (p,) the test shapes of all pairs, by their rows, in rising order.
+        second: (p,) the training shape of each pair, by its row.
         compared: (c,) the test shapes that were compared, by their rows, in rising order.
         points: the points of each cloud that were described.
     """
 
-    pairs: Pairs
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
     compared: NDArray[np.int64]
     points: int
 
     @property
     def test_rows(self) -> NDArray[np.int64]:
         """The test shapes that have one, in rising order."""
-        return np.unique(self.pairs.first)
+        return np.unique(self.first)
 
     @property
     def measure(self) -> str:
@@ -97,12 +84,11 @@ def find_near_copies(
     for start in range(0, len(train), _TRAIN_AT_ONCE):
         rows = np.arange(start, min(start + _TRAIN_AT_ONCE, len(train)))
         of_train = describe_clouds(train, rows, points)
-        for pairs in pairs_below(of_test, of_train, THRESHOLD):
-            found.append(pairs._replace(first=compared[pairs.first], second=rows[pairs.second]))
-    first, second, differences = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        for ours, theirs in pairs_below(of_test, of_train, THRESHOLD):
+            found.append((compared[ours], rows[theirs]))
+    first, second = (np.concatenate(parts) for parts in zip(*found, strict=True))
     order = np.lexsort((second, first))
-    pairs = Pairs(first[order], second[order], differences[order])
-    return NearCopies(pairs, compared, points)
+    return NearCopies(first[order], second[order], compared, points)
 
 
 def describe_clouds(items: CloudSet, rows: NDArray[np.int64], points: int) -> Descriptions:
@@ -130,7 +116,9 @@ def describe_clouds(items: CloudSet, rows: NDArray[np.int64], points: int) -> De
     return described
 
 
-def pairs_below(first: Descriptions, second: Descriptions, threshold: float) -> Iterator[Pairs]:
+def pairs_below(
+    first: Descriptions, second: Descriptions, threshold: float
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield the pairs whose root mean square difference is below a threshold, block by block.
 
     Which pairs may be is found by matrix products in double precision, and their differences are
@@ -140,6 +128,9 @@ def pairs_below(first: Descriptions, second: Descriptions, threshold: float) -> 
         first: (n, d), gone through in blocks.
         second: (m, d), held in double precision.
         threshold: the root mean square difference that they lie below.
+
+    Yields:
+        (p,) rows of the one, and (p,) rows of the other.
     """
     limit = first.shape[1] * threshold**2
     theirs = second.astype(np.float64)
@@ -147,10 +138,9 @@ def pairs_below(first: Descriptions, second: Descriptions, threshold: float) -> 
     for start in range(0, len(first), _TEST_AT_ONCE):
         ours = first[start : start + _TEST_AT_ONCE].astype(np.float64)
         own = np.square(ours).sum(axis=1)[:, None]
-        may_be = own + other - 2 * (ours @ theirs.T) < limit + _SLACK * (own + other)
-        apart = np.full(may_be.shape, np.inf)
-        for row in np.flatnonzero(may_be.any(axis=1)):
-            differences = theirs[may_be[row]] - ours[row]
-            apart[row, may_be[row]] = np.sqrt(np.square(differences).mean(axis=1))
-        rows, columns = np.nonzero(apart < threshold)
-        yield Pairs(start + rows, columns, apart[rows, columns])
+        near = own + other - 2 * (ours @ theirs.T) < limit + _SLACK * (own + other)
+        for row in np.flatnonzero(near.any(axis=1)):
+            differences = theirs[near[row]] - ours[row]
+            near[row, near[row]] = np.sqrt(np.square(differences).mean(axis=1)) < threshold
+        rows, columns = np.nonzero(near)
+        yield start + rows, columns
