@@ -31,6 +31,7 @@ from pc_crvae.data.formats.registry import files_read_with
 from pc_crvae.data.items import Item, Listing
 from pc_crvae.errors import UserError
 from pc_crvae.utils.progress import items_bar
+from pc_crvae.utils.templates import filled
 from pc_crvae.utils.threads import usable_cores
 from pc_crvae.utils.up_axes import Axis
 from pc_crvae.utils.workers import Found
@@ -136,16 +137,7 @@ class Prepared:
 
     def summary(self) -> str:
         """What was prepared, rejected and repaired, in a few lines."""
-        head = f"{self.clouds.name}, split {self.clouds.split}"
-        lines = [f"{head}: {len(self.clouds)} shapes prepared, {len(self.rejected)} files rejected"]
-        lines += [f"  rejected: {rejection.reason}" for rejection in self.rejected[:_TOLD]]
-        if len(self.rejected) > _TOLD:
-            lines.append(f"  and {len(self.rejected) - _TOLD} more")
-        lines += [
-            f"  repaired: {count} {name} in {files} files"
-            for name, (files, count) in self.repairs.items()
-        ]
-        return "\n".join([*lines, f"  report: {self.report}"])
+        return filled(__file__, "prepared.txt", **vars(self), report=self.report, told=_TOLD)
 
 
 _TOLD = 10
