@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 from pc_crvae.utils.files import write_text
 from pc_crvae.utils.validation import StrictModel, validate
 
@@ -44,12 +44,11 @@ def read_record(folder: Path) -> FetchRecord:
         UserError: the record is not as it was written.
     """
     path = folder / RECORD_NAME
-    try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return FetchRecord()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): remove it and fetch again") from error
+    remedy = "remove it and fetch again"
+    with told(f"{path} cannot be read", OSError, ValueError, remedy=remedy):
+        written = json.loads(path.read_text(encoding="utf-8"))
     return validate(FetchRecord, written, str(path))
 
 
