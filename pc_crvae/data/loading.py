@@ -1,5 +1,6 @@
 """Loading a split: from its prepared entry, or from its files by the reader of its layout."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -118,10 +119,8 @@ def load_training(
     """
     train = verified(lambda: load(name, "train", **reading))
     if load_card(name).is_own:
-        try:
+        with suppress(NoItemsError):
             return train, verified(lambda: load(name, "validation", **reading))
-        except NoItemsError:
-            pass
     return split_validation(train, validation_fraction)
 
 

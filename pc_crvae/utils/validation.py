@@ -33,8 +33,9 @@ def validate(model: type[_Model], values: object, where: str) -> _Model:
         where: the file or option it was written in, to begin the sentence with.
 
     Raises:
-        UserError: what :func:`describe` says of the mistakes; also for what JSON cannot hold, such
-            as a date or a set.
+        UserError: it strays from ``model``; the sentence says where, and how to mend it. An unknown
+            key is answered with the nearest known one, or with all that are known at that level
+            where none is near. Also for what JSON cannot hold, such as a date or a set.
     """
     try:
         text = json.dumps(values)
@@ -43,20 +44,11 @@ def validate(model: type[_Model], values: object, where: str) -> _Model:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise UserError(describe(error, where, model)) from None
-
-
-def describe(error: ValidationError, where: str, model: type[BaseModel]) -> str:
-    """Tell in one sentence where the input strays from ``model``, and how to mend it.
-
-    An unknown key is answered with the nearest known one, or with all that are known at that
-    level where none is near.
-    """
-    details = error.errors(include_url=False)
+        details = error.errors(include_url=False)
     problems = [_problem(detail, model) for detail in details[:_MOST_PROBLEMS]]
     if len(details) > _MOST_PROBLEMS:
         problems.append(f"and {len(details) - _MOST_PROBLEMS} more")
-    return f"{where}: {'; '.join(problems)}"
+    raise UserError(f"{where}: {'; '.join(problems)}")
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel]) -> str:

@@ -120,7 +120,8 @@ class _Fetch:
         if not any(_visible(self._folder)):
             self._note_unfinished(True)
         for source in self._card.sources:
-            if not self._is_done_with(source):
+            # Once it is unpacked, an archive may be removed.
+            if (self._folder / source.file).exists() or not self._is_unpacked(source):
                 self._have(source)
         for source in self._card.sources:
             if source.unpack and not self._is_unpacked(source):
@@ -141,10 +142,6 @@ class _Fetch:
                 f"{self._folder} holds files that no fetch put there ({_listed(others)}): if they "
                 f"are {self._card.name}, there is nothing to fetch; if not, move them away first"
             )
-
-    def _is_done_with(self, source: Source) -> bool:
-        """Whether the archive has been unpacked and then removed."""
-        return not (self._folder / source.file).exists() and self._is_unpacked(source)
 
     def _have(self, source: Source) -> None:
         """See to it that the right file lies in the folder, and is noted."""
