@@ -113,13 +113,12 @@ def _first_batch(root: Path, count: int) -> dict[str, float]:
 
     # What a load imports, so that it is neither timed nor counted.
     from pc_crvae.data import load_clouds
-    from pc_crvae.data.batches import batch_of
 
     before = private_mb()
     started = time.perf_counter()
     clouds = load_clouds("mesh-folder", "train", root=root)
     chosen = np.random.default_rng(0).choice(count, min(_BATCH, count), replace=False)
-    batch = torch.from_numpy(batch_of(clouds, chosen, _POINTS, "benchmark"))
+    batch = torch.from_numpy(clouds.batch(chosen, _POINTS, "benchmark"))
     seconds = time.perf_counter() - started
     after = private_mb()
     if len(clouds) != count or batch.shape[1:] != (_POINTS, 3):

@@ -66,6 +66,11 @@ class DataConfig(_Drawn, _SetConfig):
         """Every set."""
         return (self,)
 
+    @property
+    def share(self) -> float:
+        """The share of an epoch's items: all."""
+        return 1.0
+
 
 class SharedSetConfig(_SetConfig):
     """One set of a mixture."""

@@ -14,7 +14,7 @@ from pc_crvae.config.removed import without_removed_keys
 from pc_crvae.errors import UserError
 from pc_crvae.utils.files import write_text
 from pc_crvae.utils.resources import find_experiment, resource_folder, shipped_model
-from pc_crvae.utils.validation import validate_plain
+from pc_crvae.utils.validation import validate
 from pc_crvae.utils.yaml import parse_yaml, read_yaml
 
 _Set = TypeVar("_Set", DataConfig, SharedSetConfig)
@@ -71,7 +71,7 @@ def parse_config(values: dict[str, Any], where: str) -> Config:
 
     Keys that earlier versions had are taken at the value that changed nothing, and dropped.
     """
-    return validate_plain(Config, without_removed_keys(values, where), where)
+    return validate(Config, without_removed_keys(values, where), where)
 
 
 def with_absolute_paths(config: Config) -> Config:

@@ -8,14 +8,14 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from pydantic_core import PydanticKnownError
 
 from pc_crvae.data.layouts import LAYOUTS, Modality
 from pc_crvae.errors import UserError
 from pc_crvae.utils.resources import resource_folder
 from pc_crvae.utils.up_axes import Axis
-from pc_crvae.utils.validation import validate
+from pc_crvae.utils.validation import StrictModel, validate
 from pc_crvae.utils.yaml import read_yaml
 
 Split = Literal["train", "validation", "test"]
@@ -31,11 +31,7 @@ def _known(layout: str) -> str:
     return layout
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class Source(_Part):
+class Source(StrictModel):
     """A file to download; a checksum or size that nobody has published is null."""
 
     file: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", description="its name on disk")
@@ -47,14 +43,14 @@ class Source(_Part):
     unpack: bool = Field(description="whether it is an archive that the reader wants unpacked")
 
 
-class SplitCard(_Part):
+class SplitCard(StrictModel):
     """One split: how many items the whole set has; for a generated set, also its seed."""
 
     count: PositiveInt | None = None
     seed: int | None = None
 
 
-class ImageShape(_Part):
+class ImageShape(StrictModel):
     """What an image is once it is read."""
 
     channels: PositiveInt
@@ -62,7 +58,7 @@ class ImageShape(_Part):
     width: PositiveInt
 
 
-class Card(_Part):
+class Card(StrictModel):
     """What is known of a data set before any of it is read."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$", description="the stem of the card's file")
@@ -90,7 +86,7 @@ class Card(_Part):
         description="points a cloud: what its file holds, or what is drawn from a shape's file",
     )
     image: ImageShape | None = Field(None, description="null: as the files have it")
-    classes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+    classes: tuple[str, ...] = Field(
         description="none where the set has no labels, or folders of one's own name them"
     )
     splits: dict[OfficialSplit, SplitCard] = Field(min_length=1)
@@ -146,8 +142,6 @@ class Card(_Part):
         elif layout.origin == "published" and None in (self.folder, self.manual_steps):
             raise ValueError("a set read from disk needs folder and manual_steps")
         if layout.origin == "generated":
-            if self.points is None:
-                raise ValueError("a generated set needs points")
             for split in self.splits:
                 self.recipe(split)
         if layout.classes_of_card and not self.classes:
@@ -169,16 +163,18 @@ class Card(_Part):
         """Return what the card states of a split; nothing of a validation folder of one's own."""
         return {str(name): part for name, part in self.splits.items()}.get(split, SplitCard())
 
-    def recipe(self, split: Split) -> tuple[int, int]:
-        """Return the count and the seed that generate a split.
+    def recipe(self, split: Split) -> tuple[int, int, int]:
+        """Return the count of clouds, the points of each and the seed that generate a split.
 
         Raises:
             ValueError: the card does not state them.
         """
         part = self.part(split)
+        if self.points is None:
+            raise ValueError("a generated set needs points")
         if part.count is None or part.seed is None:
             raise ValueError(f"the split {split} of a generated set needs count and seed")
-        return part.count, part.seed
+        return part.count, self.points, part.seed
 
     def how_to_get(self) -> str:
         """Return, as the middle of a sentence, what a user does to get the files."""

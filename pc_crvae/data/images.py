@@ -37,7 +37,9 @@ class ImageSet(ItemSet):
         """Return one ``image``, (C, H, W) float32 in [0, 1], its ``id`` and any ``label``."""
         return {"image": self.batch([row])[0]} | super().item(row)
 
-    def batch(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the images at ``indices``: (b, C, H, W) float32 in [0, 1]."""
+    def batch(
+        self, indices: Sequence[int] | NDArray[np.int64], count: int = 0, *key: int | str
+    ) -> NDArray[np.float32]:
+        """Return the images at ``indices``, whole: (b, C, H, W) float32 in [0, 1]."""
         picked = self.images[np.asarray(indices, dtype=np.int64)]
         return np.divide(picked, np.float32(255), dtype=np.float32)

@@ -2,7 +2,8 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -101,13 +102,15 @@ class PickedRows(Generic[_Scalar]):
     ``np.asarray`` makes it.
 
     Args:
-        array: (m, ...), for example mapped from a file.
+        array: (m, ...), for example mapped from a file; or rows picked from it, of which some are.
         rows: (n,) indices into ``array``.
     """
 
     def __init__(self, array: Rows[_Scalar], rows: NDArray[np.int64]) -> None:
-        self._array = array
-        self._rows = rows
+        if isinstance(array, PickedRows):
+            rows, array = array._rows[rows], array._array
+        self._array: Rows[_Scalar] = array
+        self._rows: NDArray[np.int64] = rows
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -141,10 +144,6 @@ class PickedRows(Generic[_Scalar]):
             raise ValueError("rows picked from an array are an array only by a copy")
         picked = self._array[self._rows]
         return picked if dtype is None else picked.astype(dtype, copy=False)
-
-    def pick(self, rows: NDArray[np.int64]) -> "PickedRows[_Scalar]":
-        """Return those of these rows at ``rows``."""
-        return PickedRows(self._array, self._rows[rows])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -229,6 +228,24 @@ class ItemSet(ABC):
         item: dict[str, Any] = {"id": self.ids[row]}
         return item if self.labels is None else item | {"label": int(self.labels[row])}
 
+    @abstractmethod
+    def batch(
+        self, indices: Sequence[int] | NDArray[np.int64], count: int, *key: int | str
+    ) -> NDArray[np.float32]:
+        """Return the items at ``indices`` as float32, items first.
+
+        Args:
+            indices: (b,) items of this set.
+            count: the number of points taken from each cloud; images stay as they are.
+            key: the values that fix which points, for example ``("points", seed, epoch)``.
+
+        Returns:
+            (b, count, 3) clouds or (b, C, H, W) images in [0, 1].
+
+        Raises:
+            UserError: the clouds have fewer than ``count`` points.
+        """
+
     def class_of(self, row: int) -> str:
         """Return the name of an item's class; empty where there are no labels."""
         return "" if self.labels is None else self.classes[self.labels[row]]
@@ -250,7 +267,7 @@ class ItemSet(ABC):
         rows = np.asarray(indices, dtype=np.int64)
         fields = {name: getattr(self, name) for name in (self.holds, *self.companions)}
         own: dict[str, Any] = {
-            name: _pick(array, rows) for name, array in fields.items() if array is not None
+            name: PickedRows(array, rows) for name, array in fields.items() if array is not None
         }
         labels = None if self.labels is None else self.labels[rows]
         ids = tuple(self.ids[row] for row in rows)
@@ -279,34 +296,23 @@ def joined(parts: Sequence[_Items], split: str) -> _Items:
     Args:
         parts: sets of one kind, with the same classes and companions, labelled or not alike.
         split: its name.
-
-    Raises:
-        ValueError: parts that do not go together.
     """
     first = parts[0]
-    if any(part.classes != first.classes for part in parts):
-        raise ValueError("the parts of a set have the same classes")
-    labels = [part.labels for part in parts if part.labels is not None]
-    if labels and len(labels) < len(parts):
-        raise ValueError("the parts of a set are labelled, all or none")
     arrays: dict[str, Any] = {
-        name: _joined_arrays([getattr(part, name) for part in parts])
-        for name in (first.holds, *first.companions)
+        name: np.concatenate([np.asarray(getattr(part, name)) for part in parts])
+        for name in (first.holds, *first.companions, "labels")
+        if getattr(first, name) is not None
     }
     ids = tuple(name for part in parts for name in part.ids)
-    known = np.concatenate(labels) if labels else None
-    return replace(first, **arrays, split=split, labels=known, ids=ids)
+    return replace(first, **arrays, split=split, ids=ids)
 
 
-def _pick(array: NDArray[Any] | PickedRows[Any], rows: NDArray[np.int64]) -> PickedRows[Any]:
-    return array.pick(rows) if isinstance(array, PickedRows) else PickedRows(array, rows)
-
-
-def _joined_arrays(arrays: Sequence[NDArray[Any] | PickedRows[Any] | None]) -> NDArray[Any] | None:
-    present = [np.asarray(array) for array in arrays if array is not None]
-    if present and len(present) < len(arrays):
-        raise ValueError("the parts of a set have the same companions")
-    return np.concatenate(present) if present else None
+def told_apart(names: Iterable[str]) -> Iterator[str]:
+    """Yield names, a repeated one marked with how often it came by then, such as ``bed#2``."""
+    seen: Counter[str] = Counter()
+    for name in names:
+        seen[name] += 1
+        yield name if seen[name] == 1 else f"{name}#{seen[name]}"
 
 
 def read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:

@@ -31,6 +31,8 @@ class Layout:
         a_file_a_shape: whether each shape has a file of its own, so that its module is a
             :class:`ShapeReader`; the others are a :class:`Reader`.
         normals: whether its shapes have normals.
+        drops_nan: whether points that are NaN or infinite can be left out, by a function
+            ``load_measured_points`` beside its ``load_points``.
         classes_of_card: whether its card has to name the classes; otherwise its files may name
             them, or it has none.
         endless: whether training goes on to other clouds in every epoch, so that its module is an
@@ -41,6 +43,7 @@ class Layout:
     origin: Literal["published", "own", "generated", "library"] = "published"
     a_file_a_shape: bool = False
     normals: bool = False
+    drops_nan: bool = False
     classes_of_card: bool = True
     endless: bool = False
 
@@ -63,7 +66,9 @@ LAYOUTS = {
     "mesh_folder": Layout(
         "points", "own", a_file_a_shape=True, normals=True, classes_of_card=False
     ),
-    "cloud_folder": Layout("points", "own", a_file_a_shape=True, classes_of_card=False),
+    "cloud_folder": Layout(
+        "points", "own", a_file_a_shape=True, drops_nan=True, classes_of_card=False
+    ),
     "modelnet_resampled": Layout("points", a_file_a_shape=True, normals=True),
     "mnist_idx": Layout("images"),
     "omniglot_zip": Layout("images"),
@@ -76,7 +81,7 @@ LAYOUTS = {
 
 
 class Reader(Protocol):
-    """A layout whose files hold a split as a whole; its root is None where it reads no files."""
+    """A layout that gives a split as a whole; its root is None where it reads no files."""
 
     VERSION: int
     """The version of the reader, raised where it reads the same files as something else."""
@@ -89,21 +94,25 @@ class Reader(Protocol):
                 sentence names the file and the defect.
         """
 
-    def source_paths(self, root: Path | None, split: "Split", card: "Card") -> list[Path]:
-        """Return every path that `read_split` looks at, whether it is there or not."""
+    def source_paths(self, root: Path, split: "Split", card: "Card") -> list[Path]:
+        """Return every path that `read_split` looks at, whether it is there or not.
+
+        It is not asked of a layout that reads no files, which may do without it.
+        """
 
 
 class EndlessReader(Reader, Protocol):
     """A layout that makes clouds by their number, without an end."""
 
-    def endless_rows(self, card: "Card", points: int) -> "Rows[np.float32]":
+    def endless(self, card: "Card", points: int) -> "tuple[Rows[np.float32], str]":
         """Return the clouds of the training split by number: (n, ``points``, 3), unlabelled.
 
         Those of a split are its first ones. Whoever asks for a number gets the same cloud.
-        """
 
-    def fingerprint(self, card: "Card") -> str:
-        """Return what fixes every one of them, such as the version of their maker and a seed."""
+        Returns:
+            The clouds, and what fixes every one of them, such as the version of their maker and a
+            seed.
+        """
 
 
 class ShapeReader(Protocol):

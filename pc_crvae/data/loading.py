@@ -1,5 +1,6 @@
 """Loading a split: from its prepared entry, or from its files by the reader of its layout."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -11,7 +12,7 @@ from pc_crvae.data.clouds import CloudSet, normalize, turn_z_up
 from pc_crvae.data.facing import single_up
 from pc_crvae.data.images import ImageSet
 from pc_crvae.data.items import RawItems, joined
-from pc_crvae.data.layouts import check_normals, has_a_file_a_shape, reader_of
+from pc_crvae.data.layouts import LAYOUTS, check_normals, has_a_file_a_shape, reader_of
 from pc_crvae.data.readers.class_tree import NoItemsError
 from pc_crvae.data.readers.labels import labels_of
 from pc_crvae.data.roots import find_root
@@ -60,15 +61,17 @@ def load(
         raise UserError(f"{card.name} holds {card.modality}, which have no up axis: leave out up")
     if normals:
         check_normals(card)
-    folder = _folder(card, root)
+    if drop_nan and not LAYOUTS[card.layout].drops_nan:
+        raise UserError(f"drop_nan is for folders of clouds, and {card.name} is none: leave it out")
+    folder = find_root(card, root)
     if folder is not None and has_a_file_a_shape(card):
         # Imported here because it brings what shows progress.
         from pc_crvae.data.cache.shape_sets import prepare_shapes
 
         prepared = prepare_shapes(card, split, folder, up, normals=normals, drop_nan=drop_nan)
         return prepared.checked(allow_refused=allow_refused)
-    if drop_nan:
-        raise UserError(f"drop_nan is for folders of clouds, and {card.name} is none: leave it out")
+    # Absolute, so that its files are the same ones from any working directory.
+    folder = None if folder is None else folder.resolve()
     reader, axis = reader_of(card), single_up(up, card.up, card.name)
 
     def prepare() -> CloudSet | ImageSet:
@@ -93,7 +96,7 @@ def load(
             "classes": card.classes,
         },
         reader=reader.VERSION,
-        sources=lambda: reader.source_paths(folder, split, card),
+        sources=lambda: [] if folder is None else reader.source_paths(folder, split, card),
         prepare=prepare,
     )
 
@@ -116,10 +119,8 @@ def load_training(
     """
     train = verified(lambda: load(name, "train", **reading))
     if load_card(name).is_own:
-        try:
+        with suppress(NoItemsError):
             return train, verified(lambda: load(name, "validation", **reading))
-        except NoItemsError:
-            pass
     return split_validation(train, validation_fraction)
 
 
@@ -194,18 +195,6 @@ def item_set(name: str, split: Split, raw: RawItems, up: Axis | None) -> CloudSe
         return ImageSet(name=name, split=split, images=raw.array, **about)
     points = normalize(turn_z_up(raw.array, up))
     return CloudSet(name=name, split=split, points=points, **about)
-
-
-def _folder(card: Card, root: Path | None) -> Path | None:
-    """Return where the files lie; None for a set that reads none."""
-    if card.reads_files:
-        # Absolute, so that its files are the same ones from any working directory.
-        return find_root(card, root).resolve()
-    if root is not None:
-        raise UserError(
-            f"{card.name} is generated and reads no files: leave out data.root ({root})"
-        )
-    return None
 
 
 def _check_images(card: Card, raw: RawItems) -> None:

@@ -12,19 +12,23 @@ from pc_crvae.utils.resources import checkout_folder
 _ELSEWHERE = "--data-root FOLDER (data.root in a configuration)"
 
 
-def find_root(card: Card, root: Path | None = None) -> Path:
-    """Return the folder that holds the files of ``card``.
+def find_root(card: Card, root: Path | None = None) -> Path | None:
+    """Return the folder that holds the files of ``card``; None of a set that reads none.
 
     ``root`` if given, and nothing else; otherwise the first that is there of
     :func:`default_roots`.
 
     Raises:
         UserError: none is there; the sentence says where to get the data, where to unpack it,
-            and which option points elsewhere. Or fetching into it has begun and not ended.
-        ValueError: the card's set is generated, so it has no folder.
+            and which option points elsewhere. Or fetching into it has begun and not ended; or
+            ``root`` is given for a set that reads no files.
     """
     if not card.reads_files:
-        raise ValueError(f"{card.name} has no files on disk")
+        if root is not None:
+            raise UserError(
+                f"{card.name} is generated and reads no files: leave out data.root ({root})"
+            )
+        return None
     candidates = default_roots(card) if root is None else [root.expanduser()]
     for candidate in candidates:
         if candidate.is_dir():

@@ -57,15 +57,13 @@ def split_validation(train: _Items, fraction: float) -> tuple[_Items, _Items]:
                 f"{len(rows)} items are held out at random",
                 stacklevel=2,
             )
-    held_out = np.zeros(len(train), dtype=bool)
-    held_out[sorted(rows)] = True
-    if not held_out.any():
+    if not rows:
         raise UserError(
             f"the training split of {train.name} is too small to hold any of it out for "
             f"validation: it has {len(train)}"
         )
-    left, cut = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    return train.subset(left, "train"), train.subset(cut, "validation")
+    left = [row for row in range(len(train)) if row not in rows]
+    return train.subset(left, "train"), train.subset(sorted(rows), "validation")
 
 
 def _is_no_share(held_out: int, count: int, fraction: float) -> bool:

@@ -7,21 +7,21 @@ holds depends on the parts, the seed and the number of the epoch alone.
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.config.data import Reading
+from pc_crvae.config.data import DataConfig, MixtureConfig, SharedSetConfig
 from pc_crvae.data.cards import Card, load_card
 from pc_crvae.data.clouds import CloudSet
-from pc_crvae.data.items import PickedRows, Rows, joined
+from pc_crvae.data.items import PickedRows, Rows, joined, told_apart
 from pc_crvae.data.layouts import endless_reader_of
 from pc_crvae.data.loading import load_training
 from pc_crvae.errors import UserError
 from pc_crvae.randomness.keys import keyed_numpy_generator
-from pc_crvae.utils.up_axes import parse_up
+from pc_crvae.utils.up_axes import Axis, parse_up
 
 _VALIDATION_FROM = 2**61
 """The number of the first cloud of a set without an end that is held out for validation."""
@@ -54,24 +54,7 @@ class StreamedClouds(CloudSet):
         return hashlib.sha256(self.identity.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Part:
-    """A set of a mixture.
-
-    Attributes:
-        name: a card's name, or the path of a card.
-        share: the share of each epoch's items.
-        reading: how its files are read.
-    """
-
-    name: str
-    share: float = 1.0
-    reading: Reading = field(default_factory=Reading)
-
-
-def load_streamed(
-    parts: Sequence[Part], *, items_per_epoch: int | None, fraction: float, seed: int
-) -> tuple[StreamedClouds, CloudSet]:
+def load_streamed(data: DataConfig | MixtureConfig, seed: int) -> tuple[StreamedClouds, CloudSet]:
     """Load sets that training takes by epochs of a given size, and what is held out of them.
 
     Of a finite set the validation part is what :func:`load_training` gives; it is gone through
@@ -80,28 +63,34 @@ def load_streamed(
     proportion to their shares, and their labels are left out.
 
     Args:
-        parts: one set, or a mixture of several.
-        items_per_epoch: None for as many as the finite sets have, or else as their cards count.
-        fraction: the validation share of each finite set, or of an epoch of one without an end.
+        data: one set, or a mixture of several. Where it does not say how many items an epoch has,
+            it has as many as the finite sets, or else as their cards count.
         seed: fixes the order in which finite sets are gone through.
 
     Raises:
         UserError: a set cannot be loaded, is not of clouds, or the sets do not go together.
     """
+    parts, fraction = data.sets, data.validation_fraction
     cards = [load_card(part.name) for part in parts]
+    for part, card in zip(parts, cards, strict=True):
+        if card.modality != "points":
+            raise UserError(
+                f"{part.name} holds {card.modality}, and mixtures and data.items_per_epoch take "
+                "point clouds: leave it out, or train on it alone and without data.items_per_epoch"
+            )
     _check_axes(parts, cards)
     finite = [_load_finite(part, card, fraction) for part, card in zip(parts, cards, strict=True)]
     points = _points(cards, [one for one in finite if one is not None])
     sources: list[_Source] = []
     for part, card, halves in zip(parts, cards, finite, strict=True):
-        if halves is None:
-            sources.append(_Endless(card, part.share, points))
-        else:
-            sources.append(_Finite(card.name, part.share, *halves, seed))
-    if items_per_epoch is None:
-        sizes = [len(halves[0]) for halves in finite if halves is not None]
-        items_per_epoch = sum(sizes) or sum(card.recipe("train")[0] for card in cards)
-    mixture = _Mixture(tuple(sources), items_per_epoch, points)
+        if halves is not None:
+            rows, identity = halves[0].points, halves[0].fingerprint()
+            sources.append(_Finite(card.name, part.share, rows, identity, *halves, seed))
+        elif (reader := endless_reader_of(card)) is not None:
+            sources.append(_Endless(card.name, part.share, *reader.endless(card, points)))
+    sizes = [len(halves[0]) for halves in finite if halves is not None]
+    counted = sum(sizes) or sum(card.recipe("train")[0] for card in cards)
+    mixture = _Mixture(tuple(sources), data.items_per_epoch or counted)
     return mixture.training_set(), mixture.validation_set(fraction)
 
 
@@ -114,17 +103,11 @@ def is_endless(name: str) -> bool:
 class _Finite:
     name: str
     share: float
+    rows: Rows[np.float32]
+    identity: str
     train: CloudSet
     validation: CloudSet
     seed: int
-
-    @property
-    def rows(self) -> Rows[np.float32]:
-        return self.train.points
-
-    @property
-    def identity(self) -> str:
-        return self.train.fingerprint()
 
     def numbers(self, first: int, count: int) -> NDArray[np.int64]:
         """Rows of the train part at the places first, ... of an order without an end."""
@@ -137,11 +120,7 @@ class _Finite:
         return whole[start : start + count]
 
     def names(self, numbers: NDArray[np.int64]) -> Iterator[str]:
-        """Ids, a repeated one marked with how often it came before."""
-        seen: dict[int, int] = {}
-        for number in numbers.tolist():
-            times = seen[number] = seen.get(number, 0) + 1
-            yield self.train.ids[number] + (f"#{times}" if times > 1 else "")
+        return told_apart(self.train.ids[number] for number in numbers.tolist())
 
     def held_out(self, count: int) -> CloudSet:
         order = keyed_numpy_generator("held out", self.name).permutation(len(self.validation))
@@ -150,25 +129,10 @@ class _Finite:
 
 @dataclass(frozen=True)
 class _Endless:
-    card: Card
+    name: str
     share: float
-    points: int
-
-    @property
-    def name(self) -> str:
-        return self.card.name
-
-    @property
-    def rows(self) -> Rows[np.float32]:
-        reader = endless_reader_of(self.card)
-        assert reader is not None
-        return reader.endless_rows(self.card, self.points)
-
-    @property
-    def identity(self) -> str:
-        reader = endless_reader_of(self.card)
-        assert reader is not None
-        return f"{reader.fingerprint(self.card)}, {self.points} points"
+    rows: Rows[np.float32]
+    identity: str
 
     def numbers(self, first: int, count: int) -> NDArray[np.int64]:
         return np.arange(first, first + count, dtype=np.int64)
@@ -185,13 +149,13 @@ class _Endless:
 
 
 _Source = _Finite | _Endless
+_Part = DataConfig | SharedSetConfig
 
 
 @dataclass(frozen=True)
 class _Mixture:
     sources: tuple[_Source, ...]
     items_per_epoch: int
-    points: int
 
     @property
     def name(self) -> str:
@@ -269,13 +233,8 @@ class _RowsOfSeveral:
         return np.stack([self[row] for row in np.asarray(rows)])
 
 
-def _load_finite(part: Part, card: Card, fraction: float) -> tuple[CloudSet, CloudSet] | None:
+def _load_finite(part: _Part, card: Card, fraction: float) -> tuple[CloudSet, CloudSet] | None:
     """The training and the validation part of a finite set; None for one without an end."""
-    if card.modality != "points":
-        raise UserError(
-            f"{part.name} holds {card.modality}, and mixtures and data.items_per_epoch take "
-            "point clouds: leave it out, or train on it alone and without data.items_per_epoch"
-        )
     if endless_reader_of(card) is not None:
         given = [name for name in ("root", "up") if part.reading.get(name) is not None]
         if given:
@@ -289,14 +248,14 @@ def _load_finite(part: Part, card: Card, fraction: float) -> tuple[CloudSet, Clo
     return train, validation
 
 
-def _check_axes(parts: Sequence[Part], cards: Sequence[Card]) -> None:
-    pairs = zip(parts, cards, strict=True)
-    of_points = [(part, card) for part, card in pairs if card.modality == "points"]
-    said = {part.name: parse_up(part.reading.get("up")).default for part, _ in of_points}
-    axes = {part.name: said[part.name] or card.up for part, card in of_points}
-    of_files = [part for part, card in of_points if endless_reader_of(card) is None]
-    unsaid = any(part.reading.get("up") is None for part in of_files)
-    if len(set(axes.values())) > 1 and unsaid:
+def _check_axes(parts: Sequence[_Part], cards: Sequence[Card]) -> None:
+    axes: dict[str, Axis | None] = {}
+    is_unsaid = False
+    for part, card in zip(parts, cards, strict=True):
+        said = part.reading.get("up")
+        axes[part.name] = parse_up(said).default or card.up
+        is_unsaid |= said is None and endless_reader_of(card) is None
+    if len(set(axes.values())) > 1 and is_unsaid:
         told = " and ".join(f"{axis} in {name}" for name, axis in axes.items())
         raise UserError(
             f"the sets of a mixture have other up axes ({told}): if that is so, say it with up for "

@@ -19,7 +19,6 @@ import numpy as np
 import pydantic
 from numpy.typing import NDArray
 
-from pc_crvae.config import Section
 from pc_crvae.data.cards import Split
 from pc_crvae.data.facing import up_in_full
 from pc_crvae.embedding.cosine import nearest_of, unit_rows
@@ -29,7 +28,7 @@ from pc_crvae.embedding.rotation_average import RotationGroup, averaged
 from pc_crvae.errors import UserError, told
 from pc_crvae.utils.files import atomic_path, read_npz
 from pc_crvae.utils.up_axes import UpText
-from pc_crvae.utils.validation import validate
+from pc_crvae.utils.validation import StrictModel, validate
 from pc_crvae.version import __version__
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ _UNSURE = 1e-5
 """How far a distance in single precision may lie from the true one."""
 
 
-class CardSplit(Section):
+class CardSplit(StrictModel):
     """The split of a data set that was embedded: the card's name or path, and the folder."""
 
     name: str
@@ -62,7 +61,7 @@ class CardSplit(Section):
     root: str | None
 
 
-class About(Section):
+class About(StrictModel):
     """What the vectors of a file are.
 
     Attributes:

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import pydantic
 
-from pc_crvae.config import Section
 from pc_crvae.data.cache.store import stamp
 from pc_crvae.data.readers.shape_files import ShapeFile
 from pc_crvae.embedding.index import ABOUT, About, Embeddings, about_text, parse_about
 from pc_crvae.embedding.parquet import Rows, read_parquet, read_texts, write_parquet
 from pc_crvae.embedding.shapes import embed_files
 from pc_crvae.errors import UserError
-from pc_crvae.utils.validation import validate
+from pc_crvae.utils.validation import StrictModel, validate
 
 if TYPE_CHECKING:
     from pc_crvae.models.points.model import PointModel
@@ -33,7 +32,7 @@ _PART = "pc_crvae_part"
 _NAME = re.compile(r"part-(\d{6})-of-(\d{6})\.parquet")
 
 
-class Part(Section):
+class Part(StrictModel):
     """Which part of which files a file of vectors holds.
 
     Attributes:

@@ -6,7 +6,6 @@ import math
 import numpy as np
 import torch
 
-from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
 from pc_crvae.embedding.names import Untrained
 from pc_crvae.models.batch_norm import batch_norms_of, gathering_statistics
@@ -70,7 +69,7 @@ def calibrate(model: Pretrained, train: ItemSet, seed: int, *, points: int | Non
     batches = np.array_split(order, math.ceil(len(order) / ENCODED_AT_ONCE))
     with gathering_statistics(model):
         for step, rows in enumerate(batches):
-            items = torch.from_numpy(batch_of(train, rows, points or 0, "probe", seed))
+            items = torch.from_numpy(train.batch(rows, points or 0, "probe", seed))
             generator = keyed_generator("calibration", seed, step, device=model.device)
             # A path is drawn, as in training, so that lower groups see what they do there.
             model.posterior(items.to(model.device)).sample(Draws(generator, len(items)))

@@ -21,7 +21,7 @@ from pc_crvae.errors import UserError, told
 from pc_crvae.models.half_precision import halved_matrices
 from pc_crvae.models.outline import LargerModelError, shapes_of
 from pc_crvae.utils.files import atomic_path
-from pc_crvae.utils.validation import validate_plain
+from pc_crvae.utils.validation import validate
 from pc_crvae.version import __version__
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class SavedExport:
                 f"of pc_crvae reads {FORMAT_VERSION}: load it with the version that wrote it, "
                 f"{description.get('pc_crvae_version', 'unknown')}"
             )
-        described = validate_plain(model_class.Description, description, str(path))
+        described = validate(model_class.Description, description, str(path))
         recorded = _recorded_digests(description).get(DESCRIPTION)
         if recorded not in (None, _digest_of(description)):
             raise UserError(

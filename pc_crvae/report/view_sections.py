@@ -7,7 +7,6 @@ import torch
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from pc_crvae.data.batches import batch_of
 from pc_crvae.geometry import chamfer_distance
 from pc_crvae.report.page import paragraph, tile_rows
 from pc_crvae.report.views import Views
@@ -60,7 +59,7 @@ def embedding_map(views: Views, misclassified: Mapping[str, str], seed: int) -> 
     )
     # More of a cloud, where the model is given few of its points.
     points = min(MOST_POINTS, items.array.shape[1])
-    shown = batch_of(items, range(count), points, "report map", seed)
+    shown = items.batch(range(count), points, "report map", seed)
     element = map_element(
         projections, shown, items.ids, wrong, labels=items.labels, classes=items.classes
     )

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pc_crvae.data.batches import batch_of
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.items import ItemSet
 from pc_crvae.errors import UserError
@@ -84,7 +83,7 @@ def look_at(model: Model, split: ItemSet, count: int, seed: int) -> Views:
     points = 0
     if isinstance(model, PointVAE) and isinstance(items, CloudSet):
         points = min(model.points, items.points.shape[1])
-    inputs = batch_of(items, range(len(items)), points, "report", seed)
+    inputs = items.batch(range(len(items)), points, "report", seed)
     codes = finite(model.vectors(torch.from_numpy(inputs)), "embeddings").numpy()
     shown = items.one_of_each_class_first()[:_SHOWN].tolist()
     looked_at = torch.from_numpy(inputs[shown])

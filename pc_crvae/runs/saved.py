@@ -12,7 +12,7 @@ from pc_crvae.config.data import Reading
 from pc_crvae.data import CloudSet, ImageSet, load, load_training
 from pc_crvae.data.cache.damage import verified
 from pc_crvae.data.cards import Split, load_card
-from pc_crvae.data.streams import Part, is_endless, load_streamed
+from pc_crvae.data.streams import is_endless, load_streamed
 from pc_crvae.errors import UserError
 from pc_crvae.models.descriptors.descriptor import Descriptor
 from pc_crvae.models.exports import SavedExport, recorded_sha256
@@ -286,12 +286,7 @@ def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSe
     """
     data = config.data
     if isinstance(data, MixtureConfig) or data.items_per_epoch is not None or is_endless(data.name):
-        return load_streamed(
-            [Part(one.name, getattr(one, "share", 1.0), one.reading) for one in data.sets],
-            items_per_epoch=data.items_per_epoch,
-            fraction=data.validation_fraction,
-            seed=config.seed,
-        )
+        return load_streamed(data, config.seed)
     return load_training(data.name, data.validation_fraction, **data.reading)
 
 

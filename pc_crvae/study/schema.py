@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from pc_crvae.config.sections import PositiveInt, Section
 from pc_crvae.utils.resources import find_experiment, resource_folder
-from pc_crvae.utils.validation import validate_plain
+from pc_crvae.utils.validation import validate
 from pc_crvae.utils.yaml import read_yaml
 
 Measure = Literal["robustness", "generation"]
@@ -215,4 +215,4 @@ def load_study(path: Path) -> Study:
     Raises:
         UserError: it cannot be read, or strays from the schema.
     """
-    return validate_plain(Study, read_yaml(path), str(path))
+    return validate(Study, read_yaml(path), str(path))

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pc_crvae.config import Config
-from pc_crvae.data.batches import batch_of
 from pc_crvae.data.clouds import CloudSet
 from pc_crvae.data.items import ItemSet
 from pc_crvae.evaluation.probe.run import validation_probe
@@ -158,4 +157,4 @@ class Reconstructions:
 
 
 def _batch(config: Config, items: ItemSet, indices: NDArray[np.int64]) -> Tensor:
-    return torch.from_numpy(batch_of(items, indices, config.data.points, "watched", config.seed))
+    return torch.from_numpy(items.batch(indices, config.data.points, "watched", config.seed))

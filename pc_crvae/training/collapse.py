@@ -5,7 +5,6 @@ import torch
 from torch import Tensor
 
 from pc_crvae.config import Config
-from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
 from pc_crvae.evaluation.metrics.collapse import gain_over_fixed, mean_shape
 from pc_crvae.geometry import chamfer_distance
@@ -62,4 +61,4 @@ def _compared(gain: float) -> str:
 def _some(config: Config, items: ItemSet) -> Tensor:
     order = keyed_numpy_generator("collapse", config.seed).permutation(len(items))
     rows = np.sort(order[:_COMPARED])
-    return torch.from_numpy(batch_of(items, rows, config.data.points, "collapse", config.seed))
+    return torch.from_numpy(items.batch(rows, config.data.points, "collapse", config.seed))

@@ -10,7 +10,7 @@ from typing import cast
 from accelerate.utils import set_seed
 
 from pc_crvae.config import CheckpointConfig, Config
-from pc_crvae.data.batches import batch_of, prefetched
+from pc_crvae.data.batches import prefetched
 from pc_crvae.data.cards import load_card
 from pc_crvae.data.items import ItemSet
 from pc_crvae.models.pretrained import Pretrained
@@ -71,7 +71,7 @@ def train(
     )
 
     # The run's folder is made once nothing is left to refuse.
-    batch_of(train_set, [0], config.data.points, "check")
+    train_set.batch([0], config.data.points, "check")
     with processes.failing_together():
         if processes.is_main and resume:
             run.open(config)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pc_crvae.config import Config
-from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
 from pc_crvae.objectives.base import Terms
 from pc_crvae.randomness.draws import Draws, keyed_generator
@@ -130,7 +129,7 @@ def batches_of_steps(
             order = keyed_numpy_generator("order", config.seed, epoch).permutation(len(items))
         batch = order[step_of_epoch * size :][:size]
         for rows in parts:
-            yield batch_of(of_epoch, batch[rows], config.data.points, "points", config.seed, epoch)
+            yield of_epoch.batch(batch[rows], config.data.points, "points", config.seed, epoch)
 
 
 def ready_to_copy(batches: Iterator[NDArray[np.float32]], device: torch.device) -> Iterator[Tensor]:

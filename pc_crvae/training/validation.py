@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pc_crvae.config import Config
-from pc_crvae.data.batches import batch_of, prefetched
+from pc_crvae.data.batches import prefetched
 from pc_crvae.data.items import ItemSet
 from pc_crvae.latents.statistics import ActiveUnits
 from pc_crvae.models.pretrained import Pretrained
@@ -203,7 +203,7 @@ def _means_of_parts(
     means: dict[str, list[Tensor]] = {}  # a hierarchy's KLs a dimension are many an item
     units = ActiveUnits()
     prepared = prefetched(
-        batch_of(items, part.of(order), config.data.points, "validation points", config.seed)
+        items.batch(part.of(order), config.data.points, "validation points", config.seed)
         for part in parts
     )
     with evaluating(objective), closing(prepared):

@@ -25,8 +25,11 @@ def gather_rows(local: Tensor) -> tuple[Tensor, int]:
     """
     if not several_processes():
         return local, 0
-    gathered: Tensor = _GatherRows.apply(local)  # type: ignore[no-untyped-call]
-    return gathered, dist.get_rank() * len(local)
+    rank = dist.get_rank()
+    rows = local.new_zeros(dist.get_world_size(), *local.shape)
+    rows[rank] = local
+    # A sum with zeros changes no row.
+    return sum_over_processes(rows).flatten(0, 1), rank * len(local)
 
 
 class _SumOverProcesses(torch.autograd.Function):
@@ -39,22 +42,3 @@ class _SumOverProcesses(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return sum_over_processes(gradient)
-
-
-class _GatherRows(torch.autograd.Function):
-    """All processes' rows, one process after another.
-
-    Each process uses all rows in terms of its own, so the gradient of a row is the sum over the
-    processes.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, local: Tensor) -> Tensor:
-        parts = [torch.empty_like(local) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, local.contiguous())
-        return torch.cat(parts)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        total = sum_over_processes(gradient)
-        return total.chunk(dist.get_world_size())[dist.get_rank()]

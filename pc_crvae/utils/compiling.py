@@ -57,22 +57,18 @@ class _TellingOfCompiling(Listener):  # type: ignore[misc]
     """
 
     def __init__(self) -> None:
-        self._timer: threading.Timer | None = None
-        self._nested = 0
+        self._timers: list[threading.Timer] = []  # of functions compiled into each other
 
     def on_start(self, event: Event) -> None:
-        """Begin to wait, for the outermost of functions that are compiled into each other."""
-        self._nested += 1
-        if self._nested == 1:
-            self._timer = threading.Timer(_MESSAGE_AFTER_SECONDS, _tell_of_compiling)
-            self._timer.daemon = True
-            self._timer.start()
+        """Begin to wait."""
+        timer = threading.Timer(_MESSAGE_AFTER_SECONDS, _tell_of_compiling)
+        timer.daemon = True
+        timer.start()
+        self._timers.append(timer)
 
     def on_end(self, event: Event) -> None:
         """End the wait."""
-        self._nested -= 1
-        if self._nested == 0 and self._timer is not None:
-            self._timer.cancel()
+        self._timers.pop().cancel()
 
 
 @cache

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.errors import UserError, reason_of, told
+from pc_crvae.errors import UserError, told
 from pc_crvae.utils.zip_members import open_zip, read_member
 
 _NPY = ".npy"
@@ -266,27 +266,19 @@ def parse_npy(where: str, content: bytes) -> NDArray[Any]:
 def _npy_header(where: str, content: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Return shape, whether columns come first, type, and where the numbers start."""
     stream = io.BytesIO(content)
-    try:
-        version = np.lib.format.read_magic(stream)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of headers that Python 2 wrote, which are fine
-            shape, fortran_order, dtype = read_header(stream)
-    except KeyError as error:
-        raise UserError(f"{where} has an unknown version of .npy, or is damaged") from error
     # The header is a Python literal, and so are the ways in which it can be wrong.
-    except (
-        ValueError,
-        TypeError,
-        SyntaxError,
-        tokenize.TokenError,
-        RecursionError,
-        MemoryError,
-    ) as error:
-        raise UserError(f"{where} is not an .npy file or is damaged: {reason_of(error)}") from error
+    of_literals = ValueError, TypeError, SyntaxError, tokenize.TokenError
+    damage = *of_literals, RecursionError, MemoryError
+    with told(f"{where} is not an .npy file or is damaged", *damage), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of headers that Python 2 wrote, which are fine
+        match np.lib.format.read_magic(stream):
+            case (1, 0):
+                found = np.lib.format.read_array_header_1_0(stream)
+            case (2, 0):
+                found = np.lib.format.read_array_header_2_0(stream)
+            case _:
+                raise UserError(f"{where} has an unknown version of .npy, or is damaged")
+        shape, fortran_order, dtype = found
     return shape, fortran_order, dtype, stream.tell()
 
 

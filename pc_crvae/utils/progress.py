@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -28,21 +29,19 @@ def items_bar(console: Console, *, transient: bool = False) -> Progress:
         console: where the lines go.
         transient: the bar is gone once all is done.
     """
-    return _bar(console, BarColumn(), MofNCompleteColumn(), transient=transient)
+    columns = BarColumn(), MofNCompleteColumn()
+    return _bar(console, *columns, disable=not console.is_terminal, transient=transient)
 
 
 def download_bar(console: Console) -> Progress:
     """Return a bar of bytes that have come, how fast, and the time left, on a terminal alone."""
-    return _bar(console, BarColumn(bar_width=16), DownloadColumn(), TransferSpeedColumn())
+    columns = BarColumn(bar_width=16), DownloadColumn(), TransferSpeedColumn()
+    return _bar(console, *columns, disable=not console.is_terminal)
 
 
-def _bar(console: Console, *columns: ProgressColumn, transient: bool = False) -> Progress:
+def _bar(console: Console, *columns: ProgressColumn, **options: Any) -> Progress:
     described, left = TextColumn("{task.description}"), TextColumn("left")
-    return _shown(console, described, *columns, left, TimeRemainingColumn(), transient=transient)
-
-
-def _shown(console: Console, *columns: ProgressColumn, transient: bool) -> Progress:
-    return Progress(*columns, console=console, disable=not console.is_terminal, transient=transient)
+    return Progress(described, *columns, left, TimeRemainingColumn(), console=console, **options)
 
 
 def spinner(console: Console) -> Progress:
@@ -51,8 +50,8 @@ def spinner(console: Console) -> Progress:
     Args:
         console: where the line goes, which is gone once all is done.
     """
-    described = TextColumn("{task.description}")
-    return _shown(console, SpinnerColumn(), described, TimeElapsedColumn(), transient=True)
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
 
 
 def hours_minutes_seconds(seconds: int) -> str:
@@ -74,16 +73,9 @@ class TrainingProgress:
         self._total = total
         self._first = self._done = done
         self._started = time.monotonic()
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=16),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self.console,
-            auto_refresh=False,
-        )
+        speed = TextColumn("{task.fields[speed]}")
+        columns = BarColumn(bar_width=16), MofNCompleteColumn(), speed
+        self._bar = _bar(self.console, *columns, auto_refresh=False)
         self._task = self._bar.add_task("training", total=total, completed=done, speed="")
         self._terms = Text(no_wrap=True, overflow="ellipsis")
 

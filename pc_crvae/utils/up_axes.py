@@ -22,6 +22,7 @@ OWN: Literal["own"] = "own"
 """Of a suffix: what each file says itself."""
 
 _AXES: Mapping[str, Axis] = {"x": "x", "y": "y", "z": "z"}
+_PART = re.compile(r"(?:\.*([a-z0-9]+)\s*=\s*)?(x|y|z|own)")
 
 
 @dataclass(frozen=True)
@@ -65,21 +66,17 @@ def parse_up(text: str | None) -> UpAxes:
     default: Axis | None = None
     by_suffix: dict[str, Axis | Literal["own"]] = {}
     for part in text.split(",") if text is not None else []:
-        name, is_named, axis = part.strip().lower().rpartition("=")
-        suffix = "." + name.strip().lstrip(".")
-        if is_named:
-            fine = re.fullmatch(r"\.[a-z0-9]+", suffix) and suffix not in by_suffix
+        found = _PART.fullmatch(part.strip().lower())
+        suffix, said = found.groups() if found else (None, OWN)
+        axis: Axis | Literal["own"] = _AXES.get(said, OWN)
+        if suffix is not None and f".{suffix}" not in by_suffix:
+            by_suffix[f".{suffix}"] = axis
+        elif suffix is None and axis != OWN and default is None and not by_suffix:
+            default = axis
         else:
-            fine = default is None and not by_suffix
-        is_own = is_named and axis.strip() == OWN
-        if (axis.strip() not in _AXES and not is_own) or not fine:
             raise UserError(
                 f"up is x, y or z, not {str(text)[:60]}, or axes by suffix, such as glb=y,stl=z"
             )
-        if is_named:
-            by_suffix[suffix] = OWN if is_own else _AXES[axis.strip()]
-        else:
-            default = _AXES[axis.strip()]
     return UpAxes(default, by_suffix)
 
 

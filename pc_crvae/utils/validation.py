@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -18,8 +18,14 @@ _MOST_PROBLEMS = 3
 _QUOTE = "'"
 
 
+class StrictModel(BaseModel):
+    """Plain values of known names and types, never changed once made."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
 def validate(model: type[_Model], values: object, where: str) -> _Model:
-    """Return ``values`` as an instance of ``model``.
+    """Return ``values`` as an instance of ``model``: strict about types, yet lists make tuples.
 
     Args:
         model: the schema.
@@ -27,19 +33,9 @@ def validate(model: type[_Model], values: object, where: str) -> _Model:
         where: the file or option it was written in, to begin the sentence with.
 
     Raises:
-        UserError: what :func:`describe` says of the mistakes.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise UserError(describe(error, where, model)) from error
-
-
-def validate_plain(model: type[_Model], values: object, where: str) -> _Model:
-    """As :func:`validate`, of values read from YAML: strict about types, yet lists make tuples.
-
-    Raises:
-        UserError: also for what JSON cannot hold, such as a date or a set.
+        UserError: it strays from ``model``; the sentence says where, and how to mend it. An unknown
+            key is answered with the nearest known one, or with all that are known at that level
+            where none is near. Also for what JSON cannot hold, such as a date or a set.
     """
     try:
         text = json.dumps(values)
@@ -48,20 +44,11 @@ def validate_plain(model: type[_Model], values: object, where: str) -> _Model:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise UserError(describe(error, where, model)) from None
-
-
-def describe(error: ValidationError, where: str, model: type[BaseModel]) -> str:
-    """Tell in one sentence where the input strays from ``model``, and how to mend it.
-
-    An unknown key is answered with the nearest known one, or with all that are known at that
-    level where none is near.
-    """
-    details = error.errors(include_url=False)
+        details = error.errors(include_url=False)
     problems = [_problem(detail, model) for detail in details[:_MOST_PROBLEMS]]
     if len(details) > _MOST_PROBLEMS:
         problems.append(f"and {len(details) - _MOST_PROBLEMS} more")
-    return f"{where}: {'; '.join(problems)}"
+    raise UserError(f"{where}: {'; '.join(problems)}")
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel]) -> str:

@@ -13,13 +13,12 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from queue import SimpleQueue
 from typing import IO, Any
 
 import numpy as np
@@ -73,8 +72,8 @@ def answers(
 ) -> Generator[tuple[int, Found | UserError | Lost], None, None]:
     """Yield the place of each task and its answer, worked out by some processes.
 
-    Tasks are taken as they are needed, a few ahead of the answers. Closing the generator, or an
-    error in it, ends the processes.
+    Tasks are taken as they are needed, a few ahead of the answers, by another thread. Closing the
+    generator, or an error in it, ends the processes.
 
     Args:
         prepare: the function that gives what answers.
@@ -88,14 +87,21 @@ def answers(
         RuntimeError: a worker failed by an error of the code; it wrote its traceback.
     """
     count = max(1, min(workers, len(tasks)) if isinstance(tasks, Sized) else workers)
-    left = iter(enumerate(tasks))
     free: list[Worker] = []
     running: list[Worker] = []
-    ready: SimpleQueue[tuple[int, Found | UserError | Lost] | BaseException] = SimpleQueue()
     starting = threading.Lock()
     has_ended = False
+    ahead = threading.Semaphore(_AHEAD * count)
 
-    def ask(place: int, task: Any) -> tuple[int, Found | UserError | Lost]:
+    def paced() -> Iterator[tuple[int, Any]]:
+        for placed in enumerate(tasks):
+            ahead.acquire()
+            if has_ended:
+                return
+            yield placed
+
+    def ask(placed: tuple[int, Any]) -> tuple[int, Found | UserError | Lost]:
+        place, task = placed
         with starting:
             if has_ended:
                 return place, Lost("SIGKILL")
@@ -110,27 +116,15 @@ def answers(
             free.append(worker)
         return place, answer
 
-    early: dict[int, Found | UserError | Lost] = {}
-    begun = given = 0
     pool = ThreadPool(count)  # its threads are daemons, which keep no process from its end
     try:
-        while True:
-            while begun < given + _AHEAD * count and (task := next(left, None)) is not None:
-                pool.apply_async(ask, task, callback=ready.put, error_callback=ready.put)
-                begun += 1
-            if given == begun:
-                return
-            while given not in early if ordered else not early:
-                answer = ready.get()
-                if isinstance(answer, BaseException):
-                    raise answer
-                early[answer[0]] = answer[1]
-            place = given if ordered else next(iter(early))
-            given += 1
-            yield place, early.pop(place)
+        for answered in (pool.imap if ordered else pool.imap_unordered)(ask, paced()):
+            yield answered
+            ahead.release()
     finally:
         with starting:
             has_ended = True
+        ahead.release()  # for the thread that takes tasks, where it waits
         for worker in list(running):
             worker.end()
         pool.terminate()

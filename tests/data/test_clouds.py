@@ -120,8 +120,6 @@ def test_normals_stay_with_their_points_and_are_no_part_of_the_fingerprint():
     renamed = CloudSet(**dict(vars(clouds)) | {"ids": tuple("abcdef")})
     both = joined([clouds, renamed], "all")
     np.testing.assert_array_equal(both.normals, np.concatenate([normals, normals]))
-    with pytest.raises(ValueError, match="same companions"):
-        joined([renamed, bare], "all")
 
 
 def test_the_fingerprint_is_the_same_for_ever():

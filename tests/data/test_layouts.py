@@ -63,11 +63,13 @@ def list_items(root, split, card):
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_module_of_a_layout_reads_it(name: str):
     reader = import_module(f"pc_crvae.data.readers.{name}")
-    functions = (
-        ("list_items", "load_points")
-        if LAYOUTS[name].a_file_a_shape
-        else ("read_split", "source_paths")
-    )
+    functions = ["read_split"]
+    if LAYOUTS[name].a_file_a_shape:
+        functions = ["list_items", "load_points"]
+    elif LAYOUTS[name].reads_files:
+        functions.append("source_paths")
+    if LAYOUTS[name].drops_nan:
+        functions.append("load_measured_points")
     assert reader.VERSION >= 1
     assert all(callable(getattr(reader, function)) for function in functions)
 

@@ -89,5 +89,6 @@ def test_a_folder_that_fetching_has_not_finished_is_refused(workplace: Path):
 
 
 def test_a_generated_set_has_no_root():
-    with pytest.raises(ValueError, match="no files on disk"):
-        roots.find_root(load_card("shapes"))
+    assert roots.find_root(load_card("shapes")) is None
+    with pytest.raises(UserError, match=r"shapes is generated and reads no files: leave out"):
+        roots.find_root(load_card("shapes"), Path("anywhere"))

@@ -1,7 +1,8 @@
 """Training sets that differ from epoch to epoch: no repetition, shares kept, fixed validation."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ import trimesh
 import yaml
 
 from pc_crvae.config import load_config
+from pc_crvae.config.data import Reading
 from pc_crvae.data import load, load_card, split_validation
 from pc_crvae.data.procedural.programs.clouds import make_clouds
-from pc_crvae.data.streams import Part, _check_axes, is_endless, load_streamed
+from pc_crvae.data.streams import _check_axes, is_endless, load_streamed
 from pc_crvae.errors import UserError
 from pc_crvae.utils.resources import resource_folder
 
@@ -43,12 +45,21 @@ def card(tmp_path):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_mixtures_of_the_package_s_configs_say_their_up_axes(path):
     sets = getattr(load_config(path).data, "mixture", ())
-    parts = [Part(one.name, one.share, one.reading) for one in sets]
-    _check_axes(parts, [load_card(part.name) for part in parts])
+    _check_axes(sets, [load_card(one.name) for one in sets])
+
+
+@dataclass(frozen=True)
+class Part:
+    """A set of a mixture, as a configuration has it."""
+
+    name: str
+    share: float = 1.0
+    reading: Reading = field(default_factory=Reading)
 
 
 def streamed(*parts, items=None, fraction=0.1, seed=0):
-    return load_streamed(parts, items_per_epoch=items, fraction=fraction, seed=seed)
+    data = SimpleNamespace(sets=parts, items_per_epoch=items, validation_fraction=fraction)
+    return load_streamed(data, seed)
 
 
 def test_programs_have_no_end_and_other_sets_have_one():

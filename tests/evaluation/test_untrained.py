@@ -103,7 +103,7 @@ def one_training_pass(model, train, seed):
     for norm in batch_norms_of(model):
         norm.momentum = 1.0
     order = untrained.keyed_numpy_generator("calibration order", seed).permutation(len(train))
-    items = untrained.batch_of(train, order, points_of(model) or 0, "probe", seed)
+    items = train.batch(order, points_of(model) or 0, "probe", seed)
     draws = Draws(keyed_generator("calibration", seed, 0), len(train))
     with torch.no_grad():
         model.posterior(torch.from_numpy(items)).sample(draws)

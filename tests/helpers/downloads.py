@@ -11,12 +11,10 @@ from rich.console import Console
 from pc_crvae.data.cards import Card, Source, load_card
 from pc_crvae.data.fetching.download import fetch
 from pc_crvae.data.fetching.record import refuse_unfinished
-from pc_crvae.data.fetching.transfer import Patience
 from pc_crvae.errors import UserError
 
 CONTENT = bytes(range(256)) * 1000
 OTHER = CONTENT[::-1]
-HURRIED = Patience(to_connect=2, for_bytes=0.3, slowest=1000, between_attempts=0)
 
 
 def sha256(content: bytes) -> str:
@@ -48,7 +46,7 @@ def card(*sources: Source, **fields: object) -> Card:
 
 
 def get(card: Card, folder: Path) -> list[Path]:
-    return fetch(card, folder, console=Console(file=io.StringIO()), patience=HURRIED)
+    return fetch(card, folder, console=Console(file=io.StringIO()))
 
 
 def refusal(card: Card, folder: Path) -> str:

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from helpers.tiny_runs import tiny_config, tiny_values
-from pc_crvae.data.batches import batch_of
 from pc_crvae.evaluation.probe.run import validation_probe
 from pc_crvae.runs.saved import load_splits
 from pc_crvae.training.build import build_model
@@ -31,7 +30,7 @@ def test_the_validation_probe_scores_what_the_model_embeds(
     accuracy = ValidationProbe(config, train, validation)(model)
     expected = [
         model.vectors(
-            torch.from_numpy(batch_of(items, range(len(items)), 32, "watched", config.seed))
+            torch.from_numpy(items.batch(range(len(items)), 32, "watched", config.seed))
         ).numpy()
         for items in (train, validation)
     ]

@@ -10,7 +10,7 @@ from helpers.tiny_runs import tiny_config
 from pc_crvae.config import TrainingConfig
 from pc_crvae.latents.statistics import ActiveUnits
 from pc_crvae.runs.saved import load_splits
-from pc_crvae.training import distributed, validation
+from pc_crvae.training import distributed
 from pc_crvae.training.build import build_model, build_training_objective
 from pc_crvae.training.callbacks import ValidationProbe
 from pc_crvae.training.distributed import Processes, Sharing
@@ -77,13 +77,13 @@ def test_contrast_compares_whole_batches_however_many_processes_share_them(tmp_p
     objective = build_training_objective(config, model)
     _, items = load_splits(config)
     sizes = []
-    batch_of = validation.batch_of
+    make = type(items).batch
 
     def recorded(*arguments):
-        sizes.append(len(batch := batch_of(*arguments)))
+        sizes.append(len(batch := make(*arguments)))
         return batch
 
-    monkeypatch.setattr(validation, "batch_of", recorded)
+    monkeypatch.setattr(type(items), "batch", recorded)
     shared(2, lambda sharing: evaluate(config, model, objective, items, sharing))
     assert sizes == [8] * (len(items) // 8)
 

@@ -1,6 +1,7 @@
 """``data check``: a data set held against its card."""
 
 import argparse
+from dataclasses import asdict
 
 from pc_crvae.cli.options import add_json, add_place
 from pc_crvae.errors import UserError
@@ -19,17 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print what is found, and write it."""
     from pc_crvae.data.inspection.checks import check
+    from pc_crvae.utils.templates import filled
 
     require_writable(options.json)
     root, up = options.data_root, options.up
     found = check(options.name, root=root, up=up, strict=options.strict, say=print)
-    for finding in found.findings:
-        print(f"{'defect' if finding.defect else 'note'}: {finding.sentence}")
-    counts = ", ".join(f"{split} {count:,}" for split, count in found.counts.items())
-    place = f" in {found.folder}" if found.folder else ""
-    print(f"{found.name}{place}: {counts or 'nothing could be read'}")
+    print(filled(__file__, "check.txt", **vars(found)))
     if options.json is not None:
-        write_json(options.json, found.as_json())
+        folder = None if found.folder is None else str(found.folder)
+        write_json(options.json, asdict(found) | {"folder": folder, "defects": len(found.defects)})
     if found.defects:
         defects = "a defect" if len(found.defects) == 1 else f"{len(found.defects)} defects"
         raise UserError(f"{found.name} has {defects}, told above")

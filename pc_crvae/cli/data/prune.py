@@ -24,14 +24,10 @@ def run(options: argparse.Namespace) -> None:
     """Remove it and say what went."""
     from pc_crvae.data.cache.pruning import prune
     from pc_crvae.data.cache.store import cache_folder
+    from pc_crvae.utils.templates import filled
 
     dry_run: bool = options.dry_run
     pruned = prune(everything=options.all, dry_run=dry_run)
-    verb = "would remove" if dry_run else "removed"
-    for leftover in pruned.removed:
-        size = f"{leftover.size / 1e6:,.1f} MB"
-        print(f"{verb} {printable(leftover.name)}, {leftover.reason}: {size}")
-    for name in pruned.busy:
-        print(f"left {name}, which another process uses")
-    total = sum(leftover.size for leftover in pruned.removed) / 1e6
-    print(f"{verb} {total:,.1f} MB from {cache_folder()}")
+    verb, cache = "would remove" if dry_run else "removed", cache_folder()
+    about = {"pruned": pruned, "verb": verb, "cache": cache, "printable": printable}
+    print(filled(__file__, "prune.txt", **about))

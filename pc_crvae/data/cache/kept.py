@@ -15,19 +15,6 @@ from pc_crvae.data.cache.store import NotKeptError
 from pc_crvae.errors import UserError
 from pc_crvae.utils.workers import Found, pack, unpack
 
-_NOT_OF_THE_CONTENT = {
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_INTERRUPT,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-}
-"""What SQLite reports where a file cannot be written or read, but is not damaged."""
-
 DAYS_BETWEEN_MARKS = 7
 """A row that is asked for is marked with the day, unless it was within so many."""
 
@@ -103,7 +90,9 @@ def open_kept(path: Path) -> Iterator[Kept]:
             yield rows
             rows.say("ended", today())
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_OF_THE_CONTENT:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        # The general one comes of a content that makes no sense, the others from what is around it.
+        if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:
             raise NotKeptError(
                 f"{path} cannot be used ({error}): free some space, and the same command goes on "
                 "from what is kept; or name another folder with $PC_CRVAE_CACHE, which begins anew"

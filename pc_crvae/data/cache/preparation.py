@@ -31,6 +31,7 @@ from pc_crvae.data.formats.registry import files_read_with
 from pc_crvae.data.items import Item, Listing
 from pc_crvae.errors import UserError
 from pc_crvae.utils.progress import items_bar
+from pc_crvae.utils.templates import filled
 from pc_crvae.utils.threads import usable_cores
 from pc_crvae.utils.up_axes import Axis
 from pc_crvae.utils.workers import Found
@@ -136,16 +137,7 @@ class Prepared:
 
     def summary(self) -> str:
         """What was prepared, rejected and repaired, in a few lines."""
-        head = f"{self.clouds.name}, split {self.clouds.split}"
-        lines = [f"{head}: {len(self.clouds)} shapes prepared, {len(self.rejected)} files rejected"]
-        lines += [f"  rejected: {rejection.reason}" for rejection in self.rejected[:_TOLD]]
-        if len(self.rejected) > _TOLD:
-            lines.append(f"  and {len(self.rejected) - _TOLD} more")
-        lines += [
-            f"  repaired: {count} {name} in {files} files"
-            for name, (files, count) in self.repairs.items()
-        ]
-        return "\n".join([*lines, f"  report: {self.report}"])
+        return filled(__file__, "prepared.txt", **vars(self), report=self.report, told=_TOLD)
 
 
 _TOLD = 10
@@ -214,8 +206,7 @@ def _task(item: Item, shapes: Shapes, recipe: Recipe) -> Task:
 
 def _prepared(entry: Entry, shapes: Shapes) -> Prepared:
     clouds = as_item_set(entry, shapes.name, shapes.split)
-    if not isinstance(clouds, CloudSet):
-        raise TypeError("an entry of shapes should hold points")
+    assert isinstance(clouds, CloudSet)
     content = entry.content
     return Prepared(
         clouds=clouds,
@@ -284,21 +275,18 @@ def _found(journal: Kept, task: Task) -> Found:
 
 
 def _draft(key: Key, journal: Kept, shapes: Shapes, recipe: Recipe, tasks: Sequence[Task]) -> Draft:
-    rejected, rows, centres, scales = [], [], [], []
-    made: list[tuple[str, dict[str, int]]] = []
+    found = [_found(journal, task)[0] for task in tasks]
+    rows = [row for row, values in enumerate(found) if "rejected" not in values]
+    rejected = [
+        asdict(Rejection(task.id, task.path, values["rejected"]))
+        for task, values in zip(tasks, found, strict=True)
+        if "rejected" in values
+    ]
     files: Counter[str] = Counter()
     counts: Counter[str] = Counter()
-    for row, task in enumerate(tasks):
-        found, _ = _found(journal, task)
-        if "rejected" in found:
-            rejected.append(asdict(Rejection(task.id, task.path, found["rejected"])))
-            continue
-        rows.append(row)
-        centres.append(found["centre"])
-        scales.append(found["scale"])
-        made.append((task.key, found["repairs"]))
-        counts.update(found["repairs"])
-        files.update(name for name, count in found["repairs"].items() if count)
+    for row in rows:
+        counts.update(found[row]["repairs"])
+        files.update(name for name, count in found[row]["repairs"].items() if count)
     repairs = {name: (files[name], counts[name]) for name in sorted(files)}
 
     def drawn(name: str) -> Blocks:
@@ -309,8 +297,9 @@ def _draft(key: Key, journal: Kept, shapes: Shapes, recipe: Recipe, tasks: Seque
     labels = [shapes.listing.items[row].label for row in rows]
     if None not in labels and labels:
         arrays["labels"] = whole(np.array(labels, dtype=np.int64))
-    arrays["centres"] = whole(np.array(centres, dtype=np.float64).reshape(-1, 3))
-    arrays["scales"] = whole(np.array(scales, dtype=np.float64))
+    centres = np.array([found[row]["centre"] for row in rows], dtype=np.float64)
+    arrays["centres"] = whole(centres.reshape(-1, 3))
+    arrays["scales"] = whole(np.array([found[row]["scale"] for row in rows], dtype=np.float64))
     if recipe.normals:
         arrays["normals"] = drawn("normals")
     passed_over = shapes.listing.passed_over
@@ -320,7 +309,7 @@ def _draft(key: Key, journal: Kept, shapes: Shapes, recipe: Recipe, tasks: Seque
         "shape_sources": [tasks[row].path for row in rows],
         "rejected": rejected,
         "repairs": repairs,
-        "shapes": made,
+        "shapes": [(tasks[row].key, found[row]["repairs"]) for row in rows],
     }
     report = {
         "name": shapes.name,

@@ -7,8 +7,7 @@ from rich.console import Console
 from pc_crvae.data.cache.preparation import Prepared, Recipe, Shapes, prepare
 from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.facing import up_of_file
-from pc_crvae.data.layouts import check_normals, shape_reader_of
-from pc_crvae.errors import UserError
+from pc_crvae.data.layouts import shape_reader_of
 from pc_crvae.utils.processes import is_main_process
 from pc_crvae.utils.up_axes import parse_up
 
@@ -33,26 +32,15 @@ def prepare_shapes(
         split: the split of the set.
         folder: the folder of its files.
         up: what is said of the axis that points up in the files, as of :func:`load`.
-        normals: whether to keep the normal at each point.
-        drop_nan: whether to leave out points of clouds that are NaN or infinite.
+        normals: whether to keep the normal at each point, of a layout that has them.
+        drop_nan: whether to leave out points that are NaN or infinite, of a layout that can.
         workers: processes to draw with; the processors that this process may use by default.
 
     Raises:
-        UserError: the folder is not of the card's layout, the entry cannot be written, or normals
-            are not read of this layout. Files that cannot be used raise nothing here:
-            :meth:`Prepared.checked` does.
+        UserError: the folder is not of the card's layout, or the entry cannot be written. Files
+            that cannot be used raise nothing here: :meth:`Prepared.checked` does.
     """
-    if normals:
-        check_normals(card)
     reader = shape_reader_of(card)
-    load_points = reader.load_points
-    if drop_nan:
-        if not hasattr(reader, "load_measured_points"):
-            raise UserError(
-                f"drop_nan is for folders of clouds, and the layout of {card.name} is "
-                f"{card.layout}: leave it out"
-            )
-        load_points = reader.load_measured_points
     folder = folder.resolve()  # so that its files are the same ones from any working directory
     otherwise = card.up or "z"
     return prepare(
@@ -60,7 +48,7 @@ def prepare_shapes(
             name=card.name,
             split=split,
             listing=reader.list_items(folder, split, card),
-            load_points=load_points,
+            load_points=getattr(reader, "load_measured_points" if drop_nan else "load_points"),
             reader=reader.VERSION,
             up_of=lambda path: up_of_file(path, up, otherwise),
         ),

@@ -17,7 +17,7 @@ import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -325,14 +325,13 @@ def _zip_members(archive: Path, folder: Path, budget: _Budget) -> Generator[_Mem
 def _tar_members(
     archive: Path, opener: _Opener, folder: Path, budget: _Budget
 ) -> Generator[_Member, None, None]:
-    with ExitStack() as stack:
-        plain = stack.enter_context(opener(archive, "rb"))
+    with opener(archive, "rb") as plain:
         stream = _BoundedStream(plain, budget)
-        opened = stack.enter_context(tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:"))
-        while (info := opened.next()) is not None:
-            yield _tar_member(opened, info, folder)
-            # It would keep what is known of every member.
-            opened.members.clear()  # type: ignore[attr-defined]
+        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as opened:
+            while (info := opened.next()) is not None:
+                yield _tar_member(opened, info, folder)
+                # It would keep what is known of every member.
+                opened.members.clear()  # type: ignore[attr-defined]
         # tarfile takes a damaged header, or the file's end, for the end of the archive.
         if stream.last != bytes(512):
             raise _Rejected("it is damaged or cut short (its members have no end)")

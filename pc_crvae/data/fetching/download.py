@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import filelock
 import pooch
@@ -22,23 +23,21 @@ from pc_crvae.data.fetching.archives import ArchiveRejected, unpack
 from pc_crvae.data.fetching.record import (
     RECORD_NAME,
     FetchedFile,
-    FetchRecord,
     read_record,
     write_record,
 )
-from pc_crvae.data.fetching.transfer import Patience, Transfer, TransferError
+from pc_crvae.data.fetching.transfer import Transfer, TransferError
 from pc_crvae.errors import UserError, printable
 from pc_crvae.utils.progress import download_bar
 
 _STAGING = ".fetching"
 _LOCK = ".fetching.lock"
 _MOST_ATTEMPTS = 20
+_BETWEEN_ATTEMPTS = 2.0  # seconds
 _MOST_SHOWN = 5
 
 
-def fetch(
-    card: Card, folder: Path, *, console: Console | None = None, patience: Patience | None = None
-) -> list[Path]:
+def fetch(card: Card, folder: Path, *, console: Console | None = None) -> list[Path]:
     """Fetch the sources of ``card`` into ``folder``; what is there already is checked and kept.
 
     Every source lies in ``folder`` under its own name. An archive to unpack is unpacked beside
@@ -55,33 +54,23 @@ def fetch(
     :func:`pc_crvae.data.fetching.record.refuse_unfinished` keeps ``folder`` from being loaded.
 
     Args:
-        card: the data set.
+        card: the data set, one that names files to download and is not gated.
         folder: the folder that its files belong in; made if need be.
         console: shows the progress, live on a terminal; standard output if None.
-        patience: how long to wait for servers.
 
     Returns:
         The sources that are there, and the files and folders at the top of what was unpacked.
 
     Raises:
-        UserError: the set cannot be fetched (gated, generated, one's own), no mirror gave a file
-            (the sentence says what each did and how to fetch it by hand), an archive is refused,
-            the disk is full or another process is fetching into ``folder``.
+        UserError: no mirror gave a file (the sentence says what each did and how to fetch it by
+            hand), an archive is refused, the disk is full or another process is fetching into
+            ``folder``.
     """
-    if not card.reads_files:
-        raise UserError(f"{card.name} reads no files, so there is nothing to fetch")
-    if not card.sources:
-        raise UserError(f"{card.name} names no files to download, so there is nothing to fetch")
     folder = folder.expanduser()
-    if card.gated:
-        raise UserError(
-            f"{card.name} is gated, so it is fetched by hand: {card.how_to_get()}; its files "
-            f"belong into {folder}, its own page is {card.homepage}"
-        )
     pooch.get_logger().setLevel("WARNING")  # what it would say, the progress does
     try:
         with _alone(folder, card.name):
-            return _Fetch(card, folder, console or Console(), patience or Patience()).run()
+            return _Fetch(card, folder, console or Console()).run()
     except OSError as error:
         raise UserError(
             f"could not write into {folder}: {error.strerror or error}; free some space or choose "
@@ -119,12 +108,11 @@ def _tidy(folder: Path, staging: Path, is_new: bool) -> None:
 class _Fetch:
     """One run of `fetch`, and what it notes meanwhile."""
 
-    def __init__(self, card: Card, folder: Path, console: Console, patience: Patience) -> None:
+    def __init__(self, card: Card, folder: Path, console: Console) -> None:
         self._card = card
         self._folder = folder
         self._staging = folder / _STAGING / card.name
         self._console = console
-        self._patience = patience
         self._record = read_record(folder)
 
     def run(self) -> list[Path]:
@@ -132,7 +120,8 @@ class _Fetch:
         if not any(_visible(self._folder)):
             self._note_unfinished(True)
         for source in self._card.sources:
-            if not self._is_done_with(source):
+            # Once it is unpacked, an archive may be removed.
+            if (self._folder / source.file).exists() or not self._is_unpacked(source):
                 self._have(source)
         for source in self._card.sources:
             if source.unpack and not self._is_unpacked(source):
@@ -153,10 +142,6 @@ class _Fetch:
                 f"{self._folder} holds files that no fetch put there ({_listed(others)}): if they "
                 f"are {self._card.name}, there is nothing to fetch; if not, move them away first"
             )
-
-    def _is_done_with(self, source: Source) -> bool:
-        """Whether the archive has been unpacked and then removed."""
-        return not (self._folder / source.file).exists() and self._is_unpacked(source)
 
     def _have(self, source: Source) -> None:
         """See to it that the right file lies in the folder, and is noted."""
@@ -201,7 +186,6 @@ class _Fetch:
                 self._staging / f"{source.file}.part",
                 size=source.size,
                 checked=known is not None,
-                patience=self._patience,
                 report=lambda done, total: bar.update(task, completed=done, total=total),
             )
             # A partial file is of use to the mirror that it came from.
@@ -231,7 +215,7 @@ class _Fetch:
                 if not error.broke_off or transfer.part_size <= best:
                     return failure
                 best = transfer.part_size
-                time.sleep(self._patience.between_attempts)
+                time.sleep(_BETWEEN_ATTEMPTS)
             except UserError:
                 raise
             except ValueError:
@@ -267,13 +251,15 @@ class _Fetch:
     def _unpack(self, source: Source) -> None:
         self._say(f"unpacking {source.file}")
         fresh = self._staging / ".unpacked"
-        noted = self._record.files[source.file]
+        files = self._record.files
+        noted = files[source.file]
         try:
             unpack(self._folder / source.file, fresh, strip=self._card.folder)
         except ArchiveRejected as refusal:
             if source.sha256 is None and not noted.unpacked:
                 # What was noted at first sight was not worth it: a better file has another hash.
-                self._note(source.file, None)
+                others = {name: file for name, file in files.items() if name != source.file}
+                self._keep(files=others)
             raise UserError(f"{refusal}; remove it and fetch {self._card.name} again") from refusal
         names = sorted(path.name for path in fresh.iterdir())
         new = [name for name in names if name not in noted.unpacked]
@@ -310,18 +296,16 @@ class _Fetch:
         noted = self._record.files.get(source.file) or FetchedFile(sha256=sha256)
         self._note(source.file, noted.model_copy(update={"sha256": sha256}))
 
-    def _note(self, name: str, file: FetchedFile | None) -> None:
-        """Note what is known of a file; None: nothing."""
-        others = {key: known for key, known in self._record.files.items() if key != name}
-        files = others if file is None else others | {name: file}
-        self._keep(FetchRecord(unfinished=self._record.unfinished, files=files))
+    def _note(self, name: str, file: FetchedFile) -> None:
+        self._keep(files=self._record.files | {name: file})
 
     def _note_unfinished(self, is_unfinished: bool) -> None:
         sets = {*self._record.unfinished, self._card.name}
         left = sets if is_unfinished else sets - {self._card.name}
-        self._keep(FetchRecord(unfinished=tuple(sorted(left)), files=self._record.files))
+        self._keep(unfinished=tuple(sorted(left)))
 
-    def _keep(self, record: FetchRecord) -> None:
+    def _keep(self, **changed: Any) -> None:
+        record = self._record.model_copy(update=changed)
         if record != self._record:
             write_record(self._folder, record)
             self._record = record

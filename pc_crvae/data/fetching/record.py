@@ -8,11 +8,11 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 from pc_crvae.utils.files import write_text
-from pc_crvae.utils.validation import validate
+from pc_crvae.utils.validation import StrictModel, validate
 
 RECORD_NAME = ".fetched.json"
 
@@ -20,11 +20,7 @@ _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _EntryName = Annotated[str, Field(pattern=r"^(\.?[^./\\\x00]|\.\.[^/\\\x00])[^/\\\x00]*$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FetchedFile(_Part):
+class FetchedFile(StrictModel):
     """A source that was downloaded, or put in its place by hand, and checked."""
 
     sha256: _Sha256
@@ -34,7 +30,7 @@ class FetchedFile(_Part):
     )
 
 
-class FetchRecord(_Part):
+class FetchRecord(StrictModel):
     """The state of a folder that sets are fetched into, mostly one, at times a few."""
 
     unfinished: tuple[str, ...] = Field((), description="sets whose fetch has begun and not ended")
@@ -48,12 +44,11 @@ def read_record(folder: Path) -> FetchRecord:
         UserError: the record is not as it was written.
     """
     path = folder / RECORD_NAME
-    try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return FetchRecord()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): remove it and fetch again") from error
+    remedy = "remove it and fetch again"
+    with told(f"{path} cannot be read", OSError, ValueError, remedy=remedy):
+        written = json.loads(path.read_text(encoding="utf-8"))
     return validate(FetchRecord, written, str(path))
 
 

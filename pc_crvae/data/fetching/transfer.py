@@ -18,11 +18,11 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from pydantic import BaseModel, ConfigDict
 from rich.filesize import decimal
 
 from pc_crvae.errors import UserError, printable
 from pc_crvae.utils.files import write_text
+from pc_crvae.utils.validation import StrictModel
 from pc_crvae.version import __version__
 
 ReportProgress = Callable[[int, int | None], None]
@@ -34,16 +34,14 @@ _KEPT_FREE = 2**26
 """Bytes of the disk that a download leaves to everything else."""
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long, in seconds, a server is waited for."""
+_TO_CONNECT = 15.0
+"""Seconds that a server is waited for until it is connected."""
 
-    to_connect: float = 15.0
-    for_bytes: float = 60.0
-    """Of silence; a server that lets bytes drip is given up, too, see `slowest`."""
-    slowest: float = 1024.0
-    """Bytes a second, on average over `for_bytes`."""
-    between_attempts: float = 2.0
+_FOR_BYTES = 60.0
+"""Seconds of silence until a server is given up; one that lets bytes drip is, too."""
+
+_SLOWEST = 1024.0
+"""Bytes a second, on average over as long, that a server has to send."""
 
 
 class TransferError(Exception):
@@ -59,10 +57,8 @@ class TransferError(Exception):
         self.broke_off = broke_off
 
 
-class _Note(BaseModel):
+class _Note(StrictModel):
     """Which version of which address a partial file is of."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     url: str
     tag: str | None
@@ -89,7 +85,6 @@ class Transfer:
         size: bytes the file has, if known; another number is refused.
         checked: whether the caller knows the file's hash, so that it may be gone on with where
             the server states no version.
-        patience: how long to wait for the server.
         report: the function that gets the progress.
     """
 
@@ -97,7 +92,6 @@ class Transfer:
     _: KW_ONLY
     size: int | None
     checked: bool
-    patience: Patience
     report: ReportProgress
     resumed: bool = field(default=False, init=False)
     """Whether the latest file is put together from several attempts."""
@@ -148,7 +142,7 @@ class Transfer:
                     response = self._ask(session, url, 0, None)
             with response:
                 if start == 0:
-                    _reject_other_answers(response, self.part.name)
+                    _reject_other_answers(response)
                     total = _length(response)
                     if self.size is not None and total not in (None, self.size):
                         raise TransferError(f"has a file of {total} bytes, not of {self.size}")
@@ -182,17 +176,16 @@ class Transfer:
             headers["Range"] = f"bytes={start}-"
             if note is not None and note.condition is not None:
                 headers["If-Range"] = note.condition
-        patience = (self.patience.to_connect, self.patience.for_bytes)
         try:
-            return session.get(url, headers=headers, stream=True, timeout=patience)
+            return session.get(url, headers=headers, stream=True, timeout=(_TO_CONNECT, _FOR_BYTES))
         except requests.TooManyRedirects:
             raise TransferError(f"redirects more than {_MOST_REDIRECTS} times") from None
         except requests.exceptions.SSLError as error:
             raise TransferError(f"could not be reached over TLS ({_root_of(error)})") from error
         except requests.ConnectTimeout as error:
-            raise TransferError(f"did not answer for {self.patience.to_connect:g} s") from error
+            raise TransferError(f"did not answer for {_TO_CONNECT:g} s") from error
         except requests.Timeout as error:
-            raise TransferError(f"did not answer for {self.patience.for_bytes:g} s") from error
+            raise TransferError(f"did not answer for {_FOR_BYTES:g} s") from error
         except requests.RequestException as error:
             raise TransferError(f"could not be reached ({_root_of(error)})") from error
 
@@ -225,14 +218,13 @@ class Transfer:
             raise TransferError("sends an empty file")
 
     def _blocks(self, response: requests.Response) -> Iterator[bytes]:
-        window = self.patience.for_bytes
         since, arrived = time.monotonic(), 0
         while True:
             try:
                 # What has arrived, not as much as was asked for: dripping bytes are to be seen.
                 block = response.raw.read1(_BLOCK, decode_content=False)
             except urllib3.exceptions.ReadTimeoutError as error:
-                raise TransferError(f"fell silent for {window:g} s", broke_off=True) from error
+                raise TransferError(f"fell silent for {_FOR_BYTES:g} s", broke_off=True) from error
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 raise TransferError(f"broke off ({_root_of(error)})", broke_off=True) from error
             if not block:
@@ -240,8 +232,8 @@ class Transfer:
             yield block
             arrived += len(block)
             passed = time.monotonic() - since
-            if passed > window:
-                if arrived < self.patience.slowest * passed:
+            if passed > _FOR_BYTES:
+                if arrived < _SLOWEST * passed:
                     raise TransferError(
                         f"sent no more than {decimal(arrived)} in {passed:.0f} s", broke_off=True
                     )
@@ -302,7 +294,7 @@ def _is_the_rest(response: requests.Response, start: int, note: _Note | None) ->
     return tag in (None, note.tag) and changed in (None, note.changed)
 
 
-def _reject_other_answers(response: requests.Response, name: str) -> None:
+def _reject_other_answers(response: requests.Response) -> None:
     if response.status_code != http.HTTPStatus.OK:
         raise TransferError(f"answered {response.status_code} {response.reason}")
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

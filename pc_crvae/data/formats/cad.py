@@ -120,6 +120,6 @@ def _faces_of(glb: bytes) -> int:
             accessor = scene["accessors"][about["faceIndices"]]
             view = scene["bufferViews"][accessor["bufferView"]]
             at = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
-            faces = np.frombuffer(binary, "<u4", accessor["count"], at)
+            faces = np.frombuffer(binary or b"", "<u4", accessor["count"], at)
             count += len(np.unique(faces))
     return count

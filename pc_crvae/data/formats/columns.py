@@ -138,8 +138,6 @@ def _of_maps(names: Sequence[str]) -> list[list[int]]:
     for column, name in enumerate(names):
         words, unit = _words(name)
         axis = _OF_MAPS.get(words[0]) if len(words) == 1 else None
-        if axis is None and words in (["e"], ["n"], ["z"], ["h"]):
-            axis = {"e": 0, "n": 1, "z": 2, "h": 2}[words[0]]
         if axis is not None:
             columns.setdefault(axis, []).append(column)
             units.add(unit)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pc_crvae.data.formats.number_text import as_indices, parse_numbers
 from pc_crvae.data.formats.placed_parts import Matrix, PlacedParts
-from pc_crvae.data.formats.polygons import Polygons, grouped
+from pc_crvae.data.formats.polygons import Polygons, grouped, strip_triangles
 from pc_crvae.data.formats.xml_text import MOST_DEPTH, local, read_xml
 from pc_crvae.utils.up_axes import Axis
 
@@ -176,9 +176,7 @@ def _polygons(primitive: ET.Element, width: int, column: int) -> Polygons:
             first = np.full(max(len(corners) - 2, 0), corners[0] if len(corners) else 0)
             faces.append(np.stack([first, corners[1:-1], corners[2:]], axis=1))
         else:
-            strip = np.stack([corners[:-2], corners[1:-1], corners[2:]], axis=1)
-            strip[1::2] = strip[1::2, ::-1]  # every second one faces the other way
-            faces.append(strip)
+            faces.append(strip_triangles(corners))
     return [np.concatenate(faces)]
 
 

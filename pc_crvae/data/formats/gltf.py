@@ -46,23 +46,16 @@ def parse_glb(path: Path, data: bytes) -> tuple[NDArray[np.float64], Polygons]:
     Raises:
         ValueError: as there, or the file is none or shorter than its header promises.
     """
-    text, binary = _chunks(data)
-    return _parse(text, path, binary)
+    scene, binary = scene_of_glb(data)
+    return _parse(scene, path, binary)
 
 
-def scene_of_glb(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return the scene of a binary file as JSON has it, and its buffer, empty where it has none.
+def scene_of_glb(data: bytes) -> tuple[dict[str, Any], bytes | None]:
+    """Return the scene of a binary file as JSON has it, and its buffer, None where it has none.
 
     Raises:
         ValueError: as :func:`parse_glb`.
     """
-    text, binary = _chunks(data)
-    scene: dict[str, Any] = json.loads(text.decode("utf-8-sig"))
-    return scene, binary or b""
-
-
-def _chunks(data: bytes) -> tuple[bytes, bytes | None]:
-    """Return the text of a binary file and its buffer."""
     if data[:4] != _MAGIC or len(data) < 20:
         raise ValueError("it does not start as GLB files do")
     version, length = (int.from_bytes(data[at : at + 4], "little") for at in (4, 8))
@@ -80,7 +73,7 @@ def _chunks(data: bytes) -> tuple[bytes, bytes | None]:
         at += 8 + size
     if _JSON_CHUNK not in chunks:
         raise ValueError("it has no JSON chunk")
-    return chunks[_JSON_CHUNK], chunks.get(_BINARY_CHUNK)
+    return json.loads(chunks[_JSON_CHUNK].decode("utf-8-sig")), chunks.get(_BINARY_CHUNK)
 
 
 def parse_gltf(path: Path, data: bytes) -> tuple[NDArray[np.float64], Polygons]:
@@ -95,13 +88,14 @@ def parse_gltf(path: Path, data: bytes) -> tuple[NDArray[np.float64], Polygons]:
             decoder that is not here. trimesh raises others besides on damaged scenes.
         OSError: a buffer is missing.
     """
-    return _parse(data, path, None)
+    return _parse(json.loads(data.decode("utf-8-sig")), path, None)
 
 
-def _parse(text: bytes, path: Path, embedded: bytes | None) -> tuple[NDArray[np.float64], Polygons]:
+def _parse(
+    scene: dict[str, Any], path: Path, embedded: bytes | None
+) -> tuple[NDArray[np.float64], Polygons]:
     from trimesh.exchange.gltf import load_gltf
 
-    scene = json.loads(text.decode("utf-8-sig"))
     _check_extensions(scene)
     buffers = [
         _buffer(buffer, path, embedded if index == 0 else None)

@@ -4,7 +4,6 @@ What the layouts that are made of them share. Every size is checked against the 
 disk before memory is taken, and no data are followed into other files.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.formats.cloud_files import FARTHEST, defects_of_scale
-from pc_crvae.data.items import RawItems
+from pc_crvae.data.items import RawItems, told_apart
 from pc_crvae.errors import UserError, reason_of
 
 _MOST_UNPACKED = 1032
@@ -83,7 +82,8 @@ def join_parts(parts: list[Part], classes: tuple[str, ...]) -> RawItems:
         [part.points.astype(np.result_type(part.points, np.float32), copy=False) for part in parts]
     )
     labels = np.concatenate([part.labels for part in parts])
-    return RawItems(points, labels, classes, _unique([name for part in parts for name in part.ids]))
+    ids = told_apart(name for part in parts for name in part.ids)
+    return RawItems(points, labels, classes, tuple(ids))
 
 
 def file_and_row(path: Path, count: int) -> list[str]:
@@ -154,12 +154,3 @@ def _check_points(path: Path, points: NDArray[Any], ids: list[str]) -> None:
     for row, defect in enumerate(defects_of_scale(points)):
         if defect is not None:
             raise UserError(f"{path}: the cloud in row {row} ({ids[row]}) is {defect}")
-
-
-def _unique(ids: list[str]) -> tuple[str, ...]:
-    seen: Counter[str] = Counter()
-    unique = []
-    for name in ids:
-        seen[name] += 1
-        unique.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-    return tuple(unique)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pc_crvae.errors import UserError, reason_of
+from pc_crvae.errors import UserError, told
 
 MOST_PIXELS = 1 << 25
 """Of one image, 33 megapixels: a small file can promise more than memory holds."""
@@ -70,19 +70,18 @@ def as_grey_or_rgb(image: Image.Image, name: str) -> Image.Image:
 
 @contextmanager
 def _damage_told(name: str) -> Iterator[None]:
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of what it can do without, and of images within a bound wider than ours.
-            warnings.simplefilter("ignore")
+    telling = told(f"{name} is a damaged image", *_DAMAGE, remedy="replace it")
+    with telling, warnings.catch_warnings():
+        # Pillow warns of what it can do without, and of images within a bound wider than ours.
+        warnings.simplefilter("ignore")
+        try:
             yield
-    except UserError:  # which is a ValueError too
-        raise
-    except UnidentifiedImageError as error:
-        raise UserError(f"{name} is not a PNG or JPEG image: replace it") from error
-    except Image.DecompressionBombError as error:
-        raise UserError(f"{name} has more than the {MOST_PIXELS} pixels that are read") from error
-    except _DAMAGE as error:
-        raise UserError(f"{name} is a damaged image ({reason_of(error)}): replace it") from error
+        except UnidentifiedImageError as error:
+            raise UserError(f"{name} is not a PNG or JPEG image: replace it") from error
+        except Image.DecompressionBombError as error:
+            raise UserError(
+                f"{name} has more than the {MOST_PIXELS} pixels that are read"
+            ) from error
 
 
 def _check_size(image: Image.Image, name: str, size: tuple[int, int] | None, length: int) -> None:

@@ -37,7 +37,7 @@ def parse_obj(data: bytes) -> tuple[NDArray[np.float64], Polygons]:
     if b"#" in data:  # before lines are joined: a comment may end in a backslash, as paths do
         data = _COMMENT.sub(b"", data)
     if b"\\" in data:
-        data = _CONTINUED.sub(_joined, data)
+        data = _CONTINUED.sub(lambda line: _LINE_END.sub(b" ", line[0]), data)
     lines = [line.strip() for line in data.replace(b"\t", b" ").splitlines()]
     vertices = [line[2:] for line in lines if line[:2] in _OF_VERTEX]
     faces = _triangles([line[2:] for line in lines if line[:2] in _OF_FACE])
@@ -71,10 +71,6 @@ def _of_any_kind(lines: list[bytes]) -> Polygons:
             corners = [int(word) for word in _TEXTURE_OR_NORMAL.sub(b"", line[2:]).split()]
             faces.append([_counted_from_1(corner, vertices) for corner in corners])
     return grouped(faces)
-
-
-def _joined(line: re.Match[bytes]) -> bytes:
-    return _LINE_END.sub(b" ", line[0])
 
 
 def _places(lines: list[bytes]) -> NDArray[np.float64]:

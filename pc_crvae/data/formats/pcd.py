@@ -64,12 +64,9 @@ def parse_pcd(path: Path, content: bytes) -> NDArray[np.floating]:
             return _parse_ascii(path, body, header)
         case "binary":
             _check_promise(path, header, len(body))
-            starts = np.cumsum([0, *(field.bytes for field in header.fields)])
-            return _columns(header, body, starts, header.record)
+            return _columns(header, body)
         case _:
-            body = _unpack(path, body, header)
-            starts = np.cumsum([0, *(field.bytes * header.points for field in header.fields)])
-            return _columns(header, body, starts, None)
+            return _columns(header, _unpack(path, body, header), by_field=True)
 
 
 def unpack_lzf(packed: bytes, size: int) -> bytes:
@@ -210,15 +207,15 @@ def _unpack(path: Path, body: bytes, header: _Header) -> bytes:
         raise UserError(f"{path} is damaged: of its packed points, {error}") from error
 
 
-def _columns(
-    header: _Header, body: bytes, starts: NDArray[np.int64], stride: int | None
-) -> NDArray[np.floating]:
-    """Read x, y and z where each field's first number starts, ``stride`` bytes apart."""
+def _columns(header: _Header, body: bytes, *, by_field: bool = False) -> NDArray[np.floating]:
+    """Read x, y and z, of points one after another, or of fields each of all points."""
     columns = []
     for position in header.positions():
         field = header.fields[position]
+        start, step = sum(before.bytes for before in header.fields[:position]), header.record
+        if by_field:
+            start, step = start * header.points, field.size
         kind = np.dtype(f"<{field.kind.lower()}{field.size}")
-        start, step = int(starts[position]), stride or field.size
         columns.append(np.ndarray(header.points, kind, body, start, step))
     points: NDArray[Any] = np.stack(columns, axis=1)
     return points if points.dtype.kind == "f" else points.astype(np.float64)

@@ -70,10 +70,6 @@ class _Element:
         rows = enumerate(self.properties)
         return next((row for row, p in rows if p.count_code and p.name in _CORNERS), None)
 
-    def is_single(self, places: list[int]) -> bool:
-        """Whether the properties at these places are of single precision."""
-        return all(self.properties[row].code == "f" for row in places)
-
     def place_of(self, axis: str) -> int:
         """Return where among the properties the coordinate lies."""
         found = [row for row, part in enumerate(self.properties) if part.name == axis]
@@ -99,10 +95,7 @@ def parse_ply(data: bytes) -> tuple[NDArray[np.floating], Polygons]:
             elements that are neither vertices nor faces, or a surface of another kind.
     """
     header = _parse_header(data)
-    vertex = header.elements["vertex"]
-    places = [vertex.place_of(axis) for axis in "xyz"]
-    read = _columns(data, header, list(header.elements.values()))
-    vertices = _coordinates(read["vertex"], places, vertex.is_single(places))
+    vertices, read = _read(data, header, list(header.elements.values()))
     faces: Polygons = []
     for element in header.elements.values():
         row = element.place_of_corners()
@@ -128,12 +121,8 @@ def parse_ply_cloud(path: Path, data: bytes) -> NDArray[np.floating]:
     damage, remedy = (ValueError, OverflowError), "repair it or leave it out"
     with told(f"{path} is damaged or no PLY file", *damage, remedy=remedy):
         header = _parse_header(data)
-        vertex = header.elements["vertex"]
-        places = [vertex.place_of(axis) for axis in "xyz"]
-        elements = list(header.elements.values())
-        wanted = elements[: list(header.elements).index("vertex") + 1]
-        columns = _columns(data, header, wanted)["vertex"]
-        return _coordinates(columns, places, vertex.is_single(places))
+        wanted = list(header.elements).index("vertex") + 1
+        return _read(data, header, list(header.elements.values())[:wanted])[0]
 
 
 def has_faces(data: bytes) -> bool:
@@ -148,25 +137,48 @@ def has_faces(data: bytes) -> bool:
     )
 
 
-def _coordinates(vertices: _Columns, places: list[int], single: bool) -> NDArray[np.floating]:
+def _read(
+    data: bytes, header: _Header, elements: list[_Element]
+) -> tuple[NDArray[np.floating], dict[str, _Columns]]:
+    """Read ``elements``, the first ones of the file: places of the vertices, and all columns."""
+    vertex = header.elements["vertex"]
+    places = [vertex.place_of(axis) for axis in "xyz"]
+    # Without properties there are neither lines nor bytes.
+    elements = [element for element in elements if element.properties]
+    if header.order:
+        read = _binary_columns(data, header.end, elements, header.order)
+    else:
+        read = _text_columns(data[header.end :], elements)
     try:
-        numbers = [np.asarray(vertices[row]) for row in places]
+        numbers = [np.asarray(read["vertex"][row]) for row in places]
         columns = [c if c.dtype.kind in "fiu" else c.astype(np.float64) for c in numbers]
         points: NDArray[Any] = np.stack(columns, axis=1)
         if points.dtype.kind != "f":  # whole numbers, which double precision holds
-            return points.astype(np.float64)
+            return points.astype(np.float64), read
     except (ValueError, TypeError) as error:
         raise ValueError(f"it has a line of vertex that is not one of numbers: {error}") from error
-    return as_single(points) if single else points.astype(points.dtype.newbyteorder("="))
+    if all(vertex.properties[row].code == "f" for row in places):
+        return as_single(points), read
+    return points.astype(points.dtype.newbyteorder("=")), read
 
 
 def _polygons(corners: Any) -> Polygons:
     return [corners.astype(np.int64)] if isinstance(corners, np.ndarray) else grouped(corners)
 
 
+def _strips(lists: Any) -> Polygons:
+    """Cut strips into triangles; -1 ends a strip within one."""
+    found = [np.empty((0, 3), np.int64)]
+    for strip in lists:
+        corners = np.array(strip, dtype=np.int64)
+        runs = np.split(corners, np.flatnonzero(corners == -1))
+        found += [strip_triangles(run[run != -1]) for run in runs]
+    return [np.concatenate(found)]
+
+
 _SURFACES: dict[str, Callable[[Any], Polygons]] = {
     "face": _polygons,
-    "tristrips": lambda strips: [strip_triangles(strips)],
+    "tristrips": _strips,
 }
 """By the name of an element with corners, what makes faces of it."""
 
@@ -221,15 +233,6 @@ def _header_lines(data: bytes) -> tuple[list[str], int]:
             return lines, start
         lines.append(line)
     raise ValueError("it has no header that is whole: the header does not end")
-
-
-def _columns(data: bytes, header: _Header, elements: list[_Element]) -> dict[str, _Columns]:
-    """Read ``elements``, the first ones of the file."""
-    # Without properties there are neither lines nor bytes.
-    elements = [element for element in elements if element.properties]
-    if header.order:
-        return _binary_columns(data, header.end, elements, header.order)
-    return _text_columns(data[header.end :], elements)
 
 
 def _text_columns(body: bytes, elements: list[_Element]) -> dict[str, _Columns]:

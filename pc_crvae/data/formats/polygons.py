@@ -79,22 +79,11 @@ def triangulate(
     return triangles[1] if len(triangles) == 2 else np.concatenate(triangles), repairs
 
 
-def strip_triangles(strips: Iterable[Sequence[int]]) -> NDArray[np.int64]:
-    """Return the triangles of strips: (T, 3), all facing alike; -1 ends a strip within one.
-
-    Raises:
-        ValueError, OverflowError: a corner is no whole number of 64 bits.
-    """
-    found = [np.empty((0, 3), np.int64)]
-    for strip in strips:
-        corners = np.array(strip, dtype=np.int64)
-        for part in np.split(corners, np.flatnonzero(corners == -1)):
-            run = part[part != -1]
-            rows = np.stack([run[:-2], run[1:-1], run[2:]], axis=1) if len(run) > 2 else found[0]
-            rows = rows.copy()
-            rows[1::2] = rows[1::2, ::-1]  # every second one faces the other way
-            found.append(rows)
-    return np.concatenate(found)
+def strip_triangles(corners: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the triangles of a strip of corners (n,): (T, 3), all facing alike."""
+    triangles = np.stack([corners[:-2], corners[1:-1], corners[2:]], axis=1)
+    triangles[1::2] = triangles[1::2, ::-1]  # every second one faces the other way
+    return triangles
 
 
 def _cut(faces: NDArray[np.int64], vertices: NDArray[np.float64]) -> tuple[NDArray[np.int64], int]:

@@ -17,16 +17,6 @@ LEAST_STEPS = 256
 """Along the longest side of a shape; fewer of them show as stairs."""
 
 
-def steps_of(points: NDArray[Any]) -> float:
-    """How many steps of its type the longest side of a shape (N, 3) spans: :func:`steps_along`."""
-    if points.dtype.kind != "f" or len(points) == 0:
-        return float("inf")
-    with np.errstate(all="ignore"):  # of what is not finite
-        low, high = (corner.astype(np.float64) for corner in bounds(points))
-        farthest = np.maximum(np.abs(low), np.abs(high)).max()
-        return float(steps_along((high - low).max(), farthest, points.dtype))
-
-
 def steps_along(side: Any, farthest: Any, stored: np.dtype[Any]) -> NDArray[np.float64]:
     """How many steps of a type lie along sides, where the type is coarsest.
 
@@ -84,7 +74,11 @@ def as_single(points: NDArray[np.floating]) -> NDArray[np.floating]:
         return points.astype(points.dtype.newbyteorder("="))
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = points.astype(np.float32)
-    if not 0 < steps_of(rounded) < LEAST_STEPS or not np.isfinite(rounded).all():
+    if len(points) == 0 or not np.isfinite(rounded).all():
+        return points
+    low, high = (corner.astype(np.float64) for corner in bounds(rounded))
+    steps = steps_along((high - low).max(), max(high.max(), -low.min()), rounded.dtype)
+    if not 0 < steps < LEAST_STEPS:
         return points
     says_more = any(len(np.unique(points[:, k])) > len(np.unique(rounded[:, k])) for k in range(3))
     return points if says_more else rounded

@@ -52,7 +52,7 @@ def parse_text(path: Path, content: bytes, columns: int = 3) -> NDArray[np.float
     promised = None
     if len(lines) > 1 and re.fullmatch("[0-9]+", lines[0]):
         promised = lines.pop(0)
-    names = _names(path, lines)
+    names = _names(lines)
     head = lines.pop(0) if names is not None else ""
     if not lines:
         raise UserError(f"{path} holds no points")
@@ -89,7 +89,7 @@ def parse_text(path: Path, content: bytes, columns: int = 3) -> NDArray[np.float
     return parse_rows(path, lines, wanted, delimiter)
 
 
-def _names(path: Path, lines: Sequence[str]) -> list[str] | None:
+def _names(lines: Sequence[str]) -> list[str] | None:
     """Return the names that the first line gives; None where it is one of numbers."""
     if not lines:
         return None

@@ -49,16 +49,6 @@ class _Object:
     components: list[tuple[_Key, Matrix]] = field(default_factory=list)
 
 
-@dataclass(eq=False)
-class _Model:
-    """What was read of a part of the archive."""
-
-    scale: float
-    objects: dict[_Key, _Object] = field(default_factory=dict)
-    built: list[tuple[_Key, Matrix]] = field(default_factory=list)
-    others: set[str] = field(default_factory=set)
-
-
 def parse_3mf(path: Path, data: bytes) -> tuple[NDArray[np.float64], Polygons]:
     """Return vertices (V, 3), in millimetres, and triangles of what the file builds.
 
@@ -73,17 +63,15 @@ def parse_3mf(path: Path, data: bytes) -> tuple[NDArray[np.float64], Polygons]:
     with open_zip(path, "3MF file") as archive:
         parts = _Parts(archive)
         root = _root(parts)
-        model = _read_model(root, parts.read(root))
-        objects = dict(model.objects)
-        read, waiting = {root}, sorted(model.others)
+        read: dict[str, _Part] = {}
+        waiting = [root]
         while waiting:
             name = waiting.pop()
             if name not in read:
-                read.add(name)
-                other = _read_model(name, parts.read(name))
-                objects |= other.objects
-                waiting += sorted(other.others)
-    return _built(model, objects)
+                read[name] = _read_part(name, parts.read(name))
+                waiting += sorted(read[name].others)
+    objects = {key: one for part in read.values() for key, one in part.objects.items()}
+    return _built(read[root], objects)
 
 
 class _Parts:
@@ -116,22 +104,32 @@ def _root(parts: _Parts) -> str:
     raise ValueError("it names no model")
 
 
-def _read_model(name: str, text: bytes) -> _Model:
-    reader = _Reader(name)
-    read_xml(text, reader)
-    for prefix in reader.required:
-        extension = reader.prefixes.get(prefix, prefix)
+def _read_part(name: str, text: bytes) -> "_Part":
+    part = _Part(name)
+    read_xml(text, part)
+    for prefix in part.required:
+        extension = part.prefixes.get(prefix, prefix)
         if not extension.startswith(_READ):
             raise ValueError(f"it needs the extension {extension[:80]}, which is not read")
-    return reader.model
+    return part
 
 
-class _Reader(Target):
-    """Takes the elements of a model as they come: of millions no tree is made."""
+class _Part(Target):
+    """What a part of the archive holds, taken as it comes: of millions of elements no tree is made.
+
+    Attributes:
+        scale: millimetres of its unit.
+        objects: by the part that they stand in and their ids.
+        built: what it builds, and where.
+        others: parts that it names, itself among them.
+    """
 
     def __init__(self, part: str) -> None:
         super().__init__()
-        self.model = _Model(1.0)
+        self.scale = 1.0
+        self.objects: dict[_Key, _Object] = {}
+        self.built: list[tuple[_Key, Matrix]] = []
+        self.others: set[str] = set()
         self.prefixes: dict[str, str] = {}
         self.required: list[str] = []
         self._part = part
@@ -158,20 +156,20 @@ class _Reader(Target):
         elif kind == "object":
             self._object = _Object()
             key = self._part.lower(), values["id"]
-            if key in self.model.objects:
+            if key in self.objects:
                 raise ValueError(f"two objects of it have the id {values['id'][:20]}")
-            self.model.objects[key] = self._object
+            self.objects[key] = self._object
         elif kind in ("component", "item"):
             within = next((value for at, value in values.items() if local(at) == "path"), None)
             part = self._part if within is None else within.lstrip("/")
             placed = (part.lower(), values["objectid"]), _place(values.get("transform"))
-            self.model.others.add(part)
-            (self._object.components if kind == "component" else self.model.built).append(placed)
+            self.others.add(part)
+            (self._object.components if kind == "component" else self.built).append(placed)
         elif kind == "model":
             unit = values.get("unit", "millimeter")
             if unit not in _MILLIMETRES:
                 raise ValueError(f"its unit is {unit[:20]}, which is none of 3MF")
-            self.model.scale = _MILLIMETRES[unit]
+            self.scale = _MILLIMETRES[unit]
             self.required = values.get("requiredextensions", "").split()
 
 
@@ -186,7 +184,7 @@ def _place(text: str | None) -> Matrix:
     return place
 
 
-def _built(model: _Model, objects: dict[_Key, _Object]) -> tuple[NDArray[np.float64], Polygons]:
+def _built(model: _Part, objects: dict[_Key, _Object]) -> tuple[NDArray[np.float64], Polygons]:
     if not model.built:
         raise ValueError("it builds nothing")
     placed = PlacedParts()

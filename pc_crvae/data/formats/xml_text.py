@@ -15,13 +15,13 @@ class Target:
     def __init__(self) -> None:
         self._depth = 0
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
+    def start(self, name: str, attributes: dict[str, str]) -> Any:
         """Take the start of an element."""
         self._depth += 1
         if self._depth > MOST_DEPTH:
             raise ValueError(f"its XML is nested more than {MOST_DEPTH} deep")
 
-    def end(self, name: str) -> None:
+    def end(self, name: str) -> Any:
         """Take the end of an element."""
         self._depth -= 1
 
@@ -33,22 +33,16 @@ class Target:
         """Return what was made of the text."""
 
 
-class _Tree(Target):
-    def __init__(self) -> None:
-        super().__init__()
-        self._builder = ET.TreeBuilder()
-        self.data = self._builder.data
+class _Tree(Target, ET.TreeBuilder):
+    close = ET.TreeBuilder.close
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
+    def start(self, name: str, attributes: dict[str, str]) -> ET.Element:
         super().start(name, attributes)
-        self._builder.start(name, attributes)
+        return ET.TreeBuilder.start(self, name, attributes)
 
-    def end(self, name: str) -> None:
+    def end(self, name: str) -> ET.Element:
         super().end(name)
-        self._builder.end(name)
-
-    def close(self) -> ET.Element:
-        return self._builder.close()
+        return ET.TreeBuilder.end(self, name)
 
 
 def read_xml(data: bytes, target: Target | None = None) -> Any:

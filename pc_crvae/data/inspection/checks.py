@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,16 +76,6 @@ class Check:
         """The findings that are defects."""
         return [finding for finding in self.findings if finding.defect]
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        return {
-            "name": self.name,
-            "folder": None if self.folder is None else str(self.folder),
-            "counts": dict(self.counts),
-            "defects": len(self.defects),
-            "findings": [asdict(finding) for finding in self.findings],
-        }
-
 
 def check(
     name: str | Path,
@@ -116,7 +106,7 @@ def check(
         UserError: there is no such card, or no such set on this machine.
     """
     card = load_card(name)
-    folder = find_root(card, root) if card.reads_files else None
+    folder = find_root(card, root)
     findings: list[Finding] = []
     sets: ItemSets = {}
     files: dict[Split, Sequence[str]] = {}
@@ -211,24 +201,23 @@ def _classes(card: Card, sets: ItemSets, strict: bool) -> Iterator[Finding]:
             yield Finding("classes", sentence, defect=False)
 
 
-def _values(split: Split, items: CloudSet | ImageSet) -> list[Finding]:
+def _values(split: Split, items: CloudSet | ImageSet) -> Iterator[Finding]:
+    is_of_clouds = isinstance(items, CloudSet)
     strange: list[int] = []
     for start, part in _parts(items):
-        if isinstance(items, CloudSet):
+        if is_of_clouds:
             # Largest radius 1 is what loading makes of every cloud; NaN compares false.
             radius = np.sqrt(np.square(part, dtype=np.float64).sum(axis=2).max(axis=1))
             wrong = ~(np.abs(radius - 1) < _RADIUS_TOLERANCE)
         else:
             wrong = np.ptp(part.reshape(len(part), -1), axis=1) == 0
         strange += (start + np.flatnonzero(wrong)).tolist()
-    if not strange:
-        return []
-    names = _some([items.ids[row] for row in strange])
-    if isinstance(items, CloudSet):
-        sentence = f"clouds of {split} not finite or not of radius 1: {len(strange):,} ({names})"
-        return [Finding("values", sentence, defect=True)]
-    sentence = f"images of {split} of one value throughout: {len(strange):,} ({names})"
-    return [Finding("values", sentence, defect=False)]
+    if strange:
+        what = f"images of {split} of one value throughout"
+        if is_of_clouds:
+            what = f"clouds of {split} not finite or not of radius 1"
+        names = _some([items.ids[row] for row in strange])
+        yield Finding("values", f"{what}: {len(strange):,} ({names})", defect=is_of_clouds)
 
 
 def _contents(sets: ItemSets) -> Iterator[tuple[Split, int, object]]:
@@ -306,20 +295,19 @@ def _near_copies(sets: ItemSets, say: Callable[[str], None]) -> Iterator[Finding
         return
     say("looking for near-copies")
     found = find_near_copies(train, test, most_compared=_MOST_COMPARED)
-    pairs = found.pairs
-    if not len(pairs.first):
+    if not len(found.first):
         return
     count, compared = len(found.test_rows), len(found.compared)
     among = f"{compared:,}" if compared == len(test) else f"the {compared:,} that were compared"
-    first = zip(pairs.first[:_EXAMPLES], pairs.second[:_EXAMPLES], strict=True)
+    first = zip(found.first[:_EXAMPLES], found.second[:_EXAMPLES], strict=True)
     examples = ", ".join(f"{test.ids[row]} and {train.ids[other]}" for row, other in first)
     labels = ""
     if train.labels is not None and test.labels is not None:
-        otherwise = np.count_nonzero(test.labels[pairs.first] != train.labels[pairs.second])
+        otherwise = np.count_nonzero(test.labels[found.first] != train.labels[found.second])
         labels = f", {otherwise:,} of them with different labels"
     sentence = (
         f"items of test of which train has a near-copy: {count:,} of {among} ({found.measure}, "
-        f"below {THRESHOLD:g}); they make {len(pairs.first):,} pairs{labels}, the first {examples}"
+        f"below {THRESHOLD:g}); they make {len(found.first):,} pairs{labels}, the first {examples}"
     )
     yield Finding("near_copies", sentence, defect=False)
 

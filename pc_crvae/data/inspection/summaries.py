@@ -80,7 +80,7 @@ def _raw_extents(
     card: Card, split: Split, root: Path | None, up: str | None
 ) -> NDArray[np.float64]:
     """Return the longest side of each cloud as its file has it."""
-    folder = find_root(card, root).resolve() if card.reads_files else None
+    folder = find_root(card, root)
     if folder is not None and has_a_file_a_shape(card):
         prepared = prepare_shapes(card, split, folder, up)
         # Turned upright, a bounding box has the same sides.

@@ -65,12 +65,7 @@ def make_shapes(
 
     Returns:
         Points (n, P, 3) float32 and labels (n,) int64, indices into `CLASSES`.
-
-    Raises:
-        ValueError: if ``count`` is negative or ``points`` is not positive.
     """
-    if count < 0 or points < 1:
-        raise ValueError(f"count must be >= 0 and points >= 1, not {count} and {points}")
     clouds = np.empty((count, points, 3), dtype=np.float32)
     for index in range(count):
         rng = keyed_numpy_generator("shapes", seed, index)

@@ -59,8 +59,8 @@ def read_class_tree(
     if not found.files:
         kinds = ", ".join(sorted(suffixes))
         raise UserError(f"{root} holds no file that ends in {kinds}: is it the right folder?")
-    placed = place(root, found.files, classes)
-    files, ignored = placed.files, {**found.passed_over, **placed.passed_over}
+    files, strays = place(root, found.files, classes)
+    ignored = {**found.passed_over, **strays}
     names = _class_names(root, files, classes)
     ids = ids_of(["/".join(file.parts) for file in files])
     if all(file.split is None for file in files):

@@ -41,8 +41,3 @@ def read_split(root: Path | None, split: Split, card: Card) -> RawItems:
     images = np.rint(digits.images[rows] * 255 / _BRIGHTEST).astype(np.uint8)[:, None]
     labels = digits.target[rows].astype(np.int64)
     return RawItems(images, labels, card.classes, tuple(ids[row] for row in rows))
-
-
-def source_paths(root: Path | None, split: Split, card: Card) -> list[Path]:
-    """Return the files read: none."""
-    return []

@@ -30,7 +30,6 @@ _UNSIGNED_BYTE = 8
 
 # Deflate makes at most 258 bytes of two bits (RFC 1951).
 _MOST_EXPANSION = 1032
-_BYTES_AT_ONCE = 1 << 20
 
 
 def read_split(root: Path, split: Split, card: Card) -> RawItems:
@@ -111,13 +110,8 @@ def _read_open(path: Path, file: BufferedIOBase, dimensions: int, most: int) -> 
     promised = math.prod(lengths)
     if promised > most:
         raise UserError(f"{path} is too short for the {promised} bytes that its header promises")
-    values = bytearray()
     # One byte more than promised also makes gzip check its sum of all of them.
-    while len(values) <= promised:
-        part = file.read(min(_BYTES_AT_ONCE, promised + 1 - len(values)))
-        if not part:
-            break
-        values += part
+    values = file.read(promised + 1)
     if len(values) != promised:
         found = len(values) if len(values) < promised else f"more than {promised}"
         raise UserError(f"{path} holds {found} bytes where its header promises {promised}")

@@ -4,7 +4,7 @@ import json
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-from pc_crvae.errors import UserError, reason_of, told
+from pc_crvae.errors import UserError, told
 from pc_crvae.utils.texts import decoded
 
 _LONGEST = 255
@@ -107,9 +107,7 @@ def is_name(text: str) -> bool:
 
 
 def _read(path: Path) -> str:
-    try:
+    if not path.exists():
+        raise UserError(f"{path} is missing: is this the right folder?")
+    with told(f"{path} cannot be read as text", OSError, UnicodeDecodeError):
         return decoded(path.read_bytes())
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: is this the right folder?") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as text: {reason_of(error)}") from error

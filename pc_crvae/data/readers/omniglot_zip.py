@@ -48,20 +48,13 @@ _NAME = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Form:
-    """What a variant makes of the archives."""
-
-    by_character: bool
-    background_alone: bool
-
-
 _FORMS = {
-    None: _Form(by_character=False, background_alone=False),
-    "characters": _Form(by_character=True, background_alone=False),
-    "background": _Form(by_character=False, background_alone=True),
-    "background_characters": _Form(by_character=True, background_alone=True),
+    None: ("alphabet", False),
+    "characters": ("character", False),
+    "background": ("alphabet", True),
+    "background_characters": ("character", True),
 }
+"""By variant: what the classes are, and whether both splits come from the background alone."""
 
 
 def read_split(root: Path, split: Split, card: Card) -> RawItems:
@@ -92,27 +85,28 @@ def read_split(root: Path, split: Split, card: Card) -> RawItems:
             none of the card's classes; the sentence names the member. The card has another
             variant, or the archive has too few drawings to hold any out.
     """
-    form = form_of(card, _FORMS)
-    with open_zip(_archive(root, split, form)) as archive:
-        drawings = _list_drawings(archive, _folder(split, form))
+    kind, is_background_alone = form_of(card, _FORMS)
+    path = _archive(root, split, card)
+    with open_zip(path) as archive:
+        drawings = _list_drawings(archive, path.stem)
         _check_alphabets(archive, drawings, card)
         chosen = drawings
-        if form.background_alone:
+        if is_background_alone:
             tested = _tested(archive, drawings)
             chosen = [each for each in drawings if (each.id in tested) == (split == "test")]
         images = np.empty((len(chosen), 1, SIDE, SIDE), np.uint8)
         for row, drawing in enumerate(chosen):
             ink = _read_ink(archive, drawing.member)
             images[row, 0] = np.rint(255 * (_WEIGHTS @ ink @ _WEIGHTS.T))
-    classes = tuple(sorted({_class_of(drawing, form) for drawing in drawings}))
+    classes = tuple(sorted({getattr(drawing, kind) for drawing in drawings}))
     label_of = {name: label for label, name in enumerate(classes)}
-    labels = np.array([label_of[_class_of(drawing, form)] for drawing in chosen], np.int64)
+    labels = np.array([label_of[getattr(drawing, kind)] for drawing in chosen], np.int64)
     return RawItems(images, labels, classes, tuple(drawing.id for drawing in chosen))
 
 
 def source_paths(root: Path, split: Split, card: Card) -> list[Path]:
     """Return every path that :func:`read_split` looks at, whether it is there or not."""
-    return [_archive(root, split, form_of(card, _FORMS))]
+    return [_archive(root, split, card)]
 
 
 @dataclass(frozen=True)
@@ -123,16 +117,9 @@ class _Drawing:
     member: zipfile.ZipInfo
 
 
-def _folder(split: Split, form: _Form) -> str:
-    return _FOLDER["train" if form.background_alone else split]
-
-
-def _archive(root: Path, split: Split, form: _Form) -> Path:
-    return root / f"{_folder(split, form)}.zip"
-
-
-def _class_of(drawing: _Drawing, form: _Form) -> str:
-    return drawing.character if form.by_character else drawing.alphabet
+def _archive(root: Path, split: Split, card: Card) -> Path:
+    _, is_background_alone = form_of(card, _FORMS)
+    return root / f"{_FOLDER['train' if is_background_alone else split]}.zip"
 
 
 def _tested(archive: zipfile.ZipFile, drawings: list[_Drawing]) -> set[str]:

@@ -13,7 +13,7 @@ from pc_crvae.data.cards import Card, Split
 from pc_crvae.data.formats.meshes import load_points
 from pc_crvae.data.items import Item, Listing
 from pc_crvae.data.readers.synsets import SHAPENET_SYNSETS
-from pc_crvae.errors import UserError
+from pc_crvae.errors import UserError, told
 
 VERSION = 2
 
@@ -67,19 +67,17 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
 
 def _rows(path: Path, card: Card) -> list[tuple[str, str, str]]:
     """Return synset, model and split of each different line, sorted by synset and model."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file)
-            missing = [name for name in _COLUMNS if name not in (table.fieldnames or ())]
-            if missing:
-                raise UserError(f"{path} has no column {missing[0]}: is it the official list?")
-            rows = [tuple(row[name] or "" for name in _COLUMNS) for row in table]
-    except FileNotFoundError as error:
+    if not path.exists():
         raise UserError(
             f"{path} is missing, which says what belongs to which split: {card.manual_steps}"
-        ) from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a table: {error}") from error
+        )
+    telling = told(f"{path} cannot be read as a table", OSError, UnicodeDecodeError, csv.Error)
+    with telling, path.open(encoding="utf-8-sig", newline="") as file:
+        table = csv.DictReader(file)
+        missing = [name for name in _COLUMNS if name not in (table.fieldnames or ())]
+        if missing:
+            raise UserError(f"{path} has no column {missing[0]}: is it the official list?")
+        rows = [tuple(row[name] or "" for name in _COLUMNS) for row in table]
     models: dict[tuple[str, str], str] = {}
     for number, (synset, model, side) in enumerate(rows, 2):
         # Some copies of the list hold the synsets as numbers, without the zero in front.

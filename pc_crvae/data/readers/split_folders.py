@@ -37,15 +37,9 @@ class PlacedFile:
     category: str | None
 
 
-@dataclass(frozen=True)
-class Placed:
-    """Files with their splits and classes, and what was passed over, by the reason."""
-
-    files: list[PlacedFile]
-    passed_over: dict[str, tuple[Path, ...]]
-
-
-def place(root: Path, files: Sequence[FoundFile], classes: tuple[str, ...] = ()) -> Placed:
+def place(
+    root: Path, files: Sequence[FoundFile], classes: tuple[str, ...]
+) -> tuple[list[PlacedFile], dict[str, tuple[Path, ...]]]:
     """Say of each file which split and which class its folders put it into.
 
     A table or note outside of the class folders is passed over.
@@ -54,6 +48,9 @@ def place(root: Path, files: Sequence[FoundFile], classes: tuple[str, ...] = ())
         root: the folder that was walked.
         files: one or more.
         classes: the names of classes, where a card states them.
+
+    Returns:
+        Files with their splits and classes, and what was passed over, by the reason.
 
     Raises:
         UserError: classes and splits cannot be told apart; the sentence names what is astray.
@@ -77,7 +74,7 @@ def place(root: Path, files: Sequence[FoundFile], classes: tuple[str, ...] = ())
         splits = _splits_below(root, files, depth)
     if strays:
         passed_over["outside of the class folders"] = tuple(strays)
-    return Placed(_with_classes(root, files, splits, depth), passed_over)
+    return _with_classes(root, files, splits, depth), passed_over
 
 
 def split_of(folder: str) -> Split | None:

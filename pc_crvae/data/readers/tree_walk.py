@@ -3,10 +3,11 @@
 import os
 from collections import defaultdict, deque
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pc_crvae.data.cache.store import NotKeptError, cache_folder
+from pc_crvae.data.cache.store import cache_folder
 from pc_crvae.data.readers.name_lists import is_name
 from pc_crvae.errors import UserError, told
 
@@ -78,7 +79,9 @@ def walk(root: Path, suffixes: Collection[str]) -> Walk:
     # A folder is entered once, and none above the root at all, so that links which go round come
     # to an end.
     entered = {_identity(folder) for folder in (root, *root.resolve().parents)}
-    caches = _caches()
+    caches: set[tuple[int, int]] = set()
+    with suppress(UserError):  # there is none
+        caches.add(_identity(cache_folder()))
     behind_links = False
     waiting: deque[tuple[Path, tuple[str, ...]]] = deque([(root, ())])
     while waiting:
@@ -131,14 +134,6 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with told(f"the folder {folder} cannot be read", OSError), os.scandir(folder) as entries:
         shown = [entry for entry in entries if not entry.name.startswith(".")]
     return sorted(shown, key=lambda entry: (entry.is_symlink(), entry.name))
-
-
-def _caches() -> set[tuple[int, int]]:
-    try:
-        status = cache_folder().stat()
-    except (NotKeptError, OSError):
-        return set()
-    return {(status.st_dev, status.st_ino)}
 
 
 def _identity(folder: Path) -> tuple[int, int]:

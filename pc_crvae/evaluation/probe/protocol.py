@@ -17,7 +17,7 @@ from pc_crvae.evaluation.probe.classifier_settings import ClassifierSection, Lin
 from pc_crvae.evaluation.probe.metrics import METRICS
 from pc_crvae.evaluation.probe.metrics.base import ALIGNED, Asked, Metric
 from pc_crvae.utils.resources import find_experiment
-from pc_crvae.utils.validation import validate_plain
+from pc_crvae.utils.validation import validate
 from pc_crvae.utils.yaml import read_yaml
 
 PROTOCOL_FOLDER = Path(__file__).resolve().parent / "protocols"
@@ -155,7 +155,7 @@ def parse_protocol(values: dict[str, Any], where: str) -> ProbeProtocol:
         UserError: an unknown key (naming the nearest right one), a wrong type, or a value out
             of range.
     """
-    parsed: ProbeProtocol = validate_plain(protocol_with(tuple(METRICS)), values, where)
+    parsed: ProbeProtocol = validate(protocol_with(tuple(METRICS)), values, where)
     return parsed
 
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from pc_crvae.data.batches import batch_of
 from pc_crvae.data.items import ItemSet
 from pc_crvae.embedding.names import GIVEN, REPRESENTATIONS, TRAINING_FREE, Encode, Encoded
 from pc_crvae.errors import UserError
@@ -97,7 +96,7 @@ def probe_encoders(
     for seed in protocol.seeds:
         first = seed == protocol.seeds[0]
         train_batch, test_batch = (
-            batch_of(items, range(len(items)), protocol.points or 0, "probe", seed)
+            items.batch(range(len(items)), protocol.points or 0, "probe", seed)
             for items in (train, test)
         )
         turned = {

@@ -8,8 +8,18 @@ import pytest
 
 from helpers.archive_writers import Refused
 from helpers.mirror_server import MirrorServer, mirror_server
+from pc_crvae.data.fetching import download, transfer
 from pc_crvae.data.fetching.archives import ArchiveRejected, unpack
 from pc_crvae.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch):
+    """Servers are waited for no longer than the tests need."""
+    monkeypatch.setattr(transfer, "_TO_CONNECT", 2.0)
+    monkeypatch.setattr(transfer, "_FOR_BYTES", 0.3)
+    monkeypatch.setattr(transfer, "_SLOWEST", 1000.0)
+    monkeypatch.setattr(download, "_BETWEEN_ATTEMPTS", 0.0)
 
 
 @pytest.fixture(autouse=True)

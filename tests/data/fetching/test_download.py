@@ -10,7 +10,6 @@ from rich.console import Console
 
 from helpers.downloads import (
     CONTENT,
-    HURRIED,
     OTHER,
     card,
     get,
@@ -21,7 +20,6 @@ from helpers.downloads import (
     source,
 )
 from helpers.mirror_server import Answer, MirrorServer
-from pc_crvae.data.cards import load_card
 from pc_crvae.data.fetching.download import fetch
 from pc_crvae.data.fetching.record import RECORD_NAME, read_record, refuse_unfinished
 from pc_crvae.errors import UserError
@@ -132,7 +130,7 @@ def test_a_wrong_file_put_there_by_hand_stays_until_the_right_one_has_come(
     wanted = card(source(url, content=CONTENT, size=size))
     out = io.StringIO()
     with pytest.raises(UserError):
-        fetch(wanted, folder, console=Console(file=out), patience=HURRIED)
+        fetch(wanted, folder, console=Console(file=out))
     assert f"points.h5 {problem}" in out.getvalue()
     assert seen(folder) == {"points.h5": there}
     get(wanted, folder)
@@ -183,16 +181,6 @@ def test_two_fetches_at_once_are_refused(mirror: MirrorServer, folder: Path):
         assert "another process is fetching tiny" in refusal(card(source(url)), folder)
     get(card(source(url)), folder)
     assert seen(folder) == {"points.h5": CONTENT}
-
-
-def test_sets_without_anything_to_fetch_say_so(folder: Path):
-    assert "reads no files" in refusal(load_card("shapes"), folder)
-    assert "names no files to download" in refusal(card(), folder)
-    gated = card(source(content=None), gated=True, manual_steps="Ask for it at the homepage.")
-    message = refusal(gated, folder)
-    assert "tiny is gated, so it is fetched by hand: Ask for it at the homepage;" in message
-    assert str(folder) in message
-    assert not folder.exists()
 
 
 def test_progress_shows_the_time_left_on_a_terminal(mirror: MirrorServer, folder: Path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from helpers.downloads import CONTENT, HURRIED, card, get, is_whole, parts, refusal, seen, source
+from helpers.downloads import CONTENT, card, get, is_whole, parts, refusal, seen, source
 from helpers.mirror_server import Answer, MirrorServer
 from pc_crvae.data.fetching.download import fetch
 from pc_crvae.errors import UserError
@@ -66,7 +66,7 @@ def test_what_a_server_says_cannot_move_the_cursor(mirror: MirrorServer, folder:
     told = io.StringIO()
     url = mirror.serve("/points.h5", Answer(status=404, reason="\x1b[2Jgone"))
     with pytest.raises(UserError) as caught:
-        fetch(card(source(url)), folder, console=Console(file=told), patience=HURRIED)
+        fetch(card(source(url)), folder, console=Console(file=told))
     for said in (str(caught.value), told.getvalue()):
         assert r"answered 404 \x1b[2Jgone" in said
         assert "\x1b" not in said

@@ -108,6 +108,7 @@ def test_faces_of_fewer_than_three_corners_are_counted():
     assert repairs["degenerate faces"] == 3
 
 
-def test_strips_face_alike_and_end_at_minus_one():
-    found = strip_triangles([[0, 1, 2, 3, -1, 4, 5, 6, -1], [7, 8], [-1, -1]])
-    np.testing.assert_array_equal(found, [(0, 1, 2), (3, 2, 1), (4, 5, 6)])
+def test_the_triangles_of_a_strip_face_alike():
+    found = strip_triangles(np.array([0, 1, 2, 3]))
+    np.testing.assert_array_equal(found, [(0, 1, 2), (3, 2, 1)])
+    assert all(strip_triangles(np.arange(count)).shape == (0, 3) for count in range(3))

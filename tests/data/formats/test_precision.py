@@ -9,7 +9,7 @@ import pytest
 from helpers import cloud_writers as write
 from pc_crvae.data.formats.cloud_files import read_cloud
 from pc_crvae.data.formats.hdf5 import file_and_row, read_part
-from pc_crvae.data.formats.precision import LEAST_STEPS, steps_of
+from pc_crvae.data.formats.precision import LEAST_STEPS, steps_along
 from pc_crvae.errors import UserError
 
 UTM = np.array((431_000.0, 5_400_000.0, 100.0))
@@ -69,5 +69,7 @@ def test_clouds_of_hdf5_are_judged_by_their_type(tmp_path: Path):
 def test_steps_are_those_between_distinct_values():
     line = np.zeros((10_000, 3), np.float32)
     line[:, 0] = np.float32(2**20) + np.linspace(0, 12.5, 10_000, dtype=np.float32)
-    assert steps_of(line) == len(np.unique(line[:, 0])) - 1 == 100 < LEAST_STEPS
-    assert steps_of(line.astype(np.int32)) == np.inf
+    side, farthest = np.ptp(line[:, 0]), line[:, 0].max()
+    steps = steps_along(side, farthest, line.dtype)
+    assert steps == len(np.unique(line[:, 0])) - 1 == 100 < LEAST_STEPS
+    assert steps_along(side, farthest, np.dtype(np.int32)) == np.inf

@@ -178,8 +178,12 @@ def cells_of(points):
 )
 def test_points_are_uniform_by_area_as_those_of_a_fine_mesh_are(part):
     """Each patch as a grid of its unit square, drawn from by the areas of the grid's cells."""
-    from pc_crvae.data.procedural.programs.kernel import point_at
+    from pc_crvae.data.procedural.programs import kernel
     from pc_crvae.data.surface_sampling import sample_surface
+
+    def point_at(row, u, v):
+        along = kernel._at(row, u, v)[:3]
+        return row[1:4] + kernel._combined(row, *along)
 
     line = np.linspace(0, 1, 121)
     triangles = []
@@ -274,7 +278,7 @@ def test_a_solid_ends_where_its_surface_is(kind, part):
 
 
 def test_copies_and_joins_keep_the_owners_of_surfaces():
-    two = parts.joined([parts.box(), parts.shell((5,)), parts.ellipsoid()])
+    two = parts.joined([parts.box(), parts.box((5,)), parts.ellipsoid()])
     assert two.patches[:, 13].tolist() == [0] * 6 + [-1] * 5 + [1]
     many = two.copied(np.eye(3)[None].repeat(3, axis=0), np.arange(9.0).reshape(3, 3))
     assert many.patches[:, 13].tolist() == [

@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from helpers.tiny_images import image_card
-from pc_crvae.data.readers.digits import read_split, source_paths
+from pc_crvae.data.readers.digits import read_split
 from pc_crvae.errors import UserError
 
 CARD = image_card("digits", tuple("0123456789"))
@@ -39,10 +39,6 @@ def test_the_cut_is_the_same_for_ever():
         "digits/5",
         "digits/8",
     )
-
-
-def test_no_files_are_read():
-    assert source_paths(None, "train", CARD) == []
 
 
 def test_a_card_of_other_classes_is_refused():

@@ -80,14 +80,6 @@ def _largest_element(row):  # type: ignore[no-untyped-def]
 
 
 @_helper
-def point_at(row, u, v):  # type: ignore[no-untyped-def]
-    """Where the point (u, v) of a patch's unit square lies."""
-    x, y, z, _, _, _ = _at(row, u, v)
-    px, py, pz = _combined(row, x, y, z)
-    return px + row[1], py + row[2], pz + row[3]
-
-
-@_helper
 def _combined(row, x, y, z):  # type: ignore[no-untyped-def]
     """The vector x a + y b + z c."""
     return (

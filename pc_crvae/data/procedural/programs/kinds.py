@@ -1,7 +1,6 @@
 """A part of a random kind and form, to fill a box of given size."""
 
 import math
-from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,7 @@ _ONTO = {
 
 _LYING, _CIRCULAR = 0.3, 0.75
 
-_OPENINGS: dict[Collection[int], float] = {
+_OPENINGS: dict[tuple[int, ...], float] = {
     (5,): 0.36,
     (1,): 0.26,
     (4,): 0.1,
@@ -49,7 +48,7 @@ def random_part(chance: Chance, kind: str, half: Vector) -> Part:
     if kind == "ellipsoid":
         return parts.ellipsoid().scaled(half)
     if kind == "shell":
-        return parts.shell(chance.weighted(_OPENINGS)).scaled(half)
+        return parts.box(chance.weighted(_OPENINGS)).scaled(half)
     if kind == "field":
         return parts.field(_random_height(chance)).scaled(half)
     if kind not in ROUND:

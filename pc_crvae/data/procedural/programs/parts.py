@@ -1,7 +1,7 @@
 """The parts that programs are made of: each fills the cube [-1, 1]^3 until it is sized."""
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -73,14 +73,19 @@ def joined(parts: Sequence[Part]) -> Part:
     return Part(patches, np.concatenate([part.solids for part in parts]))
 
 
-def box() -> Part:
-    """A solid box."""
-    return _box(frozenset())
-
-
-def shell(missing: Collection[int]) -> Part:
-    """The faces of a box without those ``missing``, by number: -x, +x, -y, +y, -z, +z."""
-    return _box(frozenset(missing))
+@cache
+def box(missing: tuple[int, ...] = ()) -> Part:
+    """A solid box, or a shell: its faces without those ``missing``: -x, +x, -y, +y, -z, +z."""
+    rows = []
+    for axis in range(3):
+        first, second = (axis + 1) % 3, (axis + 2) % 3
+        for side in (-1.0, 1.0):
+            corner, a, b = [-1.0] * 3, [0.0] * 3, [0.0] * 3
+            corner[axis], a[first], b[second] = side, 2.0, 2.0
+            rows.append(_patch(Patch.PARALLELOGRAM, corner, a, b, _NONE))
+    if missing:
+        return _sheet([row for face, row in enumerate(rows) if face not in missing])
+    return Part(np.array(rows), _solid(Solid.BOX))
 
 
 def frustum(foot: float, top: float) -> Part:
@@ -157,20 +162,6 @@ def field(height: Sequence[float]) -> Part:
         along = (2.0 * way[0], 2.0 * way[1], 0.0)
         rows.append(_patch(Patch.WALL, foot, along, _NONE, up, *height, *start, *way))
     return Part(np.array(rows), _solid(Solid.FIELD, *height))
-
-
-@cache
-def _box(missing: frozenset[int]) -> Part:
-    rows = []
-    for axis in range(3):
-        first, second = (axis + 1) % 3, (axis + 2) % 3
-        for side in (-1.0, 1.0):
-            corner, a, b = [-1.0] * 3, [0.0] * 3, [0.0] * 3
-            corner[axis], a[first], b[second] = side, 2.0, 2.0
-            rows.append(_patch(Patch.PARALLELOGRAM, corner, a, b, _NONE))
-    if missing:
-        return _sheet([row for face, row in enumerate(rows) if face not in missing])
-    return Part(np.array(rows), _solid(Solid.BOX))
 
 
 def _patch(

@@ -7,8 +7,9 @@ mirrored by its four vectors alone, and its numbers need no change.
 
 from enum import IntEnum
 
-KIND, ORIGIN, OWNER, NUMBERS = 0, 1, 13, 14
-"""Columns: the kind; origin, a, b and c; the solid whose surface it is, or -1; numbers."""
+ORIGIN, OWNER, NUMBERS = 1, 13, 14
+"""Columns behind that of the kind: origin, a, b and c; the solid whose surface it is, or -1;
+numbers."""
 
 VECTORS = slice(ORIGIN, OWNER)
 
