@@ -12,7 +12,6 @@ The test split is small, so the same rows may be cross-validated on the training
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -33,7 +32,7 @@ from pc_crvae.evaluation.probe.near_copies import near_copies_of
 from pc_crvae.evaluation.probe.outcomes import Outcome, predict_items
 from pc_crvae.evaluation.probe.protocol import AS_THEY_ARE, ProbeProtocol
 from pc_crvae.evaluation.probe.training_free import Candidates, Chosen, choose_training_free
-from pc_crvae.evaluation.reports import Part, TrainAndTest, library_versions
+from pc_crvae.evaluation.reports import Part, TrainAndTest
 from pc_crvae.evaluation.rotations import rotated
 
 if TYPE_CHECKING:
@@ -128,9 +127,6 @@ def probe_encoders(
                 if cross_validation is not None:
                     made = Held(encoded[key], outcomes[row][-1].chosen)
                     held.setdefault(row, []).append(made)
-    copies = near_copies_of(train, test, protocol)
-    data, versions = TrainAndTest.of(train, test), library_versions()
-    found = assemble(outcomes, test_labels, test.classes, protocol, data, versions, copies)
     parts: dict[str, Part] = {} if chosen is None else {TRAINING_FREE: chosen.report}
     if cross_validation is not None:
         in_order = {row: held[row] for row in outcomes}
@@ -138,7 +134,8 @@ def probe_encoders(
         parts["cross_validation"] = cross_validate(
             in_order, train_labels, *rules, seeds=protocol.seeds, progress=progress
         )
-    return replace(found, report=found.report.model_copy(update=parts))
+    copies, data = near_copies_of(train, test, protocol), TrainAndTest.of(train, test)
+    return assemble(outcomes, test_labels, test.classes, protocol, data, copies, **parts)
 
 
 def _under_every_seed(encode: Encode) -> Callable[[int], Encode]:
