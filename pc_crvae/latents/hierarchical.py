@@ -172,16 +172,7 @@ class _Chain(LatentChain):
             return record
 
     def _run_along(self, path: LatentPath, features: Sequence[Tensor] | None) -> TopDownPass:
-        self._check(path)
         return self._run(features, lambda group, _: path[group], to_the_end=False)
-
-    def _check(self, path: LatentPath) -> None:
-        sizes = tuple(latent.shape[-1] for latent in path)
-        if sizes != self.group_sizes:
-            raise ValueError(
-                f"a path of groups of {sizes} dimensions does not belong to a chain of "
-                f"groups of {self.group_sizes}"
-            )
 
 
 class HierarchicalPosterior(_Chain):
@@ -202,10 +193,6 @@ class HierarchicalPosterior(_Chain):
         representation_groups: int | None = None,
         constant: bool = False,
     ) -> None:
-        if len(encoder_features) != len(network.group_sizes):
-            raise ValueError(
-                f"{len(encoder_features)} encoder features for {len(network.group_sizes)} groups"
-            )
         super().__init__(network, constant=constant)
         self.encoder_features = tuple(encoder_features)
         self.representation_groups = representation_groups

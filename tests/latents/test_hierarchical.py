@@ -312,13 +312,6 @@ def test_a_kl_splits_into_one_number_a_group():
     assert posterior(network((3,))).by_group("kl", per_dimension[:, :3]) == {}
 
 
-def test_a_path_of_other_groups_is_refused():
-    with pytest.raises(ValueError, match=r"groups of \(2, 3\) dimensions .* \(2, 3, 2\)"):
-        posterior(network()).conditionals((torch.zeros(2, 2), torch.zeros(2, 3)))
-    with pytest.raises(ValueError, match="2 encoder features for 3 groups"):
-        HierarchicalPosterior(network(), encoder_features(2)[:2])
-
-
 def test_only_a_sample_moves_batch_norms_statistics():
     top_down = network(batch_norm=True)
     first, second = posterior(top_down, 8), posterior(top_down, 8, seed=1)

@@ -1,16 +1,16 @@
 """What an encoder makes of clouds of any sizes: posteriors, and the features before their head."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pc_crvae.embedding.extraction import batches_of_one_size, extract
+from pc_crvae.embedding.extraction import Name, batches_of_one_size, extract
 from pc_crvae.embedding.names import Representations
 from pc_crvae.evaluation.robustness.conditions import Clouds
 from pc_crvae.models.pretrained_vae import PretrainedVAE
 
 _POINTS_AT_ONCE = 64 * 1024
+_NAMES: tuple[Name, ...] = ("mean", "log_variance", "pooled")
 
 
 Encode = Callable[[Clouds], Representations]
@@ -22,18 +22,13 @@ def posterior_encoder(model: PretrainedVAE) -> Encode:
     """Encode by a model of points, clouds of one size together."""
 
     def encode(clouds: Clouds) -> Representations:
-        places: list[int] = []
-
-        def batches() -> Iterator[NDArray[np.float32]]:
-            for of_batch, batch in batches_of_one_size(clouds, _at_once):
-                places.extend(of_batch)
-                yield batch
-
-        # All of a batch at once.
-        found = extract(
-            model, batches(), ("mean", "log_variance", "pooled"), at_once=_POINTS_AT_ONCE
-        )
-        return {name: values[np.argsort(places)] for name, values in found.items()}
+        parts, places = [], []
+        for of_batch, batch in batches_of_one_size(clouds, _at_once):
+            # All of a batch at once.
+            parts.append(extract(model, batch, _NAMES, at_once=len(batch)))
+            places += of_batch
+        order = np.argsort(places)
+        return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
 
     return encode
 

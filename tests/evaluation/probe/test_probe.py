@@ -468,8 +468,6 @@ def test_images_are_probed_as_they_are_by_their_posterior_mean(train, test):
         protocol_for(None, load_protocol("strl"), lit, lit_too)
     with pytest.raises(UserError, match="averages over turned shapes, and lights holds images"):
         protocol_for(None, load_protocol("averaged-z"), lit, lit_too)
-    with pytest.raises(UserError, match="lights holds images, which are probed as they are"):
-        run_probe(encode, lambda seed: encode, lit, lit_too, PROTOCOL)
 
 
 def test_points_left_open_are_the_models_or_as_many_as_the_data_has(train, test):
