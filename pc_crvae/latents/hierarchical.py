@@ -279,7 +279,7 @@ class HierarchicalPrior(_Chain):
 
 
 def stack_paths(paths: Sequence[LatentPath]) -> LatentPath:
-    """Several paths as one of all their items, one path's after another's.
+    """Several paths of a network as one of all their items, one path's after another's.
 
     For decoding them together; where each remembers its pass, so does the whole what the decoder
     needs of it.
@@ -287,14 +287,9 @@ def stack_paths(paths: Sequence[LatentPath]) -> LatentPath:
     stacked = tuple(torch.cat(groups) for groups in zip(*paths, strict=True))
     recorded = [path for path in paths if isinstance(path, RecordedPath)]
     states = [path.record.state for path in recorded if path.record.state is not None]
-    first = recorded[0] if recorded else None
-    if first is None or len(states) < len(paths):
+    if len(states) < len(paths):
         return stacked
-    if any(
-        path.network is not first.network or path.was_training != first.was_training
-        for path in recorded
-    ):
-        return stacked
+    first = recorded[0]
     whole = RecordedPath(stacked)
     whole.record = TopDownPass(stacked, (), (), torch.cat(states))
     whole.network, whole.chain, whole.was_training = first.network, None, first.was_training

@@ -38,6 +38,10 @@ class LatentChain(ABC):
     def sample(self, draws: Draws) -> LatentPath:
         """Draw one path, differentiably in the parameters (reparameterised)."""
 
+    def mean_path(self) -> LatentPath:
+        """The path of all groups' means, each given the means before it; nothing is drawn."""
+        return (self.mean,)
+
     @abstractmethod
     def conditionals(self, path: LatentPath) -> tuple["Conditional", ...]:
         """The conditional of every group given the groups of ``path`` before it."""
