@@ -21,13 +21,11 @@ from pc_crvae.randomness.keys import keyed_numpy_generator
 _FOLDS = 3  # over which the classifiers' parameters are chosen, as reports say in words
 _C_GRID = (1e-3, 1e-2, 1e-1, 1.0)
 _NEIGHBOURS = (1, 5, 20)
-CLASSIFIERS: dict[str, classifier_settings.Classifier] = {
-    "linear_svm": classifier_settings.LinearSVM(c=_C_GRID),
-    "logistic_regression": classifier_settings.LogisticRegression(
-        name="logistic_regression", c=_C_GRID
-    ),
-    "knn": classifier_settings.NearestNeighbors(name="knn", k=_NEIGHBOURS),
-}
+CLASSIFIERS: tuple[classifier_settings.Classifier, ...] = (
+    classifier_settings.LinearSVM(c=_C_GRID),
+    classifier_settings.LogisticRegression(name="logistic_regression", c=_C_GRID),
+    classifier_settings.NearestNeighbors(name="knn", k=_NEIGHBOURS),
+)
 
 
 def classify(
@@ -58,10 +56,10 @@ def classify(
         return None
     features = _features(model, train, rows)
     tested = _features(model, held_out, np.arange(len(held_out)))
-    found = {}
-    for name, classifier in CLASSIFIERS.items():
+    found: dict[str, ClassifierScore] = {}
+    for classifier in CLASSIFIERS:
         fitted = fit_classifier(classifier, features, labels, folds=_FOLDS, seed=protocol.seed)
-        found[name] = ClassifierScore(
+        found[classifier.name] = ClassifierScore(
             accuracy=accuracy(of_held_out, fitted.predict(tested)),
             chosen=fitted.chosen,
             converged=fitted.converged,

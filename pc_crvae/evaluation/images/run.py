@@ -107,9 +107,7 @@ def _describe(
         likelihood=likelihood.model_dump(mode="json"),
         active_above_variance=ACTIVE_VARIANCE,
         transform=repr(transform),
-        classifiers={
-            name: classifier.model_dump(mode="json") for name, classifier in CLASSIFIERS.items()
-        },
+        classifiers={one.name: one.model_dump(mode="json") for one in CLASSIFIERS},
         data=held_out.name,
         split=held_out.split,
         transform_from=transform_from,

@@ -133,8 +133,8 @@ def _accuracies(
 def _relative_errors(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> dict[str, Any]:
     """The errors over the reference's mean ones, each corruption's summed over the severities."""
     means = theirs.mean(axis=2)
-    faultless = [CORRUPTIONS[which] for which in np.flatnonzero(means.min(axis=1) == 1)]
-    if faultless:
+    faultless = np.array([*CORRUPTIONS])[means.min(axis=1) == 1]
+    if len(faultless):
         note = (
             f"the reference makes no error under {', '.join(faultless)}, so that no error can be "
             "measured against it"
