@@ -23,15 +23,11 @@ def posterior_encoder(model: PretrainedVAE) -> Encode:
 
     def encode(clouds: Clouds) -> Representations:
         parts, places = [], []
-        for of_batch, batch in batches_of_one_size(clouds, _at_once):
-            # All of a batch at once.
+        batches = batches_of_one_size(clouds, lambda size: max(1, _POINTS_AT_ONCE // size))
+        for of_batch, batch in batches:
             parts.append(extract(model, batch, _NAMES, at_once=len(batch)))
             places += of_batch
         order = np.argsort(places)
         return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
 
     return encode
-
-
-def _at_once(size: int) -> int:
-    return max(1, _POINTS_AT_ONCE // size)

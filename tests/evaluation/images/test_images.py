@@ -358,7 +358,6 @@ def test_a_seed_fixes_all_and_another_changes_all():
 
 def test_values_out_of_range_are_refused():
     for values, sentence in [
-        ({"samples": 0}, "samples must be at least 1, not 0"),
         ({"items": 1}, "items must be at least 2"),
         ({"train_items": 0}, "train_items must be at least 2"),
         ({"seed": -1}, "seed must be from 0 to 4294967295, not -1"),
