@@ -1,6 +1,6 @@
 """How far the posteriors of shapes move when the shapes are rotated, corrupted or seen in part."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,14 +52,8 @@ def drift_between(moved: Representations, unmoved: Representations) -> Drift:
     return Drift(cosine, centered, kl, dimensions)
 
 
-def drift_rows(
-    drifts: Mapping[tuple[Features, Condition], Sequence[Drift]],
-) -> tuple[DriftRow, ...]:
-    """Make a row of each encoder and condition: means over shapes, over all seeds and of each."""
-    return tuple(_row(*key, of_seeds) for key, of_seeds in drifts.items())
-
-
-def _row(features: Features, condition: Condition, of_seeds: Sequence[Drift]) -> DriftRow:
+def drift_row(features: Features, condition: Condition, of_seeds: Sequence[Drift]) -> DriftRow:
+    """Make the row of an encoder and a condition: means over all seeds, and those of each."""
     kls = [drift.kl for drift in of_seeds if drift.kl is not None]
     kl = float(np.mean(kls)) if kls else None
     return DriftRow(

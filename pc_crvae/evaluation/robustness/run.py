@@ -28,11 +28,11 @@ from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.linear_svm import FittedProbe, fit_linear_svm
 from pc_crvae.evaluation.reports import TrainAndTest, in_words, library_versions
 from pc_crvae.evaluation.robustness import conditions
-from pc_crvae.evaluation.robustness.drift import Drift, drift_between, drift_rows
+from pc_crvae.evaluation.robustness.drift import Drift, drift_between, drift_row
 from pc_crvae.evaluation.robustness.encoding import Encode, posterior_encoder
 from pc_crvae.evaluation.robustness.protocol import TRAINING_ROTATIONS, RobustnessProtocol
 from pc_crvae.evaluation.robustness.reference import Reference, check_reference, corruption_errors
-from pc_crvae.evaluation.robustness.report import DescribedProtocol, RobustnessReport, accuracy_rows
+from pc_crvae.evaluation.robustness.report import DescribedProtocol, RobustnessReport, accuracy_row
 from pc_crvae.evaluation.rotations import rotated
 from pc_crvae.evaluation.untrained import untrained_like
 from pc_crvae.models.points.vae import PointVAE
@@ -102,11 +102,13 @@ def run_robustness(
                     key = features, name, how, condition
                     accuracies.setdefault(key, []).append(accuracy(test_labels, predicted))
             advance()
-    rows = accuracy_rows(accuracies)
+    rows = tuple(accuracy_row(*key, of_seeds) for key, of_seeds in accuracies.items())
     as_they_are = protocol.conditions[0]
     return RobustnessReport(
         rows=rows,
-        drift=drift_rows({key: found for key, found in drifts.items() if key[1] != as_they_are}),
+        drift=tuple(
+            drift_row(*key, of_seeds) for key, of_seeds in drifts.items() if key[1] != as_they_are
+        ),
         corruption_errors=corruption_errors(rows, reference),
         protocol=DescribedProtocol(**asdict(protocol), **in_words("robustness")),
         data=TrainAndTest.of(train, test),
