@@ -161,7 +161,9 @@ def compare_rows(
 
     for features in (names.TRAINING_FREE, "untrained"):
         others = [representation for whose, representation in outcomes if whose == features]
-        for key, setting in product(protocol.representations if others else (), protocol.settings):
+        if not others:
+            continue
+        for key, setting in product(protocol.representations, protocol.settings):
             rights = {other: correct(features, other, setting) for other in others}
             strongest = max(others, key=lambda other: rights[other].mean())
             trained = names.REPRESENTATIONS[key]
@@ -179,8 +181,8 @@ def compare_rows(
 
 def confusion_of(labels: Labels, answers: NDArray[np.integer], classes: Sequence[str]) -> Confusion:
     """Count (true class, predicted class) over all of ``answers`` (S, n) for the labels (n,)."""
-    pairs = np.broadcast_to(labels, answers.shape).ravel(), answers.ravel()
-    matrix = confusion_matrix(*pairs, labels=np.arange(len(classes)))
+    true = np.broadcast_to(labels, answers.shape)
+    matrix = confusion_matrix(true.ravel(), answers.ravel(), labels=np.arange(len(classes)))
     return Confusion(classes=tuple(classes), matrix=tuple(map(tuple, matrix.tolist())))
 
 

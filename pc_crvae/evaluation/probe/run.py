@@ -144,7 +144,8 @@ def probe_encoders(
         parts["cross_validation"] = cross_validate(
             in_order, train_labels, *rules, seeds=protocol.seeds, progress=progress
         )
-    copies, data = near_copies_of(train, test, protocol), TrainAndTest.of(train, test)
+    data = TrainAndTest.of(train, test)
+    copies = near_copies_of(train, test, protocol)
     return assemble(outcomes, test_labels, test.classes, protocol, data, copies, **parts)
 
 

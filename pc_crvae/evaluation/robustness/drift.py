@@ -35,10 +35,11 @@ class Drift:
 
 def drift_between(moved: Representations, unmoved: Representations) -> Drift:
     """Measure how far the posteriors of n shapes moved, each as an `Encode` gives them."""
-    means = moved["mean"], unmoved["mean"]
-    center = unmoved["mean"].mean(axis=0, dtype=np.float64)
-    cosine, centered = _cosine(*means), _cosine(*(mean - center for mean in means))
-    dimensions = moved["mean"].shape[1]
+    mean, from_mean = moved["mean"], unmoved["mean"]
+    cosine = _cosine(mean, from_mean)
+    center = from_mean.mean(axis=0, dtype=np.float64)
+    centered = _cosine(mean - center, from_mean - center)
+    dimensions = mean.shape[1]
     if "log_variance" not in moved:
         return Drift(cosine, centered, None, dimensions)
     first, second = (
