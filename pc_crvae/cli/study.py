@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _run(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, workers: int) -> None:
     from pc_crvae.study.feasibility import check_feasible
-    from pc_crvae.study.runner import run_study
+    from pc_crvae.study.runner import StudyRunner
     from pc_crvae.study.summary import summarize
     from pc_crvae.study.writing import write_summary
     from pc_crvae.utils.interruption import Interrupted
@@ -76,14 +76,14 @@ def _run(study: "Study", runs: "list[PlannedRun]", where: Path, out: Path, worke
 
     print(f"{len(runs)} runs, {workers} side by side: {out}", flush=True)
     try:
-        outcomes = run_study(
+        outcomes = StudyRunner(
             study,
             runs,
             out,
-            workers=workers,
+            workers,
             say=lambda text: print(text, flush=True),
             changed=summarized,
-        )
+        ).run()
     except Interrupted as interrupted:
         print(interrupted, file=sys.stderr)
         sys.exit(128 + interrupted.signal_number)

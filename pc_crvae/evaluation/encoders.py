@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.items import ItemSet
-from pc_crvae.embedding.extraction import Name, check_pool, extract
+from pc_crvae.embedding.extraction import check_pool, extract
 from pc_crvae.embedding.names import Encode, Untrained
 from pc_crvae.embedding.rotation_average import averaged
 from pc_crvae.errors import UserError
@@ -20,7 +20,6 @@ from pc_crvae.evaluation.training_free import descriptors_beside, frames_of
 from pc_crvae.evaluation.untrained import untrained_like
 from pc_crvae.models.descriptors.descriptor import Descriptor
 from pc_crvae.models.pretrained import Pretrained
-from pc_crvae.models.pretrained_vae import PretrainedVAE
 
 
 def probe_model(
@@ -111,5 +110,4 @@ def encoder_of(model: Pretrained, pool: Pool | None = None) -> Encode:
     """
     if pool is not None:
         check_pool(model)
-    names: tuple[Name, ...] = ("mean", "pooled") if isinstance(model, PretrainedVAE) else ("mean",)
-    return partial(extract, model, names=names, pool=pool)
+    return partial(extract, model, names=("mean", "pooled"), pool=pool)

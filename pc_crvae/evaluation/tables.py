@@ -26,10 +26,6 @@ class Table:
     rows: Sequence[Sequence[str]]
     protocol: str = ""
 
-    def __post_init__(self) -> None:
-        if any(len(row) != len(self.columns) for row in self.rows):
-            raise ValueError("every row should have one cell per column")
-
     @classmethod
     def of_cells(
         cls,

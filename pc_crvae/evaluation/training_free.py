@@ -1,13 +1,14 @@
 """The descriptors that a probed model of point clouds is compared with."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pc_crvae.embedding.extraction import extract
-from pc_crvae.embedding.names import Encode, Representations
+from pc_crvae.embedding.names import Encode
 from pc_crvae.geometry.frames import RotationGroup
 from pc_crvae.models.descriptors.descriptor import Descriptor, Kind
 from pc_crvae.models.points.frame_average import FrameAveraged
@@ -41,11 +42,6 @@ def descriptors_beside(
     def encoder(kind: Kind) -> Encode:
         descriptor = Descriptor(kind, frames=frames, points=clouds.shape[1]).eval()
         descriptor.fit(torch.from_numpy(clouds))
-        moved = descriptor.to(model.device)
-
-        def encode(items: NDArray[np.float32]) -> Representations:
-            return extract(moved, items, ("mean",))
-
-        return wrap(encode)
+        return wrap(partial(extract, descriptor.to(model.device)))
 
     return {kind: encoder(kind) for kind in KINDS}

@@ -172,16 +172,7 @@ class _Chain(LatentChain):
             return record
 
     def _run_along(self, path: LatentPath, features: Sequence[Tensor] | None) -> TopDownPass:
-        self._check(path)
         return self._run(features, lambda group, _: path[group], to_the_end=False)
-
-    def _check(self, path: LatentPath) -> None:
-        sizes = tuple(latent.shape[-1] for latent in path)
-        if sizes != self.group_sizes:
-            raise ValueError(
-                f"a path of groups of {sizes} dimensions does not belong to a chain of "
-                f"groups of {self.group_sizes}"
-            )
 
 
 class HierarchicalPosterior(_Chain):
@@ -202,10 +193,6 @@ class HierarchicalPosterior(_Chain):
         representation_groups: int | None = None,
         constant: bool = False,
     ) -> None:
-        if len(encoder_features) != len(network.group_sizes):
-            raise ValueError(
-                f"{len(encoder_features)} encoder features for {len(network.group_sizes)} groups"
-            )
         super().__init__(network, constant=constant)
         self.encoder_features = tuple(encoder_features)
         self.representation_groups = representation_groups
@@ -292,7 +279,7 @@ class HierarchicalPrior(_Chain):
 
 
 def stack_paths(paths: Sequence[LatentPath]) -> LatentPath:
-    """Several paths as one of all their items, one path's after another's.
+    """Several paths of a network as one of all their items, one path's after another's.
 
     For decoding them together; where each remembers its pass, so does the whole what the decoder
     needs of it.
@@ -300,14 +287,9 @@ def stack_paths(paths: Sequence[LatentPath]) -> LatentPath:
     stacked = tuple(torch.cat(groups) for groups in zip(*paths, strict=True))
     recorded = [path for path in paths if isinstance(path, RecordedPath)]
     states = [path.record.state for path in recorded if path.record.state is not None]
-    first = recorded[0] if recorded else None
-    if first is None or len(states) < len(paths):
+    if len(states) < len(paths):
         return stacked
-    if any(
-        path.network is not first.network or path.was_training != first.was_training
-        for path in recorded
-    ):
-        return stacked
+    first = recorded[0]
     whole = RecordedPath(stacked)
     whole.record = TopDownPass(stacked, (), (), torch.cat(states))
     whole.network, whole.chain, whole.was_training = first.network, None, first.was_training

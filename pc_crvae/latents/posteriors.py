@@ -30,13 +30,17 @@ class LatentChain(ABC):
         """The representation of each item: (B, D)."""
 
     @property
-    @abstractmethod
     def group_sizes(self) -> tuple[int, ...]:
-        """D_l of every group: how the D of a KL's dimensions are split."""
+        """D_l of every group: how the D of a KL's dimensions are split; here all are one group."""
+        return (self.mean.shape[1],)
 
     @abstractmethod
     def sample(self, draws: Draws) -> LatentPath:
         """Draw one path, differentiably in the parameters (reparameterised)."""
+
+    def mean_path(self) -> LatentPath:
+        """The path of all groups' means, each given the means before it; nothing is drawn."""
+        return (self.mean,)
 
     @abstractmethod
     def conditionals(self, path: LatentPath) -> tuple["Conditional", ...]:
@@ -93,11 +97,6 @@ class LatentChain(ABC):
 
 class Conditional(LatentChain):
     """A distribution of one group with a density: what chains are made of."""
-
-    @property
-    def group_sizes(self) -> tuple[int, ...]:
-        """All dimensions, one group."""
-        return (self.mean.shape[1],)
 
     def conditionals(self, path: LatentPath) -> tuple["Conditional", ...]:
         """Itself: one group depends on none before it."""
@@ -172,11 +171,6 @@ class PointMass(LatentChain):
     def mean(self) -> Tensor:
         """The code, (B, D)."""
         return self._code
-
-    @property
-    def group_sizes(self) -> tuple[int, ...]:
-        """All dimensions, one group."""
-        return (self._code.shape[1],)
 
     def sample(self, draws: Draws) -> LatentPath:
         """The code itself; nothing is drawn."""

@@ -20,24 +20,18 @@ SATURATION_MARGIN = 2.0
 """Nats below log N from which on a mutual information counts as saturated."""
 
 
-def active_units(means: Tensor | NDArray[np.floating], threshold: float = ACTIVE_VARIANCE) -> int:
+def active_units(means: Tensor | NDArray[np.floating]) -> int:
     """Count the latent dimensions that the posterior mean uses.
 
-    A unit is active when Var_x(E_q(z|x)[z]) > ``threshold``, the variance taken over the data
+    A unit is active when Var_x(E_q(z|x)[z]) > `ACTIVE_VARIANCE`, the variance taken over the data
     (Burda et al. 2016, arXiv 1509.00519).
 
     Args:
-        means: (n, d) posterior means of n samples, computed on in float64.
-        threshold: variance above which a unit counts.
-
-    Raises:
-        ValueError: ``means`` is not (n, d) with n >= 2.
+        means: (n, d) posterior means of n >= 2 samples, computed on in float64.
     """
-    if means.ndim != 2 or means.shape[0] < 2:
-        raise ValueError(f"means must be (n, d) with n >= 2, got shape {tuple(means.shape)}")
     units = ActiveUnits()
     units.add(torch.as_tensor(means))
-    return units.count(threshold)
+    return units.count()
 
 
 class ActiveUnits:
@@ -78,48 +72,42 @@ class ActiveUnits:
         self._mean = self._mean + shift * (items / together)
         self._items = together
 
-    def count(self, threshold: float = ACTIVE_VARIANCE) -> int:
-        """Dimensions whose mean has a variance above ``threshold``.
+    def count(self) -> int:
+        """Dimensions whose mean has a variance above `ACTIVE_VARIANCE`.
 
         Raises:
             ValueError: fewer than two items were added.
         """
         if self._items < 2:
             raise ValueError(f"a variance takes two items, and {self._items} were added")
-        return int((self._squares / self._items > threshold).sum())
+        return int((self._squares / self._items > ACTIVE_VARIANCE).sum())
 
 
-class AggregatePosterior:
-    """q(z) = 1/N sum_n q(z|x_n), the equal mixture of the posteriors of a whole set.
+def aggregate_log_prob(posteriors: DiagonalGaussian, latents: Tensor) -> Tensor:
+    """Log-density of the aggregate posterior q(z) = 1/N sum_n q(z|x_n), in nats.
 
     Args:
-        posteriors: N diagonal Gaussians, (N, D); computed on in float64, a part at a time.
+        posteriors: those of all N items of a set, (N, D); computed on in float64, a part at a time.
+        latents: (n, D).
+
+    Returns:
+        (n,) float64.
     """
-
-    def __init__(self, posteriors: DiagonalGaussian) -> None:
-        self._posteriors = posteriors.detach()
-
-    def __len__(self) -> int:
-        return len(self._posteriors.mean)
-
-    def log_prob(self, latents: Tensor) -> Tensor:
-        """Log-density in nats of ``latents`` (n, D): (n,) float64."""
-        totals = [
-            torch.full((len(part),), -math.inf, dtype=torch.float64, device=latents.device)
-            for part in torch.split(latents, _ROWS_AT_ONCE)
-        ]
-        for component in _in_parts(self._posteriors):
-            precisions = torch.exp(-component.log_variance)
-            scaled = component.mean * precisions
-            constants = (
-                component.mean * scaled + component.log_variance + math.log(2 * math.pi)
-            ).sum(dim=1)  # one a component
-            for number, part in enumerate(torch.split(latents, _ROWS_AT_ONCE)):
-                point = part.to(precisions)
-                squares = point.square() @ precisions.T - 2 * point @ scaled.T
-                found = torch.logsumexp(-0.5 * (squares + constants), dim=1)
-                totals[number] = torch.logaddexp(totals[number], found)
-        return torch.cat(totals) - math.log(len(self))
+    totals = [
+        torch.full((len(part),), -math.inf, dtype=torch.float64, device=latents.device)
+        for part in torch.split(latents, _ROWS_AT_ONCE)
+    ]
+    for component in _in_parts(posteriors):
+        precisions = torch.exp(-component.log_variance)
+        scaled = component.mean * precisions
+        by_dimension = component.mean * scaled + component.log_variance + math.log(2 * math.pi)
+        constants = by_dimension.sum(dim=1)  # one a component
+        for number, part in enumerate(torch.split(latents, _ROWS_AT_ONCE)):
+            point = part.to(precisions)
+            squares = point.square() @ precisions.T - 2 * point @ scaled.T
+            found = torch.logsumexp(-0.5 * (squares + constants), dim=1)
+            totals[number] = torch.logaddexp(totals[number], found)
+    return torch.cat(totals) - math.log(len(posteriors.mean))
 
 
 @dataclass(frozen=True)
@@ -146,7 +134,7 @@ class MutualInformation:
 
 
 def mutual_information(
-    posteriors: DiagonalGaussian, prior: DiagonalGaussian, *, samples: int = 1, seed: int = 0
+    posteriors: DiagonalGaussian, prior: DiagonalGaussian, *, seed: int = 0
 ) -> MutualInformation:
     """Estimate the mutual information of items and latents (Hoffman & Johnson 2016) by Monte Carlo.
 
@@ -156,28 +144,18 @@ def mutual_information(
     an estimate is marked. Takes N^2 densities, a million at a time.
 
     Args:
-        posteriors: q(z|x) of all N items, (N, D).
+        posteriors: q(z|x) of all N items, (N, D), N >= 2.
         prior: p(z).
-        samples: latents drawn for each item.
-        seed: the seed of these.
-
-    Raises:
-        ValueError: fewer than two items, or no samples.
+        seed: the seed of the latents, one for each item.
     """
     count = len(posteriors.mean)
-    if count < 2 or samples < 1:
-        raise ValueError(f"mutual information takes two items and a sample, not {count}, {samples}")
-    aggregate = AggregatePosterior(posteriors)
-    log_ratios = torch.zeros(count, dtype=torch.float64)
     draws = Draws(keyed_generator("mutual information", seed), count)
-    for _ in range(samples):
-        noise = torch.split(draws.normal(posteriors.mean.shape[1]), _ROWS_AT_ONCE)
-        latents, own = [], []
-        for part, its_noise in zip(_in_parts(posteriors), noise, strict=True):
-            latents.append(part.mean + part.standard_deviation * its_noise.to(part.mean))
-            own.append(part.log_prob(latents[-1]).sum(dim=1))
-        of_aggregate = aggregate.log_prob(torch.cat(latents))
-        log_ratios += (torch.cat(own) - of_aggregate).cpu() / samples
+    noise = torch.split(draws.normal(posteriors.mean.shape[1]), _ROWS_AT_ONCE)
+    latents, own = [], []
+    for part, its_noise in zip(_in_parts(posteriors), noise, strict=True):
+        latents.append(part.mean + part.standard_deviation * its_noise.to(part.mean))
+        own.append(part.log_prob(latents[-1]).sum(dim=1))
+    log_ratios = (torch.cat(own) - aggregate_log_prob(posteriors, torch.cat(latents))).cpu()
     estimate = float(log_ratios.mean())
     kls = [part.kl(prior.detach(), ()).sum(dim=1) for part in _in_parts(posteriors)]
     rate = float(torch.cat(kls).mean())

@@ -35,13 +35,11 @@ def contrast(own: Tensor, divergences: Tensor, temperature: float, first: int = 
         first: the column that holds the partner of row 0.
 
     Raises:
-        ValueError: fewer than two items to choose from, or a temperature that is not positive.
+        ValueError: fewer than two items to choose from.
     """
     batch, choices = divergences.shape
     if choices < 2:
         raise ValueError("contrast needs at least two items to choose from")
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"the temperature {temperature} must be positive and finite")
     rows = torch.arange(batch, device=divergences.device)
     divergences = divergences.index_put((rows, rows + first), own)
     # Differences first: they are 0 for the own item, and no large number is cancelled afterwards.

@@ -21,12 +21,12 @@ as many groups, as for CIFAR-10's one scale of 30. Otherwise scales of many grou
 from typing import Literal
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from pc_crvae.latents.posteriors import LatentChain
 from pc_crvae.objectives.base import Evaluation, LatentVariableModel, Objective
 from pc_crvae.randomness.draws import Draws
+from pc_crvae.utils.collectives import several_processes, sum_over_processes
 
 Balancing = Literal["per_dimension", "release"]
 
@@ -132,6 +132,6 @@ def _mean_over_items(group_kls: Tensor, *, over_processes: bool) -> Tensor:
     sums = torch.cat(
         [group_kls.detach().abs().sum(dim=0), group_kls.new_full((1,), len(group_kls))]
     )
-    if over_processes and dist.is_available() and dist.is_initialized():
-        dist.all_reduce(sums)
+    if over_processes and several_processes():
+        sums = sum_over_processes(sums)
     return sums[:-1] / sums[-1]

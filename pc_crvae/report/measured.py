@@ -59,16 +59,9 @@ class Measured(Generic[R]):
         body = self.kind.tell(self.stored, problems)
         if self.stored.is_current:
             return page.Section(title, body + more)
-        name = self.stored.path.name
-        warning = (
-            f"Stale: {name} is older than the model's weights."
-            if self.stored.is_stale
-            else f"{name} measures the {self.stored.of_other} state, and this page shows the "
-            f"{self.subject.which} one."
-        )
         return page.Section(
             title,
-            page.paragraph(warning, "stale")
+            page.paragraph(self.stored.outdated, "stale")
             + page.advice("Make it anew with", command)
             + page.collapsed("Show it all the same", body),
         )

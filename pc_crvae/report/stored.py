@@ -49,19 +49,17 @@ class Stored(Generic[R]):
     Attributes:
         path: the path of the file.
         report: what it holds.
-        is_stale: it measured other weights than those of the run, or is older than they are.
-        of_other: the state of the run that it measured, where the page shows another.
+        outdated: why it tells nothing of the model that the page is of, a sentence; or nothing.
     """
 
     path: Path
     report: R
-    is_stale: bool
-    of_other: Literal["last", "best"] | None
+    outdated: str
 
     @property
     def is_current(self) -> bool:
         """Whether it tells of the very model that the page is of."""
-        return not self.is_stale and self.of_other is None
+        return not self.outdated
 
 
 def read_stored(subject: Subject, name: str, kind: type[R]) -> Stored[R] | None:
@@ -79,12 +77,14 @@ def read_stored(subject: Subject, name: str, kind: type[R]) -> Stored[R] | None:
     measured = {"last": run.export(), "best": run.best, None: subject.export}[which]
     if not (measured / WEIGHTS).is_file():
         measured = subject.export
-    return Stored(
-        path,
-        report,
-        is_stale=not is_of_weights(report.checkpoint, path, measured),
-        of_other=None if which == subject.which else which,
-    )
+    outdated = ""
+    if not is_of_weights(report.checkpoint, path, measured):
+        outdated = f"Stale: {name} is older than the model's weights."
+    elif which not in (None, subject.which):
+        outdated = (
+            f"{name} measures the {which} state, and this page shows the {subject.which} one."
+        )
+    return Stored(path, report, outdated)
 
 
 def read_misclassified(probe: Stored[ProbeReport], split: ItemSet) -> dict[str, str] | None:

@@ -9,7 +9,7 @@ from pc_crvae import models
 from pc_crvae.config import Config, PointModelConfig, load_config, plain
 from pc_crvae.data.cards import load_card
 from pc_crvae.errors import UserError
-from pc_crvae.models.exports import WEIGHTS
+from pc_crvae.models.exports import WEIGHTS, SavedExport
 from pc_crvae.models.points.vae import PointVAE
 from pc_crvae.runs.finding import find_export, run_of
 from pc_crvae.runs.folder import Run
@@ -73,7 +73,7 @@ def stages_of(folder: Path) -> list[Stage]:
 
 
 def model_card(
-    name: str, model: PointVAE, stages: list[Stage], *, weights: bytes, sha256: str, figures: str
+    name: str, model: PointVAE, stages: list[Stage], export: SavedExport, figures: str
 ) -> str:
     """Write the card, in Markdown.
 
@@ -81,8 +81,7 @@ def model_card(
         name: the name of the model.
         model: the model.
         stages: the trainings that made it, of which the last one's config says what it is.
-        weights: the file of its weights.
-        sha256: the checksum of that file, in hex.
+        export: its files.
         figures: the measured figures, in Markdown; empty where there are none.
     """
     config = stages[-1].config
@@ -100,7 +99,7 @@ def model_card(
         stages=stages,
         called=called,
         weights_file=WEIGHTS,
-        weights=weights,
+        weights=export.weights,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        sha256=sha256,
+        sha256=export.weights_sha256,
     )

@@ -6,7 +6,30 @@ from typing import Any
 from pc_crvae.config import Config, plain
 from pc_crvae.errors import UserError
 
-_FREE = ("data.root", "logging.", "checkpoints.", "training.threads")
+_FREE = ("logging.", "checkpoints.")  # what a run's numbers do not depend on
+
+
+def differences(
+    one: Config, other: Config, *, roots: bool = False
+) -> dict[str, tuple[object, object]]:
+    """Tell by ``section.key`` what two configurations have that numbers may depend on.
+
+    Args:
+        one: a configuration.
+        other: another.
+        roots: whether the folders count that data lies in.
+
+    Returns:
+        The values of both under the keys that differ, in the order of the keys.
+    """
+    ours, theirs = _flat(plain(one)), _flat(plain(other))
+    return {
+        key: (ours.get(key), theirs.get(key))
+        for key in sorted(ours.keys() | theirs.keys())
+        if ours.get(key) != theirs.get(key)
+        and not key.startswith(_FREE)
+        and (roots or not key.endswith(".root"))
+    }
 
 
 def require_same_configuration(recorded: Config, given: Config, folder: Path) -> None:
@@ -21,13 +44,11 @@ def require_same_configuration(recorded: Config, given: Config, folder: Path) ->
         UserError: they differ in more than where data lies, what is logged, when states are saved
             and the number of threads.
     """
-    before, now = _flat(plain(recorded)), _flat(plain(given))
-    for key in sorted(before.keys() | now.keys()):
-        is_free = key.startswith(_FREE) or key.endswith(".root")
-        if not is_free and before.get(key) != now.get(key):
+    for key, (before, now) in differences(recorded, given).items():
+        if key != "training.threads":
             raise UserError(
-                f"{folder} was started with {key} = {before.get(key)}, not {now.get(key)}: a "
-                "resumed run keeps its configuration"
+                f"{folder} was started with {key} = {before}, not {now}: a resumed run keeps its "
+                "configuration"
             )
 
 

@@ -39,7 +39,7 @@ def read_model(folder: Path) -> Pretrained:
     Raises:
         UserError: if a file is missing or damaged, or holds something else.
     """
-    return _model_of(SavedExport.read(folder))
+    return _read(folder)[1]
 
 
 def read_saved(path: Path, which: Which = "last") -> tuple[SavedExport, Pretrained]:
@@ -292,7 +292,12 @@ def load_splits(config: Config) -> tuple[CloudSet | ImageSet, CloudSet | ImageSe
 
 def _read(folder: Path) -> tuple[SavedExport, Pretrained]:
     export = SavedExport.read(folder)
-    return export, _model_of(export)
+    if export.model_class not in CLASSES:
+        raise UserError(
+            f"{export.folder} holds a model of the class {export.model_class or '(none given)'}, "
+            f"and this version of pc_crvae reads {', '.join(CLASSES)}"
+        )
+    return export, export.read_as(CLASSES[export.model_class])
 
 
 def _up_before_formats(export: Path, card: str) -> str | None:
@@ -307,15 +312,6 @@ def _up_before_formats(export: Path, card: str) -> str | None:
         if own.is_own and own.modality == "points":
             return own.up
     return None
-
-
-def _model_of(export: SavedExport) -> Pretrained:
-    if export.model_class not in CLASSES:
-        raise UserError(
-            f"{export.folder} holds a model of the class {export.model_class or '(none given)'}, "
-            f"and this version of pc_crvae reads {', '.join(CLASSES)}"
-        )
-    return export.read_as(CLASSES[export.model_class])
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:

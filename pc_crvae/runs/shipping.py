@@ -48,13 +48,6 @@ def ship(run: Path, name: str, *, which: Which = "last", figures: str = "") -> P
                 f"{WEIGHTS} of {run} has {len(written.weights):,} bytes in half precision, and a "
                 f"model that comes with the package at most {MOST_BYTES:,}: train a smaller one"
             )
-        card = model_card(
-            name,
-            model,
-            stages,
-            weights=written.weights,
-            sha256=written.weights_sha256,
-            figures=figures,
-        )
+        card = model_card(name, model, stages, written, figures)
         (folder / CARD).write_text(card, encoding="utf-8")
     return place

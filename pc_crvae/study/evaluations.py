@@ -63,8 +63,9 @@ def figure_differences(
         values = [(figure.read(first[seed]), figure.read(second[seed])) for seed in seeds]
         of_seeds = [one - other for one, other in values if one is not None and other is not None]
         if of_seeds and len(of_seeds) == len(seeds):
-            found = over_seeds(of_seeds).plain() | {"training_seeds": seeds}
-            rows.append(FigureDifference(first=pair[0], second=pair[1], figure=name, **found))
+            between = {"first": pair[0], "second": pair[1], "training_seeds": seeds}
+            spread = over_seeds(of_seeds).plain()
+            rows.append(FigureDifference(**spread, **between, figure=name))
     if rows and len({_images(side[seed]) for side in reports for seed in seeds}) > 1:
         raise UserError(
             f"the arms {pair[0]} and {pair[1]} were evaluated on different images, so they cannot "

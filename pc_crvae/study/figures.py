@@ -74,8 +74,12 @@ def accuracy_of(
     spread_over: Literal["probe seeds", "training seeds"],
 ) -> Accuracy:
     """Mean and spread of the accuracies of a row of the probe."""
-    values = over_seeds(of_seeds).plain() | {"spread_over": spread_over}
-    return Accuracy(representation=representation, setting=setting, **values)
+    return Accuracy(
+        **over_seeds(of_seeds).plain(),
+        representation=representation,
+        setting=setting,
+        spread_over=spread_over,
+    )
 
 
 def over_seeds(of_seeds: Sequence[float]) -> Spread:

@@ -141,7 +141,7 @@ def _figure_differences(summary: results.StudySummary) -> Table:
     return Table.of_cells("arms", cells, columns=map(_with_unit, FIGURES.values()))
 
 
-def _signed(values: results.Spread | results.FigureDifference, factor: float, digits: int) -> str:
+def _signed(values: results.Spread, factor: float, digits: int) -> str:
     """A difference with its sign, which is that of what is shown."""
     text = _shown(values, factor, digits)
     if values.mean is None or round(factor * values.mean, digits) == 0:
@@ -194,13 +194,8 @@ def _heading(representation: str, setting: str) -> str:
     return f"{representation.replace('_', ' ')}, {SETTING_TITLES[setting]}"
 
 
-def _shown(
-    values: results.Spread | results.Accuracy | results.FigureDifference | None,
-    factor: float = 1,
-    digits: int = 1,
-) -> str:
+def _shown(values: results.Spread | None, factor: float = 1, digits: int = 1) -> str:
     if values is None or values.mean is None:
         return ""
     spread = None if values.std is None else factor * values.std
-    saturated = isinstance(values, results.Spread) and values.saturated
-    return with_spread(factor * values.mean, spread, digits) + (" *" if saturated else "")
+    return with_spread(factor * values.mean, spread, digits) + (" *" if values.saturated else "")

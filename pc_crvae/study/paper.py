@@ -6,6 +6,7 @@ from pc_crvae.errors import UserError
 from pc_crvae.evaluation.tables import Table
 from pc_crvae.study.markdown import accuracy_table, figure_table
 from pc_crvae.study.results import StudySummary
+from pc_crvae.utils.templates import filled
 
 
 def table_of_study(summary: StudySummary) -> Table:
@@ -22,12 +23,4 @@ def table_of_study(summary: StudySummary) -> Table:
             f"no run of {summary.title} has been probed or evaluated, so there is no table: run "
             "the study first"
         )
-    probe = "" if summary.protocol is None else f" Probe: protocol {summary.protocol.name}."
-    return replace(
-        table,
-        protocol=(
-            f"{summary.title}. {what} on the {summary.split} split, mean ± standard deviation over "
-            f"training seeds; of encoders and descriptors that were not trained, over probe seeds."
-            f"{probe}"
-        ),
-    )
+    return replace(table, protocol=filled(__file__, "protocol.txt", summary=summary, what=what))

@@ -8,9 +8,8 @@ from typing import Any
 from pc_crvae import config as configs
 from pc_crvae.errors import UserError
 from pc_crvae.runs.record import Moment
+from pc_crvae.runs.resumption import differences
 from pc_crvae.study.schema import Study
-
-_FREE = ("logging", "checkpoints")  # what a run's numbers do not depend on
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def plan_runs(study: Study, where: Path, out: Path) -> list[PlannedRun]:
         raise UserError(f"{where}: no arm is trained: untrained ones are read beside trained ones")
     firsts = [run for run in runs if run.seed == study.seeds[0]]
     for run, other in itertools.combinations(firsts, 2):
-        if _essence(run.config) == _essence(other.config):
+        if not differences(run.config, other.config, roots=True):
             raise UserError(
                 f"{where}: the arms {run.arm} and {other.arm} have equal configs: change an "
                 "override, or leave one out"
@@ -134,8 +133,7 @@ def same_run(recorded: configs.Config, planned: configs.Config) -> bool:
 
     What the planned one leaves open, the recorded one has as the run chose it.
     """
-    planned = configs.settled_as(planned, recorded)
-    return _essence(recorded, without_root=True) == _essence(planned, without_root=True)
+    return not differences(recorded, configs.settled_as(planned, recorded))
 
 
 def _resolve(study: Study, name: str, seed: int, where: Path) -> configs.Config:
@@ -151,15 +149,3 @@ def _resolve(study: Study, name: str, seed: int, where: Path) -> configs.Config:
     except UserError as error:
         raise UserError(f"{where}, arm {name}: {error}") from None
     return configs.with_absolute_paths(config)
-
-
-def _essence(config: configs.Config, *, without_root: bool = False) -> dict[str, Any]:
-    values = {name: value for name, value in configs.plain(config).items() if name not in _FREE}
-    if without_root:
-        data = values["data"]
-        if "mixture" in data:
-            data = data | {"mixture": [part | {"root": None} for part in data["mixture"]]}
-        else:
-            data = data | {"root": None}
-        values["data"] = data
-    return values

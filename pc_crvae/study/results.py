@@ -90,14 +90,11 @@ class EvaluatedData(Part):
     sha256: dict[str, str]
 
 
-class Accuracy(Part):
+class Accuracy(Spread):
     """How often the probe of an arm is right, over the seeds that ``spread_over`` names."""
 
     representation: str
     setting: str
-    mean: float | None
-    std: float | None
-    of_seeds: tuple[float, ...]
     spread_over: Literal["probe seeds", "training seeds"]
 
 
@@ -169,15 +166,12 @@ class AccuracyDifference(Part):
     training_seeds: tuple[int, ...]
 
 
-class FigureDifference(Part):
+class FigureDifference(Spread):
     """How far a figure of an arm's evaluations lies above that of another, seed by seed."""
 
     first: str
     second: str
     figure: str
-    mean: float
-    std: float | None
-    of_seeds: tuple[float, ...]
     training_seeds: tuple[int, ...]
 
 

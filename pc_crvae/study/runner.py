@@ -42,58 +42,50 @@ class _Active:
     log: Path
 
 
-def run_study(
-    study: Study,
-    runs: list[PlannedRun],
-    out: Path,
-    *,
-    workers: int,
-    say: Callable[[str], None],
-    changed: Callable[[Outcomes], None],
-) -> Outcomes:
-    """Do what is left of ``runs``, ``workers`` processes at a time.
+@dataclass
+class StudyRunner:
+    """What does the runs of a study that are left.
 
-    Args:
+    Attributes:
         study: says how they are probed and measured.
         runs: the runs, in the order they are started in.
         out: folder of the study.
         workers: processes side by side, of one thread each.
         say: the function that prints one line about what the study does.
         changed: called when a run starts, ends or fails.
-
-    Returns:
-        Which failed; the others are complete.
-
-    Raises:
-        UserError: something else lies in a run's place, or another process works on the study.
-        Interrupted: on SIGINT or SIGTERM, once the runs at work have saved their states.
     """
-    for run in runs:
-        refuse_foreign(run)
-    out.mkdir(parents=True, exist_ok=True)
-    with locked(out / ".lock", f"another process is at work on the study in {out}") as lock:
-        for run in runs:
-            save_config(run.config, _config_path(out, run))
-        return _Pool(study, runs, out, workers, say, changed, lock.descriptor).work()
 
-
-@dataclass
-class _Pool:
     study: Study
     runs: list[PlannedRun]
     out: Path
     workers: int
     say: Callable[[str], None]
     changed: Callable[[Outcomes], None]
-    lock: int | None
-    outcomes: Outcomes = field(default_factory=Outcomes)
-    active: list[_Active] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.started = time.monotonic()
-        self.done_before = self._done()
+        self.outcomes = Outcomes()
+        self.active: list[_Active] = []
 
-    def work(self) -> Outcomes:
+    def run(self) -> Outcomes:
+        """Do what is left, and return which runs failed; the others are complete.
+
+        Raises:
+            UserError: something else lies in a run's place, or another process works on the study.
+            Interrupted: on SIGINT or SIGTERM, once the runs at work have saved their states.
+        """
+        for run in self.runs:
+            refuse_foreign(run)
+        self.out.mkdir(parents=True, exist_ok=True)
+        busy = f"another process is at work on the study in {self.out}"
+        with locked(self.out / ".lock", busy) as self.lock:
+            for run in self.runs:
+                save_config(run.config, _config_path(self.out, run))
+            self.started = time.monotonic()
+            self.done_before = self._done()
+            self._work()
+        return self.outcomes
+
+    def _work(self) -> None:
         waiting = [run for run in self.runs if self._next(run) is not None]
         finished = len(self.runs) - len(waiting)
         if finished:
@@ -119,7 +111,6 @@ class _Pool:
             finally:
                 for active in self.active:  # a second signal, or a mistake of ours
                     active.process.kill()
-        return self.outcomes
 
     def _next(self, run: PlannedRun) -> Step | None:
         steps = remaining_steps(run, self.study, _config_path(self.out, run))
@@ -143,7 +134,7 @@ class _Pool:
                 # A group of its own: Ctrl-C reaches it once, through us.
                 start_new_session=True,
                 # Held by it too, so that what outlives a kill of the study keeps others out.
-                pass_fds=() if self.lock is None else (self.lock,),
+                pass_fds=() if self.lock.descriptor is None else (self.lock.descriptor,),
             )
         self.active.append(_Active(run, step, process, log))
         if run.name not in self.outcomes.running:

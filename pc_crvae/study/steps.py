@@ -99,7 +99,7 @@ def is_trained(run: PlannedRun) -> bool:
     last = last_validation(run)
     if last is None or run.share_done(last) < 1:
         return False
-    return _states(run)[-1:] == [f"step-{last.step:08d}"]
+    return [path.name for path in Run(run.folder).states()[-1:]] == [f"step-{last.step:08d}"]
 
 
 def last_validation(run: PlannedRun) -> Moment | None:
@@ -115,7 +115,7 @@ def last_validation(run: PlannedRun) -> Moment | None:
 
 def _training(run: PlannedRun, config_path: Path) -> Step:
     how: list[str] = []
-    if _states(run):
+    if Run(run.folder).states():
         how = ["--resume"]
     elif (run.folder / "config.yaml").is_file():
         how = ["--overwrite"]  # it was stopped before its first state
@@ -147,11 +147,6 @@ def _options(asked: Section) -> list[str]:
     values = asked.model_dump(exclude={"arms"}, exclude_none=True)
     named = ((f"--{name.replace('_', '-')}", str(value)) for name, value in values.items())
     return [word for option in named for word in option]
-
-
-def _states(run: PlannedRun) -> list[str]:
-    found = (run.folder / "checkpoints").glob("step-*/state.pt")
-    return sorted(path.parent.name for path in found)
 
 
 def _is_probed(run: PlannedRun, probe: schema.ProbeOfStudy) -> bool:

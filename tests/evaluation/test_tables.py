@@ -55,11 +55,6 @@ def test_another_suffix_is_refused_by_name(tmp_path):
         TABLE.write(tmp_path / "table.xlsx")
 
 
-def test_a_row_of_another_length_is_no_table():
-    with pytest.raises(ValueError, match="one cell per column"):
-        Table(columns=["a", "b"], rows=[["1"]], protocol="")
-
-
 def test_cells_are_laid_out_by_row_and_column_and_what_is_not_there_is_empty():
     cells = {("a", "x"): "1", ("b", "y"): "2", ("a", "z"): "3"}
     table = Table.of_cells("of", cells, columns=("no", "z"))

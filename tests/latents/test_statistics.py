@@ -14,7 +14,6 @@ def means_with_variances(variances, count=1000):
 def test_units_whose_mean_varies_by_more_than_the_threshold_are_counted(wrap):
     means = wrap(means_with_variances([0.0, 0.0099, 0.0101, 1.0]))
     assert active_units(means) == 2
-    assert active_units(means, threshold=0.005) == 3
 
 
 def test_the_variance_is_taken_over_the_data_and_not_over_the_units():
@@ -31,14 +30,13 @@ def test_parts_of_any_size_count_as_the_whole(cuts):
         units.add(part)
     variances = means.var(dim=0, correction=0)
     assert units.dimensions == 4
-    for threshold in [0.005, 0.01, *(variances * (1 - 1e-5)), *(variances * (1 + 1e-5))]:
-        assert units.count(float(threshold)) == int((variances > threshold).sum())
+    items, mean, squares = units.moments
+    torch.testing.assert_close(mean, means.mean(dim=0))
+    torch.testing.assert_close(squares / items, variances, rtol=1e-5, atol=1e-12)
     assert units.count() == active_units(means) == 3
 
 
 def test_one_sample_has_no_variance():
-    with pytest.raises(ValueError, match="n >= 2"):
-        active_units(torch.zeros(1, 3))
     units = ActiveUnits()
     units.add(torch.zeros(1, 3))
     with pytest.raises(ValueError, match="two items, and 1 were added"):

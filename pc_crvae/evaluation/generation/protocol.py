@@ -38,8 +38,6 @@ class QualityProtocol:
     def __post_init__(self) -> None:
         if self.count < 2:
             raise UserError(f"count must be at least 2, for a nearest neighbour, not {self.count}")
-        if self.points < 1 or self.encoded_points < 1:
-            raise UserError("clouds of fewer than 1 point cannot be compared: ask for more points")
 
     @property
     def steps(self) -> int:

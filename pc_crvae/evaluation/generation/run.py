@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import CloudSet
+from pc_crvae.embedding.names import Representations
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.finite import finite
 from pc_crvae.evaluation.generation.protocol import QualityProtocol
@@ -24,7 +25,7 @@ from pc_crvae.evaluation.generation.report import (
 from pc_crvae.evaluation.metrics.generation import generation_metrics
 from pc_crvae.evaluation.metrics.reconstruction import reconstruction_metrics
 from pc_crvae.evaluation.reports import TrainAndTest, in_words, library_versions
-from pc_crvae.evaluation.robustness.encoding import EncodedClouds, posterior_encoder
+from pc_crvae.evaluation.robustness.encoding import posterior_encoder
 from pc_crvae.latents.posteriors import DiagonalGaussian
 from pc_crvae.latents.statistics import ACTIVE_VARIANCE, active_units, mutual_information
 from pc_crvae.models.points.vae import PointVAE
@@ -74,7 +75,7 @@ def evaluate_quality(
     order = keyed_numpy_generator("quality", protocol.seed).permutation(len(test))
     clouds = test.batch(order, protocol.encoded_points, "quality encoded", protocol.seed)
     encoded = posterior_encoder(model)(clouds)
-    decoded = finite(model.decode(torch.from_numpy(encoded.mean)), "reconstructions")
+    decoded = finite(model.decode(torch.from_numpy(encoded["mean"])), "reconstructions")
     reconstruction = reconstruction_metrics(
         decoded,
         torch.from_numpy(clouds),
@@ -100,23 +101,23 @@ def evaluate_quality(
     return report, {name: rows[:_PICTURED] for name, rows in pictured.items()}
 
 
-def latent_statistics(encoded: EncodedClouds, seed: int) -> LatentStatistics:
+def latent_statistics(encoded: Representations, seed: int) -> LatentStatistics:
     """Say how much of z a split's posteriors use, and of the split z tells.
 
     Args:
-        encoded: the posteriors of n items.
+        encoded: the posteriors of n items, as an `Encode` of clouds gives them.
         seed: the seed of the latents that the mutual information is estimated from.
     """
-    means = torch.from_numpy(encoded.mean).double()
+    means = torch.from_numpy(encoded["mean"]).double()
     found = {
         "items": len(means),
         "dimensions": means.shape[1],
-        "active_units": active_units(encoded.mean),
+        "active_units": active_units(encoded["mean"]),
         "active_above_variance": ACTIVE_VARIANCE,
     }
-    if encoded.log_variance is None:
+    if "log_variance" not in encoded:
         return LatentStatistics(**found, note=NO_PRIOR)
-    posteriors = DiagonalGaussian(means, torch.from_numpy(encoded.log_variance).double())
+    posteriors = DiagonalGaussian(means, torch.from_numpy(encoded["log_variance"]).double())
     prior = DiagonalGaussian.standard(means.shape[1], like=means)
     by_dimension = posteriors.kl(prior, ()).mean(dim=0)
     return LatentStatistics(

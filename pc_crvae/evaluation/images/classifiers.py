@@ -18,16 +18,14 @@ from pc_crvae.evaluation.probe import classifier_settings
 from pc_crvae.evaluation.probe.classifiers import fit_classifier
 from pc_crvae.randomness.keys import keyed_numpy_generator
 
-FOLDS = 3  # over which the classifiers' parameters are chosen
+_FOLDS = 3  # over which the classifiers' parameters are chosen, as reports say in words
 _C_GRID = (1e-3, 1e-2, 1e-1, 1.0)
 _NEIGHBOURS = (1, 5, 20)
-CLASSIFIERS: dict[str, classifier_settings.Classifier] = {
-    "linear_svm": classifier_settings.LinearSVM(c=_C_GRID),
-    "logistic_regression": classifier_settings.LogisticRegression(
-        name="logistic_regression", c=_C_GRID
-    ),
-    "knn": classifier_settings.NearestNeighbors(name="knn", k=_NEIGHBOURS),
-}
+CLASSIFIERS: tuple[classifier_settings.Classifier, ...] = (
+    classifier_settings.LinearSVM(c=_C_GRID),
+    classifier_settings.LogisticRegression(name="logistic_regression", c=_C_GRID),
+    classifier_settings.NearestNeighbors(name="knn", k=_NEIGHBOURS),
+)
 
 
 def classify(
@@ -58,10 +56,10 @@ def classify(
         return None
     features = _features(model, train, rows)
     tested = _features(model, held_out, np.arange(len(held_out)))
-    found = {}
-    for name, classifier in CLASSIFIERS.items():
-        fitted = fit_classifier(classifier, features, labels, folds=FOLDS, seed=protocol.seed)
-        found[name] = ClassifierScore(
+    found: dict[str, ClassifierScore] = {}
+    for classifier in CLASSIFIERS:
+        fitted = fit_classifier(classifier, features, labels, folds=_FOLDS, seed=protocol.seed)
+        found[classifier.name] = ClassifierScore(
             accuracy=accuracy(of_held_out, fitted.predict(tested)),
             chosen=fitted.chosen,
             converged=fitted.converged,
@@ -78,8 +76,8 @@ def _checked_labels(
     labels, of_held_out = classes.labels_of(train)[rows], classes.labels_of(held_out)
     classes.check_same_classes(train, held_out)
     classes.check_several(labels, train.classes)
-    classes.check_enough_of_each(labels, FOLDS, train.classes, "more training images")
-    fewest = len(labels) - -(-len(labels) // FOLDS)
+    classes.check_enough_of_each(labels, _FOLDS, train.classes, "more training images")
+    fewest = len(labels) - -(-len(labels) // _FOLDS)
     if fewest < max(_NEIGHBOURS):
         raise UserError(
             f"{len(labels)} training images leave {fewest} to fit on in a fold, fewer than the "

@@ -6,14 +6,16 @@ from torch import Tensor
 
 from pc_crvae.config.images import BernoulliLikelihoodConfig, GaussianLikelihoodConfig
 from pc_crvae.evaluation.finite import finite
-from pc_crvae.evaluation.images.observations import IMAGES_AT_ONCE, ImageModel
+from pc_crvae.evaluation.images.observations import ImageModel
 from pc_crvae.evaluation.images.protocol import ESTIMATED_AT_ONCE, ImageProtocol
 from pc_crvae.evaluation.images.report import LikelihoodFigures
 from pc_crvae.evaluation.metrics.likelihood import (
     DECODED_AT_ONCE,
+    NLL,
     Estimate,
     importance_sampled_nll,
     rate_and_distortion,
+    sums_of_groups,
 )
 
 _NUMBERS_AT_ONCE = 2**24  # in latents decoded at once, of which an NVAE has 10^5 an image
@@ -40,7 +42,7 @@ def likelihood_figures(
         UserError: figures that are not finite.
     """
     dimensions = sum(model.prior().group_sizes)
-    estimated = importance_sampled_nll(
+    by_item, sizes = importance_sampled_nll(
         model,
         pixels,
         samples=protocol.samples,
@@ -49,16 +51,12 @@ def likelihood_figures(
         decoded_at_once=min(DECODED_AT_ONCE, max(1, _NUMBERS_AT_ONCE // dimensions)),
         advance=advance,
     )
-    finite(estimated.nll, "likelihood")
-    halves = rate_and_distortion(
-        model,
-        pixels,
-        samples=protocol.elbo_samples,
-        seed=protocol.seed,
-        items_at_once=IMAGES_AT_ONCE,
+    finite(by_item, "likelihood")
+    rate, distortion, kl_per_dimension = rate_and_distortion(
+        model, pixels, samples=protocol.elbo_samples, seed=protocol.seed
     )
-    finite(halves.elbo, "ELBO")
-    nll = estimated.summary()
+    elbo = finite(-distortion - rate, "ELBO")
+    nll = NLL.of_items(by_item, sizes, protocol.samples, pixels[0].numel())
     why_no_bits = _why_no_bits(model, pixels)
     if why_no_bits:
         nll = nll.model_copy(update={"bits_per_dimension": None})
@@ -71,11 +69,11 @@ def likelihood_figures(
         )
     return LikelihoodFigures(
         nll=nll,
-        elbo=Estimate.of(halves.elbo),
-        rate=Estimate.of(halves.rate),
-        distortion=Estimate.of(halves.distortion),
-        kl_per_dimension=tuple(halves.kl_per_dimension.tolist()),
-        kl_per_group=tuple(halves.kl_per_group),
+        elbo=Estimate.of(elbo),
+        rate=Estimate.of(rate),
+        distortion=Estimate.of(distortion),
+        kl_per_dimension=tuple(kl_per_dimension.tolist()),
+        kl_per_group=tuple(sums_of_groups(model, kl_per_dimension)),
     )
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from pc_crvae.evaluation.images.observations import ImageModel, Observed
 from pc_crvae.latents.interpolation import interpolate_groups
-from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
 from pc_crvae.models.vae import evaluating
 from pc_crvae.randomness.draws import Draws, keyed_generator
 from pc_crvae.visualization.image_grid import save_image_grid
@@ -95,11 +94,7 @@ def traversal_rows(model: ImageModel, image: Tensor, kl_per_dimension: Sequence[
     rows = []
     with evaluating(model):
         image = image.to(model.device)
-        top, *below = (
-            model.posterior(image).mean_path()
-            if isinstance(model, PretrainedNVAE)
-            else (model.posterior(image).mean,)
-        )
+        top, *below = model.posterior(image).mean_path()
         held = [group.expand(_COLUMNS, -1) for group in below]
         for dimension in np.argsort(kl_per_dimension[: top.shape[1]])[::-1][:_TRAVERSED]:
             moved = top.repeat(_COLUMNS, 1)

@@ -31,8 +31,6 @@ class ImageProtocol:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise UserError(f"samples must be at least 1, not {self.samples}")
         if self.items is not None and self.items < 2:
             raise UserError(f"items must be at least 2, for a standard error, not {self.items}")
         if self.train_items < 2:

@@ -12,13 +12,13 @@ import torch
 from pc_crvae.config.images import is_binarized
 from pc_crvae.data.images import ImageSet
 from pc_crvae.evaluation.images import observations
-from pc_crvae.evaluation.images.classifiers import CLASSIFIERS, FOLDS, classify
+from pc_crvae.evaluation.images.classifiers import CLASSIFIERS, classify
 from pc_crvae.evaluation.images.consistency import consistency_kl
 from pc_crvae.evaluation.images.latents import active_units_of, information_of
 from pc_crvae.evaluation.images.likelihood import likelihood_figures
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.images.report import DescribedProtocol, ImageReport, LikelihoodFigures
-from pc_crvae.evaluation.reports import DataCut, library_versions
+from pc_crvae.evaluation.reports import DataCut, in_words, library_versions
 from pc_crvae.latents.statistics import ACTIVE_VARIANCE
 from pc_crvae.models.images.build import has_levels
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
@@ -95,6 +95,8 @@ def _describe(
     transform_from: str,
 ) -> DescribedProtocol:
     likelihood = model.architecture.likelihood
+    words = in_words("images")
+    words["consistency_kl"] += _of_transformed(model)
     return DescribedProtocol(
         **asdict(protocol),
         evaluated_items=count,
@@ -103,24 +105,13 @@ def _describe(
         if is_binarized(likelihood)
         else "images as they are, in [0, 1]",
         likelihood=likelihood.model_dump(mode="json"),
-        nll="importance sampling with the posterior as the proposal; nats an image",
-        elbo="beta = 1, whatever the training's objective; a KL along each of elbo_samples paths",
         active_above_variance=ACTIVE_VARIANCE,
-        mutual_information="of all images of the split, however many are evaluated, and their "
-        "latents, one sample each",
-        consistency_kl="KL(q(z|t(x)) || q(z|x)) of the evaluated images, one transform and one "
-        "path each" + _of_transformed(model),
         transform=repr(transform),
-        classifiers={
-            name: classifier.model_dump(mode="json") for name, classifier in CLASSIFIERS.items()
-        },
-        classifier_features="posterior means of grey images, standardised; what there is to "
-        f"choose is chosen by {FOLDS} stratified folds of the training images; a C of the linear "
-        "SVM that is clearly behind a smaller one in the first fold is left out, and so are larger "
-        "ones",
+        classifiers={one.name: one.model_dump(mode="json") for one in CLASSIFIERS},
         data=held_out.name,
         split=held_out.split,
         transform_from=transform_from,
+        **words,
     )
 
 

@@ -21,9 +21,7 @@ def check_features(features: NDArray[np.floating], what: str) -> None:
 
 
 def check_one_label_each(samples: NDArray[np.generic], labels: NDArray[np.generic]) -> None:
-    """Refuse labels that are not (n,) by a `ValueError`, not one per sample by a `UserError`."""
-    if labels.ndim != 1:
-        raise ValueError(f"labels must be (n,), got shape {labels.shape}")
+    """Refuse labels (n,) that are not one per sample, by a `UserError`."""
     if len(samples) != len(labels) or len(labels) == 0:
         raise UserError(
             f"{len(samples)} samples came with {len(labels)} labels: the probe needs one label a"

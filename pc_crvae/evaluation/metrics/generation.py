@@ -75,9 +75,6 @@ def pairwise_distances(
             points matched one to one.
         workers: processes that share the work of ``emd``.
         advance: called after each cloud of ``x`` that ``emd`` is done with.
-
-    Raises:
-        ValueError: clouds that the distance is not defined for.
     """
     if distance == "cd":
         return _chamfer_matrix(torch.from_numpy(x), torch.from_numpy(x if y is None else y))
@@ -160,15 +157,7 @@ def generation_metrics(
         references: (r, N, 3) held-out clouds, normalised as the samples are.
         workers: processes for the exact assignments.
         advance: called 2 s + r times on the way, while clouds are being matched.
-
-    Raises:
-        ValueError: empty sets, or clouds of different sizes.
     """
-    if len(samples) == 0 or len(references) == 0 or samples.shape[1:] != references.shape[1:]:
-        raise ValueError(
-            "samples and references must be clouds of as many points, (s, N, 3) and (r, N, 3), "
-            f"not {samples.shape} and {references.shape}"
-        )
 
     def by(distance: Distance) -> Likeness:
         between = partial(pairwise_distances, distance=distance, workers=workers, advance=advance)

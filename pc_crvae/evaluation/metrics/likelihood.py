@@ -6,7 +6,7 @@ a normalised likelihood.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -60,36 +60,27 @@ class NLL(Estimate):
     effective_sample_size: SampleSizes
     items: int
 
+    @classmethod
+    def of_items(cls, nll: Tensor, sizes: Tensor, samples: int, dimensions: int) -> Self:
+        """Summarize what `importance_sampled_nll` estimates of n items.
 
-@dataclass(frozen=True, eq=False)
-class ImportanceSampled:
-    """Estimates of -log p(x) by importance sampling, one per item.
+        Bits a dimension mean what they say of discrete levels only.
 
-    Attributes:
-        nll: -log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x), (n,) nats. For finite S its expectation
-            lies above the true value.
-        effective_sample_size: (sum w)^2 / sum w^2, (n,), from 1 to S. Where it is a handful, S is
-            too small for the item and its estimate too high.
-        samples: S.
-        dimensions: numbers in an observation, for bits per dimension.
-    """
-
-    nll: Tensor
-    effective_sample_size: Tensor
-    samples: int
-    dimensions: int
-
-    def summary(self) -> NLL:
-        """The numbers of a report; bits a dimension mean what they say of discrete levels only."""
-        sizes, over_items = self.effective_sample_size, Estimate.of(self.nll)
-        return NLL(
+        Args:
+            nll: (n,) nats.
+            sizes: (n,), the effective sample sizes.
+            samples: S, latents an item.
+            dimensions: numbers in an observation.
+        """
+        over_items = Estimate.of(nll)
+        return cls(
             **dict(over_items),
-            bits_per_dimension=over_items.mean / (math.log(2) * self.dimensions),
-            samples=self.samples,
+            bits_per_dimension=over_items.mean / (math.log(2) * dimensions),
+            samples=samples,
             effective_sample_size=SampleSizes(
                 mean=float(sizes.mean()), median=float(sizes.median()), min=float(sizes.min())
             ),
-            items=len(self.nll),
+            items=len(nll),
         )
 
 
@@ -102,7 +93,7 @@ def importance_sampled_nll(
     items_at_once: int = ITEMS_AT_ONCE,
     decoded_at_once: int = DECODED_AT_ONCE,
     advance: Callable[[], None] = lambda: None,
-) -> ImportanceSampled:
+) -> tuple[Tensor, Tensor]:
     """Estimate -log p(x) with the posterior as the proposal (Burda et al. 2016, section 5).
 
     Args:
@@ -116,10 +107,11 @@ def importance_sampled_nll(
             rounding.
         advance: called after each ``items_at_once`` observations.
 
-    Raises:
-        ValueError: no observations, or a size below one.
+    Returns:
+        -log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x), (n,) nats, whose expectation lies above the true
+        value for finite S; and the effective sample sizes (sum w)^2 / sum w^2, (n,), from 1 to S.
+        Where one is a handful, S is too small for the item and its estimate too high.
     """
-    _require_positive(samples=samples, items_at_once=items_at_once, decoded_at_once=decoded_at_once)
     nll, sizes = [], []
     at_once = max(1, decoded_at_once // items_at_once)
     with evaluating(model):
@@ -138,29 +130,7 @@ def importance_sampled_nll(
             nll.append((math.log(samples) - total).cpu())
             sizes.append(torch.exp(2 * total - torch.logsumexp(2 * weights, dim=0)).cpu())
             advance()
-    return ImportanceSampled(torch.cat(nll), torch.cat(sizes), samples, x[0].numel())
-
-
-@dataclass(frozen=True, eq=False)
-class RateAndDistortion:
-    """The two halves of the ELBO, one pair per item.
-
-    Attributes:
-        rate: KL(q(z|x) || p(z)), (n,) nats.
-        distortion: -E log p(x|z), (n,) nats, the mean of a few samples.
-        kl_per_dimension: mean over the items, (D,) nats.
-        kl_per_group: the same by group.
-    """
-
-    rate: Tensor
-    distortion: Tensor
-    kl_per_dimension: Tensor
-    kl_per_group: list[float]
-
-    @property
-    def elbo(self) -> Tensor:
-        """-distortion - rate, (n,) nats."""
-        return -self.distortion - self.rate
+    return torch.cat(nll), torch.cat(sizes)
 
 
 def rate_and_distortion(
@@ -169,8 +139,7 @@ def rate_and_distortion(
     *,
     samples: int = 10,
     seed: int = 0,
-    items_at_once: int = ITEMS_AT_ONCE,
-) -> RateAndDistortion:
+) -> tuple[Tensor, Tensor, Tensor]:
     """The ELBO's two halves: the KL in closed form, along each of ``samples`` paths.
 
     Args:
@@ -178,18 +147,17 @@ def rate_and_distortion(
         x: observations (n, ...), as for `importance_sampled_nll`.
         samples: latents drawn for each observation. Of a flat Gaussian posterior they bear on the
             distortion only.
-        seed: the seed of the latents, which also depend on ``items_at_once``.
-        items_at_once: observations encoded at once.
+        seed: the seed of the latents.
 
-    Raises:
-        ValueError: no observations, or a size below one.
+    Returns:
+        The rate KL(q(z|x) || p(z)), (n,) nats; the distortion -E log p(x|z), (n,) nats, the mean of
+        the samples; and the rate by dimension, (D,) nats, the mean over the observations.
     """
-    _require_positive(samples=samples)
     rates, distortions = [], []
     per_dimension = torch.zeros((), dtype=torch.float64)  # summed: (n, D) of a hierarchy is large
     with evaluating(model):
         prior = model.prior()
-        for part, posterior, draws in _batches(model, x, items_at_once, "rate", seed):
+        for part, posterior, draws in _batches(model, x, ITEMS_AT_ONCE, "rate", seed):
             rate, distortion = torch.zeros(()), torch.zeros(())
             for _ in range(samples):
                 path = posterior.sample(draws)
@@ -200,9 +168,7 @@ def rate_and_distortion(
             rates.append(rate.sum(dim=1))
             per_dimension = per_dimension + rate.sum(dim=0)
             distortions.append(distortion)
-    means = per_dimension / len(x)
-    by_group = sums_of_groups(model, means)
-    return RateAndDistortion(torch.cat(rates), torch.cat(distortions), means, by_group)
+    return torch.cat(rates), torch.cat(distortions), per_dimension / len(x)
 
 
 def sums_of_groups(model: LatentVariableModel, per_dimension: Tensor) -> list[float]:
@@ -215,7 +181,6 @@ def _batches(
     model: LatentVariableModel, x: Tensor, size: int, purpose: str, seed: int
 ) -> Iterator[tuple[Tensor, LatentChain, Draws]]:
     """Parts of ``x`` on the model's device, their posteriors, and draws for each."""
-    _require_positive(items_at_once=size, observations=len(x))
     device = next(model.parameters()).device
     for start in range(0, len(x), size):
         part = x[start : start + size].to(device)
@@ -227,9 +192,3 @@ def _log_likelihoods(model: LatentVariableModel, paths: list[LatentPath], x: Ten
     """Log p(x|z) of ``x`` (b, ...) at each of the paths, decoded together: (paths, b)."""
     repeated = x.repeat(len(paths), *(1,) * (x.dim() - 1))
     return model.likelihood(stack_paths(paths)).log_prob(repeated).reshape(len(paths), -1)
-
-
-def _require_positive(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} must be positive, not {size}")

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from pc_crvae.embedding.cosine import unit_rows
-from pc_crvae.errors import UserError
 from pc_crvae.evaluation.metrics.arrays import Labels
 
 PRECISION_AT = (1, 5, 10)
@@ -56,24 +56,11 @@ def retrieve(
 
     Args:
         features: (n, d) finite.
-        labels: (n,) the class of each.
+        labels: (n,) the class of each; some class has two shapes or more.
         ks: the k of precision at k; those above n - 1 are left out.
-
-    Raises:
-        UserError: a feature is not finite, the labels are not one per shape, or no class has
-            two shapes.
     """
-    if features.ndim != 2 or labels.shape != features.shape[:1]:
-        raise UserError(
-            f"retrieval needs one label per shape, got {labels.shape} labels for features of "
-            f"shape {features.shape}"
-        )
-    if not np.isfinite(features).all():
-        raise UserError("retrieval needs finite features: the encoder gave NaN or infinite ones")
     _, of_class, class_sizes = np.unique(labels, return_inverse=True, return_counts=True)
     asking = np.flatnonzero(class_sizes[of_class] > 1)
-    if len(asking) == 0:
-        raise UserError("retrieval needs a class with two shapes or more: all have one")
     ks = tuple(k for k in ks if k < len(labels))
     units = unit_rows(features)
     precisions, at_k = [], []
@@ -109,24 +96,18 @@ def _score(
     Returns:
         Average precisions (q,), and precisions at each k (q, len(ks)).
     """
-    queries, places = relevant.shape
     hits = np.cumsum(relevant, axis=1)  # (q, m)
-    ends = np.ones((queries, places), dtype=bool)  # where a rank ends
-    ends[:, :-1] = distances[:, 1:] > distances[:, :-1]
-    here = np.arange(places)
     # The last place of the rank that a place lies in, and the last one of the rank before (-1).
-    last = np.minimum.accumulate(np.where(ends, here, places)[:, ::-1], axis=1)[:, ::-1]
-    before = np.maximum.accumulate(np.where(ends, here, -1), axis=1)
-    before = np.concatenate([np.full((queries, 1), -1), before[:, :-1]], axis=1)
-
+    last = rankdata(distances, "max", axis=1).astype(np.int64) - 1
+    before = rankdata(distances, "min", axis=1).astype(np.int64) - 2
     hits_to_last = np.take_along_axis(hits, last, axis=1)
     precision = hits_to_last / (last + 1)
     averages = np.where(relevant, precision, 0).sum(axis=1) / hits[:, -1]
 
-    at_k = np.empty((queries, len(ks)))
+    row = np.arange(len(hits))
+    at_k = np.empty((len(hits), len(ks)))
     for column, k in enumerate(ks):
         end, begin = last[:, k - 1], before[:, k - 1]
-        row = np.arange(queries)
         sure = np.where(begin >= 0, hits[row, begin], 0)
         share = (hits[row, end] - sure) / (end - begin)
         at_k[:, column] = (sure + share * (k - 1 - begin)) / k

@@ -45,12 +45,9 @@ def paired_difference(first: _Rightness, second: _Rightness) -> PairedDifference
     Args:
         first: (S, n), whether each of n shapes was classified right under each of S seeds, or
             how often, in [0, 1].
-        second: (S, n), of the other.
-
-    Raises:
-        ValueError: different shapes, or nothing to compare.
+        second: (S, n), of the other, on the same shapes.
     """
-    difference = _difference(first, second)
+    difference = first.astype(np.float64) - second
     n_seeds, n_shapes = difference.shape
     seeds, shapes = _shares(n_seeds, n_shapes)
     resampled = ((seeds @ difference) * shapes).sum(axis=1)
@@ -72,11 +69,8 @@ def t_interval(first: _Rightness, second: _Rightness) -> tuple[float, float] | N
 
     Returns:
         Low and high end; None for a single seed or shape.
-
-    Raises:
-        ValueError: different shapes, or nothing to compare.
     """
-    difference = _difference(first, second)
+    difference = first.astype(np.float64) - second
     n_seeds, n_shapes = difference.shape
     if n_seeds < 2 or n_shapes < 2:
         return None
@@ -88,14 +82,6 @@ def t_interval(first: _Rightness, second: _Rightness) -> tuple[float, float] | N
     freedom = variance**2 / (of_seeds**2 / (n_seeds - 1) + of_shapes**2 / (n_shapes - 1))
     half = float(student_t.ppf((1 + LEVEL) / 2, freedom)) * variance**0.5
     return mean - half, mean + half
-
-
-def _difference(first: _Rightness, second: _Rightness) -> NDArray[np.float64]:
-    if first.shape != second.shape or first.ndim != 2 or first.size == 0:
-        raise ValueError(
-            f"paired accuracies need two equal tables (S, n), not {first.shape} and {second.shape}"
-        )
-    return first.astype(np.float64) - second
 
 
 @lru_cache(maxsize=1)
@@ -110,7 +96,7 @@ def _shares(n_seeds: int, n_shapes: int) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def item_intervals(
-    values: NDArray[np.float64], groups: NDArray[np.int64] | None = None, seed: int = 0
+    values: NDArray[np.float64], groups: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
     """Bootstrap percentile intervals of means over items, the same resamples for all of them.
 
@@ -123,20 +109,14 @@ def item_intervals(
         values: (n, V), V values of each of n items: accuracies, or differences of two.
         groups: (n,) classes, whose means count alike: items are then drawn anew within each. None:
             items are drawn from all, and all count alike.
-        seed: the seed of the resampling.
 
     Returns:
         (V, 2), both ends at `LEVEL`.
-
-    Raises:
-        ValueError: shapes that do not fit, or no item.
     """
-    if values.ndim != 2 or 0 in values.shape or (groups is not None and len(groups) != len(values)):
-        raise ValueError(f"values of items should be (n, V), and groups (n,), not {values.shape}")
     together = [np.arange(len(values))]
     if groups is not None:
         together = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    generator = keyed_numpy_generator("item intervals", seed)
+    generator = keyed_numpy_generator("item intervals", 0)
     means = np.zeros((_RESAMPLES, values.shape[1]))
     for rows in together:
         even = np.full(len(rows), 1 / len(rows))
@@ -155,13 +135,8 @@ def mcnemar_exact(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
 
     Args:
         first: (n,), whether each shape was classified right.
-        second: (n,), of the other.
-
-    Raises:
-        ValueError: different shapes.
+        second: (n,), of the other, on the same shapes.
     """
-    if first.shape != second.shape or first.ndim != 1:
-        raise ValueError(f"paired answers need one shape (n,), not {first.shape}, {second.shape}")
     only_first = int(np.count_nonzero(first & ~second))
     only_second = int(np.count_nonzero(second & ~first))
     if only_first + only_second == 0:

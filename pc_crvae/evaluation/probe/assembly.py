@@ -1,11 +1,13 @@
 """From what a probe found under each seed to its report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
 
 from pc_crvae.data.inspection.near_copies import NearCopies
 from pc_crvae.embedding import names
@@ -24,7 +26,7 @@ from pc_crvae.evaluation.probe.report import (
     ProtocolReport,
     TrainAndTestFeatures,
 )
-from pc_crvae.evaluation.reports import TrainAndTest
+from pc_crvae.evaluation.reports import Part, TrainAndTest, library_versions
 
 _LEFT_OUT = (
     "; one more than three standard deviations of the paired difference behind a smaller one in "
@@ -49,8 +51,8 @@ def assemble(
     classes: Sequence[str],
     protocol: ProbeProtocol,
     data: TrainAndTest | TrainAndTestFeatures,
-    versions: dict[str, str],
-    near_copies: NearCopies | None = None,
+    near_copies: NearCopies | None,
+    **parts: Part,
 ) -> Probed:
     """Score what was predicted, and put it into a report.
 
@@ -60,35 +62,29 @@ def assemble(
         classes: names.
         protocol: the protocol that was asked for.
         data: the items that were fitted on and scored on.
-        versions: the versions of the libraries.
-        near_copies: those that test shapes have in training, to be scored without.
+        near_copies: those that test shapes have in training, to be scored without; None for none.
+        parts: further parts of the report, by its fields.
     """
+    if isinstance(data, TrainAndTest):
+        items = data.test.sha256
+    else:
+        items = f"labels {data.test.labels_sha256}"
+    predictions = collect_predictions(outcomes, test_labels, protocol, items)
     found = score_rows(outcomes, test_labels, protocol)
     if names.GIVEN not in outcomes:
-        bars = [compare_with_untrained]
-        if any(features == names.TRAINING_FREE for features, _ in outcomes):
-            bars = [compare_with_training_free, compare_with_untrained]
-        found["paired"] = tuple(
-            compare(setting, names.REPRESENTATIONS[key], outcomes, test_labels)
-            for compare in bars
-            for key in protocol.representations
-            for setting in protocol.settings
-        )
+        found["paired"] = tuple(compare_rows(outcomes, predictions, protocol))
     if near_copies is not None:
         without = score_without_near_copies(near_copies, outcomes, test_labels)
         found["without_near_copies"] = without
     if ALIGNED in protocol.settings:
         probed = (names.GIVEN, ("trained", names.POSTERIOR_MEAN), ("trained", names.POOLED))
-        of_seeds = outcomes[next(name for name in probed if name in outcomes)]
-        predictions = [outcome.predictions[ALIGNED] for outcome in of_seeds]
-        found["confusion"] = confusion_of(test_labels, predictions, classes)
+        shown = next(name for name in probed if name in outcomes)
+        answers = predictions.rows[row_name(*shown, ALIGNED)]
+        found["confusion"] = confusion_of(predictions.labels, answers, classes)
     described = describe_protocol(protocol)
-    report = ProbeReport(**found, protocol=described, data=data, versions=versions)
-    if isinstance(data, TrainAndTest):
-        items = data.test.sha256
-    else:
-        items = f"labels {data.test.labels_sha256}"
-    return Probed(report, collect_predictions(outcomes, test_labels, protocol, items))
+    versions = library_versions()
+    report = ProbeReport(**found, protocol=described, data=data, versions=versions, **parts)
+    return Probed(report, predictions)
 
 
 def score_rows(outcomes: Outcomes, test_labels: Labels, protocol: ProbeProtocol) -> dict[str, Any]:
@@ -151,59 +147,43 @@ def collect_predictions(
     return Predictions(np.asarray(test_labels), rows, np.array(protocol.seeds), items)
 
 
-def compare_with_untrained(
-    setting: names.Setting, trained: names.Representation, outcomes: Outcomes, test_labels: Labels
-) -> PairedRow:
-    """Compare a trained representation with the strongest untrained one, shape by shape.
+def compare_rows(
+    outcomes: Outcomes, predictions: Predictions, protocol: ProbeProtocol
+) -> Iterator[PairedRow]:
+    """Compare trained representations, shape by shape, with what was not trained.
 
-    The strongest is picked on these very shapes, which favours the untrained side.
+    That is the training-free row, then the strongest untrained representation, which is picked on
+    these very shapes and so is favoured.
     """
 
-    def share(name: str) -> float:
-        right = _correct(outcomes["untrained", name], setting, test_labels)
-        return float(right.mean())
+    def correct(features: str, representation: str, setting: str) -> NDArray[np.bool_]:
+        return predictions.correct(row_name(features, representation, setting))
 
-    probed = [name for features, name in outcomes if features == "untrained"]
-    strongest = cast(names.Representation, max(probed, key=share))
-    other = outcomes["untrained", strongest]
-    values = _paired(setting, outcomes["trained", trained], other, test_labels)
-    return PairedRow(setting=setting, trained=trained, untrained=strongest, **values)
-
-
-def compare_with_training_free(
-    setting: names.Setting, trained: names.Representation, outcomes: Outcomes, test_labels: Labels
-) -> PairedRow:
-    """Compare a trained representation with the training-free row, shape by shape."""
-    ((name, other),) = [each for each in outcomes.items() if each[0][0] == names.TRAINING_FREE]
-    values = _paired(setting, outcomes["trained", trained], other, test_labels)
-    return PairedRow(setting=setting, trained=trained, training_free=name[1], **values)
-
-
-def _paired(
-    setting: names.Setting, ours: Sequence[Outcome], theirs: Sequence[Outcome], test_labels: Labels
-) -> dict[str, Any]:
-    right, right_too = (_correct(of, setting, test_labels) for of in (ours, theirs))
-    return {
-        **paired_difference(right, right_too),
-        "level": LEVEL,
-        "method": "bootstrap percentile, over test shapes and probe seeds",
-    }
+    for features in (names.TRAINING_FREE, "untrained"):
+        others = [representation for whose, representation in outcomes if whose == features]
+        if not others:
+            continue
+        for key, setting in product(protocol.representations, protocol.settings):
+            rights = {other: correct(features, other, setting) for other in others}
+            strongest = max(others, key=lambda other: rights[other].mean())
+            trained = names.REPRESENTATIONS[key]
+            yield PairedRow.model_validate(
+                {
+                    "setting": setting,
+                    "trained": trained,
+                    features: strongest,
+                    **paired_difference(correct("trained", trained, setting), rights[strongest]),
+                    "level": LEVEL,
+                    "method": "bootstrap percentile, over test shapes and probe seeds",
+                }
+            )
 
 
-def _correct(
-    of_seeds: Sequence[Outcome], setting: names.Setting, test_labels: Labels
-) -> NDArray[np.bool_]:
-    return np.array([outcome.predictions[setting] == test_labels for outcome in of_seeds])
-
-
-def confusion_of(
-    labels: Labels, predictions: Sequence[Labels], classes: Sequence[str]
-) -> Confusion:
-    """Count (true class, predicted class) over all of ``predictions``."""
-    matrix = np.zeros((len(classes), len(classes)), dtype=np.int64)
-    for predicted in predictions:
-        np.add.at(matrix, (np.asarray(labels), predicted), 1)
-    return Confusion(classes=tuple(classes), matrix=tuple(tuple(row) for row in matrix.tolist()))
+def confusion_of(labels: Labels, answers: NDArray[np.integer], classes: Sequence[str]) -> Confusion:
+    """Count (true class, predicted class) over all of ``answers`` (S, n) for the labels (n,)."""
+    true = np.broadcast_to(labels, answers.shape)
+    matrix = confusion_matrix(true.ravel(), answers.ravel(), labels=np.arange(len(classes)))
+    return Confusion(classes=tuple(classes), matrix=tuple(map(tuple, matrix.tolist())))
 
 
 def describe_protocol(protocol: ProbeProtocol) -> ProtocolReport:

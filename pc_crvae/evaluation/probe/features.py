@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Sized
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +18,7 @@ from pc_crvae.evaluation.probe.metrics.base import ALIGNED
 from pc_crvae.evaluation.probe.outcomes import predict_items
 from pc_crvae.evaluation.probe.protocol import AS_THEY_ARE, ProbeProtocol, changed, load_protocol
 from pc_crvae.evaluation.probe.report import FeaturesCut, ProbeReport, TrainAndTestFeatures
-from pc_crvae.evaluation.reports import library_versions
+from pc_crvae.evaluation.reports import Part
 from pc_crvae.utils.files import read_npz
 
 
@@ -104,14 +103,14 @@ def probe_arrays(
     data = TrainAndTestFeatures(
         train=_describe(train, named, "train"), test=_describe(test, of_test, "test")
     )
-    versions = library_versions()
-    probed = assemble(outcomes, places, list(map(str, classes)), rules, data, versions)
-    if cross_validation is None:
-        return probed
-    held = {GIVEN: [Held(train, outcomes[GIVEN][0].chosen)]}
-    how = rules.classifier, cross_validation, rules.standardise
-    found = cross_validate(held, labels, *how, seeds=rules.seeds[:1], progress=progress)
-    return replace(probed, report=probed.report.model_copy(update={"cross_validation": found}))
+    parts: dict[str, Part] = {}
+    if cross_validation is not None:
+        held = {GIVEN: [Held(train, outcomes[GIVEN][0].chosen)]}
+        how = rules.classifier, cross_validation, rules.standardise
+        parts["cross_validation"] = cross_validate(
+            held, labels, *how, seeds=rules.seeds[:1], progress=progress
+        )
+    return assemble(outcomes, places, list(map(str, classes)), rules, data, None, **parts)
 
 
 def read_features(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -43,10 +43,5 @@ def table_of_comparison(compared: Comparison) -> Table:
             ]
             for row in compared.rows
         ],
-        protocol=(
-            f"A: {compared.first}; B: {compared.second}. Accuracy in per cent on "
-            f"{compared.test_items:,} test items, which both were scored on, with "
-            f"{len(compared.seeds)} probe seeds. {compared.level:.0%} intervals of the difference; "
-            f"{compared.method}."
-        ),
+        protocol=filled(__file__, "compared.txt", compared=compared),
     )

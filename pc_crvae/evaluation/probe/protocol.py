@@ -133,11 +133,6 @@ else:
     ProbeProtocol = protocol_with(tuple(METRICS))
 
 
-def protocol_names() -> list[str]:
-    """The names of the protocols that come with the package."""
-    return sorted(path.stem for path in PROTOCOL_FOLDER.glob("*.yaml"))
-
-
 def load_protocol(name: str | Path) -> ProbeProtocol:
     """Read a protocol: one that comes with the package, by its name, or a file of one's own.
 

@@ -12,7 +12,6 @@ The test split is small, so the same rows may be cross-validated on the training
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -25,15 +24,20 @@ from pc_crvae.evaluation import classes
 from pc_crvae.evaluation.metrics.accuracy import accuracy
 from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.assembly import Probed, assemble
-from pc_crvae.evaluation.probe.cross_validation import CrossValidation, Held, cross_validate
+from pc_crvae.evaluation.probe.cross_validation import (
+    CrossValidation,
+    Held,
+    RowName,
+    cross_validate,
+)
 from pc_crvae.evaluation.probe.kept_fits import fit_once
 from pc_crvae.evaluation.probe.linear_svm import fit_linear_svm
-from pc_crvae.evaluation.probe.metrics.base import ALIGNED, Task
+from pc_crvae.evaluation.probe.metrics.base import Task
 from pc_crvae.evaluation.probe.near_copies import near_copies_of
 from pc_crvae.evaluation.probe.outcomes import Outcome, predict_items
 from pc_crvae.evaluation.probe.protocol import AS_THEY_ARE, ProbeProtocol
 from pc_crvae.evaluation.probe.training_free import Candidates, Chosen, choose_training_free
-from pc_crvae.evaluation.reports import Part, TrainAndTest, library_versions
+from pc_crvae.evaluation.reports import Part, TrainAndTest
 from pc_crvae.evaluation.rotations import rotated
 
 if TYPE_CHECKING:
@@ -61,7 +65,7 @@ def probe_encoders(
             where nothing was trained, and there is a row of given features alone.
         train: labelled shapes that classifiers are fitted on, as they are.
         test: labelled shapes of the same classes; their labels are only scored against.
-        protocol: the rest; its points are those drawn of each cloud, None for images.
+        protocol: the rest, as `protocol_for` returns it.
         progress: a function to call with a line that says what is being done.
         training_free: the descriptors of which the strongest has a row too; None for no such row.
         cross_validation: the folds of a second estimate, on the training items, whose repeats are
@@ -69,11 +73,11 @@ def probe_encoders(
 
     Raises:
         UserError: a split without labels, splits of different classes, a single class or one
-            with fewer items than folds, too few points, features that are not finite, or images
-            to be turned.
+            with fewer items than folds, too few points, or features that are not finite.
     """
     classes.check_same_classes(train, test)
-    _check_points(train, test, protocol)
+    if train.holds == "points":
+        _check_points(train, test, protocol)
     train_labels, test_labels = classes.labels_of(train), classes.labels_of(test)
     classes.check_several(train_labels, train.classes)
     if protocol.chooses:
@@ -85,14 +89,19 @@ def probe_encoders(
         classes.check_enough_of_each(
             train_labels, cross_validation.folds, train.classes, classes.FEWER_FOLDS
         )
-    encoders: dict[str, Callable[[int], Encode]] = {GIVEN[0]: lambda seed: encode}
+    encoders = {GIVEN[0]: _under_every_seed(encode)}
+    rows: dict[str, dict[Encoded, RowName]] = {GIVEN[0]: {"mean": GIVEN}}
     if untrained is not None:
-        encoders = {"trained": lambda seed: encode, "untrained": untrained}
-    outcomes: dict[tuple[str, str], list[Outcome]] = {
-        _row(features, key): [] for key in protocol.representations for features in encoders
+        encoders = {"trained": _under_every_seed(encode), "untrained": untrained}
+        rows = {
+            features: {key: (features, REPRESENTATIONS[key]) for key in protocol.representations}
+            for features in encoders
+        }
+    outcomes: dict[RowName, list[Outcome]] = {
+        rows[features][key]: [] for key in protocol.representations for features in encoders
     }
     chosen: Chosen | None = None
-    held: dict[tuple[str, str], list[Held]] = {}
+    held: dict[RowName, list[Held]] = {}
     for seed in protocol.seeds:
         first = seed == protocol.seeds[0]
         train_batch, test_batch = (
@@ -107,6 +116,7 @@ def probe_encoders(
             candidates = training_free(train_batch)
             chosen = choose_training_free(candidates, train_batch, train_labels, protocol, progress)
             outcomes[chosen.row] = []
+            rows[TRAINING_FREE] = {"mean": chosen.row}
             encoders[TRAINING_FREE] = _under_every_seed(chosen.encode)
         for features, encoder_for in encoders.items():
             probed = encoder_for(seed)
@@ -115,7 +125,7 @@ def probe_encoders(
             bar = chosen if features == TRAINING_FREE else None
             encoded = {"mean": bar.train} if bar and first else probed(train_batch)
             encoded_test = {setting: probed(batch) for setting, batch in turned.items()}
-            for key, row in _rows(features, chosen, protocol).items():
+            for key, row in rows[features].items():
                 of_test: dict[str, NDArray[np.floating]] = {
                     setting: of[key] for setting, of in encoded_test.items()
                 }
@@ -131,9 +141,6 @@ def probe_encoders(
                 if cross_validation is not None:
                     made = Held(of_train, outcomes[row][-1].chosen)
                     held.setdefault(row, []).append(made)
-    copies = near_copies_of(train, test, protocol)
-    data, versions = TrainAndTest.of(train, test), library_versions()
-    found = assemble(outcomes, test_labels, test.classes, protocol, data, versions, copies)
     parts: dict[str, Part] = {} if chosen is None else {TRAINING_FREE: chosen.report}
     if cross_validation is not None:
         in_order = {row: held[row] for row in outcomes}
@@ -141,24 +148,13 @@ def probe_encoders(
         parts["cross_validation"] = cross_validate(
             in_order, train_labels, *rules, seeds=protocol.seeds, progress=progress
         )
-    return replace(found, report=found.report.model_copy(update=parts))
+    data = TrainAndTest.of(train, test)
+    copies = near_copies_of(train, test, protocol)
+    return assemble(outcomes, test_labels, test.classes, protocol, data, copies, **parts)
 
 
 def _under_every_seed(encode: Encode) -> Callable[[int], Encode]:
     return lambda seed: encode
-
-
-def _rows(
-    features: str, chosen: Chosen | None, protocol: ProbeProtocol
-) -> dict[Encoded, tuple[str, str]]:
-    """What is taken of an encoder, and the row that it has."""
-    if chosen is not None and features == TRAINING_FREE:
-        return {"mean": chosen.row}
-    return {key: _row(features, key) for key in protocol.representations}
-
-
-def _row(features: str, key: Encoded) -> tuple[str, str]:
-    return GIVEN if features == GIVEN[0] else (features, REPRESENTATIONS[key])
 
 
 def protocol_for(
@@ -210,13 +206,6 @@ def validation_probe(
 
 
 def _check_points(train: ItemSet, test: ItemSet, protocol: ProbeProtocol) -> None:
-    if train.holds != "points":
-        if protocol.points is not None or protocol.settings != (ALIGNED,):
-            raise UserError(
-                f"{train.name} holds images, which are probed as they are: the protocol "
-                f"{protocol.name} asks for points or turned shapes"
-            )
-        return
     for items in (train, test):
         available = items.array.shape[1]
         if protocol.points is None or protocol.points > available:

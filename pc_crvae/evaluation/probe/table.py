@@ -91,28 +91,20 @@ def _cross_validation(found: cross_validation.CrossValidated) -> Table:
         + (f" {found.repeats} times" if found.repeats > 1 else "")
         + f", {100 * found.level:.0f} % intervals"
     )
-    scored: list[
-        tuple[
-            str, cross_validation.CrossValidatedRow | cross_validation.CrossValidatedDifference, str
-        ]
-    ]
-    scored = [(title_of(row.features, row.representation), row, "") for row in found.rows]
+    rows = [[title_of(row.features, row.representation), *_scores(row, "")] for row in found.rows]
     for pair in found.differences:
         name = f"trained {_words(pair.trained)} less {_words(pair.against)}"
         if pair.against == TRAINING_FREE:
             name += f" {pair.representation}"
-        scored.append((name, pair, "+"))
-    return Table(
-        [title, "accuracy", "class mean"],
-        [
-            [name, _score(row.accuracy, sign), _score(row.class_mean, sign)]
-            for name, row, sign in scored
-        ],
-    )
+        rows.append([name, *_scores(pair, "+")])
+    return Table([title, "accuracy", "class mean"], rows)
 
 
-def _score(score: cross_validation.Score, sign: str) -> str:
-    return _with_interval(score.mean, score.interval, sign)
+def _scores(
+    row: cross_validation.CrossValidatedRow | cross_validation.CrossValidatedDifference, sign: str
+) -> list[str]:
+    scores = (row.accuracy, row.class_mean)
+    return [_with_interval(score.mean, score.interval, sign) for score in scores]
 
 
 def _with_interval(mean: float, interval: tuple[float, float], sign: str) -> str:

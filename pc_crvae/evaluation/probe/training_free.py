@@ -16,7 +16,11 @@ from pc_crvae.embedding.names import TRAINING_FREE, Encode
 from pc_crvae.evaluation.metrics.accuracy import accuracy, class_mean_accuracy
 from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.classifier_settings import with_value
-from pc_crvae.evaluation.probe.classifiers import FittedClassifier, held_out_predictions
+from pc_crvae.evaluation.probe.classifiers import (
+    Features,
+    FittedClassifier,
+    held_out_predictions,
+)
 from pc_crvae.evaluation.probe.kept_fits import fit_once
 from pc_crvae.evaluation.probe.metrics.base import Task
 from pc_crvae.evaluation.probe.protocol import ProbeProtocol
@@ -64,7 +68,7 @@ class Chosen:
 
     report: TrainingFree
     encode: Encode
-    train: NDArray[np.floating]
+    train: Features
     fitted: FittedClassifier
 
     @property
@@ -72,9 +76,7 @@ class Chosen:
         """Its name in outcomes: whose features, and which."""
         return TRAINING_FREE, self.report.chosen
 
-    def fit(
-        self, features: NDArray[np.floating], labels: Labels, protocol: ProbeProtocol
-    ) -> FittedClassifier:
+    def fit(self, features: Features, labels: Labels, protocol: ProbeProtocol) -> FittedClassifier:
         """Fit the classifier on its features under another seed, with the value of the first."""
         task = Task(features, labels, {}, protocol.standardise, protocol.folds, protocol.seeds[0])
         return fit_once(task, with_value(protocol.classifier, self.fitted.chosen))
@@ -102,13 +104,7 @@ def choose_training_free(
     Raises:
         UserError: as `fit_classifier`.
     """
-    scored: list[Candidate] = []
-    best: Chosen | None = None
-    choice = (
-        "best class mean by stratified cross-validation on the training items, under the first "
-        f"probe seed, {protocol.folds} folds; the classifier's parameter likewise, and held under "
-        "the other seeds"
-    )
+    tried: list[tuple[Candidate, Features, FittedClassifier]] = []
     for kind, encode in candidates.items():
         if progress is not None:
             progress(f"training-free candidate {kind}")
@@ -125,18 +121,19 @@ def choose_training_free(
                 folds=min(protocol.folds, int(np.unique(labels, return_counts=True)[1].min())),
                 seed=protocol.seeds[0],
             )
-        scored.append(
-            Candidate(
-                kind=kind,
-                class_mean=class_mean_accuracy(labels, held_out),
-                accuracy=accuracy(labels, held_out),
-                dimensions=features.shape[1],
-            )
+        candidate = Candidate(
+            kind=kind,
+            class_mean=class_mean_accuracy(labels, held_out),
+            accuracy=accuracy(labels, held_out),
+            dimensions=features.shape[1],
         )
-        if best is None or scored[-1].class_mean > max(each.class_mean for each in scored[:-1]):
-            report = TrainingFree(chosen=kind, candidates=(), choice=choice)
-            best = Chosen(report, encode, features, fitted)
-    if best is None:
-        raise ValueError("there is no candidate to choose from")
-    report = best.report.model_copy(update={"candidates": tuple(scored)})
-    return Chosen(report, best.encode, best.train, best.fitted)
+        tried.append((candidate, features, fitted))
+    best, features, fitted = max(tried, key=lambda each: each[0].class_mean)
+    choice = (
+        "best class mean by stratified cross-validation on the training items, under the first "
+        f"probe seed, {protocol.folds} folds; the classifier's parameter likewise, and held under "
+        "the other seeds"
+    )
+    scored = tuple(candidate for candidate, _, _ in tried)
+    report = TrainingFree(chosen=best.kind, candidates=scored, choice=choice)
+    return Chosen(report, candidates[best.kind], features, fitted)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,8 +102,7 @@ def apply_condition(
             # The probe's own draws, so that its rows and these agree.
             return rotated(clouds, condition.name, "probe rotation", condition.name, seed)
         case "corruption":
-            corruption = cast(corruptions.Corruption, condition.name)
-            return corruptions.corrupt(clouds, corruption, condition.level, "robustness", seed)
+            return corruptions.corrupt(clouds, condition.name, condition.level, "robustness", seed)
         case "occlusion":
             return _occlude(clouds, condition, seed)
         case "points":

@@ -23,24 +23,15 @@ def visible_points(points: NDArray[np.floating], camera: NDArray[np.floating]) -
     """Tell which points of a cloud are seen from a place.
 
     Args:
-        points: (N, 3), computed on in float64.
+        points: (N, 3), N > 0, computed on in float64.
         camera: (3,), where none of the points is.
 
     Returns:
         (N,) True where seen; points at one place are seen together or not at all.
-
-    Raises:
-        ValueError: other shapes, no points, or a camera at one of them.
     """
-    if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0 or camera.shape != (3,):
-        raise ValueError(
-            f"points must be (N, 3) and the camera (3,), not {points.shape} and {camera.shape}"
-        )
     places, place_of = np.unique(points.astype(np.float64), axis=0, return_inverse=True)
     from_camera = places - camera.astype(np.float64)
     distances = np.linalg.norm(from_camera, axis=1, keepdims=True)
-    if not distances.all():
-        raise ValueError("the camera is at one of the points, from where there is no view")
     mirrored = from_camera * (2 * SPHERE_RADIUS * distances.max() / distances - 1)
     on_hull = _on_hull(np.vstack([mirrored, np.zeros(3)]))[:-1]
     return on_hull[place_of.reshape(-1)]

@@ -28,13 +28,10 @@ def robustness_curves(report: RobustnessReport, path: Path | str) -> None:
         path: the picture to write; its suffix chooses the format.
 
     Raises:
-        ValueError: the report has nothing with levels.
         UserError: the picture could not be written.
     """
     rows = [row for row in report.rows if row.fitted_on == "aligned"]
     conditions = dict.fromkeys((row.part, row.condition) for row in rows if row.part != "rotation")
-    if not conditions:
-        raise ValueError("a report of rotations alone has no curves")
     level_plot([_panel(rows, part, condition) for part, condition in conditions], path)
 
 

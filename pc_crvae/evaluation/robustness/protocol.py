@@ -56,8 +56,6 @@ class RobustnessProtocol:
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
                 raise UserError(f"{name} must be at least one and distinct, not {values}")
-        if not set(self.parts) <= set(PARTS):
-            raise UserError(f"parts must be among {', '.join(PARTS)}, not {self.parts}")
         if self.points < 1 or min(self.point_counts) < 1:
             raise UserError("shapes of fewer than 1 point have no features: ask for more points")
         if not all(-90 <= elevation <= 90 for elevation in self.elevations):

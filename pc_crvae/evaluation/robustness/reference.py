@@ -1,12 +1,13 @@
 """Corruption errors: those of an encoder over those of a reference, whose errors are 1."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pc_crvae.embedding.names import FEATURES, REPRESENTATIONS, Features, Representation
 from pc_crvae.errors import UserError
@@ -18,9 +19,6 @@ from pc_crvae.evaluation.robustness.report import (
     ReferenceReport,
     RobustnessReport,
 )
-
-_Means = Mapping[tuple[Representation, str, int], float]
-"""Mean accuracies by representation, corruption and severity."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +41,12 @@ def read_reference(path: Path) -> Reference:
         UserError: it cannot be read, or is no report of robustness with corruptions.
     """
     report = RobustnessReport.read(path)
-    known = _mean_accuracies(report.rows, "trained")
-    if not known.keys() >= set(
-        itertools.product(REPRESENTATIONS.values(), CORRUPTIONS, SEVERITIES)
-    ):
+    wanted = itertools.product(REPRESENTATIONS.values(), CORRUPTIONS, SEVERITIES)
+    if not set(wanted) <= {
+        (row.representation, row.condition, row.level)
+        for row in report.rows
+        if row.features == "trained" and row.part == "corruption"
+    }:
         raise UserError(
             f"{path} has no corruptions, whose errors are measured against: give a report of "
             "robustness with them"
@@ -93,69 +93,59 @@ def corruption_errors(
     corrupted = [row for row in rows if row.part == "corruption"]
     if not corrupted:
         return ()
+    whose: Features = "untrained"
+    against: Sequence[AccuracyRow] = corrupted
     described: ReferenceReport | None = None
-    if reference is None:
-        against = _mean_accuracies(corrupted, "untrained")
-    else:
-        against = _mean_accuracies(reference.report.rows, "trained")
+    if reference is not None:
+        whose = "trained"
+        against = reference.report.rows
         described = ReferenceReport(
             report=str(reference.path), checkpoint=reference.report.checkpoint
         )
     return tuple(
-        _errors_over(
-            [row for row in corrupted if (row.features, row.representation) == (features, name)],
-            {
-                which: [against[name, which, severity] for severity in SEVERITIES]
-                for which in CORRUPTIONS
-            },
-            described,
+        CorruptionErrors(
+            features=features,
+            representation=name,
+            reference=described or "untrained",
+            **_relative_errors(
+                _accuracies(corrupted, features, name), _accuracies(against, whose, name)
+            ),
         )
         for features in FEATURES
         for name in REPRESENTATIONS.values()
     )
 
 
-def _mean_accuracies(rows: Iterable[AccuracyRow], features: Features) -> _Means:
-    return {
-        (row.representation, row.condition, row.level): row.accuracy_mean
+def _accuracies(
+    rows: Iterable[AccuracyRow], features: Features, representation: Representation
+) -> NDArray[np.float64]:
+    """Those of an encoder's representation, by corruption, severity and seed."""
+    found = {
+        (row.part, row.condition, row.level): row.accuracies
         for row in rows
-        if row.part == "corruption" and row.features == features
+        if (row.features, row.representation) == (features, representation)
     }
+    return np.array(
+        [[found["corruption", which, of] for of in SEVERITIES] for which in CORRUPTIONS]
+    )
 
 
-def _errors_over(
-    own: Sequence[AccuracyRow],
-    against: Mapping[str, Sequence[float]],
-    reference: ReferenceReport | None,
-) -> CorruptionErrors:
-    """The errors of one encoder's representation; ``against`` has accuracies by severity.
-
-    Those of a corruption are summed over the severities, and over the same sum of the reference.
-    """
-
-    def row(**found: Any) -> CorruptionErrors:
-        return CorruptionErrors(
-            features=own[0].features,
-            representation=own[0].representation,
-            reference=reference or "untrained",
-            **found,
-        )
-
-    faultless = [name for name in CORRUPTIONS if min(against[name]) == 1]
-    if faultless:
+def _relative_errors(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> dict[str, Any]:
+    """The errors over the reference's mean ones, each corruption's summed over the severities."""
+    means = theirs.mean(axis=2)
+    faultless = np.array([*CORRUPTIONS])[means.min(axis=1) == 1]
+    if len(faultless):
         note = (
             f"the reference makes no error under {', '.join(faultless)}, so that no error can be "
             "measured against it"
         )
-        return row(ce=None, mce_mean=None, mce_std=None, mce=None, note=note)
-    accuracies = {(row.condition, row.level): row.accuracies for row in own}
-    errors = 1 - np.array([[accuracies[which, of] for of in SEVERITIES] for which in CORRUPTIONS])
-    of_reference = 1 - np.array([against[which] for which in CORRUPTIONS])
-    relative = errors.sum(axis=1) / of_reference.sum(axis=1, keepdims=True)  # by corruption, seed
+        return {"ce": None, "mce_mean": None, "mce_std": None, "mce": None, "note": note}
+    of_reference = (1 - means).sum(axis=1, keepdims=True)
+    relative = (1 - ours).sum(axis=1) / of_reference  # by corruption, seed
     mce = relative.mean(axis=0).tolist()
-    return row(
-        ce=dict(zip(CORRUPTIONS, relative.mean(axis=1).tolist(), strict=True)),
-        mce_mean=float(np.mean(mce)),
-        mce_std=spread(mce),
-        mce=tuple(mce),
-    )
+    return {
+        "ce": dict(zip(CORRUPTIONS, relative.mean(axis=1).tolist(), strict=True)),
+        "mce_mean": float(np.mean(mce)),
+        "mce_std": spread(mce),
+        "mce": tuple(mce),
+    }

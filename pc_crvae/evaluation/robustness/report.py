@@ -1,6 +1,6 @@
 """The report of robustness: rows of accuracies, of drift and of corruption errors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -125,25 +125,20 @@ class RobustnessReport(ModelReport):
     trained_on: dict[str, JsonValue] | None = None
 
 
-def accuracy_rows(
-    accuracies: Mapping[
-        tuple[names.Features, names.Encoded, names.Setting, Condition], Sequence[float]
-    ],
-) -> tuple[AccuracyRow, ...]:
-    """Make a row of each encoder, representation, rotation of training shapes, and condition.
-
-    Args:
-        accuracies: one per seed.
-    """
-    return tuple(
-        AccuracyRow(
-            features=features,
-            representation=names.REPRESENTATIONS[representation],
-            fitted_on=how,
-            part=condition.part,
-            condition=condition.name,
-            level=condition.level,
-            **summarize_accuracies(of_seeds),
-        )
-        for (features, representation, how, condition), of_seeds in accuracies.items()
+def accuracy_row(
+    features: names.Features,
+    representation: names.Encoded,
+    how: names.Setting,
+    condition: Condition,
+    of_seeds: Sequence[float],
+) -> AccuracyRow:
+    """Make the row of an encoder's representation, rotation of training shapes, and condition."""
+    return AccuracyRow(
+        features=features,
+        representation=names.REPRESENTATIONS[representation],
+        fitted_on=how,
+        part=condition.part,
+        condition=condition.name,
+        level=condition.level,
+        **summarize_accuracies(of_seeds),
     )

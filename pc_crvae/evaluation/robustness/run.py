@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pc_crvae.data.clouds import CloudSet
-from pc_crvae.embedding.names import REPRESENTATIONS, Encoded, Features, Setting
+from pc_crvae.embedding.names import (
+    REPRESENTATIONS,
+    Encoded,
+    Features,
+    Representations,
+    Setting,
+)
 from pc_crvae.errors import UserError
 from pc_crvae.evaluation.classes import check_enough_of_each, check_same_classes, labels_of
 from pc_crvae.evaluation.metrics.accuracy import accuracy
@@ -22,11 +28,11 @@ from pc_crvae.evaluation.metrics.arrays import Labels
 from pc_crvae.evaluation.probe.linear_svm import FittedProbe, fit_linear_svm
 from pc_crvae.evaluation.reports import TrainAndTest, in_words, library_versions
 from pc_crvae.evaluation.robustness import conditions
-from pc_crvae.evaluation.robustness.drift import Drift, drift_between, drift_rows
-from pc_crvae.evaluation.robustness.encoding import Encode, EncodedClouds, posterior_encoder
+from pc_crvae.evaluation.robustness.drift import Drift, drift_between, drift_row
+from pc_crvae.evaluation.robustness.encoding import Encode, posterior_encoder
 from pc_crvae.evaluation.robustness.protocol import TRAINING_ROTATIONS, RobustnessProtocol
 from pc_crvae.evaluation.robustness.reference import Reference, check_reference, corruption_errors
-from pc_crvae.evaluation.robustness.report import DescribedProtocol, RobustnessReport, accuracy_rows
+from pc_crvae.evaluation.robustness.report import DescribedProtocol, RobustnessReport, accuracy_row
 from pc_crvae.evaluation.rotations import rotated
 from pc_crvae.evaluation.untrained import untrained_like
 from pc_crvae.models.points.vae import PointVAE
@@ -86,21 +92,23 @@ def run_robustness(
     for seed in protocol.seeds:
         encoders: dict[Features, Encode] = {"trained": trained, "untrained": untrained(seed)}
         probes = _fit(encoders, train, train_labels, protocol, seed, advance)
-        unmoved: dict[Features, EncodedClouds] = {}
+        unmoved: dict[Features, Representations] = {}
         for condition, features, encoded in _encoded(encoders, test, protocol, seed):
             drift = drift_between(encoded, unmoved.setdefault(features, encoded))
             drifts.setdefault((features, condition), []).append(drift)
             for how in _fitted_on(condition, protocol):
                 for name in REPRESENTATIONS:
-                    predicted = probes[features, name, how].predict(getattr(encoded, name))
+                    predicted = probes[features, name, how].predict(encoded[name])
                     key = features, name, how, condition
                     accuracies.setdefault(key, []).append(accuracy(test_labels, predicted))
             advance()
-    rows = accuracy_rows(accuracies)
+    rows = tuple(accuracy_row(*key, of_seeds) for key, of_seeds in accuracies.items())
     as_they_are = protocol.conditions[0]
     return RobustnessReport(
         rows=rows,
-        drift=drift_rows({key: found for key, found in drifts.items() if key[1] != as_they_are}),
+        drift=tuple(
+            drift_row(*key, of_seeds) for key, of_seeds in drifts.items() if key[1] != as_they_are
+        ),
         corruption_errors=corruption_errors(rows, reference),
         protocol=DescribedProtocol(**asdict(protocol), **in_words("robustness")),
         data=TrainAndTest.of(train, test),
@@ -124,7 +132,7 @@ def _fit(
             encoded = encode(shown)
             for name in REPRESENTATIONS:
                 probes[features, name, how] = fit_linear_svm(
-                    getattr(encoded, name),
+                    encoded[name],
                     labels,
                     c_grid=protocol.c_grid,
                     folds=protocol.folds,
@@ -136,7 +144,7 @@ def _fit(
 
 def _encoded(
     encoders: dict[Features, Encode], test: CloudSet, protocol: RobustnessProtocol, seed: int
-) -> Iterator[tuple[conditions.Condition, Features, EncodedClouds]]:
+) -> Iterator[tuple[conditions.Condition, Features, Representations]]:
     """The test shapes under each condition, as each encoder sees them."""
     as_they_are = _probed_clouds(test, protocol, seed)
     for condition in protocol.conditions:
@@ -158,7 +166,7 @@ def _fitted_on(condition: conditions.Condition, protocol: RobustnessProtocol) ->
 
 def _encode_under(
     condition: conditions.Condition, encode: Encode, clouds: conditions.Clouds
-) -> EncodedClouds:
+) -> Representations:
     try:
         return encode(clouds)
     except ValueError as error:

@@ -17,6 +17,7 @@ from pc_crvae.evaluation.images.observations import observe
 from pc_crvae.evaluation.images.protocol import ImageProtocol
 from pc_crvae.evaluation.images.report import ImageReport, format_images
 from pc_crvae.evaluation.images.run import NO_PRIOR, evaluate_images
+from pc_crvae.evaluation.metrics import likelihood as estimates
 from pc_crvae.latents.posteriors import DiagonalGaussian, gaussian_kl
 from pc_crvae.latents.statistics import active_units, mutual_information
 from pc_crvae.models.images.nvae.pretrained import PretrainedNVAE
@@ -125,8 +126,8 @@ def test_neither_latents_nor_means_of_many_images_are_held_at_once(monkeypatch):
     decoded.clear()
     model.encoder.register_forward_hook(lambda _, given, made: encoded.append(len(made)))
     monkeypatch.setattr(likelihood, "_NUMBERS_AT_ONCE", 1)
-    for part in (likelihood, latents):
-        monkeypatch.setattr(part, "IMAGES_AT_ONCE", 5)
+    monkeypatch.setattr(estimates, "ITEMS_AT_ONCE", 5)
+    monkeypatch.setattr(latents, "IMAGES_AT_ONCE", 5)
     in_parts = evaluated(model, train=TRAIN.subset([0, 1]))
     assert max(decoded) == 12  # images whose likelihood is estimated between two ticks
     assert encoded.count(5) >= 2
@@ -357,7 +358,6 @@ def test_a_seed_fixes_all_and_another_changes_all():
 
 def test_values_out_of_range_are_refused():
     for values, sentence in [
-        ({"samples": 0}, "samples must be at least 1, not 0"),
         ({"items": 1}, "items must be at least 2"),
         ({"train_items": 0}, "train_items must be at least 2"),
         ({"seed": -1}, "seed must be from 0 to 4294967295, not -1"),

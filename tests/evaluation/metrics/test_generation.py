@@ -131,8 +131,3 @@ def test_what_lies_outside_the_ball_counts_at_its_nearest_place():
     assert jensen_shannon_divergence(outside, corner) == 0
     assert jensen_shannon_divergence(corner, inside) == 0
     assert len(lattice()) == 10144
-
-
-def test_clouds_of_different_sizes_are_refused():
-    with pytest.raises(ValueError, match="as many points"):
-        generation_metrics(clouds(3, 8), clouds(3, 9))

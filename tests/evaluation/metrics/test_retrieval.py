@@ -3,7 +3,6 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from pc_crvae.embedding.cosine import unit_rows
-from pc_crvae.errors import UserError
 from pc_crvae.evaluation.metrics import retrieval
 from pc_crvae.evaluation.metrics.retrieval import retrieve
 
@@ -123,17 +122,3 @@ def test_a_shape_alone_in_its_class_is_sought_by_none_and_does_not_ask():
     assert found.alone == 1
     np.testing.assert_allclose(found.average_precisions, [1 / 2, 1 / 2])
     assert found.precision_at == {1: 0, 2: 1 / 2}  # k = 3 has not enough others
-
-
-@pytest.mark.parametrize(
-    ("features", "labels", "sentence"),
-    [
-        (np.full((3, 2), np.nan), np.array([0, 0, 1]), "finite"),
-        (np.full((3, 2), np.inf), np.array([0, 0, 1]), "finite"),
-        (np.ones((3, 2)), np.array([0, 1, 2]), "two shapes"),
-        (np.ones((3, 2)), np.array([0, 0]), "one label per shape"),
-    ],
-)
-def test_what_cannot_be_scored_is_refused(features, labels, sentence):
-    with pytest.raises(UserError, match=sentence):
-        retrieve(features, labels)

@@ -63,17 +63,6 @@ def test_a_mean_over_groups_varies_as_the_small_groups_do():
     assert low < np.mean([values[groups == group].mean() for group in (0, 1)]) < high
 
 
-def test_values_that_are_no_table_of_items_are_refused():
-    for values, groups in ((np.zeros(3), None), (np.zeros((0, 2)), None), (np.ones((3, 1)), [0])):
-        with pytest.raises(ValueError, match="values of items"):
-            item_intervals(values, None if groups is None else np.array(groups))
-
-
-def test_tables_of_different_shapes_are_refused():
-    with pytest.raises(ValueError, match="two equal tables"):
-        paired_difference(correct(0.5, 10, 0), correct(0.5, 11, 0))
-
-
 def flags(text: str) -> np.ndarray:
     return np.array([letter == "1" for letter in text])
 
@@ -86,8 +75,6 @@ def test_mcnemar_counts_only_what_one_side_alone_got_right():
     assert mcnemar_exact(flags("0001"), flags("1110")) == pytest.approx(10 / 16)
     assert mcnemar_exact(flags("10"), flags("01")) == 1
     assert mcnemar_exact(flags("0110"), flags("0110")) == 1
-    with pytest.raises(ValueError, match="one shape"):
-        mcnemar_exact(flags("10"), flags("1"))
 
 
 def test_mcnemar_errs_as_seldom_as_it_says():
@@ -125,8 +112,6 @@ def test_a_single_seed_has_no_t_interval_and_equal_arms_have_one_of_no_width():
     right = correct(0.9, 50, 0)
     assert t_interval(right[:1], right[:1]) is None
     assert t_interval(right, right) == (0, 0)
-    with pytest.raises(ValueError, match="two equal tables"):
-        t_interval(right, right[:2])
 
 
 @pytest.mark.slow

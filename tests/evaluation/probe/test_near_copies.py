@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from helpers.probe_protocols import protocol_names
 from helpers.solids import clouds
 from pc_crvae.evaluation.probe.classifier_settings import LinearSVM
 from pc_crvae.evaluation.probe.features import probe_features
-from pc_crvae.evaluation.probe.protocol import ProbeProtocol, load_protocol, protocol_names
+from pc_crvae.evaluation.probe.protocol import ProbeProtocol, load_protocol
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.probe.run import probe_encoders
 from pc_crvae.evaluation.probe.table import format_table

@@ -3,6 +3,7 @@ import re
 import pytest
 import yaml
 
+from helpers.probe_protocols import protocol_names
 from pc_crvae.cli import probe
 from pc_crvae.cli.parsing import Parser
 from pc_crvae.errors import UserError
@@ -12,7 +13,6 @@ from pc_crvae.evaluation.probe.protocol import (
     ProbeProtocol,
     load_protocol,
     parse_protocol,
-    protocol_names,
 )
 
 

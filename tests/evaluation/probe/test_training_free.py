@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from helpers.probe_protocols import protocol_names
 from helpers.solids import clouds
 from helpers.toy_models import with_encoder
 from pc_crvae.config import PointModelConfig
@@ -14,7 +15,7 @@ from pc_crvae.evaluation.encoders import probe_model
 from pc_crvae.evaluation.metrics.accuracy import class_mean_accuracy
 from pc_crvae.evaluation.probe.classifier_settings import LinearSVM, NearestNeighbors, Ridge
 from pc_crvae.evaluation.probe.classifiers import held_out_predictions
-from pc_crvae.evaluation.probe.protocol import ProbeProtocol, load_protocol, protocol_names
+from pc_crvae.evaluation.probe.protocol import ProbeProtocol, load_protocol
 from pc_crvae.evaluation.probe.report import ProbeReport
 from pc_crvae.evaluation.probe.run import probe_encoders
 from pc_crvae.evaluation.probe.table import format_table

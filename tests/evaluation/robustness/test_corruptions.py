@@ -19,11 +19,6 @@ COUNTS = {
 }
 
 
-@pytest.mark.parametrize("name", CORRUPTIONS)
-def test_severity_0_is_the_identity(name):
-    np.testing.assert_array_equal(corrupt(CLOUDS, name, 0, "test"), CLOUDS)
-
-
 @pytest.mark.parametrize("severity", SEVERITIES)
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_counts_are_the_published_ones_and_every_cloud_has_its_own_draw(name, severity):
@@ -135,16 +130,3 @@ def test_local_additions_come_in_clusters_about_points_of_the_cloud():
     assert 0.07 < spreads.min() < 0.09
     assert 0.11 < spreads.max() < 0.13
     assert abs(offsets.mean()) < 0.01
-
-
-@pytest.mark.parametrize(
-    ("call", "says"),
-    [
-        (lambda: corrupt(CLOUDS, "melt", 1, "test"), "among scale"),
-        (lambda: corrupt(CLOUDS, "jitter", 6, "test"), "0 to 5, not 6"),
-        (lambda: corrupt(CLOUDS[:, :500], "drop_local", 5, "test"), "clouds of 500"),
-    ],
-)
-def test_what_makes_no_sense_is_refused(call, says):
-    with pytest.raises(ValueError, match=says):
-        call()
