@@ -143,7 +143,7 @@ def test_runs_of_images_are_evaluated_and_compared(tmp_path, capsys):
         assert text.endswith("<!-- end of images -->\nafter\n")
         assert text.count("## digits") == 1
         assert "old" not in text
-    assert "21 of the" in text
+    assert " split 21 are evaluated" in text
     assert "| cr - aug |" in text
     assert "(images-figures.png)" in text
     assert (tmp_path / "images-figures.png").read_bytes().startswith(b"\x89PNG")
