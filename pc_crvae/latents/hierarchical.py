@@ -172,6 +172,12 @@ class _Chain(LatentChain):
             return record
 
     def _run_along(self, path: LatentPath, features: Sequence[Tensor] | None) -> TopDownPass:
+        sizes = tuple(latent.shape[-1] for latent in path)
+        if sizes != self.group_sizes:
+            raise ValueError(
+                f"a path of groups of {sizes} dimensions does not belong to a chain of "
+                f"groups of {self.group_sizes}"
+            )
         return self._run(features, lambda group, _: path[group], to_the_end=False)
 
 

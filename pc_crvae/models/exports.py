@@ -104,9 +104,9 @@ class SavedExport:
         """
         description = _read_json(folder / DESCRIPTION)
         path = folder / WEIGHTS
-        if not path.exists():
-            raise UserError(f"{folder} holds no {WEIGHTS}: it is not a saved model")
         with told(f"{path} cannot be read", OSError):
+            if not path.exists():
+                raise UserError(f"{folder} holds no {WEIGHTS}: it is not a saved model")
             weights = path.read_bytes()
         digest = hashlib.sha256(weights).hexdigest()
         recorded = _recorded_digests(description).get(WEIGHTS)

@@ -321,3 +321,8 @@ def test_the_top_group_of_a_path_that_was_drawn_from_here_takes_no_pass():
     assert all(map(torch.equal, [norm.running_mean for norm in top_down.norms], statistics))
     assert torch.equal(top.mean, chain.conditionals(path)[0].mean)
     assert torch.equal(top.mean, chain.top(tuple(path)).mean)
+
+
+def test_a_path_of_other_groups_is_refused():
+    with pytest.raises(ValueError, match=r"groups of \(2, 3\) dimensions .* \(2, 3, 2\)"):
+        posterior(network()).conditionals((torch.zeros(2, 2), torch.zeros(2, 3)))

@@ -44,10 +44,10 @@ def read_record(folder: Path) -> FetchRecord:
         UserError: the record is not as it was written.
     """
     path = folder / RECORD_NAME
-    if not path.exists():
-        return FetchRecord()
     remedy = "remove it and fetch again"
     with told(f"{path} cannot be read", OSError, ValueError, remedy=remedy):
+        if not path.exists():
+            return FetchRecord()
         written = json.loads(path.read_text(encoding="utf-8"))
     return validate(FetchRecord, written, str(path))
 

@@ -29,6 +29,7 @@ _PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}
 _UNSIGNED_BYTE = 8
 
 # Deflate makes at most 258 bytes of two bits (RFC 1951).
+_BYTES_AT_ONCE = 1 << 20
 _MOST_EXPANSION = 1032
 
 
@@ -110,8 +111,11 @@ def _read_open(path: Path, file: BufferedIOBase, dimensions: int, most: int) -> 
     promised = math.prod(lengths)
     if promised > most:
         raise UserError(f"{path} is too short for the {promised} bytes that its header promises")
-    # One byte more than promised also makes gzip check its sum of all of them.
-    values = file.read(promised + 1)
+    values = bytearray()
+    # One byte more than promised also makes gzip check its sum of all of them. In parts, as a
+    # false promise would ask for all of its memory at once.
+    while part := file.read(min(_BYTES_AT_ONCE, promised + 1 - len(values))):
+        values += part
     if len(values) != promised:
         found = len(values) if len(values) < promised else f"more than {promised}"
         raise UserError(f"{path} holds {found} bytes where its header promises {promised}")

@@ -107,7 +107,7 @@ def is_name(text: str) -> bool:
 
 
 def _read(path: Path) -> str:
-    if not path.exists():
-        raise UserError(f"{path} is missing: is this the right folder?")
     with told(f"{path} cannot be read as text", OSError, UnicodeDecodeError):
+        if not path.exists():
+            raise UserError(f"{path} is missing: is this the right folder?")
         return decoded(path.read_bytes())

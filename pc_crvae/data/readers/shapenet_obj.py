@@ -67,17 +67,17 @@ def list_items(root: Path, split: Split, card: Card) -> Listing:
 
 def _rows(path: Path, card: Card) -> list[tuple[str, str, str]]:
     """Return synset, model and split of each different line, sorted by synset and model."""
-    if not path.exists():
-        raise UserError(
-            f"{path} is missing, which says what belongs to which split: {card.manual_steps}"
-        )
-    telling = told(f"{path} cannot be read as a table", OSError, UnicodeDecodeError, csv.Error)
-    with telling, path.open(encoding="utf-8-sig", newline="") as file:
-        table = csv.DictReader(file)
-        missing = [name for name in _COLUMNS if name not in (table.fieldnames or ())]
-        if missing:
-            raise UserError(f"{path} has no column {missing[0]}: is it the official list?")
-        rows = [tuple(row[name] or "" for name in _COLUMNS) for row in table]
+    with told(f"{path} cannot be read as a table", OSError, UnicodeDecodeError, csv.Error):
+        if not path.exists():
+            raise UserError(
+                f"{path} is missing, which says what belongs to which split: {card.manual_steps}"
+            )
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file)
+            missing = [name for name in _COLUMNS if name not in (table.fieldnames or ())]
+            if missing:
+                raise UserError(f"{path} has no column {missing[0]}: is it the official list?")
+            rows = [tuple(row[name] or "" for name in _COLUMNS) for row in table]
     models: dict[tuple[str, str], str] = {}
     for number, (synset, model, side) in enumerate(rows, 2):
         # Some copies of the list hold the synsets as numbers, without the zero in front.

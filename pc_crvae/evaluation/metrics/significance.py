@@ -45,9 +45,12 @@ def paired_difference(first: _Rightness, second: _Rightness) -> PairedDifference
     Args:
         first: (S, n), whether each of n shapes was classified right under each of S seeds, or
             how often, in [0, 1].
-        second: (S, n), of the other, on the same shapes.
+        second: (S, n), of the other.
+
+    Raises:
+        ValueError: different shapes, or nothing to compare.
     """
-    difference = first.astype(np.float64) - second
+    difference = _difference(first, second)
     n_seeds, n_shapes = difference.shape
     seeds, shapes = _shares(n_seeds, n_shapes)
     resampled = ((seeds @ difference) * shapes).sum(axis=1)
@@ -69,8 +72,11 @@ def t_interval(first: _Rightness, second: _Rightness) -> tuple[float, float] | N
 
     Returns:
         Low and high end; None for a single seed or shape.
+
+    Raises:
+        ValueError: different shapes, or nothing to compare.
     """
-    difference = first.astype(np.float64) - second
+    difference = _difference(first, second)
     n_seeds, n_shapes = difference.shape
     if n_seeds < 2 or n_shapes < 2:
         return None
@@ -82,6 +88,14 @@ def t_interval(first: _Rightness, second: _Rightness) -> tuple[float, float] | N
     freedom = variance**2 / (of_seeds**2 / (n_seeds - 1) + of_shapes**2 / (n_shapes - 1))
     half = float(student_t.ppf((1 + LEVEL) / 2, freedom)) * variance**0.5
     return mean - half, mean + half
+
+
+def _difference(first: _Rightness, second: _Rightness) -> NDArray[np.float64]:
+    if first.shape != second.shape or first.ndim != 2 or first.size == 0:  # which NumPy may stretch
+        raise ValueError(
+            f"paired accuracies need two equal tables (S, n), not {first.shape} and {second.shape}"
+        )
+    return first.astype(np.float64) - second
 
 
 @lru_cache(maxsize=1)
@@ -135,8 +149,13 @@ def mcnemar_exact(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
 
     Args:
         first: (n,), whether each shape was classified right.
-        second: (n,), of the other, on the same shapes.
+        second: (n,), of the other.
+
+    Raises:
+        ValueError: different shapes.
     """
+    if first.shape != second.shape or first.ndim != 1:
+        raise ValueError(f"paired answers need one shape (n,), not {first.shape}, {second.shape}")
     only_first = int(np.count_nonzero(first & ~second))
     only_second = int(np.count_nonzero(second & ~first))
     if only_first + only_second == 0:

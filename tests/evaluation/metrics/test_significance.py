@@ -119,3 +119,12 @@ def test_a_single_seed_has_no_t_interval_and_equal_arms_have_one_of_no_width():
 def test_the_t_interval_holds_however_much_three_seeds_differ(deviation):
     """At its level or above it, within three standard errors of 300 trials."""
     assert coverage(deviation, 300)["t"] >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300)
+
+
+def test_tables_of_different_shapes_are_refused():
+    right = correct(0.5, 10, 0)
+    for compare in (paired_difference, t_interval):
+        with pytest.raises(ValueError, match="two equal tables"):
+            compare(right, right[:, :1])  # which NumPy would stretch
+    with pytest.raises(ValueError, match="one shape"):
+        mcnemar_exact(flags("10"), flags("1"))
