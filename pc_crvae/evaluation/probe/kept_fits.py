@@ -67,7 +67,7 @@ def _key_of(task: Task, classifier: LinearSVM) -> str:
     digest = hashlib.sha256()
     for array in (task.train, np.asarray(task.train_labels)):
         digest.update(json.dumps([array.dtype.str, array.shape]).encode())
-        digest.update(array.tobytes())
+        digest.update(np.ascontiguousarray(array).data)
     for module in _SOLVER:
         digest.update(Path(str(module.__file__)).read_bytes())
     settings = classifier.model_dump(), task.standardise, task.folds, task.seed
