@@ -150,7 +150,7 @@ def normalized_rows(points: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np
         total = np.concatenate([total, scaled]).sum(axis=0, keepdims=True)
     mean = total[0] / len(points)
     largest = max(lengths(points[part].astype(np.float64) / size - mean).max() for part in parts)
-    chosen = np.take(points, rows, axis=0).astype(np.float64) / size - mean
+    chosen = points[rows].astype(np.float64) / size - mean
     normalized: NDArray[np.float32] = (chosen / largest).astype(np.float32)
     return normalized
 

@@ -12,7 +12,8 @@ def keep_freed_memory() -> None:
 
     By default glibc gives every large block back at once, and each new one must then be cleared
     and mapped page by page: for activations of many megabytes that takes longer than what is
-    computed in them. The process holds on to its peak afterwards. Where the C library is another,
+    computed in them. The process holds on to its peak afterwards, and to
+    more where large blocks of many sizes come and go. Where the C library is another,
     nothing is changed.
     """
     if platform.libc_ver()[0] != "glibc":

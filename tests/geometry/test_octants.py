@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from helpers.kernel_choice import forced
 from pc_crvae.geometry import octant_means, octant_means_of_views
+from pc_crvae.geometry.kernels.cpu import octants, search
 
 
 def by_loops(points: torch.Tensor, counts: list[int]) -> torch.Tensor:
@@ -143,6 +144,21 @@ def test_clumps_far_from_each_other_do_not_mislead_the_search(neighbors):
     with forced("fast"):
         found = octant_means(points[None], neighbors)[0]
     torch.testing.assert_close(found, by_loops(points, neighbors), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("spread", [1.0, 100.0])
+def test_neighbours_in_other_regions_of_a_large_cloud_are_found(spread):
+    points = cloud(3 * octants._REGION * octants._BLOCK - 7, seed=9)
+    points[::5] *= spread  # outliers, whose neighbours lie far along the curve
+    with forced("fast"):
+        found = octant_means(points[None], [4, 30])
+    with forced("reference"):
+        plain = octant_means(points[None], [4, 30])
+    torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-4 * spread)
+
+
+def test_blocks_and_regions_are_those_that_clouds_are_sorted_into():
+    assert (octants._BLOCK, octants._REGION) == (search.BLOCK, search.REGION)
 
 
 def test_the_order_of_the_points_does_not_matter():

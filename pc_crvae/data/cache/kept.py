@@ -49,6 +49,8 @@ class Kept:
         row = self._connection.execute(query, (key,)).fetchone()
         if row is None or not isinstance(row[0], bytes) or _checksum(key, row[0]) != row[1]:
             return None
+        if not isinstance(row[2], int):
+            return None
         if row[2] + DAYS_BETWEEN_MARKS <= self._today:
             self._note("UPDATE kept SET asked = ? WHERE key = ?", self._today, key)
         return unpack(row[0])

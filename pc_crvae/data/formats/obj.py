@@ -21,6 +21,11 @@ _CONTINUED = re.compile(
 _OF_VERTEX, _OF_FACE = (b"v ", b"v"), (b"f ", b"f")
 """What their lines begin with, blanks at both ends left out; the latter says nothing more."""
 
+_ODD = (b"-", b" /", b"\v", b"\f")
+"""What makes a line more than three numbers: one counts backwards, or a word is hidden."""
+
+_LINES_AT_ONCE = 1 << 16
+
 _LINE_END = re.compile(rb"\\[ \t]*(?:\r\n|\n|\r)")
 _TEXTURE_OR_NORMAL = re.compile(rb"/[^ ]*")
 
@@ -38,12 +43,18 @@ def parse_obj(data: bytes) -> tuple[NDArray[np.float64], Polygons]:
         data = _COMMENT.sub(b"", data)
     if b"\\" in data:
         data = _CONTINUED.sub(lambda line: _LINE_END.sub(b" ", line[0]), data)
-    lines = [line.strip() for line in data.replace(b"\t", b" ").splitlines()]
-    vertices = [line[2:] for line in lines if line[:2] in _OF_VERTEX]
-    faces = _triangles([line[2:] for line in lines if line[:2] in _OF_FACE])
-    if faces is None:
-        faces = _of_any_kind(lines)
-    return _places(vertices), [alike - 1 for alike in faces]
+    data = data.replace(b"\t", b" ")
+    vertices, faces = [], []
+    for line in data.splitlines():
+        line = line.strip()
+        if line[:2] in _OF_VERTEX:
+            vertices.append(line[2:])
+        elif line[:2] in _OF_FACE:
+            faces.append(line[2:])
+    corners = _triangles(faces)
+    if corners is None:
+        corners = _of_any_kind(data)
+    return _places(vertices), [alike - 1 for alike in corners]
 
 
 def _triangles(lines: list[bytes]) -> Polygons | None:
@@ -53,18 +64,23 @@ def _triangles(lines: list[bytes]) -> Polygons | None:
     """
     if not lines or any(line.count(b" ") != 2 for line in lines):
         return None
-    words = _TEXTURE_OR_NORMAL.sub(b"", b" ".join(lines)).split()
-    if len(words) != 3 * len(lines):
-        return None
-    triangles = np.array(list(map(int, words)), dtype=np.int64).reshape(-1, 3)
+    triangles = np.empty((len(lines), 3), dtype=np.int64)
+    for start in range(0, len(lines), _LINES_AT_ONCE):
+        part = triangles[start : start + _LINES_AT_ONCE]
+        text = b" " + b" ".join(lines[start : start + _LINES_AT_ONCE])
+        words = _TEXTURE_OR_NORMAL.sub(b"", text).split()
+        if len(words) != part.size or any(odd in text for odd in _ODD):
+            return None
+        part[:] = np.fromiter(map(int, words), np.int64, part.size).reshape(-1, 3)
     return [triangles] if triangles.min() > 0 else None
 
 
-def _of_any_kind(lines: list[bytes]) -> Polygons:
+def _of_any_kind(data: bytes) -> Polygons:
     """Return the corners of faces, counted from 1, some perhaps backwards from where they stand."""
     vertices = 0
     faces: list[list[int]] = []
-    for line in lines:
+    for line in data.splitlines():
+        line = line.strip()
         if line[:2] in _OF_VERTEX:
             vertices += 1
         elif line[:2] in _OF_FACE:

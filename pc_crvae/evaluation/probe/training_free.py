@@ -78,7 +78,7 @@ class Chosen:
 
     def fit(self, features: Features, labels: Labels, protocol: ProbeProtocol) -> FittedClassifier:
         """Fit the classifier on its features under another seed, with the value of the first."""
-        task = Task(features, labels, {}, protocol.standardise, protocol.folds, protocol.seeds[0])
+        task = Task(features, labels, {}, protocol.standardise, protocol.folds, seed=0)
         return fit_once(task, with_value(protocol.classifier, self.fitted.chosen))
 
 
@@ -128,6 +128,8 @@ def choose_training_free(
             dimensions=features.shape[1],
         )
         tried.append((candidate, features, fitted))
+    if not tried:
+        raise ValueError("there is no candidate to choose from")
     best, features, fitted = max(tried, key=lambda each: each[0].class_mean)
     choice = (
         "best class mean by stratified cross-validation on the training items, under the first "

@@ -2,6 +2,8 @@
 
 import sqlite3
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,6 +70,41 @@ def test_whatever_a_fit_depends_on_makes_another(fits, task, monkeypatch):
     monkeypatch.setattr(kept_fits, "library_versions", lambda: {"torch": "another"})
     fit_once(task, SVM)
     assert len(fits) == 10
+
+
+def test_a_change_of_what_fits_makes_another(fits, task, monkeypatch, tmp_path):
+    fit_once(task, SVM)
+    for place in range(len(kept_fits._FITTING)):
+        changed = [SimpleNamespace(__file__=module.__file__) for module in kept_fits._FITTING]
+        text = tmp_path / f"{place}.py"
+        text.write_text(Path(changed[place].__file__).read_text() + "# changed")
+        changed[place].__file__ = str(text)
+        monkeypatch.setattr(kept_fits, "_FITTING", changed)
+        fit_once(task, SVM)
+        assert len(fits) == place + 2
+
+
+def test_the_same_bytes_in_another_shape_or_type_are_another(task):
+    def key(features, labels):
+        return kept_fits._key_of(replace(task, train=features, train_labels=labels), SVM)
+
+    zeros = np.zeros((60, 6), np.float32)
+    keys = {
+        key(zeros, task.train_labels),
+        key(zeros.reshape(120, 3), task.train_labels),
+        key(zeros.view(np.float64), task.train_labels),
+    }
+    assert len(keys) == 3
+
+
+def test_a_damaged_file_is_told_and_made_anew(fits, task, cache):
+    fit_once(task, SVM)
+    (path,) = cache.rglob("*.sqlite")
+    path.write_bytes(b"no database" * 1000)
+    with pytest.warns(UserWarning, match=r"are lost, so they are fitted anew \(file is not"):
+        fit_once(task, SVM)
+    fit_once(task, SVM)
+    assert len(fits) == 2
 
 
 def test_one_penalty_has_nothing_held_out_and_is_kept_too(fits, task):
