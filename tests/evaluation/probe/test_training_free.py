@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from helpers.probe_protocols import protocol_names
-from helpers.solids import clouds
 from helpers.toy_models import with_encoder
 from pc_crvae.config import PointModelConfig
 from pc_crvae.errors import UserError
@@ -38,16 +37,6 @@ def spreads(points):
 
 def noise(points):
     return {"mean": np.random.default_rng(0).normal(size=(len(points), 4))}
-
-
-@pytest.fixture(scope="module")
-def train():
-    return clouds("train")
-
-
-@pytest.fixture(scope="module")
-def test():
-    return clouds("test")
 
 
 def test_the_best_class_mean_within_the_training_items_is_taken_and_all_are_reported(train):
