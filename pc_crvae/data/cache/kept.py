@@ -47,9 +47,9 @@ class Kept:
         """Return what is kept under a key; None where nothing is, or it is damaged."""
         query = "SELECT content, checksum, asked FROM kept WHERE key = ?"
         row = self._connection.execute(query, (key,)).fetchone()
-        if row is None or not isinstance(row[0], bytes) or _checksum(key, row[0]) != row[1]:
+        if row is None or not isinstance(row[0], bytes) or not isinstance(row[2], int):
             return None
-        if not isinstance(row[2], int):
+        if _checksum(key, row[0]) != row[1]:
             return None
         if row[2] + DAYS_BETWEEN_MARKS <= self._today:
             self._note("UPDATE kept SET asked = ? WHERE key = ?", self._today, key)

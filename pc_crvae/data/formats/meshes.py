@@ -54,7 +54,7 @@ class Surface:
         """The different ``corners`` (V, 3) float64, sorted."""
         return self._merged[0]
 
-    @property
+    @cached_property
     def faces(self) -> NDArray[np.int64]:
         """The ``triangles`` (F, 3) int64 as indices into `vertices`."""
         return np.take(self._merged[1], self.triangles)
